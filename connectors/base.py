@@ -1,0 +1,285 @@
+"""The contract between Postroom and any world of mail: an IMAP account, a helpdesk, a test's memory.
+
+    folders()                     what places exist
+    changes(cursor, watch)        what arrived and what left since the last look     -> Changes
+    newest(folder, limit)         what lies in a folder already (first lessons)      -> [Sighting]
+    fetch(refs)                   the text of a few messages                         -> Message ...
+    apply(ref, action, note)      move or tag one message, verified                  -> MessageRef
+    recover(unfinished)           after a crash: what became of a half-done action   -> Recovered
+
+Words. A *folder* is any place a message lies in; a helpdesk's queues are its folders. A *ref* says where a message was
+seen: it is an address, not an identity. An *identity* is what survives a move. A *sighting* joins the two.
+A connector reads, moves and tags. It decides nothing, remembers nothing between calls but its connection, and raises
+only the errors of `connectors.errors`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import Literal, Self
+
+
+@dataclass(frozen=True, order=True)
+class MessageRef:
+    """Where a message was seen. UIDs restart in every folder, so only all three together name a place.
+
+    `epoch` is IMAP's UIDVALIDITY (RFC 3501 section 2.3.1.1); helpdesks, whose ids never restart, use 0.
+    """
+
+    folder: str
+    epoch: int
+    uid: int
+
+    @property
+    def key(self) -> str:
+        """A name for logs: it says nothing about the message."""
+        return f"{self.folder}/{self.epoch}/{self.uid}"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What survives a move, strongest first. `object_id` is the server's own and carries its kind: "emailid:M6d99".
+
+    Kinds: emailid (RFC 8474), gmmsgid (Gmail), guid (Dovecot's X-GUID), ticket (helpdesks). No single one is proof of uniqueness:
+    Cyrus derives EMAILID from the content, Message-IDs are missing or reused. `digest` is a sha256 over Message-ID,
+    Date, From, Subject and size, in hex.
+    """
+
+    object_id: str | None
+    message_id: str | None
+    digest: str
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One message in one folder, without its text."""
+
+    ref: MessageRef
+    identity: Identity
+    flags: frozenset[str] = frozenset()
+    """System flags and keywords as the server spells them: \\Seen, \\Flagged, $label."""
+    arrived: datetime | None = None
+    """When the server received it (INTERNALDATE, kept by a move); aware, UTC."""
+    size: int = 0
+    references: tuple[str, ...] = ()
+    """Message-IDs of the thread, oldest first: References, then In-Reply-To."""
+    by: str | None = None
+    """Who put it here, where the server tells (helpdesks). None: unknown, as always in IMAP."""
+    at: datetime | None = None
+    """When it was put here, where the server tells; aware, UTC."""
+
+
+@dataclass(frozen=True)
+class MailText:
+    """The part of a message that the model may read: decoded, cleaned, bounded. Nothing here is trusted."""
+
+    sender: str = ""
+    to: str = ""
+    list_id: str = ""
+    subject: str = ""
+    attachments: tuple[str, ...] = ()
+    """One entry an attachment: "invoice-0815.pdf (application/pdf)"."""
+    body: str = ""
+
+
+Mark = Literal["encrypted", "signed", "calendar", "bounce", "automatic", "truncated"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message as fetched: where, which, its text, and marks that may forbid acting on it."""
+
+    sighting: Sighting
+    text: MailText
+    marks: frozenset[Mark] = frozenset()
+
+
+Role = Literal["inbox", "category", "review", "neutral", "never"]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One folder as the server lists it. `name` is decoded Unicode, the form used everywhere in Postroom."""
+
+    name: str
+    delimiter: str | None = "/"
+    special_use: str | None = None
+    """Lower case without the backslash, as RFC 6154 names them: "archive", "drafts", "junk", "sent", "trash", "all"."""
+    messages: int | None = None
+    object_id: str | None = None
+    """MAILBOXID (RFC 8474) or a queue's id: survives a rename."""
+    epoch: int = 0
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the caller wants to hear about: the inbox, and for every watched folder the UIDs it knows there.
+
+    Folders of any other role are not looked into. `known` lets a connector say which of *our* messages left a folder
+    without listing all that the folder holds.
+    """
+
+    inbox: str
+    known: Mapping[str, frozenset[int]]
+    first_look: int = 2000
+    """With no cursor yet: how many of the inbox's newest messages to report as arrived."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What happened since the cursor. Apply it and save `cursor` in one transaction, and nothing is seen twice or missed.
+
+    A move by a person appears as one `vanished` ref and one `arrived` sighting, possibly in different calls.
+    """
+
+    cursor: str
+    """Opaque, for the next call. Changed only if something changed."""
+    arrived: tuple[Sighting, ...] = ()
+    vanished: tuple[MessageRef, ...] = ()
+    restarted: tuple[str, ...] = ()
+    """Folders whose UIDs restarted: old refs there mean nothing, all that lies there now is in `arrived`."""
+    missing: tuple[str, ...] = ()
+    """Watched folders that no longer exist."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """Put the message into this folder."""
+
+    folder: str
+
+
+@dataclass(frozen=True)
+class Tag:
+    """Add and remove keywords; the message stays."""
+
+    add: frozenset[str] = frozenset()
+    remove: frozenset[str] = frozenset()
+
+
+Action = Move | Tag
+
+Step = Literal["planned", "moving", "copying", "copied", "removing", "tagging"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an action has come. A connector notes it *before* the command that it announces.
+
+    copied: the copy exists at `copy`. `uidnext` is the target's next UID before the first command, so that after a crash a
+    copy of ours can be told from older mail.
+    """
+
+    step: Step
+    target_epoch: int | None = None
+    uidnext: int | None = None
+    copy: MessageRef | None = None
+
+
+Note = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """An action that a crash or a dead connection left half done, as the journal knows it."""
+
+    ref: MessageRef
+    identity: Identity
+    action: Action
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What became of an unfinished action. `ref` is where the message is now, None if nobody can tell.
+
+    done: it had happened. finished: we completed it now. undone: it had not happened, the message is where it was.
+    explained: something else happened to the message (gone, in two places we may not touch); `explanation` says what.
+    """
+
+    outcome: Literal["done", "finished", "undone", "explained"]
+    ref: MessageRef | None
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What this server can do, read after login."""
+
+    move: bool = True
+    """Can a message be moved without leaving anything behind?"""
+    tags: bool = False
+    tells_who: bool = False
+    """Does a sighting name the person who moved the message?"""
+    notes: tuple[str, ...] = field(default=())
+    """Plain sentences for `postroom check`: "moves by UID MOVE", "no keywords: folders only"."""
+
+
+class Connector(ABC):
+    """One mailbox. Use it as a context manager; a dead connection is opened again by the next call."""
+
+    name: str
+
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """Log in if need be and say what the server can do."""
+
+    @abstractmethod
+    def folders(self) -> list[Folder]:
+        """All selectable folders, by name. The only proof that a folder exists."""
+
+    @abstractmethod
+    def changes(self, cursor: str | None, watch: Watch) -> Changes:
+        """What arrived in and vanished from the watched folders since `cursor`.
+
+        With no cursor: the inbox's newest messages as arrived; the other folders start from now.
+        A cursor that the connector can't read counts as none.
+        """
+
+    @abstractmethod
+    def newest(self, folder: str, limit: int) -> list[Sighting]:
+        """The newest messages of one folder, newest first. Raises FolderMissing."""
+
+    @abstractmethod
+    def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:
+        """The messages that are still there, in any order. Changes nothing on the server, not even \\Seen."""
+
+    @abstractmethod
+    def apply(self, ref: MessageRef, identity: Identity, action: Action, note: Note) -> MessageRef:
+        """Do it, verify it, and return where the message is now. `note` is called before every changing command.
+
+        Raises MessageGone if a person was faster or another message lies there, FolderMissing, ActionRefused (nothing
+        happened), Unreachable or Unexplained (ask `recover` what happened).
+        """
+
+    @abstractmethod
+    def recover(self, unfinished: Unfinished) -> Recovered:
+        """Find out what became of a half-done action, and finish it where that is safe."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave the server. Never raises."""
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until something may have changed, at most `seconds`. True: look now. A hint; polling is the truth."""
+        return False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def refs_by_folder(refs: Iterable[MessageRef]) -> dict[tuple[str, int], list[int]]:
+    """UIDs grouped by (folder, epoch), ascending: one command a folder instead of one a message."""
+    groups: dict[tuple[str, int], list[int]] = {}
+    for ref in sorted(refs):
+        groups.setdefault((ref.folder, ref.epoch), []).append(ref.uid)
+    return groups

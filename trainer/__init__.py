@@ -1,0 +1,1 @@
+"""One night's work, in a process of its own: lessons in, a judged model folder out."""
