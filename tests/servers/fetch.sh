@@ -1,0 +1,41 @@
+#!/bin/sh
+# fetch.sh [DEST]: three real IMAP servers for the tests, side by side, without installing any of them (their packages conflict) and
+# without root. Downloads by apt, unpacks into DEST (.servers/ at the root of the checkout), touches nothing outside of it.
+# Needs apt's package lists: if there are none, run `apt-get update` as root once. A server that is there already is not fetched again.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+dest=${1:-$here/../../.servers}
+mkdir -p "$dest"
+dest=$(cd "$dest" && pwd)
+export DEBIAN_FRONTEND=noninteractive HOME="$dest"
+
+if [ "$(id -u)" = 0 ] && ! apt-cache show dovecot-imapd >/dev/null 2>&1; then apt-get update -qq; fi
+
+for package in dovecot-imapd courier-imap cyrus-imapd; do
+    target=$dest/$package
+    [ -e "$target/complete" ] && continue
+    rm -rf "$target"
+    mkdir -p "$target/debs/partial" "$target/root"
+    # -d only downloads, and the solver picks exactly the libraries that this machine lacks.
+    apt-get install -y -qq -d --no-install-recommends --reinstall -o Dir::Cache::archives="$target/debs" \
+        -o Debug::NoLocking=1 -o APT::Sandbox::User="" "$package" >/dev/null
+    for deb in "$target"/debs/*.deb; do
+        case ${deb##*/} in
+            perl*|libperl*|exim4*|gawk*|libclamav*|db*util*) ;;  # asked for by the packages, not by a server in a test
+            *) dpkg -x "$deb" "$target/root" ;;
+        esac
+    done
+    # Debian's /lib is /usr/lib: one tree serves as overlay on /usr and as library path.
+    if [ -d "$target/root/lib" ]; then cp -a "$target/root/lib/." "$target/root/usr/lib/"; fi
+    rm -rf "$target/debs"
+    touch "$target/complete"
+done
+
+# Courier's file alteration monitor waits 1.2 s for a daemon at every folder. A stand-in that fails at once makes Courier look by itself.
+if [ ! -e "$dest/stub/libfam.so.0" ]; then
+    mkdir -p "$dest/stub"
+    cc -shared -fPIC -Wl,-soname,libfam.so.0 -o "$dest/stub/libfam.so.0" "$here/nofam.c"
+fi
+
+# The servers run as an ordinary user, who must be able to read all this.
+chmod -R a+rX "$dest"
