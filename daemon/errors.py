@@ -1,0 +1,69 @@
+"""People's mistakes in the daemon, and the exit codes that scripts can rely on.
+
+    PostroomError            a place, a fact, a next step: printed as one block, without a traceback
+      SettingsError          the config file, with every mistake at once
+      CredentialMissing      a secret that nobody delivered, or that everybody could read
+      AlreadyRunning         another daemon works on this state directory
+
+What a mail server does to us is in `connectors.errors`. Everything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What `postroom` returns to the shell.
+
+    TRY_AGAIN is EX_TEMPFAIL of sysexits.h: the same command may work later without anybody's help.
+    """
+
+    OK = 0
+    TROUBLE = 1
+    MISTAKE = 2
+    """Wrong usage or wrong settings. click uses the same number for a wrong command line."""
+    NEEDS_PERSON = 3
+    """A refused login, a paused mailbox, a missing secret: nothing gets better by trying again."""
+    TRY_AGAIN = 75
+
+
+class PostroomError(Exception):
+    """Something a person can put right. `str()` names the place, the fact and the next step."""
+
+    exit_code = ExitCode.TROUBLE
+
+    def __init__(self, place: str, fact: str, next_step: str = "") -> None:
+        self.place = place
+        self.fact = fact
+        self.next_step = next_step
+        super().__init__(place, fact, next_step)
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.fact} {self.next_step}".strip()
+
+
+class SettingsError(PostroomError):
+    """The settings cannot be used. `problems` holds every mistake, each with its own place and next step."""
+
+    exit_code = ExitCode.MISTAKE
+
+    def __init__(self, place: str, problems: list[str]) -> None:
+        self.problems = problems
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(place, count)
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.place}: {self.fact}", *(f"  - {problem}" for problem in self.problems)])
+
+
+class CredentialMissing(PostroomError):
+    """A named secret is not there, is empty, or lies open for others to read."""
+
+    exit_code = ExitCode.NEEDS_PERSON
+
+
+class AlreadyRunning(PostroomError):
+    """Another process works on this state directory. Two would sort the same mail twice."""
+
+    exit_code = ExitCode.TRY_AGAIN

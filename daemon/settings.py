@@ -1,0 +1,344 @@
+"""The settings: one TOML file, checked whole, every mistake at once with its place.
+
+    find_config | read TOML | lay the environment over it | check | Settings, frozen
+
+An environment variable overrides one key of a section: POSTROOM_SORTING__POLL=30s. Mailboxes are only in the file.
+Secrets are never in either: a mailbox names a *credential*, and `daemon.credentials` reads it.
+`config.example.toml` explains every key; a test keeps it complete and its values equal to the defaults below.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from daemon.durations import Window, format_duration, parse_duration
+from daemon.errors import PostroomError, SettingsError
+from daemon.settings_problems import cross_check, in_words, stray_overrides
+
+PLACES = (Path("postroom.toml"), Path("/etc/postroom/config.toml"))
+"""Where the file is looked for when neither --config nor $POSTROOM_CONFIG names one."""
+
+
+# -- the kinds of values
+
+
+def _as_duration(value: object) -> timedelta:
+    return value if isinstance(value, timedelta) else parse_duration(str(value))
+
+
+def _as_window(value: object) -> Window:
+    return value if isinstance(value, Window) else Window.parse(str(value))
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta():
+        raise ValueError("must be longer than nothing; write 90s, 5m, 2h or 180d.")
+    return value
+
+
+def _absolute_or_none(value: object) -> Path | None:
+    if value is None or value == "":
+        return None
+    return _absolute(Path(str(value)))
+
+
+def _absolute(value: Path) -> Path:
+    if not value.is_absolute():
+        raise ValueError(f'"{value}" is not a whole path; begin it with "/".')
+    return value
+
+
+def _shown_path(value: Path | None) -> str:
+    return "" if value is None else str(value)
+
+
+Duration = Annotated[timedelta, BeforeValidator(_as_duration), PlainSerializer(format_duration)]
+Span = Annotated[Duration, AfterValidator(_positive)]
+"""A duration that cannot be zero."""
+TimeWindow = Annotated[Window, BeforeValidator(_as_window), PlainSerializer(str)]
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_absolute_or_none), PlainSerializer(_shown_path)]
+"""An absolute path; "" in the file means None."""
+Precision = Annotated[float, Field(ge=0.5, le=0.999)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
+CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Text = Annotated[str, Field(min_length=1)]
+FolderRole = Literal["neutral", "never", "category", "review"]
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are refused, and nothing changes after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+# -- mailboxes
+
+
+class CategorySettings(Section):
+    """What a message can be about, and the folder, queue or tag where such messages belong."""
+
+    name: Text
+    folder: str = Field(default_factory=lambda known: known.get("name", ""), min_length=1)
+    description: str = ""
+    hides: bool = False
+    """True for newsletters and the like, which people stop seeing: filed only at `hide_precision`."""
+    precision: Precision | None = None
+    """The wanted precision for this category alone; None: that of [sorting]."""
+
+
+class MailboxSettings(Section):
+    """What every mailbox has, whichever world it lives in."""
+
+    name: Name
+    kind: str
+    mode: Literal["shadow", "live"] = "shadow"
+    inbox: Text = "INBOX"
+    act_by: Literal["move", "tag"] = "move"
+    review_folder: str = ""
+    sort_existing: bool = False
+    credential: CredentialName
+    categories: tuple[CategorySettings, ...] = Field(default=(), alias="category")
+    roles: Mapping[str, FolderRole] = Field(default_factory=dict)
+
+
+class ImapSettings(MailboxSettings):
+    """An IMAP account."""
+
+    kind: Literal["imap"] = "imap"
+    host: Text
+    tls: Literal["implicit", "starttls", "none"] = "implicit"
+    port: int = Field(default_factory=lambda known: 993 if known.get("tls") == "implicit" else 143, ge=1, le=65535)
+    ca_file: OptionalPath = None
+    fingerprint: str = ""
+    user: Text
+    sign_in: Literal["password", "xoauth2", "oauthbearer"] = "password"
+
+    @field_validator("tls")
+    @classmethod
+    def _no_secrets_in_clear(cls, tls: str, known: ValidationInfo) -> str:
+        if tls == "none" and not _on_this_machine(known.data.get("host", "localhost")):
+            raise ValueError(
+                '"none" would send the password readable to another machine. Write "implicit" or "starttls".'
+            )
+        return tls
+
+    @field_validator("fingerprint")
+    @classmethod
+    def _sha256(cls, fingerprint: str) -> str:
+        digits = fingerprint.replace(":", "").lower()
+        if digits and (len(digits) != 64 or set(digits) - set("0123456789abcdef")):
+            raise ValueError("is not a SHA-256 fingerprint: 64 hexadecimal digits, colons allowed.")
+        return digits
+
+
+class RequestTrackerSettings(MailboxSettings):
+    """A queue of Request Tracker 5, by its REST2 interface."""
+
+    kind: Literal["request-tracker"] = "request-tracker"
+    inbox: Text
+    url: str = Field(pattern=r"^https?://")
+    user: str = ""
+    """For Basic sign-in. Empty: the credential is a token of the bot's user."""
+    tag_field: str = ""
+    """The custom field that `act_by = "tag"` sets."""
+    ignore_users: tuple[str, ...] = ()
+    """Users whose changes teach nothing: other automation."""
+
+    @field_validator("url")
+    @classmethod
+    def _no_secrets_in_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if "@" in parts.netloc:
+            raise ValueError("holds a user or a secret. Write the plain address, and name `user` and `credential`.")
+        if parts.scheme == "http" and not _on_this_machine(parts.hostname or ""):
+            raise ValueError("would send the secret readable to another machine. Write https://.")
+        return url.rstrip("/")
+
+    @field_validator("tag_field")
+    @classmethod
+    def _needed_for_tags(cls, tag_field: str, known: ValidationInfo) -> str:
+        if known.data.get("act_by") == "tag" and not tag_field:
+            raise ValueError('act_by = "tag" needs the name of the custom field to set.')
+        return tag_field
+
+
+def _on_this_machine(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _kind(value: Any) -> Any:
+    return value.get("kind", "imap") if isinstance(value, Mapping) else getattr(value, "kind", None)
+
+
+Mailbox = Annotated[
+    Annotated[ImapSettings, Tag("imap")] | Annotated[RequestTrackerSettings, Tag("request-tracker")],
+    Discriminator(_kind),
+]
+
+
+# -- sections
+
+
+class SortingSettings(Section):
+    """When to look, when to act, and how sure to be."""
+
+    poll: Span = timedelta(seconds=60)
+    act_after: Duration = timedelta(minutes=2)
+    settle: Duration = timedelta(minutes=10)
+    precision: Precision = 0.95
+    hide_precision: Precision = 0.99
+    min_examples: int = Field(default=15, ge=2)
+    identity_keep: Span = timedelta(days=180)
+    max_moves_per_minute: int = Field(default=30, ge=1)
+    skip_flagged: bool = True
+    skip_answered: bool = True
+    skip_encrypted: bool = True
+    skip_calendar: bool = True
+    skip_bounces: bool = True
+
+
+class EngineSettings(Section):
+    """What answers the question "which category?"."""
+
+    kind: Literal["embedded", "ollama"] = "embedded"
+    base: OptionalPath = None
+    threads: int = Field(default=2, ge=1, le=256)
+    host: str = Field(default="http://127.0.0.1:11434", pattern=r"^https?://")
+    max_tokens: int = Field(default=256, ge=64, le=4096)
+    quantization: Literal["int8", "int8_float32", "float32"] = "int8"
+
+
+class TrainingSettings(Section):
+    """One night's work, and how much of the machine it may take."""
+
+    window: TimeWindow = Field(default_factory=lambda: Window.parse("01:00-05:00"))
+    min_corrections: int = Field(default=5, ge=1)
+    threads: int = Field(default=2, ge=1, le=256)
+    nice: int = Field(default=19, ge=0, le=19)
+    time_limit: Span = timedelta(hours=2)
+    keep_models: int = Field(default=7, ge=2)
+    """At least the current model and the one to roll back to."""
+    max_per_folder: int = Field(default=400, ge=2)
+    max_age: Span = timedelta(days=365)
+    seed: int = Field(default=1, ge=0)
+
+
+class LogSettings(Section):
+    """How much to say, and in which form."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "journald", "terminal", "json"] = "auto"
+
+
+class Settings(BaseSettings):
+    """Everything that an owner can choose. `Settings.load` is the way in; tests may build one by keyword."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        env_prefix="POSTROOM_",
+        # Without it the alias "mailbox" would be read from $MAILBOX, which belongs to other programs.
+        env_prefix_target="all",
+        env_nested_delimiter="__",
+    )
+
+    state_dir: AbsolutePath = Path("/var/lib/postroom")
+    mailboxes: tuple[Mailbox, ...] = Field(default=(), alias="mailbox")
+    sorting: SortingSettings = SortingSettings()
+    engine: EngineSettings = EngineSettings()
+    training: TrainingSettings = TrainingSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The checked settings of one file. Raises SettingsError with every mistake in it."""
+        document = read_toml(path)
+        problems = [*stray_overrides(os.environ), *cross_check(document)]
+        if not document.get("mailbox"):
+            problems.append("[[mailbox]]: there is none. Copy one from config.example.toml and fill it in.")
+        settings = None
+        try:
+            settings = cls(**document)
+        except ValidationError as error:
+            problems = [*in_words(error, document, cls, os.environ), *problems]
+        if problems or settings is None:
+            raise SettingsError(str(path), problems)
+        return settings
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic calls this with all of them
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file; nothing else is read."""
+        return env_settings, init_settings
+
+    def mailbox_named(self, name: str) -> MailboxSettings:
+        """The mailbox of that name. Raises PostroomError that lists the names there are."""
+        names = [mailbox.name for mailbox in self.mailboxes]
+        if name in names:
+            return self.mailboxes[names.index(name)]
+        close = get_close_matches(name, names, 1)
+        hint = f'Did you mean "{close[0]}"?' if close else f"There are: {', '.join(names) or 'none'}."
+        raise PostroomError(name, "no mailbox has this name.", hint)
+
+    def effective(self) -> dict[str, Any]:
+        """The settings as plain values under the file's own keys, for `postroom config`. There is no secret to mask."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def find_config(given: Path | None, environ: Mapping[str, str] = os.environ, here: Path | None = None) -> Path:
+    """Which file counts: --config, $POSTROOM_CONFIG, ./postroom.toml, /etc/postroom/config.toml.
+
+    A file that was named but does not exist is a mistake, not a reason to look further. Raises SettingsError.
+    """
+    named = given or (Path(environ["POSTROOM_CONFIG"]) if environ.get("POSTROOM_CONFIG") else None)
+    if named is not None:
+        if not named.is_file():
+            raise SettingsError(str(named), ["there is no such file. Check --config or $POSTROOM_CONFIG."])
+        return named
+    for place in ((here or Path.cwd()) / PLACES[0], PLACES[1]):
+        if place.is_file():
+            return place
+    looked = ", ".join(map(str, PLACES))
+    raise SettingsError("settings", [f"no config file; looked for {looked}. Copy config.example.toml to one of them."])
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The file as a dictionary. Raises SettingsError with the line and column of a slip."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(str(path), [f"{error}. A text needs quotes; a section looks like [sorting]."]) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(str(path), [f"byte {error.start} is not UTF-8. Save the file as UTF-8."]) from None
+    except OSError as error:
+        raise SettingsError(str(path), [f"cannot be read ({error.strerror}). Check its name and its rights."]) from None
