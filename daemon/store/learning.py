@@ -1,0 +1,328 @@
+"""Corrections, lessons, models and training runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, RowMapping, and_, func, insert, or_, select, update
+
+from connectors.base import MailText
+from daemon.store import tables as t
+from daemon.store.database import Tx, new_id
+from daemon.store.records import Correction, CorrectionKind, Lesson, ModelRecord, TrainingRun
+
+# --- corrections
+
+
+def add_correction(
+    tx: Tx,
+    message: int,
+    now: datetime,
+    kind: CorrectionKind,
+    *,
+    from_category: str | None,
+    to_category: str | None,
+    from_folder: str | None,
+    to_folder: str,
+    who: str | None,
+    decision: int | None,
+) -> int:
+    """A person put this message somewhere. Returns the correction's id."""
+    result = tx.execute(
+        insert(t.corrections).values(
+            message_id=message,
+            at=now,
+            kind=kind,
+            from_category=from_category,
+            to_category=to_category,
+            from_folder=from_folder,
+            to_folder=to_folder,
+            who=who,
+            decision_id=decision,
+        )
+    )
+    return new_id(result)
+
+
+def corrections(tx: Tx, mailbox: int, *, since: datetime | None = None, message: int | None = None) -> list[Correction]:
+    """What people did, oldest first, voided ones included."""
+    query = (
+        select(t.corrections)
+        .join(t.messages, t.messages.c.id == t.corrections.c.message_id)
+        .where(t.messages.c.mailbox_id == mailbox)
+        .order_by(t.corrections.c.id)
+    )
+    if since is not None:
+        query = query.where(t.corrections.c.at >= since)
+    if message is not None:
+        query = query.where(t.corrections.c.message_id == message)
+    return [
+        Correction(
+            row["id"],
+            row["message_id"],
+            row["at"],
+            row["kind"],
+            row["from_category"],
+            row["to_category"],
+            row["from_folder"],
+            row["to_folder"],
+            row["who"],
+            row["voided"],
+        )
+        for row in tx.execute(query).mappings()
+    ]
+
+
+def void_correction(tx: Tx, mailbox: int, correction: int, now: datetime) -> bool:
+    """Take a correction back: its lesson is gone from the next training. False if there is no such correction."""
+    found = next((each for each in corrections(tx, mailbox) if each.id == correction and each.voided is None), None)
+    if found is None:
+        return False
+    tx.execute(update(t.corrections).where(t.corrections.c.id == correction).values(voided=now))
+    void_lessons_of(tx, found.message, now)
+    return True
+
+
+# --- lessons
+
+
+def fingerprint(text: MailText) -> str:
+    """sha256 of the cleaned text, hex: tells the same mail again."""
+    return hashlib.sha256(json.dumps(asdict(text), sort_keys=True).encode()).hexdigest()
+
+
+def teach(
+    tx: Tx,
+    mailbox: int,
+    category: str,
+    text: MailText,
+    at: datetime,
+    *,
+    source: str,
+    message: int | None = None,
+    thread: str | None = None,
+    weight: float = 1.0,
+) -> bool:
+    """Add a lesson; the last word about a message or a text wins. False if exactly this was known already."""
+    print_ = fingerprint(text)
+    about = t.lessons.c.fingerprint == print_
+    if message is not None:
+        about = or_(about, t.lessons.c.message_id == message)
+    same = tx.execute(
+        select(t.lessons.c.id, t.lessons.c.category).where(
+            t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None), about
+        )
+    ).all()
+    if any(row.category == category for row in same):
+        return False
+    tx.execute(update(t.lessons).where(t.lessons.c.id.in_([row.id for row in same])).values(voided=at))
+    tx.execute(
+        insert(t.lessons).values(
+            mailbox_id=mailbox,
+            message_id=message,
+            category=category,
+            text=asdict(text),
+            fingerprint=print_,
+            thread=thread,
+            at=at,
+            weight=weight,
+            source=source,
+        )
+    )
+    return True
+
+
+def void_lessons_of(tx: Tx, message: int, now: datetime) -> int:
+    """Forget what this message taught. Returns how many lessons that was."""
+    where = and_(t.lessons.c.message_id == message, t.lessons.c.voided.is_(None))
+    return int(tx.execute(update(t.lessons).where(where).values(voided=now)).rowcount)
+
+
+def _lesson(row: RowMapping) -> Lesson:
+    text = dict(row["text"])
+    text["attachments"] = tuple(text["attachments"])
+    return Lesson(
+        row["id"],
+        row["message_id"],
+        row["category"],
+        MailText(**text),
+        row["thread"],
+        row["at"],
+        row["weight"],
+        row["source"],
+        row["frozen"],
+    )
+
+
+def lessons(tx: Tx, mailbox: int, *, after: int = 0) -> list[Lesson]:
+    """All lessons that count, oldest first; with `after`, those with a higher id only."""
+    rows = tx.execute(
+        select(t.lessons)
+        .where(t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None), t.lessons.c.id > after)
+        .order_by(t.lessons.c.at, t.lessons.c.id)
+    ).mappings()
+    return [_lesson(row) for row in rows]
+
+
+def lesson_counts(tx: Tx, mailbox: int) -> dict[str, int]:
+    """How many lessons each category has."""
+    rows = tx.execute(
+        select(t.lessons.c.category, func.count())
+        .where(t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None))
+        .group_by(t.lessons.c.category)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def newest_lesson(tx: Tx, mailbox: int) -> int:
+    """The highest lesson id, voided ones included; 0 without any. Grows with every change of what is known."""
+    found = tx.execute(select(func.max(t.lessons.c.id)).where(t.lessons.c.mailbox_id == mailbox)).scalar()
+    return int(found or 0)
+
+
+def lessons_since(tx: Tx, mailbox: int, lesson: int) -> int:
+    """How many lessons came after this one."""
+    where = (t.lessons.c.mailbox_id == mailbox) & (t.lessons.c.id > lesson) & t.lessons.c.voided.is_(None)
+    return int(tx.execute(select(func.count()).select_from(t.lessons).where(where)).scalar_one())
+
+
+def freeze(tx: Tx, mailbox: int, lesson_ids: Iterable[int]) -> None:
+    """These lessons belong to the frozen exam from now on."""
+    ids = list(lesson_ids)
+    where = t.lessons.c.mailbox_id == mailbox
+    for start in range(0, len(ids), 500):
+        tx.execute(update(t.lessons).where(where, t.lessons.c.id.in_(ids[start : start + 500])).values(frozen=True))
+
+
+def thread_place(tx: Tx, mailbox: int, ancestors: Sequence[str], thread: str | None) -> Lesson | None:
+    """The newest lesson from the same thread: where people put an earlier message of it."""
+    m, lesson = t.messages, t.lessons
+    same_thread: list[ColumnElement[bool]] = [m.c.rfc_id.in_(ancestors)] if ancestors else []
+    if thread is not None:
+        same_thread.append(m.c.thread == thread)
+    if not same_thread:
+        return None
+    row = (
+        tx.execute(
+            select(lesson)
+            .join(m, m.c.id == lesson.c.message_id)
+            .where(lesson.c.mailbox_id == mailbox, lesson.c.voided.is_(None), or_(*same_thread))
+            .order_by(lesson.c.id.desc())
+            .limit(1)
+        )
+        .mappings()
+        .one_or_none()
+    )
+    return None if row is None else _lesson(row)
+
+
+# --- models
+
+
+def add_model(
+    tx: Tx,
+    mailbox: int,
+    version: str,
+    folder: str,
+    now: datetime,
+    *,
+    state: Literal["kept", "rejected"],
+    verdict: str,
+    exam: dict[str, Any],
+) -> None:
+    """Register a finished model. It is not in use until it is promoted."""
+    tx.execute(
+        insert(t.models).values(
+            mailbox_id=mailbox, version=version, folder=folder, state=state, created=now, verdict=verdict, exam=exam
+        )
+    )
+
+
+def models(tx: Tx, mailbox: int) -> list[ModelRecord]:
+    """All models, newest first."""
+    rows = tx.execute(
+        select(t.models).where(t.models.c.mailbox_id == mailbox).order_by(t.models.c.id.desc())
+    ).mappings()
+    return [
+        ModelRecord(
+            row["version"],
+            row["folder"],
+            row["state"],
+            row["created"],
+            row["promoted"],
+            row["verdict"],
+            row["exam"],
+        )
+        for row in rows
+    ]
+
+
+def current_model(tx: Tx, mailbox: int) -> ModelRecord | None:
+    """The model in use."""
+    return next((model for model in models(tx, mailbox) if model.state == "current"), None)
+
+
+def promote(tx: Tx, mailbox: int, version: str, now: datetime) -> None:
+    """Put this model into use; the one before becomes `previous`. One transaction: there is always exactly one."""
+    mine = t.models.c.mailbox_id == mailbox
+    tx.execute(update(t.models).where(mine, t.models.c.state == "previous").values(state="kept"))
+    tx.execute(update(t.models).where(mine, t.models.c.state == "current").values(state="previous"))
+    tx.execute(update(t.models).where(mine, t.models.c.version == version).values(state="current", promoted=now))
+
+
+def mark_removed(tx: Tx, mailbox: int, version: str) -> None:
+    """Its files are gone; the record stays."""
+    where = (t.models.c.mailbox_id == mailbox) & (t.models.c.version == version)
+    tx.execute(update(t.models).where(where).values(state="removed"))
+
+
+# --- training runs
+
+
+def start_run(tx: Tx, mailbox: int, now: datetime, lesson_count: int, newest: int) -> int:
+    """A training begins. Returns the run's id."""
+    result = tx.execute(
+        insert(t.training_runs).values(mailbox_id=mailbox, started=now, lessons=lesson_count, newest_lesson=newest)
+    )
+    return new_id(result)
+
+
+def end_run(tx: Tx, run: int, now: datetime, outcome: str, verdict: str) -> None:
+    """A training has ended: promoted, kept, nothing, failed or interrupted, and why in a sentence."""
+    tx.execute(
+        update(t.training_runs).where(t.training_runs.c.id == run).values(ended=now, outcome=outcome, verdict=verdict)
+    )
+
+
+def runs(tx: Tx, mailbox: int, limit: int = 20) -> list[TrainingRun]:
+    """The latest training runs, newest first."""
+    rows = tx.execute(
+        select(t.training_runs)
+        .where(t.training_runs.c.mailbox_id == mailbox)
+        .order_by(t.training_runs.c.id.desc())
+        .limit(limit)
+    ).mappings()
+    return [
+        TrainingRun(
+            row["id"],
+            row["started"],
+            row["ended"],
+            row["outcome"],
+            row["verdict"],
+            row["lessons"],
+            row["newest_lesson"],
+        )
+        for row in rows
+    ]
+
+
+def interrupt_runs(tx: Tx, mailbox: int, now: datetime) -> int:
+    """Runs without an end belong to a process that died. Returns how many."""
+    where = (t.training_runs.c.mailbox_id == mailbox) & t.training_runs.c.ended.is_(None)
+    values = {"ended": now, "outcome": "interrupted", "verdict": "Training was interrupted; nothing was changed."}
+    return int(tx.execute(update(t.training_runs).where(where).values(**values)).rowcount)

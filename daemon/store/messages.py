@@ -1,0 +1,301 @@
+"""Messages, where they were seen, and what was decided about them.
+
+A message is found again by a ladder: the server's own id, Message-ID, digest. Every rung may be ambiguous (copies of
+one mail share all three), so the join prefers the one message that has just left another folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import RowMapping, and_, delete, func, insert, or_, select, update
+
+from connectors.base import Identity, MessageRef, Sighting
+from daemon.store import tables as t
+from daemon.store.database import Tx, new_id
+from daemon.store.records import KnownMessage, KnownSighting, MessageState, StoredDecision
+
+_CHUNK = 500  # SQLite allows some 32,000 variables a statement; stay far below
+
+
+def add(tx: Tx, mailbox: int, sighting: Sighting, state: MessageState, now: datetime, due: datetime | None) -> int:
+    """Remember a message that was not known. Returns its id."""
+    identity = sighting.identity
+    result = tx.execute(
+        insert(t.messages).values(
+            mailbox_id=mailbox,
+            object_id=identity.object_id,
+            rfc_id=identity.message_id,
+            digest=identity.digest,
+            thread=sighting.references[0] if sighting.references else identity.message_id,
+            arrived=sighting.arrived,
+            first_seen=now,
+            state=state,
+            due=due,
+        )
+    )
+    return new_id(result)
+
+
+def get(tx: Tx, message: int) -> KnownMessage:
+    """The message with this id."""
+    return _known(tx.execute(select(t.messages).where(t.messages.c.id == message)).mappings().one())
+
+
+def _known(row: RowMapping) -> KnownMessage:
+    return KnownMessage(
+        row["id"],
+        Identity(row["object_id"], row["rfc_id"], row["digest"]),
+        row["thread"],
+        row["arrived"],
+        row["first_seen"],
+        row["state"],
+    )
+
+
+def candidates(tx: Tx, mailbox: int, identity: Identity) -> list[KnownMessage]:
+    """Known messages that may be this one: all that match the strongest rung of the ladder that matches at all."""
+    m = t.messages
+    rungs = []
+    if identity.object_id is not None:
+        rungs.append(m.c.object_id == identity.object_id)
+    if identity.message_id is not None:
+        # Another object id is another message (a second copy), whatever its Message-ID says.
+        same = or_(m.c.object_id.is_(None), m.c.object_id == identity.object_id)
+        rungs.append(and_(m.c.rfc_id == identity.message_id, m.c.digest == identity.digest, same))
+    else:
+        rungs.append(m.c.digest == identity.digest)
+    for rung in rungs:
+        rows = tx.execute(select(m).where(m.c.mailbox_id == mailbox, rung).order_by(m.c.id)).mappings().all()
+        if rows:
+            return [_known(row) for row in rows]
+    return []
+
+
+def by_rfc_id(tx: Tx, mailbox: int, rfc_id: str) -> list[KnownMessage]:
+    """All messages with this Message-ID; angle brackets may be left out."""
+    wanted = {rfc_id, f"<{rfc_id.strip('<>')}>", rfc_id.strip("<>")}
+    rows = tx.execute(
+        select(t.messages).where(t.messages.c.mailbox_id == mailbox, t.messages.c.rfc_id.in_(wanted))
+    ).mappings()
+    return [_known(row) for row in rows]
+
+
+def set_state(tx: Tx, message: int, state: MessageState, due: datetime | None = None) -> None:
+    """Move a message through its life."""
+    tx.execute(update(t.messages).where(t.messages.c.id == message).values(state=state, due=due))
+
+
+def due(tx: Tx, mailbox: int, inbox: str, now: datetime, limit: int) -> list[tuple[KnownMessage, KnownSighting]]:
+    """New messages that still lie in the inbox and whose time has come, oldest first."""
+    joined = t.messages.join(t.sightings, t.sightings.c.message_id == t.messages.c.id)
+    rows = tx.execute(
+        select(t.messages.c.id, t.sightings.c.id)
+        .select_from(joined)
+        .where(
+            t.messages.c.mailbox_id == mailbox,
+            t.messages.c.state == "new",
+            t.messages.c.due <= now,
+            t.sightings.c.folder == inbox,
+            t.sightings.c.gone.is_(None),
+        )
+        .order_by(t.messages.c.due, t.messages.c.id)
+        .limit(limit)
+    ).all()
+    return [(get(tx, row[0]), sighting(tx, row[1])) for row in rows]
+
+
+def counts(tx: Tx, mailbox: int) -> dict[str, int]:
+    """How many messages are in each state."""
+    rows = tx.execute(
+        select(t.messages.c.state, func.count()).where(t.messages.c.mailbox_id == mailbox).group_by(t.messages.c.state)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def forget_older_than(tx: Tx, mailbox: int, moment: datetime) -> int:
+    """Drop messages last seen before `moment` that taught nothing. Returns how many."""
+    last_seen = (
+        select(func.max(t.sightings.c.seen)).where(t.sightings.c.message_id == t.messages.c.id).scalar_subquery()
+    )
+    taught = select(t.lessons.c.id).where(t.lessons.c.message_id == t.messages.c.id).exists()
+    unfinished = (
+        select(t.actions.c.id)
+        .where(t.actions.c.message_id == t.messages.c.id, t.actions.c.state.in_(("planned", "sent")))
+        .exists()
+    )
+    old = delete(t.messages).where(t.messages.c.mailbox_id == mailbox, last_seen < moment, ~taught, ~unfinished)
+    return int(tx.execute(old).rowcount)
+
+
+# --- sightings
+
+
+def _seen(row: RowMapping) -> KnownSighting:
+    ref = MessageRef(row["folder"], row["epoch"], row["uid"])
+    return KnownSighting(
+        row["id"], row["message_id"], ref, row["seen"], row["gone"], row["ours"], row["who"], row["judged"]
+    )
+
+
+def sighting(tx: Tx, sighting_id: int) -> KnownSighting:
+    """The sighting with this id."""
+    return _seen(tx.execute(select(t.sightings).where(t.sightings.c.id == sighting_id)).mappings().one())
+
+
+def sightings(tx: Tx, message: int) -> list[KnownSighting]:
+    """Everywhere this message was seen, oldest first."""
+    rows = tx.execute(select(t.sightings).where(t.sightings.c.message_id == message).order_by(t.sightings.c.id))
+    return [_seen(row) for row in rows.mappings()]
+
+
+def sighting_at(tx: Tx, mailbox: int, ref: MessageRef) -> KnownSighting | None:
+    """Who is known to lie there now."""
+    row = tx.execute(
+        select(t.sightings)
+        .where(
+            t.sightings.c.mailbox_id == mailbox,
+            t.sightings.c.folder == ref.folder,
+            t.sightings.c.epoch == ref.epoch,
+            t.sightings.c.uid == ref.uid,
+            t.sightings.c.gone.is_(None),
+        )
+        .order_by(t.sightings.c.id.desc())
+    ).mappings()
+    return next((_seen(found) for found in row), None)
+
+
+def add_sighting(
+    tx: Tx, mailbox: int, message: int, ref: MessageRef, now: datetime, *, ours: bool, who: str | None, judged: bool
+) -> int:
+    """The message was seen there. Returns the sighting's id."""
+    result = tx.execute(
+        insert(t.sightings).values(
+            message_id=message,
+            mailbox_id=mailbox,
+            folder=ref.folder,
+            epoch=ref.epoch,
+            uid=ref.uid,
+            seen=now,
+            ours=ours,
+            who=who,
+            judged=judged,
+        )
+    )
+    return new_id(result)
+
+
+def mark_gone(tx: Tx, mailbox: int, refs: Iterable[MessageRef], now: datetime) -> int:
+    """These places are empty now. Returns how many sightings that ended."""
+    ended = 0
+    for ref in refs:
+        where = and_(
+            t.sightings.c.mailbox_id == mailbox,
+            t.sightings.c.folder == ref.folder,
+            t.sightings.c.epoch == ref.epoch,
+            t.sightings.c.uid == ref.uid,
+            t.sightings.c.gone.is_(None),
+        )
+        ended += int(tx.execute(update(t.sightings).where(where).values(gone=now)).rowcount)
+    return ended
+
+
+def folder_restarted(tx: Tx, mailbox: int, folder: str, now: datetime) -> int:
+    """UIDs restarted there: no old ref in this folder means anything any more."""
+    where = and_(t.sightings.c.mailbox_id == mailbox, t.sightings.c.folder == folder, t.sightings.c.gone.is_(None))
+    return int(tx.execute(update(t.sightings).where(where).values(gone=now)).rowcount)
+
+
+def known_uids(tx: Tx, mailbox: int, folders: Sequence[str]) -> dict[str, frozenset[int]]:
+    """The UIDs of the messages we know to lie in each of these folders."""
+    found: dict[str, set[int]] = {folder: set() for folder in folders}
+    rows = tx.execute(
+        select(t.sightings.c.folder, t.sightings.c.uid).where(
+            t.sightings.c.mailbox_id == mailbox, t.sightings.c.gone.is_(None), t.sightings.c.folder.in_(folders)
+        )
+    )
+    for row in rows:
+        found[row.folder].add(row.uid)
+    return {folder: frozenset(uids) for folder, uids in found.items()}
+
+
+def unjudged(tx: Tx, mailbox: int, settled_before: datetime) -> list[KnownSighting]:
+    """Places where messages have now stayed long enough to mean something, and that nobody has judged yet."""
+    rows = tx.execute(
+        select(t.sightings)
+        .where(
+            t.sightings.c.mailbox_id == mailbox,
+            t.sightings.c.judged.is_(False),
+            t.sightings.c.gone.is_(None),
+            t.sightings.c.seen <= settled_before,
+        )
+        .order_by(t.sightings.c.id)
+    ).mappings()
+    return [_seen(row) for row in rows]
+
+
+def mark_judged(tx: Tx, sighting_ids: Sequence[int]) -> None:
+    """Looked at; not again."""
+    for start in range(0, len(sighting_ids), _CHUNK):
+        chunk = sighting_ids[start : start + _CHUNK]
+        tx.execute(update(t.sightings).where(t.sightings.c.id.in_(chunk)).values(judged=True))
+
+
+# --- decisions
+
+
+def add_decision(
+    tx: Tx,
+    message: int,
+    now: datetime,
+    *,
+    category: str | None,
+    best: str | None,
+    probability: float | None,
+    runner_up: str | None,
+    runner_up_probability: float | None,
+    source: str,
+    reason: str,
+    model: str | None,
+    mode: str,
+) -> int:
+    """Record what we think of a message. Returns the decision's id."""
+    result = tx.execute(
+        insert(t.decisions).values(
+            message_id=message,
+            at=now,
+            category=category,
+            best=best,
+            probability=probability,
+            runner_up=runner_up,
+            runner_up_probability=runner_up_probability,
+            source=source,
+            reason=reason,
+            model=model,
+            mode=mode,
+        )
+    )
+    return new_id(result)
+
+
+def _decision(row: RowMapping) -> StoredDecision:
+    values = {key: row[key] for key in row if key != "message_id"}
+    return StoredDecision(message=row["message_id"], **values)
+
+
+def decisions(tx: Tx, message: int) -> list[StoredDecision]:
+    """All decisions about one message, oldest first."""
+    rows = tx.execute(select(t.decisions).where(t.decisions.c.message_id == message).order_by(t.decisions.c.id))
+    return [_decision(row) for row in rows.mappings()]
+
+
+def decisions_since(tx: Tx, mailbox: int, moment: datetime) -> list[StoredDecision]:
+    """All decisions of a mailbox since `moment`, oldest first."""
+    rows = tx.execute(
+        select(t.decisions)
+        .join(t.messages, t.messages.c.id == t.decisions.c.message_id)
+        .where(t.messages.c.mailbox_id == mailbox, t.decisions.c.at >= moment)
+        .order_by(t.decisions.c.id)
+    )
+    return [_decision(row) for row in rows.mappings()]

@@ -1,0 +1,182 @@
+"""What the store gives back: plain frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from connectors.base import Action, Identity, MailText, MessageRef, Progress, Role
+
+Mode = Literal["shadow", "live"]
+
+MessageState = Literal["new", "existing", "sorted", "left", "elsewhere", "gone"]
+"""new: waits to be sorted. existing: was in the inbox before Postroom, left alone. sorted: acted on (or would have, in
+shadow). left: decided to leave. elsewhere: first seen outside the inbox. gone: vanished before we came to it."""
+
+ActionState = Literal["planned", "sent", "done", "failed", "explained"]
+
+CorrectionKind = Literal["correction", "filing", "rejection", "agreement"]
+"""correction: moved from where we had put it. filing: a person filed what we had left. rejection: put back into the
+inbox. agreement: filed by a person just as we had decided in shadow."""
+
+DecisionSource = Literal["model", "thread", "memory", "rule", "none"]
+
+
+@dataclass(frozen=True)
+class Mailbox:
+    """One watched mailbox as remembered."""
+
+    id: int
+    name: str
+    kind: str
+    mode: Mode
+    cursor: str | None
+    paused: str | None
+    created: datetime
+    polled: datetime | None
+    trouble: str | None
+    last_arrival: datetime | None
+
+
+@dataclass(frozen=True)
+class KnownFolder:
+    """A folder and the role it plays."""
+
+    name: str
+    role: Role
+    object_id: str | None
+    epoch: int
+    missing_since: datetime | None
+
+
+@dataclass(frozen=True)
+class Category:
+    """What a message can be about, and the place it belongs. `uid` survives every renaming."""
+
+    uid: str
+    name: str
+    folder: str
+    description: str = ""
+    hides: bool = False
+    precision: float | None = None
+    paused: str | None = None
+
+
+@dataclass(frozen=True)
+class KnownMessage:
+    """One message, wherever it is."""
+
+    id: int
+    identity: Identity
+    thread: str | None
+    arrived: datetime | None
+    first_seen: datetime
+    state: MessageState
+
+
+@dataclass(frozen=True)
+class KnownSighting:
+    """One place in which a message was seen. `gone` is when it had left."""
+
+    id: int
+    message: int
+    ref: MessageRef
+    seen: datetime
+    gone: datetime | None
+    ours: bool
+    who: str | None
+    judged: bool
+
+
+@dataclass(frozen=True)
+class StoredDecision:
+    """What we thought of one message, and why."""
+
+    id: int
+    message: int
+    at: datetime
+    category: str | None
+    best: str | None
+    probability: float | None
+    runner_up: str | None
+    runner_up_probability: float | None
+    source: DecisionSource
+    reason: str
+    model: str | None
+    mode: Mode
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One action: what was meant, how far it came, where the message is now."""
+
+    id: int
+    message: int
+    decision: int | None
+    kind: str
+    ref: MessageRef
+    action: Action
+    state: ActionState
+    progress: Progress
+    landed: MessageRef | None
+    planned: datetime
+    ended: datetime | None
+    explanation: str | None
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A person put a message somewhere. `to_category` None: back in the inbox."""
+
+    id: int
+    message: int
+    at: datetime
+    kind: CorrectionKind
+    from_category: str | None
+    to_category: str | None
+    from_folder: str | None
+    to_folder: str
+    who: str | None
+    voided: datetime | None
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One labelled text that training may use. Always from a person."""
+
+    id: int
+    message: int | None
+    category: str
+    text: MailText
+    thread: str | None
+    at: datetime
+    weight: float
+    source: str
+    frozen: bool
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """One trained model in the registry."""
+
+    version: str
+    folder: str
+    state: Literal["current", "previous", "kept", "rejected", "removed"]
+    created: datetime
+    promoted: datetime | None
+    verdict: str
+    exam: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """One night's attempt."""
+
+    id: int
+    started: datetime
+    ended: datetime | None
+    outcome: str | None
+    verdict: str | None
+    lessons: int
+    newest_lesson: int

@@ -1,0 +1,272 @@
+"""The tables, as SQLAlchemy Core sees them. Migrations in `migrations/` build them; a test holds the two together.
+
+mailboxes 1-n folders, categories, codebook, messages, lessons, models, training_runs
+messages  1-n sightings, decisions, actions, corrections
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class Utc(TypeDecorator[datetime]):
+    """Aware datetimes in, aware UTC datetimes out; SQLite itself keeps no zone."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Refuses a naive datetime: it would be somebody's local time."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a datetime without a zone cannot be stored")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """The stored moment, aware."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _mailbox() -> Column[int]:
+    return Column("mailbox_id", ForeignKey("mailboxes.id"), nullable=False)
+
+
+def _message(*, nullable: bool = False) -> Column[int]:
+    return Column("message_id", ForeignKey("messages.id", ondelete="CASCADE"), nullable=nullable)
+
+
+mailboxes = Table(
+    "mailboxes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("cursor", Text),  # the connector's own; opaque
+    Column("paused", Text),  # why, in words; NULL: not paused
+    Column("created", Utc, nullable=False),
+    Column("polled", Utc),  # the last look that succeeded
+    Column("trouble", Text),  # what the last look ran into; NULL: nothing
+    Column("last_arrival", Utc),
+)
+
+folders = Table(
+    "folders",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _mailbox(),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("object_id", Text),
+    Column("epoch", Integer, nullable=False, default=0),
+    Column("missing_since", Utc),
+    UniqueConstraint("mailbox_id", "name"),
+)
+
+categories = Table(
+    "categories",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _mailbox(),
+    Column("uid", Text, nullable=False),  # stable through renames; what lessons, codes and models refer to
+    Column("name", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("description", Text, nullable=False, default=""),
+    Column("hides", Boolean, nullable=False, default=False),
+    Column("precision", Float),
+    Column("paused", Text),  # why: its folder is gone, or the owner no longer lists it
+    Column("created", Utc, nullable=False),
+    UniqueConstraint("mailbox_id", "uid"),
+)
+
+codebook = Table(
+    "codebook",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _mailbox(),
+    Column("position", Integer, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    UniqueConstraint("mailbox_id", "position"),
+    UniqueConstraint("mailbox_id", "code"),  # never reused
+    UniqueConstraint("mailbox_id", "category"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _mailbox(),
+    Column("object_id", Text),
+    Column("rfc_id", Text),  # Message-ID
+    Column("digest", Text, nullable=False),
+    Column("thread", Text),  # Message-ID of the oldest known ancestor
+    Column("arrived", Utc),
+    Column("first_seen", Utc, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("due", Utc),  # when a new message may be sorted
+    Index(None, "mailbox_id", "object_id"),
+    Index(None, "mailbox_id", "rfc_id"),
+    Index(None, "mailbox_id", "digest"),
+    Index(None, "mailbox_id", "thread"),
+    Index(None, "mailbox_id", "state", "due"),
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _message(),
+    Column("mailbox_id", ForeignKey("mailboxes.id"), nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("uid", Integer, nullable=False),
+    Column("seen", Utc, nullable=False),
+    Column("gone", Utc),
+    Column("ours", Boolean, nullable=False, default=False),  # we put it there
+    Column("who", Text),  # who put it there, where the server tells
+    Column("judged", Boolean, nullable=False, default=False),  # looked at for a correction
+    Index(None, "message_id"),
+    Index(None, "mailbox_id", "folder", "epoch", "uid"),
+    Index(None, "mailbox_id", "judged", "gone"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _message(),
+    Column("at", Utc, nullable=False),
+    Column("category", Text),  # NULL: left where it is
+    Column("best", Text),  # what the model liked best, filed or not
+    Column("probability", Float),
+    Column("runner_up", Text),
+    Column("runner_up_probability", Float),
+    Column("source", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("model", Text),
+    Column("mode", Text, nullable=False),
+    Index(None, "message_id"),
+    Index(None, "at"),
+)
+
+actions = Table(
+    "actions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _message(),
+    Column("decision_id", ForeignKey("decisions.id", ondelete="SET NULL")),
+    Column("kind", Text, nullable=False),
+    Column("from_folder", Text, nullable=False),
+    Column("from_epoch", Integer, nullable=False),
+    Column("from_uid", Integer, nullable=False),
+    Column("target", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("progress", JSON, nullable=False),
+    Column("to_folder", Text),
+    Column("to_epoch", Integer),
+    Column("to_uid", Integer),
+    Column("planned", Utc, nullable=False),
+    Column("ended", Utc),
+    Column("explanation", Text),
+    Index(None, "message_id"),
+    Index(None, "state"),
+    Index(None, "ended"),
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _message(),
+    Column("at", Utc, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("from_category", Text),
+    Column("to_category", Text),
+    Column("from_folder", Text),
+    Column("to_folder", Text, nullable=False),
+    Column("who", Text),
+    Column("decision_id", ForeignKey("decisions.id", ondelete="SET NULL")),
+    Column("voided", Utc),
+    Index(None, "message_id"),
+    Index(None, "at"),
+)
+
+lessons = Table(
+    "lessons",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _mailbox(),
+    _message(nullable=True),
+    Column("category", Text, nullable=False),
+    Column("text", JSON, nullable=False),  # MailText's fields
+    Column("fingerprint", Text, nullable=False),  # sha256 of the text: the same mail is learnt once
+    Column("thread", Text),
+    Column("at", Utc, nullable=False),
+    Column("weight", Float, nullable=False, default=1.0),
+    Column("source", Text, nullable=False),
+    Column("frozen", Boolean, nullable=False, default=False),
+    Column("voided", Utc),
+    Index(None, "mailbox_id", "voided"),
+    Index(None, "message_id"),
+    Index(None, "mailbox_id", "fingerprint"),
+    Index(None, "mailbox_id", "thread"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _mailbox(),
+    Column("version", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created", Utc, nullable=False),
+    Column("promoted", Utc),
+    Column("verdict", Text, nullable=False),
+    Column("exam", JSON, nullable=False),
+    UniqueConstraint("mailbox_id", "version"),
+)
+
+training_runs = Table(
+    "training_runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _mailbox(),
+    Column("started", Utc, nullable=False),
+    Column("ended", Utc),
+    Column("outcome", Text),
+    Column("verdict", Text),
+    Column("lessons", Integer, nullable=False, default=0),
+    Column("newest_lesson", Integer, nullable=False, default=0),
+    Index(None, "mailbox_id", "started"),
+)
