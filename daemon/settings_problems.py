@@ -26,7 +26,7 @@ OTHER_NAMES = {
 """What people write when they know another program: ours after the colon."""
 UNSHOWN = {"credential", "user", "url"}
 """Keys whose value may hold a secret by mistake, so that it is not repeated in a message."""
-TABLE_TYPES = {"model_type": "[{key}]", "model_attributes_type": "[{key}]", "tuple_type": "[[{key}]]"}
+LISTS_OF_TABLES = {"mailbox": "[[mailbox]]", "category": "[[mailbox.category]]"}
 SECTIONS = ("sorting", "engine", "training", "log")
 
 
@@ -137,8 +137,12 @@ def _fact(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return _misspelt(key, detail["input"])
     if kind == "string_too_short":
         return "is empty. Fill it in, or remove the line."
-    if kind in TABLE_TYPES:
-        return f"must be a table of its own. Write {TABLE_TYPES[kind].format(key=key)} and its keys below it."
+    if key in LISTS_OF_TABLES or kind == "union_tag_not_found":
+        return f"must be a table of its own. Write {LISTS_OF_TABLES.get(key, '[[mailbox]]')} and its keys below it."
+    if kind == "tuple_type":
+        return f'must be a list. Write {key} = ["...", "..."].'
+    if kind in ("model_type", "dict_type", "mapping_type"):
+        return "must be a table of its own: a line with its name in brackets, and its keys below it."
     wanted = detail["msg"].replace("Input should be", "must be").split(", unable to")[0]
     given = "" if key in UNSHOWN else f", not {_shown(detail['input'])}"
     return f"{wanted}{given}."

@@ -1,0 +1,88 @@
+"""Secrets by name, from wherever the machine delivers them. Postroom keeps none in its settings, logs or database.
+
+    $CREDENTIALS_DIRECTORY/NAME        systemd, LoadCredential=NAME:/path/to/file; only this service can read it
+    $CREDENTIALS_DIRECTORY/postroom_NAME        the same, LoadCredential=postroom:/path/to/folder (systemd.exec(5))
+    $POSTROOM_CREDENTIALS_DIR/NAME     a folder that a container or a test hands over
+    STATE_DIR/credentials/NAME         a file of our own: mode 0600 or it is refused
+    $POSTROOM_CREDENTIAL_NAME          only with POSTROOM_ALLOW_ENV_CREDENTIALS=1: children inherit the environment
+
+The first place that has the name counts.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.errors import CredentialMissing
+
+LONGEST = 64 * 1024
+"""Bytes. A token of Microsoft 365 has some 4 kB; whoever names a larger file named the wrong one."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Reads secrets; keeps none. A new password counts at the next `read`."""
+
+    state_dir: Path
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+
+    def read(self, name: str) -> str:
+        """The secret, without the one newline that editors add. Raises CredentialMissing, which names the places."""
+        looked: list[str] = []
+        for path, is_ours in self._paths(name):
+            looked.append(str(path))
+            try:
+                if is_ours:
+                    _refuse_open_file(path)
+                with path.open("rb") as file:
+                    return _clean(file.read(LONGEST + 1), path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise CredentialMissing(
+                    str(path), f"cannot be read ({error.strerror}).", "Give the service's user the right to read it."
+                ) from None
+        variable = "POSTROOM_CREDENTIAL_" + name.upper().replace("-", "_").replace(".", "_")
+        if self.environ.get("POSTROOM_ALLOW_ENV_CREDENTIALS") == "1":
+            looked.append(f"${variable}")
+            if self.environ.get(variable):
+                return self.environ[variable]
+        raise CredentialMissing(
+            f'credential "{name}"',
+            f"not found; looked at {', '.join(looked)}.",
+            f"Put the secret alone into {looked[-1]}."
+            if looked[-1].startswith("$")
+            else f"Write the secret alone into {self.state_dir / 'credentials' / name}, then chmod 600 it.",
+        )
+
+    def _paths(self, name: str) -> Iterator[tuple[Path, bool]]:
+        if from_systemd := self.environ.get("CREDENTIALS_DIRECTORY"):
+            yield Path(from_systemd, name), False
+            yield Path(from_systemd, f"postroom_{name}"), False
+        if handed := self.environ.get("POSTROOM_CREDENTIALS_DIR"):
+            yield Path(handed, name), False
+        yield self.state_dir / "credentials" / name, True
+
+
+def _refuse_open_file(path: Path) -> None:
+    mode = path.stat().st_mode
+    if stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO):
+        raise CredentialMissing(
+            str(path), f"other users may read it (mode {stat.S_IMODE(mode):04o}).", f"Run: chmod 600 {path}"
+        )
+
+
+def _clean(content: bytes, path: Path) -> str:
+    if len(content) > LONGEST:
+        raise CredentialMissing(str(path), "is too long to be a secret.", "Write the secret alone into it.")
+    try:
+        secret = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise CredentialMissing(str(path), "is not UTF-8 text.", "Write the secret alone into it.") from None
+    if not secret:
+        raise CredentialMissing(str(path), "is empty.", "Write the secret into it.")
+    return secret

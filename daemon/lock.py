@@ -1,0 +1,62 @@
+"""One daemon per state directory. Two would decide the same message twice and write one database at once."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from daemon.errors import AlreadyRunning, PostroomError
+
+
+class StateLock:
+    """Holds the state directory while the `with` block runs. The kernel lets go when the process ends, however it ends.
+
+    The file stays: removing it would let a third process lock a new file while the second still waits for the old one.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self.path = state_dir / "postroom.lock"
+        self._file: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock, making the directory if need be. Raises AlreadyRunning, which names the other process."""
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise PostroomError(
+                str(self.path),
+                f"cannot be opened ({error.strerror}).",
+                "Give the service's user the right to write there, or change state_dir.",
+            ) from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = os.pread(file, 20, 0).decode("ascii", "replace").strip()
+            os.close(file)
+            raise AlreadyRunning(
+                str(self.path.parent),
+                f"another Postroom works here (process {other or 'unknown'}).",
+                "Stop it first, for example by `systemctl stop postroom`.",
+            ) from None
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{os.getpid()}\n".encode("ascii"), 0)
+        self._file = file
+
+    def release(self) -> None:
+        """Let go. Does nothing if the lock is not held."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
