@@ -12,6 +12,7 @@ empty lines, and cut a mail off at its first list ("- two chairs") or "Thanks,".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -58,19 +59,30 @@ def clean_body(plain: str, forwarded: bool = False) -> str:
     that an Outlook header block starts content and not history.
     """
     lines = normalise(plain)
+    passages = _passages(list(lines))
+    for strip in (_strip_tail, list[str]):
+        stripped = [(passage.kind, passage.heading, strip(passage.lines)) for passage in passages]
+        kept = _joined(_wanted(stripped, forwarded))
+        if any(character.isalnum() for character in kept):
+            return kept
+    return _joined(lines)
+
+
+def _wanted(passages: Sequence[tuple[Kind, list[str], list[str]]], forwarded: bool) -> list[str]:
+    """The lines of the passages (kind, heading, lines) that count. All below the first reply is history."""
+    history = next((index for index, (kind, _, _) in enumerate(passages) if kind == "reply"), len(passages))
+    # With "Fwd:" in the subject, the first mail below the sender's words is the content.
+    announced = next((index for index, (_, heading, _) in enumerate(passages) if heading), history) if forwarded else -1
+    own = sum(_letters(lines) for kind, _, lines in passages[:history] if kind != "quoted")
     kept: list[str] = []
-    for passage in _passages(lines):
-        wanted = passage.kind in ("own", "forwarded") or _letters(kept) < TOO_LITTLE
-        if passage.kind == "reply" and forwarded:
-            wanted = True
-        if not wanted:
-            if passage.kind == "reply":
-                break
-            continue
-        text = _strip_tail(passage.lines)
-        if text or passage.heading:
-            kept += ["", *passage.heading, *text]
-    return _joined(kept) or _joined(lines)
+    letters = 0
+    for index, (kind, heading, lines) in enumerate(passages):
+        is_own = index < history and kind != "quoted"
+        is_needed = own < TOO_LITTLE and letters < TOO_LITTLE
+        if is_own or is_needed or index == announced:
+            kept += ["", *heading, *lines]
+            letters += _letters(lines)
+    return kept
 
 
 def normalise(plain: str) -> list[str]:
@@ -113,16 +125,13 @@ def _passages(lines: list[str]) -> list[_Passage]:
             kind, position, shown = heading
             _drop_rule(current.lines)
             passages.append(_Passage(kind, shown))
-            following = _next_text(lines, position)
-            unquoting = kind == "forwarded" and following.startswith(">")
-            if kind == "quoted":
-                current = passages[-1]
+            unquoting = kind == "forwarded" and _next_text(lines, position).startswith(">")
             continue
         if line.startswith(">"):
             if current.kind != "quoted":
                 passages.append(_Passage("quoted"))
             # Only the first level of quoting can be worth keeping: deeper ones are older still.
-            if not line.startswith((">>", "> >")):
+            if not line.startswith((">>", "> >")) and not _attribution([line[1:].strip()], 0):
                 passages[-1].lines.append(line[1:].strip())
         elif current.kind == "quoted" and line:
             passages.append(_Passage("own", lines=[line]))  # an answer between or below the quotes
@@ -142,7 +151,7 @@ def _heading(lines: list[str], position: int) -> tuple[Kind, int, list[str]] | N
     if not line or len(line) > LONGEST_HEADER_LINE or line.startswith(">"):
         return None
     if end := _attribution(lines, position):
-        return ("quoted" if _next_text(lines, end).startswith(">") else "reply"), end, []
+        return _quoted_or("reply", lines, end), end, []
     bare = line.strip("-_=*~#—─:> ")
     if len(bare) < 140 and (marker := _marker(line, bare)):
         end = position + 1
@@ -150,11 +159,16 @@ def _heading(lines: list[str], position: int) -> tuple[Kind, int, list[str]] | N
         if marker == "forwarded" and not line.endswith(("-", ":", "_")) and end < len(lines):
             end += lines[end].endswith("---")
         block_end, shown = _block_near(lines, end)
-        return marker, block_end or end, shown
+        return _quoted_or(marker, lines, block_end or end), block_end or end, shown
     block = _header_block(lines, position) or _lotus_block(lines, position)
     if block:
-        return "reply", block[0], block[1]
+        return _quoted_or("reply", lines, block[0]), block[0], block[1]
     return None
+
+
+def _quoted_or(kind: Kind, lines: list[str], position: int) -> Kind:
+    """A reply whose lines are marked one by one can have answers between and below them."""
+    return "quoted" if kind == "reply" and _next_text(lines, position).startswith(">") else kind
 
 
 def _marker(line: str, bare: str) -> Kind | None:
@@ -201,32 +215,36 @@ def _block_near(lines: list[str], position: int) -> tuple[int | None, list[str]]
     return None, []
 
 
+def _label(line: str) -> str | None:
+    """What kind of header field the line begins with, in any language: "from", "subject"..."""
+    match = LABEL.match(line[:40])
+    return match.lastgroup if match else None
+
+
 def _header_block(lines: list[str], position: int, least: int = 3) -> tuple[int, list[str]] | None:
     """ "From: ... Sent: ... To: ... Subject: ..." at this line: (the line after it, what to show of it)."""
-    first = LABEL.match(lines[position][:40])
-    if not first or first.lastgroup not in ("from", "date", "subject"):
+    if _label(lines[position]) not in ("from", "date", "subject"):
         return None
     kinds: dict[str, str] = {}
-    end = position
-    index = position
-    while index < len(lines) and index - position < 16:
+    end = index = position
+    while index < min(len(lines), position + 20):
         line = lines[index]
-        label = LABEL.match(line[:40])
-        if label and label.lastgroup:
-            if label.lastgroup in kinds and label.lastgroup == "from":
-                break
-            kinds.setdefault(label.lastgroup, line.replace("*", ""))
+        label = _label(line)
+        if label == "from" and "from" in kinds:
+            break  # the next older mail
+        if label:
+            kinds.setdefault(label, line.replace("*", ""))
             end = index + 1
-        elif not line and end < index:
-            break  # a second empty line, or text after the first
-        elif line and (end == index and not (lines[index - 1] and _is_continuation(lines, index))):
+        elif not (_is_continuation(lines, index) if line else _is_labelled(lines, index + 1)):
             break
-        elif line:
-            end = index + 1
         index += 1
     if len(kinds.keys() - {"other"}) < least or not kinds.keys() & {"from", "to"}:
         return None
     return end, [kinds[kind] for kind in ("from", "subject") if kind in kinds]
+
+
+def _is_labelled(lines: list[str], index: int) -> bool:
+    return index < len(lines) and _label(lines[index]) is not None
 
 
 def _is_continuation(lines: list[str], index: int) -> bool:
@@ -234,7 +252,7 @@ def _is_continuation(lines: list[str], index: int) -> bool:
     for line in lines[index + 1 : index + 12]:
         if not line:
             return False
-        if LABEL.match(line[:40]):
+        if _label(line):
             return True
     return False
 
@@ -248,8 +266,8 @@ def _lotus_block(lines: list[str], position: int) -> tuple[int, list[str]] | Non
             return None
         start += 1
     for index in range(start + 1, min(start + 4, len(lines))):
-        label = LABEL.match(lines[index][:40])
-        if label and label.lastgroup == "to":
+        label = _label(lines[index])
+        if label == "to":
             block = _label_run(lines, index)
             if block:
                 return block[0], [f"From: {line}", *block[1]]
@@ -261,8 +279,7 @@ def _lotus_block(lines: list[str], position: int) -> tuple[int, list[str]] | Non
 def _label_run(lines: list[str], position: int) -> tuple[int, list[str]] | None:
     """From a "To:" on to its "Subject:", whose wrapped second line ends at the next empty line."""
     for index in range(position + 1, min(position + 60, len(lines))):
-        label = LABEL.match(lines[index][:40])
-        if label and label.lastgroup == "subject":
+        if _label(lines[index]) == "subject":
             end = index + 1
             subject = lines[index]
             if end + 1 < len(lines) and lines[end] and not lines[end + 1] and len(subject) > 60:
@@ -278,13 +295,12 @@ def _drop_rule(lines: list[str]) -> None:
 
 
 def _strip_tail(lines: list[str]) -> list[str]:
-    """One passage without warning banner, legal notice, list footer and signature; unchanged if all would go."""
+    """One passage without warning banner, legal notice, list footer and signature. May leave nothing."""
     kept = [line for line in lines if not SENT_FROM.match(line[:200]) or len(line) > 120]
-    kept = _without_banner(kept)
-    kept = _without_legal_notice(_without_list_footer(kept))
+    kept = _without_legal_notice(_without_list_footer(_without_banner(kept)))
     kept = _without_legal_notice(_without_signature(kept))
     _drop_rule(kept)
-    return kept if _letters(kept) else lines
+    return kept
 
 
 def _without_banner(lines: list[str]) -> list[str]:
@@ -302,14 +318,17 @@ def _without_banner(lines: list[str]) -> list[str]:
 def _without_list_footer(lines: list[str]) -> list[str]:
     for index in range(max(0, len(lines) - 8), len(lines)):
         if RULE.match(lines[index]) and any(LIST_FOOTER.search(line[:300]) for line in lines[index + 1 :]):
-            return lines[:index]
+            above = lines[:index]
+            # Some lists put an advertisement above the footer, behind a rule of its own.
+            rules = [number for number in range(max(0, index - 7), index) if RULE.match(above[number])]
+            return above[: rules[0]] if rules else above
     return lines
 
 
 def _without_signature(lines: list[str]) -> list[str]:
     """Without what follows "-- " (RFC 3676 section 4.3) or a sign-off, if it looks like a visiting card."""
     for index, line in enumerate(lines):
-        if DASHES.fullmatch(line) and _is_card(lines[index + 1 :], 20) and _letters(lines[:index]):
+        if DASHES.fullmatch(line) and _is_card(lines[index + 1 :], 20):
             return lines[:index]
     # Looked for from below: a "Thanks" further up is part of the conversation.
     for index in range(len(lines) - 1, max(-1, len(lines) - 18), -1):
