@@ -131,12 +131,12 @@ def _fact(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return str(context["error"])
     if kind == "literal_error":
         return _not_one_of(detail["input"], _quoted(str(context["expected"])))
-    if kind == "union_tag_invalid":
-        return _not_one_of(context["tag"], _quoted(str(context["expected_tags"])))
     if kind == "string_pattern_mismatch":
         return _misspelt(key, detail["input"])
     if kind == "string_too_short":
         return "is empty. Fill it in, or remove the line."
+    if kind == "union_tag_invalid":
+        return _not_one_of(context["tag"], _quoted(str(context["expected_tags"])))
     if key in LISTS_OF_TABLES or kind == "union_tag_not_found":
         return f"must be a table of its own. Write {LISTS_OF_TABLES.get(key, '[[mailbox]]')} and its keys below it."
     if kind == "tuple_type":
