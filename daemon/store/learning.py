@@ -159,14 +159,15 @@ def _lesson(row: RowMapping) -> Lesson:
     )
 
 
-def lessons(tx: Tx, mailbox: int, *, after: int = 0) -> list[Lesson]:
-    """All lessons that count, oldest first; with `after`, those with a higher id only."""
-    rows = tx.execute(
-        select(t.lessons)
-        .where(t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None), t.lessons.c.id > after)
-        .order_by(t.lessons.c.at, t.lessons.c.id)
-    ).mappings()
-    return [_lesson(row) for row in rows]
+def lessons(tx: Tx, mailbox: int, *, after: int = 0, newest: int | None = None) -> list[Lesson]:
+    """The lessons that count, oldest first: with `after`, those with a higher id; with `newest`, the last so many."""
+    query = select(t.lessons).where(
+        t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None), t.lessons.c.id > after
+    )
+    if newest is not None:
+        query = query.order_by(t.lessons.c.id.desc()).limit(newest)
+    found = [_lesson(row) for row in tx.execute(query).mappings()]
+    return sorted(found, key=lambda lesson: (lesson.at, lesson.id))
 
 
 def lesson_counts(tx: Tx, mailbox: int) -> dict[str, int]:
@@ -179,10 +180,11 @@ def lesson_counts(tx: Tx, mailbox: int) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def newest_lesson(tx: Tx, mailbox: int) -> int:
-    """The highest lesson id, voided ones included; 0 without any. Grows with every change of what is known."""
-    found = tx.execute(select(func.max(t.lessons.c.id)).where(t.lessons.c.mailbox_id == mailbox)).scalar()
-    return int(found or 0)
+def lesson_state(tx: Tx, mailbox: int) -> tuple[int, int]:
+    """(highest lesson id ever, how many count now): changes with every change of what is known."""
+    highest = tx.execute(select(func.max(t.lessons.c.id)).where(t.lessons.c.mailbox_id == mailbox)).scalar()
+    where = (t.lessons.c.mailbox_id == mailbox) & t.lessons.c.voided.is_(None)
+    return int(highest or 0), int(tx.execute(select(func.count()).select_from(t.lessons).where(where)).scalar_one())
 
 
 def lessons_since(tx: Tx, mailbox: int, lesson: int) -> int:

@@ -166,6 +166,48 @@ def sighting_at(tx: Tx, mailbox: int, ref: MessageRef) -> KnownSighting | None:
     return next((_seen(found) for found in row), None)
 
 
+def live_in(tx: Tx, mailbox: int, folder: str) -> list[KnownSighting]:
+    """What is known to lie in this folder."""
+    rows = tx.execute(
+        select(t.sightings).where(
+            t.sightings.c.mailbox_id == mailbox, t.sightings.c.folder == folder, t.sightings.c.gone.is_(None)
+        )
+    )
+    return [_seen(row) for row in rows.mappings()]
+
+
+def were_at(tx: Tx, mailbox: int, ref: MessageRef) -> list[tuple[int, MessageState]]:
+    """(id, state) of the messages that once lay there and lie nowhere else now."""
+    live = t.sightings.alias()
+    rows = tx.execute(
+        select(t.messages.c.id, t.messages.c.state)
+        .join(t.sightings, t.sightings.c.message_id == t.messages.c.id)
+        .where(
+            t.sightings.c.mailbox_id == mailbox,
+            t.sightings.c.folder == ref.folder,
+            t.sightings.c.epoch == ref.epoch,
+            t.sightings.c.uid == ref.uid,
+            ~select(live.c.id).where(live.c.message_id == t.messages.c.id, live.c.gone.is_(None)).exists(),
+        )
+    )
+    return [(row.id, row.state) for row in rows]
+
+
+def adopt(tx: Tx, sighting_id: int, message: int) -> None:
+    """This sighting turned out to be of another message: a second copy."""
+    tx.execute(update(t.sightings).where(t.sightings.c.id == sighting_id).values(message_id=message, judged=True))
+
+
+def copy_of(tx: Tx, mailbox: int, message: int, now: datetime, due: datetime) -> int:
+    """A new message just like this one: its second copy. Returns the new id."""
+    row = tx.execute(select(t.messages).where(t.messages.c.id == message)).mappings().one()
+    same = {key: row[key] for key in ("object_id", "rfc_id", "digest", "thread", "arrived")}
+    result = tx.execute(
+        insert(t.messages).values(mailbox_id=mailbox, first_seen=now, state="new", due=due, **same)
+    )
+    return new_id(result)
+
+
 def add_sighting(
     tx: Tx, mailbox: int, message: int, ref: MessageRef, now: datetime, *, ours: bool, who: str | None, judged: bool
 ) -> int:

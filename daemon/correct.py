@@ -1,0 +1,113 @@
+"""Find what people moved, once it has come to rest, and learn from it.
+
+settled sightings | judge (pure) | fetch the text of what teaches | correction and lesson, in one transaction
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from connectors.base import MailText
+from daemon.corrections import Judgement, judge
+from daemon.desk import Desk
+from daemon.store import learning, mailboxes, messages
+from daemon.store.database import Tx
+from daemon.store.records import KnownMessage, KnownSighting
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Judged:
+    message: KnownMessage
+    sighting: KnownSighting
+    judgement: Judgement | None
+    decision: int | None
+
+
+def correct(desk: Desk) -> int:
+    """Record every correction that has settled. Returns how many there were."""
+    with desk.database.begin() as tx:
+        judged = _judge_all(tx, desk)
+        silent = [each for each in judged if each.judgement is None]
+        messages.mark_judged(tx, [each.sighting.id for each in silent])
+    spoken = [each for each in judged if each.judgement is not None]
+    texts = _texts(desk, [each for each in spoken if each.judgement and each.judgement.teaches])
+    found = 0
+    for each in spoken:
+        assert each.judgement is not None
+        if each.judgement.teaches is not None and each.sighting.ref not in texts:
+            continue  # it moved on while we looked: the next place will be judged
+        with desk.database.begin() as tx:
+            _record(tx, desk, each, each.judgement, texts.get(each.sighting.ref))
+        log.info(
+            "corrected",
+            mailbox=desk.settings.name,
+            message=each.message.id,
+            status=each.judgement.kind,
+            category=each.judgement.to_category,
+        )
+        found += 1
+    return found
+
+
+def _judge_all(tx: Tx, desk: Desk) -> list[_Judged]:
+    roles = {folder.name: folder.role for folder in mailboxes.folders(tx, desk.mailbox_id)}
+    by_folder = {category.folder: category for category in mailboxes.categories(tx, desk.mailbox_id)}
+    judged = []
+    for sighting in messages.unjudged(tx, desk.mailbox_id, desk.clock() - desk.sorting.settle):
+        places = messages.sightings(tx, sighting.message)
+        if any(place.gone is None and place.id != sighting.id for place in places):
+            _split_copy(tx, desk, sighting)
+            continue
+        earlier = [place for place in places if place.id < sighting.id]
+        made = messages.decisions(tx, sighting.message)
+        decision = made[-1] if made else None
+        judgement = judge(sighting, earlier, decision, roles, by_folder)
+        known = messages.get(tx, sighting.message)
+        judged.append(_Judged(known, sighting, judgement, decision.id if decision else None))
+    return judged
+
+
+def _split_copy(tx: Tx, desk: Desk, sighting: KnownSighting) -> None:
+    """It settled in two places: not moved but copied. A second copy in the inbox is sorted like any new message."""
+    if sighting.ref.folder == desk.settings.inbox:
+        now = desk.clock()
+        messages.adopt(tx, sighting.id, messages.copy_of(tx, desk.mailbox_id, sighting.message, now, due=now))
+
+
+def _texts(desk: Desk, judged: list[_Judged]) -> dict[object, MailText]:
+    refs = [each.sighting.ref for each in judged]
+    return {message.sighting.ref: message.text for message in desk.connector.fetch(refs)} if refs else {}
+
+
+def _record(tx: Tx, desk: Desk, each: _Judged, judgement: Judgement, text: MailText | None) -> None:
+    now = desk.clock()
+    learning.add_correction(
+        tx,
+        each.message.id,
+        now,
+        judgement.kind,
+        from_category=judgement.from_category,
+        to_category=judgement.to_category,
+        from_folder=judgement.from_folder,
+        to_folder=each.sighting.ref.folder,
+        who=each.sighting.who,
+        decision=each.decision,
+    )
+    if judgement.teaches is not None and text is not None:
+        learning.teach(
+            tx,
+            desk.mailbox_id,
+            judgement.teaches,
+            text,
+            now,
+            source="correction",
+            message=each.message.id,
+            thread=each.message.thread,
+        )
+    elif judgement.kind == "rejection":
+        learning.void_lessons_of(tx, each.message.id, now)
+    messages.mark_judged(tx, [each.sighting.id])

@@ -1,0 +1,61 @@
+"""What a message's new place says about what people want. Pure: values in, a judgement out.
+
+    where it came to rest | who put it there | what we had decided  ->  Judgement (and perhaps a lesson), or nothing
+
+A correction is any later place in another *category* folder, or back in the inbox. Neutral folders teach nothing, our
+own moves never do, and a message first seen where it lies now was put there by a rule or before our time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from connectors.base import Role
+from daemon.store.records import Category, CorrectionKind, KnownSighting, StoredDecision
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A person put the message here. `teaches`: the category to learn it under; None: forget what it taught."""
+
+    kind: CorrectionKind
+    from_category: str | None
+    to_category: str | None
+    from_folder: str | None
+    teaches: str | None
+
+
+def judge(
+    now_at: KnownSighting,
+    earlier: Sequence[KnownSighting],
+    decision: StoredDecision | None,
+    roles: Mapping[str, Role],
+    categories_by_folder: Mapping[str, Category],
+) -> Judgement | None:
+    """What the place `now_at`, in which the message came to rest, means. None: nothing.
+
+    `earlier`: everywhere it was before, oldest first. `decision`: the last one made about it, if any.
+    """
+    if now_at.ours or not earlier:
+        return None
+    before = earlier[-1]
+    if before.ref.folder == now_at.ref.folder:  # UIDs restarted, or moved away and back before anybody looked
+        return None
+    role = roles.get(now_at.ref.folder)
+    put_by_us = any(sighting.ours for sighting in earlier)
+    had = categories_by_folder.get(before.ref.folder)
+    if role == "inbox":
+        if not put_by_us and had is None:
+            return None
+        return Judgement("rejection", had.uid if had else None, None, before.ref.folder, None)
+    category = categories_by_folder.get(now_at.ref.folder)
+    if role != "category" or category is None:
+        return None
+    if had is not None:
+        kind: CorrectionKind = "correction"
+    elif decision is not None and decision.category == category.uid:
+        kind = "agreement"  # in shadow: a person did what we would have done
+    else:
+        kind = "filing"
+    return Judgement(kind, had.uid if had else None, category.uid, before.ref.folder, category.uid)

@@ -1,0 +1,108 @@
+"""What to do with one message. Pure: values in, a decision with its reason out; no clock, no I/O.
+
+    not to be touched?  |  thread filed by hand?  |  near-duplicate of a lesson?  |  model sure enough?  ->  Decision
+
+The reason is what people read in `postroom why`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from connectors.base import Mark, Message
+from daemon.classifier import Prediction
+from daemon.settings import SortingSettings
+from daemon.store.records import Category, DecisionSource
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What people did with a message like this one: the same thread, or nearly the same text."""
+
+    category: str
+    source: DecisionSource
+    reason: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How sure is sure enough. `thresholds`: least probability a category needs; None: it has too little evidence."""
+
+    categories: Mapping[str, Category]
+    thresholds: Mapping[str, float | None]
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """File it under `category`, or leave it (None); always with a reason in plain words."""
+
+    category: str | None
+    source: DecisionSource
+    reason: str
+    best: str | None = None
+    probability: float | None = None
+    runner_up: str | None = None
+    runner_up_probability: float | None = None
+
+
+def hands_off(message: Message, sorting: SortingSettings) -> str | None:
+    """Why this message is not to be touched, or None."""
+    flags = {flag.lower() for flag in message.sighting.flags}
+    reasons: Sequence[tuple[bool, str]] = (
+        (sorting.skip_flagged and "\\flagged" in flags, "somebody flagged it"),
+        (sorting.skip_answered and "\\answered" in flags, "somebody answered it"),
+        (sorting.skip_encrypted and _marked(message, "encrypted"), "it is encrypted"),
+        (sorting.skip_calendar and _marked(message, "calendar"), "it is a calendar message"),
+        (sorting.skip_bounces and _marked(message, "bounce"), "it is a delivery report"),
+    )
+    return next((reason for applies, reason in reasons if applies), None)
+
+
+def _marked(message: Message, mark: Mark) -> bool:
+    return mark in message.marks
+
+
+def decide(prediction: Prediction | None, hint: Hint | None, policy: Policy) -> Decision:
+    """File by what people did with its like, else by the model where it is sure enough, else leave it."""
+    if hint is not None and (category := policy.categories.get(hint.category)) is not None and category.paused is None:
+        return Decision(hint.category, hint.source, f"{category.name}: {hint.reason}", *_figures(prediction))
+    if prediction is None:
+        return Decision(None, "none", "left: there is no trained model yet")
+    best, probability = prediction.ranking[0]
+    said = _in_words(prediction, policy)
+    figures = _figures(prediction)
+    category = policy.categories.get(best)
+    if category is None or category.paused is not None:
+        why = "is no longer in use" if category is None else f"is paused ({category.paused})"
+        return Decision(None, "model", f"left: {said}; {_name(best, policy)} {why}", *figures)
+    threshold = policy.thresholds.get(best)
+    if threshold is None:
+        return Decision(None, "model", f"left: {said}; {category.name} has too little evidence yet", *figures)
+    if probability < threshold:
+        return Decision(None, "model", f"left: {said}; {category.name} needs {threshold:.2f}", *figures)
+    return Decision(best, "model", f"{said}; needs {threshold:.2f}; model {policy.model}", *figures)
+
+
+def _figures(prediction: Prediction | None) -> tuple[str | None, float | None, str | None, float | None]:
+    if prediction is None:
+        return None, None, None, None
+    best, probability = prediction.ranking[0]
+    if len(prediction.ranking) == 1:
+        return best, probability, None, None
+    return best, probability, *prediction.ranking[1]
+
+
+def _in_words(prediction: Prediction, policy: Policy) -> str:
+    best, probability = prediction.ranking[0]
+    words = f"{_name(best, policy)} {probability:.2f}"
+    if len(prediction.ranking) > 1:
+        second, less = prediction.ranking[1]
+        words += f", next {_name(second, policy)} {less:.2f}"
+    return words
+
+
+def _name(uid: str, policy: Policy) -> str:
+    category = policy.categories.get(uid)
+    return category.name if category is not None else "a removed category"

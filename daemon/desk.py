@@ -1,0 +1,36 @@
+"""All that one mailbox's pass works with, in one value: settings, database, connector, models, clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from connectors.base import Connector
+from daemon.memory import LessonMemory
+from daemon.registry import Registry
+from daemon.settings import ImapSettings, RequestTrackerSettings, SortingSettings
+from daemon.store.database import Database
+
+
+def utc_now() -> datetime:
+    """This moment, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Desk:
+    """One mailbox at work. `stop` is asked between messages; `clock` is the only source of time."""
+
+    settings: ImapSettings | RequestTrackerSettings
+    sorting: SortingSettings
+    database: Database
+    connector: Connector
+    registry: Registry
+    mailbox_id: int
+    clock: Callable[[], datetime] = utc_now
+    stop: Callable[[], bool] = lambda: False
+    memory: LessonMemory = field(default_factory=LessonMemory)
+    remembered: tuple[int, int] = (0, 0)
+    """The newest lesson and how many counted when `memory` was brought up to date."""
+    folders_listed: datetime | None = None

@@ -1,0 +1,169 @@
+"""The first lessons: from the folders as people keep them, or from a CSV file.
+
+from folders:  category folders | newest messages | not what we moved ourselves | text -> lessons
+from a file:   read it whole | every mistake at once | lessons, or nothing
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from connectors.base import MailText, Sighting
+from daemon.desk import Desk
+from daemon.errors import ExitCode, PostroomError
+from daemon.look import list_folders
+from daemon.store import learning, mailboxes, messages
+from daemon.store.records import Category
+
+Show = Callable[[str, int, int], None]
+"""(folder, done, total): for a progress bar."""
+
+_BATCH = 50
+
+
+@dataclass(frozen=True)
+class FolderLessons:
+    """What one category's folder gave."""
+
+    category: str
+    folder: str
+    found: int
+    learnt: int
+
+
+class CsvError(PostroomError):
+    """A file of examples that cannot be used; `problems` lists every mistake. Nothing was learnt from it."""
+
+    exit_code = ExitCode.MISTAKE
+
+    def __init__(self, place: str, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__(place, "nothing was learnt from it.\n" + "\n".join(f"  - {problem}" for problem in problems))
+
+
+def learn_from_folders(
+    desk: Desk, *, per_folder: int, max_age: timedelta, show: Show | None = None
+) -> list[FolderLessons]:
+    """Make lessons of the newest messages in every category folder. Raises ConnectorError."""
+    list_folders(desk)
+    with desk.database.begin() as tx:
+        categories = [each for each in mailboxes.categories(tx, desk.mailbox_id) if each.paused is None]
+    return [_learn_folder(desk, category, per_folder, desk.clock() - max_age, show) for category in categories]
+
+
+def _learn_folder(desk: Desk, category: Category, limit: int, since: datetime, show: Show | None) -> FolderLessons:
+    newest = desk.connector.newest(category.folder, limit)
+    seen = [each for each in newest if each.arrived is None or each.arrived >= since]
+    learnt = 0
+    for start in range(0, len(seen), _BATCH):
+        learnt += _learn_batch(desk, category, seen[start : start + _BATCH])
+        if show is not None:
+            show(category.folder, min(start + _BATCH, len(seen)), len(seen))
+    if show is not None and not seen:
+        show(category.folder, 0, 0)
+    return FolderLessons(category.name, category.folder, len(seen), learnt)
+
+
+def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> int:
+    texts = {message.sighting.ref: message.text for message in desk.connector.fetch([each.ref for each in sightings])}
+    now = desk.clock()
+    learnt = 0
+    with desk.database.begin() as tx:
+        for sighting in sightings:
+            known = messages.sighting_at(tx, desk.mailbox_id, sighting.ref)
+            if known is not None and known.ours:
+                continue  # our own move: no person has confirmed it
+            if sighting.ref not in texts:
+                continue
+            if known is not None:
+                message = known.message
+            else:
+                message = messages.add(tx, desk.mailbox_id, sighting, "elsewhere", now, None)
+                messages.add_sighting(
+                    tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True
+                )
+            learnt += learning.teach(
+                tx,
+                desk.mailbox_id,
+                category.uid,
+                texts[sighting.ref],
+                sighting.arrived or now,
+                source="folder",
+                message=message,
+                thread=messages.get(tx, message).thread,
+            )
+    return learnt
+
+
+# --- from a file
+
+
+def learn_from_csv(desk: Desk, path: Path) -> dict[str, int]:
+    """Make lessons of a CSV file with a column `category` and `text`, or `subject`, `body`, `from`, `to`.
+
+    Returns lessons per category. Raises CsvError with every mistake; then nothing was learnt.
+    """
+    with desk.database.begin() as tx:
+        by_name = {}
+        for category in mailboxes.categories(tx, desk.mailbox_id):
+            by_name[category.name] = by_name[category.folder] = category.uid
+    rows = _read_csv(path, by_name)
+    now = desk.clock()
+    learnt: dict[str, int] = {}
+    with desk.database.begin() as tx:
+        for name, text in rows:
+            learnt[name] = learnt.get(name, 0) + learning.teach(
+                tx, desk.mailbox_id, by_name[name], text, now, source="csv"
+            )
+    return learnt
+
+
+def _read_csv(path: Path, by_name: Mapping[str, str]) -> list[tuple[str, MailText]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = {(name or "").strip().lower(): name for name in reader.fieldnames or []}
+            problems = _missing_columns(columns)
+            rows = [] if problems else [(reader.line_num, row) for row in reader]
+    except OSError as error:
+        raise CsvError(str(path), [f"the file cannot be read ({error.strerror}). Check the path."]) from error
+    except UnicodeDecodeError as error:
+        raise CsvError(str(path), [f"byte {error.start} is not UTF-8. Save the file as UTF-8."]) from error
+    except csv.Error as error:
+        raise CsvError(str(path), [f"it is not a CSV file ({error})."]) from error
+
+    def cell(row: Mapping[str | None, str | None], name: str) -> str:
+        return (row.get(columns[name]) or "").strip() if name in columns else ""
+
+    learnt = []
+    for line, row in rows:
+        category = cell(row, "category") or cell(row, "label")
+        text = MailText(
+            sender=cell(row, "from"),
+            to=cell(row, "to"),
+            subject=cell(row, "subject"),
+            body=cell(row, "body") or cell(row, "text"),
+        )
+        if category not in by_name:
+            known = ", ".join(sorted(by_name)) or "none yet"
+            problems.append(f'line {line}: there is no category "{category}". There are: {known}.')
+        elif not (text.subject or text.body):
+            problems.append(f"line {line}: neither a subject nor a text.")
+        else:
+            learnt.append((category, text))
+    if problems:
+        raise CsvError(str(path), problems)
+    return learnt
+
+
+def _missing_columns(columns: Mapping[str, str]) -> list[str]:
+    problems = []
+    if not columns.keys() & {"category", "label"}:
+        problems.append('the column "category" is missing. The first line must name the columns.')
+    if not columns.keys() & {"text", "body", "subject"}:
+        problems.append('a column "text" (or "subject" and "body") is missing.')
+    return problems

@@ -1,0 +1,116 @@
+"""What one process holds open: the database, the models, and a desk for every mailbox in the settings.
+
+settings | database | registry | a connector and a desk each        closed in reverse
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from connectors.base import Connector
+from connectors.imap import ImapConnector
+from connectors.imap_account import ImapAccount
+from connectors.request_tracker import RequestTrackerAccount, RequestTrackerConnector
+from daemon.credentials import Credentials
+from daemon.desk import Desk, utc_now
+from daemon.registry import Registry
+from daemon.settings import ImapSettings, RequestTrackerSettings, Settings
+from daemon.store import mailboxes
+from daemon.store.database import Database
+
+AnyMailbox = ImapSettings | RequestTrackerSettings
+
+
+@dataclass
+class Mailroom:
+    """Open resources of one process. Desks are made on demand; nothing connects before it is used."""
+
+    settings: Settings
+    database: Database
+    registry: Registry
+    clock: Callable[[], datetime] = utc_now
+    stop: Callable[[], bool] = lambda: False
+    _desks: dict[str, Desk] = field(default_factory=dict)
+
+    def desk(self, name: str) -> Desk:
+        """The desk of one mailbox. Raises PostroomError if there is no such mailbox."""
+        if name not in self._desks:
+            self._desks[name] = self._open(self.settings.mailbox_named(name))
+        return self._desks[name]
+
+    def desks(self) -> list[Desk]:
+        """The desks of all mailboxes, in the order of the settings."""
+        return [self.desk(mailbox.name) for mailbox in self.settings.mailboxes]
+
+    def _open(self, mailbox: AnyMailbox) -> Desk:
+        with self.database.begin() as tx:
+            known = mailboxes.ensure(tx, mailbox.name, mailbox.kind, mailbox.mode, self.clock())
+        return Desk(
+            settings=mailbox,
+            sorting=self.settings.sorting,
+            database=self.database,
+            connector=connector_for(mailbox, Credentials(self.settings.state_dir)),
+            registry=self.registry,
+            mailbox_id=known.id,
+            clock=self.clock,
+            stop=self.stop,
+        )
+
+    def close(self) -> None:
+        """Leave every server, unload every model, close the database. Never raises."""
+        for desk in self._desks.values():
+            desk.connector.close()
+        self._desks.clear()
+        self.registry.close()
+        self.database.close()
+
+
+@contextmanager
+def open_mailroom(
+    settings: Settings, *, clock: Callable[[], datetime] = utc_now, stop: Callable[[], bool] = lambda: False
+) -> Iterator[Mailroom]:
+    """Open the database and all that hangs on it. Raises StoreError."""
+    database = Database.open(settings.state_dir / "postroom.sqlite")
+    registry = Registry(database, settings.engine, settings.state_dir / "models")
+    mailroom = Mailroom(settings, database, registry, clock, stop)
+    try:
+        yield mailroom
+    finally:
+        mailroom.close()
+
+
+def connector_for(mailbox: AnyMailbox, credentials: Credentials) -> Connector:
+    """The connector that the settings ask for; it reads its secret at every login and keeps none."""
+
+    def secret() -> str:
+        return credentials.read(mailbox.credential)
+
+    if isinstance(mailbox, ImapSettings):
+        return ImapConnector(
+            ImapAccount(
+                name=mailbox.name,
+                host=mailbox.host,
+                port=mailbox.port,
+                user=mailbox.user,
+                secret=secret,
+                tls=mailbox.tls,
+                ca_file=mailbox.ca_file,
+                fingerprint=mailbox.fingerprint or None,
+                inbox=mailbox.inbox,
+                sign_in=mailbox.sign_in,
+            )
+        )
+    return RequestTrackerConnector(
+        RequestTrackerAccount(
+            name=mailbox.name,
+            url=mailbox.url,
+            secret=secret,
+            inbox=mailbox.inbox,
+            user=mailbox.user or None,
+            tag_field=mailbox.tag_field or None,
+            ignore_users=frozenset(mailbox.ignore_users),
+        )
+    )

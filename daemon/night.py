@@ -1,0 +1,268 @@
+"""One night's training, from the daemon's side: it hands over a snapshot and takes back a verdict.
+
+    lessons, codebook, current model -> job folder | `python -P -m trainer JOB` | result.json
+    candidate folder -> registry | promote if the exam says so, else keep and say why
+
+The trainer is a process of its own: torch never loads into the service, its memory comes back, a crash is an exit code.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from daemon.errors import PostroomError
+from daemon.registry import Registry
+from daemon.settings import Settings
+from daemon.store import learning, mailboxes
+from daemon.store.database import Database, Tx
+from daemon.store.records import Category, Lesson
+
+log = structlog.get_logger()
+
+ShowProgress = Callable[[Mapping[str, Any]], None]
+
+
+class TrainingBusy(PostroomError):
+    """Another training works in this state directory."""
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """How a training ended. outcome: promoted, kept, nothing, failed or stopped."""
+
+    outcome: str
+    verdict: str
+    version: str | None = None
+    exam: Mapping[str, Any] | None = None
+    report: tuple[str, ...] = ()
+
+
+def train(
+    database: Database,
+    registry: Registry,
+    settings: Settings,
+    mailbox: int,
+    clock: Callable[[], datetime],
+    *,
+    progress: ShowProgress | None = None,
+    stop: threading.Event | None = None,
+) -> TrainingOutcome:
+    """Train, judge, and promote or keep. Never leaves a half-made model. Raises TrainingBusy."""
+    training_dir = settings.state_dir / "training"
+    training_dir.mkdir(parents=True, exist_ok=True)
+    with _only_one(training_dir):
+        _sweep(training_dir)
+        with database.begin() as tx:
+            learning.interrupt_runs(tx, mailbox, clock())
+            lessons = learning.lessons(tx, mailbox)
+            newest, _ = learning.lesson_state(tx, mailbox)
+            version = _next_version(tx, mailbox, clock())
+            job = _job(tx, settings, registry, mailbox, version, training_dir)
+            run = learning.start_run(tx, mailbox, clock(), len(lessons), newest)
+        folder = training_dir / f"job-{run}"
+        _write_job(folder, job, lessons)
+        try:
+            result = _run_trainer(folder, settings, progress, stop)
+            outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        with database.begin() as tx:
+            learning.end_run(tx, run, clock(), outcome.outcome, outcome.verdict)
+    log.info("trained", mailbox=job["mailbox"], status=outcome.outcome, model=outcome.version)
+    return outcome
+
+
+@contextmanager
+def _only_one(training_dir: Path) -> Iterator[None]:
+    with (training_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise TrainingBusy(
+                str(training_dir), "another training is running.", "Wait for it: `postroom status` shows it."
+            ) from error
+        yield
+
+
+def _sweep(training_dir: Path) -> None:
+    """Remove what a killed training left behind. Lessons are mail: they don't stay in a job folder."""
+    for leftover in training_dir.glob("job-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:
+    """The day and a letter: 2026-11-22a, then b ... z, then aa."""
+    day = f"{now.astimezone():%Y-%m-%d}"
+    taken = {model.version for model in learning.models(tx, mailbox)}
+    letters = [*"abcdefghijklmnopqrstuvwxyz"]
+    names = (first + second for first in ["", *letters] for second in letters)
+    return next(f"{day}{name}" for name in names if f"{day}{name}" not in taken)
+
+
+def _job(
+    tx: Tx, settings: Settings, registry: Registry, mailbox: int, version: str, training_dir: Path
+) -> dict[str, Any]:
+    current = learning.current_model(tx, mailbox)
+    known = next(each for each in mailboxes.everyone(tx) if each.id == mailbox)
+    return {
+        "version": version,
+        "mailbox": known.name,
+        "base": {"path": str(settings.engine.base) if settings.engine.base else None},
+        "cache": str(training_dir / "cache"),
+        "engine": settings.engine.kind,
+        "quantization": settings.engine.quantization,
+        "max_tokens": settings.engine.max_tokens,
+        "categories": [_category(category) for category in mailboxes.categories(tx, mailbox)],
+        "codebook": {
+            "entries": [{"code": code, "category": uid} for code, uid in mailboxes.codebook(tx, mailbox)],
+        },
+        "current": str(registry.folder_of(current)) if current else None,
+        "wanted_precision": settings.sorting.precision,
+        "seed": settings.training.seed,
+        "threads": settings.training.threads,
+        "time_limit_s": settings.training.time_limit.total_seconds(),
+    }
+
+
+def _category(category: Category) -> dict[str, Any]:
+    return {
+        "id": category.uid,
+        "name": category.name,
+        "description": category.description,
+        "hides": category.hides,
+    }
+
+
+def _write_job(folder: Path, job: Mapping[str, Any], lessons: list[Lesson]) -> None:
+    folder.mkdir(mode=0o700)
+    (folder / "job.json").write_text(json.dumps(job, indent=1))
+    with (folder / "lessons.jsonl").open("w") as out:
+        for lesson in lessons:
+            row = {
+                "id": lesson.id,
+                "category": lesson.category,
+                "text": asdict(lesson.text),
+                "thread": lesson.thread,
+                "at": lesson.at.isoformat(),
+                "weight": lesson.weight,
+                "frozen": lesson.frozen,
+                "source": lesson.source,
+            }
+            out.write(json.dumps(row) + "\n")
+
+
+def _run_trainer(
+    folder: Path, settings: Settings, progress: ShowProgress | None, stop: threading.Event | None
+) -> dict[str, Any]:
+    """The trainer's result; a crash or a kill becomes a result that says so."""
+    command = [sys.executable, "-P", "-m", "trainer", str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(settings.training.threads), "TOKENIZERS_PARALLELISM": "false"}
+    with (folder / "trainer.log").open("w") as errors:
+        process = subprocess.Popen(  # niced by `nice`: preexec_fn is not safe beside threads
+            ["nice", "-n", str(settings.training.nice), *command],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+        stopped = threading.Event()
+        watcher = threading.Thread(target=_stop_with, args=(process, stop, stopped), daemon=True)
+        watcher.start()
+        assert process.stdout is not None
+        for line in process.stdout:
+            if progress is not None and (event := _parse(line)) is not None:
+                progress(event)
+        code = process.wait()
+        stopped.set()
+        watcher.join()
+    if stop is not None and stop.is_set():
+        return {"outcome": "stopped", "verdict": "Training was stopped; yesterday's model goes on serving."}
+    try:
+        found: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    except (OSError, ValueError):
+        last = _last_line(folder / "trainer.log")
+        return {
+            "outcome": "failed",
+            "verdict": f"The trainer ended with exit code {code} and no result. {last}".strip(),
+        }
+    return found
+
+
+def _stop_with(process: subprocess.Popen[str], stop: threading.Event | None, ended: threading.Event) -> None:
+    while stop is not None and not ended.wait(0.2):
+        if stop.is_set():
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            return
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _last_line(path: Path) -> str:
+    """The last line that the trainer wrote: of a traceback the exception, which holds no mail text."""
+    lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""
+
+
+def _take_over(
+    database: Database,
+    registry: Registry,
+    settings: Settings,
+    mailbox: int,
+    version: str,
+    folder: Path,
+    result: Mapping[str, Any],
+    clock: Callable[[], datetime],
+) -> TrainingOutcome:
+    """Move the candidate into the registry and promote it if the exam was passed."""
+    verdict, exam, report = str(result["verdict"]), result.get("exam") or {}, tuple(result.get("report") or ())
+    if result["outcome"] != "candidate":
+        return TrainingOutcome(str(result["outcome"]), verdict, None, exam, report)
+    with database.begin() as tx:
+        mailbox_name = next(each.name for each in mailboxes.everyone(tx) if each.id == mailbox)
+    home = registry.models_dir / mailbox_name
+    home.mkdir(parents=True, exist_ok=True)
+    (folder / "candidate").rename(home / version)
+    promote = bool(result["promote"])
+    with database.begin() as tx:
+        entries = [(entry["code"], entry["category"]) for entry in result["codebook"]["entries"]]
+        mailboxes.extend_codebook(tx, mailbox, entries)
+        learning.freeze(tx, mailbox, result.get("frozen") or ())
+        learning.add_model(
+            tx,
+            mailbox,
+            version,
+            f"{mailbox_name}/{version}",
+            clock(),
+            state="kept" if promote else "rejected",
+            verdict=verdict,
+            exam=dict(exam),
+        )
+    if promote:
+        registry.promote(mailbox, version, clock())
+    registry.prune(mailbox, settings.training.keep_models)
+    return TrainingOutcome("promoted" if promote else "kept", verdict, version, exam, report)

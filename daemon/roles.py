@@ -1,0 +1,96 @@
+"""Which role a folder plays, guessed from SPECIAL-USE (RFC 6154) and its name. Pure; the owner's word comes first.
+
+inbox      watched and sorted                     category   a place that messages belong in; teaches
+review     unsure mail goes there, if asked for   neutral    Archive, Done, Projects: moves there teach nothing
+never      Sent, Drafts, Trash, Junk: never read, never moved into
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+from connectors.base import Folder, Role
+
+_NEVER_USES = {"sent", "drafts", "trash", "junk"}
+_NEUTRAL_USES = {"archive", "all", "flagged", "important"}
+
+# English, German, French, Spanish, Italian, Dutch, Polish; without accents, in lower case, words joined by "-".
+_NEVER_NAMES = """
+    sent drafts draft trash junk spam outbox templates deleted unwanted deleted-items deleted-messages sent-items
+    sent-mail sent-messages junk-email junk-e-mail bulk-mail chats
+    gesendet gesendete-objekte gesendete-elemente entwurfe papierkorb geloschte-objekte geloschte-elemente
+    unerwunscht werbung-spam postausgang vorlagen
+    envoyes elements-envoyes messages-envoyes brouillons corbeille elements-supprimes indesirables courrier-indesirable
+    enviados elementos-enviados borradores papelera elementos-eliminados correo-no-deseado
+    inviata posta-inviata bozze cestino posta-eliminata posta-indesiderata
+    verzonden verzonden-items concepten prullenbak verwijderde-items ongewenst ongewenste-e-mail
+    wyslane elementy-wyslane robocze szkice kosz elementy-usuniete niechciane wiadomosci-smieci
+    sync-issues conflicts notes contacts calendar tasks journal rss-feeds
+"""
+_NEUTRAL_NAMES = """
+    archive archives archived done finished completed closed processed projects project clients customers customer
+    old todo to-do later pending waiting follow-up followup important starred all-mail personal private misc
+    archiv erledigt fertig abgeschlossen bearbeitet projekte projekt kunden kunde wiedervorlage spater offen privat
+    termine verschiedenes sonstiges
+    traites termines projets projet a-faire a-traiter en-attente prive divers
+    archivo hecho terminado cerrado procesados proyectos clientes pendiente pendientes privado varios
+    archivio fatto completati chiusi progetti clienti in-attesa privato varie
+    archief klaar afgehandeld projecten klanten wachtend later-doen diversen
+    archiwum zrobione zakonczone projekty klienci oczekujace do-zrobienia prywatne rozne
+"""
+_NEVER = frozenset(_NEVER_NAMES.split())
+_NEUTRAL = frozenset(_NEUTRAL_NAMES.split())
+
+
+def guess_roles(
+    folders: Iterable[Folder],
+    inbox: str,
+    owner: Mapping[str, Role],
+    *,
+    review: str = "",
+    categories: Iterable[str] = (),
+) -> dict[str, Role]:
+    """A role for every folder. `owner` corrects by name; `categories`, if any, are then the only category folders."""
+    listed = frozenset(categories)
+    return {folder.name: _role(folder, inbox, owner, review, listed) for folder in folders}
+
+
+def _role(folder: Folder, inbox: str, owner: Mapping[str, Role], review: str, categories: frozenset[str]) -> Role:
+    name = folder.name
+    if name == inbox:
+        return "inbox"
+    if name in owner:
+        return owner[name]
+    if review and name == review:
+        return "review"
+    if categories:
+        guessed = _guess(folder)
+        return "category" if name in categories else ("never" if guessed == "never" else "neutral")
+    return _guess(folder)
+
+
+def _guess(folder: Folder) -> Role:
+    if folder.special_use in _NEVER_USES:
+        return "never"
+    if folder.special_use in _NEUTRAL_USES:
+        return "neutral"
+    # A folder below Archive is archive too: every level of the name has a say.
+    levels = [_plain(level) for level in _levels(folder)]
+    if any(level in _NEVER for level in levels):
+        return "never"
+    if any(level in _NEUTRAL or re.fullmatch(r"(19|20)\d\d", level) for level in levels):
+        return "neutral"
+    return "category"
+
+
+def _levels(folder: Folder) -> list[str]:
+    return folder.name.split(folder.delimiter) if folder.delimiter else [folder.name]
+
+
+def _plain(name: str) -> str:
+    """ "Gelöschte Objekte" -> "geloschte-objekte"."""
+    letters = unicodedata.normalize("NFKD", name.replace("ł", "l").replace("Ł", "L"))
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return re.sub(r"[\s_]+", "-", bare.strip().lower())

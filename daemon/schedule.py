@@ -1,0 +1,41 @@
+"""When to do what. Pure: times in, a yes or no out.
+
+back-off after trouble      1, 2, 4, ... minutes, with jitter, at most half an hour
+is a training due?          once a window; later in the day only if the machine slept through it
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from daemon.durations import Window
+
+LONGEST_BACK_OFF = timedelta(minutes=30)
+
+
+def back_off(failures: int, first: timedelta, jitter: float) -> timedelta:
+    """How long to wait after the nth failure in a row. `jitter`: a random number from 0 to 1."""
+    wait = min(first * 2 ** min(failures - 1, 16), LONGEST_BACK_OFF)
+    return wait * (0.75 + 0.5 * jitter)
+
+
+def latest_window_start(now: datetime, window: Window) -> datetime:
+    """When the window last opened, in the same zone as `now`."""
+    today = datetime.combine(now.date(), window.start, tzinfo=now.tzinfo)
+    return today if today <= now else today - timedelta(days=1)
+
+
+def night_is_due(now: datetime, window: Window, last_started: datetime | None, up_since: datetime) -> bool:
+    """Is it time to train? `now` in local time. One attempt a window, also if that one was skipped.
+
+    Outside the window only to catch up: when the service was not running at any moment of the last window.
+    """
+    opened = latest_window_start(now, window)
+    if last_started is not None and last_started >= opened:
+        return False
+    if window.contains(now.time()):
+        return True
+    closed = datetime.combine(opened.date(), window.end, tzinfo=now.tzinfo)
+    if closed <= opened:
+        closed += timedelta(days=1)
+    return up_since > closed

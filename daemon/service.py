@@ -1,0 +1,258 @@
+"""The service: looks at every mailbox on a schedule, trains at night, ends politely.
+
+    lock | open | READY | poll jobs, night job | watchdog ... | STOPPING | finish the message in hand | close in reverse
+
+TERM and INT stop, HUP reads the settings again. A mailbox in trouble is tried again with growing pauses; one that
+needs a person is left alone until HUP or a restart, and says so. One mailbox's trouble never stops another.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from structlog.contextvars import bound_contextvars
+
+from connectors.errors import ConnectorError, NeedsPerson
+from daemon import logs
+from daemon.desk import Desk, utc_now
+from daemon.engines.base import EngineError
+from daemon.errors import ExitCode, PostroomError
+from daemon.lock import StateLock
+from daemon.mailroom import Mailroom, open_mailroom
+from daemon.night import train
+from daemon.notify import Notifier
+from daemon.pipeline import Pass, one_pass
+from daemon.schedule import back_off, night_is_due
+from daemon.settings import Settings
+from daemon.store import learning, mailboxes, messages
+
+log = structlog.get_logger()
+
+NIGHT_CHECK_S = 60
+PASS_GRACE = timedelta(minutes=10)
+"""A pass that takes longer than this hangs: the watchdog stops pinging."""
+
+
+@dataclass
+class Round:
+    """How one mailbox is doing."""
+
+    failures: int = 0
+    not_before: datetime | None = None
+    needs_person: str | None = None
+    begun: datetime | None = None
+    """When the pass in hand began; None: none is running."""
+
+
+@dataclass
+class Service:
+    """One run of the service. `run` returns the exit code."""
+
+    config: Path
+    settings: Settings
+    notifier: Notifier = field(default_factory=Notifier)
+    clock: Callable[[], datetime] = utc_now
+    stopping: threading.Event = field(default_factory=threading.Event)
+    reloading: threading.Event = field(default_factory=threading.Event)
+    rounds: dict[str, Round] = field(default_factory=dict)
+
+    def run(self) -> int:
+        """Work until told to stop. Raises AlreadyRunning and StoreError before anything was done."""
+        self._listen()
+        self.settings.state_dir.mkdir(parents=True, exist_ok=True)
+        with StateLock(self.settings.state_dir):
+            while not self.stopping.is_set():
+                self._run_until_change()
+                if self.reloading.is_set() and not self.stopping.is_set():
+                    self._reload()
+        log.info("stopped")
+        return ExitCode.OK
+
+    def _listen(self) -> None:
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            self.stopping.set()
+
+        def reload(_signal: int, _frame: FrameType | None) -> None:
+            self.reloading.set()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGHUP, reload)
+
+    def _interrupted(self) -> bool:
+        return self.stopping.is_set() or self.reloading.is_set()
+
+    def _run_until_change(self) -> None:
+        with open_mailroom(self.settings, clock=self.clock, stop=self._interrupted) as mailroom:
+            up_since = self.clock()
+            desks = mailroom.desks()
+            self.rounds = {desk.settings.name: Round() for desk in desks}
+            scheduler = self._schedule(mailroom, desks, up_since)
+            scheduler.start()
+            log.info("started", mailboxes=len(desks))
+            self.notifier.ready()
+            pause = min(self.notifier.watchdog_interval() or 5.0, 5.0)
+            while not self._interrupted():
+                if self._healthy(mailroom):
+                    self.notifier.watchdog()
+                self.notifier.status(self._status())
+                self._sleep(pause)
+            if self.stopping.is_set():
+                self.notifier.stopping()
+            scheduler.shutdown(wait=True)
+
+    def _sleep(self, seconds: float) -> None:
+        # Signal handlers run between bytecodes of this thread: wait in short steps for either event.
+        for _ in range(max(1, round(seconds / 0.2))):
+            if self._interrupted() or self.stopping.wait(0.2):
+                return
+
+    def _schedule(self, mailroom: Mailroom, desks: list[Desk], up_since: datetime) -> BackgroundScheduler:
+        scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(len(desks) + 1)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            timezone=UTC,
+        )
+        now = datetime.now(UTC)
+        for desk in desks:
+            seconds = self.settings.sorting.poll.total_seconds()
+            scheduler.add_job(self._poll, "interval", seconds=seconds, args=[desk], next_run_time=now)
+        scheduler.add_job(
+            self._night, "interval", seconds=NIGHT_CHECK_S, args=[mailroom, desks, up_since], next_run_time=now
+        )
+        return scheduler
+
+    # --- polling
+
+    def _poll(self, desk: Desk) -> None:
+        round_ = self.rounds[desk.settings.name]
+        now = self.clock()
+        if self._interrupted() or round_.needs_person or (round_.not_before is not None and now < round_.not_before):
+            return
+        round_.begun = now
+        try:
+            with bound_contextvars(mailbox=desk.settings.name):
+                self._poll_once(desk, round_)
+        finally:
+            round_.begun = None
+
+    def _poll_once(self, desk: Desk, round_: Round) -> None:
+        try:
+            done = one_pass(desk)
+        except NeedsPerson as error:
+            round_.needs_person = str(error)
+            log.error("needs-person", problem=str(error))
+            self._note_trouble(desk, str(error))
+        except (ConnectorError, EngineError, PostroomError) as error:
+            round_.failures += 1
+            wait = back_off(round_.failures, self.settings.sorting.poll, random.random())
+            round_.not_before = self.clock() + wait
+            log.warning("trouble", problem=str(error), again_in=round(wait.total_seconds()))
+            self._note_trouble(desk, str(error))
+        except Exception:
+            # A bug must not end the service silently: the traceback goes to the log, the mail stays where it is.
+            round_.failures += 1
+            round_.not_before = self.clock() + back_off(round_.failures, timedelta(minutes=5), random.random())
+            log.exception("bug")
+            self._note_trouble(desk, "An unexpected error; see the log.")
+        else:
+            round_.failures, round_.not_before = 0, None
+            _tell(done)
+
+    def _note_trouble(self, desk: Desk, trouble: str) -> None:
+        try:
+            with desk.database.begin() as tx:
+                mailboxes.looked(tx, desk.mailbox_id, self.clock(), trouble=trouble)
+        except PostroomError as error:  # the database itself is the trouble
+            log.error("trouble", problem=str(error))
+
+    # --- training
+
+    def _night(self, mailroom: Mailroom, desks: list[Desk], up_since: datetime) -> None:
+        for desk in desks:
+            try:
+                if not self._interrupted() and self._is_due(desk, up_since):
+                    self._train(mailroom, desk)
+            except PostroomError as error:
+                log.warning("training-trouble", mailbox=desk.settings.name, problem=str(error))
+            except Exception:
+                log.exception("bug", mailbox=desk.settings.name)
+
+    def _is_due(self, desk: Desk, up_since: datetime) -> bool:
+        with desk.database.begin() as tx:
+            runs = learning.runs(tx, desk.mailbox_id, limit=1)
+        last = runs[0].started if runs else None
+        return night_is_due(self.clock().astimezone(), self.settings.training.window, last, up_since)
+
+    def _train(self, mailroom: Mailroom, desk: Desk) -> None:
+        now = self.clock()
+        with desk.database.begin() as tx:
+            messages.forget_older_than(tx, desk.mailbox_id, now - self.settings.sorting.identity_keep)
+            learned = [run for run in learning.runs(tx, desk.mailbox_id) if run.outcome in ("promoted", "kept")]
+            fresh = learning.lessons_since(tx, desk.mailbox_id, learned[0].newest_lesson if learned else 0)
+            if fresh < self.settings.training.min_corrections:
+                newest, count = learning.lesson_state(tx, desk.mailbox_id)
+                run = learning.start_run(tx, desk.mailbox_id, now, count, newest)
+                learning.end_run(tx, run, now, "skipped", f"Only {fresh} new lessons: nothing worth a training.")
+                return
+        train(mailroom.database, mailroom.registry, self.settings, desk.mailbox_id, self.clock, stop=self.stopping)
+
+    # --- how we are
+
+    def _healthy(self, mailroom: Mailroom) -> bool:
+        """The database answers, and no pass has been running for too long."""
+        now = self.clock()
+        if any(round_.begun is not None and now - round_.begun > PASS_GRACE for round_ in self.rounds.values()):
+            return False
+        try:
+            with mailroom.database.begin() as tx:
+                mailboxes.everyone(tx)
+        except PostroomError:
+            return False
+        return True
+
+    def _status(self) -> str:
+        troubled = [name for name, round_ in self.rounds.items() if round_.needs_person or round_.failures]
+        fine = len(self.rounds) - len(troubled)
+        words = f"{fine} of {len(self.rounds)} mailboxes fine"
+        return words + (f"; trouble with {', '.join(troubled)}: see postroom status" if troubled else "")
+
+    def _reload(self) -> None:
+        self.reloading.clear()
+        self.notifier.reloading()
+        try:
+            fresh = Settings.load(self.config)
+        except PostroomError as error:
+            log.error("settings-refused", problem=str(error))  # the old ones go on
+            return
+        if fresh.state_dir != self.settings.state_dir:
+            log.error("settings-refused", problem="`state_dir` cannot change while the service runs. Restart it.")
+            return
+        self.settings = fresh
+        logs.configure(fresh.log)
+        log.info("settings-reloaded")
+
+
+def _tell(done: Pass) -> None:
+    quiet = not (done.recovered or done.looked.new or done.looked.moved or done.corrections or done.sorted.outcomes)
+    write = log.debug if quiet else log.info
+    write(
+        "pass",
+        recovered=done.recovered,
+        new=done.looked.new,
+        moved=done.looked.moved,
+        rematched=done.looked.rematched,
+        corrections=done.corrections,
+        paused=done.paused,
+        **{outcome.replace("-", "_"): count for outcome, count in sorted(done.sorted.outcomes.items())},
+    )

@@ -1,0 +1,206 @@
+"""Sort the new messages whose time has come.
+
+    due messages | fetch | hands off? | hints from people | classify | decide | plan | act
+
+In shadow everything happens but the move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from connectors.base import Action, Message, Move, Tag
+from daemon.act import act
+from daemon.classifier import Prediction
+from daemon.coverage import thresholds
+from daemon.decide import Decision, Hint, Policy, decide, hands_off
+from daemon.desk import Desk
+from daemon.store import journal, learning, mailboxes, messages
+from daemon.store.database import Tx
+from daemon.store.records import Category, KnownMessage, KnownSighting, Mailbox
+
+log = structlog.get_logger()
+
+BATCH = 16
+"""Messages fetched and classified together: enough to use a batch, few enough to stop soon."""
+
+
+@dataclass
+class Sorted:
+    """What one round of sorting did, by outcome."""
+
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+    def count(self, outcome: str) -> None:
+        """One more."""
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+
+
+def sort(desk: Desk) -> Sorted:
+    """Sort what is due, in batches, until nothing is left or somebody says stop."""
+    result = Sorted()
+    while not desk.stop():
+        with desk.database.begin() as tx:
+            mailbox = mailboxes.find(tx, desk.settings.name)
+            assert mailbox is not None
+            allowance = _allowance(tx, desk)
+            due = messages.due(tx, desk.mailbox_id, desk.settings.inbox, desk.clock(), min(BATCH, allowance))
+        if not due:
+            break
+        if not _sort_batch(desk, mailbox, due, result):
+            break
+    return result
+
+
+def _allowance(tx: Tx, desk: Desk) -> int:
+    """How many more messages may be moved now: the breaker against a run-away."""
+    recent = journal.done_since(tx, desk.mailbox_id, desk.clock() - timedelta(minutes=1))
+    return max(0, desk.sorting.max_moves_per_minute - recent)
+
+
+def _sort_batch(
+    desk: Desk, mailbox: Mailbox, due: Sequence[tuple[KnownMessage, KnownSighting]], result: Sorted
+) -> bool:
+    """Sort one batch. False if the batch was not finished, so that nobody asks for the next one."""
+    fetched = {message.sighting.ref: message for message in desk.connector.fetch([place.ref for _, place in due])}
+    policy = current_policy(desk)
+    predictions = classify(desk, [fetched[place.ref] for _, place in due if place.ref in fetched], policy)
+    for known, place in due:
+        if desk.stop():
+            return False
+        message = fetched.get(place.ref)
+        if message is None:  # gone since the last look, which the next one will tell
+            with desk.database.begin() as tx:
+                messages.set_state(tx, known.id, "gone")
+            result.count("gone")
+            continue
+        outcome = _sort_one(desk, mailbox, known, place, message, policy, predictions.get(place.ref))
+        result.count(outcome)
+    return True
+
+
+def classify(desk: Desk, found: Sequence[Message], policy: Policy) -> Mapping[object, Prediction]:
+    """What the current model thinks of these messages, by ref; empty without a model."""
+    classifier = desk.registry.classifier(desk.mailbox_id)
+    wanted = [message for message in found if hands_off(message, desk.sorting) is None]
+    if classifier is None or not wanted:
+        return {}
+    allowed = {uid for uid, category in policy.categories.items() if category.paused is None}
+    predictions = classifier.classify([message.text for message in wanted], allowed=allowed)
+    return {message.sighting.ref: prediction for message, prediction in zip(wanted, predictions, strict=True)}
+
+
+def current_policy(desk: Desk) -> Policy:
+    """The owner's wanted precision, turned into a threshold for each category by the current model's exam."""
+    with desk.database.begin() as tx:
+        categories = {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)}
+        lessons = learning.lesson_counts(tx, desk.mailbox_id)
+    classifier = desk.registry.classifier(desk.mailbox_id)
+    if classifier is None:
+        return Policy(categories, {})
+    wanted = {uid: _wanted_precision(category, desk) for uid, category in categories.items()}
+    found = dict(thresholds(classifier.meta.points, desk.sorting.precision, wanted))
+    for uid in categories:
+        if lessons.get(uid, 0) < desk.sorting.min_examples:
+            found[uid] = None
+    return Policy(categories, found, classifier.meta.version)
+
+
+def _wanted_precision(category: Category, desk: Desk) -> float:
+    if category.precision is not None:
+        return category.precision
+    return desk.sorting.hide_precision if category.hides else desk.sorting.precision
+
+
+def _sort_one(
+    desk: Desk,
+    mailbox: Mailbox,
+    known: KnownMessage,
+    place: KnownSighting,
+    message: Message,
+    policy: Policy,
+    prediction: Prediction | None,
+) -> str:
+    """Decide on one message and act on it. Returns the outcome's name."""
+    why_not = hands_off(message, desk.sorting)
+    if why_not is not None:
+        decision = Decision(None, "rule", f"not touched: {why_not}")
+    else:
+        decision = decide(prediction, find_hint(desk, known, message), policy)
+    category = policy.categories[decision.category] if decision.category is not None else None
+    action = _action(desk, category) if mailbox.mode == "live" else None
+    now = desk.clock()
+    with desk.database.begin() as tx:
+        decision_id = messages.add_decision(
+            tx,
+            known.id,
+            now,
+            category=decision.category,
+            best=decision.best,
+            probability=decision.probability,
+            runner_up=decision.runner_up,
+            runner_up_probability=decision.runner_up_probability,
+            source=decision.source,
+            reason=decision.reason,
+            model=policy.model,
+            mode=mailbox.mode,
+        )
+        if action is None:
+            messages.set_state(tx, known.id, "sorted" if category is not None else "left")
+        else:
+            entry = journal.plan(tx, known.id, place.ref, action, now, decision=decision_id, kind="sort")
+    outcome = "would-file" if category is not None else "left"
+    if action is not None:
+        outcome = act(desk, known.id, place, message.sighting.identity, action, entry).status
+    log.info(
+        "sorted",
+        mailbox=desk.settings.name,
+        message=known.id,
+        status=outcome,
+        category=decision.category,
+        source=decision.source,
+        probability=None if decision.probability is None else round(decision.probability, 3),
+        model=policy.model,
+    )
+    return outcome
+
+
+def _action(desk: Desk, category: Category | None) -> Action | None:
+    if category is None:
+        return Move(desk.settings.review_folder) if desk.settings.review_folder else None
+    if desk.settings.act_by == "tag":
+        return Tag(add=frozenset({category.folder}))
+    return Move(category.folder)
+
+
+def find_hint(desk: Desk, known: KnownMessage, message: Message) -> Hint | None:
+    """Where people put this mail's thread, or a mail nearly like it."""
+    with desk.database.begin() as tx:
+        lesson = learning.thread_place(tx, desk.mailbox_id, message.sighting.references, known.thread)
+        _refresh_memory(tx, desk)
+    if lesson is not None:
+        return Hint(lesson.category, "thread", f"same thread as a mail that was filed by hand on {lesson.at:%Y-%m-%d}")
+    near = desk.memory.lookup(message.text)
+    if near is not None:
+        category, overlap = near
+        return Hint(category, "memory", f"{overlap:.0%} the same words as a mail that was filed there by hand")
+    return None
+
+
+def _refresh_memory(tx: Tx, desk: Desk) -> None:
+    """Bring the memory up to date: append what is new, or start again when a lesson was voided."""
+    newest, count = learning.lesson_state(tx, desk.mailbox_id)
+    if (newest, count) == desk.remembered:
+        return
+    after, before = desk.remembered
+    fresh = learning.lessons(tx, desk.mailbox_id, after=after)
+    if before + len(fresh) != count:
+        desk.memory.clear()
+        fresh = learning.lessons(tx, desk.mailbox_id, newest=desk.memory.capacity)
+    for lesson in fresh:
+        desk.memory.add(lesson.id, lesson.text, lesson.category)
+    desk.remembered = (newest, count)
