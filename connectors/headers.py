@@ -63,9 +63,9 @@ class Headers:
         """The first field's raw value: duplicates further down are ignored, as mail readers do."""
         return next((value for field, value in self.fields if field == name), None)
 
-    def text(self, name: str) -> str:
-        """The first field, decoded to one line; empty if there is none."""
-        return decode_header(self.raw(name))
+    def text(self, name: str, most: int = LONGEST_FIELD) -> str:
+        """The first field, decoded to one line of at most `most` characters; empty if there is none."""
+        return decode_header(self.raw(name), most)
 
     def parameters(self, name: str) -> HeaderHolder:
         """Content-Type or Content-Disposition in the standard library's holder, which knows RFC 2231."""
@@ -130,12 +130,13 @@ def decode_bytes(raw: bytes, charset: str | None) -> str:
         return guess_text(raw)
 
 
-def one_line(text: str) -> str:
-    """Without invisible characters; any white space becomes one blank."""
-    return " ".join(INVISIBLE.sub("", text.replace("\r", " ").replace("\x0b", " ").replace("\x0c", " ")).split())
+def one_line(text: str, most: int = LONGEST_FIELD) -> str:
+    """At most `most` characters without invisible ones; any white space becomes one blank."""
+    text = INVISIBLE.sub("", text.replace("\r", " ").replace("\x0b", " ").replace("\x0c", " "))
+    return " ".join(text.split())[:most].rstrip()
 
 
-def decode_header(value: str | bytes | None) -> str:
+def decode_header(value: str | bytes | None, most: int = LONGEST_FIELD) -> str:
     """A header value as one line of text: unfolded, RFC 2047 words decoded, raw 8-bit bytes guessed. Never raises.
 
     Neighbouring encoded words in one charset are joined before decoding, because senders cut characters in two.
@@ -162,7 +163,7 @@ def decode_header(value: str | bytes | None) -> str:
     if pending:
         decoded.append(decode_bytes(bytes(pending[1]), pending[0]))
     decoded.append(text[position:])
-    return one_line("".join(decoded))
+    return one_line("".join(decoded), most)
 
 
 def _word_bytes(encoding: str, content: str) -> bytes:
@@ -200,7 +201,7 @@ def addresses(headers: Headers, *names: str) -> str:
         if shown:
             return ", ".join(shown)
         if value:
-            return decode_header(raw)[:200]
+            return decode_header(raw, 200)
     return ""
 
 
@@ -212,7 +213,7 @@ def _address_pairs(value: str) -> list[tuple[str, str]]:
 
 
 def _shown(person: str, address: str) -> str:
-    name, place = decode_header(person).strip("\"' ")[:100], one_line(address)[:200]
+    name, place = one_line(decode_header(person).strip("\"' "), 100), one_line(address, 200)
     return f"{name} <{place}>" if name and name.lower() != place.lower() else place
 
 

@@ -39,6 +39,7 @@ from connectors.quotes import clean_body
 __all__ = ["Limits", "Parsed", "clean_body", "decode_header", "digest", "html_to_text", "parse"]
 
 MOST_ATTACHMENTS = 30
+LONGEST_SUBJECT = 500
 _DELIVERY_AGENT = re.compile(r"(?:^|[<\s])(?:mailer-daemon|postmaster|mail delivery s(?:ub)?system)\b", re.IGNORECASE)
 _FORWARD_SUBJECT = re.compile(
     r"\s*(?:(?:re|aw|sv|antw?)\s?:\s?)*(?:fwd?|wg|tr|rv|i|doorst|pd|podaj dalej|enc|vs)\s?:", re.IGNORECASE
@@ -136,7 +137,7 @@ def read_message(raw: bytes, limits: Limits, clock: Callable[[], float] = time.m
     raw = raw[: limits.raw_bytes].replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip(b"\n")
     headers, body = split_headers(raw)
     passages = _read_part(headers, body, walk, depth=0)
-    subject = headers.text("subject")[:500]
+    subject = headers.text("subject", LONGEST_SUBJECT)
     walk.marks |= _marks_of(headers)
     return Parsed(
         text=MailText(
@@ -158,7 +159,7 @@ def _list_id(headers: Headers) -> str:
     """The identifier between the brackets of List-Id (RFC 2919), which a list's renaming does not change."""
     value = headers.text("list-id")
     inner = value.rpartition("<")[2].partition(">")[0] if "<" in value else value
-    return inner.strip()[:200]
+    return one_line(inner, 200)
 
 
 def _marks_of(headers: Headers) -> set[Mark]:
@@ -269,7 +270,7 @@ def _is_stub(plain: str) -> bool:
 def _read_forwarded(outer: Headers, body: bytes, walk: _Walk, depth: int) -> list[_Passage]:
     """A whole message inside: who wrote it, what about, and its text. Its attachments count as this message's."""
     headers, content = split_headers(_decoded(outer, body).replace(b"\r\n", b"\n").lstrip(b"\n"))
-    subject = headers.text("subject")[:500]
+    subject = headers.text("subject", LONGEST_SUBJECT)
     if name := _name(outer):
         _attach(walk, name, "message/rfc822")
     heading = [f"From: {addresses(headers, 'from', 'sender')}", f"Subject: {subject}"]
@@ -304,7 +305,7 @@ def _read_leaf(kind: str, headers: Headers, body: bytes, walk: _Walk) -> list[_P
 
 def _attach(walk: _Walk, name: str, kind: str) -> None:
     if len(walk.attachments) < MOST_ATTACHMENTS:
-        walk.attachments.append(f"{name} ({one_line(kind)[:80]})")
+        walk.attachments.append(f"{name} ({one_line(kind, 80)})")
 
 
 def _name(headers: Headers) -> str:
@@ -319,7 +320,7 @@ def _name(headers: Headers) -> str:
         except (ValueError, LookupError, TypeError, AttributeError):
             continue
         if value:
-            return decode_header(value).replace("/", "_").replace("\\", "_")[-120:]
+            return decode_header(value).replace("/", "_").replace("\\", "_")[-120:].strip()
     return ""
 
 

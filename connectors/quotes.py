@@ -327,8 +327,8 @@ def _without_list_footer(lines: list[str]) -> list[str]:
 
 def _without_signature(lines: list[str]) -> list[str]:
     """Without what follows "-- " (RFC 3676 section 4.3) or a sign-off, if it looks like a visiting card."""
-    for index, line in enumerate(lines):
-        if DASHES.fullmatch(line) and _is_card(lines[index + 1 :], 20):
+    for index in range(max(0, len(lines) - 42), len(lines)):  # 20 lines and as many empty ones
+        if DASHES.fullmatch(lines[index]) and _is_card(lines[index + 1 :], 20):
             return lines[:index]
     # Looked for from below: a "Thanks" further up is part of the conversation.
     for index in range(len(lines) - 1, max(-1, len(lines) - 18), -1):
