@@ -1,0 +1,119 @@
+"""From the base model's file to what training loads: float32 weights in Hugging Face form, once per file.
+
+    BaseFile | dequantise | detach the quantiser | mend the tokenizer | write beside | rename  ->  PreparedBase
+
+The result is cached under the file's checksum: the first start takes half a minute, every later one nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from daemon.basemodel import BaseFile, read_header
+from daemon.engines.base import ModelRefused
+
+# Raised when the folder's content changes: older caches are then left alone and made again.
+LAYOUT = 1
+
+
+@dataclass(frozen=True)
+class PreparedBase:
+    """A folder with config.json, model.safetensors (float32) and tokenizer.json."""
+
+    folder: Path
+    sha256: str
+    """Of the base file, not of this folder."""
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.folder / "tokenizer.json"
+
+
+def prepare_base(base: BaseFile, cache_dir: Path) -> PreparedBase:
+    """The base model ready for training, made now or long ago.
+
+    Raises ModelRefused when transformers can't read the file, OSError when the disk is full.
+    """
+    folder = cache_dir / f"base-{base.sha256[:24]}-{LAYOUT}"
+    if not folder.is_dir():
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".base-", dir=cache_dir) as scratch:
+            made = Path(scratch, "made")
+            _convert(base, made)
+            try:
+                made.rename(folder)
+            except OSError:
+                # Somebody else made it meanwhile; theirs is as good as ours.
+                if not folder.is_dir():
+                    raise
+    return PreparedBase(folder, base.sha256)
+
+
+def _convert(base: BaseFile, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source = base.path if base.path.is_dir() else base.path.parent
+    options = {} if base.path.is_dir() else {"gguf_file": base.path.name}
+    try:
+        with quiet():
+            model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, local_files_only=True, **options)
+            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, **options)
+    except (ValueError, KeyError, TypeError, RuntimeError, AttributeError, NotImplementedError) as error:
+        raise ModelRefused(
+            f"{base.path}: transformers can't load this {base.architecture} model ({type(error).__name__}: {error}). "
+            "Fetch the file again, or choose another base model."
+        ) from error
+    # transformers refuses to save a model that it read from GGUF until it forgets that it did.
+    model.hf_quantizer = None  # type: ignore[assignment]
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    with quiet():
+        model.save_pretrained(folder)
+    if base.path.is_dir():
+        shutil.copyfile(base.path / "tokenizer.json", folder / "tokenizer.json")
+    else:
+        tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+        _mend_tokenizer(base.path, folder / "tokenizer.json")
+    note = {"base": base.name, "sha256": base.sha256, "architecture": base.architecture, "license": base.license}
+    (folder / "base.json").write_text(json.dumps(note, indent=1), "utf-8")
+
+
+def _mend_tokenizer(gguf: Path, tokenizer: Path) -> None:
+    """SmolLM2 splits digits before anything else. transformers 5.23 forgets that when it reads a GGUF file, and "½" and
+    Arabic digits would be other tokens for training than for llama.cpp (its pre-tokenizer "smollm")."""
+    if read_header(gguf).values.get("tokenizer.ggml.pre") != "smollm":
+        return
+    content = json.loads(tokenizer.read_text("utf-8"))
+    content["pre_tokenizer"] = {
+        "type": "Sequence",
+        "pretokenizers": [
+            {"type": "Digits", "individual_digits": True},
+            {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+        ],
+    }
+    tokenizer.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and no advice from transformers: stderr is the trainer's log."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity(40)  # ERROR
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        # The bar over a GGUF file's tensors obeys none of the above.
+        with redirect_stderr(StringIO()):
+            yield
+    finally:
+        logging.set_verbosity(level)
+        logging.enable_progress_bar()  # type: ignore[no-untyped-call]
