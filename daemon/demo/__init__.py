@@ -1,0 +1,1 @@
+"""`postroom demo`: an office, its mail server and a day in its life."""
