@@ -1,0 +1,198 @@
+"""A model folder: what lies in it, what is known about it, and whether it is still whole.
+
+    MODEL/
+      model.json     everything about the model, and the sha256 of every other file; written last
+      ct2/           the language model for the embedded engine, with answers.json and tokenizer.json
+      gguf/          the language model for Ollama, where that engine serves
+      linear/        the linear model (npz and JSON)
+      adapter/       what training added to the base
+
+`save` is called by the trainer, `load` by everybody. A folder that is not whole is refused in words; nothing is mended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
+
+from daemon.basemodel import sha256_of
+from daemon.engines.base import ModelMissing, ModelRefused
+from daemon.labels import Codebook, CodebookError
+from daemon.prompt import PromptSettings
+
+MODEL_FILE = "model.json"
+LAYOUT = 1
+
+Kind = Literal["llm", "linear", "blend"]
+
+
+class _Part(BaseModel):
+    # A newer trainer may know more about a model than this daemon needs; `layout` says when it can't be read.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class BaseInfo(_Part):
+    """Which base model this one grew from."""
+
+    name: str
+    sha256: str
+    architecture: str
+
+
+class CodeRow(_Part):
+    """One row of the codebook, as `Codebook.to_json` writes it."""
+
+    code: str
+    category: str
+
+
+class PromptInfo(_Part):
+    """`PromptSettings` in JSON."""
+
+    version: int = PromptSettings.version
+    max_tokens: int = PromptSettings.max_tokens
+    head_share: float = PromptSettings.head_share
+
+
+class Point(NamedTuple):
+    """One held-out lesson as the served model answered it. Thresholds are drawn from these at run time."""
+
+    category: str
+    predicted: str
+    probability: float
+    correct: bool
+
+
+class FileSum(_Part):
+    """One file of the folder: its length in bytes and its sha256 in hex."""
+
+    size: int
+    sha256: str
+
+
+class ModelMeta(_Part):
+    """Everything about one model but its weights: model.json.
+
+    `categories` are the ids that this model can answer, a subset of its codebook. `blend_weight` is the language
+    model's share, 1 for kind "llm" and 0 for "linear". `temperature` divides the blended log-probabilities.
+    """
+
+    layout: int = LAYOUT
+    version: str
+    created: datetime
+    kind: Kind
+    base: BaseInfo | None = None
+    codebook: tuple[CodeRow, ...]
+    categories: tuple[str, ...]
+    prompt: PromptInfo = PromptInfo()
+    blend_weight: float = Field(default=1.0, ge=0, le=1)
+    temperature: float = Field(default=1.0, gt=0)
+    quantization: str = ""
+    layers_kept: int | None = None
+    seed: int = 0
+    exam: dict[str, Any] = {}
+    verdict: str = ""
+    points: tuple[Point, ...] = ()
+    train_seconds: float = 0.0
+    files: dict[str, FileSum] = {}
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def codebook_hash(self) -> str:
+        """sha256 of the codebook that the model was trained with."""
+        return self.book().hash()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files, model.json apart."""
+        return sum(file.size for file in self.files.values())
+
+    def book(self) -> Codebook:
+        """The codebook that the model was trained with. Raises CodebookError when it contradicts itself."""
+        return Codebook.from_json([row.model_dump() for row in self.codebook])
+
+    def prompt_settings(self) -> PromptSettings:
+        """How its prompts must be rendered."""
+        return PromptSettings(**self.prompt.model_dump())
+
+
+def save(folder: Path, meta: ModelMeta) -> ModelMeta:
+    """Write model.json with the sums of all files that lie in `folder` now; return what was written.
+
+    The file appears whole. Raises OSError, CodebookError.
+    """
+    files = {
+        file.relative_to(folder).as_posix(): FileSum(size=file.stat().st_size, sha256=sha256_of(file))
+        for file in _files(folder)
+    }
+    meta = meta.model_copy(update={"files": files})
+    beside = folder / f".{MODEL_FILE}"
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(meta.model_dump_json(indent=1))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(folder / MODEL_FILE)
+    return meta
+
+
+def load(folder: Path, *, check_files: bool = True) -> ModelMeta:
+    """Read model.json and make sure that every file it names is unchanged (a second per gigabyte).
+
+    Raises ModelMissing, or ModelRefused with what is wrong and what to do.
+    """
+    advice = "Run `postroom rollback`, or train again."
+    try:
+        text = (folder / MODEL_FILE).read_text("utf-8")
+    except FileNotFoundError as error:
+        raise ModelMissing(f"{folder}: there is no model here. Run `postroom models`, or train one.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelRefused(f"{folder}: {MODEL_FILE} can't be read ({error}). {advice}") from error
+    try:
+        meta = ModelMeta.model_validate_json(text)
+        book = meta.book()
+        noted_hash = json.loads(text).get("codebook_hash")
+    except (ValidationError, CodebookError) as error:
+        raise ModelRefused(f"{folder}: {MODEL_FILE} is damaged ({_first_line(error)}). {advice}") from error
+    if meta.layout != LAYOUT:
+        raise ModelRefused(
+            f"{folder}: a model of layout {meta.layout}, made by another Postroom (this one reads {LAYOUT}). "
+            "Update Postroom, or train again."
+        )
+    if noted_hash != meta.codebook_hash:
+        raise ModelRefused(f"{folder}: {MODEL_FILE} is damaged (the codebook does not match its hash). {advice}")
+    if unknown := set(meta.categories) - set(book.categories):
+        raise ModelRefused(f"{folder}: {len(unknown)} categories have no code in the model's codebook. {advice}")
+    if check_files:
+        _check_files(folder, meta, advice)
+    return meta
+
+
+def _check_files(folder: Path, meta: ModelMeta, advice: str) -> None:
+    for name, expected in meta.files.items():
+        file = folder / name
+        if not file.is_file():
+            raise ModelRefused(f"{folder}: {name} is missing. {advice}")
+        if file.stat().st_size != expected.size:
+            raise ModelRefused(f"{folder}: {name} has {file.stat().st_size:,} of {expected.size:,} bytes. {advice}")
+        if sha256_of(file) != expected.sha256:
+            raise ModelRefused(f"{folder}: {name} was changed or damaged (wrong sha256). {advice}")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below `folder` in a stable order, model.json apart."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and file.name not in (MODEL_FILE, f".{MODEL_FILE}"):
+            yield file
+
+
+def _first_line(error: ValidationError | CodebookError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
+    return str(error)

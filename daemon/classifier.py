@@ -1,0 +1,177 @@
+"""A trained model as the pass uses it: texts in, a ranking of categories with honest probabilities out.
+
+    MailText | render | engine: log p of each code    \\
+    MailText | linear model: log p of each category    >  blend | mask | temperature  ->  Prediction
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from connectors.base import MailText
+from daemon import artifact
+from daemon.artifact import ModelMeta
+from daemon.engines.base import Engine, Floats, ModelRefused, renormalised
+from daemon.labels import Codebook
+from daemon.prompt import Renderer
+
+if TYPE_CHECKING:
+    from daemon.linear import LinearModel
+
+# A linear model can be infinitely sure, and infinity times a weight of zero is not a number.
+LEAST_LOGPROB = -30.0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model thinks of one message: (category id, probability), best first.
+
+    Empty when none of its categories is allowed any more.
+    """
+
+    ranking: tuple[tuple[str, float], ...]
+
+    @property
+    def best(self) -> str | None:
+        """The likeliest category's id."""
+        return self.ranking[0][0] if self.ranking else None
+
+    @property
+    def probability(self) -> float:
+        """The best one's probability, calibrated; 0 without any."""
+        return self.ranking[0][1] if self.ranking else 0.0
+
+    @property
+    def runner_up(self) -> tuple[str, float] | None:
+        """The next best category and its probability, for the reason that people read."""
+        return self.ranking[1] if len(self.ranking) > 1 else None
+
+
+class Classifier:
+    """One model folder, loaded. Make it with `load`; use it as a context manager or call `close`."""
+
+    def __init__(
+        self, meta: ModelMeta, engine: Engine | None, renderer: Renderer | None, linear: LinearModel | None
+    ) -> None:
+        self.meta = meta
+        self._engine = engine
+        self._renderer = renderer
+        self._linear = linear
+        book = meta.book()
+        self._codes = [book.code(category) for category in meta.categories]
+
+    @classmethod
+    def load(
+        cls, folder: Path, engine: Engine | None = None, threads: int = 2, codebook: Codebook | None = None
+    ) -> Classifier:
+        """Load and check a model folder. `engine` defaults to the embedded one on the folder's own files.
+
+        `codebook` is the store's, which must have grown from the model's. Raises ModelMissing or ModelRefused.
+        """
+        meta = artifact.load(folder)
+        if codebook is not None and not codebook.fits(meta.book()):
+            raise ModelRefused(
+                f"model {meta.version}: it was trained for another codebook ({meta.codebook_hash[:12]}…), "
+                "its answers would mean other categories. Run `postroom rollback`, or train again."
+            )
+        renderer = linear = None
+        if meta.kind != "llm":
+            from daemon.linear import LinearModel  # scikit-learn takes memory that a pure language model can save
+
+            linear = LinearModel.load(folder / "linear")
+        if meta.kind == "linear":
+            engine = None
+        else:
+            renderer = Renderer(_tokenizer(folder), meta.prompt_settings())
+            if engine is None:
+                from daemon.engines.embedded import EmbeddedEngine
+
+                engine = EmbeddedEngine(folder / "ct2", threads)
+        return cls(meta, engine, renderer, linear)
+
+    def classify(self, texts: Sequence[MailText], allowed: Collection[str] | None = None) -> list[Prediction]:
+        """One prediction a text. `allowed` leaves out categories that were removed or paused. Raises EngineError."""
+        if not texts:
+            return []
+        kept = [
+            column for column, category in enumerate(self.meta.categories) if allowed is None or category in allowed
+        ]
+        if not kept:
+            return [Prediction(()) for _ in texts]
+        blended = self.logprobs(texts)[:, kept]
+        categories = [self.meta.categories[column] for column in kept]
+        return [ranked(row, categories) for row in renormalised(blended / self.meta.temperature)]
+
+    def logprobs(self, texts: Sequence[MailText]) -> Floats:
+        """The blend before mask and temperature, in the order of `meta.categories`."""
+        language = None
+        if self._engine is not None and self._renderer is not None:
+            prompts = [self._renderer.render(text) for text in texts]
+            language = self._engine.code_logprobs(prompts, self._codes)
+        linear = None
+        if self._linear is not None:
+            linear = aligned(self._linear.logprobs(texts), self._linear.categories, self.meta.categories)
+        return blend(language, linear, self.meta.blend_weight)
+
+    def close(self) -> None:
+        """Give back the engine's memory. Never raises."""
+        if self._engine is not None:
+            self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def blend(language: Floats | None, linear: Floats | None, weight: float) -> Floats:
+    """weight * log p of the language model + (1 - weight) * log p of the linear one, renormalised. Pure.
+
+    With only one of the two, that one. Raises ValueError without any.
+    """
+    if language is None or linear is None:
+        only = linear if language is None else language
+        if only is None:
+            raise ValueError("a model needs a language model, a linear model, or both")
+        return renormalised(only)
+    floor = np.float32(LEAST_LOGPROB)
+    return renormalised(weight * np.maximum(language, floor) + (1 - weight) * np.maximum(linear, floor))
+
+
+def aligned(logprobs: Floats, have: Sequence[str], want: Sequence[str]) -> Floats:
+    """Columns in the order of `want`; categories that the linear model never saw get the least probability. Pure."""
+    result = np.full((len(logprobs), len(want)), LEAST_LOGPROB, dtype=np.float32)
+    places = {category: column for column, category in enumerate(have)}
+    for column, category in enumerate(want):
+        if category in places:
+            result[:, column] = logprobs[:, places[category]]
+    return result
+
+
+def ranked(logprobs: Floats, categories: Sequence[str]) -> Prediction:
+    """One row of log-probabilities as a ranking; equal ones in the codebook's order. Pure."""
+    order = np.argsort(-logprobs, kind="stable")
+    return Prediction(tuple((categories[column], float(np.exp(logprobs[column]))) for column in order))
+
+
+def _tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer that lies with the exported model. Raises ModelRefused."""
+    for place in (folder / "ct2", folder / "gguf"):
+        if (place / "tokenizer.json").is_file():
+            try:
+                return Tokenizer.from_file(str(place / "tokenizer.json"))
+            except Exception as error:  # tokenizers raises bare Exception for anything it can't parse
+                raise ModelRefused(
+                    f"{place}: tokenizer.json is damaged ({error}). Run `postroom rollback`, or train again."
+                ) from error
+    raise ModelRefused(f"{folder}: tokenizer.json is missing. Run `postroom rollback`, or train again.")
