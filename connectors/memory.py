@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from connectors import mime
 from connectors.base import (
     Action,
     Capabilities,
@@ -120,8 +121,6 @@ class MemoryConnector(Connector):
         self._serial += 1
         at = arrived or FIRST_ARRIVAL + timedelta(minutes=self._serial)
         if isinstance(mail, bytes):
-            from connectors import mime
-
             parsed = mime.parse(mail)
             text, marks, references = parsed.text, tuple(parsed.marks), parsed.references
             message_id, size = parsed.message_id, len(mail)

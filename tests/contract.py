@@ -4,9 +4,9 @@
         @pytest.fixture
         def world(self) -> Iterator[World]: ...
 
-A `World` is one mailbox seen from both sides: the connector under test, and the hands of people who reach the same server
-by another way. People name a mail by its subject, which is unique within a test. A world starts empty, with an inbox and
-two other folders.
+A `World` is one mailbox seen from both sides: the connector under test, and the hands of people who reach the same
+server by another way. People name a mail by its subject, which is unique within a test. A world starts empty, with an
+inbox and two other folders.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class World(Protocol):
         """A second connector to the same mailbox, fresh, as after a restart of Postroom. The world closes it."""
 
 
-class Died(Exception):  # noqa: N818 - an event of the test, not an error
+class Died(Exception):
     """The process is killed here."""
 
 

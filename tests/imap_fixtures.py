@@ -1,1 +1,133 @@
-"""Fixtures for the IMAP servers."""
+"""Fixtures for the IMAP servers: one of each for the whole run, a user of its own for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any, Protocol
+
+import pytest
+
+from connectors.base import Connector
+from connectors.imap import ImapConnector
+from connectors.imap_account import ImapAccount
+from tests.contract import Lying
+from tests.servers.courier import Courier
+from tests.servers.cyrus import Cyrus
+from tests.servers.dovecot import Dovecot
+from tests.servers.hands import Hands, make_mail
+from tests.servers.private import PASSWORD
+from tests.servers.pymap import Pymap
+
+
+_users = count(1)
+
+
+class ImapServer(Protocol):
+    """What a test needs of a private server."""
+
+    name: str
+    port: int
+    separator: str
+    prefix: str
+
+
+class ImapWorld:
+    """One user's mailbox, from both sides."""
+
+    deletes = twins = True
+    inbox = "INBOX"
+
+    def __init__(self, server: ImapServer, user: str) -> None:
+        self.server, self.user = server, user
+        self.first, self.second = server.prefix + "Büro & Straße", server.prefix + "Orders"
+        self.hands = Hands(server.port, user)
+        for folder in (self.first, self.second):
+            self.hands.create(folder)
+        self.opened: list[ImapConnector] = []
+        self.connector: Connector = self.another()
+
+    def account(self, **changes: Any) -> ImapAccount:
+        """The account of this user, over plain loopback."""
+        values: dict[str, Any] = {
+            "name": "office",
+            "host": "127.0.0.1",
+            "port": self.server.port,
+            "user": self.user,
+            "secret": lambda: PASSWORD,
+            "tls": "none",
+            "timeout": 20.0,
+        }
+        return ImapAccount(**{**values, **changes})
+
+    def another(self, **changes: Any) -> ImapConnector:
+        connector = ImapConnector(self.account(**changes), settle=0.0)
+        self.opened.append(connector)
+        return connector
+
+    def deliver(self, subject: str, body: str = "The parts have come.", message_id: str | None = "") -> None:
+        self.hands.put(make_mail(subject, body, message_id))
+
+    def move(self, subject: str, folder: str) -> None:
+        self.hands.move(subject, folder)
+
+    def delete(self, subject: str) -> None:
+        self.hands.delete(subject)
+
+    def contents(self) -> Sequence[Lying]:
+        return self.hands.contents()
+
+    def close(self) -> None:
+        for connector in self.opened:
+            connector.close()
+        self.hands.close()
+
+
+@pytest.fixture(scope="session")
+def dovecot() -> Iterator[Dovecot]:
+    with Dovecot() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cyrus() -> Iterator[Cyrus]:
+    with Cyrus() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def courier() -> Iterator[Courier]:
+    with Courier() as server:
+        yield server
+
+
+@pytest.fixture
+def user() -> str:
+    """A user name that no other test has: its mailbox is new."""
+    return f"user{next(_users)}"
+
+
+@pytest.fixture
+def dovecot_world(dovecot: Dovecot, user: str) -> Iterator[ImapWorld]:
+    yield from closing(ImapWorld(dovecot, user))
+
+
+@pytest.fixture
+def cyrus_world(cyrus: Cyrus, user: str) -> Iterator[ImapWorld]:
+    yield from closing(ImapWorld(cyrus, user))
+
+
+@pytest.fixture
+def courier_world(courier: Courier, user: str) -> Iterator[ImapWorld]:
+    yield from closing(ImapWorld(courier, user))
+
+
+@pytest.fixture
+def pymap_world(user: str) -> Iterator[ImapWorld]:
+    with Pymap(user) as server:
+        yield from closing(ImapWorld(server, user))
+
+
+def closing(world: ImapWorld) -> Iterator[ImapWorld]:
+    yield world
+    world.close()

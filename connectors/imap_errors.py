@@ -1,0 +1,145 @@
+"""From what imaplib, IMAPClient, ssl and socket raise to the error tree of `connectors.errors`.
+
+    exception | is the line dead? | what does the server's answer say? | ConnectorError
+
+Pure functions: an exception and a place go in, an error comes out. A server's words are quoted, shortened, except at
+login: there a clumsy server might repeat the password.
+"""
+
+from __future__ import annotations
+
+import imaplib
+import re
+import socket
+import ssl
+
+from imapclient import exceptions
+
+from connectors.errors import (
+    ActionRefused,
+    CertificateRefused,
+    ConnectorError,
+    FolderMissing,
+    LoginRefused,
+    SetupWrong,
+    Unexplained,
+    Unreachable,
+)
+
+# Response codes of RFC 5530 and RFC 9051 section 7.1.
+TRY_LATER = {"UNAVAILABLE", "INUSE", "SERVERBUG"}
+NO_SUCH_FOLDER = {"TRYCREATE", "NONEXISTENT"}
+
+_CODE = re.compile(r"\[([A-Z][A-Z-]*)")
+_REFUSED_WORDS = {
+    "OVERQUOTA": "The mailbox is full",
+    "NOPERM": "The account has no permission for this",
+    "READ-ONLY": "The folder is read-only for this account",
+    "LIMIT": "A limit of the server is reached",
+    "CANNOT": "The server cannot do this here",
+    "EXPUNGEISSUED": "Another client deleted messages at the same moment",
+    "CORRUPTION": "The server says that the folder is damaged",
+}
+
+
+def response_code(text: str) -> str:
+    """The code in brackets that a tagged NO starts with, or "" where the server gives none."""
+    found = _CODE.search(text)
+    return found[1] if found else ""
+
+
+def is_dead(error: BaseException) -> bool:
+    """Must the connection be dropped? Only after a plain NO both sides still know where they are."""
+    return isinstance(error, Unreachable | Unexplained | CertificateRefused)
+
+
+def translate(error: Exception, place: str) -> ConnectorError:
+    """What went wrong after login, as an error of ours. An error that is ours already stays as it is."""
+    words = _words(error)
+    match error:
+        case ConnectorError():
+            return error
+        case imaplib.IMAP4.readonly():
+            return ActionRefused(place, "The folder is read-only for this account.")
+        case exceptions.CapabilityError():
+            return SetupWrong(place, f"The server lacks a capability: {words}.")
+        case imaplib.IMAP4.abort():
+            return Unreachable(place, f"The connection broke: {words}.")
+        case exceptions.LoginError():
+            return LoginRefused(place, "The server refused the login.")
+        case exceptions.IllegalStateError() | exceptions.ProtocolError() | exceptions.InvalidCriteriaError():
+            return Unexplained(place, f"The server's answer is not understood: {words}.")
+        case imaplib.IMAP4.error():
+            return _refusal(words, place)
+        case ssl.SSLError() | OSError():
+            return unreachable(error, place)
+        # imaplib and IMAPClient parse with int(), split() and indexing: a broken answer shows up as one of these.
+        case _:
+            return Unexplained(place, f"The server's answer is not understood ({type(error).__name__}).")
+
+
+def _refusal(words: str, place: str) -> ConnectorError:
+    """A tagged NO or BAD."""
+    code = response_code(words)
+    if code in TRY_LATER:
+        return Unreachable(place, f"The server cannot do this now: {words}.")
+    if code in NO_SUCH_FOLDER:
+        return FolderMissing(place, "There is no such folder.")
+    if code in _REFUSED_WORDS:
+        return ActionRefused(place, f"{_REFUSED_WORDS[code]} ({words}).")
+    if "command error: BAD" in words or "got more than" in words:
+        return Unexplained(place, f"The server does not understand us: {words}.")
+    return ActionRefused(place, f"The server refused: {words}.")
+
+
+def unreachable(error: Exception, place: str) -> ConnectorError:
+    """Name resolution, TCP and TLS on the way to the server."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            why = error.verify_message or str(error)
+            return CertificateRefused(place, f"The server's certificate is not trusted: {why}.")
+        case ssl.SSLError() if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+            return SetupWrong(
+                place, "This port does not speak TLS.", 'Set tls = "starttls" (port 143), or use port 993.'
+            )
+        case ssl.SSLError():
+            return Unreachable(place, f"The TLS connection failed: {error.reason or type(error).__name__}.")
+        case socket.gaierror():
+            return Unreachable(
+                place, "The host name cannot be resolved.", "Check `host` and the name server; Postroom tries again."
+            )
+        case TimeoutError():
+            return Unreachable(place, "The server did not answer in time.")
+        case ConnectionRefusedError():
+            return Unreachable(
+                place, "Nothing listens on this port.", "Check `host` and `port`, or the server; Postroom tries again."
+            )
+        case OSError():
+            return Unreachable(place, f"The connection failed: {error.strerror or type(error).__name__}.")
+        case _:
+            return translate(error, place)
+
+
+def login_failure(error: Exception, place: str, user: str) -> ConnectorError:
+    """What went wrong while signing in. Quotes nothing but the response code: the rest may hold the secret."""
+    # IMAPClient wraps everything in LoginError, a broken line too.
+    cause = error.__context__ if isinstance(error, exceptions.LoginError) else error
+    if isinstance(cause, ConnectorError):
+        return cause
+    if isinstance(cause, imaplib.IMAP4.abort):
+        return Unreachable(place, "The server closed the connection during the login.")
+    if isinstance(cause, OSError):
+        return unreachable(cause, place)
+    code = response_code(_words(error))
+    if code in TRY_LATER or code == "LIMIT":
+        return Unreachable(place, f"The server does not take logins now [{code}].")
+    if code == "PRIVACYREQUIRED":
+        return SetupWrong(place, "The server takes passwords over TLS only.", 'Set tls = "implicit" or "starttls".')
+    said = f" [{code}]" if code else ""
+    return LoginRefused(place, f'The server refused the login of user "{user}"{said}.')
+
+
+def _words(error: Exception) -> str:
+    """The server's own words on one line, at most 200 characters."""
+    text = ", ".join(part.decode("utf-8", "replace") if isinstance(part, bytes) else str(part) for part in error.args)
+    return " ".join(text.split())[:200].rstrip(".")

@@ -1,0 +1,426 @@
+"""One logged-in IMAP connection: the few commands that Postroom uses, typed, with every failure translated.
+
+    look:    LIST, STATUS, EXAMINE, UID SEARCH, UID FETCH with BODY.PEEK, IDLE
+    change:  SELECT, UID MOVE, UID COPY, UID STORE, UID EXPUNGE of one UID
+
+There is no EXPUNGE without a UID in here, no CLOSE (which expunges) and no CREATE. A session that failed in a way that
+leaves the protocol in doubt is `dead`; its owner opens another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import selectors
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from imapclient import IMAPClient
+from imapclient.imap_utf7 import decode as decode_utf7
+from imapclient.response_parser import parse_response
+
+from connectors.base import MessageRef, Sighting
+from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone
+from connectors.imap_errors import is_dead, translate
+from connectors.imap_sightings import (
+    BASIC_ITEMS,
+    Fetched,
+    as_text,
+    fingerprint,
+    flags,
+    is_deleted,
+    sighting,
+    uid_sets,
+)
+
+FETCH_BATCH = 200
+SEARCH_WINDOW = 20_000
+"""UIDs a search may return at once: imaplib refuses lines of more than a million bytes."""
+
+_COPYUID = re.compile(r"(\d+) (\d+) (\d+)")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What the server offers after login, as far as we use it."""
+
+    move: bool
+    uidplus: bool
+    condstore: bool
+    list_status: bool
+    list_extended: bool
+    special_use: bool
+    objectid: bool
+    gmail: bool
+    idle: bool
+    unselect: bool
+
+    @classmethod
+    def of(cls, capabilities: Iterable[str]) -> Abilities:
+        """From the words of a CAPABILITY answer. QRESYNC implies CONDSTORE (RFC 7162 section 3.2.3)."""
+        words = {word.upper() for word in capabilities}
+        return cls(
+            move="MOVE" in words,
+            uidplus="UIDPLUS" in words,
+            condstore=bool({"CONDSTORE", "QRESYNC"} & words),
+            list_status="LIST-STATUS" in words,
+            list_extended="LIST-EXTENDED" in words,
+            special_use="SPECIAL-USE" in words,
+            objectid="OBJECTID" in words,
+            gmail="X-GM-EXT-1" in words,
+            idle="IDLE" in words,
+            unselect="UNSELECT" in words,
+        )
+
+
+@dataclass(frozen=True)
+class State:
+    """The numbers of a STATUS answer: equal numbers mean that nothing was added or removed."""
+
+    epoch: int
+    uidnext: int
+    messages: int
+    modseq: int = 0
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One line of a LIST answer."""
+
+    name: str
+    delimiter: str | None
+    attributes: frozenset[str]
+    state: State | None = None
+    object_id: str | None = None
+
+    @property
+    def selectable(self) -> bool:
+        return not self.attributes & {"\\noselect", "\\nonexistent"}
+
+
+@dataclass(frozen=True)
+class Selected:
+    """An opened folder."""
+
+    epoch: int
+    messages: int
+    permanent_flags: frozenset[str] | None
+    """Flags that can be kept, in lower case; None if the server doesn't say."""
+
+
+class Session:
+    """One connection. Every method raises only `connectors.errors`."""
+
+    def __init__(self, client: IMAPClient, name: str) -> None:
+        self.client = client
+        self.name = name
+        self.dead = False
+        self.abilities = Abilities.of(as_text(word) for word in client.capabilities())
+        self.object_item = "EMAILID" if self.abilities.objectid else "X-GM-MSGID" if self.abilities.gmail else None
+        self._probed = self.object_item is not None
+        self._folder: str | None = None
+
+    # Looking
+
+    def folders(self, pattern: str = "*", *, with_state: bool = False) -> list[Listed]:
+        """The folders that match, with their numbers if asked for and if one command gives them all."""
+        arguments = ['""', self._quoted(pattern)]
+        returned = ["SPECIAL-USE"] if self.abilities.special_use and self.abilities.list_extended else []
+        if with_state and self.abilities.list_status:
+            returned.append(f"STATUS ({' '.join(self._state_items())})")
+        if returned:
+            arguments.append(f"RETURN ({' '.join(returned)})")
+
+        def ask() -> list[Listed]:
+            imap = self.client._imap
+            imap.untagged_responses.pop("STATUS", None)
+            kind, answer = imap._simple_command("LIST", *arguments)
+            self.client._checkok("list", kind, answer)
+            lines = imap._untagged_response(kind, answer, "LIST")[1]
+            states = _states(imap._untagged_response(kind, answer, "STATUS")[1])
+            return [_with_state(listed, states) for listed in _listed(lines)]
+
+        return self._ask(ask)
+
+    def exists(self, folder: str) -> bool:
+        """LIST is the only proof. Its wildcards may match more than the name, so the names are compared."""
+        return any(same_folder(listed.name, folder) and listed.selectable for listed in self.folders(folder))
+
+    def state(self, folder: str) -> State:
+        """STATUS. Raises FolderMissing."""
+
+        def ask() -> State:
+            answer = self.client._command_and_check(
+                "status", self._quoted(folder), f"({' '.join(self._state_items())})"
+            )
+            found = list(_states(answer).values())
+            return found[-1][0]
+
+        return self._ask_folder(folder, ask)
+
+    def mailbox_id(self, folder: str) -> str | None:
+        """MAILBOXID (RFC 8474), where LIST-STATUS could not give it."""
+        if not self.abilities.objectid:
+            return None
+        answer = self._ask_folder(
+            folder, lambda: self.client._command_and_check("status", self._quoted(folder), "(MAILBOXID)")
+        )
+        return next((object_id for _, object_id in _states(answer).values()), None)
+
+    def open(self, folder: str, *, write: bool = False) -> Selected:
+        """EXAMINE, or SELECT if something shall be changed. Raises FolderMissing."""
+
+        def ask() -> Selected:
+            self._folder = None
+            answer = self.client.select_folder(folder, readonly=not write)
+            kept = answer.get(b"PERMANENTFLAGS")
+            return Selected(
+                epoch=int(answer.get(b"UIDVALIDITY", 0)),
+                messages=int(answer[b"EXISTS"]),
+                permanent_flags=None if kept is None else frozenset(as_text(flag).strip("()").lower() for flag in kept),
+            )
+
+        selected = self._ask_folder(folder, ask)
+        self._folder = folder
+        return selected
+
+    def leave(self) -> None:
+        """Close the folder without expunging it, where the server can: STATUS of an open folder may be stale."""
+        if self._folder is not None and self.abilities.unselect:
+            self._ask(self.client.unselect_folder)
+            self._folder = None
+
+    def search(self, criteria: str) -> list[int]:
+        """UIDs in the open folder, ascending."""
+        return self._ask(lambda: sorted(self.client.search(criteria)))
+
+    def uids_between(self, first: int, after: int, messages: int) -> list[int]:
+        """UIDs that are not marked as deleted, first <= uid < after, in bounded answers."""
+        found: list[int] = []
+        step = SEARCH_WINDOW if messages > SEARCH_WINDOW else max(after - first, 1)
+        for start in range(first, after, step):
+            found += self.search(f"UID {start}:{min(start + step, after) - 1} UNDELETED")
+        # "n:*" and sets beyond the last UID match the last message: RFC 9051 section 9, seq-range.
+        return [uid for uid in found if first <= uid < after]
+
+    def among(self, uids: Iterable[int]) -> set[int]:
+        """Which of these UIDs are still there and not marked as deleted."""
+        found: set[int] = set()
+        for wanted in uid_sets(uids):
+            found.update(self.search(f"UID {wanted} UNDELETED"))
+        return found
+
+    def sightings(self, folder: str, epoch: int, uids: Sequence[int]) -> Iterator[Sighting]:
+        """What lies at these UIDs of the open folder, batch by batch; what is gone is left out."""
+        for start in range(0, len(uids), FETCH_BATCH):
+            batch = uids[start : start + FETCH_BATCH]
+            for uid, fetched in self.fetch(batch, self.sighting_items()).items():
+                seen = sighting(MessageRef(folder, epoch, uid), fetched, self.object_item)
+                if seen is not None:
+                    yield seen
+
+    def look(self, ref: MessageRef) -> Sighting | None:
+        """The message at this place of the open folder, marked as deleted or not."""
+        return next(self.sightings(ref.folder, ref.epoch, [ref.uid]), None)
+
+    def fingerprint(self, uid: int) -> str | None:
+        """A hash over all that two deliveries of one mail differ in and a copy does not."""
+        fetched = self.fetch([uid], ("BODY.PEEK[HEADER]", "RFC822.SIZE", "INTERNALDATE")).get(uid)
+        return fingerprint(fetched) if fetched is not None else None
+
+    def fetch(self, uids: Sequence[int], items: Sequence[str]) -> dict[int, Fetched]:
+        """UID FETCH in the open folder."""
+
+        def ask() -> dict[int, Fetched]:
+            answer: dict[int, Fetched] = self.client.fetch(list(uids), list(items))
+            return answer
+
+        return self._ask(ask)
+
+    def sighting_items(self) -> tuple[str, ...]:
+        """FETCH items for a sighting. Dovecot's X-GUID is not advertised: it is tried once, on no message at all."""
+        if not self._probed:
+            self._probed = True
+            try:
+                self.fetch([4294967295], ("X-GUID",))
+                self.object_item = "X-GUID"
+            except ConnectorError:
+                if not self._alive():
+                    raise
+                self.dead = False
+        return (*BASIC_ITEMS, self.object_item) if self.object_item else BASIC_ITEMS
+
+    # Changing: only in a folder that was opened with write=True
+
+    def move(self, uid: int, folder: str) -> MessageRef | None:
+        """UID MOVE (RFC 6851). The new place by COPYUID; None: the server's OK says nothing, look for yourself."""
+        return self._transfer(uid, folder, lambda: self.client.move([uid], folder))
+
+    def copy(self, uid: int, folder: str) -> MessageRef | None:
+        """UID COPY. The copy's place by COPYUID; None: look for yourself."""
+        return self._transfer(uid, folder, lambda: self.client.copy([uid], folder))
+
+    def store(self, uid: int, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+        """UID STORE, silently."""
+        for change, words in (("+FLAGS.SILENT", tuple(add)), ("-FLAGS.SILENT", tuple(remove))):
+            if words:
+                arguments = (str(uid), change, f"({' '.join(words)})")
+                self._ask(partial(self.client._command_and_check, "store", *arguments, uid=True))
+
+    def expunge(self, uid: int) -> None:
+        """UID EXPUNGE (RFC 4315) of this one message. Never without a UID: that would destroy what others marked."""
+        self._ask(lambda: self.client.uid_expunge([uid]))
+
+    def flags_of(self, uid: int) -> frozenset[str]:
+        """Raises MessageGone."""
+        fetched = self.fetch([uid], ("FLAGS",)).get(uid)
+        if fetched is None:
+            raise MessageGone(self.name, "The message is no longer there.")
+        return flags(fetched)
+
+    def is_there(self, ref: MessageRef) -> bool:
+        """Is anything at this place of the open folder that is not marked as deleted?"""
+        seen = self.look(ref)
+        return seen is not None and not is_deleted(seen)
+
+    def idle(self, wake: socket.socket, seconds: float) -> bool:
+        """IDLE (RFC 2177) in the open folder: did anything happen within `seconds`? A byte at `wake` ends it."""
+
+        def ask() -> bool:
+            self.client.idle()
+            connection = self.client.socket()
+            with selectors.DefaultSelector() as selector:
+                selector.register(connection, selectors.EVENT_READ)
+                selector.register(wake, selectors.EVENT_READ)
+                # What TLS has decrypted already is not seen by a selector.
+                pending = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
+                ready = [] if pending else [key.fileobj for key, _ in selector.select(seconds)]
+            said = []
+            if pending or connection in ready:
+                said = self.client.idle_check(timeout=0)
+                if not said:  # readable and nothing to read: the other side is gone
+                    raise ConnectionResetError("IDLE")
+            return _is_news([*said, *self.client.idle_done()[1]])
+
+        return self._ask(ask)
+
+    def close(self) -> None:
+        """Never raises."""
+        with contextlib.suppress(Exception):
+            if self.dead:
+                self.client.shutdown()
+            else:
+                self.client.logout()
+        self.dead = True
+
+    def _transfer(self, uid: int, folder: str, command: Callable[[], object]) -> MessageRef | None:
+        def ask() -> MessageRef | None:
+            imap = self.client._imap
+            imap.untagged_responses.pop("COPYUID", None)
+            command()
+            return copied(imap.response("COPYUID")[1], uid, folder)
+
+        return self._ask_folder(folder, ask)
+
+    def _state_items(self) -> list[str]:
+        items = ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]
+        if self.abilities.condstore:
+            items.append("HIGHESTMODSEQ")
+        if self.abilities.objectid and self.abilities.list_status:
+            items.append("MAILBOXID")
+        return items
+
+    def _quoted(self, folder: str) -> bytes:
+        quoted: bytes = self.client._normalise_folder(folder)
+        return quoted
+
+    def _ask(self, command: Callable[[], Result], place: str | None = None) -> Result:
+        """Run a command of the client; what it raises becomes an error of ours."""
+        try:
+            return command()
+        except Exception as error:
+            failure = translate(error, place or self.name)
+            self.dead = self.dead or is_dead(failure)
+            raise failure from error
+
+    def _ask_folder(self, folder: str, command: Callable[[], Result]) -> Result:
+        """The same for a command about a folder: servers word its absence in many ways, so LIST decides."""
+        place = f'{self.name}, folder "{folder}"'
+        try:
+            return self._ask(command, place)
+        except ActionRefused as error:
+            if self.exists(folder):
+                raise
+            raise FolderMissing(place, "There is no such folder.") from error
+
+    def _alive(self) -> bool:
+        try:
+            self.client.noop()
+        except Exception:
+            self.dead = True
+            return False
+        return True
+
+
+def _is_news(said: Iterable[Sequence[object]]) -> bool:
+    """Messages came, went or changed. "Still here" is no news."""
+    return any(word in (b"EXISTS", b"EXPUNGE", b"FETCH", b"VANISHED") for line in said for word in line)
+
+
+def copied(answers: Sequence[bytes | None], uid: int, folder: str) -> MessageRef | None:
+    """COPYUID (RFC 4315 section 3): epoch, source UID, target UID. None unless it is about this very message."""
+    for answer in answers:
+        found = _COPYUID.fullmatch(as_text(answer or b"").strip())
+        if found and int(found[2]) == uid:
+            return MessageRef(folder, int(found[1]), int(found[3]))
+    return None
+
+
+def same_folder(one: str, other: str) -> bool:
+    """INBOX is the one name that has no case (RFC 9051 section 5.1)."""
+    return one == other or one.upper() == other.upper() == "INBOX"
+
+
+def _listed(lines: Sequence[object]) -> list[Listed]:
+    words = parse_response([line for line in lines if line not in (b"", None)])
+    return [
+        Listed(
+            name=_folder_name(words[index + 2]),
+            delimiter=as_text(words[index + 1]) if words[index + 1] is not None else None,
+            attributes=frozenset(as_text(attribute).lower() for attribute in words[index]),
+        )
+        for index in range(0, len(words), 3)
+    ]
+
+
+def _states(lines: Sequence[object]) -> dict[str, tuple[State, str | None]]:
+    """Folder -> its numbers and its MAILBOXID."""
+    words = parse_response([line for line in lines if line not in (b"", None)])
+    states: dict[str, tuple[State, str | None]] = {}
+    for index in range(0, len(words) - 1, 2):
+        pairs = words[index + 1]
+        values = {as_text(pairs[i]).upper(): pairs[i + 1] for i in range(0, len(pairs), 2)}
+        state = State(
+            epoch=int(values.get("UIDVALIDITY", 0)),
+            uidnext=int(values.get("UIDNEXT", 0)),
+            messages=int(values.get("MESSAGES", 0)),
+            modseq=int(values.get("HIGHESTMODSEQ", 0)),
+        )
+        object_id = as_text(values["MAILBOXID"]) if values.get("MAILBOXID") else None
+        states[_folder_name(words[index])] = (state, object_id)
+    return states
+
+
+def _with_state(listed: Listed, states: dict[str, tuple[State, str | None]]) -> Listed:
+    state, object_id = states.get(listed.name, (None, None))
+    return replace(listed, state=state, object_id=object_id)
+
+
+def _folder_name(word: object) -> str:
+    name: str = decode_utf7(word) if isinstance(word, bytes) else as_text(word)
+    return "INBOX" if name.upper() == "INBOX" else name

@@ -1,0 +1,153 @@
+"""The hands of people: a second way into a mailbox, by imaplib alone."""
+
+from __future__ import annotations
+
+import hashlib
+import imaplib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.message import EmailMessage
+from itertools import count
+from typing import Any
+
+from imapclient.imap_utf7 import decode, encode
+
+from tests.contract import Lying
+from tests.servers.private import PASSWORD
+
+ARRIVED = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+_serial = count(1)
+
+
+def make_mail(subject: str, body: str = "The parts have come.", message_id: str | None = "", **headers: str) -> bytes:
+    """One mail as bytes. message_id "": any new one; None: the mail has none."""
+    mail = EmailMessage()
+    mail["From"] = "Ann Lee <ann@example.org>"
+    mail["To"] = "office@example.com"
+    mail["Subject"] = subject
+    mail["Date"] = "Mon, 02 Mar 2026 10:30:00 +0100"
+    if message_id is not None:
+        mail["Message-ID"] = message_id or f"<{next(_serial)}.{id(mail)}@example.org>"
+    for name, value in headers.items():
+        mail[name.replace("_", "-")] = value
+    mail.set_content(body)
+    return mail.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def quoted(folder: str) -> str:
+    """A folder name as an argument: modified UTF-7 in quotes."""
+    name: bytes = encode(folder)
+    return '"' + name.decode("ascii").replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+class Hands:
+    """One mail client of one person."""
+
+    def __init__(self, port: int, user: str, password: str = PASSWORD, inbox: str = "INBOX") -> None:
+        self.imap = imaplib.IMAP4("127.0.0.1", port, timeout=30)
+        self.imap.login(user, password)
+        self.inbox = inbox
+
+    def create(self, folder: str) -> None:
+        ok(self.imap.create(quoted(folder)))
+
+    def remove(self, folder: str) -> None:
+        """Delete the folder and all that lies in it."""
+        ok(self.imap.delete(quoted(folder)))
+
+    def rename(self, old: str, new: str) -> None:
+        ok(self.imap.rename(quoted(old), quoted(new)))
+
+    def put(self, raw: bytes, folder: str | None = None, flags: str = "", arrived: datetime = ARRIVED) -> None:
+        """A mail arrives."""
+        date = imaplib.Time2Internaldate(arrived)
+        ok(self.imap.append(quoted(folder or self.inbox), f"({flags})" if flags else None, date, raw))
+
+    def move(self, subject: str, folder: str) -> None:
+        """As mail clients do it: MOVE, or else COPY and UID EXPUNGE."""
+        source, uid = self.find(subject)
+        ok(self.imap.select(quoted(source)))
+        if "MOVE" in self.capabilities():
+            ok(self.imap._simple_command("UID", "MOVE", uid, quoted(folder)))
+        else:
+            ok(self.imap.uid("COPY", uid, quoted(folder)))
+            ok(self.imap.uid("STORE", uid, "+FLAGS.SILENT", "(\\Deleted)"))
+            ok(self.imap.uid("EXPUNGE", uid))
+        self.leave(source)
+
+    def delete(self, subject: str) -> None:
+        source, uid = self.find(subject)
+        ok(self.imap.select(quoted(source)))
+        ok(self.imap.uid("STORE", uid, "+FLAGS.SILENT", "(\\Deleted)"))
+        ok(self.imap.uid("EXPUNGE", uid))
+        self.leave(source)
+
+    def flag(self, subject: str, *flags: str) -> None:
+        source, uid = self.find(subject)
+        ok(self.imap.select(quoted(source)))
+        ok(self.imap.uid("STORE", uid, "+FLAGS.SILENT", f"({' '.join(flags)})"))
+        self.leave(source)
+
+    def leave(self, folder: str) -> None:
+        """EXAMINE: so that nothing is selected for writing, and nothing is expunged by leaving."""
+        ok(self.imap.select(quoted(folder), readonly=True))
+
+    def capabilities(self) -> set[str]:
+        answer = ok(self.imap.capability())
+        return {word for line in answer if line for word in line.decode().upper().split()}
+
+    def folders(self) -> list[str]:
+        names = []
+        for line in ok(self.imap.list()):
+            words = re.fullmatch(rb"\(([^)]*)\) (?:\"[^\"]*\"|NIL) (.*)", line)
+            assert words, line
+            if b"\\noselect" not in words[1].lower():
+                names.append(decode(words[2].strip(b'"')))
+        return names
+
+    def find(self, subject: str) -> tuple[str, str]:
+        """(folder, UID) of the only mail with that subject."""
+        (found,) = [(folder, uid) for folder, uid, lying in self._look() if lying.subject == subject]
+        return found
+
+    def contents(self) -> Sequence[Lying]:
+        """All that lies anywhere: bytes, flags and date in one hash."""
+        return [lying for _, _, lying in self._look()]
+
+    def _look(self) -> list[tuple[str, str, Lying]]:
+        found: list[tuple[str, str, Lying]] = []
+        for folder in self.folders():
+            count_ = ok(self.imap.select(quoted(folder), readonly=True))[0]
+            if count_ == b"0":
+                continue
+            answer = ok(self.imap.uid("FETCH", "1:*", "(UID FLAGS INTERNALDATE BODY.PEEK[])"))
+            # imaplib gives (what stands before the literal, the literal), then what stands after it.
+            for index, item in enumerate(answer):
+                if not isinstance(item, tuple):
+                    continue
+                following = answer[index + 1] if index + 1 < len(answer) else b""
+                words = item[0] + (following if isinstance(following, bytes) else b"")
+                uid = re.search(rb"UID (\d+)", words)
+                flags = re.search(rb"FLAGS \(([^)]*)\)", words)
+                date = imaplib.Internaldate2tuple(words)
+                assert uid
+                assert flags
+                assert date
+                kept = sorted(flag for flag in flags[1].lower().split() if flag != b"\\recent")
+                content = hashlib.sha256(repr((item[1], kept, tuple(date))).encode()).hexdigest()
+                subject = str(make_header(decode_header(message_from_bytes(item[1])["Subject"] or "")))
+                found.append((folder, uid[1].decode(), Lying(folder, subject, content)))
+        return found
+
+    def close(self) -> None:
+        self.imap.logout()
+
+
+def ok(answer: tuple[str, Any]) -> Any:
+    """The data of an answer that must be OK."""
+    kind, data = answer
+    assert kind == "OK", data
+    return data

@@ -1,0 +1,112 @@
+"""What all private servers share: a folder of their own, an ordinary user, a certificate, a port, a greeting.
+
+Nothing is installed and nothing runs as root: as root the servers drop to `nobody`, as anybody else they run as that
+user.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SERVERS = Path(__file__).resolve().parents[2] / ".servers"
+PASSWORD = "open-sesame"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom a server runs as."""
+
+    name: str
+    uid: int
+    gid: int
+    drop: bool
+    """Are we root, so that privileges have to be dropped?"""
+
+    @classmethod
+    def ordinary(cls) -> Account:
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("nobody")
+            return cls(user.pw_name, user.pw_uid, user.pw_gid, drop=True)
+        user = pwd.getpwuid(os.geteuid())
+        return cls(user.pw_name, user.pw_uid, user.pw_gid, drop=False)
+
+    def own(self, root: Path) -> None:
+        """Give a whole tree to the user."""
+        if self.drop:
+            for path in [root, *root.rglob("*")]:
+                os.chown(path, self.uid, self.gid, follow_symlinks=False)
+
+    def prefix(self) -> list[str]:
+        """The start of a command line that runs the rest as this user."""
+        if not self.drop:
+            return []
+        return ["setpriv", "--reuid", str(self.uid), "--regid", str(self.gid), "--clear-groups"]
+
+
+def tree(package: str) -> Path:
+    """Where `fetch.sh` unpacked a server. Tests never skip: a missing server is a failure."""
+    root = SERVERS / package / "root"
+    if not (SERVERS / package / "complete").exists():
+        raise FileNotFoundError(f"{root} is missing. Run `make servers` first.")
+    return root
+
+
+def private_folder(prefix: str) -> Path:
+    """Short and in /tmp: the path of a unix socket has at most 107 characters."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
+    folder.chmod(0o755)
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        assert isinstance(port, int)
+        return port
+
+
+def make_certificate(folder: Path, name: str = "localhost", days: int = 2) -> Path:
+    """A self-signed certificate for `name`: cert.pem, with key.pem beside it."""
+    alternative = f"subjectAltName=DNS:{name}" + (",IP:127.0.0.1" if name == "localhost" else "")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-days", str(days), "-subj", f"/CN={name}", "-addext", alternative]
+    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder / "cert.pem"
+
+
+def wait_for_greeting(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 15.0) -> None:
+    """Until the server says `* OK`. A server that dies or stays silent fails the test with its own log."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1) as connection:
+                if connection.recv(400).startswith(b"* OK"):
+                    return
+        except OSError:
+            pass
+        if process.poll() is not None or time.monotonic() > end:
+            words = log.read_text(errors="replace") if log.exists() else "no log"
+            raise RuntimeError(f"The server on port {port} did not start: {words}")
+        time.sleep(0.02)
+
+
+def stop(process: subprocess.Popen[bytes], signal_number: int, root: Path) -> None:
+    process.send_signal(signal_number)
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(5)
+    if process.stderr is not None:
+        process.stderr.close()
+    shutil.rmtree(root, ignore_errors=True)
