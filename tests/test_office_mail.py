@@ -7,6 +7,7 @@ import email.policy
 import re
 from collections import Counter
 from email.message import EmailMessage
+from functools import cache
 
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -25,12 +26,14 @@ def office() -> list[SampleMail]:
     return write_office(seed=1, messages=500, newcomers_from=400)
 
 
+@cache
 def message(mail: SampleMail) -> EmailMessage:
     parsed = email.message_from_bytes(mail.raw, policy=email.policy.default)
     assert isinstance(parsed, EmailMessage)
     return parsed
 
 
+@cache
 def words(mail: SampleMail) -> str:
     text = parse(mail.raw).text
     return "\n".join([text.sender, text.subject, *text.attachments, text.body])
@@ -74,6 +77,7 @@ def test_replies_carry_quoted_text_which_the_model_does_not_read(office):
     assert sum("wrote:" in parse(mail.raw).text.body for mail in answers) < 0.1 * len(answers)
 
 
+@cache
 def words_of_raw(mail: SampleMail) -> str:
     body = message(mail).get_body(("plain", "html"))
     assert body is not None
@@ -112,7 +116,7 @@ def test_newcomers_come_only_when_asked_for_and_know_their_folder(office):
 
 
 def test_every_slot_of_every_bank_is_filled(office):
-    for mail in write_office(seed=3, messages=900, newcomers_from=500):
+    for mail in write_office(seed=3, messages=400, newcomers_from=200):
         assert not re.search(r"[{}|\[\]]|::", words(mail).replace(" | ", "")), words(mail)
 
 
@@ -133,7 +137,7 @@ def test_the_pdf_says_where_its_objects_lie():
 def test_words_alone_get_most_but_not_all_of_it_right_and_err_about_newcomers():
     """The demo is honest only if its mail is neither trivial nor a lottery: about 85 of 100 by a linear model."""
     right, asked, right_new, asked_new = 0, 0, 0, 0
-    for seed in (1, 2, 3):
+    for seed in (1, 2):
         mails = write_office(seed, 460, newcomers_from=380)
         model = make_pipeline(
             make_union(

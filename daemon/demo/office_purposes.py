@@ -29,7 +29,7 @@ class Bank(NamedTuple):
 
 INVOICES = Bank(
     description="Bills that we have to pay, reminders, payment and bank details",
-    share=0.14,
+    share=0.13,
     senders="ship",
     subjects=lines("""
         [Invoice|Our invoice|Rechnung/Invoice] {invoice}
@@ -80,7 +80,7 @@ INVOICES = Bank(
 
 ORDERS = Bank(
     description="Customers order, change or cancel; suppliers confirm our orders",
-    share=0.14,
+    share=0.13,
     senders="cs",
     subjects=lines("""
         [Order|Purchase order|Our order] {order}
@@ -130,7 +130,7 @@ ORDERS = Bank(
 
 QUOTES = Bank(
     description="Requests for prices and offers, ours and those of suppliers",
-    share=0.12,
+    share=0.11,
     senders="cs",
     subjects=lines("""
         [Request for a quote|Price enquiry|Enquiry]: {items}
@@ -180,7 +180,7 @@ QUOTES = Bank(
 
 COMPLAINTS = Bank(
     description="Something went wrong: damaged, wrong, late, overcharged, rude",
-    share=0.11,
+    share=0.10,
     senders="cc",
     subjects=lines("""
         [Damaged|Broken|Scratched|Wrong] {items}
@@ -230,7 +230,7 @@ COMPLAINTS = Bank(
 
 DELIVERIES = Bank(
     description="Shipping and transport: dates, tracking, access, pallets, customs",
-    share=0.11,
+    share=0.10,
     senders="hhcs",
     subjects=lines("""
         [Delivery|Shipment|Collection] [on {day}|{date}]

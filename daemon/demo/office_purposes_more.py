@@ -56,7 +56,7 @@ APPLICATIONS = Bank(
 
 IT_SUPPORT = Bank(
     description="Computers, accounts, passwords, printers, web shop and telephone trouble",
-    share=0.11,
+    share=0.10,
     senders="oooic",
     subjects=lines("""
         [Printer|Scanner|Screen|Telephone] [on the second floor|in accounts|again]
@@ -155,7 +155,7 @@ APPOINTMENTS = Bank(
 
 CONTRACTS = Bank(
     description="Agreements: lease, insurance, maintenance, employment, terms, notices",
-    share=0.09,
+    share=0.08,
     senders="ppisa",
     subjects=lines("""
         [Contract|Agreement] {reference}
@@ -204,7 +204,7 @@ CONTRACTS = Bank(
 
 NEWSLETTERS = Bank(
     description="Circulars and advertising nobody has to answer",
-    share=0.10,
+    share=0.08,
     senders="sipcha",
     subjects=lines("""
         [News|Newsletter|The {month} letter] from {firm}
@@ -259,7 +259,7 @@ CATEGORIES: dict[str, Bank] = {
     "Contracts": CONTRACTS,
     "Newsletters": NEWSLETTERS,
 }
-"""Folder name -> what its mail is made of. The shares add up to about one."""
+"""Folder name -> what its mail is made of. The shares add up to one."""
 
 POSTS = lines("""
     joiner
