@@ -111,7 +111,7 @@ class HttpApi:
         params: Mapping[str, str | int] | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-    ) -> _RawAnswer:
+    ) -> RawAnswer:
         client = self._open()
         try:
             with client.stream(method, self._url + path, params=params, json=body, headers=headers) as response:
@@ -120,29 +120,32 @@ class HttpApi:
                     content += chunk
                     if len(content) > self._max_bytes:
                         raise Unexplained(self.place, f"An answer is larger than {self._max_bytes} bytes.")
-                return _RawAnswer(response.status_code, dict(response.headers), bytes(content))
+                return RawAnswer(response.status_code, dict(response.headers), bytes(content))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError, ssl.SSLError) as error:
             raise transport_error(self.place, error) from error
 
     def _open(self) -> httpx.Client:
         if self._client is None:
-            try:
-                # The system's certificate store, or the office's own CA and nothing else.
-                trust = ssl.create_default_context(cafile=self._ca_file)
-            except (OSError, ssl.SSLError) as error:
-                raise SetupWrong(self.place, f"ca_file {self._ca_file} cannot be read as certificates.") from error
-            host = httpx.URL(self._url).host
+            url = httpx.URL(self._url)
             self._client = httpx.Client(
                 headers={"Accept": "application/json", **self._headers()},
-                verify=trust,
+                # Plain http goes to this machine only, where there is no certificate to check.
+                verify=self._trusted() if url.scheme == "https" else False,
                 timeout=self._timeout,
-                trust_env=not is_loopback(host),
+                trust_env=not is_loopback(url.host),
                 # A redirect would carry the secret to wherever the answer points.
                 follow_redirects=False,
             )
         return self._client
 
-    def _checked(self, method: str, answer: _RawAnswer, expected: Collection[int]) -> Answer:
+    def _trusted(self) -> ssl.SSLContext:
+        """The system's certificate store, or the office's own CA and nothing else."""
+        try:
+            return ssl.create_default_context(cafile=self._ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise SetupWrong(self.place, f"ca_file {self._ca_file} cannot be read as certificates.") from error
+
+    def _checked(self, method: str, answer: RawAnswer, expected: Collection[int]) -> Answer:
         fine = 200 <= answer.status < 300
         if not fine and answer.status not in expected:
             raise status_error(self.place, method, answer.status, answer.headers.get("location"))
@@ -158,7 +161,7 @@ class HttpApi:
 
 
 @dataclass(frozen=True)
-class _RawAnswer:
+class RawAnswer:
     status: int
     headers: Mapping[str, str]
     content: bytes
@@ -243,7 +246,7 @@ def status_error(place: str, method: str, status: int, location: str | None = No
     return ActionRefused(place, f"The helpdesk refuses the change ({status}).")
 
 
-def retry_after(answer: _RawAnswer, now: datetime) -> float | None:
+def retry_after(answer: RawAnswer, now: datetime) -> float | None:
     """How many seconds the server asks us to wait before we ask again (RFC 9110 section 10.2.3); None: don't wait."""
     header = answer.headers.get("retry-after")
     if header is None or answer.status not in (429, 503):
