@@ -17,9 +17,7 @@ from dataclasses import astuple, dataclass, field
 
 from connectors.base import Changes, MessageRef, Sighting, Watch
 from connectors.errors import ActionRefused, FolderMissing
-from connectors.imap_session import Session, State
-
-NEWEST_WINDOW = 1000
+from connectors.imap_session import SEARCH_WINDOW, Session, State
 
 
 @dataclass
@@ -81,9 +79,11 @@ def newest(session: Session, folder: str, limit: int) -> list[Sighting]:
     selected = session.open(folder)
     uids: list[int] = []
     last = selected.messages
+    if last <= SEARCH_WINDOW:
+        uids, last = session.search("UNDELETED"), 0
     while last > 0 and len(uids) < limit:
-        first = max(last - max(limit, NEWEST_WINDOW) + 1, 1)
         # Message numbers follow the UIDs, so the newest are at the end (RFC 9051 section 2.3.1.2).
+        first = max(last - max(limit, SEARCH_WINDOW) + 1, 1)
         uids = session.search(f"{first}:{last} UNDELETED") + uids
         last = first - 1
     wanted = uids[::-1][:limit]

@@ -153,6 +153,8 @@ class Session:
 
     def state(self, folder: str) -> State:
         """STATUS. Raises FolderMissing."""
+        if self._folder == folder:
+            self.leave()
 
         def ask() -> State:
             answer = self.client._command_and_check(
@@ -190,10 +192,10 @@ class Session:
         return selected
 
     def leave(self) -> None:
-        """Close the folder without expunging it, where the server can: STATUS of an open folder may be stale."""
-        if self._folder is not None and self.abilities.unselect:
-            self._ask(self.client.unselect_folder)
-            self._folder = None
+        """Before STATUS, which may be stale for an open folder: close it without expunging, or have the server look."""
+        if self._folder is not None:
+            self._ask(self.client.unselect_folder if self.abilities.unselect else self.client.noop)
+            self._folder = None if self.abilities.unselect else self._folder
 
     def search(self, criteria: str) -> list[int]:
         """UIDs in the open folder, ascending."""

@@ -76,24 +76,24 @@ class Hands:
             ok(self.imap.uid("COPY", uid, quoted(folder)))
             ok(self.imap.uid("STORE", uid, "+FLAGS.SILENT", "(\\Deleted)"))
             ok(self.imap.uid("EXPUNGE", uid))
-        self.leave(source)
+        self.leave()
 
     def delete(self, subject: str) -> None:
         source, uid = self.find(subject)
         ok(self.imap.select(quoted(source)))
         ok(self.imap.uid("STORE", uid, "+FLAGS.SILENT", "(\\Deleted)"))
         ok(self.imap.uid("EXPUNGE", uid))
-        self.leave(source)
+        self.leave()
 
     def flag(self, subject: str, *flags: str) -> None:
         source, uid = self.find(subject)
         ok(self.imap.select(quoted(source)))
         ok(self.imap.uid("STORE", uid, "+FLAGS.SILENT", f"({' '.join(flags)})"))
-        self.leave(source)
+        self.leave()
 
-    def leave(self, folder: str) -> None:
-        """EXAMINE: so that nothing is selected for writing, and nothing is expunged by leaving."""
-        ok(self.imap.select(quoted(folder), readonly=True))
+    def leave(self) -> None:
+        """Nothing stays selected, nothing is expunged: opening what isn't there does that (RFC 3501 section 6.3.1)."""
+        assert self.imap.select(quoted("No such place"), readonly=True)[0] == "NO"
 
     def capabilities(self) -> set[str]:
         answer = ok(self.imap.capability())
@@ -140,6 +140,7 @@ class Hands:
                 content = hashlib.sha256(repr((item[1], kept, tuple(date))).encode()).hexdigest()
                 subject = str(make_header(decode_header(message_from_bytes(item[1])["Subject"] or "")))
                 found.append((folder, uid[1].decode(), Lying(folder, subject, content)))
+        self.leave()
         return found
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from typing import Self
 from proxyprotocol.reader import ProxyProtocolReader
 from pymap.backend.dict import DictBackend
 from pymap.imap import IMAPServer
+from pysasl.hashing import BuiltinHash
 
 from tests.servers.private import PASSWORD
 
@@ -48,7 +49,11 @@ class Pymap:
             demo_user=self.user,
             demo_password=PASSWORD,
         )
-        backend, config = await DictBackend.init(arguments, secure_auth=False)
+        backend, config = await DictBackend.init(
+            arguments,
+            secure_auth=False,
+            hash_context=BuiltinHash(rounds=1),  # a login in a millisecond
+        )
         config.apply_context()
         server = IMAPServer(backend.login, config)
         reader = ProxyProtocolReader(config.proxy_protocol)
