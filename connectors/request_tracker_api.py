@@ -30,6 +30,7 @@ from connectors.request_tracker_moves import QueueChange
 PAGE = 100
 """RT's own limit."""
 MOST_AT_ONCE = 2000
+"""The rest waits for the next look. More than a look goes back, or it would never get on."""
 
 T = TypeVar("T")
 # RT leaves "" where a list or number is missing, and sends most numbers as strings.
