@@ -1,5 +1,6 @@
 """What we ship: three packages whose names are ours alone, complete, and light without training."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -112,3 +113,47 @@ def test_the_command_postroom_leads_to_our_command_line() -> None:
 def test_no_test_folder_hides_a_package() -> None:
     # A folder tests/daemon with an __init__.py can become the module `daemon`; flat files cannot.
     assert not [name for name in PACKAGES if (ROOT / "tests" / name).exists()]
+
+
+def imports_of(folder: str) -> set[str]:
+    """The top-level modules that a package imports, anywhere in it."""
+    found: set[str] = set()
+    for file in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                found.add(str(node.module).split(".")[0])
+    return found - set(sys.stdlib_module_names) - set(PACKAGES)
+
+
+def modules_of(requirements: list[str]) -> set[str]:
+    """The modules that these distributions install."""
+    names = {re.split(r"[<>=~!\[ ]", line)[0].lower() for line in requirements}
+    return {module for module, owners in packages_distributions().items() if names & {name.lower() for name in owners}}
+
+
+def test_what_the_service_imports_is_declared(project: dict[str, Any]) -> None:
+    installed = modules_of(project["dependencies"])
+    assert imports_of("connectors") - installed == set()
+    assert imports_of("daemon") - installed - modules_of(project["optional-dependencies"]["demo"]) == set()
+
+
+def test_what_the_trainer_imports_is_declared(project: dict[str, Any]) -> None:
+    assert (
+        imports_of("trainer") - modules_of(project["dependencies"] + project["optional-dependencies"]["train"]) == set()
+    )
+
+
+def test_no_dependency_is_installed_for_nothing(project: dict[str, Any]) -> None:
+    used = imports_of("connectors") | imports_of("daemon") | imports_of("trainer")
+    needed_by_others = {"accelerate"}  # peft and transformers place weights with it
+    for line in project["dependencies"] + project["optional-dependencies"]["train"]:
+        assert modules_of([line]) & (used | needed_by_others), line
+
+
+@pytest.mark.parametrize(("package", "others"), [("connectors", {"daemon", "trainer"}), ("daemon", {"trainer"})])
+def test_imports_go_one_way(package: str, others: set[str]) -> None:
+    for file in (ROOT / package).rglob("*.py"):
+        found = re.findall(r"^\s*(?:from|import) (\w+)", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert not set(found) & others, file
