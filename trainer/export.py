@@ -1,6 +1,7 @@
 """From trained weights to what serves: a CTranslate2 folder for the embedded engine, a GGUF file for Ollama.
 
     Hugging Face folder (merged) | CTranslate2's converter | only the codes' rows of the head | tokenizer  ->  folder
+    base GGUF + merged tensors   | GGUF names, GGUF order of rows | quantise what training touched         ->  file
 
 The embedded form answers nothing but codes, so its output head holds a row for each code and nothing else. That makes
 a single pass over the prompt enough, saves a third of the time, and the result is bit for bit the full model's.
@@ -10,21 +11,28 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import gguf
 import numpy as np
+import numpy.typing as npt
 import torch
 from ctranslate2.converters import TransformersConverter  # type: ignore[import-untyped]
 from tokenizers import Tokenizer
 
+from daemon.basemodel import BaseFile
 from daemon.engines.base import ModelRefused
 from daemon.engines.embedded import ANSWERS
 from daemon.labels import code_token, usable_codes
 from trainer.prepare import quiet
 
 Quantization = Literal["int8", "int8_float32", "float32"]
+GgufType = Literal["Q8_0", "F16", "BF16", "F32"]
+Values = npt.NDArray[np.float32]
+
+EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
 
 def export_ct2(
@@ -85,3 +93,142 @@ class _Vocabulary:
 
     def get_vocab(self) -> dict[str, int]:
         return self._vocabulary
+
+
+def export_gguf(
+    base: BaseFile, state: Mapping[str, torch.Tensor], out: Path, type: GgufType = "Q8_0", layers: int | None = None
+) -> Path:
+    """Write the base GGUF with the trained tensors in it, for Ollama and every other user of llama.cpp; return `out`.
+
+    `state` holds merged tensors by their Hugging Face names: all of them or only those that training touched. A tensor
+    that equals the base's stays as it was, bit for bit; the others become `type` (vectors stay float32). `layers` keeps
+    only the lower ones; by default as many as a whole `state` has. A head that differs from the embedding is written
+    untied. Metadata and tokenizer are the base's. Raises ModelRefused for a base without a GGUF file and for tensors
+    that the base has no place for.
+    """
+    if base.path.is_dir():
+        raise ModelRefused(f"{base.path}: Ollama needs a base model in GGUF form. Name its GGUF file under [model].")
+    reader = gguf.GGUFReader(base.path)
+    metadata = {name: field for name, field in reader.fields.items() if not name.startswith("GGUF.")}
+    count_key = f"{base.architecture}.block_count"
+    total = int(metadata[count_key].contents())
+    kept = _layers(state, total, layers)
+    names = gguf.get_tensor_name_map(_ARCHITECTURES[base.architecture], total)
+    trained = {_gguf_name(name, names): name for name in state}
+    strange = [name for found, name in trained.items() if found is None]
+    if strange:
+        raise ModelRefused(f"{base.path}: the base has no place for {', '.join(strange[:3])}. Export the merged model.")
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    beside = out.with_name(f".{out.name}")
+    writer = gguf.GGUFWriter(beside, base.architecture)
+    for name, field in metadata.items():
+        if name != gguf.Keys.General.ARCHITECTURE:
+            value = kept if name == count_key else field.contents()
+            writer.add_key_value(name, value, field.types[0], field.types[-1] if len(field.types) > 1 else None)
+    place = _placing(base.architecture, metadata)
+    written = set()
+    for tensor in reader.tensors:
+        if _layer(tensor.name) >= kept:
+            continue
+        written.add(tensor.name)
+        source = trained.get(tensor.name)
+        values = None if source is None else place(tensor.name, _values(state[source]))
+        if values is None or np.array_equal(values, gguf.dequantize(tensor.data, tensor.tensor_type)):
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+        else:
+            _add(writer, tensor.name, values, type)
+    if "output.weight" not in written and HEAD in state and _is_untied(state, reader):
+        _add(writer, "output.weight", _values(state[HEAD]), type)
+        written.add("output.weight")
+    lost = [name for found, name in trained.items() if found not in written and name != HEAD and _layer(found) < kept]
+    if lost:
+        raise ModelRefused(f"{base.path}: the base file has no tensor for {', '.join(lost[:3])}.")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    beside.rename(out)
+    return out
+
+
+_ARCHITECTURES = {
+    "llama": gguf.MODEL_ARCH.LLAMA,
+    "qwen2": gguf.MODEL_ARCH.QWEN2,
+    "qwen3": gguf.MODEL_ARCH.QWEN3,
+    "gemma3": gguf.MODEL_ARCH.GEMMA3,
+}
+
+
+def codes_only_head(head: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+    """A copy of an output head in which every row but the codes' is the mean of the codes' rows.
+
+    Servers such as Ollama show only the 20 likeliest tokens. With this head a token that is no code can't be likelier
+    than the average code, so the best codes are always among those 20. Probabilities over the codes don't change.
+    """
+    index = torch.as_tensor(rows)
+    result = head[index].mean(dim=0, keepdim=True).repeat(len(head), 1)
+    result[index] = head[index]
+    return result
+
+
+def _layers(state: Mapping[str, torch.Tensor], total: int, layers: int | None) -> int:
+    if layers is None and EMBEDDING in state:
+        layers = 1 + max((int(name.split(".")[2]) for name in state if name.startswith("model.layers.")), default=-1)
+    if layers is None:
+        return total
+    if not 1 <= layers <= total:
+        raise ModelRefused(f"can't keep {layers} of the base model's {total} layers.")
+    return layers
+
+
+def _layer(gguf_name: str | None) -> int:
+    """The layer that a tensor belongs to, -1 for those outside the layers."""
+    return int(gguf_name.split(".")[1]) if gguf_name and gguf_name.startswith("blk.") else -1
+
+
+def _gguf_name(name: str, names: gguf.TensorNameMap) -> str | None:
+    found: str | None = names.get_name(name, try_suffixes=(".weight", ".bias"))
+    return found
+
+
+def _placing(architecture: str, metadata: Mapping[str, gguf.ReaderField]) -> Callable[[str, Values], Values]:
+    """How this architecture's GGUF files differ from Hugging Face's in the values themselves.
+
+    llama.cpp rotates neighbours where Hugging Face rotates halves, so llama's rows of q and k are interleaved within
+    each head. Gemma's norms are stored with the one already added. (convert_hf_to_gguf.py, LlamaModel.permute and
+    Gemma3Model.norm_shift)
+    """
+
+    def place(name: str, values: Values) -> Values:
+        if architecture == "llama" and name.endswith(("attn_q.weight", "attn_k.weight")):
+            key = "llama.attention.head_count" if "attn_q" in name else "llama.attention.head_count_kv"
+            heads = int(metadata[key if key in metadata else "llama.attention.head_count"].contents())
+            rows, columns = values.shape
+            return values.reshape(heads, 2, rows // heads // 2, columns).swapaxes(1, 2).reshape(rows, columns)
+        if architecture == "gemma3" and name.endswith("norm.weight"):
+            return values + np.float32(1)
+        return values
+
+    return place
+
+
+def _is_untied(state: Mapping[str, torch.Tensor], reader: gguf.GGUFReader) -> bool:
+    """Does the trained head differ from the embedding that it would otherwise share?"""
+    if EMBEDDING in state:
+        return not torch.equal(state[EMBEDDING], state[HEAD])
+    embedding = next(tensor for tensor in reader.tensors if tensor.name == "token_embd.weight")
+    return not np.array_equal(gguf.dequantize(embedding.data, embedding.tensor_type), _values(state[HEAD]))
+
+
+def _values(tensor: torch.Tensor) -> Values:
+    return tensor.detach().to("cpu", torch.float32).numpy()
+
+
+def _add(writer: gguf.GGUFWriter, name: str, values: Values, type: GgufType) -> None:
+    wanted = gguf.GGMLQuantizationType[type]
+    if values.ndim == 1:
+        wanted = gguf.GGMLQuantizationType.F32
+    elif values.shape[-1] % gguf.GGML_QUANT_SIZES[wanted][0]:
+        wanted = gguf.GGMLQuantizationType.F16  # a row must fill its blocks
+    writer.add_tensor(name, gguf.quantize(np.ascontiguousarray(values), wanted), raw_dtype=wanted)
