@@ -10,7 +10,7 @@ from typing import Literal
 
 import structlog
 
-from connectors.base import Action, Identity, MessageRef, Progress, Tag, Unfinished
+from connectors.base import Action, Identity, MessageRef, Progress, Recovered, Tag, Unfinished
 from connectors.errors import ActionRefused, FolderMissing, MessageGone, Unexplained
 from daemon.desk import Desk
 from daemon.store import journal, messages
@@ -81,10 +81,10 @@ def _recover_one(desk: Desk, entry: JournalEntry) -> None:
     with desk.database.begin() as tx:
         identity = messages.get(tx, entry.message).identity
     if entry.state == "planned":  # nothing was sent: the plan row is all there is
-        outcome, ref, explanation = "undone", entry.ref, "Nothing had been sent."
+        recovered = Recovered("undone", entry.ref, "Nothing had been sent.")
     else:
         recovered = desk.connector.recover(Unfinished(entry.ref, identity, entry.action, entry.progress))
-        outcome, ref, explanation = recovered.outcome, recovered.ref, recovered.explanation
+    outcome, ref, explanation = recovered.outcome, recovered.ref, recovered.explanation
     log.info("recovered", mailbox=desk.settings.name, message=entry.message, status=outcome)
     with desk.database.begin() as tx:
         if outcome in ("done", "finished"):

@@ -7,15 +7,17 @@ Recording is one transaction with the connector's cursor, so a crash sees nothin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from connectors.base import Changes, MessageRef, Sighting, Watch
+from connectors.base import Changes, Folder, MessageRef, Sighting, Watch
 from daemon.desk import Desk
 from daemon.roles import guess_roles
+from daemon.settings import CategorySettings
 from daemon.store import mailboxes, messages
 from daemon.store.database import Tx
-from daemon.store.records import Category, KnownMessage, KnownSighting
+from daemon.store.records import Category, KnownMessage, KnownSighting, MessageState
 
 FOLDERS_EVERY = timedelta(minutes=10)
 
@@ -78,18 +80,18 @@ def list_folders(desk: Desk) -> list[str]:
     )
     with desk.database.begin() as tx:
         new, _missing = mailboxes.save_folders(tx, desk.mailbox_id, listed, roles, now)
-        _keep_categories(tx, desk, now)
+        _keep_categories(tx, desk, {folder.name: _last_level(folder) for folder in listed}, now)
     desk.folders_listed = now
     return new
 
 
-def _keep_categories(tx: Tx, desk: Desk, now: datetime) -> None:
+def _keep_categories(tx: Tx, desk: Desk, short: Mapping[str, str], now: datetime) -> None:
     """A category for every category folder. One whose folder is gone is paused, never dropped: its lessons stay."""
     folders = {folder.name: folder for folder in mailboxes.folders(tx, desk.mailbox_id)}
     here = {name for name, folder in folders.items() if folder.role == "category" and folder.missing_since is None}
-    wanted = {each.folder: each for each in desk.settings.categories} or {
-        name: Category("", name.rsplit("/", 1)[-1], name) for name in here
-    }
+    wanted: dict[str, Category | CategorySettings] = {each.folder: each for each in desk.settings.categories}
+    if not wanted:
+        wanted = {name: Category("", short.get(name, name), name) for name in sorted(here)}
     known = {category.folder: category for category in mailboxes.categories(tx, desk.mailbox_id)}
     for folder, each in wanted.items():
         if folder not in known:
@@ -106,12 +108,17 @@ def _keep_categories(tx: Tx, desk: Desk, now: datetime) -> None:
                 precision=each.precision,
             )
     for folder, category in known.items():
+        paused = None
         if folder not in here:
-            paused = f'there is no folder "{folder}"' if folder in wanted else "its folder is no longer a category"
-        else:
-            paused = None
+            there = folder in folders and folders[folder].missing_since is None
+            paused = "its folder is no longer a category" if there else f'there is no folder "{folder}"'
         if paused != category.paused:
             mailboxes.update_category(tx, desk.mailbox_id, category.uid, paused=paused)
+
+
+def _last_level(folder: Folder) -> str:
+    """The part of a folder's name that people see in their tree."""
+    return (folder.name.rsplit(folder.delimiter, 1)[-1] if folder.delimiter else folder.name) or folder.name
 
 
 # --- recording what changed
@@ -159,7 +166,8 @@ def _find(tx: Tx, desk: Desk, sighting: Sighting) -> KnownMessage | None:
         places = messages.sightings(tx, candidate.id)
         live = [place for place in places if place.gone is None]
         if not live:
-            homeless.append((max((each.gone for each in places if each.gone), default=candidate.first_seen), candidate))
+            left = max((each.gone for each in places if each.gone), default=candidate.first_seen)
+            homeless.append((left, candidate))
         elif all(place.ref.folder != sighting.ref.folder for place in live):
             elsewhere.append(candidate)
     if homeless:
@@ -168,14 +176,12 @@ def _find(tx: Tx, desk: Desk, sighting: Sighting) -> KnownMessage | None:
 
 
 def _record_new(tx: Tx, desk: Desk, sighting: Sighting, now: datetime, *, first_look: bool) -> None:
-    """A message that we meet for the first time. Only what arrives in the inbox after the first look is to be sorted."""
-    in_inbox = sighting.ref.folder == desk.settings.inbox
-    if not in_inbox:
-        state, due = "elsewhere", None
-    elif first_look and not desk.settings.sort_existing:
-        state, due = "existing", None
-    else:
-        state, due = "new", now + desk.sorting.act_after
+    """A message met for the first time. Only what arrives in the inbox after the first look is to be sorted."""
+    state: MessageState = "elsewhere"
+    due: datetime | None = None
+    if sighting.ref.folder == desk.settings.inbox:
+        state = "existing" if first_look and not desk.settings.sort_existing else "new"
+        due = now + desk.sorting.act_after if state == "new" else None
     message = messages.add(tx, desk.mailbox_id, sighting, state, now, due)
     messages.add_sighting(tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True)
 

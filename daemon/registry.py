@@ -15,10 +15,11 @@ from pathlib import Path
 import structlog
 
 from daemon.classifier import Classifier
-from daemon.engines.base import EngineError
+from daemon.engines.base import Engine, EngineError, EngineUnavailable
 from daemon.errors import PostroomError
+from daemon.labels import Codebook, Entry
 from daemon.settings import EngineSettings
-from daemon.store import learning
+from daemon.store import learning, mailboxes
 from daemon.store.database import Database
 from daemon.store.records import ModelRecord
 
@@ -52,17 +53,29 @@ class Registry:
                 return classifier if current is not None else None
             if classifier is not None:
                 classifier.close()
-            fresh = self._load(current)
+            fresh = self._load(mailbox, current)
             self._loaded[mailbox] = (current.version, fresh)
             return fresh
 
-    def _load(self, model: ModelRecord) -> Classifier | None:
-        folder = self.models_dir / model.folder
+    def _load(self, mailbox: int, model: ModelRecord) -> Classifier | None:
         try:
-            return Classifier.load(folder, self._engine_for(folder), threads=self._engine.threads)
+            return self._open(mailbox, model)
+        except EngineUnavailable:
+            raise  # nothing is wrong with the model: try again at the next poll
         except EngineError as error:
             log.error("model-refused", model=model.version, problem=str(error))
             return None
+
+    def _open(self, mailbox: int, model: ModelRecord) -> Classifier:
+        """Raises EngineError: damaged, of another codebook, or its server does not answer."""
+        with self._database.begin() as tx:
+            book = Codebook(tuple(Entry(code, uid) for code, uid in mailboxes.codebook(tx, mailbox)))
+        folder = self.folder_of(model)
+        return Classifier.load(folder, self._engine_for(folder), threads=self._engine.threads, codebook=book)
+
+    def _engine_for(self, folder: Path) -> Engine | None:
+        """None: the embedded one, which the classifier opens on the folder itself."""
+        return None
 
     def folder_of(self, model: ModelRecord) -> Path:
         """Where its files lie."""
@@ -79,7 +92,7 @@ class Registry:
         if model.state == "removed":
             raise ModelError(version, "its files were removed to save space.", "Train again: `postroom train`.")
         try:
-            Classifier.load(self.folder_of(model), self._engine_for(self.folder_of(model))).close()
+            self._open(mailbox, model).close()
         except EngineError as error:
             raise ModelError(version, f"it cannot be used ({error}).", "The model in use stays.") from error
         with self._database.begin() as tx:

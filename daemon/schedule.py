@@ -15,7 +15,7 @@ LONGEST_BACK_OFF = timedelta(minutes=30)
 
 def back_off(failures: int, first: timedelta, jitter: float) -> timedelta:
     """How long to wait after the nth failure in a row. `jitter`: a random number from 0 to 1."""
-    wait = min(first * 2 ** min(failures - 1, 16), LONGEST_BACK_OFF)
+    wait = min(first * int(2 ** min(failures - 1, 16)), LONGEST_BACK_OFF)
     return wait * (0.75 + 0.5 * jitter)
 
 

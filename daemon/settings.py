@@ -301,7 +301,7 @@ class Settings(BaseSettings):
         """The environment wins over the file; nothing else is read."""
         return env_settings, init_settings
 
-    def mailbox_named(self, name: str) -> MailboxSettings:
+    def mailbox_named(self, name: str) -> Mailbox:
         """The mailbox of that name. Raises PostroomError that lists the names there are."""
         names = [mailbox.name for mailbox in self.mailboxes]
         if name in names:

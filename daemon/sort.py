@@ -68,7 +68,7 @@ def _sort_batch(
     """Sort one batch. False if the batch was not finished, so that nobody asks for the next one."""
     fetched = {message.sighting.ref: message for message in desk.connector.fetch([place.ref for _, place in due])}
     policy = current_policy(desk)
-    predictions = classify(desk, [fetched[place.ref] for _, place in due if place.ref in fetched], policy)
+    predictions = classify(desk, [fetched[place.ref] for _, place in due if place.ref in fetched])
     for known, place in due:
         if desk.stop():
             return False
@@ -83,14 +83,14 @@ def _sort_batch(
     return True
 
 
-def classify(desk: Desk, found: Sequence[Message], policy: Policy) -> Mapping[object, Prediction]:
+def classify(desk: Desk, found: Sequence[Message]) -> Mapping[object, Prediction]:
     """What the current model thinks of these messages, by ref; empty without a model."""
     classifier = desk.registry.classifier(desk.mailbox_id)
     wanted = [message for message in found if hands_off(message, desk.sorting) is None]
     if classifier is None or not wanted:
         return {}
-    allowed = {uid for uid, category in policy.categories.items() if category.paused is None}
-    predictions = classifier.classify([message.text for message in wanted], allowed=allowed)
+    # Paused categories are not masked out: their mail would go, renormalised and sure of itself, to another folder.
+    predictions = classifier.classify([message.text for message in wanted])
     return {message.sighting.ref: prediction for message, prediction in zip(wanted, predictions, strict=True)}
 
 

@@ -8,6 +8,7 @@ SQLAlchemy stays inside `daemon.store`: to the rest of Postroom `Tx` is only a h
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,6 +76,14 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """A consistent copy of a database that may be in use; nothing if there is none yet."""
+    if not source.exists():
+        return
+    with contextlib.closing(sqlite3.connect(source)) as old, contextlib.closing(sqlite3.connect(target)) as new:
+        old.backup(new)
 
 
 def new_id(result: Any) -> int:

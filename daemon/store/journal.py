@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import RowMapping, delete, func, insert, select, update
 
 from connectors.base import Action, MessageRef, Move, Progress, Tag
 from daemon.store import tables as t
@@ -72,6 +72,12 @@ def unfinished(tx: Tx, mailbox: int) -> list[JournalEntry]:
         .order_by(t.actions.c.id)
     )
     return [_entry(row) for row in rows.mappings()]
+
+
+def drop_unfinished(tx: Tx, mailbox: int) -> None:
+    """Forget what is unfinished. Only for a copy of the database that is thrown away."""
+    ours = select(t.messages.c.id).where(t.messages.c.mailbox_id == mailbox)
+    tx.execute(delete(t.actions).where(t.actions.c.state.in_(("planned", "sent")), t.actions.c.message_id.in_(ours)))
 
 
 def of_message(tx: Tx, message: int) -> list[JournalEntry]:

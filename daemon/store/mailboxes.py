@@ -59,6 +59,12 @@ def set_paused(tx: Tx, mailbox: int, reason: str | None) -> None:
     tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(paused=reason))
 
 
+def hurry(tx: Tx, mailbox: int) -> None:
+    """All new messages are due at once."""
+    where = (t.messages.c.mailbox_id == mailbox) & (t.messages.c.state == "new")
+    tx.execute(update(t.messages).where(where).values(due=t.messages.c.first_seen))
+
+
 # --- folders
 
 

@@ -1,0 +1,87 @@
+"""The command `postroom`: collects the commands, prints every mistake of a person in one place.
+
+0 fine   1 trouble   2 wrong usage or settings   3 a person must act   75 try again later
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from connectors.errors import ConnectorError, NeedsPerson, Unreachable
+from daemon.commands import asking, check, common, learning, rehearsing, serve, showing, steering
+from daemon.engines.base import EngineError, EngineUnavailable
+from daemon.errors import ExitCode, PostroomError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The settings. Without it: $POSTROOM_CONFIG, ./postroom.toml, /etc/postroom/config.toml.",
+)
+@click.version_option(package_name="postroom")
+@click.pass_context
+def postroom(context: click.Context, config: Path | None) -> None:
+    """Postroom sorts a shared mailbox with a small language model of your own, and learns from the mail people move.
+
+    \b
+    A first hour:
+      postroom demo                    see it work on sample mail, nothing to set up
+      postroom check                   does the mail server answer, are the folders there?
+      postroom learn --from-folders    first lessons and first model
+      postroom preview                 what would happen to the newest mail
+      postroom run                     the service, in shadow: it moves nothing yet
+      postroom status                  how often people did what it would have done
+      postroom live                    let it move mail
+
+    \b
+    Exit codes: 0 fine, 1 trouble, 2 wrong usage or settings, 3 a person must act, 75 try again later.
+    """
+    context.obj = common.Context(config)
+
+
+for command in (
+    serve.run,
+    serve.once,
+    learning.learn,
+    learning.train,
+    asking.preview,
+    asking.status,
+    asking.why,
+    learning.corrections,
+    learning.models,
+    learning.promote,
+    learning.rollback,
+    steering.live,
+    steering.shadow,
+    steering.pause,
+    steering.resume,
+    asking.config,
+    check.check,
+    rehearsing.rehearse,
+    showing.demo,
+):
+    postroom.add_command(command)
+
+
+def main() -> None:
+    """Entry point. A person's mistake becomes a sentence and an exit code; a bug keeps its traceback."""
+    try:
+        postroom()
+    except (PostroomError, ConnectorError, EngineError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, PostroomError):
+        return error.exit_code
+    if isinstance(error, NeedsPerson):
+        return ExitCode.NEEDS_PERSON
+    if isinstance(error, Unreachable | EngineUnavailable):
+        return ExitCode.TRY_AGAIN
+    return ExitCode.TROUBLE

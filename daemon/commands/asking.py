@@ -1,0 +1,220 @@
+"""status, why, preview, config: questions that change nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from connectors.base import Message
+from daemon import logs
+from daemon.commands.common import (
+    Context,
+    console,
+    json_option,
+    known,
+    mailbox_option,
+    pass_context,
+    print_json,
+    table,
+)
+from daemon.decide import Decision, decide, hands_off
+from daemon.desk import Desk
+from daemon.errors import ExitCode, PostroomError
+from daemon.report import mailbox_status, message_story
+from daemon.sort import classify, current_policy
+from daemon.store import messages
+
+
+@click.command()
+@click.option("--days", default=7, show_default=True, help="The period that decisions and corrections are counted for.")
+@mailbox_option
+@json_option
+@pass_context
+def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> None:
+    """How every mailbox is doing: the last look, what was filed, what people did about it.
+
+    Exit code 3 if a mailbox waits for a person.
+    """
+    with context.mailroom() as mailroom:
+        found = []
+        for desk in context.some(mailroom, mailbox):
+            box = known(desk)
+            with desk.database.begin() as tx:
+                found.append(mailbox_status(tx, box, desk.clock() - timedelta(days=days)))
+    if as_json:
+        print_json({"mailboxes": found})
+    else:
+        for each in found:
+            _show_status(each, days)
+    if any(each["trouble"] or each["paused"] for each in found):
+        raise SystemExit(ExitCode.NEEDS_PERSON)
+
+
+def _show_status(each: dict[str, Any], days: int) -> None:
+    console.print(f"[bold]{each['name']}[/bold]  {each['mode']}" + ("  [bold]PAUSED[/bold]" if each["paused"] else ""))
+    if each["paused"]:
+        console.print(f"  Paused: {each['paused']}", soft_wrap=True)
+    if each["trouble"]:
+        console.print(f"  Trouble: {each['trouble']}", soft_wrap=True)
+    console.print(f"  Last look: {each['polled'] or 'never'}   last new mail: {each['last_arrival'] or 'none yet'}")
+    console.print(f"  {days} days: {each['sentence']}", soft_wrap=True)
+    model = each["model"]
+    console.print(f"  Model: {model['version'] if model else 'none yet: postroom learn --from-folders'}")
+    if each["training"]:
+        run = each["training"]
+        console.print(f"  Last training: {run['started']} {run['outcome']}. {run['verdict'] or ''}", soft_wrap=True)
+    rows = [
+        (category["name"], category["folder"], category["lessons"], category["paused"])
+        for category in each["categories"]
+    ]
+    table("", ["category", "folder", "lessons", "paused because"], rows, frozenset({2}))
+
+
+@click.command()
+@click.argument("message_id", metavar="MESSAGE-ID")
+@json_option
+@pass_context
+def why(context: Context, message_id: str, as_json: bool) -> None:
+    """Why a message is where it is: everything that Postroom thought, did and saw.
+
+    MESSAGE-ID is the mail's Message-ID header (Thunderbird: View, Headers, All), with or without <>; for Request
+    Tracker it is the ticket's number.
+    """
+    with context.mailroom() as mailroom:
+        stories = []
+        for desk in mailroom.desks():
+            box = known(desk)
+            with desk.database.begin() as tx:
+                for message in messages.by_rfc_id(tx, box.id, message_id):
+                    stories.append(message_story(tx, box, message))
+    if not stories:
+        raise PostroomError(
+            message_id,
+            "Postroom has not seen a message with this Message-ID.",
+            "It looks at the inbox and the category folders; older mail was left alone.",
+        )
+    if as_json:
+        print_json(stories)
+        return
+    for story in stories:
+        _show_story(story)
+
+
+def _show_story(story: dict[str, Any]) -> None:
+    console.print(f"[bold]{story['message_id']}[/bold] in {story['mailbox']}: {story['state']}")
+    events: list[tuple[str, str]] = []
+    events += [(place["seen"], f"seen in {place['folder']}" + _by(place["by"])) for place in story["places"]]
+    events += [(each["at"], f"decided ({each['mode']}): {each['reason']}") for each in story["decisions"]]
+    events += [(each["planned"], _acted(each)) for each in story["actions"]]
+    events += [
+        (each["at"], f"a person: {each['kind']}, {each['from']} -> {each['to']}") for each in story["corrections"]
+    ]
+    table("", ["when", "what"], sorted(events, key=lambda event: event[0]))
+
+
+def _by(who: str | None) -> str:
+    return f", put there by {who}" if who else ""
+
+
+def _acted(entry: dict[str, Any]) -> str:
+    to = f" -> {entry['to']}" if entry["to"] else ""
+    return f"action {entry['state']}: {entry['from']}{to} {entry['explanation'] or ''}".rstrip()
+
+
+@click.command()
+@click.option("--limit", default=20, show_default=True, help="How many of the inbox's newest messages.")
+@mailbox_option
+@json_option
+@pass_context
+def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) -> None:
+    """What would happen to the newest messages in the inbox. Nothing is moved and nothing is remembered."""
+    logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
+    with context.mailroom() as mailroom:
+        desk = context.one(mailroom, mailbox)
+        sightings = desk.connector.newest(desk.settings.inbox, limit)
+        by_ref = {message.sighting.ref: message for message in desk.connector.fetch([each.ref for each in sightings])}
+        found = [by_ref[each.ref] for each in sightings if each.ref in by_ref]
+        decisions = _preview(desk, found)
+        policy = current_policy(desk)
+    names = {uid: category.name for uid, category in policy.categories.items()}
+    if as_json:
+        print_json(
+            [
+                {
+                    "message_id": message.sighting.identity.message_id,
+                    "category": names.get(decision.category or ""),
+                    "best": names.get(decision.best or ""),
+                    "probability": decision.probability,
+                    "runner_up": names.get(decision.runner_up or ""),
+                    "reason": decision.reason,
+                }
+                for message, decision in zip(found, decisions, strict=True)
+            ]
+        )
+        return
+    rows = [
+        (message.text.subject[:40], names.get(decision.category or "", "stays"), decision.reason)
+        for message, decision in zip(found, decisions, strict=True)
+    ]
+    table(f"Inbox of {desk.settings.name}: what would happen", ["subject", "to", "why"], rows)
+
+
+def _preview(desk: Desk, found: list[Message]) -> list[Decision]:
+    policy = current_policy(desk)
+    predictions = classify(desk, found)
+    decisions = []
+    for message in found:
+        reason = hands_off(message, desk.sorting)
+        if reason is not None:
+            decisions.append(Decision(None, "rule", f"not touched: {reason}"))
+        else:
+            decisions.append(decide(predictions.get(message.sighting.ref), None, policy))
+    return decisions
+
+
+@click.command()
+@json_option
+@pass_context
+def config(context: Context, as_json: bool) -> None:
+    """The settings as they count now: file, environment and defaults together. Secrets are never among them."""
+    effective = context.settings.effective()
+    if as_json:
+        print_json({"file": str(context.config), **effective})
+        return
+    console.print(f"# from {context.config}", highlight=False)
+    _show_table(effective, "")
+
+
+def _show_table(values: dict[str, Any], path: str) -> None:
+    """TOML, as the file would say it."""
+    for key, value in values.items():
+        if not isinstance(value, dict | list) or (
+            isinstance(value, list) and not any(isinstance(v, dict) for v in value)
+        ):
+            click.echo(f"{_key(key)} = {_toml(value)}")
+    for key, value in values.items():
+        name = f"{path}.{_key(key)}" if path else _key(key)
+        if isinstance(value, dict) and value:
+            click.echo(f"\n[{name}]")
+            _show_table(value, name)
+        elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
+            for each in value:
+                click.echo(f"\n[[{name}]]")
+                _show_table(each, name)
+
+
+def _key(key: str) -> str:
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else _toml(key)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(each) for each in value) + "]"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{escaped}"'
+    return str(value)

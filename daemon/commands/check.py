@@ -1,0 +1,111 @@
+"""check: does everything that the settings name exist and answer? Changes nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import click
+
+from connectors.errors import ConnectorError
+from daemon.basemodel import find_base
+from daemon.commands.common import Context, console, json_option, pass_context, print_json
+from daemon.credentials import Credentials
+from daemon.engines.base import EngineError
+from daemon.errors import ExitCode, PostroomError
+from daemon.mailroom import AnyMailbox, connector_for
+from daemon.settings import Settings
+
+LEAST_FREE_BYTES = 2 * 1024**3
+"""A training keeps some 1.2 GB of base, cache and candidate for a model of 135 million parameters."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the check: what was looked at, whether it is fine, and what was seen."""
+
+    what: str
+    fine: bool
+    seen: str
+
+
+@click.command()
+@json_option
+@pass_context
+def check(context: Context, as_json: bool) -> None:
+    """Log in everywhere, look for every folder, the model and the disk. Every line that is not fine says what to do.
+
+    Changes nothing. Exit code 0 if all is fine, 1 if not.
+    """
+    findings = list(examine(context.settings))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            mark = "[green]fine [/green]" if finding.fine else "[red]WRONG[/red]"
+            console.print(f"{mark} {finding.what}: {finding.seen}", soft_wrap=True)
+    if not all(finding.fine for finding in findings):
+        raise SystemExit(ExitCode.TROUBLE)
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """All findings, in the order in which somebody would put them right."""
+    yield _names()
+    yield _guard("state_dir", lambda: _state_dir(settings))
+    yield _guard("base model", lambda: str(find_base(settings.engine.base).path))
+    for mailbox in settings.mailboxes:
+        yield from _mailbox(mailbox, Credentials(settings.state_dir))
+
+
+def _guard(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, look())
+    except (PostroomError, ConnectorError, EngineError, OSError) as error:
+        return Finding(what, False, str(error))
+
+
+def _names() -> Finding:
+    """Our import names are common words: another distribution that installs one of them would shadow ours."""
+    owners = importlib.metadata.packages_distributions()
+    strangers = sorted(
+        {owner for name in ("connectors", "daemon", "trainer") for owner in owners.get(name, []) if owner != "postroom"}
+    )
+    if strangers:
+        return Finding(
+            "packages", False, f"{', '.join(strangers)} installs the same names. Use a virtual environment of its own."
+        )
+    return Finding("packages", True, f"postroom {importlib.metadata.version('postroom')}")
+
+
+def _state_dir(settings: Settings) -> str:
+    place = settings.state_dir
+    nearest = next(path for path in (place, *place.parents) if path.exists())
+    if not os.access(nearest, os.W_OK):
+        raise PostroomError(str(place), "cannot be written.", "Run as the service's user, or correct its owner.")
+    free = shutil.disk_usage(nearest).free
+    if free < LEAST_FREE_BYTES:
+        raise PostroomError(str(place), f"only {free / 1024**3:.1f} GB are free.", "Make room: training needs 2 GB.")
+    return f"{place}, {free / 1024**3:.0f} GB free"
+
+
+def _mailbox(mailbox: AnyMailbox, credentials: Credentials) -> Iterator[Finding]:
+    try:
+        with connector_for(mailbox, credentials) as connector:
+            able = connector.capabilities()
+            yield Finding(f"{mailbox.name} login", True, "; ".join(able.notes) or "ok")
+            if mailbox.act_by == "tag" and not able.tags:
+                yield Finding(f"{mailbox.name} tags", False, 'this server keeps none. Set act_by = "move".')
+            here = {folder.name for folder in connector.folders()}
+    except (PostroomError, ConnectorError) as error:
+        yield Finding(f"{mailbox.name} login", False, str(error))
+        return
+    wanted = {mailbox.inbox: "inbox", **{each.folder: f"category {each.name}" for each in mailbox.categories}}
+    if mailbox.review_folder:
+        wanted[mailbox.review_folder] = "review folder"
+    for folder, use in wanted.items():
+        there = folder in here
+        seen = "there" if there else "no such folder. Make it in the mail program, or correct the settings."
+        yield Finding(f'{mailbox.name} {use} "{folder}"', there, seen)

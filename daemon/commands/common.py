@@ -1,0 +1,149 @@
+"""What the commands share: settings once a call, the mailbox to work on, tables, JSON, progress bars."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from daemon.desk import Desk
+from daemon.errors import PostroomError
+from daemon.mailroom import Mailroom, open_mailroom
+from daemon.settings import Settings, find_config
+from daemon.store import mailboxes
+from daemon.store.records import Mailbox
+
+console = Console(highlight=False)
+notices = Console(stderr=True, highlight=False)
+
+
+class Context:
+    """The options before the command. The settings are read when a command first asks for them."""
+
+    def __init__(self, config: Path | None) -> None:
+        self._given = config
+
+    @functools.cached_property
+    def config(self) -> Path:
+        """The file that counts."""
+        return find_config(self._given).absolute()
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """Raises SettingsError with every mistake."""
+        return Settings.load(self.config)
+
+    @contextmanager
+    def mailroom(self) -> Iterator[Mailroom]:
+        """The database and what hangs on it, for the time of one command."""
+        with open_mailroom(self.settings) as mailroom:
+            yield mailroom
+
+    def one(self, mailroom: Mailroom, name: str | None) -> Desk:
+        """The desk that --mailbox names; without it, the only one there is."""
+        names = [mailbox.name for mailbox in self.settings.mailboxes]
+        if name is None and len(names) > 1:
+            raise PostroomError("--mailbox", "there are several mailboxes.", f"Say which: {', '.join(names)}.")
+        return mailroom.desk(name or names[0])
+
+    def some(self, mailroom: Mailroom, name: str | None) -> list[Desk]:
+        """The desk that --mailbox names; without it, all."""
+        return mailroom.desks() if name is None else [mailroom.desk(name)]
+
+
+pass_context = click.make_pass_decorator(Context)
+
+
+def mailbox_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--mailbox NAME."""
+    return click.option("--mailbox", metavar="NAME", help="Which mailbox, if there are several.")(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON value on standard output, for scripts.")(
+        command
+    )
+
+
+def known(desk: Desk) -> Mailbox:
+    """The desk's mailbox as the store has it."""
+    with desk.database.begin() as tx:
+        found = mailboxes.find(tx, desk.settings.name)
+    assert found is not None
+    return found
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], right: frozenset[int] = frozenset()
+) -> None:
+    """A table that fits the terminal; columns in `right` hold numbers."""
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        shown.add_column(column, justify="right" if index in right else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*("" if cell is None else str(cell) for cell in row))
+    console.print(shown)
+
+
+@contextmanager
+def training_bar(quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None] | None]:
+    """A progress bar fed by the trainer's events; none with `quiet`."""
+    if quiet:
+        yield None
+        return
+    with Progress(
+        TextColumn("{task.description:<34}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=notices,
+        transient=True,
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(event: Mapping[str, Any]) -> None:
+            stage = str(event.get("stage", ""))
+            total = float(event.get("total") or 1)
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(
+                tasks[stage],
+                description=str(event.get("text") or stage)[:34],
+                completed=event.get("done", 0),
+                total=total,
+            )
+
+        yield show
+
+
+@contextmanager
+def counting_bar(quiet: bool, what: str) -> Iterator[Callable[[str, int, int], None] | None]:
+    """A progress bar a name: show(name, done, total); none with `quiet`."""
+    if quiet:
+        yield None
+        return
+    with Progress(
+        TextColumn("{task.description:<34}"), BarColumn(bar_width=24), MofNCompleteColumn(), console=notices
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(f"{what} {name}"[:34], total=total)
+            bars.update(tasks[name], completed=done, total=total)
+
+        yield show

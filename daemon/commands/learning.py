@@ -1,0 +1,234 @@
+"""learn, train, models, promote, rollback, corrections: what Postroom knows, and from whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon import logs
+from daemon.commands.common import (
+    Context,
+    console,
+    counting_bar,
+    json_option,
+    mailbox_option,
+    notices,
+    pass_context,
+    print_json,
+    table,
+    training_bar,
+)
+from daemon.desk import Desk
+from daemon.errors import ExitCode, PostroomError
+from daemon.learn import FolderLessons, learn_from_csv, learn_from_folders
+from daemon.look import list_folders
+from daemon.mailroom import Mailroom
+from daemon.night import TrainingOutcome
+from daemon.night import train as train_tonight
+from daemon.store import learning, mailboxes
+
+
+@click.command()
+@click.option("--from-folders", is_flag=True, help="Learn from the mail that already lies in the category folders.")
+@click.option("--from-csv", type=click.Path(path_type=Path), metavar="FILE", help="Learn from a CSV file.")
+@click.option("--no-train", is_flag=True, help="Only collect lessons; train later with `postroom train`.")
+@mailbox_option
+@json_option
+@pass_context
+def learn(
+    context: Context, from_folders: bool, from_csv: Path | None, no_train: bool, mailbox: str | None, as_json: bool
+) -> None:
+    """Collect the first lessons and train the first model.
+
+    From folders: the newest messages of every category folder, as people keep them. What Postroom moved itself is left
+    out. Nothing in the mailbox is changed, not even what is unread.
+
+    From a CSV file: a column `category` (a category's name or folder), and `text`, or `subject`, `body`, `from`, `to`.
+
+    \b
+    postroom learn --from-folders
+    postroom learn --from-csv examples.csv
+    """
+    if from_folders == (from_csv is not None):
+        raise click.UsageError("Say either --from-folders or --from-csv FILE.")
+    logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
+    with context.mailroom() as mailroom:
+        desk = context.one(mailroom, mailbox)
+        if from_csv is not None:
+            list_folders(desk)
+            learnt: Any = learn_from_csv(desk, from_csv)
+            rows = [(name, "", count, count) for name, count in sorted(learnt.items())]
+        else:
+            found = _learn_folders(context, desk, as_json)
+            learnt = {each.category: each.learnt for each in found}
+            rows = [(each.category, each.folder, each.found, each.learnt) for each in found]
+        if not as_json:
+            table("Lessons", ["category", "folder", "messages", "new lessons"], rows, frozenset({2, 3}))
+        outcome = None if no_train else _train(context, mailroom, desk, as_json)
+    if as_json:
+        print_json({"learnt": learnt, "training": None if outcome is None else _as_json(outcome)})
+    elif outcome is not None:
+        _show(outcome)
+    if outcome is not None and outcome.outcome == "failed":
+        raise SystemExit(ExitCode.TROUBLE)
+
+
+def _learn_folders(context: Context, desk: Desk, as_json: bool) -> list[FolderLessons]:
+    training = context.settings.training
+    with counting_bar(as_json, "reading") as show:
+        found = learn_from_folders(desk, per_folder=training.max_per_folder, max_age=training.max_age, show=show)
+    if not found:
+        raise PostroomError(
+            desk.settings.name,
+            "there is no category folder to learn from.",
+            "Make folders for what you sort, or name them with [[mailbox.category]].",
+        )
+    return found
+
+
+@click.command()
+@mailbox_option
+@json_option
+@pass_context
+def train(context: Context, mailbox: str | None, as_json: bool) -> None:
+    """Train now instead of tonight: learn, take the exam, promote the new model only if it is no worse.
+
+    A running service takes the new model into use by itself.
+    """
+    logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
+    with context.mailroom() as mailroom:
+        outcome = _train(context, mailroom, context.one(mailroom, mailbox), as_json)
+    if as_json:
+        print_json(_as_json(outcome))
+    else:
+        _show(outcome)
+    if outcome.outcome == "failed":
+        raise SystemExit(ExitCode.TROUBLE)
+
+
+def _train(context: Context, mailroom: Mailroom, desk: Desk, quiet: bool) -> TrainingOutcome:
+    with training_bar(quiet) as show:
+        return train_tonight(
+            mailroom.database, mailroom.registry, context.settings, desk.mailbox_id, desk.clock, progress=show
+        )
+
+
+def _as_json(outcome: TrainingOutcome) -> dict[str, Any]:
+    return {
+        "outcome": outcome.outcome,
+        "verdict": outcome.verdict,
+        "version": outcome.version,
+        "exam": outcome.exam,
+        "report": list(outcome.report),
+    }
+
+
+def _show(outcome: TrainingOutcome) -> None:
+    for line in outcome.report:
+        console.print(f"  - {line}", soft_wrap=True)
+    words = {"promoted": "is in use now", "kept": "was trained but not put into use"}
+    if outcome.version is not None:
+        console.print(f"Model {outcome.version} {words.get(outcome.outcome, outcome.outcome)}.")
+    (notices if outcome.outcome == "failed" else console).print(outcome.verdict, soft_wrap=True)
+
+
+@click.command()
+@mailbox_option
+@json_option
+@pass_context
+def models(context: Context, mailbox: str | None, as_json: bool) -> None:
+    """List the trained models, newest first, each with its exam in a sentence."""
+    with context.mailroom() as mailroom:
+        desk = context.one(mailroom, mailbox)
+        with desk.database.begin() as tx:
+            found = learning.models(tx, desk.mailbox_id)
+    if as_json:
+        print_json(
+            [
+                {
+                    "version": model.version,
+                    "state": model.state,
+                    "created": model.created.isoformat(timespec="seconds"),
+                    "verdict": model.verdict,
+                    "exam": model.exam,
+                }
+                for model in found
+            ]
+        )
+        return
+    if not found:
+        console.print("No model yet. Begin with `postroom learn --from-folders`.")
+        return
+    rows = [(model.version, model.state, f"{model.created.astimezone():%d %b %H:%M}", model.verdict) for model in found]
+    table("Models", ["version", "state", "trained", "verdict"], rows)
+
+
+@click.command()
+@click.argument("version")
+@mailbox_option
+@pass_context
+def promote(context: Context, version: str, mailbox: str | None) -> None:
+    """Put another model into use. The one in use becomes the one that `rollback` returns to."""
+    with context.mailroom() as mailroom:
+        desk = context.one(mailroom, mailbox)
+        mailroom.registry.promote(desk.mailbox_id, version, desk.clock())
+    console.print(f"Model {version} is in use now.")
+
+
+@click.command()
+@mailbox_option
+@pass_context
+def rollback(context: Context, mailbox: str | None) -> None:
+    """Go back to the model that was in use before."""
+    with context.mailroom() as mailroom:
+        desk = context.one(mailroom, mailbox)
+        model = mailroom.registry.rollback(desk.mailbox_id, desk.clock())
+    console.print(f"Model {model.version} is in use again.")
+
+
+@click.command()
+@click.option("--void", type=int, metavar="ID", help="Take one back: it teaches nothing any more.")
+@click.option("--limit", default=50, show_default=True, help="How many to show, newest first.")
+@mailbox_option
+@json_option
+@pass_context
+def corrections(context: Context, void: int | None, limit: int, mailbox: str | None, as_json: bool) -> None:
+    """List what people moved, newest first: the ledger that Postroom learns from."""
+    with context.mailroom() as mailroom:
+        desk = context.one(mailroom, mailbox)
+        with desk.database.begin() as tx:
+            if void is not None and not learning.void_correction(tx, desk.mailbox_id, void, desk.clock()):
+                raise PostroomError(str(void), "there is no such correction, or it is void.", "List them first.")
+            found = learning.corrections(tx, desk.mailbox_id)[-limit:][::-1]
+            names = {category.uid: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
+    if as_json:
+        print_json(
+            [
+                {
+                    "id": each.id,
+                    "at": each.at.isoformat(timespec="seconds"),
+                    "kind": each.kind,
+                    "from": each.from_folder,
+                    "to": each.to_folder,
+                    "category": names.get(each.to_category or ""),
+                    "who": each.who,
+                    "voided": each.voided is not None,
+                }
+                for each in found
+            ]
+        )
+        return
+    rows = [
+        (
+            each.id,
+            f"{each.at.astimezone():%d %b %H:%M}",
+            each.kind + (" (void)" if each.voided else ""),
+            each.from_folder,
+            each.to_folder,
+            each.who,
+        )
+        for each in found
+    ]
+    table("Corrections", ["id", "when", "what", "from", "to", "who"], rows, frozenset({0}))

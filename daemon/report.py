@@ -1,0 +1,163 @@
+"""What `status` and `why` tell, gathered from the store as plain values.
+
+Agreement counts only what people showed by acting: a message that nobody touched neither agrees nor disagrees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from daemon.store import journal, learning, mailboxes, messages
+from daemon.store.database import Tx
+from daemon.store.records import Correction, KnownMessage, Mailbox, StoredDecision
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Decisions of a period and what people did after them. `filed`: acted on, or would have been in shadow."""
+
+    decided: int
+    filed: int
+    agreed: int
+    overridden: int
+
+    def in_words(self, mode: str) -> str:
+        """One sentence for people."""
+        verb = "Would have filed" if mode == "shadow" else "Filed"
+        words = f"{verb} {self.filed} of {self.decided} messages"
+        if mode == "shadow":
+            return f"{words}; people filed {self.agreed} of these the same way and {self.overridden} another way."
+        return f"{words}; people moved {self.overridden} of these elsewhere."
+
+
+def agreement(decisions: list[StoredDecision], corrections: list[Correction]) -> Agreement:
+    """Compare the last decision about each message with the last thing a person did to it. Pure."""
+    last_decision = {decision.message: decision for decision in decisions}
+    last_word = {correction.message: correction for correction in corrections if correction.voided is None}
+    filed = {message: each for message, each in last_decision.items() if each.category is not None}
+    agreed = overridden = 0
+    for message, decision in filed.items():
+        word = last_word.get(message)
+        if word is None:
+            continue
+        if word.to_category == decision.category:
+            agreed += 1
+        else:
+            overridden += 1
+    return Agreement(len(last_decision), len(filed), agreed, overridden)
+
+
+def mailbox_status(tx: Tx, mailbox: Mailbox, since: datetime) -> dict[str, Any]:
+    """Everything that `postroom status` shows about one mailbox, ready for JSON."""
+    decisions = messages.decisions_since(tx, mailbox.id, since)
+    corrections = learning.corrections(tx, mailbox.id, since=since)
+    counted = agreement(decisions, corrections)
+    lessons = learning.lesson_counts(tx, mailbox.id)
+    current = learning.current_model(tx, mailbox.id)
+    runs = learning.runs(tx, mailbox.id, limit=1)
+    return {
+        "name": mailbox.name,
+        "kind": mailbox.kind,
+        "mode": mailbox.mode,
+        "paused": mailbox.paused,
+        "trouble": mailbox.trouble,
+        "polled": _iso(mailbox.polled),
+        "last_arrival": _iso(mailbox.last_arrival),
+        "messages": messages.counts(tx, mailbox.id),
+        "categories": [
+            {
+                "name": category.name,
+                "folder": category.folder,
+                "lessons": lessons.get(category.uid, 0),
+                "paused": category.paused,
+            }
+            for category in mailboxes.categories(tx, mailbox.id)
+        ],
+        "since": _iso(since),
+        "decided": counted.decided,
+        "filed": counted.filed,
+        "agreed": counted.agreed,
+        "overridden": counted.overridden,
+        "sentence": counted.in_words(mailbox.mode),
+        "corrections": sum(1 for each in corrections if each.voided is None),
+        "model": None if current is None else {"version": current.version, "verdict": current.verdict},
+        "training": None
+        if not runs
+        else {
+            "started": _iso(runs[0].started),
+            "ended": _iso(runs[0].ended),
+            "outcome": runs[0].outcome or "running",
+            "verdict": runs[0].verdict,
+        },
+        "unfinished": len(journal.unfinished(tx, mailbox.id)),
+    }
+
+
+def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, Any]:
+    """All that Postroom knows about one message: where it was, what was decided and done, what people did."""
+    names = {category.uid: category.name for category in mailboxes.categories(tx, mailbox.id)}
+    return {
+        "mailbox": mailbox.name,
+        "message_id": message.identity.message_id,
+        "state": message.state,
+        "arrived": _iso(message.arrived),
+        "first_seen": _iso(message.first_seen),
+        "places": [
+            {
+                "folder": place.ref.folder,
+                "uid": place.ref.uid,
+                "seen": _iso(place.seen),
+                "gone": _iso(place.gone),
+                "by": "postroom" if place.ours else place.who,
+            }
+            for place in messages.sightings(tx, message.id)
+        ],
+        "decisions": [
+            {
+                "at": _iso(decision.at),
+                "category": _name(names, decision.category),
+                "best": _name(names, decision.best),
+                "probability": decision.probability,
+                "runner_up": _name(names, decision.runner_up),
+                "runner_up_probability": decision.runner_up_probability,
+                "source": decision.source,
+                "reason": decision.reason,
+                "model": decision.model,
+                "mode": decision.mode,
+            }
+            for decision in messages.decisions(tx, message.id)
+        ],
+        "actions": [
+            {
+                "planned": _iso(entry.planned),
+                "ended": _iso(entry.ended),
+                "state": entry.state,
+                "from": entry.ref.folder,
+                "to": entry.landed.folder if entry.landed else None,
+                "explanation": entry.explanation,
+            }
+            for entry in journal.of_message(tx, message.id)
+        ],
+        "corrections": [
+            {
+                "id": each.id,
+                "at": _iso(each.at),
+                "kind": each.kind,
+                "from": each.from_folder,
+                "to": each.to_folder,
+                "who": each.who,
+                "voided": _iso(each.voided),
+            }
+            for each in learning.corrections(tx, mailbox.id, message=message.id)
+        ],
+    }
+
+
+def _name(names: dict[str, str], uid: str | None) -> str | None:
+    return None if uid is None else names.get(uid, "a removed category")
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds")

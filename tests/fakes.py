@@ -1,0 +1,75 @@
+"""Ordinary classes that stand in for the model in tests of logic. Models themselves are tested for real elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from connectors.base import MailText
+from daemon.classifier import Prediction
+from daemon.engines.base import EngineUnavailable
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@dataclass
+class Clock:
+    """Time that passes when a test says so."""
+
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **duration: float) -> None:
+        """advance(minutes=5)."""
+        self.now += timedelta(**duration)
+
+
+@dataclass
+class FakeMeta:
+    """A model that was right in every lesson of its exam, so that thresholds are low."""
+
+    version: str = "2026-03-01a"
+    points: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class FakeClassifier:
+    """Answers by the first word of the subject: {"invoice": {"c1": 0.97, "c2": 0.03}}. Unknown words: all alike."""
+
+    answers: Mapping[str, Mapping[str, float]]
+    meta: FakeMeta = field(default_factory=FakeMeta)
+    unavailable: bool = False
+    asked: int = 0
+
+    def classify(self, texts: Sequence[MailText]) -> list[Prediction]:
+        if self.unavailable:
+            raise EngineUnavailable("the model server is down. Postroom tries again at the next poll.")
+        self.asked += len(texts)
+        return [self._one(text) for text in texts]
+
+    def _one(self, text: MailText) -> Prediction:
+        everything = {uid: 0.5 for answer in self.answers.values() for uid in answer}
+        answer = self.answers.get((text.subject.split() or [""])[0].lower(), everything)
+        total = sum(answer.values())
+        ranking = sorted(((uid, p / total) for uid, p in answer.items()), key=lambda pair: -pair[1])
+        return Prediction(tuple(ranking))
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@dataclass
+class FakeRegistry:
+    """Hands out one classifier for every mailbox."""
+
+    model: FakeClassifier | None
+
+    def classifier(self, mailbox: int) -> FakeClassifier | None:
+        return self.model
+
+    def close(self) -> None:
+        """Nothing to close."""

@@ -1,0 +1,171 @@
+"""Decisions, roles, corrections, memory and schedule: the pure parts, value in and value out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connectors.base import Folder, Identity, MailText, Message, MessageRef, Role, Sighting
+from daemon.classifier import Prediction
+from daemon.decide import Hint, Policy, decide, hands_off
+from daemon.durations import Window
+from daemon.memory import LessonMemory
+from daemon.roles import guess_roles
+from daemon.schedule import back_off, latest_window_start, night_is_due
+from daemon.settings import SortingSettings
+from daemon.store.records import Category
+
+INVOICES, ORDERS = Category("c1", "Invoices", "Invoices"), Category("c2", "Orders", "Orders")
+POLICY = Policy({"c1": INVOICES, "c2": ORDERS}, {"c1": 0.8, "c2": None}, "m7")
+
+
+def test_sure_message_is_filed_and_says_how_sure_and_by_which_model() -> None:
+    decision = decide(Prediction((("c1", 0.93), ("c2", 0.05))), None, POLICY)
+    assert decision.category == "c1"
+    assert decision.reason == "Invoices 0.93, next Orders 0.05; needs 0.80; model m7"
+
+
+def test_unsure_message_is_left() -> None:
+    decision = decide(Prediction((("c1", 0.6), ("c2", 0.4))), None, POLICY)
+    assert decision.category is None
+    assert decision.best == "c1"
+
+
+def test_category_without_evidence_is_left_however_sure_the_model_is() -> None:
+    decision = decide(Prediction((("c2", 0.999), ("c1", 0.001))), None, POLICY)
+    assert decision.category is None
+    assert "too little evidence" in decision.reason
+
+
+def test_what_people_did_with_its_like_comes_before_the_model() -> None:
+    hint = Hint("c2", "thread", "same thread")
+    assert decide(Prediction((("c1", 0.99), ("c2", 0.01))), hint, POLICY).category == "c2"
+
+
+def test_hint_to_a_paused_category_is_no_hint() -> None:
+    paused = Category("c2", "Orders", "Orders", paused="there is no folder")
+    policy = Policy({"c1": INVOICES, "c2": paused}, {"c1": 0.8, "c2": 0.8}, "m7")
+    decision = decide(Prediction((("c2", 0.99), ("c1", 0.01))), Hint("c2", "thread", "same thread"), policy)
+    assert decision.category is None
+    assert "paused" in decision.reason
+
+
+def test_without_a_model_everything_is_left() -> None:
+    assert decide(None, None, POLICY).reason == "left: there is no trained model yet"
+
+
+@pytest.mark.parametrize(
+    ("flags", "marks", "reason"),
+    [
+        ({"\\Flagged"}, set(), "somebody flagged it"),
+        ({"\\ANSWERED"}, set(), "somebody answered it"),
+        (set(), {"encrypted"}, "it is encrypted"),
+        (set(), {"calendar"}, "it is a calendar message"),
+        (set(), {"bounce"}, "it is a delivery report"),
+        ({"\\Seen"}, {"automatic"}, None),
+    ],
+)
+def test_hands_off_what_people_or_programs_wait_for(flags: set[str], marks: set[str], reason: str | None) -> None:
+    sighting = Sighting(MessageRef("INBOX", 1, 1), Identity(None, None, "d"), frozenset(flags))
+    message = Message(sighting, MailText(), frozenset(marks))  # type: ignore[arg-type]
+    assert hands_off(message, SortingSettings()) == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("Invoices", "category"),
+        ("Rechnungen", "category"),
+        ("Gelöschte Objekte", "never"),
+        ("Éléments envoyés", "never"),
+        ("Prullenbak", "never"),
+        ("Wysłane", "never"),
+        ("Papelera", "never"),
+        ("Cestino", "never"),
+        ("Archive/2019/Invoices", "neutral"),
+        ("2024", "neutral"),
+        ("Kunden/Meier", "neutral"),
+        ("Erledigt", "neutral"),
+        ("INBOX", "inbox"),
+    ],
+)
+def test_roles_are_guessed_from_names_in_seven_languages(name: str, role: Role) -> None:
+    assert guess_roles([Folder(name)], "INBOX", {})[name] == role
+
+
+def test_special_use_beats_the_name_and_the_owner_beats_both() -> None:
+    folders = [Folder("Invoices", special_use="junk"), Folder("Spam")]
+    assert guess_roles(folders, "INBOX", {}) == {"Invoices": "never", "Spam": "never"}
+    assert guess_roles(folders, "INBOX", {"Spam": "category"})["Spam"] == "category"
+
+
+def test_listed_categories_are_the_only_ones() -> None:
+    folders = [Folder("Invoices"), Folder("Orders"), Folder("Trash")]
+    roles = guess_roles(folders, "INBOX", {}, categories=["Invoices"])
+    assert roles == {"Invoices": "category", "Orders": "neutral", "Trash": "never"}
+
+
+LONG = "the boiler of house seven was serviced on monday by two of our people and all the valves are tight again now"
+
+
+def test_memory_finds_a_near_duplicate_and_not_a_stranger() -> None:
+    memory = LessonMemory()
+    memory.add(1, MailText(body=LONG), "c1")
+    found = memory.lookup(MailText(body=LONG + " indeed"))
+    assert found is not None
+    assert found[0] == "c1"
+    assert (
+        memory.lookup(MailText(body="an entirely different mail about new chairs for the meeting room upstairs"))
+        is None
+    )
+
+
+def test_memory_is_silent_when_lessons_disagree_and_on_short_mails() -> None:
+    memory = LessonMemory()
+    memory.add(1, MailText(body=LONG), "c1")
+    memory.add(2, MailText(body=LONG), "c2")
+    assert memory.lookup(MailText(body=LONG)) is None
+    memory.add(3, MailText(body="Thanks a lot"), "c1")
+    assert memory.lookup(MailText(body="Thanks a lot")) is None
+
+
+def test_memory_stays_within_its_capacity() -> None:
+    memory = LessonMemory(capacity=3)
+    for number in range(10):
+        memory.add(number, MailText(body=f"{LONG} number {number} of our long list of mails"), "c1")
+    assert len(memory) == 3
+
+
+NIGHT = Window.parse("01:00-05:00")
+
+
+def at(day: int, hour: int, minute: int = 0) -> datetime:
+    return datetime(2026, 3, day, hour, minute, tzinfo=UTC)
+
+
+def test_training_is_due_once_in_its_window() -> None:
+    assert night_is_due(at(2, 1, 1), NIGHT, at(1, 1, 1), up_since=at(1, 0))
+    assert not night_is_due(at(2, 4), NIGHT, at(2, 1, 1), up_since=at(1, 0))
+    assert not night_is_due(at(2, 12), NIGHT, at(1, 1, 1), up_since=at(1, 0))
+
+
+def test_training_is_caught_up_after_the_machine_slept_through_its_window() -> None:
+    assert night_is_due(at(2, 8), NIGHT, at(1, 1), up_since=at(2, 7, 59))
+    assert not night_is_due(at(2, 8), NIGHT, at(2, 1), up_since=at(2, 7, 59))
+
+
+def test_window_across_midnight_belongs_to_the_day_it_opened() -> None:
+    late = Window.parse("22:00-04:00")
+    assert latest_window_start(at(2, 3), late) == at(1, 22)
+    assert night_is_due(at(2, 3), late, at(1, 3), up_since=at(1, 0))
+    assert not night_is_due(at(2, 3), late, at(1, 22, 5), up_since=at(1, 0))
+
+
+def test_back_off_grows_and_is_bounded() -> None:
+    minute = timedelta(minutes=1)
+    waits = [back_off(n, minute, 0.5) for n in range(1, 12)]
+    assert waits[0] == minute
+    assert waits == sorted(waits)
+    assert waits[-1] == timedelta(minutes=30)
+    assert back_off(10_000, minute, 1.0) <= timedelta(minutes=38)
