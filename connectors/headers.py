@@ -11,7 +11,8 @@ from __future__ import annotations
 import binascii
 import codecs
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message as HeaderHolder
 from email.utils import getaddresses, parsedate_to_datetime
@@ -54,6 +55,17 @@ _FIELD_NAME = re.compile(rb"[!-9;-~]{1,100}[ \t]{0,10}:")
 
 
 @dataclass(frozen=True)
+class Parameters:
+    """ "attachment; filename=x.pdf": the value in lower case, and the named parameters, names in lower case."""
+
+    value: str = ""
+    named: Mapping[str, str] = field(default_factory=dict)
+
+    def get(self, name: str) -> str:
+        return self.named.get(name, "")
+
+
+@dataclass(frozen=True)
 class Headers:
     """The fields of one header block, lower-case names, raw values unfolded, in order."""
 
@@ -61,19 +73,16 @@ class Headers:
 
     def raw(self, name: str) -> bytes | None:
         """The first field's raw value: duplicates further down are ignored, as mail readers do."""
-        return next((value for field, value in self.fields if field == name), None)
+        return next((value for known, value in self.fields if known == name), None)
 
     def text(self, name: str, most: int = LONGEST_FIELD) -> str:
         """The first field, decoded to one line of at most `most` characters; empty if there is none."""
         return decode_header(self.raw(name), most)
 
-    def parameters(self, name: str) -> HeaderHolder:
-        """Content-Type or Content-Disposition in the standard library's holder, which knows RFC 2231."""
-        holder = HeaderHolder()
-        value = self.raw(name)
-        if value is not None:
-            holder[name] = " ".join(guess_text(value[:LONGEST_PARAMETERS]).split())
-        return holder
+    def parameters(self, name: str) -> Parameters:
+        """A structured field such as Content-Type, with RFC 2231 values decoded."""
+        text = " ".join(guess_text((self.raw(name) or b"")[:LONGEST_PARAMETERS]).split())
+        return Parameters(text.partition(";")[0].strip().lower(), _parameter_pairs(text))
 
 
 def split_headers(raw: bytes) -> tuple[Headers, bytes]:
@@ -100,6 +109,23 @@ def split_headers(raw: bytes) -> tuple[Headers, bytes]:
             break  # the empty line is missing: this one is the body's first
         position = end + 1
     return Headers(tuple(fields)), raw[position:]
+
+
+def _parameter_pairs(text: str) -> dict[str, str]:
+    holder = HeaderHolder()
+    holder["x"] = text
+    try:
+        pairs = holder.get_params([], "x")
+    except (ValueError, TypeError, LookupError, AttributeError):
+        # A continuation (RFC 2231 section 3) given twice breaks the standard library: do without continuations.
+        holder.replace_header("x", text.replace("*", ""))
+        pairs = holder.get_params([], "x")
+    named: dict[str, str] = {}
+    for name, value in pairs[1:]:
+        if isinstance(value, tuple):  # RFC 2231: (charset, language, bytes as Latin-1)
+            value = decode_bytes(value[2].encode("latin-1", "replace"), value[0])
+        named.setdefault(name.lower(), value)
+    return named
 
 
 def guess_text(raw: bytes) -> str:
@@ -199,7 +225,7 @@ def addresses(headers: Headers, *names: str) -> str:
             found = _address_pairs(value[:2_000])
         shown = [_shown(person, address) for person, address in found[:MOST_ADDRESSES] if "@" in address]
         if shown:
-            return ", ".join(shown)
+            return ", ".join(dict.fromkeys(shown))
         if value:
             return decode_header(raw, 200)
     return ""
@@ -213,7 +239,7 @@ def _address_pairs(value: str) -> list[tuple[str, str]]:
 
 
 def _shown(person: str, address: str) -> str:
-    name, place = one_line(decode_header(person).strip("\"' "), 100), one_line(address, 200)
+    name, place = one_line(decode_header(person).strip("\"' "), 100), one_line(address.strip("'"), 200)
     return f"{name} <{place}>" if name and name.lower() != place.lower() else place
 
 

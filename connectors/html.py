@@ -10,22 +10,20 @@ column widths turn a small mail into gigabytes of blanks; a mail's tables are mo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from inscriptis.css_profiles import CSS_PROFILES  # type: ignore[import-untyped]
 from inscriptis.html_engine import Inscriptis  # type: ignore[import-untyped]
 from inscriptis.model.config import ParserConfig  # type: ignore[import-untyped]
-from lxml.etree import LxmlError  # type: ignore[import-untyped]
-from lxml.html import HtmlElement, HTMLParser, document_fromstring  # type: ignore[import-untyped]
+from lxml.etree import HTMLParser, LxmlError, TreeBuilder, _Element  # type: ignore[import-untyped]
 
 from connectors.headers import INVISIBLE
 
-LONGEST_HTML = 600_000
+LONGEST_HTML = 500_000
 MOST_ELEMENTS = 12_000
 # inscriptis recurses once a level, and rendering inline elements costs the square of their text.
-DEEPEST = 120
+DEEPEST = 200
 LONGEST_TEXT = 150_000
-LONGEST_BLOCK = 4_000
 
 # Quoted text is wrapped in these two while it is rendered; INVISIBLE has removed them from the mail before.
 _QUOTE_OPENS, _QUOTE_ENDS = "\ue000", "\ue001"
@@ -40,6 +38,7 @@ _BLOCKS = {
 }
 _KEPT_TAGS = {"p", "div", "br", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "pre", "blockquote", "hr"}
 
+_ATTRIBUTES = ("style", "class", "id", "color", "bgcolor", "background", "hidden", "type", "alt")
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _HEX = re.compile(r"#([0-9a-f]{3}|[0-9a-f]{6})(?:[0-9a-f]{2})?$")
 _RGB = re.compile(r"rgba?\((\d{1,3}),(\d{1,3}),(\d{1,3})")
@@ -75,22 +74,62 @@ def crude_text(html: str) -> str:
 
 
 def _render(html: str) -> str:
-    parser = HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True, huge_tree=False)
-    root = document_fromstring(html.encode("utf-8", "replace"), parser=parser)
+    tree = _BoundedTree()
+    parser = HTMLParser(encoding="utf-8", target=tree, remove_comments=True, remove_pis=True, no_network=True)
+    parser.feed(html.encode("utf-8", "replace"))
+    root = parser.close()
+    if root is None:
+        return ""
     rules = _hiding_rules(root)
     _strip_hidden(root, rules)
     text = Inscriptis(root, ParserConfig(css=CSS_PROFILES["strict"])).get_text()
     return _quote_prefixes(INVISIBLE_BUT_QUOTES.sub("", text))
 
 
+class _BoundedTree:
+    """Builds the tree while lxml reads, without what is too deep or too much, and with only the attributes that matter.
+
+    lxml's own builder takes the square of an element's attributes: minutes for one tag of a bad mail.
+    """
+
+    def __init__(self) -> None:
+        self._builder = TreeBuilder()
+        self._elements = 0
+        self._depth = 0
+        self._too_much = 0
+        """How many of the open elements are left out."""
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if self._too_much or self._depth >= DEEPEST or self._elements >= MOST_ELEMENTS:
+            self._too_much += 1
+            return
+        self._depth += 1
+        self._elements += 1
+        self._builder.start(tag, {name: attributes[name] for name in _ATTRIBUTES if name in attributes})
+
+    def end(self, tag: str) -> None:
+        if self._too_much:
+            self._too_much -= 1
+        else:
+            self._depth -= 1
+            self._builder.end(tag)
+
+    def data(self, text: str) -> None:
+        if not self._too_much:
+            self._builder.data(text)
+
+    def close(self) -> _Element | None:
+        return self._builder.close() if self._elements else None
+
+
 INVISIBLE_BUT_QUOTES = re.compile(INVISIBLE.pattern.replace("\ue000-\uf8ff", "\ue002-\uf8ff"))
 
 
-def _hiding_rules(root: HtmlElement) -> dict[str, Style]:
+def _hiding_rules(root: _Element) -> dict[str, Style]:
     """Declarations of ".class" and "#id" rules that hide something; rules inside @media apply to other screens."""
     rules: dict[str, Style] = {}
     for sheet in root.iter("style"):
-        for selectors, body in _top_level_rules((sheet.text_content() or "")[:100_000].lower()):
+        for selectors, body in _top_level_rules("".join(sheet.itertext())[:100_000].lower()):
             style = _declarations(body)
             if style.keys() & {"display", "visibility", "font-size", "color", "mso-hide", "opacity", "max-height"}:
                 for selector in selectors.split(",")[:50]:
@@ -124,16 +163,15 @@ def _declarations(css: str) -> Style:
     return style
 
 
-def _strip_hidden(root: HtmlElement, rules: dict[str, Style]) -> None:
-    """Empty what nobody sees and leave a tree that is safe to render: few plain tags, no attributes, bounded depth."""
-    left, elements = LONGEST_TEXT, 0
-    # (element, depth, text colour, background, nothing to see); children inherit what their parent shows.
-    waiting: list[tuple[HtmlElement, int, Color, Color | None, bool]] = [(root, 0, (0, 0, 0), _WHITE, False)]
+def _strip_hidden(root: _Element, rules: dict[str, Style]) -> None:
+    """Empty what nobody sees and leave a tree that is safe to render: few plain tags, no attributes."""
+    left = LONGEST_TEXT
+    # (element, text colour, background, too small to see); children inherit what their parent shows.
+    waiting: list[tuple[_Element, Color, Color | None, bool]] = [(root, (0, 0, 0), _WHITE, False)]
     while waiting:
-        element, depth, color, background, small = waiting.pop()
-        elements += 1
+        element, color, background, small = waiting.pop()
         style = _style_of(element, rules)
-        if element.tag in _DROPPED or _is_gone(element, style) or elements > MOST_ELEMENTS or left <= 0:
+        if element.tag in _DROPPED or _is_gone(element, style) or left <= 0:
             _empty(element)
             continue
         color = _color(style.get("color") or element.get("color") or "") or color
@@ -142,9 +180,6 @@ def _strip_hidden(root: HtmlElement, rules: dict[str, Style]) -> None:
             small = bool(_NO_SIZE.match(size))
         unseen = small or (background is not None and _alike(color, background))
         is_quote = _is_quote(element)
-        if depth >= DEEPEST:
-            element.text = " ".join(element.itertext())[:LONGEST_BLOCK]
-            del element[:]
         if unseen:
             element.text = None
         elif element.tag == "img":
@@ -154,11 +189,11 @@ def _strip_hidden(root: HtmlElement, rules: dict[str, Style]) -> None:
             if unseen:
                 child.tail = None
             left -= len(child.tail or "")
-        waiting.extend((child, depth + 1, color, background, small) for child in reversed(element))
+        waiting.extend((child, color, background, small) for child in reversed(element))
         _make_plain(element, is_quote)
 
 
-def _style_of(element: HtmlElement, rules: dict[str, Style]) -> Style:
+def _style_of(element: _Element, rules: dict[str, Style]) -> Style:
     style: Style = {}
     if rules:
         names = [f".{name}" for name in (element.get("class") or "").lower().split()[:20]]
@@ -169,7 +204,7 @@ def _style_of(element: HtmlElement, rules: dict[str, Style]) -> Style:
     return style
 
 
-def _is_gone(element: HtmlElement, style: Style) -> bool:
+def _is_gone(element: _Element, style: Style) -> bool:
     """Hidden with all that is in it, whatever that says of itself."""
     return (
         element.get("hidden") is not None
@@ -191,7 +226,7 @@ def _color(value: str) -> Color | None:
     return _NAMED.get(value)
 
 
-def _background(element: HtmlElement, style: Style, inherited: Color | None) -> Color | None:
+def _background(element: _Element, style: Style, inherited: Color | None) -> Color | None:
     """The colour behind the element's text; None if it cannot be told, as with a picture."""
     value = style.get("background-color") or style.get("background") or element.get("bgcolor")
     if "url(" in style.get("background", "") + style.get("background-image", "") or element.get("background"):
@@ -205,19 +240,19 @@ def _alike(one: Color, other: Color) -> bool:
     return max(abs(a - b) for a, b in zip(one, other, strict=True)) <= 8
 
 
-def _is_quote(element: HtmlElement) -> bool:
+def _is_quote(element: _Element) -> bool:
     marks = f"{element.get('type') or ''} {element.get('class') or ''} {element.get('id') or ''}".lower()
     return element.tag == "blockquote" and ("cite" in marks or "quote" in marks)
 
 
-def _empty(element: HtmlElement) -> None:
+def _empty(element: _Element) -> None:
     element.text = None
     del element[:]
     element.attrib.clear()
     element.tag = "span"
 
 
-def _make_plain(element: HtmlElement, is_quote: bool) -> None:
+def _make_plain(element: _Element, is_quote: bool) -> None:
     element.attrib.clear()
     tag = element.tag
     if tag in ("td", "th"):  # cells side by side, rows below each other

@@ -184,13 +184,13 @@ def _read_part(headers: Headers, body: bytes, walk: _Walk, depth: int, default: 
     if not walk.may_go_on(depth):
         return []
     content = headers.parameters("content-type")
-    kind = content.get_content_type() if headers.raw("content-type") else default
-    walk.marks |= _marks_of_type(kind, str(content.get_param("smime-type") or "").lower(), _name(headers))
+    # RFC 2045 section 5.2: what is no type at all is plain text.
+    kind = content.value if content.value.count("/") == 1 else default if not content.value else "text/plain"
+    walk.marks |= _marks_of_type(kind, content.get("smime-type").lower(), _name(headers))
     if kind.startswith("multipart/"):
-        report = str(content.get_param("report-type") or "").lower()
-        if kind == "multipart/report" and report != "delivery-status":
+        if kind == "multipart/report" and content.get("report-type").lower() != "delivery-status":
             walk.marks.add("automatic")  # read receipts, complaints
-        return _read_multipart(kind, str(content.get_boundary("") or ""), body, walk, depth)
+        return _read_multipart(kind, content.get("boundary").rstrip(), body, walk, depth)
     if kind in ("message/rfc822", "message/global"):
         return _read_forwarded(headers, body, walk, depth)
     if kind in _UNSEEN_TYPES:
@@ -215,7 +215,7 @@ def _marks_of_type(kind: str, smime: str, name: str) -> set[Mark]:
 def _read_multipart(kind: str, boundary: str, body: bytes, walk: _Walk, depth: int) -> list[_Passage]:
     default = "message/rfc822" if kind == "multipart/digest" else "text/plain"
     children: list[list[_Passage]] = []
-    for part in _split(body, boundary.encode("utf-8", "surrogateescape"), walk.limits.parts):
+    for part in _split(body, boundary.encode("utf-8", "replace"), walk.limits.parts):
         headers, content = split_headers(part)
         children.append(_read_part(headers, content, walk, depth + 1, default))
     if kind == "multipart/alternative":
@@ -282,17 +282,17 @@ def _read_forwarded(outer: Headers, body: bytes, walk: _Walk, depth: int) -> lis
 
 def _read_leaf(kind: str, headers: Headers, body: bytes, walk: _Walk) -> list[_Passage]:
     name = _name(headers)
-    disposition = headers.parameters("content-disposition").get_content_disposition() or ""
+    disposition = headers.parameters("content-disposition").value
     if kind == "text/calendar":
         text = _decoded_text(headers, body)
-        method = str(headers.parameters("content-type").get_param("method") or "").upper()
+        method = headers.parameters("content-type").get("method").upper()
         fields = _calendar_fields(text)
         if (method or fields.get("METHOD", "PUBLISH").upper()) != "PUBLISH":
             walk.marks.add("calendar")
         if name and disposition == "attachment":
             _attach(walk, name, kind)
         return [_Passage("calendar", "\n".join(value for key, value in fields.items() if key != "METHOD"))]
-    readable = kind in ("text/plain", "text/html", "text/enriched", "text/richtext", "text")
+    readable = kind in ("text/plain", "text/html", "text/enriched", "text/richtext")
     if readable and disposition != "attachment":
         text = _decoded_text(headers, body)
         return [_Passage("plain" if kind == "text/plain" else "html", text)]
@@ -311,15 +311,7 @@ def _attach(walk: _Walk, name: str, kind: str) -> None:
 def _name(headers: Headers) -> str:
     """The file name, RFC 2231 and RFC 2047 decoded, one line; empty if there is none."""
     for field_name, parameter in (("content-disposition", "filename"), ("content-type", "name")):
-        if headers.raw(field_name) is None:
-            continue
-        try:
-            value = headers.parameters(field_name).get_param(parameter, None, field_name)
-            if isinstance(value, tuple):  # RFC 2231: (charset, language, raw characters)
-                value = decode_bytes(value[2].encode("latin-1", "replace"), value[0])
-        except (ValueError, LookupError, TypeError, AttributeError):
-            continue
-        if value:
+        if value := headers.parameters(field_name).get(parameter):
             return decode_header(value).replace("/", "_").replace("\\", "_")[-120:].strip()
     return ""
 
@@ -336,12 +328,10 @@ def _decoded(headers: Headers, body: bytes) -> bytes:
 
 def _decoded_text(headers: Headers, body: bytes) -> str:
     raw = _decoded(headers, body)
-    charset = headers.parameters("content-type").get_param("charset")
-    if isinstance(charset, tuple):
-        charset = charset[2]
+    charset = headers.parameters("content-type").get("charset")
     if not charset and b"<" in raw[:2_000] and (declared := _META_CHARSET.search(raw[:4_000])):
         charset = declared[1].decode("ascii")
-    return decode_bytes(raw, charset if isinstance(charset, str) else None)
+    return decode_bytes(raw, charset)
 
 
 def _calendar_fields(text: str) -> dict[str, str]:
