@@ -85,3 +85,7 @@ def _exit_code(error: Exception) -> int:
     if isinstance(error, Unreachable | EngineUnavailable):
         return ExitCode.TRY_AGAIN
     return ExitCode.TROUBLE
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The service as a process: signals, notifications, two at once, trouble with the server. On a real Dovecot."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.imap_fixtures import ImapWorld
+from tests.service_process import ServiceProcess, eventually
+
+pytestmark = pytest.mark.imap
+
+
+@pytest.fixture
+def service(dovecot_world: ImapWorld, tmp_path: Path) -> Iterator[ServiceProcess]:
+    with ServiceProcess(tmp_path, dovecot_world.server.port, dovecot_world.user) as service:
+        yield service
+
+
+def test_service_reports_ready_and_ends_politely_on_term(service: ServiceProcess) -> None:
+    service.start()
+    service.hear("STATUS=1 of 1 mailboxes fine")
+    assert service.stop() == 0
+    service.process = None
+    service.hear("STOPPING=1")
+
+
+def test_watchdog_is_fed_while_all_is_well(service: ServiceProcess) -> None:
+    service.start(WATCHDOG_USEC="4000000")
+    service.hear("WATCHDOG=1")
+
+
+def test_new_mail_without_a_model_is_left_and_says_why(service: ServiceProcess, dovecot_world: ImapWorld) -> None:
+    service.start()
+    eventually(lambda: service.status()["polled"] is not None, "the first look")
+    dovecot_world.hands.put(_mail("an invoice", "<first@example.org>"))
+    eventually(lambda: service.status()["messages"].get("left") == 1, "the message was decided on")
+    [story] = service.ask("why", "first@example.org")
+    assert story["decisions"][0]["reason"] == "left: there is no trained model yet"
+    assert [lying.folder for lying in dovecot_world.contents()] == ["INBOX"]
+
+
+def _mail(subject: str, message_id: str) -> bytes:
+    from tests.servers.hands import make_mail
+
+    return make_mail(subject, message_id=message_id)
+
+
+def test_filing_by_a_person_is_learnt_while_the_service_runs(service: ServiceProcess, dovecot_world: ImapWorld) -> None:
+    service.start()
+    eventually(lambda: service.status()["polled"] is not None, "the first look")
+    dovecot_world.deliver("parts for the press")
+    eventually(lambda: service.status()["messages"].get("left") == 1, "the message was decided on")
+    dovecot_world.move("parts for the press", "Orders")
+    eventually(lambda: service.status()["corrections"] == 1, "the correction was noticed")
+    [correction] = service.ask("corrections")
+    assert (correction["kind"], correction["from"], correction["to"]) == ("filing", "INBOX", "Orders")
+    assert {each["name"]: each["lessons"] for each in service.status()["categories"]}["Orders"] == 1
+
+
+def test_second_daemon_on_the_same_state_is_refused(service: ServiceProcess) -> None:
+    service.start()
+    refused = service.command("run", fine=(75,))
+    assert "another" in refused.stderr.lower()
+    refused = service.command("once", fine=(75,))
+
+
+def test_hangup_reads_the_settings_again_and_keeps_the_old_ones_when_they_are_wrong(service: ServiceProcess) -> None:
+    service.start()
+    good = service.config.read_text()
+    service.config.write_text(good.replace("poll =", "pol ="))
+    assert service.process is not None
+    service.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "settings-refused" in service.log.read_text(), "the refusal")
+    service.config.write_text(good.replace('poll = "1s"', 'poll = "2s"'))
+    service.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "settings-reloaded" in service.log.read_text(), "the reload")
+    assert service.stop() == 0
+
+
+def test_wrong_password_stops_that_mailbox_without_hammering(service: ServiceProcess) -> None:
+    # This Dovecot accepts one password for everybody.
+    service.set_password("wrong")
+    service.start()
+    eventually(lambda: "needs-person" in service.log.read_text(), "the refusal")
+    assert "office-imap" not in service.log.read_text() or "wrong" not in service.log.read_text()
+    assert service.ask("status", fine=(3,))["mailboxes"][0]["trouble"]
+    assert service.log.read_text().count("needs-person") == 1
+    service.set_password("open-sesame")
+    assert service.process is not None
+    service.process.send_signal(signal.SIGHUP)
+    eventually(lambda: service.status()["polled"] is not None, "the look after the password was put right")
+
+
+def test_service_survives_a_kill_and_goes_on(service: ServiceProcess, dovecot_world: ImapWorld) -> None:
+    service.start()
+    eventually(lambda: service.status()["polled"] is not None, "the first look")
+    service.stop(signal.SIGKILL)
+    dovecot_world.deliver("while we were dead")
+    service.heard.clear()
+    service.start()
+    eventually(lambda: service.status()["messages"].get("left") == 1, "the message was decided on")
+
+
+def test_logs_of_a_whole_run_hold_no_mail(service: ServiceProcess, dovecot_world: ImapWorld) -> None:
+    service.start()
+    eventually(lambda: service.status()["polled"] is not None, "the first look")
+    dovecot_world.deliver("zebra-subject", "giraffe-body")
+    eventually(lambda: service.status()["messages"].get("left") == 1, "the message was decided on")
+    service.stop()
+    service.process = None
+    log = service.log.read_text()
+    assert '"sorted"' in log
+    for secret in ("zebra", "giraffe", "ann@example.org", "open-sesame"):
+        assert secret not in log
