@@ -33,6 +33,7 @@ _DROPPED = {
     *("object", "svg", "math", "select", "textarea"),
 }
 _BLOCKS = {
+    *("html", "body"),
     *("table", "tbody", "thead", "tfoot", "tr", "caption"),
     *("center", "dl", "dt", "dd", "section", "form", "fieldset"),
 }
@@ -78,8 +79,6 @@ def _render(html: str) -> str:
     parser = HTMLParser(encoding="utf-8", target=tree, remove_comments=True, remove_pis=True, no_network=True)
     parser.feed(html.encode("utf-8", "replace"))
     root = parser.close()
-    if root is None:
-        return ""
     rules = _hiding_rules(root)
     _strip_hidden(root, rules)
     text = Inscriptis(root, ParserConfig(css=CSS_PROFILES["strict"])).get_text()
@@ -94,6 +93,8 @@ class _BoundedTree:
 
     def __init__(self) -> None:
         self._builder = TreeBuilder()
+        # A root of our own: after "</html>" the parser starts another document, and the builder forgets the first.
+        self._builder.start("div", {})
         self._elements = 0
         self._depth = 0
         self._too_much = 0
@@ -118,8 +119,9 @@ class _BoundedTree:
         if not self._too_much:
             self._builder.data(text)
 
-    def close(self) -> _Element | None:
-        return self._builder.close() if self._elements else None
+    def close(self) -> _Element:
+        self._builder.end("div")
+        return self._builder.close()
 
 
 INVISIBLE_BUT_QUOTES = re.compile(INVISIBLE.pattern.replace("\ue000-\uf8ff", "\ue002-\uf8ff"))
@@ -260,7 +262,7 @@ def _make_plain(element: _Element, is_quote: bool) -> None:
         element.tail = " "
     elif tag in _BLOCKS:
         element.tag = "div"
-    elif tag not in _KEPT_TAGS and tag not in ("html", "body"):
+    elif tag not in _KEPT_TAGS:
         element.tag = "span"
     if is_quote:
         element.tag = "div"

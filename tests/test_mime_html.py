@@ -85,6 +85,13 @@ def test_quoted_html_is_marked_like_quoted_text():
     assert lines == ["Forty, please.", "On 5 Feb 2024, Ann wrote:", "> How many?", "> > Chairs?", "Bye"]
 
 
+def test_text_after_the_end_of_the_document_does_not_hide_the_document():
+    assert html_to_text("<html><body><p>Hello</p></body></html>\n<img src=pixel><p>there</p>").split() == [
+        "Hello",
+        "there",
+    ]
+
+
 def test_an_indented_paragraph_is_no_quote():
     assert visible("<blockquote>Our offer</blockquote>") == "Our offer"
 
