@@ -15,13 +15,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message as HeaderHolder
-from email.utils import getaddresses, parsedate_to_datetime
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 
 # A field longer than this says nothing more; it also bounds email.utils, whose parsers are quadratic or recursive.
 LONGEST_FIELD = 16_384
 LONGEST_PARAMETERS = 4_096
 MOST_FIELDS = 500
+LONGEST_ADDRESSES = 2_000
 MOST_ADDRESSES = 8
 MOST_REFERENCES = 100
 
@@ -50,6 +51,8 @@ _BETTER = {
 }
 
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
+# Quoted names, bracketed addresses and comments may hold commas; the sign of an unclosed one is an ordinary character.
+_MAILBOX = re.compile(r'(?:"(?:[^"\\]|\\.)*"|<[^>]*>|\([^)]*\)|[^,;])+')
 _MESSAGE_ID = re.compile(r"<([^<>\s]{1,900})>")
 _FIELD_NAME = re.compile(rb"[!-9;-~]{1,100}[ \t]{0,10}:")
 
@@ -217,25 +220,33 @@ def addresses(headers: Headers, *names: str) -> str:
         raw = headers.raw(name)
         if raw is None:
             continue
-        # 2,000 characters: "((((" makes email.utils recurse, once a bracket.
-        value = " ".join(guess_text(raw)[:2_000].split())
-        found = _address_pairs(value)
-        if not any("@" in address for _, address in found):
-            value = decode_header(raw)  # some senders encode the whole field, brackets included
-            found = _address_pairs(value[:2_000])
-        shown = [_shown(person, address) for person, address in found[:MOST_ADDRESSES] if "@" in address]
-        if shown:
-            return ", ".join(dict.fromkeys(shown))
-        if value:
+        found = _address_pairs(" ".join(guess_text(raw)[:LONGEST_ADDRESSES].split()))
+        if not found:  # some senders encode the whole field, brackets included
+            found = _address_pairs(decode_header(raw, LONGEST_ADDRESSES))
+        if found:
+            return ", ".join(dict.fromkeys(_shown(person, address) for person, address in found[:MOST_ADDRESSES]))
+        if raw.strip():
             return decode_header(raw, 200)
     return ""
 
 
 def _address_pairs(value: str) -> list[tuple[str, str]]:
-    try:
-        return getaddresses([value])
-    except (ValueError, IndexError, AttributeError, TypeError, KeyError, RecursionError):
-        return []
+    """(name, address) of each mailbox in a list. Ours, because `email.utils` answers differently in each Python."""
+    pairs: list[tuple[str, str]] = []
+    before = ""
+    for mailbox in _MAILBOX.findall(value):
+        if "@" not in mailbox:
+            before += mailbox + ","  # a name with a bare comma: Lee, Ann <ann@example.org>
+            continue
+        person, bracket, address = mailbox.rpartition("<")
+        if not bracket:
+            address, _, person = mailbox.rpartition(":")[2].partition("(")
+        elif "@" not in address:
+            person, address = "", person
+        name = (before + person).strip(" ,)").removeprefix('"').removesuffix('"')
+        pairs.append((name.replace('\\"', '"'), address.partition(">")[0].strip()))
+        before = ""
+    return pairs
 
 
 def _shown(person: str, address: str) -> str:
