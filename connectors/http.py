@@ -36,6 +36,9 @@ MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_PATIENCE_SECONDS = 30.0
 """A server that asks for a longer wait is asked again at the next poll instead."""
 
+LONGEST_ANSWER = 10
+"""Times `timeout`: a server that sends a byte now and then must not hold the daemon for ever."""
+
 TRY_LATER = frozenset({408, 425, 429})
 
 
@@ -113,6 +116,7 @@ class HttpApi:
         headers: Mapping[str, str] | None = None,
     ) -> RawAnswer:
         client = self._open()
+        ends = time.monotonic() + LONGEST_ANSWER * self._timeout
         try:
             with client.stream(method, self._url + path, params=params, json=body, headers=headers) as response:
                 content = bytearray()
@@ -120,6 +124,8 @@ class HttpApi:
                     content += chunk
                     if len(content) > self._max_bytes:
                         raise Unexplained(self.place, f"An answer is larger than {self._max_bytes} bytes.")
+                    if time.monotonic() > ends:
+                        raise Unreachable(self.place, "The server takes too long over one answer.")
                 return RawAnswer(response.status_code, dict(response.headers), bytes(content))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError, ssl.SSLError) as error:
             raise transport_error(self.place, error) from error

@@ -33,7 +33,6 @@ from connectors.base import (
     Progress,
     Recovered,
     Sighting,
-    Tag,
     Unfinished,
     Watch,
     refs_by_folder,
@@ -192,70 +191,49 @@ class RequestTrackerConnector(Connector):
     def apply(self, ref: MessageRef, identity: Identity, action: Action, note: Note) -> MessageRef:
         queues = self._rt.queues()
         ticket, etag = self._lying_at(ref, identity, queues)
-        if isinstance(action, Tag):
-            return self._tag(ref, identity, action, note, queues, ticket, etag)
-        target = self._queue_in(queues, action.folder)
-        if action.folder == ref.folder:
+        change = self._change(ref, ticket, action, queues)
+        if self._is_done(ticket, action, queues):
             return ref
-        note(Progress("moving"))
-        said = self._change(ref, identity, {"Queue": str(target)}, queues, etag)
-        after = self._rt.ticket(ref.uid)
-        if after is not None and after[0].queue.id == target:
-            return MessageRef(action.folder, 0, ref.uid)
-        if after is not None and after[0].queue.id == ticket.queue.id:
-            raise ActionRefused(self._place, f"RT left ticket {ref.uid} where it is: {said}")
-        raise Unexplained(self._place, f"Ticket {ref.uid} went elsewhere while we moved it.")
-
-    def _tag(
-        self,
-        ref: MessageRef,
-        identity: Identity,
-        action: Tag,
-        note: Note,
-        queues: Mapping[str, int],
-        ticket: Ticket,
-        etag: str,
-    ) -> MessageRef:
-        field_name = self._account.tag_field
-        present = ticket.values(field_name)
-        if field_name is None or present is None:
-            lacks = f'no custom field "{field_name}"' if field_name else "no field for tags"
-            raise ActionRefused(self._place, f'Queue "{ref.folder}" has {lacks}.', "Correct `tag_field`.")
-        if has_tags(present, action):
-            return ref
-        note(Progress("tagging"))
-        # New tags first: of a list, a field for a single value keeps the first.
-        values = [*sorted(action.add), *sorted(present - action.add - action.remove)]
-        said = self._change(ref, identity, {"CustomFields": {field_name: values}}, queues, etag)
-        after = self._rt.ticket(ref.uid)
-        if after is None or not has_tags(after[0].values(field_name) or frozenset(), action):
-            raise ActionRefused(self._place, f"RT did not set the tags of ticket {ref.uid}: {said}")
-        return ref
-
-    def _change(
-        self, ref: MessageRef, identity: Identity, body: Mapping[str, object], queues: Mapping[str, int], etag: str
-    ) -> str:
-        status, said = self._rt.change(ref.uid, etag, body)
+        note(Progress("moving" if isinstance(action, Move) else "tagging"))
+        status, said = self._rt.change(ref.uid, etag, change)
         if status != 200:
             self._lying_at(ref, identity, queues)  # raises MessageGone if that is why
             raise ActionRefused(self._place, f"Ticket {ref.uid} was changed by somebody at the same moment.")
-        return said
+        after = self._rt.ticket(ref.uid)
+        if after is not None and self._is_done(after[0], action, queues):
+            return MessageRef(action.folder, 0, ref.uid) if isinstance(action, Move) else ref
+        if after is not None and after[0].queue.id == ticket.queue.id:
+            raise ActionRefused(self._place, f"RT left ticket {ref.uid} as it was: {said}")
+        raise Unexplained(self._place, f"Ticket {ref.uid} went elsewhere while we changed it.")
+
+    def _change(self, ref: MessageRef, ticket: Ticket, action: Action, queues: Mapping[str, int]) -> dict[str, object]:
+        """What to tell RT. Raises FolderMissing and ActionRefused for what RT would not do."""
+        if isinstance(action, Move):
+            return {"Queue": str(self._queue_in(queues, action.folder))}
+        name = self._account.tag_field
+        present = ticket.values(name)
+        if name is None or present is None:
+            lacks = f'no custom field "{name}"' if name else "no field for tags"
+            raise ActionRefused(self._place, f'Queue "{ref.folder}" has {lacks}.', "Correct `tag_field`.")
+        # New tags first: of a list, a field for a single value keeps the first.
+        return {"CustomFields": {name: [*sorted(action.add), *sorted(present - action.add - action.remove)]}}
+
+    def _is_done(self, ticket: Ticket, action: Action, queues: Mapping[str, int]) -> bool:
+        if isinstance(action, Move):
+            return ticket.queue.id == queues.get(action.folder)
+        present = ticket.values(self._account.tag_field) or frozenset()
+        return action.add <= present and not action.remove & present
 
     def recover(self, unfinished: Unfinished) -> Recovered:
         """Only look: a change is one step in RT, so there is nothing to finish."""
-        ref, action = unfinished.ref, unfinished.action
+        ref = unfinished.ref
         queues = self._rt.queues()
         found = self._rt.ticket(ref.uid) if self._is(unfinished.identity, ref) else None
         if found is None:
             return Recovered("explained", None, f"Ticket {ref.uid} was deleted, merged or hidden by somebody.")
-        ticket = found[0]
-        folder = next((name for name, number in queues.items() if number == ticket.queue.id), None)
+        folder = next((name for name, number in queues.items() if number == found[0].queue.id), None)
         here = MessageRef(folder, 0, ref.uid) if folder is not None else None
-        if isinstance(action, Move):
-            done = folder == action.folder
-        else:
-            done = has_tags(ticket.values(self._account.tag_field) or frozenset(), action)
-        if done:
+        if self._is_done(found[0], unfinished.action, queues):
             return Recovered("done", here, "RT had made the change.")
         if folder == ref.folder:
             return Recovered("undone", here, "RT had not made the change.")
@@ -303,11 +281,6 @@ class RequestTrackerConnector(Connector):
             flags |= {"\\Answered"}
         ref = MessageRef(folder, 0, ticket.id)
         return Sighting(ref, self._identity(ticket.id), flags, arrived=ticket.created, by=by, at=at)
-
-
-def has_tags(present: frozenset[str], action: Tag) -> bool:
-    """Are all wanted tags there, and none of the unwanted?"""
-    return action.add <= present and not action.remove & present
 
 
 def first_mail(attachments: Sequence[Attachment]) -> tuple[Attachment | None, list[Attachment], str]:

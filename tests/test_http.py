@@ -44,7 +44,7 @@ class Script:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Status 0 breaks off in the middle of an answer; status -1 stays silent until the test ends."""
+    """Status 0 breaks off in the middle of an answer, -1 stays silent until the test ends, -2 sends bytes slowly."""
 
     script: Script
 
@@ -54,6 +54,10 @@ class Handler(BaseHTTPRequestHandler):
         status, headers, content = self.script.next()
         if status == -1:
             self.script.release.wait(30)
+        if status == -2:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            while not self.script.release.wait(0.02):
+                self.wfile.write(b" ")
         if status <= 0:
             self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
             return
@@ -269,6 +273,12 @@ def test_a_server_that_stays_silent_is_unreachable(helpdesk: Helpdesk, open_api:
     helpdesk.script.answers = [(-1, {}, b"")]
     with pytest.raises(Unreachable, match="in time"):
         open_api(helpdesk.url, timeout=0.2).send("PUT", "/ticket/7", {})
+
+
+def test_a_server_that_drips_is_unreachable(helpdesk: Helpdesk, open_api: OpenApi) -> None:
+    helpdesk.script.answers = [(-2, {}, b"")]
+    with pytest.raises(Unreachable, match="too long"):
+        open_api(helpdesk.url, timeout=0.1).get("/ticket/7")
 
 
 def test_a_server_that_does_not_speak_http_is_unreachable(open_api: OpenApi) -> None:

@@ -20,7 +20,8 @@ mkdir -p "$folder/root" "$folder/packages/partial"
 export HOME="$folder" DEBIAN_FRONTEND=noninteractive
 
 # Download only: apt's solver names exactly the libraries that this machine lacks, and nothing is installed or started.
-if ! apt-get install -y -qq --download-only --no-install-recommends \
+# --reinstall: an RT that this machine has installed is fetched all the same.
+if ! apt-get install -y -qq --download-only --no-install-recommends --reinstall \
     -o Dir::Cache::archives="$folder/packages" -o Debug::NoLocking=1 -o APT::Sandbox::User="" \
     request-tracker5 rt5-db-sqlite rt5-standalone >"$folder/apt.log" 2>&1; then
     cat "$folder/apt.log" >&2
