@@ -160,7 +160,9 @@ def _heading(lines: list[str], position: int) -> tuple[Kind, int, list[str]] | N
             end += lines[end].endswith("---")
         block_end, shown = _block_near(lines, end)
         return _quoted_or(marker, lines, block_end or end), block_end or end, shown
-    block = _header_block(lines, position) or _lotus_block(lines, position)
+    block = _header_block(lines, position)
+    if not block or not _stands_apart(lines, block[0]):
+        block = _lotus_block(lines, position)
     if block:
         return _quoted_or("reply", lines, block[0]), block[0], block[1]
     return None
@@ -243,6 +245,12 @@ def _header_block(lines: list[str], position: int, least: int = 3) -> tuple[int,
     return end, [kinds[kind] for kind in ("from", "subject") if kind in kinds]
 
 
+def _stands_apart(lines: list[str], end: int) -> bool:
+    """Does an empty line follow the header block? In a web form the next field follows ("Message: ...")."""
+    is_wrapped = end + 1 < len(lines) and len(lines[end - 1]) > 60 and not lines[end + 1]
+    return end >= len(lines) or not lines[end] or is_wrapped
+
+
 def _is_labelled(lines: list[str], index: int) -> bool:
     return index < len(lines) and _label(lines[index]) is not None
 
@@ -270,7 +278,7 @@ def _lotus_block(lines: list[str], position: int) -> tuple[int, list[str]] | Non
         if label == "to":
             block = _label_run(lines, index)
             if block:
-                return block[0], [f"From: {line}", *block[1]]
+                return block[0], [line if _label(line) == "from" else f"From: {line}", *block[1]]
         if lines[index] and not label and not lines[index].startswith(("Please respond", "Sent by")):
             return None
     return None

@@ -174,6 +174,12 @@ def test_a_sentence_that_only_looks_like_an_attribution_stays():
     assert clean_body(text) == text
 
 
+def test_the_fields_of_a_web_form_are_no_header_block():
+    text = f"{OWN}\n\nFrom: Bob\nDate: 5 February 2024\nSubject: Complaint\nMessage: The chairs are broken."
+
+    assert clean_body(text) == text
+
+
 def test_lists_and_thanks_in_the_middle_are_not_signatures():
     text = """Hello,
 
