@@ -1,0 +1,107 @@
+"""From a wanted precision to a threshold for each category. Pure; drawn again whenever the owner changes their mind.
+
+    held-out answers (points) | best first | lower confidence bound of the precision above each threshold | the lowest
+    threshold that keeps what is wanted  ->  {category: threshold, or None without enough evidence}
+
+"File only what will be right 19 times in 20" is a promise about mail that nobody has seen yet, so a threshold has to
+hold with the doubt that few held-out lessons leave. A category's own evidence is joined with that of all others, which
+counts less the more of its own there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from daemon.artifact import Point
+
+# One-sided, 75 % sure: with 100 held-out lessons a 90 % or 95 % bound would demand a precision that no mailbox has.
+DOUBT = 0.67
+# How many answers of the whole mailbox a category borrows at most.
+BORROWED = 20.0
+# So many answers for a category must have been seen before it files alone.
+LEAST_SEEN = 2
+
+
+@dataclass(frozen=True)
+class CoveragePoint:
+    """One point of the risk-coverage curve: file what is at least so probable, and this share is filed, so precisely."""
+
+    threshold: float
+    coverage: float
+    precision: float
+
+
+def thresholds(
+    points: Sequence[Point], wanted_precision: float, overrides: Mapping[str, float] | None = None
+) -> dict[str, float | None]:
+    """The least probability that each category needs before it may file, for every category that was ever answered.
+
+    `overrides` gives single categories a wanted precision of their own. None: too little evidence to file at all.
+    """
+    by_category: dict[str, list[Point]] = {}
+    for point in points:
+        by_category.setdefault(point.predicted, []).append(point)
+    found: dict[str, float | None] = {category: None for category in overrides or {}}
+    pooled: dict[float, float | None] = {}
+    for category, own in by_category.items():
+        wanted = (overrides or {}).get(category, wanted_precision)
+        if wanted not in pooled:
+            pooled[wanted] = lowest_threshold(points, wanted)
+        found[category] = _for_category(own, points, wanted, pooled[wanted])
+    return found
+
+
+def _for_category(
+    own: Sequence[Point], everything: Sequence[Point], wanted: float, pooled: float | None
+) -> float | None:
+    if pooled is None or len(own) < LEAST_SEEN:
+        return None
+    # From the mailbox's common threshold upwards, the first at which this category keeps what is wanted.
+    for threshold in sorted({pooled, *(point.probability for point in own if point.probability > pooled)}):
+        mine = [point.correct for point in own if point.probability >= threshold]
+        common = [point.correct for point in everything if point.probability >= threshold]
+        if not mine or not common:
+            break
+        share = sum(common) / len(common)
+        precision = (sum(mine) + BORROWED * share) / (len(mine) + BORROWED)
+        # A category may be a little worse than the mailbox as a whole, which keeps the promise; not much.
+        if precision >= wanted - (1 - wanted) / 2:
+            return threshold
+    return None
+
+
+def lowest_threshold(points: Sequence[Point], wanted: float) -> float | None:
+    """The lowest probability above which answers are right as often as `wanted`, with the doubt subtracted."""
+    ordered = sorted(points, key=lambda point: -point.probability)
+    best: float | None = None
+    right = 0
+    for count, point in enumerate(ordered, 1):
+        right += point.correct
+        tied = count < len(ordered) and ordered[count].probability == point.probability
+        if not tied and lower_bound(right, count) >= wanted:
+            best = point.probability
+    return best
+
+
+def lower_bound(right: int, count: int, doubt: float = DOUBT) -> float:
+    """Wilson's lower bound of a share, `doubt` standard errors below. 0 without any evidence."""
+    if count == 0:
+        return 0.0
+    share, square = right / count, doubt * doubt
+    centre = share + square / (2 * count)
+    spread = doubt * sqrt(share * (1 - share) / count + square / (4 * count * count))
+    return (centre - spread) / (1 + square / count)
+
+
+def risk_coverage(points: Iterable[Point]) -> list[CoveragePoint]:
+    """The curve from "file only the surest" to "file everything": share filed and precision at each probability."""
+    ordered = sorted(points, key=lambda point: -point.probability)
+    curve = []
+    right = 0
+    for count, point in enumerate(ordered, 1):
+        right += point.correct
+        if count == len(ordered) or ordered[count].probability < point.probability:
+            curve.append(CoveragePoint(point.probability, count / len(ordered), right / count))
+    return curve

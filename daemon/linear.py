@@ -1,0 +1,161 @@
+"""The linear model: the cheap opponent that every language model has to beat, and half of the blend.
+
+    MailText | words of the fields and the body, characters of subject and body | TF-IDF | one row a category | softmax
+
+Everything that scoring needs lies in two files, `linear.npz` (weights) and `linear.json` (vocabularies). Nothing is
+pickled: a model folder is data, and opening one must never run code. The trainer makes them (`trainer.baseline`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
+
+from connectors.base import MailText
+from daemon.engines.base import Floats, ModelMissing, ModelRefused, renormalised
+
+WEIGHTS = "linear.npz"
+VOCABULARY = "linear.json"
+LAYOUT = 1
+
+# Enough for any mail that a person wrote; a pasted log of megabytes must not cost seconds.
+MOST_CHARACTERS = 20_000
+
+_WORD = re.compile(r"\w+", re.UNICODE)
+_ADDRESS = re.compile(r"[\w.+-]+@([\w.-]+)", re.UNICODE)
+
+
+def words(text: MailText) -> list[str]:
+    """The words of a mail, those of its fields marked as such, then pairs of neighbours. Pure.
+
+    A word in the subject says more than one in the body, and a sender's address more than any: each field has a
+    vocabulary of its own ("subject:invoice"), beside the common one.
+    """
+    subject = _WORD.findall(text.subject.lower())
+    body = _WORD.findall(text.body[:MOST_CHARACTERS].lower())
+    marked = [*_field("from", text.sender), *_field("to", text.to[:500]), *_field("list", text.list_id)]
+    marked += [f"subject:{word}" for word in subject]
+    marked += [f"file:{word}" for name in text.attachments[:12] for word in _WORD.findall(name.lower())]
+    return [*marked, *subject, *body, *_pairs(subject), *_pairs(body)]
+
+
+def characters(text: MailText) -> str:
+    """What the character n-grams see: subject and body. Pure."""
+    return f"{text.subject}\n{text.body[:MOST_CHARACTERS]}".lower()
+
+
+def _field(name: str, value: str) -> Iterator[str]:
+    value = value.lower()
+    for match in _ADDRESS.finditer(value):
+        yield f"{name}:{match[0]}"
+        yield f"{name}:@{match[1]}"
+    for word in _WORD.findall(value):
+        yield f"{name}:{word}"
+
+
+def _pairs(sequence: Sequence[str]) -> Iterator[str]:
+    return (f"{first} {second}" for first, second in zip(sequence, sequence[1:], strict=False))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The terms that one vectoriser knows, in the order of the weights' columns, and their inverse document frequency."""
+
+    terms: tuple[str, ...]
+    idf: npt.NDArray[np.float64]
+
+
+def vectoriser(part: str) -> TfidfVectorizer:
+    """The vectoriser for one part of a mail, "words" or "characters", not yet fitted.
+
+    Used for training and for scoring, so that both count the same.
+    """
+    if part == "words":
+        return TfidfVectorizer(analyzer=words, sublinear_tf=True)
+    return TfidfVectorizer(preprocessor=characters, analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
+
+
+class LinearModel:
+    """A trained linear model. `coefficients` holds a row for each category, a column for each term of all parts."""
+
+    def __init__(
+        self,
+        categories: Sequence[str],
+        vocabularies: dict[str, Vocabulary],
+        coefficients: Floats,
+        intercepts: Floats,
+        scale: float,
+    ) -> None:
+        self.categories = tuple(categories)
+        self._vocabularies = vocabularies
+        self._coefficients = coefficients
+        self._intercepts = intercepts
+        self._scale = scale
+        self._vectorisers = [_fitted(part, vocabulary) for part, vocabulary in vocabularies.items()]
+
+    def logprobs(self, texts: Sequence[MailText]) -> Floats:
+        """Natural logarithms, a row for each text, columns in the order of `categories`."""
+        scores = np.tile(self._intercepts, (len(texts), 1))
+        start = 0
+        for vectorise in self._vectorisers:
+            end = start + len(vectorise.idf_)
+            if len(texts):
+                scores += vectorise.transform(texts) @ self._coefficients[:, start:end].T
+            start = end
+        return renormalised(scores * self._scale)
+
+    def save(self, folder: Path) -> None:
+        """Write the two files. Raises OSError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        note = {
+            "layout": LAYOUT,
+            "categories": self.categories,
+            "scale": self._scale,
+            "terms": {part: vocabulary.terms for part, vocabulary in self._vocabularies.items()},
+        }
+        (folder / VOCABULARY).write_text(json.dumps(note, ensure_ascii=False), "utf-8")
+        idf = {f"idf_{part}": vocabulary.idf for part, vocabulary in self._vocabularies.items()}
+        np.savez_compressed(  # half precision: the weights' third digit changes no decision, and the file halves
+            folder / WEIGHTS,
+            allow_pickle=False,
+            coefficients=self._coefficients.astype(np.float16),
+            intercepts=self._intercepts,
+            **idf,
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote. Raises ModelMissing, or ModelRefused for files that are damaged."""
+        advice = "Run `postroom rollback`, or train again."
+        try:
+            note: dict[str, Any] = json.loads((folder / VOCABULARY).read_text("utf-8"))
+            with np.load(folder / WEIGHTS, allow_pickle=False) as arrays:
+                vocabularies = {
+                    part: Vocabulary(tuple(terms), arrays[f"idf_{part}"]) for part, terms in note["terms"].items()
+                }
+                coefficients = arrays["coefficients"].astype(np.float32)
+                intercepts = arrays["intercepts"].astype(np.float32)
+            columns = sum(len(vocabulary.terms) for vocabulary in vocabularies.values())
+            if coefficients.shape != (len(note["categories"]), columns) or note["layout"] != LAYOUT:
+                raise ValueError("the two files do not belong together")
+            return cls(note["categories"], vocabularies, coefficients, intercepts, float(note["scale"]))
+        except FileNotFoundError as error:
+            raise ModelMissing(f"{folder}: there is no linear model here. {advice}") from error
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise ModelRefused(f"{folder}: the linear model is damaged ({error}). {advice}") from error
+
+
+def _fitted(part: str, vocabulary: Vocabulary) -> TfidfVectorizer:
+    fitted = vectoriser(part)
+    fitted.vocabulary = {term: column for column, term in enumerate(vocabulary.terms)}
+    fitted.idf_ = vocabulary.idf
+    return fitted

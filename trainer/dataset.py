@@ -1,0 +1,280 @@
+"""From raw lessons to a training part and an exam that never share a text or a thread.
+
+    lessons | known categories, non-empty | office disclaimers dropped | near-duplicates merged, contradictions listed
+    | groups: threads and near-duplicates | exam: frozen ones, then the newest groups  ->  Dataset
+
+Near-duplicates are neighbours by TF-IDF of character n-grams: exact, deterministic, and at ten thousand lessons still a
+matter of seconds, which no approximate index would improve.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.feature_extraction.text import HashingVectorizer  # type: ignore[import-untyped]
+from sklearn.preprocessing import normalize  # type: ignore[import-untyped]
+
+from connectors.base import MailText
+from trainer.job import Job, Lesson
+
+# A repeated copy is one lesson; a form letter with another name and number in it is a lesson of its own.
+SAME = 0.97
+# Texts so alike must not stand on both sides of the exam.
+ALIKE = 0.90
+# A paragraph in this share of the mails, from so many senders, says nothing about any of them.
+DISCLAIMER_SHARE, DISCLAIMER_SENDERS, DISCLAIMER_WORDS = 0.1, 3, 12
+# The exam's share of all lessons, and its bounds: more would teach less, and recent mail teaches most.
+EXAM_SHARE, LEAST_EXAM, MOST_EXAM = 0.125, 10, 300
+# So few lessons can't teach a category; they are used, and the report says so.
+FEW = 5
+MOST_LESSONS = 12_000
+
+
+@dataclass(frozen=True)
+class Example:
+    """A cleaned lesson. `group` is shared by the mails of a thread and by near-duplicates."""
+
+    id: int | str
+    category: str
+    text: MailText
+    group: int
+    time: float
+    weight: float
+    frozen: bool
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a training works with. `report` holds plain sentences for people; no sentence quotes a mail."""
+
+    train: tuple[Example, ...]
+    exam: tuple[Example, ...]
+    by_time: bool
+    report: tuple[str, ...]
+    contradictions: tuple[tuple[int | str, int | str], ...]
+
+
+def build(job: Job, lessons: Sequence[Lesson]) -> Dataset:
+    """Clean, merge, group and split. Pure. Categories that the job doesn't list are left out."""
+    report: list[str] = []
+    known = {category.id for category in job.categories}
+    usable = [
+        lesson for lesson in lessons if lesson.category in known and not _empty(lesson.mail) and lesson.weight > 0
+    ]
+    if empty := sum(_empty(lesson.mail) for lesson in lessons):
+        report.append(f"{_count(empty, 'lesson')} without any text left out.")
+    if strange := len({lesson.category for lesson in lessons} - known):
+        report.append(f"Lessons of {_count(strange, 'category', 'categories')} that no longer exist left out.")
+    usable.sort(key=lambda lesson: (lesson.when, str(lesson.id)))
+    if len(usable) > MOST_LESSONS:
+        usable = _thinned(usable, MOST_LESSONS)
+        report.append(f"Only the {MOST_LESSONS:,} newest lessons used, balanced over the categories.")
+    texts = without_disclaimers([lesson.mail for lesson in usable])
+    pairs = neighbours(texts, ALIKE)
+    same = [(first, second) for first, second, likeness in pairs if likeness >= SAME]
+    contradictions = tuple(
+        (usable[first].id, usable[second].id)
+        for first, second in same
+        if usable[first].category != usable[second].category
+    )
+    dropped = _copies(usable, same)
+    if dropped:
+        report.append(f"{_count(len(dropped), 'lesson')} merged with a near-identical newer one.")
+    if contradictions:
+        report.append(
+            f"{_count(len(contradictions), 'pair')} of near-identical mails in different categories: "
+            "`postroom lessons --contradictions` lists them; decide once."
+        )
+    groups = _groups(usable, [(first, second) for first, second, _ in pairs])
+    examples = [
+        Example(
+            lesson.id,
+            lesson.category,
+            text,
+            group,
+            lesson.when.timestamp(),
+            lesson.weight,
+            bool(lesson.frozen),
+        )
+        for index, (lesson, text, group) in enumerate(zip(usable, texts, groups, strict=True))
+        if index not in dropped
+    ]
+    report += _hard_categories(job, examples)
+    by_time = _spread_in_time(examples)
+    train, exam = split(examples, by_time, job.seed)
+    return Dataset(tuple(train), tuple(exam), by_time, tuple(report), contradictions)
+
+
+def _empty(text: MailText) -> bool:
+    return not (text.body.strip() or text.subject.strip() or text.sender.strip())
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _thinned(lessons: Sequence[Lesson], most: int) -> list[Lesson]:
+    """The newest of each category, as equally as their numbers allow; frozen ones always."""
+    taken = {index for index, lesson in enumerate(lessons) if lesson.frozen}
+    queues: dict[str, list[int]] = defaultdict(list)
+    for index, lesson in enumerate(lessons):
+        if index not in taken:
+            queues[lesson.category].append(index)
+    while len(taken) < most and queues:
+        for category in list(queues):
+            if len(taken) < most:
+                taken.add(queues[category].pop())
+            if not queues[category]:
+                del queues[category]
+    return [lessons[index] for index in sorted(taken)]
+
+
+def without_disclaimers(texts: Sequence[MailText]) -> list[MailText]:
+    """The texts without long lines that many mails of several senders share. Never empties a body. Pure."""
+    seen: Counter[bytes] = Counter()
+    senders: dict[bytes, set[str]] = defaultdict(set)
+    for text in texts:
+        for key in {key for line in text.body.splitlines() if (key := _line_key(line))}:
+            seen[key] += 1
+            if len(senders[key]) < DISCLAIMER_SENDERS:
+                senders[key].add(text.sender)
+    least = max(5, DISCLAIMER_SHARE * len(texts))
+    repeated = {key for key, count in seen.items() if count >= least and len(senders[key]) >= DISCLAIMER_SENDERS}
+    return [_without(text, repeated) for text in texts] if repeated else list(texts)
+
+
+def _without(text: MailText, repeated: set[bytes]) -> MailText:
+    body = "\n".join(line for line in text.body.splitlines() if _line_key(line) not in repeated)
+    return replace(text, body=body) if body.strip() else text
+
+
+def _line_key(line: str) -> bytes | None:
+    words = line.split()
+    if len(words) < DISCLAIMER_WORDS:
+        return None
+    return hashlib.blake2b(" ".join(words).lower().encode("utf-8", "replace"), digest_size=8).digest()
+
+
+def neighbours(texts: Sequence[MailText], least: float) -> list[tuple[int, int, float]]:
+    """Pairs of texts at least so alike (cosine of hashed character n-grams), first index below the second. Pure."""
+    if len(texts) < 2:
+        return []
+    hashed = HashingVectorizer(
+        analyzer="char_wb", ngram_range=(3, 4), n_features=2**18, alternate_sign=False, norm=None
+    )
+    counts = hashed.transform(f"{text.subject}\n{text.body[:2000]}".lower() for text in texts)
+    counts.data = np.log1p(counts.data)
+    rare = np.log((1 + len(texts)) / (1 + np.bincount(counts.indices, minlength=counts.shape[1])))
+    counts.data *= rare[counts.indices] + 0.1
+    rows = normalize(counts).astype(np.float32)
+    pairs: list[tuple[int, int, float]] = []
+    for start in range(0, len(texts), 512):
+        block = (rows[start : start + 512] @ rows[start:].T).tocoo()
+        close = block.data >= least
+        for first, second, likeness in zip(block.row[close], block.col[close], block.data[close], strict=True):
+            if first < second:
+                pairs.append((start + int(first), start + int(second), float(likeness)))
+    return sorted(pairs)
+
+
+def _copies(lessons: Sequence[Lesson], same: Iterable[tuple[int, int]]) -> set[int]:
+    """Of near-identical lessons the last word counts: earlier ones go, a frozen one stays."""
+    return {first for first, _ in same if not lessons[first].frozen}
+
+
+def _groups(lessons: Sequence[Lesson], pairs: Iterable[tuple[int, int]]) -> list[int]:
+    """A number for each lesson; joined by thread and by likeness (union-find)."""
+    parent = list(range(len(lessons)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    threads: dict[str, int] = {}
+    for index, lesson in enumerate(lessons):
+        if lesson.thread:
+            parent[root(index)] = root(threads.setdefault(lesson.thread, index))
+    for first, second in pairs:
+        parent[root(first)] = root(second)
+    return [root(index) for index in range(len(lessons))]
+
+
+def _spread_in_time(examples: Sequence[Example]) -> bool:
+    """Do the dates say anything? A CSV file that was read in one go has none worth splitting by."""
+    if len(examples) < 2:
+        return False
+    times = sorted({round(example.time) for example in examples})
+    return len(times) > len(examples) / 4 and times[-1] - times[0] > 3600
+
+
+def split(examples: Sequence[Example], by_time: bool, seed: int) -> tuple[list[Example], list[Example]]:
+    """Training part and exam, no group on both sides. Pure.
+
+    The exam holds the frozen lessons and the newest groups (by dates) or a stratified draw of groups (without dates).
+    A category always keeps at least two lessons, or all it has, for training.
+    """
+    frozen = {example.group for example in examples if example.frozen}
+    members: dict[int, list[Example]] = defaultdict(list)
+    for example in examples:
+        members[example.group].append(example)
+    left = Counter(example.category for example in examples)
+    for group in frozen:
+        left.subtract(example.category for example in members[group])
+    taught = Counter(left)
+    size = round(min(max(EXAM_SHARE * len(examples), LEAST_EXAM), MOST_EXAM))
+    if len(examples) < 3 * LEAST_EXAM:
+        size = len(examples) // 4
+    # Frozen lessons may fill half of the exam; the rest is the newest mail, because that is what will come.
+    size = max(size - sum(len(members[group]) for group in frozen), (size + 1) // 2)
+    order = [group for group in members if group not in frozen]
+    if by_time:
+        order.sort(key=lambda group: -max(example.time for example in members[group]))
+    else:
+        order = _stratified(order, members, seed)
+    chosen: set[int] = set()
+    count = 0
+    for group in order:
+        if count >= size:
+            break
+        loss = Counter(example.category for example in members[group])
+        if len(members[group]) > max(3, size // 3):
+            continue  # a newsletter's hundred issues would be the whole exam
+        if any(taught[category] - number < min(2, left[category]) for category, number in loss.items()):
+            continue
+        taught.subtract(loss)
+        chosen.add(group)
+        count += len(members[group])
+    exam = [example for example in examples if example.group in chosen or example.group in frozen]
+    train = [example for example in examples if example.group not in chosen and example.group not in frozen]
+    return train, exam
+
+
+def _stratified(order: list[int], members: dict[int, list[Example]], seed: int) -> list[int]:
+    """Groups in random order, one category after the other in proportion to its size."""
+    random = np.random.default_rng(seed)
+    queues: dict[str, list[int]] = defaultdict(list)
+    for place in random.permutation(len(order)):
+        queues[members[order[place]][0].category].append(order[place])
+    ranked = []
+    for _category, queue in sorted(queues.items()):
+        shift = random.random()
+        ranked += [((position + shift) / len(queue), group) for position, group in enumerate(queue)]
+    return [group for _, group in sorted(ranked)]
+
+
+def _hard_categories(job: Job, examples: Sequence[Example]) -> list[str]:
+    counts = Counter(example.category for example in examples)
+    sentences = []
+    for category in job.categories:
+        number = counts[category.id]
+        if number == 0:
+            sentences.append(f"{category.title}: no lessons yet, so nothing will be filed there.")
+        elif number < FEW:
+            sentences.append(f"{category.title}: only {_count(number, 'lesson')}; too few to be learnt well.")
+    return sentences

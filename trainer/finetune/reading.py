@@ -1,0 +1,127 @@
+"""What the base model's lower layers make of a prompt: two vectors, computed once and kept on disk.
+
+    prompts not read before | batches by length | the lower layers | mean over all positions, last position  ->  Readings
+
+The layers below the pooling layer (see `trainer.finetune.pooling`) never change, so a text has to be read only once in
+its life: a night reads the new lessons and takes the rest from the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from daemon.engines.embedded import batches
+from daemon.prompt import Prompt
+
+Floats = npt.NDArray[np.float32]
+
+# Bounds the cache: 15,000 readings of a 576-wide model are 70 MB.
+MOST_KEPT = 15_000
+TOKENS_A_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Readings:
+    """One row a prompt. `means`: mean over positions of the normalised states; `lasts`: the state at the last one."""
+
+    means: Floats
+    lasts: Floats
+
+    def __getitem__(self, rows: npt.NDArray[Any] | list[int] | slice) -> Readings:
+        return Readings(self.means[rows], self.lasts[rows])
+
+
+class Reader:
+    """The base model cut off above `depth` layers. `model` is a transformers decoder with its embedding and norm."""
+
+    def __init__(self, model: Any, depth: int, key: str, cache: Path | None) -> None:
+        self._core = lower_part(model, depth)
+        self._width = int(model.config.hidden_size)
+        self._epsilon = float(model.config.rms_norm_eps)
+        self._key = hashlib.sha256(f"1|{key}|{depth}".encode()).hexdigest()[:24]
+        self._file = None if cache is None else cache / f"readings-{self._key}.npz"
+
+    def read(self, prompts: Sequence[Prompt], tick: Callable[[int], None] = lambda _: None) -> Readings:
+        """The readings of all prompts; `tick` hears how many are known so far. Raises OSError when the disk is full."""
+        keys = [hashlib.blake2b(np.array(p.ids, np.int32).tobytes(), digest_size=16).hexdigest() for p in prompts]
+        rows = self._load()
+        missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in rows}
+        done = len(prompts) - len(missing)
+        tick(done)
+        unread = list(missing)
+        for batch in batches([len(missing[key].ids) for key in unread], TOKENS_A_BATCH):
+            for index, row in zip(batch, self._compute([missing[unread[i]].ids for i in batch]), strict=True):
+                rows[unread[index]] = row
+            done += len(batch)
+            tick(done)
+        if missing:
+            self._store(rows, keys)
+        found = np.stack([rows[key] for key in keys]) if keys else np.zeros((0, 2 * self._width), np.float32)
+        return Readings(found[:, : self._width], found[:, self._width :])
+
+    @torch.inference_mode()
+    def _compute(self, ids: Sequence[Sequence[int]]) -> Floats:
+        lengths = torch.tensor([len(each) for each in ids])
+        longest = int(lengths.max())
+        # Padded on the right: attention looks to the left only, so what stands behind a text can't change it.
+        tokens = torch.tensor([[*each, *[0] * (longest - len(each))] for each in ids])
+        states = self._core(input_ids=tokens, use_cache=False).last_hidden_state
+        normed = states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + self._epsilon)
+        inside = (torch.arange(longest)[None] < lengths[:, None]).unsqueeze(-1)
+        means = (normed * inside).sum(1) / lengths[:, None]
+        lasts = states[torch.arange(len(ids)), lengths - 1]
+        result: Floats = torch.cat([means, lasts], dim=1).numpy()
+        return result
+
+    def _load(self) -> dict[str, Floats]:
+        if self._file is None or not self._file.is_file():
+            return {}
+        try:
+            with np.load(self._file, allow_pickle=False) as arrays:
+                keys, rows = arrays["keys"], arrays["rows"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return {}  # a damaged cache is no trouble: it is made again
+        if rows.ndim != 2 or rows.shape[1] != 2 * self._width or len(rows) != len(keys):
+            return {}
+        return dict(zip(keys.tolist(), rows, strict=True))
+
+    def _store(self, rows: dict[str, Floats], newest: Sequence[str]) -> None:
+        if self._file is None:
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        kept = [*(key for key in rows if key not in set(newest)), *dict.fromkeys(newest)][-MOST_KEPT:]
+        beside = self._file.with_name(f".{self._file.name}")
+        with beside.open("wb") as file:
+            np.savez(file, allow_pickle=False, keys=np.array(kept), rows=np.stack([rows[key] for key in kept]))
+        beside.rename(self._file)
+        for other in self._file.parent.glob("readings-*.npz"):  # of an older base or prompt layout
+            if other != self._file:
+                other.unlink(missing_ok=True)
+
+
+def lower_part(model: Any, depth: int) -> Any:
+    """The decoder's embedding and lowest `depth` layers, without its last norm. Cuts `model` itself."""
+    core = model.model
+    core.layers = core.layers[:depth]
+    cut_config(core.config, depth)
+    core.norm = torch.nn.Identity()
+    core.eval()
+    return core
+
+
+def cut_config(config: Any, layers: int) -> None:
+    """Make a configuration say that there are so many layers."""
+    config.num_hidden_layers = layers
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:layers]
+    if getattr(config, "max_window_layers", None):
+        config.max_window_layers = min(config.max_window_layers, layers)

@@ -1,0 +1,97 @@
+"""May the candidate replace the model in use? Pure: answers to the same exam in, a verdict in a plain sentence out.
+
+no exam -> keep | worse as a whole -> keep | a category clearly worse -> keep | worse on the frozen part -> keep | promote
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trainer.evaluate import paired_chance
+
+# A difference that luck produces more often than this is no reason to keep yesterday's model.
+CLEARLY = 0.1
+# Fewer lessons of a category can't prove that it got worse, unless it lost nearly everything.
+LEAST_OF_A_CATEGORY = 4
+
+
+@dataclass(frozen=True)
+class ExamAnswer:
+    """One lesson of the exam: its category, and whether each model was right. `current`: None without a model in use."""
+
+    category: str
+    frozen: bool
+    candidate: bool
+    current: bool | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`sentence` is what `postroom models` shows."""
+
+    promote: bool
+    sentence: str
+
+
+def judge(answers: Sequence[ExamAnswer], categories: int, names: Mapping[str, str]) -> Verdict:
+    """Decide. `categories`: how many there are to choose from, which is what chance is measured by."""
+    count = len(answers)
+    right = sum(answer.candidate for answer in answers)
+    if count == 0:
+        return Verdict(False, "Not promoted: there are too few lessons for an exam. Teach a few more of each folder.")
+    compared = [answer for answer in answers if answer.current is not None]
+    if not compared:
+        return _first_model(right, count, categories)
+    before = sum(bool(answer.current) for answer in compared)
+    score = f"{right} of {count} right in the exam, the model in use {before}"
+    chance = paired_chance([answer.candidate for answer in compared], [bool(answer.current) for answer in compared])
+    if right < before and (chance < CLEARLY or right < before - max(1, count // 50)):
+        return Verdict(False, f"Kept the model in use: the new one got {score}.")
+    frozen = [answer for answer in compared if answer.frozen]
+    if _clearly_worse(frozen):
+        return Verdict(False, f"Kept the model in use: the new one is worse on the frozen part of the exam ({score}).")
+    by_category: dict[str, list[ExamAnswer]] = defaultdict(list)
+    for answer in compared:
+        by_category[answer.category].append(answer)
+    worse = sorted(category for category, part in by_category.items() if _category_worse(part))
+    if worse:
+        listed = ", ".join(names.get(category, category) for category in worse)
+        return Verdict(False, f"Kept the model in use: the new one is clearly worse on {listed} ({score}).")
+    return Verdict(True, _promotion(by_category, score, names))
+
+
+def _first_model(right: int, count: int, categories: int) -> Verdict:
+    if right * max(categories, 1) <= count and categories > 1:
+        return Verdict(False, f"Not promoted: {right} of {count} right in the exam is no better than guessing.")
+    return Verdict(True, f"First model: {right} of {count} right in the exam, {categories} folders to choose from.")
+
+
+def _clearly_worse(part: Sequence[ExamAnswer]) -> bool:
+    lost = sum(bool(answer.current) and not answer.candidate for answer in part)
+    won = sum(answer.candidate and not answer.current for answer in part)
+    candidate, current = [answer.candidate for answer in part], [bool(answer.current) for answer in part]
+    return lost > won + 1 and paired_chance(candidate, current) < CLEARLY
+
+
+def _category_worse(part: Sequence[ExamAnswer]) -> bool:
+    lost = sum(bool(answer.current) and not answer.candidate for answer in part)
+    won = sum(answer.candidate and not answer.current for answer in part)
+    nearly_all = lost - won >= 3 and sum(answer.candidate for answer in part) * 2 < sum(bool(a.current) for a in part)
+    return len(part) >= LEAST_OF_A_CATEGORY and (nearly_all or _clearly_worse(part))
+
+
+def _promotion(by_category: Mapping[str, Sequence[ExamAnswer]], score: str, names: Mapping[str, str]) -> str:
+    gain = {
+        category: sum(answer.candidate for answer in part) - sum(bool(answer.current) for answer in part)
+        for category, part in by_category.items()
+    }
+    better = sum(change > 0 for change in gain.values())
+    down = sorted((names.get(category, category) for category, change in gain.items() if change < 0), key=str.lower)
+    sentence = f"Promoted: {score}; better on {better} of {len(gain)} folders"
+    if not better and not down:
+        sentence = f"Promoted: {score}; as good on all {len(gain)} folders, and it knows the newest lessons"
+    if down:
+        sentence += f", slightly worse on {', '.join(down)}"
+    return f"{sentence}."

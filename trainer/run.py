@@ -1,0 +1,439 @@
+"""One night's work, top to bottom.
+
+    job folder | base model and codebook | clean and split lessons | read them with the base's lower layers
+    | fit: language model, linear model, their blend | export | exam of the served form | gate  ->  candidate/, result.json
+
+Nothing is written outside the job folder but the caches. `candidate/` appears by one rename when it is complete, so a
+kill at any moment leaves none. Every expected end is a sentence in result.json; yesterday's model goes on serving.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import random
+import resource
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from daemon import artifact
+from daemon.artifact import ModelMeta, Point
+from daemon.basemodel import BaseFile, find_base
+from daemon.classifier import Classifier, aligned, blend
+from daemon.coverage import thresholds
+from daemon.engines.base import EngineError, Floats, renormalised
+from daemon.labels import Codebook, CodebookError
+from daemon.linear import LinearModel
+from daemon.prompt import Prompt, PromptSettings, Renderer
+from trainer import dataset, gate
+from trainer.baseline import fit_linear
+from trainer.calibrate import Labels, fit_blend, fit_temperature
+from trainer.dataset import Dataset, Example
+from trainer.evaluate import figures, paired_chance
+from trainer.gate import ExamAnswer
+from trainer.heads import folds
+from trainer.job import Clock, Job, Lesson, Progress, TrainingFailed, read_job, read_lessons, write_result
+from trainer.prepare import PreparedBase, prepare_base
+
+log = logging.getLogger(__name__)
+
+# What fitting, export and exam need at the end; reading stops in time for it.
+RESERVED_SECONDS = 25.0
+MOST_FROZEN = 100
+# The served model may be this much worse than the trained one before a finer format is tried.
+LEAST_LOSS_TO_REFINE = 0.02
+
+
+@dataclass
+class Night:
+    """Everything that one training knows so far."""
+
+    job: Job
+    base: BaseFile
+    prepared: PreparedBase
+    tokenizer: Tokenizer
+    book: Codebook
+    data: Dataset
+    categories: tuple[str, ...]
+    progress: Progress
+    clock: Clock
+    report: list[str] = field(default_factory=list)
+
+    @property
+    def settings(self) -> PromptSettings:
+        """How prompts are rendered for this job."""
+        return PromptSettings() if self.job.max_tokens is None else PromptSettings(max_tokens=self.job.max_tokens)
+
+    def labels(self, examples: Sequence[Example]) -> Labels:
+        """The column of each example's category; -1 for one that this model can't answer."""
+        places = {category: column for column, category in enumerate(self.categories)}
+        return np.array([places.get(example.category, -1) for example in examples], np.int64)
+
+
+def run(folder: Path, progress: Progress) -> dict[str, Any]:
+    """Train as job.json says, and write and return the result. Raises BadJob for a folder that can't be read."""
+    started = time.process_time()
+    job, lessons = read_job(folder), read_lessons(folder)
+    _clear(folder)
+    try:
+        result = _train(folder, job, lessons, progress)
+    except (TrainingFailed, EngineError, CodebookError) as error:
+        result = _ended("failed", str(error))
+    except MemoryError:
+        result = _ended(
+            "failed", "There is not enough memory for training. Give the service more, or lower max_tokens."
+        )
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        result = _ended("failed", f"{error.filename or folder}: {error.strerror}. Make room there, then train again.")
+    result["train_cpu_s"] = round(time.process_time() - started, 2)
+    result["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    if result["outcome"] != "candidate":
+        shutil.rmtree(folder / "candidate", ignore_errors=True)
+    write_result(folder, result)
+    return result
+
+
+def _ended(outcome: str, verdict: str, **more: Any) -> dict[str, Any]:
+    return {"outcome": outcome, "promote": False, "verdict": verdict, "exam": {}, "report": [], "frozen": []} | more
+
+
+def _clear(folder: Path) -> None:
+    """What an earlier, killed run left in this job folder."""
+    for leftover in [*folder.glob(".training-*"), folder / "candidate"]:
+        shutil.rmtree(leftover, ignore_errors=True)
+    (folder / "result.json").unlink(missing_ok=True)
+
+
+def _train(folder: Path, job: Job, lessons: Sequence[Lesson], progress: Progress) -> dict[str, Any]:
+    clock = Clock(job.time_limit_s)
+    random.seed(job.seed)
+    np.random.seed(job.seed)  # noqa: NPY002  libraries below draw from it
+    progress("clean", 0, 1, "cleaning lessons")
+    data = dataset.build(job, lessons)
+    progress("clean", 1, 1, f"{len(data.train)} lessons to learn, {len(data.exam)} for the exam")
+    present = Counter(example.category for example in data.train)
+    if len(present) < 2:
+        return _ended("nothing", _nothing_to_choose(job, present), report=list(data.report))
+
+    progress("prepare", 0, 1, "preparing the base model")
+    base = find_base(job.base.path)
+    prepared = prepare_base(base, job.cache)
+    tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
+    book = _codebook(job).extended([category.id for category in job.categories], tokenizer)
+    categories = tuple(category for category in book.categories if category in present)
+    night = Night(job, base, prepared, tokenizer, book, data, categories, progress, clock, list(data.report))
+    progress("prepare", 1, 1, f"base model {base.name}")
+    with tempfile.TemporaryDirectory(prefix=".training-", dir=folder) as name:
+        return _candidate(night, Path(name), folder / "candidate")
+
+
+def _nothing_to_choose(job: Job, present: Mapping[str, int]) -> str:
+    if not present:
+        return "There are no lessons to learn from yet. Run `postroom learn --from-folders`, or file some mail by hand."
+    only = job.title(next(iter(present)))
+    return f"Only {only} has lessons; a model needs at least two folders to choose between."
+
+
+def _codebook(job: Job) -> Codebook:
+    rows = job.codebook.get("entries", []) if isinstance(job.codebook, dict) else job.codebook
+    return Codebook.from_json(rows or [])
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What each model answered: out of fold (only rows that were judged) and in the exam, in its served form."""
+
+    language: Floats | None
+    linear: Floats
+    labels: Labels
+
+
+def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
+    train, exam = night.data.train, night.data.exam
+    labels = night.labels(train)
+    parts = folds(train, night.data.by_time, night.job.seed)
+    made = scratch / "made"
+    made.mkdir()
+
+    prompts = _prompts(night, exam)
+    language_folds, language_exam, language_words = _language(night, parts, labels, prompts, made, scratch)
+    night.progress("train", 1, 2, "fitting the linear model")
+    linear = fit_linear(train, labels, night.categories, parts)
+    linear.model.save(made / "linear")
+    loaded = LinearModel.load(made / "linear")
+    linear_exam = aligned(loaded.logprobs([example.text for example in exam]), loaded.categories, night.categories)
+    night.progress("train", 2, 2, f"linear model: {linear.chosen}")
+
+    night.progress("exam", 0, 1, "taking the exam")
+    judged = ~np.isnan(linear.answers[:, 0])
+    held = Answers(None if language_folds is None else language_folds[judged], linear.answers[judged], labels[judged])
+    asked = Answers(language_exam, linear_exam, night.labels(exam))
+    weight = 0.0 if held.language is None else fit_blend(held.language, held.linear, held.labels)
+    kind, scores = _choose(held, asked, weight)
+    share = {"llm": 1.0, "linear": 0.0, "blend": weight}[kind]
+    chosen_held, chosen_exam = _answers(held, kind, weight), _answers(asked, kind, weight)
+    temperature = _temperature(chosen_held, held.labels, chosen_exam, asked.labels)
+    points = [
+        *_points(night, [train[index] for index in np.flatnonzero(judged)], chosen_held, temperature),
+        *_points(night, exam, chosen_exam, temperature),
+    ]
+    current, current_error = _current_answers(night)
+    candidate_right = (chosen_exam.argmax(axis=1) == asked.labels).tolist() if len(exam) else []
+    verdict = gate.judge(
+        [
+            ExamAnswer(example.category, example.frozen, right, None if current is None else current[index])
+            for index, (example, right) in enumerate(zip(exam, candidate_right, strict=True))
+        ],
+        len(night.categories),
+        {category.id: category.title for category in night.job.categories},
+    )
+    if current_error:
+        night.report.append(current_error)
+    sentence = f"{verdict.sentence} {_which(kind, weight, scores)}"
+    exam_figures = _exam_figures(night, candidate_right, current, scores, points, kind, temperature)
+    exam_figures["details"] |= {"language": language_words, "linear": linear.chosen, "blend_weight": weight}
+    night.progress("exam", 1, 1, sentence)
+
+    night.progress("export", 0, 1, "writing the model")
+    if kind == "linear":
+        for part in ("ct2", "gguf", "adapter"):
+            shutil.rmtree(made / part, ignore_errors=True)
+    elif kind == "llm":
+        shutil.rmtree(made / "linear")
+    meta = _meta(night, kind, share, temperature, exam_figures, sentence, points)
+    artifact.save(made, meta)
+    made.rename(target)
+    night.progress("export", 1, 1, "model written")
+    return {
+        "outcome": "candidate",
+        "promote": verdict.promote,
+        "verdict": sentence,
+        "exam": exam_figures,
+        "codebook": {"entries": night.book.to_json()},
+        "frozen": _newly_frozen(night.data),
+        "report": night.report,
+        "contradictions": [list(pair) for pair in night.data.contradictions],
+        "seconds": round(night.clock.elapsed, 1),
+    }
+
+
+def _prompts(night: Night, examples: Sequence[Example]) -> list[Prompt]:
+    renderer = Renderer(night.tokenizer, night.settings)
+    return [renderer.render(example.text) for example in examples]
+
+
+def _language(
+    night: Night, parts: Any, labels: Labels, exam: Sequence[Prompt], made: Path, scratch: Path
+) -> tuple[Floats | None, Floats | None, str]:
+    """The language model's answers out of fold and in the exam, exported into `made`; None where there is none."""
+    # torch and transformers take seconds to import, which a job without lessons should not wait for.
+    import torch
+
+    from trainer import language as languages
+    from trainer.finetune.pooling import directions_of, fit_pooling
+    from trainer.finetune.reading import Reader
+
+    torch.set_num_threads(night.job.threads)
+    torch.manual_seed(night.job.seed)
+    prompts = _prompts(night, night.data.train)
+    model = languages.load_base(night.prepared)
+    depth = min(languages.DEPTH, model.config.num_hidden_layers - 1)
+    directions, epsilon = directions_of(model.config), float(model.config.rms_norm_eps)
+
+    def tick(done: int) -> None:
+        if night.clock.left < RESERVED_SECONDS and done < len(prompts):
+            raise TimeoutError
+        night.progress("cache", done, len(prompts), "reading lessons")
+
+    try:
+        reader = Reader(model, depth, night.prepared.sha256, night.job.cache)
+        readings = reader.read(prompts, tick)
+        del reader, model
+        night.progress("train", 0, 2, "fitting the language model")
+        fitted = languages.fit_language(
+            readings,
+            labels,
+            np.array([example.weight for example in night.data.train], np.float32),
+            len(night.categories),
+            parts,
+            fit_pooling(readings, directions, epsilon),
+        )
+    except TimeoutError:
+        night.report.append("The time limit was too short to read the lessons; only the linear model was trained.")
+        return None, None, "none: time limit"
+    except TrainingFailed as error:
+        night.report.append(f"{error} Only the linear model was trained.")
+        return None, None, "none: failed"
+    codes = [night.book.code(category) for category in night.categories]
+    quantization = night.job.quantization
+    arguments = (night.job, night.base, night.prepared, depth, fitted, night.book, night.categories, made, scratch)
+    languages.export(*arguments, quantization)
+    answers = languages.served(made, exam, codes, night.job.threads)
+    return fitted.answers, answers, fitted.chosen
+
+
+def _answers(answers: Answers, kind: str, weight: float) -> Floats:
+    if kind == "linear" or answers.language is None:
+        return renormalised(answers.linear)
+    return renormalised(answers.language) if kind == "llm" else blend(answers.language, answers.linear, weight)
+
+
+def _choose(held: Answers, asked: Answers, weight: float) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Which candidate is best on all held-out answers together; the linear model wins ties, for it is the cheapest."""
+    kinds = ["linear"] if held.language is None else ["linear", "llm", "blend"]
+    scores: dict[str, dict[str, Any]] = {}
+    for kind in kinds:
+        exam = (_answers(asked, kind, weight).argmax(axis=1) == asked.labels).tolist() if len(asked.labels) else []
+        fold = (_answers(held, kind, weight).argmax(axis=1) == held.labels).tolist() if len(held.labels) else []
+        scores[kind] = {"exam": exam, "folds": fold}
+    # The blend knows both, so it is taken before the language model alone where they are equally right.
+    order = {"linear": 2, "blend": 1, "llm": 0}
+    best = max(kinds, key=lambda kind: (sum(scores[kind]["exam"]) + sum(scores[kind]["folds"]), order[kind]))
+    return best, scores
+
+
+def _temperature(held: Floats, held_labels: Labels, exam: Floats, exam_labels: Labels) -> float:
+    known = exam_labels >= 0
+    return fit_temperature(np.concatenate([held, exam[known]]), np.concatenate([held_labels, exam_labels[known]]))
+
+
+def _points(night: Night, examples: Sequence[Example], logprobs: Floats, temperature: float) -> list[Point]:
+    if not len(examples):
+        return []
+    probabilities = np.exp(renormalised(logprobs / temperature))
+    best = probabilities.argmax(axis=1)
+    return [
+        Point(
+            example.category,
+            night.categories[column],
+            round(float(row[column]), 5),
+            night.categories[column] == example.category,
+        )
+        for example, column, row in zip(examples, best, probabilities, strict=True)
+    ]
+
+
+def _current_answers(night: Night) -> tuple[list[bool] | None, str | None]:
+    """Was the model in use right, lesson by lesson? None without one, with the reason if it can't be asked."""
+    exam = night.data.exam
+    if night.job.current is None or not exam:
+        return None, None
+    try:
+        with Classifier.load(night.job.current, threads=night.job.threads, codebook=night.book) as current:
+            predictions = current.classify([example.text for example in exam])
+    except EngineError as error:
+        return None, f"The model in use could not take the exam: {error}"
+    return [p.best == example.category for p, example in zip(predictions, exam, strict=True)], None
+
+
+def _which(kind: str, weight: float, scores: Mapping[str, Mapping[str, Sequence[bool]]]) -> str:
+    """In words: which candidate won and by how much."""
+    total = {name: sum(score["exam"]) + sum(score["folds"]) for name, score in scores.items()}
+    count = len(scores["linear"]["exam"]) + len(scores["linear"]["folds"])
+    if "llm" not in scores:
+        return "Only the linear model could be trained."
+    if kind == "linear":
+        return (
+            f"The linear model serves: {total['linear']} of {count} held-out lessons right, "
+            f"the language model {total['llm']}, both together {total['blend']}."
+        )
+    name = "The language model" if kind == "llm" else f"A blend ({weight:.0%} language model)"
+    return f"{name} serves: {total[kind]} of {count} held-out lessons right, the linear model alone {total['linear']}."
+
+
+def _exam_figures(
+    night: Night,
+    candidate: Sequence[bool],
+    current: Sequence[bool] | None,
+    scores: Mapping[str, Mapping[str, list[bool]]],
+    points: Sequence[Point],
+    kind: str,
+    temperature: float,
+) -> dict[str, Any]:
+    found = figures(candidate)
+    limits = thresholds(points, night.job.wanted_precision)
+    filed = [p for p in points if (limit := limits.get(p.predicted)) is not None and p.probability >= limit]
+    shares = {name: figures(score["exam"])["accuracy"] for name, score in scores.items()}
+    by_category: dict[str, list[bool]] = {}
+    for example, right in zip(night.data.exam, candidate, strict=True):
+        by_category.setdefault(example.category, []).append(right)
+    return {
+        "n": len(candidate),
+        "candidate": found["accuracy"],
+        "interval": found["interval"],
+        "current": None if current is None else figures(current)["accuracy"],
+        "linear": shares.get("linear"),
+        "llm": shares.get("llm"),
+        "blend": shares.get("blend"),
+        "kind": kind,
+        "details": {
+            "frozen": sum(example.frozen for example in night.data.exam),
+            "by_time": night.data.by_time,
+            "folds": {name: figures(score["folds"]) for name, score in scores.items()},
+            "better_than_current_by_chance": None if current is None else round(paired_chance(candidate, current), 4),
+            "by_category": {category: figures(part) for category, part in by_category.items()},
+            "temperature": round(temperature, 3),
+            "filed_share_of_held_out": round(len(filed) / len(points), 4) if points else None,
+            "filed_precision_of_held_out": round(sum(p.correct for p in filed) / len(filed), 4) if filed else None,
+        },
+    }
+
+
+def _meta(
+    night: Night,
+    kind: str,
+    share: float,
+    temperature: float,
+    exam: dict[str, Any],
+    verdict: str,
+    points: Sequence[Point],
+) -> ModelMeta:
+    from trainer.language import DEPTH
+
+    return ModelMeta.model_validate(
+        {
+            "version": night.job.version,
+            "created": datetime.now(UTC),
+            "kind": kind,
+            "base": None
+            if kind == "linear"
+            else {"name": night.base.name, "sha256": night.base.sha256, "architecture": night.base.architecture},
+            "codebook": night.book.to_json(),
+            "categories": night.categories,
+            "prompt": {
+                "version": night.settings.version,
+                "max_tokens": night.settings.max_tokens,
+                "head_share": night.settings.head_share,
+            },
+            "blend_weight": share,
+            "temperature": temperature,
+            "quantization": "" if kind == "linear" else night.job.quantization,
+            "layers_kept": None if kind == "linear" else DEPTH + 1,
+            "seed": night.job.seed,
+            "exam": exam,
+            "verdict": verdict,
+            "points": points,
+            "train_seconds": round(night.clock.elapsed, 1),
+        }
+    )
+
+
+def _newly_frozen(data: Dataset) -> list[int | str]:
+    """Lessons of this exam that stay in every later one: half of it, up to a bound, so that the exam can't drift off."""
+    already = sum(example.frozen for example in data.exam)
+    most = min(MOST_FROZEN, round(0.05 * (len(data.train) + len(data.exam))))
+    fresh = [example for example in data.exam if not example.frozen]
+    count = max(0, min(most - already, len(fresh) // 2))
+    return [example.id for example in fresh[:count]]
