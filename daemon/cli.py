@@ -72,12 +72,17 @@ def main() -> None:
     """Entry point. A person's mistake becomes a sentence and an exit code; a bug keeps its traceback."""
     try:
         postroom()
-    except (PostroomError, ConnectorError, EngineError) as error:
+    except EXPECTED as error:
         click.echo(str(error), err=True)
-        sys.exit(_exit_code(error))
+        sys.exit(exit_code(error))
 
 
-def _exit_code(error: Exception) -> int:
+EXPECTED = (PostroomError, ConnectorError, EngineError)
+"""What is worded for people by whoever found it."""
+
+
+def exit_code(error: Exception) -> int:
+    """What the shell gets for an expected error."""
     if isinstance(error, PostroomError):
         return error.exit_code
     if isinstance(error, NeedsPerson):

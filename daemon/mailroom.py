@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from connectors.base import Connector
+from connectors.errors import LoginRefused
 from connectors.imap import ImapConnector
 from connectors.imap_account import ImapAccount
 from connectors.request_tracker import RequestTrackerAccount, RequestTrackerConnector
 from daemon.credentials import Credentials
 from daemon.desk import Desk, utc_now
+from daemon.errors import CredentialMissing
 from daemon.registry import Registry
 from daemon.settings import ImapSettings, RequestTrackerSettings, Settings
 from daemon.store import mailboxes
@@ -68,12 +71,21 @@ class Mailroom:
         self.database.close()
 
 
+def database_path(settings: Settings) -> Path:
+    """Where the database lies."""
+    return settings.state_dir / "postroom.sqlite"
+
+
 @contextmanager
 def open_mailroom(
-    settings: Settings, *, clock: Callable[[], datetime] = utc_now, stop: Callable[[], bool] = lambda: False
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    stop: Callable[[], bool] = lambda: False,
+    database_file: Path | None = None,
 ) -> Iterator[Mailroom]:
-    """Open the database and all that hangs on it. Raises StoreError."""
-    database = Database.open(settings.state_dir / "postroom.sqlite")
+    """Open the database (`database_file`: another one than usual) and all that hangs on it. Raises StoreError."""
+    database = Database.open(database_file or database_path(settings))
     registry = Registry(database, settings.engine, settings.state_dir / "models")
     mailroom = Mailroom(settings, database, registry, clock, stop)
     try:
@@ -86,7 +98,10 @@ def connector_for(mailbox: AnyMailbox, credentials: Credentials) -> Connector:
     """The connector that the settings ask for; it reads its secret at every login and keeps none."""
 
     def secret() -> str:
-        return credentials.read(mailbox.credential)
+        try:
+            return credentials.read(mailbox.credential)
+        except CredentialMissing as error:  # a connector raises the errors of its own tree only
+            raise LoginRefused(mailbox.name, f"{error.place} {error.fact}", error.next_step) from None
 
     if isinstance(mailbox, ImapSettings):
         return ImapConnector(

@@ -14,7 +14,7 @@ from daemon import logs
 from daemon.commands.common import Context, console, json_option, mailbox_option, pass_context, print_json, table
 from daemon.desk import Desk
 from daemon.lock import StateLock
-from daemon.mailroom import open_mailroom
+from daemon.mailroom import database_path, open_mailroom
 from daemon.pipeline import Pass, one_pass
 from daemon.service import Service
 from daemon.settings import Settings
@@ -85,11 +85,10 @@ def _outcomes(outcomes: dict[str, int]) -> str:
 def _dry_run(settings: Settings, mailbox: str | None) -> list[dict[str, Any]]:
     """The same pass, in shadow, on a copy of the database that is thrown away: no command that changes anything."""
     with tempfile.TemporaryDirectory(prefix="postroom-") as scratch:
-        copy_database(settings.state_dir / "postroom.sqlite", Path(scratch) / "postroom.sqlite")
+        copy = Path(scratch) / "postroom.sqlite"
+        copy_database(database_path(settings), copy)
         sorting = settings.sorting.model_copy(update={"act_after": timedelta(), "settle": timedelta()})
-        aside = settings.model_copy(update={"state_dir": Path(scratch), "sorting": sorting})
-        with open_mailroom(aside) as mailroom:
-            mailroom.registry.models_dir = settings.state_dir / "models"
+        with open_mailroom(settings.model_copy(update={"sorting": sorting}), database_file=copy) as mailroom:
             desks = mailroom.desks() if mailbox is None else [mailroom.desk(mailbox)]
             for desk in desks:
                 with desk.database.begin() as tx:
