@@ -1,0 +1,105 @@
+"""One pass over a real RT: the pipeline, the ledger and the lessons do not know that it is no IMAP server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.decide import Policy
+from daemon.desk import Desk
+from daemon.look import list_folders
+from daemon.pipeline import one_pass
+from daemon.settings import CategorySettings, RequestTrackerSettings, SortingSettings
+from daemon.store import learning, mailboxes
+from daemon.store.database import Database
+from tests.contract import where
+from tests.fakes import Clock, FakeClassifier, FakeRegistry
+from tests.rt_fixtures import RtWorld
+
+pytestmark = pytest.mark.rt
+
+
+@pytest.fixture
+def desk(rt_world: RtWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A live desk over two queues, with a model that files what begins with "invoice" in the first."""
+    clock, model = Clock(), FakeClassifier({})
+    database = Database.open(tmp_path / "postroom.sqlite")
+    settings = RequestTrackerSettings(
+        name="support",
+        url=rt_world.server.url,
+        credential="token",
+        inbox=rt_world.inbox,
+        mode="live",
+        category=tuple(CategorySettings(name=folder, folder=folder) for folder in (rt_world.first, rt_world.second)),
+    )
+    with database.begin() as tx:
+        mailbox = mailboxes.ensure(tx, settings.name, settings.kind, settings.mode, clock()).id
+    registry = FakeRegistry(model)
+    desk = Desk(settings, SortingSettings(), database, rt_world.connector, registry, mailbox, clock)  # type: ignore[arg-type]
+    list_folders(desk)
+    with database.begin() as tx:
+        categories = {category.uid: category for category in mailboxes.categories(tx, mailbox)}
+    uids = {category.folder: uid for uid, category in categories.items()}
+    model.answers = {"invoice": {uids[rt_world.first]: 0.97, uids[rt_world.second]: 0.03}}
+    policy = Policy(categories, dict.fromkeys(categories, 0.9), "m1")
+    monkeypatch.setattr("daemon.sort.current_policy", lambda desk: policy)
+    one_pass(desk)
+    yield desk
+    database.close()
+
+
+def settle(desk: Desk) -> None:
+    """Let a poll happen, and then enough time pass for new tickets and moves to count, and another poll."""
+    one_pass(desk)
+    desk.clock.advance(minutes=11)  # type: ignore[attr-defined]
+    one_pass(desk)
+
+
+def corrections(desk: Desk) -> list[tuple[str, str, str | None]]:
+    with desk.database.begin() as tx:
+        return [(each.kind, each.to_folder, each.who) for each in learning.corrections(tx, desk.mailbox_id)]
+
+
+def lessons(desk: Desk) -> int:
+    with desk.database.begin() as tx:
+        return len(learning.lessons(tx, desk.mailbox_id))
+
+
+def test_a_ticket_is_filed_and_our_own_move_teaches_nothing(desk: Desk, rt_world: RtWorld) -> None:
+    rt_world.deliver("invoice 1")
+    rt_world.deliver("puzzle 1")
+    settle(desk)
+    settle(desk)
+    assert where(rt_world) == {"invoice 1": [rt_world.first], "puzzle 1": [rt_world.inbox]}
+    assert (corrections(desk), lessons(desk)) == ([], 0)
+
+
+def test_a_person_s_correction_is_a_lesson_with_its_author(desk: Desk, rt_world: RtWorld) -> None:
+    rt_world.deliver("invoice 1")
+    settle(desk)
+    rt_world.move("invoice 1", rt_world.second)
+    settle(desk)
+    assert [(folder, who) for _, folder, who in corrections(desk)] == [(rt_world.second, "agent")]
+    assert lessons(desk) == 1
+    assert where(rt_world) == {"invoice 1": [rt_world.second]}
+
+
+def test_a_ticket_that_a_person_puts_back_stays_in_the_inbox(desk: Desk, rt_world: RtWorld) -> None:
+    rt_world.deliver("invoice 1")
+    settle(desk)
+    rt_world.move("invoice 1", rt_world.inbox)
+    settle(desk)
+    settle(desk)
+    assert where(rt_world) == {"invoice 1": [rt_world.inbox]}
+    assert [(kind, who) for kind, _, who in corrections(desk)] == [("rejection", "agent")]
+
+
+def test_a_ticket_that_a_person_took_first_is_theirs_and_teaches(desk: Desk, rt_world: RtWorld) -> None:
+    rt_world.deliver("invoice 1")
+    one_pass(desk)
+    rt_world.move("invoice 1", rt_world.second)
+    settle(desk)
+    assert where(rt_world) == {"invoice 1": [rt_world.second]}
+    assert [folder for _, folder, _ in corrections(desk)] == [rt_world.second]
