@@ -9,11 +9,9 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase
+from typing import Any
 
-import gguf
-import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-from transformers import Qwen3Config, Qwen3ForCausalLM
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 PLAIN_MARKERS = ("<think>", "</think>")
@@ -49,8 +47,11 @@ def tiny_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def tiny_qwen3(layers: int = 3, seed: int = 1, tied: bool = True) -> Qwen3ForCausalLM:
+def tiny_qwen3(layers: int = 3, seed: int = 1, tied: bool = True) -> Any:
     """Random weights, large enough for answers that differ."""
+    import torch  # here, because most tests need no torch and should not wait for it
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
     size = tiny_tokenizer().get_vocab_size()
     config = Qwen3Config(
         vocab_size=size,
@@ -72,15 +73,17 @@ def tiny_qwen3(layers: int = 3, seed: int = 1, tied: bool = True) -> Qwen3ForCau
     return Qwen3ForCausalLM(config).eval().to(torch.float32)
 
 
-def save_folder(model: torch.nn.Module, folder: Path) -> Path:
+def save_folder(model: Any, folder: Path) -> Path:
     """The model in Hugging Face form, with tokenizer.json."""
     model.save_pretrained(folder)
     tiny_tokenizer().save(str(folder / "tokenizer.json"))
     return folder
 
 
-def save_gguf(model: Qwen3ForCausalLM, path: Path, architecture: str = "qwen3") -> Path:
+def save_gguf(model: Any, path: Path, architecture: str = "qwen3") -> Path:
     """The model as a base file in GGUF form, float32, written as llama.cpp's own converter does for Qwen3."""
+    import gguf
+
     config, tokenizer = model.config, tiny_tokenizer()
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("Tiny Qwen3")
