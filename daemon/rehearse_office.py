@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import Self
 
 from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
-from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
 from sklearn.pipeline import make_pipeline, make_union  # type: ignore[import-untyped]
+from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
 
 from connectors.base import Identity, MailText, Message, MessageRef, Sighting
 from connectors.memory import MemoryConnector

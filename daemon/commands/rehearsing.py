@@ -59,8 +59,8 @@ def rehearse(
     message, hears where people put it, and trains again from time to time. Beside it, a plain model of words is trained
     at the same times on the same mail: what the language model has to beat.
 
-    A manifest holds one JSON object a line with folder, date (ISO 8601), from, to, subject and body. Files and manifests
-    need no settings; with settings, those of [engine], [training] and [sorting] count.
+    A manifest holds one JSON object a line with folder, date (ISO 8601), from, to, subject and body. Files and
+    manifests need no settings; with settings, those of [engine], [training] and [sorting] count.
 
     \b
     postroom rehearse --mailbox office
@@ -137,12 +137,12 @@ def _show(report: RehearsalReport) -> None:
     ]
     columns = ["mail of", "messages", "lessons", "right", "words only", "filed", "of these right", "training"]
     table("Rehearsal", columns, rows, frozenset({1, 2, 3, 4, 5, 6}))
+    filed, precision = _percent(report.filed_share), _percent(report.filed_precision)
     console.print(
-        f"Of {report.messages} messages Postroom would have filed {_percent(report.filed_share)}, "
-        f"{_percent(report.filed_precision)} of these where people put them (wanted: {_percent(report.wanted_precision)}). "
-        f"Its best guess was right for {_percent(report.accuracy)}; a model of words alone was right for "
-        f"{_percent(report.baseline_accuracy)}. {_percent(report.unseen_folder_share)} belonged into folders that were "
-        "still empty. Nothing was moved.",
+        f"Of {report.messages} messages Postroom would have filed {filed}, {precision} of these where people put them "
+        f"(wanted: {_percent(report.wanted_precision)}). Its best guess was right for {_percent(report.accuracy)}; "
+        f"a model of words alone was right for {_percent(report.baseline_accuracy)}. "
+        f"{_percent(report.unseen_folder_share)} belonged into folders that were still empty. Nothing was moved.",
         soft_wrap=True,
     )
 
