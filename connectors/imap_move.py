@@ -147,27 +147,27 @@ class Facts:
     """Is the copy that the journal noted still where it was?"""
 
 
-Verdict = tuple[Literal["done", "finish", "undone", "explained"], MessageRef | None, str]
+Verdict = tuple[Literal["done", "finish", "restore", "undone", "explained"], MessageRef | None, str]
 
 
 def judge(progress: Progress, ref: MessageRef, folder: str, facts: Facts) -> Verdict:
-    """What became of a half-done move. Pure; "finish" means: the original is ours to remove.
+    """What became of a half-done move. Pure.
 
-    In doubt nothing is touched. An original is removed only if a copy of ours is proved and nobody touched either.
+    finish: a copy of ours is proved, so the original is ours to remove. restore: our mark has to go from the original.
+    In doubt nothing is touched. A mark on the original may be ours from an earlier restart, which notes nothing, so
+    with an exact copy in the target it makes no difference.
     """
     newest = facts.copies[-1] if facts.copies else None
     match progress.step, facts.source:
-        case (("copied" | "removing"), "there") if facts.noted_copy:
+        case (("copied" | "removing"), "there" | "marked") if facts.noted_copy:
             return "finish", progress.copy, f'The copy in "{folder}" was there, the original is removed now.'
-        case "removing", "marked" if facts.noted_copy:
-            return "finish", progress.copy, f'The copy in "{folder}" was there, the original is removed now.'
-        case "removing", "gone" if facts.noted_copy:
+        case (("copied" | "removing"), "gone") if facts.noted_copy:
             return "done", progress.copy, f'The message lies in "{folder}".'
-        case (("copied" | "removing"), _) if facts.noted_copy:
-            return "explained", progress.copy, f'A copy lies in "{folder}"; somebody took the original meanwhile.'
-        case (("copied" | "removing"), "there" | "marked"):
+        case (("copied" | "removing"), "there"):
             return "explained", ref, f'The original is where it was; somebody took its copy from "{folder}".'
-        case "copying", "there" if len(facts.copies) == 1:
+        case (("copied" | "removing"), "marked"):
+            return "restore", ref, f'The original is kept, because somebody took its copy from "{folder}".'
+        case "copying", "there" | "marked" if len(facts.copies) == 1:
             return "finish", newest, f'The copy in "{folder}" was made, the original is removed now.'
         case (("moving" | "copying"), "gone") if newest:
             return "done", newest, f'The message lies in "{folder}".'
@@ -194,6 +194,10 @@ def recover_move(session: Session, unfinished: Unfinished, folder: str, settle: 
         settle()
         facts = _facts(session, unfinished, folder)
         verdict, where, why = judge(progress, ref, folder, facts)
+    if verdict == "restore":
+        session.open(ref.folder, write=True)
+        session.store(ref.uid, remove=DELETED)
+        return Recovered("explained", where, why)
     if verdict != "finish":
         return Recovered(verdict, where, why)
     try:

@@ -313,11 +313,11 @@ class Session:
 
     def close(self) -> None:
         """Never raises."""
-        with contextlib.suppress(Exception):
-            if self.dead:
-                self.client.shutdown()
-            else:
+        if not self.dead:
+            with contextlib.suppress(Exception):
                 self.client.logout()
+        with contextlib.suppress(Exception):  # a failed logout leaves the socket open
+            self.client.shutdown()
         self.dead = True
 
     def _transfer(self, uid: int, folder: str, command: Callable[[], object]) -> MessageRef | None:

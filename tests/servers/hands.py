@@ -110,14 +110,15 @@ class Hands:
 
     def find(self, subject: str) -> tuple[str, str]:
         """(folder, UID) of the only mail with that subject."""
-        (found,) = [(folder, uid) for folder, uid, lying in self._look() if lying.subject == subject]
+        (found,) = [(folder, uid) for folder, uid, lying in self.look() if lying.subject == subject]
         return found
 
     def contents(self) -> Sequence[Lying]:
         """All that lies anywhere: bytes, flags and date in one hash."""
-        return [lying for _, _, lying in self._look()]
+        return [lying for _, _, lying in self.look()]
 
-    def _look(self) -> list[tuple[str, str, Lying]]:
+    def look(self) -> list[tuple[str, str, Lying]]:
+        """(folder, UID, message) of all that lies anywhere."""
         found: list[tuple[str, str, Lying]] = []
         for folder in self.folders():
             count_ = ok(self.imap.select(quoted(folder), readonly=True))[0]
