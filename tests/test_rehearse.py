@@ -1,0 +1,219 @@
+"""A rehearsal asks in order of date, knows no more than people had said by then, and counts honestly."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from connectors.base import MailText
+from connectors.mime import parse
+from daemon.cli import postroom
+from daemon.demo.office import write_office
+from daemon.rehearse import LabelledMail, Office, RehearsalOptions, TooLittleMail, Trained, Verdict, rehearse
+from daemon.rehearse_office import RehearsedOffice, by_words
+from daemon.rehearse_sources import BadSource, from_eml_tree, from_manifest
+from daemon.settings import Settings, TrainingSettings
+
+MORNING = datetime(2026, 1, 5, 8, tzinfo=UTC)
+
+
+def mail(number: int, folder: str, body: str = "") -> LabelledMail:
+    text = MailText(sender="a@b.example", subject=f"number {number}", body=body or f"mail {number}")
+    return LabelledMail(folder, text, MORNING + timedelta(hours=number), f"<{number}@b.example>")
+
+
+class WrittenAnswers(Office):
+    """An office that answers from a list and writes down what it was told."""
+
+    def __init__(self, answers: Sequence[tuple[str | None, str | None]]) -> None:
+        self.answers = list(answers)
+        self.told: list[str] = []
+        self.diary: list[str] = []
+
+    def learn(self, mails: Sequence[LabelledMail]) -> None:
+        self.told += [each.text.subject for each in mails]
+        self.diary.append(f"learn {len(mails)}")
+
+    def train(self) -> Trained:
+        self.diary.append("train")
+        return Trained(1.5, "promoted")
+
+    def judge(self, mail: LabelledMail) -> Verdict:
+        assert mail.text.subject not in self.told, "the answer was told before the question"
+        self.diary.append("ask")
+        best, filed = self.answers.pop(0)
+        return Verdict(best, filed, 10.0)
+
+
+def always_a(lessons: Sequence[LabelledMail], questions: Sequence[LabelledMail]) -> list[str]:
+    return ["A"] * len(questions)
+
+
+def test_rehearsal_learns_asks_and_trains_again_in_order_of_date():
+    mails = [mail(number, "A") for number in range(10)]
+    office = WrittenAnswers([("A", "A")] * 4)
+    rehearse(list(reversed(mails)), RehearsalOptions(0.6, 2), office, always_a, 0.95)
+    assert office.diary == ["learn 6", "train", "ask", "ask", "learn 2", "train", "ask", "ask", "learn 2"]
+    assert office.told == [each.text.subject for each in mails]
+
+
+def test_what_was_left_or_wrong_is_told_at_once_and_what_was_right_is_not():
+    mails = [mail(0, "A"), mail(1, "B"), mail(2, "A"), mail(3, "B"), mail(4, "A")]
+    office = WrittenAnswers([("A", "A"), ("A", "A"), ("A", None)])
+    rehearse(mails, RehearsalOptions(0.4, 10), office, always_a, 0.95)
+    assert office.diary == ["learn 2", "train", "ask", "ask", "learn 1", "ask", "learn 1", "learn 3"]
+
+
+def test_report_counts_guesses_filings_precision_and_folders_never_seen():
+    mails = [mail(0, "A"), mail(1, "A"), mail(2, "A"), mail(3, "B"), mail(4, "B"), mail(5, "C")]
+    office = WrittenAnswers([("A", "A"), ("A", "A"), ("B", None), ("B", None)])
+    report = rehearse(mails, RehearsalOptions(1 / 3, 3), office, always_a, 0.9)
+    assert report.messages == 4
+    assert report.accuracy == 0.5  # A right, B called A, B right though left, C never seen
+    assert report.filed_share == 0.5
+    assert report.filed_precision == 0.5
+    assert report.baseline_accuracy == 0.25
+    assert report.unseen_folder_share == 0.5  # the first B and the first C
+    assert report.wanted_precision == 0.9
+    assert report.train_cpu_s == 3.0
+    assert report.classify_ms_median == 10.0
+    assert [batch.messages for batch in report.batches] == [3, 1]
+    assert report.batches[1].filed_precision is None
+
+
+def test_report_as_json_has_exactly_the_promised_keys():
+    office = WrittenAnswers([("A", "A")] * 2)
+    report = rehearse([mail(n, "A") for n in range(4)], RehearsalOptions(0.5, 5), office, always_a, 0.95)
+    found = json.loads(json.dumps(report.as_json()))
+    assert list(found) == [
+        "messages",
+        "batches",
+        "accuracy",
+        "filed_share",
+        "filed_precision",
+        "wanted_precision",
+        "baseline_accuracy",
+        "unseen_folder_share",
+        "train_cpu_s",
+        "classify_ms_median",
+    ]
+
+
+def test_limit_takes_the_newest_messages():
+    office = WrittenAnswers([("A", "A")] * 2)
+    rehearse([mail(n, "A") for n in range(9)], RehearsalOptions(0.5, 5, limit=4), office, always_a, 0.95)
+    assert office.told == [f"number {n}" for n in (5, 6, 7, 8)]
+
+
+def test_too_little_mail_is_said_in_words():
+    with pytest.raises(TooLittleMail, match="has 1 messages, of which 1 would be learnt"):
+        rehearse([mail(0, "A")], RehearsalOptions(0.6, 5), WrittenAnswers([]), always_a, 0.95)
+
+
+def test_baseline_tells_folders_apart_by_their_words():
+    lessons = [mail(n, "Invoices", "please pay the invoice") for n in range(6)]
+    lessons += [mail(n, "Deliveries", "the lorry brings pallets") for n in range(6, 12)]
+    asked = [mail(20, "", "an invoice to pay, please"), mail(21, "", "pallets on a lorry")]
+    assert by_words(lessons, asked) == ["Invoices", "Deliveries"]
+    assert by_words(lessons[:6], asked) == ["Invoices", "Invoices"]
+
+
+# --- sources
+
+
+def test_eml_tree_gives_folder_text_date_and_thread_of_every_file(tmp_path: Path):
+    for number, sample in enumerate(write_office(1, 30)):
+        folder = tmp_path / sample.category / "2026"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}.eml").write_bytes(sample.raw)
+    (tmp_path / "readme.txt").write_text("not in a folder")
+    (tmp_path / "Orders" / "undated.eml").write_bytes(b"Subject: no date\r\n\r\nHello")
+    mails, undated = from_eml_tree(tmp_path)
+    assert len(mails) == 30
+    assert undated == 1
+    assert {each.folder.partition("/")[2] for each in mails} == {"2026"}
+    assert any(each.references for each in mails)
+
+
+def test_empty_or_missing_tree_says_what_was_expected(tmp_path: Path):
+    with pytest.raises(BadSource, match="DIR/FOLDER"):
+        from_eml_tree(tmp_path)
+    with pytest.raises(BadSource, match="is not a folder"):
+        from_eml_tree(tmp_path / "nowhere")
+
+
+def test_manifest_row_becomes_a_mail_and_a_date_without_zone_is_utc(tmp_path: Path):
+    file = tmp_path / "mail.jsonl"
+    row = {"folder": "A", "date": "2026-01-05T08:00:00", "from": "x@y.example", "to": "a,\r\n b", "subject": "S"}
+    file.write_text(json.dumps(row | {"body": "Hello, the desks have come.\n\nOn 3 May 2026, Ann wrote:\n> quoted"}) + "\n\n")
+    (found,) = from_manifest(file)
+    assert found.at == MORNING
+    assert found.text.to == "a, b"
+    assert "quoted" not in found.text.body
+
+
+def test_every_bad_line_of_a_manifest_is_named_at_once(tmp_path: Path):
+    file = tmp_path / "mail.jsonl"
+    file.write_text('{"date": "2026-01-05"}\nnot json\n[1]\n{"folder": "A", "date": "yesterday"}\n')
+    with pytest.raises(BadSource) as caught:
+        from_manifest(file)
+    for expected in ('line 1: "folder" is missing', "line 2: ", "line 3: is not a JSON object", "line 4: "):
+        assert expected in str(caught.value)
+
+
+# --- the real office
+
+
+def office_mail(count: int) -> list[LabelledMail]:
+    found = []
+    for sample in write_office(4, count):
+        parsed = parse(sample.raw)
+        found.append(LabelledMail(sample.category, parsed.text, sample.when, parsed.message_id, parsed.references))
+    return found
+
+
+@pytest.mark.model
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_real_office_learns_files_and_follows_threads(tmp_path: Path):
+    settings = Settings(
+        state_dir=tmp_path,
+        training=TrainingSettings(threads=2),
+        sorting={"precision": 0.8},
+        engine={"max_tokens": 96},
+    )
+    mails = office_mail(170)
+    with RehearsedOffice(settings) as office:
+        report = rehearse(mails, RehearsalOptions(0.8, 100), office, by_words, 0.8)
+        assert report.messages == 34
+        assert report.accuracy > 0.5
+        assert report.train_cpu_s > 1
+        assert report.classify_ms_median > 0
+        # A reply follows the place where a person put its thread, whatever its words are.
+        told = replace(mails[0], message_id="<told@x.example>", folder="Contracts", at=mails[-1].at)
+        office.learn([replace(told, text=MailText(subject="Lease", body="We end the lease of the showroom."))])
+        reply = replace(told, message_id="<reply@x.example>", references=("<told@x.example>",))
+        verdict = office.judge(replace(reply, text=MailText(subject="Re: Lease", body="Fine with us.")))
+        assert (verdict.filed, verdict.source) == ("Contracts", "thread")
+    assert not any(tmp_path.iterdir()), "the rehearsal leaves nothing in the state directory"
+
+
+def test_command_wants_exactly_one_source(tmp_path: Path):
+    result = CliRunner().invoke(postroom, ["rehearse"])
+    assert result.exit_code == 2
+    assert "Say one of --eml-tree" in result.output
+
+
+def test_command_names_a_manifest_that_is_not_there(tmp_path: Path):
+    command = [sys.executable, "-P", "-c", "from daemon.cli import main; main()", "rehearse", "--manifest", "no.jsonl"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "no.jsonl: cannot be read" in result.stderr
