@@ -312,7 +312,15 @@ class Settings(BaseSettings):
 
     def effective(self) -> dict[str, Any]:
         """The settings as plain values under the file's own keys, for `postroom config`. There is no secret to mask."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        values: dict[str, Any] = _without_none(self.model_dump(mode="json", by_alias=True))
+        return values
+
+
+def _without_none(value: Any) -> Any:
+    # TOML has no null: what is not set (a category's own precision) is left out.
+    if isinstance(value, dict):
+        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
+    return [_without_none(inner) for inner in value] if isinstance(value, list) else value
 
 
 def find_config(given: Path | None, environ: Mapping[str, str] = os.environ, here: Path | None = None) -> Path:

@@ -178,6 +178,15 @@ def test_settings_do_not_change_after_loading(tmp_path: Path) -> None:
         settings.sorting.precision = 0.5
 
 
+def test_effective_settings_show_every_key_that_has_a_value(tmp_path: Path) -> None:
+    shown = load(tmp_path, all_switched_on()).effective()
+    example = tomllib.loads(all_switched_on())
+    assert {name: set(shown[name]) for name in ("sorting", "engine", "training", "log")} == {
+        name: set(example[name]) for name in ("sorting", "engine", "training", "log")
+    }
+    assert set(shown["mailbox"][0]) == set(example["mailbox"][0])
+
+
 def test_effective_settings_can_be_loaded_again(tmp_path: Path) -> None:
     settings = load(tmp_path, all_switched_on())
     assert Settings(**settings.effective()) == settings
