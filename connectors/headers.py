@@ -223,8 +223,9 @@ def addresses(headers: Headers, *names: str) -> str:
         found = _address_pairs(" ".join(guess_text(raw)[:LONGEST_ADDRESSES].split()))
         if not found:  # some senders encode the whole field, brackets included
             found = _address_pairs(decode_header(raw, LONGEST_ADDRESSES))
-        if found:
-            return ", ".join(dict.fromkeys(_shown(person, address) for person, address in found[:MOST_ADDRESSES]))
+        shown = [_shown(person, address) for person, address in found[:MOST_ADDRESSES] if "@" in address]
+        if any(shown):
+            return ", ".join(dict.fromkeys(filter(None, shown)))
         if raw.strip():
             return decode_header(raw, 200)
     return ""

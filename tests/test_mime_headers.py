@@ -92,6 +92,8 @@ def test_no_charset_label_breaks_decoding(charset):
         ("Team: ann@example.org, bob@example.org;", "ann@example.org, bob@example.org"),
         ("Ann @ Office <ann@example.org>", "Ann @ Office <ann@example.org>"),
         ("<ann@example.org", "ann@example.org"),
+        ("ann@example.org, (@)", "ann@example.org"),
+        ("a@<<", "a@<"),
         ("the office", "the office"),
         ("undisclosed-recipients:;", "undisclosed-recipients:;"),
         ("", ""),
