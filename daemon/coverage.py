@@ -26,7 +26,7 @@ LEAST_SEEN = 2
 
 @dataclass(frozen=True)
 class CoveragePoint:
-    """One point of the risk-coverage curve: file what is at least so probable, and this share is filed, so precisely."""
+    """One point of the risk-coverage curve: file what is at least so probable, and see what share, how precisely."""
 
     threshold: float
     coverage: float
@@ -43,7 +43,7 @@ def thresholds(
     by_category: dict[str, list[Point]] = {}
     for point in points:
         by_category.setdefault(point.predicted, []).append(point)
-    found: dict[str, float | None] = {category: None for category in overrides or {}}
+    found: dict[str, float | None] = dict.fromkeys(overrides or {})
     pooled: dict[float, float | None] = {}
     for category, own in by_category.items():
         wanted = (overrides or {}).get(category, wanted_precision)

@@ -13,6 +13,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -63,12 +64,12 @@ def _field(name: str, value: str) -> Iterator[str]:
 
 
 def _pairs(sequence: Sequence[str]) -> Iterator[str]:
-    return (f"{first} {second}" for first, second in zip(sequence, sequence[1:], strict=False))
+    return (f"{first} {second}" for first, second in pairwise(sequence))
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The terms that one vectoriser knows, in the order of the weights' columns, and their inverse document frequency."""
+    """The terms that one vectoriser knows, in the order of the columns, and their inverse document frequencies."""
 
     terms: tuple[str, ...]
     idf: npt.NDArray[np.float64]

@@ -1,10 +1,10 @@
 """The linear candidate: TF-IDF with whichever linear classifier validates best on these very lessons.
 
-    texts | TF-IDF of words and of characters | rotate to as many columns as there are texts | try each kind and strength
+    texts | TF-IDF of words and of characters | rotate to as many columns as there are texts | try each kind
     on the folds | fit the best on everything | turn its rows back  ->  LinearModel and its out-of-fold answers
 
-The rotation (the eigenvectors of the Gram matrix) loses nothing while there are fewer texts than terms, and makes thirty
-fits as cheap as one: logistic regression sees a thousand dense columns instead of a hundred thousand sparse ones.
+The rotation (the eigenvectors of the Gram matrix) loses nothing while there are fewer texts than terms, and makes
+thirty fits as cheap as one: a thousand dense columns instead of a hundred thousand sparse ones.
 """
 
 from __future__ import annotations

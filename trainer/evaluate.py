@@ -11,7 +11,7 @@ def interval(right: int, count: int, deviations: float = 1.96) -> tuple[float, f
     """Wilson's interval for a share, 95 % by default; (0, 1) without any evidence."""
     if count == 0:
         return 0.0, 1.0
-    share, square = right / count, deviations**2
+    share, square = right / count, deviations * deviations
     centre = (share + square / (2 * count)) / (1 + square / count)
     spread = deviations * sqrt(share * (1 - share) / count + square / (4 * count * count)) / (1 + square / count)
     return max(0.0, centre - spread), min(1.0, centre + spread)
@@ -24,7 +24,7 @@ def paired_chance(first: Sequence[bool], second: Sequence[bool]) -> float:
     disputed = won + lost
     if disputed == 0:
         return 1.0
-    tail = sum(comb(disputed, index) for index in range(min(won, lost) + 1)) / 2**disputed
+    tail = sum(comb(disputed, index) for index in range(min(won, lost) + 1)) / float(2**disputed)
     return min(1.0, 2 * tail)
 
 

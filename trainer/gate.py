@@ -1,6 +1,6 @@
 """May the candidate replace the model in use? Pure: answers to the same exam in, a verdict in a plain sentence out.
 
-no exam -> keep | worse as a whole -> keep | a category clearly worse -> keep | worse on the frozen part -> keep | promote
+no exam: keep | worse as a whole: keep | worse on the frozen part: keep | a category clearly worse: keep | promote
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEAST_OF_A_CATEGORY = 4
 
 @dataclass(frozen=True)
 class ExamAnswer:
-    """One lesson of the exam: its category, and whether each model was right. `current`: None without a model in use."""
+    """One lesson of the exam: its category, and whether each model was right. `current`: None without one in use."""
 
     category: str
     frozen: bool

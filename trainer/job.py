@@ -136,7 +136,8 @@ def read_job(folder: Path) -> Job:
 def read_lessons(folder: Path) -> list[Lesson]:
     """Read lessons.jsonl, in its order. Raises BadJob with the line's number, never with its text."""
     path = folder / "lessons.jsonl"
-    lessons = []
+    lessons: list[Lesson] = []
+    number = 0
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):

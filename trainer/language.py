@@ -50,7 +50,7 @@ def load_base(prepared: PreparedBase) -> Any:
     with quiet():
         return AutoModelForCausalLM.from_pretrained(
             prepared.folder, dtype=torch.float32, local_files_only=True, attn_implementation="sdpa"
-        ).eval()
+        ).eval()  # type: ignore[no-untyped-call]
 
 
 def fit_language(

@@ -1,7 +1,7 @@
 """One night's work, top to bottom.
 
     job folder | base model and codebook | clean and split lessons | read them with the base's lower layers
-    | fit: language model, linear model, their blend | export | exam of the served form | gate  ->  candidate/, result.json
+    | fit: language model, linear model, blend | export | exam of the served form | gate  ->  candidate/, result.json
 
 Nothing is written outside the job folder but the caches. `candidate/` appears by one rename when it is complete, so a
 kill at any moment leaves none. Every expected end is a sentence in result.json; yesterday's model goes on serving.
@@ -119,7 +119,7 @@ def _clear(folder: Path) -> None:
 def _train(folder: Path, job: Job, lessons: Sequence[Lesson], progress: Progress) -> dict[str, Any]:
     clock = Clock(job.time_limit_s)
     random.seed(job.seed)
-    np.random.seed(job.seed)  # noqa: NPY002  libraries below draw from it
+    np.random.seed(job.seed)
     progress("clean", 0, 1, "cleaning lessons")
     data = dataset.build(job, lessons)
     progress("clean", 1, 1, f"{len(data.train)} lessons to learn, {len(data.exam)} for the exam")
@@ -431,7 +431,7 @@ def _meta(
 
 
 def _newly_frozen(data: Dataset) -> list[int | str]:
-    """Lessons of this exam that stay in every later one: half of it, up to a bound, so that the exam can't drift off."""
+    """Lessons of this exam that stay in all later ones: half of it, up to a bound, so that the exam can't drift off."""
     already = sum(example.frozen for example in data.exam)
     most = min(MOST_FROZEN, round(0.05 * (len(data.train) + len(data.exam))))
     fresh = [example for example in data.exam if not example.frozen]

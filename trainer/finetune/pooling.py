@@ -5,9 +5,10 @@
 
 A causal model's last position knows little about a mail as a whole, while the mean over all positions tells topics
 apart already in the lowest layers (docs/experiments.md). Attention with a query of zero *is* that mean: every position
-gets the same weight. So the layer above the kept ones is rewritten: query zero, value the projection onto the directions
-in which this mailbox's mails differ, output back into the residual stream at a scale that lets it dominate, and an MLP
-of zero. What comes out is an ordinary model of the base's architecture: every engine serves it, one prefill, no code.
+gets the same weight. So the layer above the kept ones is rewritten: query zero, value the projection onto the
+directions in which this mailbox's mails differ, output back into the residual stream at a scale that lets it dominate,
+and an MLP of zero. What comes out is an ordinary model of the base's architecture: every engine serves it, in one
+prefill.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ SILENCE = 12.0
 
 @dataclass(frozen=True)
 class Pooling:
-    """`project` (directions, width) makes values of a normalised state, `restore` (width, directions) puts them back."""
+    """`project` (directions, width) makes values of normalised states, `restore` (width, directions) puts them back."""
 
     project: Floats
     restore: Floats

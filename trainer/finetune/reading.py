@@ -1,6 +1,6 @@
 """What the base model's lower layers make of a prompt: two vectors, computed once and kept on disk.
 
-    prompts not read before | batches by length | the lower layers | mean over all positions, last position  ->  Readings
+    prompts not read before | batches by length | the lower layers | mean of positions, last position  ->  Readings
 
 The layers below the pooling layer (see `trainer.finetune.pooling`) never change, so a text has to be read only once in
 its life: a night reads the new lessons and takes the rest from the cache.

@@ -1,0 +1,230 @@
+"""Measure the whole candidate pipeline on any labelled set, without mail and without a daemon.
+
+    --train FILE, --test FILE | a job folder a seed | the trainer, as at night | the served model answers the test set
+
+`python -m trainer.bench --train F.jsonl --test F.jsonl [--seeds 1,2,3] --json`. Rows hold "label" and either "text" or
+"subject", "body", "from", "to", "date". The test set is read only after training has ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from connectors.base import MailText
+from daemon import artifact
+from daemon.classifier import Classifier, aligned, blend
+from daemon.coverage import thresholds
+from daemon.engines.base import Floats
+from daemon.linear import LinearModel
+from trainer.evaluate import interval, paired_chance
+from trainer.run import run
+
+
+@dataclass(frozen=True)
+class Row:
+    """One labelled text. `label` None or "oos": it belongs nowhere and should be left."""
+
+    text: MailText
+    label: str | None
+    date: str | None = None
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read a JSONL file. Raises OSError, ValueError with the line's number."""
+    rows = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(row_of(json.loads(line)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}, line {number}: no JSON object with a label and a text ({error}).") from error
+    return rows
+
+
+def row_of(value: Mapping[str, Any]) -> Row:
+    """One row from JSON. Raises KeyError without a label or any text."""
+    label = value["label"] if "label" in value else value["folder"]
+    if "text" in value:
+        text = MailText(body=str(value["text"]))
+    elif "body" in value or "subject" in value:
+        text = MailText(
+            sender=str(value.get("from") or value.get("sender") or ""),
+            to=str(value.get("to") or ""),
+            subject=str(value.get("subject") or ""),
+            body=str(value.get("body") or ""),
+        )
+    else:
+        raise KeyError("text")
+    return Row(text, None if label in (None, "oos") else str(label), value.get("date"))
+
+
+def write_job(folder: Path, rows: Sequence[Row], cache: Path, seed: int, **options: Any) -> None:
+    """A job folder as the daemon would write it, with `rows` as its lessons."""
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = sorted({row.label for row in rows if row.label is not None})
+    job = {
+        "version": f"bench-{seed}",
+        "cache": str(cache),
+        "categories": [{"id": label, "name": label} for label in labels],
+        "seed": seed,
+        **options,
+    }
+    (folder / "job.json").write_text(json.dumps(job), "utf-8")
+    with (folder / "lessons.jsonl").open("w", encoding="utf-8") as file:
+        for number, row in enumerate(rows):
+            if row.label is not None:
+                lesson = {
+                    "id": number,
+                    "category": row.label,
+                    "text": asdict(row.text),
+                    "at": row.date,
+                    "source": "csv",
+                }
+                file.write(json.dumps(lesson) + "\n")
+
+
+def measure(folder: Path, tests: Sequence[Row], wanted: float, threads: int) -> dict[str, Any]:
+    """What the candidate in `folder` answers to `tests`, with every candidate beside it."""
+    texts = [row.text for row in tests]
+    meta = artifact.load(folder)
+    truth = [row.label for row in tests]
+    known = [index for index, label in enumerate(truth) if label is not None]
+    parts: dict[str, Floats] = {}
+    with Classifier.load(folder, threads=threads) as classifier:
+        started = time.perf_counter()
+        predictions = classifier.classify(texts)
+        seconds = time.perf_counter() - started
+    if (folder / "linear").is_dir():
+        linear = LinearModel.load(folder / "linear")
+        parts["linear"] = aligned(linear.logprobs(texts), linear.categories, meta.categories)
+    if (folder / "ct2").is_dir():
+        with Classifier.load(folder, threads=threads) as classifier:
+            classifier._linear = None  # the language model alone
+            parts["llm"] = classifier.logprobs(texts)
+    if len(parts) == 2:
+        parts["blend"] = blend(parts["llm"], parts["linear"], meta.blend_weight)
+    right = {
+        name: [meta.categories[int(scores[index].argmax())] == truth[index] for index in known]
+        for name, scores in parts.items()
+    }
+    served = [predictions[index].best == truth[index] for index in known]
+    limits = thresholds(meta.points, wanted)
+    filed = [
+        index
+        for index, p in enumerate(predictions)
+        if (limit := limits.get(p.best or "")) is not None and p.probability >= limit
+    ]
+    own = [index for index in filed if truth[index] is not None]
+    strangers = len(truth) - len(known)
+    return {
+        "kind": meta.kind,
+        "blend_weight": meta.blend_weight,
+        "n": len(known),
+        "accuracy": _share(served),
+        "interval": interval(sum(served), len(served)),
+        **{f"{name}_accuracy": _share(flags) for name, flags in right.items()},
+        "against_linear_by_chance": paired_chance(served, right["linear"]) if "linear" in right else None,
+        "filed_share": len(own) / len(known) if known else None,
+        "filed_precision": _share([predictions[index].best == truth[index] for index in own]),
+        "strangers": strangers,
+        "strangers_filed_share": (len(filed) - len(own)) / strangers if strangers else None,
+        "classify_ms_a_text": 1000 * seconds / max(len(texts), 1),
+        "verdict": meta.verdict,
+    }
+
+
+def _share(flags: Sequence[bool]) -> float | None:
+    return sum(flags) / len(flags) if flags else None
+
+
+def bench(
+    train: Sequence[Row], tests: Sequence[Row], seeds: Sequence[int], cache: Path | None = None, **options: Any
+) -> dict[str, Any]:
+    """Train and measure once a seed; means and standard deviations over the seeds beside the single runs."""
+    runs = []
+    with tempfile.TemporaryDirectory(prefix="postroom-bench-") as name:
+        place = Path(name)
+        for seed in seeds:
+            folder = place / f"seed-{seed}"
+            write_job(folder, train, cache or place / "cache", seed, **options)
+            started = time.perf_counter()
+            result = run(folder, _to_stderr)
+            seconds = time.perf_counter() - started
+            row: dict[str, Any] = {"seed": seed, "outcome": result["outcome"], "verdict": result["verdict"]}
+            if result["outcome"] == "candidate":
+                wanted, threads = float(options.get("wanted_precision", 0.95)), int(options.get("threads", 2))
+                row |= measure(folder / "candidate", tests, wanted, threads)
+            row |= {
+                "train_s": seconds,
+                "train_cpu_s": result["train_cpu_s"],
+                "peak_memory_mb": result["peak_memory_mb"],
+            }
+            runs.append(row)
+    numbers = [key for key, value in runs[0].items() if isinstance(value, float)]
+    complete = [key for key in numbers if all(isinstance(row.get(key), float) for row in runs)]
+    return {
+        "train": len(train),
+        "test": len(tests),
+        "seeds": list(seeds),
+        "mean": {key: round(statistics.fmean(row[key] for row in runs), 4) for key in complete},
+        "deviation": {key: round(float(np.std([row[key] for row in runs])), 4) for key in complete},
+        "runs": runs,
+    }
+
+
+def _to_stderr(stage: str, done: int, total: int, text: str) -> None:
+    if done == total:
+        sys.stderr.write(f"{stage}: {text}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command. 0 with figures on stdout, 1 when no candidate came out, 2 for files that can't be read."""
+    parser = argparse.ArgumentParser(prog="python -m trainer.bench", description=__doc__)
+    parser.add_argument("--train", type=Path, required=True, help="JSONL with text (or subject, body, from) and label")
+    parser.add_argument("--test", type=Path, required=True, help='the same; label null or "oos" for strangers')
+    parser.add_argument("--seeds", default="1", help="comma-separated, one training each (default: 1)")
+    parser.add_argument("--cache", type=Path, help="where the prepared base and readings are kept (default: temporary)")
+    parser.add_argument("--base", type=Path, help="GGUF file or Hugging Face folder (default: the packaged SmolLM2)")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    parser.add_argument("--wanted-precision", type=float, default=0.95, help="for the share filed (default: 0.95)")
+    parser.add_argument("--time-limit", type=float, help="seconds for one training")
+    parser.add_argument("--json", action="store_true", help="everything as one JSON object on the last line")
+    options = parser.parse_args(arguments)
+    try:
+        train, tests = read_rows(options.train), read_rows(options.test)
+        seeds = [int(seed) for seed in options.seeds.split(",")]
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    found = bench(
+        train,
+        tests,
+        seeds,
+        options.cache,
+        base={"path": str(options.base) if options.base else None},
+        threads=options.threads,
+        wanted_precision=options.wanted_precision,
+        time_limit_s=options.time_limit,
+    )
+    if options.json:
+        sys.stdout.write(json.dumps(found) + "\n")
+    else:
+        for key, value in found["mean"].items():
+            sys.stdout.write(f"{key:28} {value:10.4f} +- {found['deviation'][key]:.4f}\n")
+    return 0 if all(row["outcome"] == "candidate" for row in found["runs"]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
