@@ -64,7 +64,10 @@ def _moved(tx: Tx, desk: Desk, message: int, old: MessageRef, new: MessageRef) -
         return
     now = desk.clock()
     messages.mark_gone(tx, desk.mailbox_id, [old], now)
-    if messages.sighting_at(tx, desk.mailbox_id, new) is None:
+    seen = messages.sighting_at(tx, desk.mailbox_id, new)
+    if seen is not None:  # a running service looked while this command acted
+        messages.mark_ours(tx, seen.id)
+    else:
         messages.add_sighting(tx, desk.mailbox_id, message, new, now, ours=True, who=None, judged=True)
 
 

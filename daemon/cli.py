@@ -60,6 +60,7 @@ for command in (
     steering.shadow,
     steering.pause,
     steering.resume,
+    steering.undo,
     asking.config,
     check.check,
     rehearsing.rehearse,

@@ -39,6 +39,7 @@ from daemon.store import learning, mailboxes, messages
 log = structlog.get_logger()
 
 NIGHT_CHECK_S = 60
+LEAST_WAIT_S = 2.0
 PASS_GRACE = timedelta(minutes=10)
 """A pass that takes longer than this hangs: the watchdog stops pinging."""
 
@@ -52,6 +53,8 @@ class Round:
     needs_person: str | None = None
     begun: datetime | None = None
     """When the pass in hand began; None: none is running."""
+    waiting: bool = False
+    """Between two polls, listening for the server's hint."""
 
 
 @dataclass
@@ -109,6 +112,9 @@ class Service:
                 self._sleep(pause)
             if self.stopping.is_set():
                 self.notifier.stopping()
+            for desk in desks:
+                if self.rounds[desk.settings.name].waiting:
+                    desk.connector.close()  # ends the wait
             scheduler.shutdown(wait=True)
 
     def _sleep(self, seconds: float) -> None:
@@ -139,14 +145,25 @@ class Service:
         now = self.clock()
         if self._interrupted() or round_.needs_person or (round_.not_before is not None and now < round_.not_before):
             return
-        round_.begun = now
-        try:
-            with bound_contextvars(mailbox=desk.settings.name):
+        with bound_contextvars(mailbox=desk.settings.name):
+            next_poll = now + self.settings.sorting.poll
+            self._poll_once(desk, round_)
+            while round_.failures == 0 and not round_.needs_person and self._woken(desk, round_, next_poll):
                 self._poll_once(desk, round_)
+
+    def _woken(self, desk: Desk, round_: Round, next_poll: datetime) -> bool:
+        """Wait for the server's hint until the next poll is due. True: look now. Polling stays the truth."""
+        seconds = (next_poll - self.clock()).total_seconds() - 1
+        if seconds < LEAST_WAIT_S or self._interrupted():
+            return False
+        round_.waiting = True
+        try:
+            return desk.connector.wait(seconds) and not self._interrupted()
         finally:
-            round_.begun = None
+            round_.waiting = False
 
     def _poll_once(self, desk: Desk, round_: Round) -> None:
+        round_.begun = self.clock()
         try:
             done = one_pass(desk)
         except NeedsPerson as error:
@@ -168,6 +185,8 @@ class Service:
         else:
             round_.failures, round_.not_before = 0, None
             _tell(done)
+        finally:
+            round_.begun = None
 
     def _note_trouble(self, desk: Desk, trouble: str) -> None:
         try:

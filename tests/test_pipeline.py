@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from connectors.errors import LoginRefused, Unreachable
 from connectors.memory import MemoryConnector
 from daemon.decide import Policy
 from daemon.desk import Desk
+from daemon.errors import PostroomError
 from daemon.look import list_folders
 from daemon.pipeline import one_pass
 from daemon.settings import ImapSettings, SortingSettings
 from daemon.store import journal, learning, mailboxes, messages
 from daemon.store.database import Database
+from daemon.undo import BadMoment, Undone, moment, undo
 from tests.fakes import START, Clock, FakeClassifier, FakeRegistry
 
 SETTINGS: dict[str, Any] = {"name": "office", "host": "localhost", "user": "u", "credential": "c", "mode": "live"}
@@ -374,3 +377,43 @@ def test_stop_is_honoured_between_messages(office: Office) -> None:
     calls = iter([False, False, True, True])
     office.desk.stop = lambda: next(calls)
     assert one_pass(office.desk).sorted.outcomes == {"done": 1}
+
+
+def test_undo_puts_back_what_nobody_touched_and_it_is_not_sorted_again(office: Office) -> None:
+    for number in range(3):
+        office.deliver(f"invoice {number}")
+    began = office.clock()
+    office.settle()
+    office.box.move_by_person(office.ref_of("invoice 1"), "Orders")
+    office.settle()
+    office.box.flag_by_person(office.ref_of("invoice 2"), "\\Flagged")
+    assert undo(office.desk, began, None, dry_run=True) == Undone(1, 2)
+    assert undo(office.desk, began, None, dry_run=False) == Undone(1, 2)
+    for _ in range(3):
+        office.settle()
+    assert [office.folder_of(f"invoice {number}") for number in range(3)] == [["INBOX"], ["Orders"], ["Invoices"]]
+    assert office.corrections() == [("correction", "Orders")]
+
+
+def test_undo_of_an_unknown_category_names_those_there_are(office: Office) -> None:
+    with pytest.raises(PostroomError, match="Invoices, Orders"):
+        undo(office.desk, office.clock(), "Inovices", dry_run=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2h", "2026-03-02T07:00"),
+        ("08:30", "2026-03-02T08:30"),
+        ("23:00", "2026-03-01T23:00"),
+        ("2026-03-01", "2026-03-01T00:00"),
+    ],
+)
+def test_moments_are_read_as_people_write_them(text: str, meant: str) -> None:
+    now = datetime(2026, 3, 2, 9, 0).astimezone()
+    assert moment(text, now) == datetime.fromisoformat(meant).astimezone()
+
+
+def test_moment_that_cannot_be_read_says_how_to_write_it() -> None:
+    with pytest.raises(BadMoment, match="Write 2h, 09:00"):
+        moment("yesterday", START)

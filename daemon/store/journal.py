@@ -86,6 +86,17 @@ def of_message(tx: Tx, message: int) -> list[JournalEntry]:
     return [_entry(row) for row in rows.mappings()]
 
 
+def ended_since(tx: Tx, mailbox: int, moment: datetime) -> list[JournalEntry]:
+    """What was done since `moment`, newest first: the order in which to take it back."""
+    rows = tx.execute(
+        select(t.actions)
+        .join(t.messages, t.messages.c.id == t.actions.c.message_id)
+        .where(t.messages.c.mailbox_id == mailbox, t.actions.c.state == "done", t.actions.c.ended >= moment)
+        .order_by(t.actions.c.id.desc())
+    )
+    return [_entry(row) for row in rows.mappings()]
+
+
 def done_since(tx: Tx, mailbox: int, moment: datetime) -> int:
     """How many actions were planned since `moment`: what the breaker counts."""
     return int(

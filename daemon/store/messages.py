@@ -228,6 +228,11 @@ def add_sighting(
     return new_id(result)
 
 
+def mark_ours(tx: Tx, sighting_id: int) -> None:
+    """It was us who put it there."""
+    tx.execute(update(t.sightings).where(t.sightings.c.id == sighting_id).values(ours=True, judged=True))
+
+
 def mark_gone(tx: Tx, mailbox: int, refs: Iterable[MessageRef], now: datetime) -> int:
     """These places are empty now. Returns how many sightings that ended."""
     ended = 0
