@@ -31,7 +31,11 @@ class MailProgram:
 
     def __init__(self, host: str, port: int, user: str, password: str) -> None:
         self._client = IMAPClient(host, port=port, ssl=False, timeout=60)
-        self._client.login(user, password)
+        try:
+            self._client.login(user, password)
+        except Exception:
+            self._client.shutdown()
+            raise
         self._digests: dict[tuple[str, int, int], str] = {}
 
     def __enter__(self) -> Self:

@@ -50,7 +50,7 @@ BATCH = 45
 """Messages that arrive while the daemon runs, twice."""
 PRECISION = 0.85
 MAX_TOKENS = 128
-TIME_LIMIT = "100s"
+TIME_LIMIT = "120s"
 
 
 @dataclass

@@ -82,6 +82,7 @@ max_tokens = {max_tokens}
 
 [training]
 window = "{_quiet_window()}"  # training is started by hand here
+nice = 0               # an office trains at night, with nice = 19
 time_limit = "{time_limit}"
 max_per_folder = {max_per_folder}
 
