@@ -6,8 +6,8 @@
 A ticket keeps its number for life, so `MessageRef(queue, 0, ticket)` needs no epoch. RT names who changed a queue, so a
 correction comes with its author; what we and the office's automation changed is no correction.
 
-Our user needs the rights SeeQueue, ShowTicket and ModifyTicket in all queues that are sorted, CreateTicket in those that
-tickets are moved to, and for tags SeeCustomField and ModifyCustomField.
+Our user needs the rights SeeQueue, ShowTicket and ModifyTicket in all queues that are sorted, CreateTicket in those
+that tickets are moved to, and for tags SeeCustomField and ModifyCustomField.
 
 Limits. A tag is a value of one custom field: we set tags, but what people change in that field teaches nothing (they
 correct by the queue). A ticket that comes back from "deleted" is seen when it is moved next. RT checks the ETag and
