@@ -63,6 +63,8 @@ def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
         except FolderMissing:  # deleted between the two commands
             found.missing.append(folder)
             del now[folder]
+    unreadable = [folder for folder in folders if folder not in now and folder not in found.missing]
+    now.update((folder, before[folder]) for folder in unreadable if folder in before)
     if found.arrived and not session.abilities.condstore:
         _find_marked(session, watch, now, looked_at, found)
     return Changes(
@@ -125,6 +127,10 @@ def _states(session: Session, folders: list[str]) -> Iterator[tuple[str, State |
             yield folder, session.state(folder)
         except FolderMissing:
             yield folder, None
+        except ActionRefused:
+            # There, but not ours to look into. That must not end the poll, unless it is the inbox itself.
+            if folder == folders[0]:
+                raise
 
 
 def _lying(session: Session, folder: str, state: State, first: int) -> Iterable[Sighting]:

@@ -98,12 +98,12 @@ def unreachable(error: Exception, place: str) -> ConnectorError:
         case ssl.SSLCertVerificationError():
             why = error.verify_message or str(error)
             return CertificateRefused(place, f"The server's certificate is not trusted: {why}.")
-        case ssl.SSLError() if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+        case ssl.SSLError() if _reason(error) in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
             return SetupWrong(
                 place, "This port does not speak TLS.", 'Set tls = "starttls" (port 143), or use port 993.'
             )
         case ssl.SSLError():
-            return Unreachable(place, f"The TLS connection failed: {error.reason or type(error).__name__}.")
+            return Unreachable(place, f"The TLS connection failed: {_reason(error) or type(error).__name__}.")
         case socket.gaierror():
             return Unreachable(
                 place, "The host name cannot be resolved.", "Check `host` and the name server; Postroom tries again."
@@ -118,6 +118,11 @@ def unreachable(error: Exception, place: str) -> ConnectorError:
             return Unreachable(place, f"The connection failed: {error.strerror or type(error).__name__}.")
         case _:
             return translate(error, place)
+
+
+def _reason(error: ssl.SSLError) -> str:
+    """OpenSSL's name for it; errors that Python itself raises have none."""
+    return str(getattr(error, "reason", "") or "")
 
 
 def login_failure(error: Exception, place: str, user: str) -> ConnectorError:

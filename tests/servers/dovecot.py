@@ -6,6 +6,8 @@ root plainly, as an ordinary user through a user namespace.
 
 from __future__ import annotations
 
+import contextlib
+import grp
 import os
 import signal
 import subprocess
@@ -145,6 +147,8 @@ class Dovecot:
         """Stop the server and keep its mail."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(10)
+        with contextlib.suppress(ProcessLookupError):  # sessions may outlive the master by a moment
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def doveadm(self, *words: str) -> str:
         """Run the administrator's tool on this server."""
@@ -167,6 +171,4 @@ class Dovecot:
 
 
 def group_name(gid: int) -> str:
-    import grp
-
     return grp.getgrgid(gid).gr_name

@@ -145,7 +145,10 @@ class Hands:
         return found
 
     def close(self) -> None:
-        self.imap.logout()
+        try:
+            self.imap.logout()
+        except (imaplib.IMAP4.error, OSError):  # the server was stopped by the test
+            self.imap.shutdown()
 
 
 def ok(answer: tuple[str, Any]) -> Any:

@@ -74,13 +74,41 @@ def free_port() -> int:
         return port
 
 
-def make_certificate(folder: Path, name: str = "localhost", days: int = 2) -> Path:
-    """A self-signed certificate for `name`: cert.pem, with key.pem beside it."""
-    alternative = f"subjectAltName=DNS:{name}" + (",IP:127.0.0.1" if name == "localhost" else "")
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-days", str(days), "-subj", f"/CN={name}", "-addext", alternative]
-    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(command, check=True, capture_output=True)
+CERTIFICATE_AUTHORITY = """
+[ca]
+default_ca = office
+[office]
+database = {folder}/index
+serial = {folder}/serial
+new_certs_dir = {folder}
+default_md = sha256
+policy = any
+x509_extensions = names
+[any]
+commonName = supplied
+[names]
+subjectAltName = {names}
+[req]
+distinguished_name = empty
+[empty]
+"""
+
+
+def make_certificate(folder: Path, name: str = "localhost", *, expired: bool = False) -> Path:
+    """A self-signed certificate for `name`: cert.pem, with key.pem beside it. `openssl ca` can date it in the past."""
+    names = f"DNS:{name}" + (",IP:127.0.0.1" if name == "localhost" else "")
+    config, key = folder / "openssl.cnf", folder / "key.pem"
+    config.write_text(CERTIFICATE_AUTHORITY.format(folder=folder, names=names))
+    (folder / "index").touch()
+    (folder / "serial").write_text("01\n")
+    dates = ["200101000000Z", "200102000000Z"] if expired else ["200101000000Z", "491231000000Z"]
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    request = ["req", "-new", *curve, "-subj", f"/CN={name}", "-keyout", key, "-out", folder / "request.pem"]
+    sign = ["ca", "-selfsign", "-batch", "-notext", "-keyfile", key, "-in", folder / "request.pem"]
+    sign += ["-startdate", dates[0], "-enddate", dates[1], "-out", folder / "cert.pem"]
+    for command in (request, sign):
+        words = ["openssl", *map(str, command), "-config", str(config)]
+        subprocess.run(words, check=True, capture_output=True)
     return folder / "cert.pem"
 
 
