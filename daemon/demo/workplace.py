@@ -51,6 +51,7 @@ def settings_text(
     max_tokens: int,
     time_limit: str,
     max_per_folder: int,
+    max_age: str = "365d",
 ) -> str:
     """The settings of a workplace that lives faster than an office: it acts at once, it believes at once. Pure."""
     listed = "\n".join(
@@ -85,6 +86,7 @@ window = "{_quiet_window()}"  # training is started by hand here
 nice = 0               # an office trains at night, with nice = 19
 time_limit = "{time_limit}"
 max_per_folder = {max_per_folder}
+max_age = "{max_age}"
 
 [log]
 format = "json"
@@ -195,7 +197,7 @@ class Ledger:
         with self._database.begin() as tx:
             box = mailboxes.find(tx, self._mailbox)
             assert box is not None
-            found = messages.by_rfc_id(tx, box.id, message_id)
+            found = messages.named(tx, box.id, message_id)
             if not found:
                 return None
             story = message_story(tx, box, found[0])
