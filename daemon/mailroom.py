@@ -125,6 +125,7 @@ def connector_for(mailbox: AnyMailbox, credentials: Credentials) -> Connector:
             secret=secret,
             inbox=mailbox.inbox,
             user=mailbox.user or None,
+            ca_file=str(mailbox.ca_file) if mailbox.ca_file else None,
             tag_field=mailbox.tag_field or None,
             ignore_users=frozenset(mailbox.ignore_users),
         )

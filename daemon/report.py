@@ -100,7 +100,7 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
     names = {category.uid: category.name for category in mailboxes.categories(tx, mailbox.id)}
     return {
         "mailbox": mailbox.name,
-        "message_id": message.identity.message_id,
+        "message_id": message.identity.message_id or message.identity.object_id,
         "state": message.state,
         "arrived": _iso(message.arrived),
         "first_seen": _iso(message.first_seen),

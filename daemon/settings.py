@@ -164,6 +164,7 @@ class RequestTrackerSettings(MailboxSettings):
     """For Basic sign-in. Empty: the credential is a token of the bot's user."""
     tag_field: str = ""
     """The custom field that `act_by = "tag"` sets."""
+    ca_file: OptionalPath = None
     ignore_users: tuple[str, ...] = ()
     """Users whose changes teach nothing: other automation."""
 

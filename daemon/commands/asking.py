@@ -87,7 +87,7 @@ def why(context: Context, message_id: str, as_json: bool) -> None:
         for desk in mailroom.desks():
             box = known(desk)
             with desk.database.begin() as tx:
-                for message in messages.by_rfc_id(tx, box.id, message_id):
+                for message in messages.named(tx, box.id, message_id):
                     stories.append(message_story(tx, box, message))
     if not stories:
         raise PostroomError(

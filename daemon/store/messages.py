@@ -73,12 +73,11 @@ def candidates(tx: Tx, mailbox: int, identity: Identity) -> list[KnownMessage]:
     return []
 
 
-def by_rfc_id(tx: Tx, mailbox: int, rfc_id: str) -> list[KnownMessage]:
-    """All messages with this Message-ID; angle brackets may be left out."""
-    wanted = {rfc_id, f"<{rfc_id.strip('<>')}>", rfc_id.strip("<>")}
-    rows = tx.execute(
-        select(t.messages).where(t.messages.c.mailbox_id == mailbox, t.messages.c.rfc_id.in_(wanted))
-    ).mappings()
+def named(tx: Tx, mailbox: int, name: str) -> list[KnownMessage]:
+    """All messages with this Message-ID, with or without angle brackets; or the ticket with this number."""
+    wanted = {name, f"<{name.strip('<>')}>", name.strip("<>")}
+    same = or_(t.messages.c.rfc_id.in_(wanted), t.messages.c.object_id == f"ticket:{name.lstrip('#')}")
+    rows = tx.execute(select(t.messages).where(t.messages.c.mailbox_id == mailbox, same)).mappings()
     return [_known(row) for row in rows]
 
 
