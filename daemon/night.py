@@ -171,20 +171,21 @@ def _run_trainer(
     """The trainer's result; a crash or a kill becomes a result that says so."""
     command = [sys.executable, "-P", "-m", "trainer", str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(settings.training.threads), "TOKENIZERS_PARALLELISM": "false"}
-    with (folder / "trainer.log").open("w") as errors:
-        process = subprocess.Popen(  # niced by `nice`: preexec_fn is not safe beside threads
+    stopped = threading.Event()
+    with (
+        (folder / "trainer.log").open("w") as errors,
+        subprocess.Popen(  # niced by `nice`: preexec_fn is not safe beside threads
             ["nice", "-n", str(settings.training.nice), *command],
             stdout=subprocess.PIPE,
             stderr=errors,
             stdin=subprocess.DEVNULL,
             text=True,
             env=environment,
-        )
-        stopped = threading.Event()
+        ) as process,
+    ):
         watcher = threading.Thread(target=_stop_with, args=(process, stop, stopped), daemon=True)
         watcher.start()
-        assert process.stdout is not None
-        for line in process.stdout:
+        for line in process.stdout or ():
             if progress is not None and (event := _parse(line)) is not None:
                 progress(event)
         code = process.wait()
