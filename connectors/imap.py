@@ -35,9 +35,10 @@ from connectors.base import (
 )
 from connectors.errors import ActionRefused, ConnectorError, FolderMissing
 from connectors.imap_account import ImapAccount, log_in
+from connectors.imap_answers import Abilities
 from connectors.imap_changes import find_changes, newest
 from connectors.imap_move import move, recover_move
-from connectors.imap_session import FETCH_BATCH, Abilities, Session
+from connectors.imap_session import FETCH_BATCH, Session
 from connectors.imap_sightings import part, sighting
 from connectors.imap_tags import keeps, recover_tag, tag
 
@@ -81,24 +82,23 @@ class ImapConnector(Connector):
             session = self._session()
             session.leave()
             folders = []
-            for listed in session.folders(with_state=True):
+            for listed in session.folders(numbers=True):
                 if not listed.selectable:
                     continue
-                state, object_id = listed.state, listed.object_id
-                if state is None:
-                    try:
-                        state = session.state(listed.name)
-                        object_id = session.mailbox_id(listed.name)
-                    except (FolderMissing, ActionRefused):
-                        pass  # gone since, or not ours to look into: it still is a folder
+                try:
+                    state = listed.state or session.state(listed.name)
+                    object_id = session.mailbox_id(listed.name)
+                except (FolderMissing, ActionRefused):
+                    # Gone since, not ours to look into, or a mere parent: Dovecot lists those as if they were folders.
+                    continue
                 folders.append(
                     Folder(
                         name=listed.name,
                         delimiter=listed.delimiter,
                         special_use=next((use[1:] for use in sorted(listed.attributes & SPECIAL_USES)), None),
-                        messages=state.messages if state else None,
+                        messages=state.messages,
                         object_id=f"mailboxid:{object_id}" if object_id else None,
-                        epoch=state.epoch if state else 0,
+                        epoch=state.epoch,
                     )
                 )
             return sorted(folders, key=lambda folder: folder.name)

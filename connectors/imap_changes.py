@@ -17,7 +17,8 @@ from dataclasses import astuple, dataclass, field
 
 from connectors.base import Changes, MessageRef, Sighting, Watch
 from connectors.errors import ActionRefused, FolderMissing
-from connectors.imap_session import SEARCH_WINDOW, Session, State
+from connectors.imap_answers import State
+from connectors.imap_session import SEARCH_WINDOW, Session
 
 
 @dataclass
@@ -113,7 +114,7 @@ def _states(session: Session, folders: list[str]) -> Iterator[tuple[str, State |
     session.leave()
     listed = {}
     if session.abilities.list_status and len(folders) > 1:
-        listed = {one.name: one for one in session.folders(with_state=True)}
+        listed = {one.name: one for one in session.folders(numbers=True)}
     for folder in folders:
         if session.abilities.list_status and len(folders) > 1:
             one = listed.get(folder)

@@ -17,7 +17,8 @@ from typing import Literal
 
 from connectors.base import Identity, MessageRef, Note, Progress, Recovered, Sighting, Unfinished
 from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone, Unexplained
-from connectors.imap_session import Selected, Session, State, same_folder
+from connectors.imap_answers import Selected, State, same_folder
+from connectors.imap_session import Session
 from connectors.imap_sightings import is_deleted, same_content, same_message
 
 DELETED = ("\\Deleted",)

@@ -10,21 +10,29 @@ leaves the protocol in doubt is `dead`; its owner opens another one.
 from __future__ import annotations
 
 import contextlib
-import re
 import selectors
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from imapclient import IMAPClient
-from imapclient.imap_utf7 import decode as decode_utf7
-from imapclient.response_parser import parse_response
 
 from connectors.base import MessageRef, Sighting
 from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone
+from connectors.imap_answers import (
+    Abilities,
+    Listed,
+    Selected,
+    State,
+    copied,
+    is_news,
+    listed_in,
+    same_folder,
+    states_in,
+    with_state,
+)
 from connectors.imap_errors import is_dead, translate
 from connectors.imap_sightings import (
     BASIC_ITEMS,
@@ -41,76 +49,7 @@ FETCH_BATCH = 200
 SEARCH_WINDOW = 20_000
 """UIDs a search may return at once: imaplib refuses lines of more than a million bytes."""
 
-_COPYUID = re.compile(r"(\d+) (\d+) (\d+)")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Abilities:
-    """What the server offers after login, as far as we use it."""
-
-    move: bool
-    uidplus: bool
-    condstore: bool
-    list_status: bool
-    list_extended: bool
-    special_use: bool
-    objectid: bool
-    gmail: bool
-    idle: bool
-    unselect: bool
-
-    @classmethod
-    def of(cls, capabilities: Iterable[str]) -> Abilities:
-        """From the words of a CAPABILITY answer. QRESYNC implies CONDSTORE (RFC 7162 section 3.2.3)."""
-        words = {word.upper() for word in capabilities}
-        return cls(
-            move="MOVE" in words,
-            uidplus="UIDPLUS" in words,
-            condstore=bool({"CONDSTORE", "QRESYNC"} & words),
-            list_status="LIST-STATUS" in words,
-            list_extended="LIST-EXTENDED" in words,
-            special_use="SPECIAL-USE" in words,
-            objectid="OBJECTID" in words,
-            gmail="X-GM-EXT-1" in words,
-            idle="IDLE" in words,
-            unselect="UNSELECT" in words,
-        )
-
-
-@dataclass(frozen=True)
-class State:
-    """The numbers of a STATUS answer: equal numbers mean that nothing was added or removed."""
-
-    epoch: int
-    uidnext: int
-    messages: int
-    modseq: int = 0
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One line of a LIST answer."""
-
-    name: str
-    delimiter: str | None
-    attributes: frozenset[str]
-    state: State | None = None
-    object_id: str | None = None
-
-    @property
-    def selectable(self) -> bool:
-        return not self.attributes & {"\\noselect", "\\nonexistent"}
-
-
-@dataclass(frozen=True)
-class Selected:
-    """An opened folder."""
-
-    epoch: int
-    messages: int
-    permanent_flags: frozenset[str] | None
-    """Flags that can be kept, in lower case; None if the server doesn't say."""
 
 
 class Session:
@@ -127,11 +66,11 @@ class Session:
 
     # Looking
 
-    def folders(self, pattern: str = "*", *, with_state: bool = False) -> list[Listed]:
+    def folders(self, pattern: str = "*", *, numbers: bool = False) -> list[Listed]:
         """The folders that match, with their numbers if asked for and if one command gives them all."""
         arguments = ['""', self._quoted(pattern)]
         returned = ["SPECIAL-USE"] if self.abilities.special_use and self.abilities.list_extended else []
-        if with_state and self.abilities.list_status:
+        if numbers and self.abilities.list_status:
             returned.append(f"STATUS ({' '.join(self._state_items())})")
         if returned:
             arguments.append(f"RETURN ({' '.join(returned)})")
@@ -142,8 +81,8 @@ class Session:
             kind, answer = imap._simple_command("LIST", *arguments)
             self.client._checkok("list", kind, answer)
             lines = imap._untagged_response(kind, answer, "LIST")[1]
-            states = _states(imap._untagged_response(kind, answer, "STATUS")[1])
-            return [_with_state(listed, states) for listed in _listed(lines)]
+            states = states_in(imap._untagged_response(kind, answer, "STATUS")[1])
+            return [with_state(listed, states) for listed in listed_in(lines)]
 
         return self._ask(ask)
 
@@ -160,19 +99,22 @@ class Session:
             answer = self.client._command_and_check(
                 "status", self._quoted(folder), f"({' '.join(self._state_items())})"
             )
-            found = list(_states(answer).values())
+            found = list(states_in(answer).values())
             return found[-1][0]
 
         return self._ask_folder(folder, ask)
 
     def mailbox_id(self, folder: str) -> str | None:
-        """MAILBOXID (RFC 8474), where LIST-STATUS could not give it."""
+        """MAILBOXID (RFC 8474) where the server has it: survives a rename.
+
+        Asked folder by folder: in LIST-STATUS Cyrus 3.6 answers with a freed buffer after a rename (seen).
+        """
         if not self.abilities.objectid:
             return None
         answer = self._ask_folder(
             folder, lambda: self.client._command_and_check("status", self._quoted(folder), "(MAILBOXID)")
         )
-        return next((object_id for _, object_id in _states(answer).values()), None)
+        return next((object_id for _, object_id in states_in(answer).values()), None)
 
     def open(self, folder: str, *, write: bool = False) -> Selected:
         """EXAMINE, or SELECT if something shall be changed. Raises FolderMissing."""
@@ -307,7 +249,7 @@ class Session:
                 said = self.client.idle_check(timeout=0)
                 if not said:  # readable and nothing to read: the other side is gone
                     raise ConnectionResetError("IDLE")
-            return _is_news([*said, *self.client.idle_done()[1]])
+            return is_news([*said, *self.client.idle_done()[1]])
 
         return self._ask(ask)
 
@@ -333,8 +275,6 @@ class Session:
         items = ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]
         if self.abilities.condstore:
             items.append("HIGHESTMODSEQ")
-        if self.abilities.objectid and self.abilities.list_status:
-            items.append("MAILBOXID")
         return items
 
     def _quoted(self, folder: str) -> bytes:
@@ -367,62 +307,3 @@ class Session:
             self.dead = True
             return False
         return True
-
-
-def _is_news(said: Iterable[Sequence[object]]) -> bool:
-    """Messages came, went or changed. "Still here" is no news."""
-    return any(word in (b"EXISTS", b"EXPUNGE", b"FETCH", b"VANISHED") for line in said for word in line)
-
-
-def copied(answers: Sequence[bytes | None], uid: int, folder: str) -> MessageRef | None:
-    """COPYUID (RFC 4315 section 3): epoch, source UID, target UID. None unless it is about this very message."""
-    for answer in answers:
-        found = _COPYUID.fullmatch(as_text(answer or b"").strip())
-        if found and int(found[2]) == uid:
-            return MessageRef(folder, int(found[1]), int(found[3]))
-    return None
-
-
-def same_folder(one: str, other: str) -> bool:
-    """INBOX is the one name that has no case (RFC 9051 section 5.1)."""
-    return one == other or one.upper() == other.upper() == "INBOX"
-
-
-def _listed(lines: Sequence[object]) -> list[Listed]:
-    words = parse_response([line for line in lines if line not in (b"", None)])
-    return [
-        Listed(
-            name=_folder_name(words[index + 2]),
-            delimiter=as_text(words[index + 1]) if words[index + 1] is not None else None,
-            attributes=frozenset(as_text(attribute).lower() for attribute in words[index]),
-        )
-        for index in range(0, len(words), 3)
-    ]
-
-
-def _states(lines: Sequence[object]) -> dict[str, tuple[State, str | None]]:
-    """Folder -> its numbers and its MAILBOXID."""
-    words = parse_response([line for line in lines if line not in (b"", None)])
-    states: dict[str, tuple[State, str | None]] = {}
-    for index in range(0, len(words) - 1, 2):
-        pairs = words[index + 1]
-        values = {as_text(pairs[i]).upper(): pairs[i + 1] for i in range(0, len(pairs), 2)}
-        state = State(
-            epoch=int(values.get("UIDVALIDITY", 0)),
-            uidnext=int(values.get("UIDNEXT", 0)),
-            messages=int(values.get("MESSAGES", 0)),
-            modseq=int(values.get("HIGHESTMODSEQ", 0)),
-        )
-        object_id = as_text(values["MAILBOXID"]) if values.get("MAILBOXID") else None
-        states[_folder_name(words[index])] = (state, object_id)
-    return states
-
-
-def _with_state(listed: Listed, states: dict[str, tuple[State, str | None]]) -> Listed:
-    state, object_id = states.get(listed.name, (None, None))
-    return replace(listed, state=state, object_id=object_id)
-
-
-def _folder_name(word: object) -> str:
-    name: str = decode_utf7(word) if isinstance(word, bytes) else as_text(word)
-    return "INBOX" if name.upper() == "INBOX" else name

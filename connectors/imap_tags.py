@@ -9,8 +9,9 @@ import re
 
 from connectors.base import Identity, MessageRef, Note, Progress, Recovered, Tag, Unfinished
 from connectors.errors import ActionRefused, MessageGone
+from connectors.imap_answers import Selected
 from connectors.imap_move import check_message
-from connectors.imap_session import Selected, Session
+from connectors.imap_session import Session
 from connectors.imap_sightings import flags
 
 # An atom, or one of the four system flags that mean no deletion.

@@ -1,0 +1,270 @@
+"""How IMAP is looked at: cheaply, in bounded pieces, without a trace; and how waiting ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from connectors import imap, imap_changes, imap_session
+from connectors.base import Move, Watch
+from connectors.errors import FolderMissing
+from connectors.imap import ImapConnector
+from connectors.imap_answers import copied, states_in
+from connectors.imap_changes import read_cursor, write_cursor
+from connectors.imap_sightings import uid_sets
+from tests.contract import arrive, find, ignore, watch
+from tests.faults import FaultyLine
+from tests.imap_fixtures import ImapWorld, closing
+from tests.servers.dovecot import Dovecot
+from tests.servers.hands import make_mail
+
+pytestmark = pytest.mark.imap
+
+SERVERS = ["dovecot_world", "cyrus_world", "courier_world"]
+
+
+@pytest.fixture
+def any_world(request: pytest.FixtureRequest) -> ImapWorld:
+    world: ImapWorld = request.getfixturevalue(request.param)
+    return world
+
+
+@pytest.fixture
+def counted(dovecot_world: ImapWorld) -> Iterator[tuple[ImapConnector, FaultyLine]]:
+    """A connector whose commands are counted."""
+    with FaultyLine(dovecot_world.server.port) as line:
+        with ImapConnector(dovecot_world.account(port=line.port)) as connector:
+            yield connector, line
+        line.fault = None
+
+
+def test_a_poll_in_which_nothing_happened_is_one_command_for_all_folders(
+    dovecot_world: ImapWorld, counted: tuple[ImapConnector, FaultyLine]
+) -> None:
+    connector, line = counted
+    for number in range(40):
+        dovecot_world.hands.create(f"Customers/{number}")
+    known = {f"Customers/{number}": frozenset[int]() for number in range(40)}
+    cursor = connector.changes(None, Watch("INBOX", known)).cursor
+    for expected in (["UNSELECT", "LIST"], ["LIST"]):  # a folder may be open from the last look
+        line.commands.clear()
+        changes = connector.changes(cursor, Watch("INBOX", known))
+        assert line.commands == expected
+        assert changes.cursor == cursor
+
+
+def test_only_the_folder_that_changed_is_opened(
+    dovecot_world: ImapWorld, counted: tuple[ImapConnector, FaultyLine]
+) -> None:
+    connector, line = counted
+    dovecot_world.deliver("one")
+    seen = connector.newest("INBOX", 1)[0]
+    cursor = connector.changes(None, watch(dovecot_world, arrived=(seen,))).cursor
+    dovecot_world.deliver("two")
+    line.commands.clear()
+    changes = connector.changes(cursor, watch(dovecot_world, arrived=(seen,)))
+    assert len(changes.arrived) == 1
+    assert line.commands.count("EXAMINE") <= 2
+    assert "SELECT" not in line.commands
+
+
+def test_looking_never_selects_for_writing_and_never_stores(
+    dovecot_world: ImapWorld, counted: tuple[ImapConnector, FaultyLine]
+) -> None:
+    connector, line = counted
+    dovecot_world.deliver("one")
+    cursor = connector.changes(None, watch(dovecot_world)).cursor
+    connector.changes(cursor, watch(dovecot_world))
+    seen = connector.newest("INBOX", 5)
+    list(connector.fetch([sighting.ref for sighting in seen]))
+    connector.folders()
+    changing = {"SELECT", "UID STORE", "UID MOVE", "UID COPY", "UID EXPUNGE", "EXPUNGE", "CLOSE", "CREATE", "APPEND"}
+    assert not changing & set(line.commands)
+
+
+def test_no_path_ever_sends_a_bare_expunge_or_close(courier_world: ImapWorld) -> None:
+    _, seen = arrive(courier_world, "Invoice 7")
+    with FaultyLine(courier_world.server.port) as line:
+        with ImapConnector(courier_world.account(port=line.port)) as connector:
+            connector.apply(seen.ref, seen.identity, Move(courier_world.first), ignore)
+        assert "UID EXPUNGE" in line.commands
+        assert not {"EXPUNGE", "CLOSE"} & set(line.commands)
+
+
+@pytest.mark.parametrize("any_world", SERVERS, indirect=True)
+def test_a_mail_of_fifty_megabytes_is_read_in_part_and_moved_whole(any_world: ImapWorld) -> None:
+    head = make_mail("Drawings", "See the attached file.").partition(b"\r\n\r\n")
+    line = b"0123456789abcdef" * 4 + b"\r\n"
+    any_world.hands.put(head[0] + head[1] + head[2] + line * (50_000_000 // len(line)))
+    seen = find(any_world, "Drawings")
+    assert seen.size > 49_000_000
+    (message,) = any_world.connector.fetch([seen.ref])
+    assert "truncated" in message.marks
+    assert "See the attached file." in message.text.body
+    before = any_world.hands.contents()
+    any_world.connector.apply(seen.ref, seen.identity, Move(any_world.second), ignore)
+    assert [lying.content for lying in any_world.hands.contents()] == [lying.content for lying in before]
+
+
+@pytest.mark.parametrize("any_world", SERVERS, indirect=True)
+def test_flags_keywords_and_the_date_of_arrival_survive_a_move(any_world: ImapWorld) -> None:
+    arrived = datetime(2020, 2, 29, 23, 59, 58, tzinfo=UTC)
+    any_world.hands.put(make_mail("Old"), flags="\\Seen \\Answered $work", arrived=arrived)
+    seen = find(any_world, "Old")
+    assert seen.flags == {"\\Seen", "\\Answered", "$work"}
+    assert seen.arrived == arrived
+    any_world.connector.apply(seen.ref, seen.identity, Move(any_world.first), ignore)
+    (now,) = any_world.connector.newest(any_world.first, 5)
+    assert (now.flags, now.arrived, now.size) == (seen.flags, seen.arrived, seen.size)
+
+
+def test_folders_carry_their_special_use_their_delimiter_and_their_numbers(any_folders: ImapWorld) -> None:
+    any_folders.deliver("one")
+    by_name = {folder.name: folder for folder in any_folders.connector.folders()}
+    assert by_name["INBOX"].messages == 1
+    assert by_name["INBOX"].epoch > 0
+    assert by_name[any_folders.first].delimiter == any_folders.server.separator
+    if any_folders.server.name != "courier":
+        assert by_name["Junk"].special_use == "junk"
+        assert by_name["Archive"].special_use == "archive"
+
+
+@pytest.fixture(params=SERVERS)
+def any_folders(request: pytest.FixtureRequest) -> ImapWorld:
+    world: ImapWorld = request.getfixturevalue(request.param)
+    return world
+
+
+def test_a_renamed_folder_keeps_its_mailbox_id_on_cyrus(cyrus_world: ImapWorld) -> None:
+    before = {folder.name: folder.object_id for folder in cyrus_world.connector.folders()}
+    assert before[cyrus_world.first]
+    cyrus_world.hands.rename(cyrus_world.first, "Renamed")
+    after = {folder.name: folder.object_id for folder in cyrus_world.connector.folders()}
+    assert after["Renamed"] == before[cyrus_world.first]
+
+
+def test_a_folder_that_cannot_be_selected_is_not_listed(dovecot_world: ImapWorld) -> None:
+    dovecot_world.hands.create("Customers/Miller")
+    dovecot_world.hands.create("Customers")
+    dovecot_world.hands.remove("Customers")
+    names = [folder.name for folder in dovecot_world.connector.folders()]
+    assert "Customers/Miller" in names
+    assert "Customers" not in names
+
+
+def test_names_with_wildcards_quotes_and_numbers_are_names(dovecot_world: ImapWorld) -> None:
+    names = ['100% "sure"', "a*b", "2024", "back\\slash", "NIL", "日本語 & Co"]
+    for name in names:
+        dovecot_world.hands.create(name)
+    assert set(names) <= {folder.name for folder in dovecot_world.connector.folders()}
+    dovecot_world.deliver("one")
+    seen = find(dovecot_world, "one")
+    ref = seen.ref
+    for name in names:
+        ref = dovecot_world.connector.apply(ref, seen.identity, Move(name), ignore)
+        assert ref.folder == name
+
+
+def test_a_pattern_is_no_proof_of_a_folder(dovecot_world: ImapWorld) -> None:
+    dovecot_world.hands.create("axb")
+    _, seen = arrive(dovecot_world, "one")
+    with pytest.raises(FolderMissing):
+        dovecot_world.connector.apply(seen.ref, seen.identity, Move("a%b"), ignore)
+
+
+def test_large_folders_are_searched_in_windows(dovecot_world: ImapWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(23):
+        dovecot_world.deliver(f"mail {number}")
+    monkeypatch.setattr(imap_changes, "SEARCH_WINDOW", 4)
+    monkeypatch.setattr(imap_session, "SEARCH_WINDOW", 4)
+    monkeypatch.setattr(imap_session, "FETCH_BATCH", 3)
+    connector = dovecot_world.another()
+    first = connector.changes(None, watch(dovecot_world, first_look=9))
+    assert [sighting.ref.uid for sighting in first.arrived] == list(range(15, 24))
+    assert [sighting.ref.uid for sighting in connector.newest("INBOX", 2)] == [23, 22]
+    for number in range(11):
+        dovecot_world.deliver(f"later {number}")
+    changes = connector.changes(first.cursor, watch(dovecot_world, arrived=first.arrived))
+    assert [sighting.ref.uid for sighting in changes.arrived] == list(range(24, 35))
+
+
+def test_every_one_of_many_bodies_is_fetched(dovecot_world: ImapWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imap, "LARGEST_BATCH", 1000)
+    for number in range(9):
+        dovecot_world.deliver(f"mail {number}", body="x " * 100)
+    refs = [sighting.ref for sighting in dovecot_world.connector.newest("INBOX", 50)]
+    subjects = {message.text.subject for message in dovecot_world.connector.fetch(refs)}
+    assert subjects == {f"mail {number}" for number in range(9)}
+
+
+@pytest.mark.parametrize("any_world", [*SERVERS, "pymap_world"], indirect=True)
+def test_a_new_mail_ends_the_wait(any_world: ImapWorld) -> None:
+    timer = threading.Timer(0.2, lambda: any_world.deliver("news"))
+    any_world.connector.capabilities()
+    started = time.monotonic()
+    timer.start()
+    assert any_world.connector.wait(20)
+    assert time.monotonic() - started < 15
+    timer.join()
+
+
+def test_a_wait_without_news_ends_in_time(dovecot_world: ImapWorld) -> None:
+    started = time.monotonic()
+    assert not dovecot_world.connector.wait(0.3)
+    assert 0.2 < time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("idle", [True, False])
+def test_closing_from_another_thread_ends_the_wait(dovecot_world: ImapWorld, idle: bool) -> None:
+    connector = dovecot_world.another()
+    if not idle:
+        session: Any = connector._session()
+        object.__setattr__(session.abilities, "idle", False)
+    timer = threading.Timer(0.3, connector.close)
+    started = time.monotonic()
+    timer.start()
+    assert not connector.wait(60)
+    assert time.monotonic() - started < 20
+    timer.join()
+
+
+def test_a_server_that_leaves_during_the_wait_is_noticed(user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imap, "BROKEN_SECONDS", 0.1)
+    with Dovecot() as server:
+        for world in closing(ImapWorld(server, user)):
+            timer = threading.Timer(0.3, server.halt)
+            timer.start()
+            assert world.connector.wait(60)
+            timer.join()
+            server.start()
+            assert world.connector.folders()
+
+
+def test_uid_sets_join_neighbours_and_stay_short() -> None:
+    assert uid_sets([3, 1, 2, 9]) == ["1:3,9"]
+    assert uid_sets([]) == []
+    many = uid_sets(range(1, 20_000, 2), longest=500)
+    assert all(len(one) <= 500 for one in many)
+    assert [int(word) for one in many for word in one.split(",")] == list(range(1, 20_000, 2))
+
+
+def test_copyuid_counts_only_for_the_message_that_was_moved() -> None:
+    assert copied([b"7 3 12"], 3, "Orders") is not None
+    assert copied([b"7 4 12"], 3, "Orders") is None
+    assert copied([None], 3, "Orders") is None
+    assert copied([b"7 3:4 12:13"], 3, "Orders") is None
+
+
+def test_status_answers_are_read_with_any_name() -> None:
+    answer = [b'"a b" (MESSAGES 2 UIDNEXT 5 UIDVALIDITY 9)', (b"{3}", b"x\xc3\xa9"), b" (UIDNEXT 1 UIDVALIDITY 2)"]
+    assert [state.uidnext for state, _ in states_in(answer).values()] == [5, 1]
+
+
+def test_a_cursor_survives_its_own_writing() -> None:
+    cursor = '{"Büro":[1,2,3,4],"INBOX":[5,6,7,0]}'
+    assert write_cursor(read_cursor(cursor)) == cursor
