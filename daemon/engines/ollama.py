@@ -16,6 +16,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -179,7 +181,16 @@ class Publisher:
             self._client.copy(source, target)
 
     def close(self) -> None:
+        """Close the connection. Never raises."""
         self._client.close()  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def connect(host: str, timeout: float) -> Client:

@@ -208,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
         blob = state.blob(digest)
         if not blob.is_file():
             steps.append({"error": f"open {blob}: no such file or directory"})
-        elif blob.open("rb").read(4) != b"GGUF":
+        elif not blob.read_bytes().startswith(b"GGUF"):
             steps.append({"error": "supplied file was not in GGUF format"})
         elif state.fault("mid-stream"):
             steps.append({"error": "write /blobs/sha256-1: no space left on device"})
