@@ -98,12 +98,13 @@ def _copy_and_remove(
 
 
 def remove(session: Session, ref: MessageRef) -> None:
-    """Take the original away, from an open folder, once its copy is proved. Raises Unexplained if it stays."""
+    """Take the original away, from an open folder, once its copy is proved. Raises ActionRefused if it stays."""
     session.store(ref.uid, add=DELETED)
     if session.abilities.uidplus:
         session.expunge(ref.uid)
         if session.look(ref) is not None:
-            raise Unexplained(f"{session.name}, {ref.key}", "The server said OK and did not remove the original.")
+            # Dovecot does so where the right to expunge is missing.
+            raise ActionRefused(f"{session.name}, {ref.key}", "The server said OK and did not remove the original.")
 
 
 def _retreat(session: Session, ref: MessageRef, identity: Identity, copy: MessageRef) -> None:
@@ -204,8 +205,14 @@ def recover_move(session: Session, unfinished: Unfinished, folder: str, settle: 
     try:
         session.open(ref.folder, write=True)
         remove(session, ref)
-    except ActionRefused as error:
-        return Recovered("explained", where, f'The message lies in "{folder}" and the original stays: {error.fact}')
+    except ActionRefused as refused:
+        if where is None:
+            raise
+        try:
+            _retreat(session, ref, unfinished.identity, where)
+        except Unexplained as error:
+            return Recovered("explained", where, error.fact)
+        return Recovered("undone", ref, f"{refused.fact} The copy was taken back.")
     return Recovered("finished", where, why)
 
 

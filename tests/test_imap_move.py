@@ -1,0 +1,178 @@
+"""What a restart concludes, whatever was noted and whatever lies there; and what people do meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.base import Identity, MessageRef, Move, Progress, Step, Unfinished
+from connectors.errors import ActionRefused
+from connectors.imap_move import Facts, judge
+from connectors.imap_sightings import same_content, same_message
+from tests.contract import Died, arrive, find, ignore, recover, stop_at_first, where
+from tests.imap_fixtures import ImapWorld
+from tests.servers.dovecot import Dovecot
+from tests.servers.hands import make_mail, quoted
+
+REF = MessageRef("INBOX", 1, 7)
+COPY = MessageRef("Orders", 2, 9)
+OTHER = MessageRef("Orders", 2, 10)
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> tuple[Progress, Facts]:
+    """A last note that our own machine can have written, and anything that may lie there."""
+    step = draw(st.sampled_from([step for step in get_args(Step) if step != "tagging"]))
+    noted = COPY if step in ("copied", "removing") else None
+    numbers: dict[str, Any] = {} if step == "planned" else {"target_epoch": 2, "uidnext": 9}
+    copies = () if step == "planned" else tuple(draw(st.sampled_from([[], [COPY], [COPY, OTHER], [OTHER]])))
+    facts = Facts(
+        source=draw(st.sampled_from(["there", "marked", "gone"])),
+        copies=copies,
+        noted_copy=noted is not None and draw(st.booleans()),
+    )
+    return Progress(step, copy=noted, **numbers), facts
+
+
+@given(situations())
+def test_an_original_is_removed_only_if_a_copy_is_proved(situation: tuple[Progress, Facts]) -> None:
+    progress, facts = situation
+    verdict, where_now, why = judge(progress, REF, "Orders", facts)
+    assert why
+    if verdict == "finish":
+        assert facts.source != "gone"
+        assert facts.noted_copy or (progress.step == "copying" and len(facts.copies) == 1)
+        assert where_now is not None
+        assert where_now.folder == "Orders"
+    if verdict == "undone":
+        assert (facts.source, where_now) == ("there", REF)
+        assert not facts.noted_copy
+    if verdict == "done":
+        assert facts.source != "there"
+        assert where_now is not None
+    if verdict == "restore":
+        assert (facts.source, where_now) == ("marked", REF)
+
+
+@given(situations())
+def test_a_message_that_lies_somewhere_is_never_called_lost(situation: tuple[Progress, Facts]) -> None:
+    progress, facts = situation
+    _, where_now, _ = judge(progress, REF, "Orders", facts)
+    if facts.source == "there" or facts.copies or facts.noted_copy:
+        assert where_now is not None
+
+
+@pytest.mark.imap
+def test_a_person_who_moves_the_copy_on_gets_no_second_one_removed(courier_world: ImapWorld) -> None:
+    """Killed between copy and removal; the copy is dragged elsewhere; the original stays and is said to stay."""
+    _, seen = arrive(courier_world, "Invoice 7")
+    notes: list[Progress] = []
+
+    def die_at_removing(progress: Progress) -> None:
+        notes.append(progress)
+        if progress.step == "removing":
+            raise Died
+
+    with pytest.raises(Died):
+        courier_world.connector.apply(seen.ref, seen.identity, Move(courier_world.first), die_at_removing)
+    copy = notes[-1].copy
+    assert copy is not None
+    imap = courier_world.hands.imap
+    imap.select(quoted(courier_world.first))
+    imap.uid("STORE", str(copy.uid), "+FLAGS", "(\\Deleted)")
+    imap.uid("EXPUNGE", str(copy.uid))
+    courier_world.hands.flag("Invoice 7", "\\Deleted")  # as if the kill had come one command later
+    recovered = recover(courier_world, seen, Move(courier_world.first), notes[-1])
+    assert (recovered.outcome, recovered.ref) == ("explained", seen.ref)
+    assert where(courier_world) == {"Invoice 7": ["INBOX"]}
+    assert "\\Deleted" not in find(courier_world, "Invoice 7").flags
+
+
+@pytest.mark.imap
+def test_a_twin_that_comes_in_meanwhile_is_not_taken_for_our_copy(courier_world: ImapWorld) -> None:
+    """The list's copy and the direct one have the same Message-ID; a person files one while we die over the other."""
+    courier_world.deliver("Invoice 7", message_id="<twin@example.org>")
+    seen = find(courier_world, "Invoice 7")
+    notes: list[Progress] = []
+    with pytest.raises(Died):
+        courier_world.connector.apply(seen.ref, seen.identity, Move(courier_world.first), stop_at_first(notes))
+    raw = b"Received: from lists.example.org\r\n"
+    courier_world.hands.put(raw + make_mail("Invoice 7", message_id="<twin@example.org>"), folder=courier_world.first)
+    recovered = recover(courier_world, seen, Move(courier_world.first), notes[-1])
+    assert (recovered.outcome, recovered.ref) == ("undone", seen.ref)
+    assert where(courier_world) == {"Invoice 7": ["INBOX", courier_world.first]}
+
+
+RIGHTS = """
+mail_plugins = acl
+plugin {
+  acl = vfile
+}
+protocol imap {
+  mail_plugins = acl imap_acl
+  imap_capability = IMAP4rev1 UIDPLUS NAMESPACE CHILDREN ACL
+}
+"""
+
+
+@pytest.mark.imap
+@pytest.mark.parametrize("rights", ["lrsai", "lrsait", "lrsaie"])
+def test_a_folder_that_lets_nothing_be_removed_is_left_with_one_message(user: str, rights: str) -> None:
+    """By COPY and EXPUNGE, without the right to mark (t), to expunge (e), or both: no copy stays behind."""
+    with Dovecot(extra=RIGHTS) as server:
+        world = ImapWorld(server, user)
+        world.deliver("Invoice 7")
+        world.hands.move("Invoice 7", world.second)
+        (seen,) = world.connector.newest(world.second, 5)
+        before = list(world.contents())
+        assert world.hands.imap._simple_command("SETACL", f'"{world.second}"', "owner", rights)[0] == "OK"
+        world.connector.close()  # Dovecot remembers rights as long as a connection
+        with pytest.raises(ActionRefused):
+            world.connector.apply(seen.ref, seen.identity, Move(world.first), ignore)
+        assert list(world.contents()) == before
+        world.close()
+
+
+@pytest.mark.imap
+def test_recovering_when_the_target_was_deleted_says_where_the_message_is(dovecot_world: ImapWorld) -> None:
+    _, seen = arrive(dovecot_world, "Invoice 7")
+    notes: list[Progress] = []
+    with pytest.raises(Died):
+        dovecot_world.connector.apply(seen.ref, seen.identity, Move(dovecot_world.first), stop_at_first(notes))
+    dovecot_world.hands.remove(dovecot_world.first)
+    recovered = recover(dovecot_world, seen, Move(dovecot_world.first), notes[-1])
+    assert (recovered.outcome, recovered.ref) == ("undone", seen.ref)
+
+
+@pytest.mark.imap
+def test_an_undone_move_waits_for_a_command_that_may_still_be_on_its_way(dovecot_world: ImapWorld) -> None:
+    """The look comes too early, the server moves the message, the second look finds it."""
+    _, seen = arrive(dovecot_world, "Invoice 7")
+    notes: list[Progress] = []
+    with pytest.raises(Died):
+        dovecot_world.connector.apply(seen.ref, seen.identity, Move(dovecot_world.first), stop_at_first(notes))
+    connector = dovecot_world.another()
+
+    def late() -> None:
+        dovecot_world.move("Invoice 7", dovecot_world.first)
+
+    connector._settle = late  # type: ignore[method-assign]
+    recovered = connector.recover(Unfinished(seen.ref, seen.identity, Move(dovecot_world.first), notes[-1]))
+    assert recovered.outcome == "done"
+    assert recovered.ref is not None
+    assert recovered.ref.folder == dovecot_world.first
+
+
+def test_the_servers_own_id_decides_and_then_the_content() -> None:
+    one = Identity("emailid:M1", "<a@example.org>", "1" * 64)
+    assert same_content(one, replace(one, digest="2" * 64))
+    assert not same_message(one, replace(one, object_id="emailid:M2"))
+    unnamed = replace(one, object_id=None)
+    assert same_message(one, unnamed)
+    assert same_message(unnamed, replace(unnamed, digest="2" * 64))  # a server that only estimates sizes
+    assert not same_content(unnamed, replace(unnamed, digest="2" * 64))  # but never to find it elsewhere
+    assert not same_message(replace(unnamed, message_id=None), replace(unnamed, message_id=None, digest="2" * 64))
