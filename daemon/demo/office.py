@@ -32,7 +32,7 @@ TOPIC_CHANGE_SHARE = 0.08
 FOREIGN_SHARE = 0.045
 ASIDE_SHARE = 0.33
 VAGUE_SUBJECT_SHARE = 0.16
-NEWCOMER_SHARE = 0.33
+NEWCOMER_SHARE = 0.42
 
 # Where a thread goes when its topic changes: the order becomes a delivery, the delivery a complaint.
 NEIGHBOURS = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json as json_module
 import shutil
+import signal
 import tempfile
 import time
 from collections import Counter
@@ -46,9 +47,9 @@ from daemon.store import learning, mailboxes
 
 HISTORY = 300
 """Messages that lie in the folders when the demo begins."""
-BATCH = 45
+BATCH = 60
 """Messages that arrive while the daemon runs, twice."""
-PRECISION = 0.85
+PRECISION = 0.95
 MAX_TOKENS = 128
 TIME_LIMIT = "120s"
 
@@ -85,6 +86,8 @@ def run_demo(json: bool, keep: bool, seed: int) -> int:
     _check_extras()
     from daemon.demo.server import DemoServer  # pymap is an extra
 
+    # TERM ends the demo as Ctrl-C does: in order, with the daemon stopped and the folder removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     page = Page(aside=json)
     folder = Path(tempfile.mkdtemp(prefix="postroom-demo-"))
     try:
@@ -264,6 +267,10 @@ class _Demo:
     def _second_training(self, mailroom: Mailroom) -> None:
         page = self.page
         page.step("The night's training, now (postroom train)")
+        page.say(
+            "Always from the base model, with every lesson there is. The exam holds the newest mail back, so it "
+            "asks both models about the new correspondents as well."
+        )
         outcome = self._train(mailroom)
         exam = outcome.exam or {}
         self.result.exam_before, self.result.exam_after = exam.get("current"), exam.get("candidate")

@@ -5,6 +5,7 @@ The page explains to an IT person what happens; the daemon's own log goes to a f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,6 +91,11 @@ def clip(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
+def short(reason: str) -> str:
+    """The daemon's reason without what is the same on every line of the page. Pure."""
+    return re.sub(r"; (?:\S+ )*needs [\d.]+|; model \S+| on \d{4}-\d\d-\d\d", "", reason)
+
+
 def percent(share: float | None) -> str:
     """0.873 -> "87 %"; None -> "-"."""
     return "-" if share is None else f"{100 * share:.0f} %"
@@ -166,10 +172,9 @@ class Page:
         table.add_column("why", ratio=1)
         for arrival in examples(arrivals, most):
             mark, colour = ("✓", "green") if arrival.right else ("✗", "red") if arrival.wrong else ("·", "yellow")
-            why = clip(arrival.reason, 66)
+            why = escape(short(arrival.reason))
             if not arrival.right:
-                why += f" [dim](people: {escape(arrival.belongs)})[/dim]"
-                # The reason comes from category names and figures, never from mail text.
+                why += f"\n[dim]people file it in {escape(arrival.belongs)}[/dim]"
             table.add_row(
                 f"[{colour}]{mark}[/{colour}]",
                 escape(clip(arrival.subject, 22)),
