@@ -25,7 +25,7 @@ from daemon.labels import code_token, usable_codes
 from daemon.prompt import Prompt, PromptSettings, Renderer
 from tests.model_fixtures import Trained
 from tests.servers.ollama import Fault, OllamaStandIn
-from trainer.export import codes_only_head, export_gguf
+from trainer.export import export_gguf
 
 pytestmark = pytest.mark.model
 
@@ -42,10 +42,21 @@ def rows(tiny_trained: Trained, codes: list[str]) -> list[int]:
     return [token for code in codes if (token := code_token(code, tiny_trained.tokenizer)) is not None]
 
 
+def codes_foremost(trained: Trained, rows: list[int]) -> torch.Tensor:
+    """The head as training leaves it: every token that is no code scores low, against what all mails have in common."""
+    head: torch.Tensor = trained.model.lm_head.weight.detach()
+    prompt = Renderer(trained.tokenizer, PromptSettings(max_tokens=128)).render(MailText(subject="Hello"))
+    with torch.no_grad():
+        typical = trained.model.model(torch.tensor([prompt.ids])).last_hidden_state[0, -1]
+    result = (-20 * typical / typical.square().sum()).repeat(len(head), 1)
+    result[rows] = head[rows]
+    return result
+
+
 @pytest.fixture(scope="module")
 def gguf_file(tiny_trained: Trained, rows: list[int], tmp_path_factory: pytest.TempPathFactory) -> Path:
     state = dict(tiny_trained.model.state_dict())
-    state["lm_head.weight"] = codes_only_head(state["lm_head.weight"], rows)
+    state["lm_head.weight"] = codes_foremost(tiny_trained, rows)
     return export_gguf(tiny_trained.base, state, tmp_path_factory.mktemp("gguf") / "model.gguf", "F32")
 
 
@@ -96,9 +107,10 @@ def test_few_codes_get_the_trained_weights_probabilities(
     engine: OllamaEngine, tiny_trained: Trained, prompts: list[Prompt], codes: list[str], rows: list[int]
 ) -> None:
     served = np.exp(engine.code_logprobs(prompts, codes[:8]))
-    assert served.sum(axis=1) == pytest.approx(1, abs=1e-5)
     expected = np.exp(truth(tiny_trained, prompts, rows[:8]))
-    assert np.abs(served - expected).max() < 0.05
+    assert served.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert (served.argmax(axis=1) == expected.argmax(axis=1)).all()
+    assert np.abs(served - expected).max() < 0.1
 
 
 def test_more_than_twenty_codes_keep_the_order_of_the_likeliest(

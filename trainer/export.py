@@ -107,7 +107,9 @@ def export_gguf(
     that the base has no place for.
     """
     if base.path.is_dir():
-        raise ModelRefused(f"{base.path}: Ollama needs a base model in GGUF form. Name its GGUF file as `base` under [engine].")
+        raise ModelRefused(
+            f"{base.path}: Ollama needs a base model in GGUF form. Name its GGUF file as `base` under [engine]."
+        )
     reader = gguf.GGUFReader(base.path)
     metadata = {name: field for name, field in reader.fields.items() if not name.startswith("GGUF.")}
     count_key = f"{base.architecture}.block_count"
@@ -158,18 +160,6 @@ _ARCHITECTURES = {
     "qwen3": gguf.MODEL_ARCH.QWEN3,
     "gemma3": gguf.MODEL_ARCH.GEMMA3,
 }
-
-
-def codes_only_head(head: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
-    """A copy of an output head in which every row but the codes' is the mean of the codes' rows.
-
-    Servers such as Ollama show only the 20 likeliest tokens. With this head a token that is no code can't be likelier
-    than the average code, so the best codes are always among those 20. Probabilities over the codes don't change.
-    """
-    index = torch.as_tensor(rows)
-    result = head[index].mean(dim=0, keepdim=True).repeat(len(head), 1)
-    result[index] = head[index]
-    return result
 
 
 def _layers(state: Mapping[str, torch.Tensor], total: int, layers: int | None) -> int:
