@@ -1,0 +1,170 @@
+"""How long one message takes, from text to decision, beside llama.cpp's bare evaluation of the same tokens; and how
+much memory the daemon's side takes.
+
+    python -m trainer.bench_classify --json [--model FOLDER] [--rounds 15] [--messages 1000]
+
+    base as a whole model | exported twice: CTranslate2 int8, GGUF Q8_0 | one message of 256 tokens, in turn | ratios
+
+Both are measured in turn in one run, because a machine's speed changes from minute to minute; the ratio of each pair is
+what counts. Without --model the whole base model serves, all its layers: a trained model keeps fewer and is faster.
+llama.cpp (xllamacpp) evaluates the base at Q8_0, and only its own count of the prompt's milliseconds is taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from connectors.base import MailText
+from daemon import artifact
+from daemon.artifact import BaseInfo, CodeRow, ModelMeta
+from daemon.basemodel import BaseFile, find_base
+from daemon.classifier import Classifier
+from daemon.labels import Codebook
+from daemon.prompt import Prompt, Renderer
+from trainer.export import export_ct2, export_gguf
+from trainer.prepare import PreparedBase, prepare_base, quiet
+
+CATEGORIES = 20
+BODY = (
+    "Dear colleagues, please find attached our invoice {0} for the printer paper and the two office chairs that were "
+    "delivered on Tuesday. The amount of {1},50 euros is due within fourteen days. One of the chairs arrived with a "
+    "broken wheel, so we would like to ask for a replacement. Could you also send us a quote for {2} desk lamps? "
+)
+
+# Runs as the daemon does, in a process of its own without torch, and prints its share of memory in bytes.
+MEMORY_SCRIPT = """
+import sys
+from pathlib import Path
+from connectors.base import MailText
+from daemon.classifier import Classifier
+folder, messages, body = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+with Classifier.load(folder, threads=2) as classifier:
+    for start in range(0, messages, 10):
+        numbers = range(start, min(start + 10, messages))
+        classifier.classify([MailText(subject=f"Order {n}", body=body.format(n, n, n) * 3) for n in numbers])
+    rollup = Path("/proc/self/smaps_rollup").read_text()
+print(next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:")))
+"""
+
+
+def whole_base(base: BaseFile, prepared: PreparedBase, folder: Path) -> Path:
+    """A model folder that serves the untrained base with all its layers, for `CATEGORIES` categories."""
+    tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
+    book = Codebook().extended((f"category-{number}" for number in range(CATEGORIES)), tokenizer)
+    export_ct2(prepared.folder, folder / "ct2", "int8", book.codes)
+    meta = ModelMeta(
+        version="bench",
+        created=datetime.now(UTC),
+        kind="llm",
+        base=BaseInfo(name=base.name, sha256=base.sha256, architecture=base.architecture),
+        codebook=tuple(CodeRow(**row) for row in book.to_json()),
+        categories=book.categories,
+        quantization="int8",
+    )
+    artifact.save(folder, meta)
+    return folder
+
+
+def q8_gguf(base: BaseFile, prepared: PreparedBase, path: Path) -> Path:
+    """The base at Q8_0 throughout."""
+    from safetensors.torch import load_file
+
+    state = load_file(prepared.folder / "model.safetensors")
+    # Tensors that equal the base's would stay at the base's own type, so each is moved by less than Q8_0 can tell.
+    moved = {name: values * 1.000001 for name, values in state.items() if values.ndim > 1}
+    return export_gguf(base, moved, path, "Q8_0")
+
+
+def long_message(renderer: Renderer) -> tuple[MailText, Prompt]:
+    """A message whose prompt fills the whole budget."""
+    mail = MailText(sender="Ann <ann@example.org>", subject="Invoice 4711", body=BODY.format(4711, 912, 12) * 6)
+    return mail, renderer.render(mail)
+
+
+def compare(folder: Path, gguf: Path, rounds: int, threads: int) -> dict[str, Any]:
+    """Milliseconds of both, in turn, and the ratio of each pair."""
+    import xllamacpp  # type: ignore[import-untyped]
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(gguf)
+    parameters.n_ctx = 512
+    parameters.n_parallel = 1
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+    parameters.verbosity = -1
+    server = xllamacpp.Server(parameters)
+    ours: list[float] = []
+    theirs: list[float] = []
+    with Classifier.load(folder, threads=threads) as classifier:
+        tokenizer = Tokenizer.from_file(str(folder / "ct2" / "tokenizer.json"))
+        mail, prompt = long_message(Renderer(tokenizer, classifier.meta.prompt_settings()))
+        question = {"prompt": list(prompt.ids), "n_predict": 1, "temperature": 0.0, "cache_prompt": False}
+        for _ in range(rounds + 1):
+            started = time.perf_counter()
+            classifier.classify([mail])
+            ours.append((time.perf_counter() - started) * 1000)
+            theirs.append(float(server.handle_completions(question)["timings"]["prompt_ms"]))
+            time.sleep(0.05)  # llama.cpp's threads spin for a moment after their work
+    # The first of each warms caches up and is not counted.
+    ratios = [one / other for one, other in zip(ours[1:], theirs[1:], strict=True)]
+    return {
+        "tokens": len(prompt.ids),
+        "rounds": rounds,
+        "threads": threads,
+        "ours_ms": round(statistics.median(ours[1:]), 1),
+        "llama_cpp_ms": round(statistics.median(theirs[1:]), 1),
+        "ratio": round(statistics.median(ratios), 3),
+        "ratio_lowest": round(min(ratios), 3),
+        "ratio_highest": round(max(ratios), 3),
+    }
+
+
+def memory(folder: Path, messages: int) -> float:
+    """Megabytes (PSS) of a process like the daemon's after that many messages. Linux only."""
+    command = [sys.executable, "-c", MEMORY_SCRIPT, str(folder), str(messages), BODY]
+    root = Path(artifact.__file__).parents[1]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
+    return round(int(done.stdout) / 1e6, 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m trainer.bench_classify", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--model", type=Path, help="a model folder; by default the whole base model serves")
+    parser.add_argument("--base", type=Path, help="GGUF file of the base; by default the packaged SmolLM2-135M")
+    parser.add_argument("--cache", type=Path, default=Path(".models"), help="where prepared bases are kept")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--messages", type=int, default=1000, help="messages before memory is measured; 0: not at all")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+
+    base = find_base(options.base)
+    prepared = prepare_base(base, options.cache)
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch, quiet():
+        folder = options.model or whole_base(base, prepared, Path(scratch, "model"))
+        result = compare(folder, q8_gguf(base, prepared, Path(scratch, "base.gguf")), options.rounds, options.threads)
+        if options.messages:
+            result |= {"messages": options.messages, "pss_mb": memory(folder, options.messages)}
+    if options.json:
+        print(json.dumps(result))  # noqa: T201
+        return
+    print(f"one message of {result['tokens']} tokens, {result['threads']} threads, {result['rounds']} rounds")  # noqa: T201
+    print(f"  ours, from text to decision       {result['ours_ms']:8.1f} ms")  # noqa: T201
+    print(f"  llama.cpp, prompt evaluation only {result['llama_cpp_ms']:8.1f} ms")  # noqa: T201
+    print(f"  ratio {result['ratio']} (from {result['ratio_lowest']} to {result['ratio_highest']})")  # noqa: T201
+    if options.messages:
+        print(f"  memory after {result['messages']} messages: {result['pss_mb']} MB (PSS)")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
