@@ -13,6 +13,7 @@ from corrections. The opponent, TF-IDF with a linear SVM, is trained at the same
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 import tempfile
 import time
@@ -105,7 +106,8 @@ def read_archive(path: Path) -> list[RealMail]:
             file = archive.extractfile(member)
             if file is None:
                 continue
-            raw = file.read()
+            # IMAP carries CRLF (RFC 3501 section 2.3.1); a bare LF would come back changed and be taken for a loss.
+            raw = re.sub(rb"\r?\n", b"\r\n", file.read())
             parsed = parse(raw)
             if parsed.date is not None and parsed.message_id is not None:
                 mails.append(RealMail(raw, member.name.split("/")[1], parsed.date, parsed.message_id))
