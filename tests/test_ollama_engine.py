@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,7 @@ from daemon.engines.ollama import (
     Publisher,
     code_scores,
     is_loopback,
+    serve_folder,
 )
 from daemon.labels import code_token, usable_codes
 from daemon.prompt import Prompt, PromptSettings, Renderer
@@ -234,6 +236,20 @@ def test_promote_and_rollback_move_two_names(publisher: Publisher, gguf_file: Pa
     publisher.remove("postroom:b")
     with pytest.raises(ModelMissing):
         publisher.promote("postroom:b")
+
+
+def test_a_model_folder_is_uploaded_once_and_served(
+    server: OllamaStandIn, gguf_file: Path, tmp_path: Path, prompts: list[Prompt], codes: list[str]
+) -> None:
+    (tmp_path / "gguf").mkdir()
+    shutil.copyfile(gguf_file, tmp_path / "gguf" / "model.gguf")
+    for _ in range(2):
+        with serve_folder(server.host, tmp_path, "2026-11-23a", max_tokens=256, num_thread=2) as engine:
+            assert engine.code_logprobs(prompts, codes).shape == (2, 30)
+            assert "num_ctx 512" in engine.describe()
+    assert [path for path, _ in server.requests].count("/api/create") == 1
+    with pytest.raises(ModelRefused, match="not exported for Ollama"):
+        serve_folder(server.host, tmp_path / "gguf", "2026-11-23a", max_tokens=256)
 
 
 def export_copy(source: Path, target: Path) -> Path:

@@ -25,6 +25,7 @@ import numpy as np
 from ollama import Client, GenerateResponse, ResponseError
 from pydantic import ValidationError
 
+from daemon.basemodel import sha256_of
 from daemon.engines.base import (
     Engine,
     EngineError,
@@ -152,21 +153,22 @@ class Publisher:
             raise ModelMissing(_missing(self._host, name))
         return str(found[name])
 
-    def promote(self, name: str) -> str:
-        """Let `postroom:current` mean `name`, and `postroom:previous` what it meant before; return the digest.
+    def promote(self, name: str, current: str = CURRENT, previous: str = PREVIOUS) -> str:
+        """Let `current` mean `name`, and `previous` what `current` meant before; return the digest.
 
-        Each name moves in one step on the server, so the engine always finds a whole model.
+        Each name moves in one step on the server, so the engine always finds a whole model. Several mailboxes on one
+        server use names of their own.
         """
         self.digest(name)
         with suppress(ModelMissing):  # the first model of all has no predecessor
-            self._copy(CURRENT, PREVIOUS)
-        self._copy(name, CURRENT)
-        return self.digest(CURRENT)
+            self._copy(current, previous)
+        self._copy(name, current)
+        return self.digest(current)
 
-    def rollback(self) -> str:
-        """Let `postroom:current` mean what `postroom:previous` means; return its digest. Raises ModelMissing."""
-        self._copy(PREVIOUS, CURRENT)
-        return self.digest(CURRENT)
+    def rollback(self, current: str = CURRENT, previous: str = PREVIOUS) -> str:
+        """Let `current` mean what `previous` means; return its digest. Raises ModelMissing."""
+        self._copy(previous, current)
+        return self.digest(current)
 
     def remove(self, name: str) -> None:
         """Forget a model; one that is already gone is fine."""
@@ -191,6 +193,26 @@ class Publisher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def serve_folder(host: str, folder: Path, version: str, max_tokens: int, num_thread: int | None = None) -> OllamaEngine:
+    """An engine on a model folder's own GGUF file, which is uploaded to the server if it isn't there yet.
+
+    The name on the server carries the file's checksum, so a retrained version never meets its namesake. Raises
+    ModelRefused for a folder that was not exported for Ollama, EngineError when the server can't take it.
+    """
+    gguf = folder / "gguf" / "model.gguf"
+    if not gguf.is_file():
+        raise ModelRefused(f'{folder}: the model was not exported for Ollama. Train again with kind = "ollama".')
+    name = f"postroom:{version}-{sha256_of(gguf)[:12]}"
+    with Publisher(host) as publisher:
+        try:
+            digest = publisher.digest(name)
+        except ModelMissing:
+            digest = publisher.publish(gguf, name)
+    # Room for the prompt and its one answer, in whole steps of 256 as llama.cpp allots them.
+    num_ctx = -(-(max_tokens + 1) // 256) * 256
+    return OllamaEngine(host, name, num_ctx=num_ctx, num_thread=num_thread, digest=digest)
 
 
 def connect(host: str, timeout: float) -> Client:
