@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from imapclient import IMAPClient
+from imapclient.exceptions import IMAPClientError
 
 BATCH = 200
 
@@ -44,7 +46,8 @@ class MailProgram:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.logout()
+        with suppress(IMAPClientError, OSError):  # the server may have left first
+            self._client.logout()
 
     def folders(self) -> list[str]:
         """The names of all folders that can hold mail."""

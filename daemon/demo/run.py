@@ -240,12 +240,25 @@ class _Demo:
         with page.counting("delivered and sorted", len(mails)) as show:
             person.deliver("INBOX", [Delivery(mail.raw, now) for mail in mails])
             for mail in mails:
-                message_id = _message_id(mail)
-                story = self.workplace.wait_for("sorting new mail", lambda name=message_id: ledger.story(name), 120)  # type: ignore[misc]
-                arrivals.append(_arrival(mail, story))
+                arrivals.append(self._arrival(ledger, mail))
                 show(len(arrivals))
         page.arrivals(arrivals)
         return arrivals
+
+    def _arrival(self, ledger: Ledger, mail: SampleMail) -> Arrival:
+        """Wait until the daemon has done with a message, and say what became of it."""
+        parsed = parse(mail.raw)
+        message_id = parsed.message_id or ""
+        story = self.workplace.wait_for("sorting new mail", lambda: ledger.story(message_id), 120)
+        return Arrival(
+            digest=digest_of(mail.raw),
+            subject=parsed.text.subject,
+            sender=parsed.text.sender,
+            belongs=mail.category,
+            filed=landed(story),
+            reason=reason(story),
+            newcomer=mail.newcomer,
+        )
 
     def _people_correct(self, ledger: Ledger, person: MailProgram) -> None:
         page, arrivals = self.page, self.result.before
@@ -329,25 +342,6 @@ class _Demo:
             ]
         )
         self.workplace.wait_for("Ctrl-C", lambda: None, float("inf"))
-
-
-def _message_id(mail: SampleMail) -> str:
-    found = parse(mail.raw).message_id
-    assert found is not None
-    return found
-
-
-def _arrival(mail: SampleMail, story: dict[str, Any]) -> Arrival:
-    text = parse(mail.raw).text
-    return Arrival(
-        digest=digest_of(mail.raw),
-        subject=text.subject,
-        sender=text.sender,
-        belongs=mail.category,
-        filed=landed(story),
-        reason=reason(story),
-        newcomer=mail.newcomer,
-    )
 
 
 def _guesses_right(mailroom: Mailroom, folder: Path, mails: Sequence[SampleMail]) -> int:
