@@ -15,6 +15,7 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from daemon.basemodel import BaseFile, read_header
 from daemon.engines.base import ModelRefused
@@ -58,17 +59,14 @@ def prepare_base(base: BaseFile, cache_dir: Path) -> PreparedBase:
 
 def _convert(base: BaseFile, folder: Path) -> None:
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = base.path if base.path.is_dir() else base.path.parent
     options = {} if base.path.is_dir() else {"gguf_file": base.path.name}
     try:
         with quiet():
-            config = AutoConfig.from_pretrained(source, local_files_only=True, **options)
-            if options and (head_dim := read_header(base.path).values.get(f"{base.architecture}.attention.key_length")):
-                config.head_dim = int(head_dim)  # transformers 5.23 does not read it for Qwen3
             model = AutoModelForCausalLM.from_pretrained(
-                source, config=config, dtype=torch.float32, local_files_only=True, **options
+                source, dtype=torch.float32, local_files_only=True, **options, **_mended_config(base, options)
             )
             tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, **options)
     except (ValueError, KeyError, TypeError, RuntimeError, AttributeError, NotImplementedError) as error:
@@ -89,6 +87,21 @@ def _convert(base: BaseFile, folder: Path) -> None:
         _mend_tokenizer(base.path, folder / "tokenizer.json")
     note = {"base": base.name, "sha256": base.sha256, "architecture": base.architecture, "license": base.license}
     (folder / "base.json").write_text(json.dumps(note, indent=1), "utf-8")
+
+
+def _mended_config(base: BaseFile, options: dict[str, str]) -> dict[str, Any]:
+    """transformers 5.23 takes Qwen3's heads to be 128 wide whatever the GGUF file says. Reading the file again costs
+    seconds, so only for one that says something else."""
+    from transformers import AutoConfig
+
+    if not options or base.architecture != "qwen3":
+        return {}
+    width = int(read_header(base.path).values.get("qwen3.attention.key_length", 128))
+    if width == 128:
+        return {}
+    config = AutoConfig.from_pretrained(base.path.parent, local_files_only=True, **options)
+    config.head_dim = width
+    return {"config": config}
 
 
 def _mend_tokenizer(gguf: Path, tokenizer: Path) -> None:
