@@ -243,8 +243,8 @@ def _batches(sizes: dict[int, int]) -> Iterator[list[int]]:
 
 def _notes(abilities: Abilities, tags: bool, object_item: str | None) -> tuple[str, ...]:
     """Sentences for `postroom check`."""
-    if abilities.gmail:
-        how = "moves by Gmail's labels"
+    if abilities.gmail and abilities.move:
+        how = "moves by UID MOVE, which Gmail carries out on its labels: All Mail keeps every message"
     elif abilities.move:
         how = "moves by UID MOVE"
     elif abilities.uidplus:

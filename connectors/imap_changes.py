@@ -5,6 +5,9 @@
            | UIDs from the old UIDNEXT to the new   -> arrived
            | which of the known UIDs are still there?      -> vanished
 
+Vanished messages are asked for among the known UIDs only, even where QRESYNC could list them: one path for every
+server, answers bounded by what is watched, marks of deletion included, and no trust in how long a server remembers.
+
 The cursor is the numbers of STATUS per watched folder. What comes in while we look has a UID beyond the UIDNEXT that we
 started from: it is left for the next call, so nothing is reported twice or missed.
 """

@@ -21,6 +21,7 @@ from connectors.errors import (
     ConnectorError,
     FolderMissing,
     LoginRefused,
+    MessageGone,
     SetupWrong,
     Unexplained,
     Unreachable,
@@ -37,7 +38,6 @@ _REFUSED_WORDS = {
     "READ-ONLY": "The folder is read-only for this account",
     "LIMIT": "A limit of the server is reached",
     "CANNOT": "The server cannot do this here",
-    "EXPUNGEISSUED": "Another client deleted messages at the same moment",
     "CORRUPTION": "The server says that the folder is damaged",
 }
 
@@ -85,6 +85,8 @@ def _refusal(words: str, place: str) -> ConnectorError:
         return Unreachable(place, f"The server cannot do this now: {words}.")
     if code in NO_SUCH_FOLDER:
         return FolderMissing(place, "There is no such folder.")
+    if code == "EXPUNGEISSUED":
+        return MessageGone(place, "Another client took the message at the same moment.")
     if code in _REFUSED_WORDS:
         return ActionRefused(place, f"{_REFUSED_WORDS[code]} ({words}).")
     if "command error: BAD" in words or "got more than" in words:

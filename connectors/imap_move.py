@@ -89,6 +89,11 @@ def _copy_and_remove(
         copy = copies[0]
     note(Progress("copied", target_epoch=target.epoch, uidnext=target.uidnext, copy=copy))
     note(Progress("removing", target_epoch=target.epoch, uidnext=target.uidnext, copy=copy))
+    if not session.is_there(ref):
+        # A person or another daemon was faster: with our copy the message would be there twice.
+        check_message(session, copy, identity, write=True)
+        remove(session, copy)
+        raise MessageGone(f"{session.name}, {ref.key}", "Somebody took the message while it was copied.")
     try:
         remove(session, ref)
     except ActionRefused:

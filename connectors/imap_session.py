@@ -228,7 +228,11 @@ class Session:
         return flags(fetched)
 
     def is_there(self, ref: MessageRef) -> bool:
-        """Is anything at this place of the open folder that is not marked as deleted?"""
+        """Is anything at this place of the open folder that is not marked as deleted?
+
+        NOOP first: Courier hangs up when it is asked for a message that another client has just expunged (seen).
+        """
+        self._ask(self.client.noop)
         seen = self.look(ref)
         return seen is not None and not is_deleted(seen)
 

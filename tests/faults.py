@@ -34,7 +34,7 @@ stall: the same after the command was carried out. corrupt: the answer is garble
 
 MOMENTS: tuple[Moment, ...] = ("before", "in", "race", "after", "answer", "silent", "stall", "corrupt")
 KILLS: tuple[Moment, ...] = ("before", "in", "race", "after")
-STALLED_SECONDS = 0.4
+STALLED_SECONDS = 0.3
 SETTLE_SECONDS = 1.0
 
 

@@ -66,6 +66,7 @@ def test_every_exception_of_imaplib_and_imapclient_becomes_one_of_ours() -> None
         (imaplib.IMAP4.error("copy failed: b'[NOPERM] Permission denied'"), ActionRefused),
         (imaplib.IMAP4.error('copy failed: b"[TRYCREATE] Mailbox doesn\'t exist"'), FolderMissing),
         (imaplib.IMAP4.error("select failed: b'[NONEXISTENT] Unknown Mailbox'"), FolderMissing),
+        (imaplib.IMAP4.error("move failed: [EXPUNGEISSUED] Some of the messages no longer exist"), MessageGone),
         (imaplib.IMAP4.error("select failed: b'[UNAVAILABLE] Backend down'"), Unreachable),
         (imaplib.IMAP4.error("UID command error: BAD [b'Unknown command']"), Unexplained),
         (imapclient.exceptions.ProtocolError("broken"), Unexplained),

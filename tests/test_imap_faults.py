@@ -40,6 +40,8 @@ class Office:
 
     world: ImapWorld
     before: Sequence[tuple[str, str]]
+    place: tuple[str, str]
+    """Folder and UID of the mail, as people see it."""
 
     @classmethod
     def furnished(cls, world: ImapWorld) -> Office:
@@ -48,7 +50,7 @@ class Office:
         hands.put(make_mail(SUBJECT, message_id="<twin@example.org>"), flags="\\Seen \\Flagged $work")
         hands.put(make_mail("Reply", message_id="<twin@example.org>"))
         hands.put(make_mail("Marked", message_id=None), folder=world.first, flags="\\Deleted")
-        return cls(world, cls.survey(world.contents()))
+        return cls(world, cls.survey(world.contents()), hands.find(SUBJECT))
 
     @staticmethod
     def survey(contents: Sequence[Lying]) -> list[tuple[str, str]]:
@@ -57,10 +59,10 @@ class Office:
 
     def seen(self) -> Sighting:
         """The mail in the inbox, brought back there if it was moved."""
-        folder, uid = self.world.hands.find(SUBJECT)
+        folder, uid = self.place
         if folder != self.world.inbox:
-            self.world.hands.move(SUBJECT, self.world.inbox)
-            folder, uid = self.world.hands.find(SUBJECT)
+            self.world.hands.move_from(folder, uid, self.world.inbox)
+            return self.world.connector.newest(self.world.inbox, 1)[0]
         (found,) = [s for s in self.world.connector.newest(self.world.inbox, 50) if s.ref.uid == int(uid)]
         return found
 
@@ -68,7 +70,8 @@ class Office:
         """Nothing lost, nothing twice, nothing changed, and the restart knows where the message is."""
         found = self.world.hands.look()
         assert self.survey([lying for _, _, lying in found]) == self.before, what
-        ((folder, uid),) = [(folder, uid) for folder, uid, lying in found if lying.subject == SUBJECT]
+        (self.place,) = [(folder, uid) for folder, uid, lying in found if lying.subject == SUBJECT]
+        folder, uid = self.place
         assert recovered.outcome in ("done", "finished", "undone"), (what, journal, recovered)
         assert recovered.ref is not None
         assert (recovered.ref.folder, str(recovered.ref.uid)) == (folder, uid), (what, journal, recovered)
@@ -82,6 +85,7 @@ def test_every_command_of_a_move_may_fail_in_every_way(office: Office, workers: 
         journal = move_here(line.port, world.user, office.seen(), target)
         commands = line.commands
     assert journal.result is not None
+    office.place = world.hands.find(SUBJECT)
     assert ("UID MOVE" in commands) != ("UID EXPUNGE" in commands)
     faults = [Fault(n + 1, moment) for n in range(len(commands)) for moment in MOMENTS]
     faults += [Fault(n + 1, moment, kill=True) for n in range(len(commands)) for moment in KILLS]
@@ -101,6 +105,7 @@ def test_every_command_of_a_restart_may_fail_in_every_way(office: Office, worker
     with FaultyLine(world.server.port) as line:
         move_here(line.port, world.user, office.seen(), target)
         commands = line.commands
+    office.place = world.hands.find(SUBJECT)
     # Where most is at stake: the message is on its way, or lies at both places.
     last = max(n for n, command in enumerate(commands) if command in ("UID MOVE", "UID COPY", "UID STORE")) + 1
     for first in {last, commands.index("UID COPY") + 1 if "UID COPY" in commands else last}:

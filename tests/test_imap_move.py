@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.base import Identity, MessageRef, Move, Progress, Step, Unfinished
-from connectors.errors import ActionRefused
+from connectors.errors import ActionRefused, MessageGone
 from connectors.imap_move import Facts, judge
 from connectors.imap_sightings import same_content, same_message
 from tests.contract import Died, arrive, find, ignore, recover, stop_at_first, where
@@ -90,6 +90,39 @@ def test_a_person_who_moves_the_copy_on_gets_no_second_one_removed(courier_world
     assert (recovered.outcome, recovered.ref) == ("explained", seen.ref)
     assert where(courier_world) == {"Invoice 7": ["INBOX"]}
     assert "\\Deleted" not in find(courier_world, "Invoice 7").flags
+
+
+@pytest.mark.imap
+@pytest.mark.parametrize("step", ["copying", "copied", "removing"])
+def test_a_person_who_takes_the_message_while_it_is_copied_has_the_only_one(
+    courier_world: ImapWorld, step: Step
+) -> None:
+    _, seen = arrive(courier_world, "Invoice 7")
+
+    def take_original(progress: Progress) -> None:
+        if progress.step == step:
+            hands.move_from("INBOX", str(seen.ref.uid), courier_world.second)
+
+    hands = courier_world.hands
+    with pytest.raises(MessageGone):
+        courier_world.connector.apply(seen.ref, seen.identity, Move(courier_world.first), take_original)
+    assert where(courier_world) == {"Invoice 7": [courier_world.second]}
+
+
+@pytest.mark.imap
+@pytest.mark.parametrize("name", ["dovecot_world", "cyrus_world", "courier_world"])
+def test_two_daemons_that_move_the_same_message_leave_one(request: pytest.FixtureRequest, name: str) -> None:
+    world: ImapWorld = request.getfixturevalue(name)
+    _, seen = arrive(world, "Invoice 7")
+    other = world.another()
+
+    def other_first(progress: Progress) -> None:
+        if progress.step in ("moving", "copied"):
+            other.apply(seen.ref, seen.identity, Move(world.second), ignore)
+
+    with pytest.raises(MessageGone):
+        world.connector.apply(seen.ref, seen.identity, Move(world.first), other_first)
+    assert where(world) == {"Invoice 7": [world.second]}
 
 
 @pytest.mark.imap

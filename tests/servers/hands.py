@@ -68,7 +68,10 @@ class Hands:
 
     def move(self, subject: str, folder: str) -> None:
         """As mail clients do it: MOVE, or else COPY and UID EXPUNGE."""
-        source, uid = self.find(subject)
+        self.move_from(*self.find(subject), folder)
+
+    def move_from(self, source: str, uid: str, folder: str) -> None:
+        """The same for a mail whose place is known."""
         ok(self.imap.select(quoted(source)))
         if "MOVE" in self.capabilities():
             ok(self.imap._simple_command("UID", "MOVE", uid, quoted(folder)))
