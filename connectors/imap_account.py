@@ -154,8 +154,8 @@ def _sign_in(account: ImapAccount, client: IMAPClient) -> None:
     except Exception as error:
         # Not `from error`: its text is the server's answer to a line with the secret in it.
         raise login_failure(error, account.place, account.user) from None
-    # imaplib remembers its last ten lines, the one with the password too.
-    client._imap._cmd_log.clear()
+    # imaplib remembers its last ten lines, the one with the password too (not under `python -O`).
+    getattr(client._imap, "_cmd_log", {}).clear()
     client._imap.debug = 0
     # Servers offer more once they know who asks (RFC 9051 section 6.2.3), and what the greeting offered must not stand
     # in for it: forget both and ask.

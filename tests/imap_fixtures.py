@@ -19,7 +19,6 @@ from tests.servers.hands import Hands, make_mail
 from tests.servers.private import PASSWORD
 from tests.servers.pymap import Pymap
 
-
 _users = count(1)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.base import Identity, MessageRef, Move, Progress, Step, Unfinished
@@ -38,6 +38,7 @@ def situations(draw: st.DrawFn) -> tuple[Progress, Facts]:
     return Progress(step, copy=noted, **numbers), facts
 
 
+@settings(deadline=None)
 @given(situations())
 def test_an_original_is_removed_only_if_a_copy_is_proved(situation: tuple[Progress, Facts]) -> None:
     progress, facts = situation
@@ -58,6 +59,7 @@ def test_an_original_is_removed_only_if_a_copy_is_proved(situation: tuple[Progre
         assert (facts.source, where_now) == ("marked", REF)
 
 
+@settings(deadline=None)
 @given(situations())
 def test_a_message_that_lies_somewhere_is_never_called_lost(situation: tuple[Progress, Facts]) -> None:
     progress, facts = situation

@@ -11,7 +11,11 @@ export DEBIAN_FRONTEND=noninteractive HOME="$dest"
 
 if [ "$(id -u)" = 0 ] && ! apt-cache show dovecot-imapd >/dev/null 2>&1; then apt-get update -qq; fi
 
-for package in dovecot-imapd courier-imap cyrus-imapd; do
+# A bare machine has no C compiler, which one file below needs: the smallest there is needs no headers either.
+packages="dovecot-imapd courier-imap cyrus-imapd"
+if ! command -v cc >/dev/null; then packages="$packages tcc"; fi
+
+for package in $packages; do
     target=$dest/$package
     [ -e "$target/complete" ] && continue
     rm -rf "$target"
@@ -34,7 +38,11 @@ done
 # Courier's file alteration monitor waits 1.2 s for a daemon at every folder. A stand-in that fails at once makes Courier look by itself.
 if [ ! -e "$dest/stub/libfam.so.0" ]; then
     mkdir -p "$dest/stub"
-    cc -shared -fPIC -Wl,-soname,libfam.so.0 -o "$dest/stub/libfam.so.0" "$here/nofam.c"
+    if command -v cc >/dev/null; then compile=cc; else
+        library=$(echo "$dest"/tcc/root/usr/lib/*/tcc)
+        compile="$dest/tcc/root/usr/bin/tcc -B$library -nostdlib"
+    fi
+    $compile -shared -fPIC -Wl,-soname=libfam.so.0 -o "$dest/stub/libfam.so.0" "$here/nofam.c"
 fi
 
 # The servers run as an ordinary user, who must be able to read all this.
