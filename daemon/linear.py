@@ -139,7 +139,7 @@ class LinearModel:
         advice = "Run `postroom rollback`, or train again."
         try:
             note: dict[str, Any] = json.loads((folder / VOCABULARY).read_text("utf-8"))
-            with np.load(folder / WEIGHTS, allow_pickle=False) as arrays:
+            with (folder / WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 vocabularies = {
                     part: Vocabulary(tuple(terms), arrays[f"idf_{part}"]) for part, terms in note["terms"].items()
                 }

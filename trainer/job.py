@@ -140,7 +140,7 @@ def read_lessons(folder: Path) -> list[Lesson]:
     number = 0
     try:
         with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(file, 1):  # noqa: B007  named in the error below
                 if line.strip():
                     lessons.append(Lesson.model_validate_json(line))
     except OSError as error:

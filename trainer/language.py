@@ -20,24 +20,24 @@ from tokenizers import Tokenizer
 from daemon.basemodel import BaseFile
 from daemon.engines.base import Floats, renormalised
 from daemon.labels import Codebook, code_token
-from trainer.finetune.pooling import Pooling, fit_pooling, save_adapter, silence, write_model
+from trainer.calibrate import calibrated_loss
+from trainer.finetune.pooling import Pooling, fit_pooling, fit_space, save_adapter, silence, write_model
 from trainer.finetune.reading import Readings
-from trainer.heads import Fold, Head, Labels, fit_head, mean_loss, out_of_fold, share_right
+from trainer.heads import Fold, Labels, fit_head, share_right
 from trainer.job import Job, TrainingFailed
 from trainer.prepare import PreparedBase, quiet
 
-# How close the head follows the lessons; scikit-learn's C for features of length sqrt(width).
-STRENGTHS = (0.003, 0.01, 0.03, 0.1)
+# How close the head follows the lessons; scikit-learn's C for features of length one.
+STRENGTHS = (3.0, 10.0, 30.0)
 # The base's lowest layers that are kept below the pooling layer (docs/experiments.md).
 DEPTH = 4
 
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """`answers`: out of fold, NaN where no fold judged. `chosen`: what validated best, in words."""
+    """`answers`: out of fold, NaN where no fold judged. `features`: of the lessons, as the model's head sees them."""
 
     pooling: Pooling
-    head: Head
     answers: Floats
     features: Floats
     chosen: str
@@ -54,29 +54,37 @@ def load_base(prepared: PreparedBase) -> Any:
 
 
 def fit_language(
-    readings: Readings, labels: Labels, weights: Floats, classes: int, parts: Sequence[Fold], pooling: Pooling
+    readings: Readings,
+    labels: Labels,
+    weights: Floats,
+    classes: int,
+    parts: Sequence[Fold],
+    directions: int,
+    epsilon: float,
 ) -> LanguageModel:
-    """Fit the head on pooled features. Raises TrainingFailed when the features are not numbers."""
-    features = pooling.features(readings)
-    if not np.isfinite(features).all():
+    """Fit head and pooling layer. Raises TrainingFailed when the readings are not numbers."""
+    if not (np.isfinite(readings.means).all() and np.isfinite(readings.lasts).all()):
         raise TrainingFailed("The base model's numbers overflowed (NaN); its file may be damaged.")
+    # The space knows the labels, so each fold needs its own: judged lessons must not shape it.
+    seen = [fit_space(readings.means[learnt], labels[learnt]).features(readings.means) for learnt, _ in parts]
     tried: list[tuple[float, float, float, Floats]] = []
     for strength in STRENGTHS:
-        answers = out_of_fold(
-            lambda learnt, strength=strength: fit_head(
-                features[learnt], labels[learnt], weights[learnt], classes, strength
-            ).of(features),
-            parts,
-            len(labels),
-            classes,
-        )
-        tried.append((round(share_right(answers, labels), 3), -mean_loss(answers, labels), strength, answers))
+        answers = np.full((len(labels), classes), np.nan, np.float32)
+        for (learnt, judged), features in zip(parts, seen, strict=True):
+            head = fit_head(features[learnt], labels[learnt], weights[learnt], classes, strength, offset=True)
+            answers[judged] = head.logprobs(features[judged])
+        tried.append((round(share_right(answers, labels), 3), -calibrated(answers, labels), strength, answers))
     _, _, strength, answers = max(tried, key=lambda entry: entry[:2])
-    head = fit_head(features, labels, weights, classes, strength)
-    # A model has no offsets: a class without lessons gets a row that scores low instead.
-    rows = np.where((head.offsets < 0)[:, None], silence(features), head.rows)
-    head = Head(rows.astype(np.float32), np.zeros_like(head.offsets))
-    return LanguageModel(pooling, head, answers, features, f"pooled, strength {strength:g}")
+    space = fit_space(readings.means, labels)
+    head = fit_head(space.features(readings.means), labels, weights, classes, strength, offset=True)
+    pooling = fit_pooling(readings, space, head.rows, head.offsets, directions, epsilon)
+    return LanguageModel(pooling, answers, pooling.features(readings), f"pooled, strength {strength:g}")
+
+
+def calibrated(answers: Floats, labels: Labels) -> float:
+    """The mean loss of the judged answers at their best temperature; infinite without any."""
+    judged = ~np.isnan(answers[:, 0])
+    return calibrated_loss(answers[judged], labels[judged]) if judged.any() else float("inf")
 
 
 def export(
@@ -97,7 +105,7 @@ def export(
     tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
     codes = [book.code(category) for category in categories]
     tokens = [code_token(code, tokenizer) for code in codes]
-    rows = {int(token): row for token, row in zip(tokens, language.head.rows, strict=True) if token is not None}
+    rows = {int(token): row for token, row in zip(tokens, language.pooling.rows, strict=True) if token is not None}
     with tempfile.TemporaryDirectory(prefix="model-", dir=scratch) as name:
         merged = Path(name)
         changed = write_model(load_base(prepared), depth, language.pooling, rows, silence(language.features), merged)
@@ -117,6 +125,3 @@ def served(folder: Path, prompts: Sequence[Any], codes: Sequence[str], threads: 
         return np.zeros((0, len(codes)), np.float32)
     with EmbeddedEngine(folder / "ct2", threads) as engine:
         return renormalised(engine.code_logprobs(prompts, codes))
-
-
-__all__ = ["DEPTH", "LanguageModel", "export", "fit_language", "fit_pooling", "load_base", "served"]

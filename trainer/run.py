@@ -242,7 +242,7 @@ def _language(
     import torch
 
     from trainer import language as languages
-    from trainer.finetune.pooling import directions_of, fit_pooling
+    from trainer.finetune.pooling import directions_of
     from trainer.finetune.reading import Reader
 
     torch.set_num_threads(night.job.threads)
@@ -268,7 +268,8 @@ def _language(
             np.array([example.weight for example in night.data.train], np.float32),
             len(night.categories),
             parts,
-            fit_pooling(readings, directions, epsilon),
+            directions,
+            epsilon,
         )
     except TimeoutError:
         night.report.append("The time limit was too short to read the lessons; only the linear model was trained.")

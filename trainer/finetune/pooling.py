@@ -1,24 +1,25 @@
 """The pooling layer: a decoder-only model that reads its whole prompt into the one position that answers.
 
-    readings | principal directions, evened out | scale  ->  Pooling
+    readings | even out what varies inside categories | a head on that (trainer.language) | its directions  ->  Pooling
     base model | keep `depth` layers | turn the next one into the pooling layer | a head with a row for each code
 
 A causal model's last position knows little about a mail as a whole, while the mean over all positions tells topics
 apart already in the lowest layers (docs/experiments.md). Attention with a query of zero *is* that mean: every position
 gets the same weight. So the layer above the kept ones is rewritten: query zero, value the projection onto the
-directions in which this mailbox's mails differ, output back into the residual stream at a scale that lets it dominate,
-and an MLP of zero. What comes out is an ordinary model of the base's architecture: every engine serves it, in one
-prefill.
+directions that the head needs, output into a part of the residual stream where the last position holds next to nothing,
+at a scale that lets it dominate, and an MLP of zero. What comes out is an ordinary model of the base's architecture:
+every engine serves it, in one prefill.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 
@@ -27,18 +28,52 @@ from trainer.prepare import quiet
 
 # The pooled part's length, in multiples of what stood at the last position before.
 DOMINANCE = 4.0
-# Strong directions say what all mails share, weak ones what tells them apart: half of the way to equal variance.
-EVENING = 0.5
+# How much of an equal spread in all directions is mixed into what was measured: few lessons measure it badly.
+SHRINKAGE = 0.3
 # Far below any code's score: no other token of the vocabulary may crowd the codes out of a server's top list.
 SILENCE = 12.0
 
 
 @dataclass(frozen=True)
+class Space:
+    """Means of states seen so that every direction varies equally inside the categories."""
+
+    matrix: Floats
+
+    def features(self, means: Floats) -> Floats:
+        """One row of length one a mail."""
+        values = means @ self.matrix
+        length = np.linalg.norm(values, axis=1, keepdims=True)
+        result: Floats = (values / np.maximum(length, 1e-12)).astype(np.float32)
+        return result
+
+
+def fit_space(means: Floats, labels: npt.NDArray[np.int64]) -> Space:
+    """Remove what all mails share, then even out what varies inside the categories. Deterministic."""
+    values = means.astype(np.float64)
+    common = values.mean(axis=0)
+    common /= max(float(np.linalg.norm(common)), 1e-12)
+    values -= np.outer(values @ common, common)
+    inside = values.copy()
+    for label in np.unique(labels):
+        inside[labels == label] -= values[labels == label].mean(axis=0)
+    covariance = inside.T @ inside / max(len(values), 1)
+    spread, vectors = np.linalg.eigh(covariance)
+    spread = (1 - SHRINKAGE) * np.maximum(spread, 0) + SHRINKAGE * max(float(spread.mean()), 1e-9)
+    matrix = vectors / np.sqrt(spread)
+    return Space((matrix - np.outer(common, common @ matrix)).astype(np.float32))
+
+
+@dataclass(frozen=True)
 class Pooling:
-    """`project` (directions, width) makes values of normalised states, `restore` (width, directions) puts them back."""
+    """`project` (directions, width) makes values of normalised states, `restore` (width, directions) puts them back.
+
+    `rows` is the head that reads them, a row for each category.
+    """
 
     project: Floats
     restore: Floats
+    rows: Floats
     epsilon: float
 
     def features(self, readings: Readings) -> Floats:
@@ -49,31 +84,50 @@ class Pooling:
         return result
 
 
-def fit_pooling(readings: Readings, directions: int, epsilon: float) -> Pooling:
-    """Directions in which these mails differ, without their common mean. Deterministic."""
-    means = readings.means.astype(np.float64)
-    centre = means.mean(axis=0)
-    common = centre / max(np.linalg.norm(centre), 1e-12)
-    varying = means - centre
-    varying -= np.outer(varying @ common, common)
-    covariance = varying.T @ varying / max(len(means), 1)
-    values, vectors = np.linalg.eigh(covariance)
-    order = np.argsort(-values)[:directions]
-    spread = np.sqrt(np.maximum(values[order], 0))
-    basis = (vectors[:, order] * np.sign(vectors[np.abs(vectors[:, order]).argmax(0), order])).T
-    useful = spread > 1e-3 * max(float(spread.max(initial=0)), 1e-12)
-    weights = np.where(useful, 1 / np.maximum(spread, 1e-12) ** EVENING, 0.0)
-    project = weights[:, None] * basis
-    project -= np.outer(project @ common, common)
-    length = float(np.sqrt(np.mean(np.sum((varying @ project.T) ** 2, axis=1))))
+def fit_pooling(
+    readings: Readings, space: Space, rows: Floats, offsets: Floats, directions: int, epsilon: float
+) -> Pooling:
+    """Put a head on `space` (rows, offsets) into a layer of so many directions, and into the model's own head.
+
+    Up to `directions` categories nothing is lost but the exact length of a mail's vector, which is a matter of
+    temperature; beyond, the directions that matter least.
+    """
+    width = readings.means.shape[1]
+    values = readings.means.astype(np.float64) @ space.matrix
+    needed = _basis(rows.astype(np.float64), directions)
+    # The rest of the room keeps the vector's length honest: the head ignores it, the norm counts it.
+    others = _basis(values - (values @ needed.T) @ needed, directions - len(needed))
+    kept = np.concatenate([needed, others])
+    # Where the last position holds least: the pooled part meets no noise there.
+    _, quiet_first = np.linalg.eigh(readings.lasts.T.astype(np.float64) @ readings.lasts)
+    place = quiet_first[:, : len(kept)]
+    pooled = values @ kept.T
+    length = float(np.sqrt(np.mean(np.sum(pooled**2, axis=1))))
     before = float(np.sqrt(np.mean(np.sum(readings.lasts.astype(np.float64) ** 2, axis=1))))
     scale = DOMINANCE * before / length if length > 0 else 0.0
-    return Pooling(project.astype(np.float32), (scale * basis.T).astype(np.float32), epsilon)
+    project = (kept @ space.matrix.T).astype(np.float32)
+    pooling = Pooling(project, (scale * place).astype(np.float32), np.zeros((len(rows), width), np.float32), epsilon)
+    seen = pooling.features(readings).astype(np.float64)
+    wanted = space.features(readings.means) @ kept.T
+    ratio = float(np.sum((seen @ place) * wanted) / max(np.sum(wanted**2), 1e-12)) or 1.0
+    head = rows @ kept.T @ place.T / ratio
+    # A model's head has no offsets. What all mails' last positions share takes their place: it is nearly constant.
+    constant = seen.mean(axis=0)
+    constant -= place @ (place.T @ constant)
+    head += np.outer(offsets, constant / max(float(np.mean(seen @ constant)), 1e-12))
+    return replace(pooling, rows=head.astype(np.float32))
+
+
+def _basis(rows: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float64]:
+    """An orthonormal basis of the strongest directions in `rows`, at most so many."""
+    _, strength, directions = np.linalg.svd(rows, full_matrices=False)
+    count = min(most, int((strength > 1e-6 * max(float(strength.max(initial=0)), 1e-12)).sum()))
+    return np.asarray(directions[:count])
 
 
 def directions_of(config: Any) -> int:
     """How many directions one attention layer of this architecture can carry: the width of its values."""
-    return min(int(config.num_key_value_heads) * head_size(config), int(config.hidden_size))
+    return min(int(config.num_key_value_heads) * head_size(config), 3 * int(config.hidden_size) // 4)
 
 
 def head_size(config: Any) -> int:

@@ -86,7 +86,7 @@ class Reader:
         if self._file is None or not self._file.is_file():
             return {}
         try:
-            with np.load(self._file, allow_pickle=False) as arrays:
+            with self._file.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 keys, rows = arrays["keys"], arrays["rows"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return {}  # a damaged cache is no trouble: it is made again

@@ -1,0 +1,80 @@
+"""Lessons for the trainer's tests: small office mail in four categories, written here."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from connectors.base import MailText
+from trainer.dataset import Example
+
+PARTS = {
+    "invoices": ("invoice {n} is due on the {d}th", "please pay {n} euros to our account", "a reminder of bill {n}"),
+    "orders": ("we would like to order {n} boxes of paper", "please ship {n} chairs by the {d}th", "purchase order {n}"),
+    "complaints": ("delivery {n} arrived broken", "the {n} lamps do not work at all", "I am unhappy with parcel {n}"),
+    "jobs": ("I apply for the position {n} as a clerk", "my curriculum vitae for vacancy {n}", "application for job {n}"),
+}
+EXTRAS = ("Kind regards", "Thanks in advance", "See you", "With best wishes", "Call me any time", "As discussed")
+START = datetime(2026, 1, 1, 8, tzinfo=UTC)
+
+
+def office_rows(count: int, categories: int = 4) -> list[dict[str, Any]]:
+    """`count` different mails, an hour apart, as rows of lessons.jsonl."""
+    names = sorted(PARTS)[:categories]
+    rows = []
+    for number in range(count):
+        category = names[number % len(names)]
+        sentences = PARTS[category]
+        body = sentences[(number // len(names)) % len(sentences)].format(n=100 + 37 * number, d=number % 28 + 1)
+        other = sentences[(number // 7 + 1) % len(sentences)].format(n=5 * number, d=number % 25 + 2)
+        text = MailText(
+            sender=f"Person {number % 9} <p{number % 9}@example.com>",
+            subject=body.split(" ", 2)[-1][:24],
+            body=f"Dear all,\n{body}; {other}.\n{EXTRAS[number % len(EXTRAS)]}, no. {number * 7919 % 1000}",
+        )
+        rows.append(lesson(number, category, text, START + timedelta(hours=number)))
+    return rows
+
+
+def lesson(number: int, category: str, text: MailText, at: datetime | None = None, **more: Any) -> dict[str, Any]:
+    """One row of lessons.jsonl."""
+    fields = {name: getattr(text, name) for name in ("sender", "to", "list_id", "subject", "body")}
+    fields["attachments"] = list(text.attachments)
+    return {"id": number, "category": category, "text": fields, "at": at.isoformat() if at else None, **more}
+
+
+def write_job(folder: Path, rows: list[dict[str, Any]], cache: Path, **options: Any) -> Path:
+    """A job folder as the daemon writes it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    categories = options.pop("categories", None) or sorted({row["category"] for row in rows})
+    job = {
+        "version": "2026-01-02a",
+        "cache": str(cache),
+        "categories": [{"id": name, "name": name.title()} for name in categories],
+        **options,
+    }
+    (folder / "job.json").write_text(json.dumps(job))
+    (folder / "lessons.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def examples_of(rows: list[dict[str, Any]]) -> tuple[list[Example], Any, tuple[str, ...]]:
+    """Rows as the trainer's examples, each a group of its own, with their labels and categories."""
+    categories = tuple(sorted({row["category"] for row in rows}))
+    examples = [
+        Example(
+            row["id"],
+            row["category"],
+            MailText(**{**row["text"], "attachments": tuple(row["text"]["attachments"])}),
+            group,
+            float(group),
+            1.0,
+            False,
+        )
+        for group, row in enumerate(rows)
+    ]
+    return examples, np.array([categories.index(row["category"]) for row in rows]), categories

@@ -1,0 +1,103 @@
+"""From lessons to training part and exam: nothing on both sides, nothing twice, and a report in plain words."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from connectors.base import MailText
+from tests.lessons import START, lesson, office_rows
+from trainer.dataset import build, neighbours, split, without_disclaimers
+from trainer.job import Category, Job, Lesson
+
+
+def job_for(rows, **more):
+    names = sorted({row["category"] for row in rows})
+    return Job(version="v", cache=Path("c"), categories=tuple(Category(id=name, name=name.title()) for name in names), **more)
+
+
+def built(rows):
+    return build(job_for(rows), [Lesson.model_validate(row) for row in rows])
+
+
+def test_exam_is_the_newest_part_when_dates_mean_something():
+    data = built(office_rows(200))
+    assert data.by_time
+    assert min(example.time for example in data.exam) > sorted(example.time for example in data.train)[-20]
+    assert 10 <= len(data.exam) <= 40
+
+
+def test_every_category_is_in_the_exam_when_there_are_no_dates():
+    rows = [row | {"at": None} for row in office_rows(200)]
+    data = built(rows)
+    assert not data.by_time
+    assert {example.category for example in data.exam} == {row["category"] for row in rows}
+
+
+@settings(max_examples=30, deadline=None)
+@given(threads=some.lists(some.integers(0, 6), min_size=4, max_size=60), by_time=some.booleans(), seed=some.integers(0, 9))
+def test_no_thread_is_ever_on_both_sides(threads, by_time, seed):
+    rows = office_rows(len(threads))
+    for row, thread in zip(rows, threads, strict=True):
+        row["thread"] = f"t{thread}"
+        row["frozen"] = thread == 6
+    data = built(rows)
+    train, exam = split([*data.train, *data.exam], by_time, seed)
+    assert not {example.group for example in train} & {example.group for example in exam}
+    assert len(train) + len(exam) == len(data.train) + len(data.exam)
+    assert all(not example.frozen for example in train)
+
+
+def test_near_identical_lessons_are_merged_and_the_newest_word_counts():
+    rows = office_rows(40)
+    copy = dict(rows[0], id="copy", category="orders", at=(START + timedelta(days=9)).isoformat())
+    data = built([*rows, copy])
+    kept = {example.id: example for example in [*data.train, *data.exam]}
+    assert rows[0]["id"] not in kept
+    assert kept["copy"].category == "orders"
+    assert data.contradictions == ((rows[0]["id"], "copy"),)
+    assert any("different categories" in sentence for sentence in data.report)
+
+
+def test_form_letters_with_other_numbers_are_not_merged_but_stay_on_one_side():
+    letters = [MailText(body=f"Your ticket {n} of our summer fair has been booked, please print it at home.") for n in (41, 87)]
+    ((_, _, likeness),) = neighbours(letters, 0.5)
+    assert likeness < 0.999
+
+
+def test_a_disclaimer_of_many_senders_is_dropped_and_never_leaves_a_body_empty():
+    legal = "This message is confidential and meant only for the person or company that it is addressed to, thank you."
+    texts = [MailText(sender=f"p{n}@example.com", body=f"Offer number {n}\n{legal}") for n in range(20)]
+    texts.append(MailText(sender="only@example.com", body=legal))
+    cleaned = without_disclaimers(texts)
+    assert all(legal not in text.body for text in cleaned[:20])
+    assert cleaned[20].body == legal
+
+
+def test_report_names_categories_that_cannot_be_learnt():
+    rows = office_rows(60)
+    rows.append(lesson(900, "todo", MailText(body="call the landlord back about the roof"), START))
+    job = job_for(rows)
+    job = job.model_copy(update={"categories": (*job.categories, Category(id="empty", name="Empty"))})
+    report = " ".join(build(job, [Lesson.model_validate(row) for row in rows]).report)
+    assert "Todo: only 1 lesson" in report
+    assert "Empty: no lessons yet" in report
+
+
+def test_lessons_without_text_or_of_unknown_categories_are_left_out():
+    rows = office_rows(30)
+    strange = [lesson(700, "orders", MailText()), lesson(701, "gone", MailText(body="something else entirely"))]
+    data = build(job_for(rows), [Lesson.model_validate(row) for row in [*rows, *strange]])
+    assert not {700, 701} & {example.id for example in [*data.train, *data.exam]}
+    assert any("without any text" in sentence for sentence in data.report)
+    assert any("no longer exist" in sentence for sentence in data.report)
+
+
+def test_a_category_keeps_two_lessons_for_training():
+    rows = office_rows(60)
+    rare = START + timedelta(days=30)
+    rows += [lesson(800, "rare", MailText(body="garden party in May"), rare)]
+    rows += [lesson(801, "rare", MailText(body="a concert for the whole staff"), rare + timedelta(hours=2))]
+    data = built(rows)
+    assert sum(example.category == "rare" for example in data.train) == 2

@@ -1,0 +1,71 @@
+"""The linear model on disk: what was saved answers the same, and damage is refused in words."""
+
+import numpy as np
+import pytest
+
+from connectors.base import MailText
+from daemon.engines.base import ModelMissing, ModelRefused
+from daemon.linear import VOCABULARY, WEIGHTS, LinearModel, words
+from tests.lessons import examples_of, office_rows
+from trainer.baseline import fit_linear
+from trainer.heads import folds
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    examples, labels, categories = examples_of(office_rows(120))
+    return fit_linear(examples, labels, categories, folds(examples, False, 1)), examples, labels
+
+
+def test_a_saved_model_answers_as_the_fitted_one(fitted, tmp_path):
+    linear, examples, labels = fitted
+    linear.model.save(tmp_path)
+    loaded = LinearModel.load(tmp_path)
+    texts = [example.text for example in examples]
+    assert loaded.categories == linear.model.categories
+    assert np.allclose(np.exp(loaded.logprobs(texts)), np.exp(linear.model.logprobs(texts)), atol=0.01)
+    assert (loaded.logprobs(texts).argmax(axis=1) == labels).mean() > 0.95
+
+
+def test_probabilities_sum_to_one_even_for_a_text_without_a_known_word(fitted):
+    linear, _, _ = fitted
+    texts = [MailText(), MailText(body="☃ 漢字"), MailText(sender="a@b.example", subject="offer")]
+    assert np.allclose(np.exp(linear.model.logprobs(texts)).sum(axis=1), 1, atol=1e-5)
+    assert linear.model.logprobs([]).shape == (0, len(linear.model.categories))
+
+
+def test_held_out_answers_are_better_than_chance(fitted):
+    linear, _, labels = fitted
+    judged = ~np.isnan(linear.answers[:, 0])
+    assert judged.all()
+    assert (linear.answers.argmax(axis=1) == labels).mean() > 0.5
+
+
+def test_words_of_fields_are_told_from_words_of_the_body():
+    found = words(MailText(sender="Ann <ann@shop.example>", subject="Invoice 7", body="see invoice", attachments=("a.pdf",)))
+    assert {"from:ann@shop.example", "from:@shop.example", "subject:invoice", "file:pdf", "invoice", "see invoice"} <= set(
+        found
+    )
+    assert "body:invoice" not in found
+
+
+def test_a_missing_model_is_told_from_a_damaged_one(fitted, tmp_path):
+    with pytest.raises(ModelMissing):
+        LinearModel.load(tmp_path / "nothing")
+    linear, _, _ = fitted
+    for name in (WEIGHTS, VOCABULARY):
+        folder = tmp_path / name
+        linear.model.save(folder)
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[: len(data) // 2])
+        with pytest.raises(ModelRefused, match="damaged"):
+            LinearModel.load(folder)
+
+
+def test_a_pickle_is_never_opened(fitted, tmp_path):
+    linear, _, _ = fitted
+    linear.model.save(tmp_path)
+    with (tmp_path / WEIGHTS).open("wb") as file:
+        np.savez(file, coefficients=np.array([object()], dtype=object), intercepts=np.zeros(1))
+    with pytest.raises(ModelRefused):
+        LinearModel.load(tmp_path)
