@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click import ClickException
 from click.testing import CliRunner
 
+from benchmarks.real_mail import Row, in_all, read_archive
 from connectors.base import MailText
 from connectors.mime import parse
 from daemon.cli import postroom
@@ -169,6 +172,35 @@ def test_every_bad_line_of_a_manifest_is_named_at_once(tmp_path: Path):
         from_manifest(file)
     for expected in ('line 1: "folder" is missing', "line 2: ", "line 3: is not a JSON object", "line 4: "):
         assert expected in str(caught.value)
+
+
+# --- the benchmark on real mail
+
+
+def test_batches_add_up_and_nothing_filed_has_no_precision():
+    rows = [Row(10, 8, 4, 3, 7, 9, "promoted"), Row(30, 20, 0, 0, 30, 15, "kept")]
+    assert rows[1].figures()["filed_precision"] is None
+    assert in_all(rows).figures() == {
+        "messages": 40,
+        "accuracy": 0.7,
+        "filed_share": 0.1,
+        "filed_precision": 0.75,
+        "corrections_seen": 37,
+        "baseline_accuracy": 0.6,
+    }
+
+
+def test_archive_is_read_by_date_with_the_line_ends_of_imap(tmp_path: Path):
+    archive = tmp_path / "mail.tar.gz"
+    with tarfile.open(archive, "w:gz") as out:
+        for number, sample in enumerate(reversed(write_office(2, 5))):
+            (tmp_path / "one").write_bytes(sample.raw.replace(b"\r\n", b"\n"))
+            out.add(tmp_path / "one", f"owner/{sample.category}/{number}")
+    found = read_archive(archive)
+    assert [each.raw for each in found] == [sample.raw for sample in write_office(2, 5)]
+    assert [each.folder for each in found] == [sample.category for sample in write_office(2, 5)]
+    with pytest.raises(ClickException, match="make real-mail DATA=DIR"):
+        read_archive(tmp_path / "nowhere")
 
 
 # --- the real office

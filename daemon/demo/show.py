@@ -23,7 +23,7 @@ LEFT = "left in inbox"
 STAGES = {
     "prepare": "reading the base model",
     "clean": "cleaning the lessons",
-    "cache": "running the frozen layers once",
+    "cache": "reading the lessons",
     "train": "training",
     "exam": "taking the exam",
     "export": "writing the model",
