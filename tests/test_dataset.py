@@ -21,11 +21,19 @@ def built(rows):
     return build(job_for(rows), [Lesson.model_validate(row) for row in rows])
 
 
-def test_exam_is_the_newest_part_when_dates_mean_something():
+def test_exam_is_drawn_from_the_newest_when_dates_mean_something():
     data = built(office_rows(200))
     assert data.by_time
-    assert min(example.time for example in data.exam) > sorted(example.time for example in data.train)[-20]
     assert 10 <= len(data.exam) <= 40
+    newest = sorted((example.time for example in [*data.train, *data.exam]), reverse=True)[: 2 * len(data.exam) + 2]
+    assert min(example.time for example in data.exam) >= newest[-1]
+
+
+def test_the_newest_lessons_are_on_both_sides_so_that_a_correction_teaches_the_same_night():
+    data = built(office_rows(200))
+    newest = sorted([*data.train, *data.exam], key=lambda example: -example.time)[:10]
+    learnt = {example.id for example in data.train}
+    assert 3 <= sum(example.id in learnt for example in newest) <= 7
 
 
 def test_every_category_is_in_the_exam_when_there_are_no_dates():

@@ -217,7 +217,8 @@ def _spread_in_time(examples: Sequence[Example]) -> bool:
 def split(examples: Sequence[Example], by_time: bool, seed: int) -> tuple[list[Example], list[Example]]:
     """Training part and exam, no group on both sides. Pure.
 
-    The exam holds the frozen lessons and the newest groups (by dates) or a stratified draw of groups (without dates).
+    The exam holds the frozen lessons and every second of the newest groups (by dates), or a stratified draw of groups
+    (without dates).
     A category always keeps at least two lessons, or all it has, for training.
     """
     frozen = {example.group for example in examples if example.frozen}
@@ -236,6 +237,8 @@ def split(examples: Sequence[Example], by_time: bool, seed: int) -> tuple[list[E
     order = [group for group in members if group not in frozen]
     if by_time:
         order.sort(key=lambda group: -max(example.time for example in members[group]))
+        # Every second of the newest groups: what people corrected today is examined tonight, and learnt tonight too.
+        order = order[seed % 2 :: 2] + order[1 - seed % 2 :: 2]
     else:
         order = _stratified(order, members, seed)
     chosen: set[int] = set()
