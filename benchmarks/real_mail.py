@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import tarfile
 import tempfile
 import time
@@ -174,8 +175,12 @@ def _labelled(mail: RealMail) -> LabelledMail:
 @click.option("--batches", default=5, show_default=True, help="How many; training happens between them.")
 @click.option("--limit", type=int, help="Only the newest so many messages, for a quick look.")
 @click.option("--precision", default=0.95, show_default=True, help="The wanted precision.")
-def main(data: Path, batches: int, limit: int | None, precision: float) -> None:
+@click.option("--time-limit", default="10m", show_default=True, help="The longest that one training may take.")
+def main(data: Path, batches: int, limit: int | None, precision: float, time_limit: str) -> None:
     """Run the benchmark; standard output ends with one JSON line."""
+    # Stopped by whatever means, it takes its daemon and its server with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     mails = read_archive(data / ARCHIVE)[-limit if limit else 0 :]
     with Dovecot() as server, tempfile.TemporaryDirectory(prefix="postroom-real-mail-") as scratch:
         account = Account("127.0.0.1", server.port, "lokay", PASSWORD)
@@ -186,7 +191,7 @@ def main(data: Path, batches: int, limit: int | None, precision: float) -> None:
             dict.fromkeys(folders, ""),
             precision=precision,
             max_tokens=256,
-            time_limit="1h",
+            time_limit=time_limit,
             max_per_folder=5000,
             max_age="36500d",
         )

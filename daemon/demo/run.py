@@ -86,8 +86,9 @@ def run_demo(json: bool, keep: bool, seed: int) -> int:
     _check_extras()
     from daemon.demo.server import DemoServer  # pymap is an extra
 
-    # TERM ends the demo as Ctrl-C does: in order, with the daemon stopped and the folder removed.
+    # TERM ends the demo as Ctrl-C does, even in the background: with the daemon stopped and the folder removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     page = Page(aside=json)
     folder = Path(tempfile.mkdtemp(prefix="postroom-demo-"))
     try:
