@@ -7,7 +7,7 @@ LanguageModel | Hugging Face folder | CTranslate2, and GGUF for Ollama | adapter
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
@@ -38,6 +38,7 @@ class LanguageModel:
     """`answers`: out of fold, NaN where no fold judged. `features`: of the lessons, as the model's head sees them."""
 
     pooling: Pooling
+    strength: float
     answers: Floats
     features: Floats
     chosen: str
@@ -75,10 +76,17 @@ def fit_language(
             answers[judged] = head.logprobs(features[judged])
         tried.append((round(share_right(answers, labels), 3), -calibrated(answers, labels), strength, answers))
     _, _, strength, answers = max(tried, key=lambda entry: entry[:2])
+    pooling = fit_once(readings, labels, weights, classes, strength, directions, epsilon)
+    return LanguageModel(pooling, strength, answers, pooling.features(readings), f"pooled, strength {strength:g}")
+
+
+def fit_once(
+    readings: Readings, labels: Labels, weights: Floats, classes: int, strength: float, directions: int, epsilon: float
+) -> Pooling:
+    """Pooling layer and head for these lessons at one strength."""
     space = fit_space(readings.means, labels)
     head = fit_head(space.features(readings.means), labels, weights, classes, strength, offset=True)
-    pooling = fit_pooling(readings, space, head.rows, head.offsets, directions, epsilon)
-    return LanguageModel(pooling, answers, pooling.features(readings), f"pooled, strength {strength:g}")
+    return fit_pooling(readings, space, head.rows, head.offsets, directions, epsilon)
 
 
 def calibrated(answers: Floats, labels: Labels) -> float:
@@ -93,13 +101,17 @@ def export(
     prepared: PreparedBase,
     depth: int,
     language: LanguageModel,
+    layers: Mapping[str, torch.Tensor],
     book: Codebook,
     categories: Sequence[str],
     folder: Path,
     scratch: Path,
     quantization: str,
 ) -> None:
-    """Write `folder`/ct2, /adapter and, for Ollama, /gguf. Raises OSError, ModelRefused."""
+    """Write `folder`/ct2, /adapter and, for Ollama, /gguf; `layers` are the fine-tuned weights by their full name.
+
+    Raises OSError, ModelRefused.
+    """
     from trainer.export import export_ct2, export_gguf
 
     tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
@@ -108,12 +120,14 @@ def export(
     rows = {int(token): row for token, row in zip(tokens, language.pooling.rows, strict=True) if token is not None}
     with tempfile.TemporaryDirectory(prefix="model-", dir=scratch) as name:
         merged = Path(name)
-        changed = write_model(load_base(prepared), depth, language.pooling, rows, silence(language.features), merged)
+        model = load_base(prepared)
+        model.load_state_dict(dict(layers), strict=False)
+        changed = write_model(model, depth, language.pooling, rows, silence(language.features), merged)
         copyfile(prepared.tokenizer, merged / "tokenizer.json")
         export_ct2(merged, folder / "ct2", quantization, codes)  # type: ignore[arg-type]
     save_adapter(changed, rows, folder / "adapter")
     if job.engine == "ollama":
-        export_gguf(base, changed, folder / "gguf" / "model.gguf", "Q8_0", depth + 1)
+        export_gguf(base, {**layers, **changed}, folder / "gguf" / "model.gguf", "Q8_0", depth + 1)
         copyfile(prepared.tokenizer, folder / "gguf" / "tokenizer.json")
 
 

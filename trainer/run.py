@@ -244,6 +244,7 @@ def _language(
     from trainer import language as languages
     from trainer.finetune.pooling import directions_of
     from trainer.finetune.reading import Reader
+    from trainer.tuning import Lessons, fine_tune
 
     torch.set_num_threads(night.job.threads)
     torch.manual_seed(night.job.seed)
@@ -262,25 +263,42 @@ def _language(
         readings = reader.read(prompts, tick)
         del reader, model
         night.progress("train", 0, 2, "fitting the language model")
-        fitted = languages.fit_language(
-            readings,
-            labels,
-            np.array([example.weight for example in night.data.train], np.float32),
-            len(night.categories),
-            parts,
-            directions,
-            epsilon,
-        )
+        weights = np.array([example.weight for example in night.data.train], np.float32)
+        fitted = languages.fit_language(readings, labels, weights, len(night.categories), parts, directions, epsilon)
     except TimeoutError:
         night.report.append("The time limit was too short to read the lessons; only the linear model was trained.")
         return None, None, "none: time limit"
     except TrainingFailed as error:
         night.report.append(f"{error} Only the linear model was trained.")
         return None, None, "none: failed"
+
+    def tuning(done: int, total: int) -> None:
+        if night.clock.left < RESERVED_SECONDS and done < total:
+            raise TimeoutError
+        night.progress("train", done, total + 2, "fine-tuning the language model")
+
+    layers: dict[str, Any] = {}
+    try:
+        fitted, layers = fine_tune(
+            languages.load_base(night.prepared),
+            depth,
+            fitted,
+            Lessons(readings, [prompt.ids for prompt in prompts], labels, weights, len(night.categories), parts),
+            directions,
+            made / "adapter" / "lora",
+            night.job.seed,
+            tuning,
+        )
+    except TimeoutError:
+        night.report.append("The time limit was too short for fine-tuning; the language model serves as it was begun.")
+    except TrainingFailed as error:
+        night.report.append(f"{error} The language model serves as it was begun.")
+    if not layers:
+        shutil.rmtree(made / "adapter", ignore_errors=True)
     codes = [night.book.code(category) for category in night.categories]
     quantization = night.job.quantization
-    arguments = (night.job, night.base, night.prepared, depth, fitted, night.book, night.categories, made, scratch)
-    languages.export(*arguments, quantization)
+    arguments = (night.job, night.base, night.prepared, depth, fitted, layers, night.book, night.categories)
+    languages.export(*arguments, made, scratch, quantization)
     answers = languages.served(made, exam, codes, night.job.threads)
     return fitted.answers, answers, fitted.chosen
 
