@@ -16,6 +16,7 @@ import structlog
 
 from daemon.classifier import Classifier
 from daemon.engines.base import Engine, EngineError, EngineUnavailable
+from daemon.engines.ollama import OllamaEngine, Publisher, serve_folder
 from daemon.errors import PostroomError
 from daemon.labels import Codebook, Entry
 from daemon.settings import EngineSettings
@@ -74,8 +75,21 @@ class Registry:
         return Classifier.load(folder, self._engine_for(folder), threads=self._engine.threads, codebook=book)
 
     def _engine_for(self, folder: Path) -> Engine | None:
-        """None: the embedded one, which the classifier opens on the folder itself."""
-        return None
+        """The server's engine, where one serves and the model has a language part; None: the embedded one."""
+        if self._engine.kind == "embedded" or not (folder / "gguf").is_dir():
+            return None
+        threads, longest = self._engine.threads, self._engine.max_tokens
+        return serve_folder(self._engine.host, folder, folder.name, longest, threads)
+
+    def _name_on_server(self, mailbox: int, model: ModelRecord) -> None:
+        """Let the server's names say which model is in use and which one rollback returns to. Raises EngineError."""
+        engine = self._engine_for(self.folder_of(model))
+        if not isinstance(engine, OllamaEngine):
+            return
+        with self._database.begin() as tx:
+            box = next(each.name for each in mailboxes.everyone(tx) if each.id == mailbox)
+        with engine, Publisher(self._engine.host) as publisher:
+            publisher.promote(engine.model, f"postroom-{box}:current", f"postroom-{box}:previous")
 
     def folder_of(self, model: ModelRecord) -> Path:
         """Where its files lie."""
@@ -93,6 +107,7 @@ class Registry:
             raise ModelError(version, "its files were removed to save space.", "Train again: `postroom train`.")
         try:
             self._open(mailbox, model).close()
+            self._name_on_server(mailbox, model)
         except EngineError as error:
             raise ModelError(version, f"it cannot be used ({error}).", "The model in use stays.") from error
         with self._database.begin() as tx:

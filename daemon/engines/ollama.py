@@ -114,6 +114,11 @@ class OllamaEngine(Engine):
             )
         self._digest = None  # once is enough: whoever replaces a model while we run also restarts us
 
+    @property
+    def model(self) -> str:
+        """Its name on the server."""
+        return self._model
+
     def describe(self) -> str:
         return f"ollama: {self._model} at {self._host}, num_ctx {self._num_ctx}"
 
