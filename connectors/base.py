@@ -44,9 +44,9 @@ class MessageRef:
 class Identity:
     """What survives a move, strongest first. `object_id` is the server's own and carries its kind: "emailid:M6d99".
 
-    Kinds: emailid (RFC 8474), gmmsgid (Gmail), guid (Dovecot's X-GUID), ticket (helpdesks). No single one is proof of uniqueness:
-    Cyrus derives EMAILID from the content, Message-IDs are missing or reused. `digest` is a sha256 over Message-ID,
-    Date, From, Subject and size, in hex.
+    Kinds: emailid (RFC 8474), gmmsgid (Gmail), guid (Dovecot's X-GUID), ticket (helpdesks). No single one is proof of
+    uniqueness: Cyrus derives EMAILID from the content, Message-IDs are missing or reused. `digest` is a sha256 over
+    Message-ID, Date, From, Subject and size, in hex.
     """
 
     object_id: str | None
@@ -131,7 +131,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Changes:
-    """What happened since the cursor. Apply it and save `cursor` in one transaction, and nothing is seen twice or missed.
+    """What happened since the cursor. Recorded in one transaction with `cursor`, nothing is seen twice or missed.
 
     A move by a person appears as one `vanished` ref and one `arrived` sighting, possibly in different calls.
     """
@@ -170,8 +170,8 @@ Step = Literal["planned", "moving", "copying", "copied", "removing", "tagging"]
 class Progress:
     """How far an action has come. A connector notes it *before* the command that it announces.
 
-    copied: the copy exists at `copy`. `uidnext` is the target's next UID before the first command, so that after a crash a
-    copy of ours can be told from older mail.
+    copied: the copy exists at `copy`. `uidnext` is the target's next UID before the first command, so that after a
+    crash a copy of ours can be told from older mail.
     """
 
     step: Step
@@ -264,7 +264,7 @@ class Connector(ABC):
     def close(self) -> None:
         """Leave the server. Never raises."""
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, seconds: float) -> bool:  # noqa: ARG002 - for those who can listen
         """Sleep until something may have changed, at most `seconds`. True: look now. A hint; polling is the truth."""
         return False
 

@@ -170,7 +170,12 @@ def _run_trainer(
 ) -> dict[str, Any]:
     """The trainer's result; a crash or a kill becomes a result that says so."""
     command = [sys.executable, "-P", "-m", "trainer", str(folder)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(settings.training.threads), "TOKENIZERS_PARALLELISM": "false"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(settings.training.threads),
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait would take the cores from the service
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     stopped = threading.Event()
     with (
         (folder / "trainer.log").open("w") as errors,

@@ -201,9 +201,7 @@ def copy_of(tx: Tx, mailbox: int, message: int, now: datetime, due: datetime) ->
     """A new message just like this one: its second copy. Returns the new id."""
     row = tx.execute(select(t.messages).where(t.messages.c.id == message)).mappings().one()
     same = {key: row[key] for key in ("object_id", "rfc_id", "digest", "thread", "arrived")}
-    result = tx.execute(
-        insert(t.messages).values(mailbox_id=mailbox, first_seen=now, state="new", due=due, **same)
-    )
+    result = tx.execute(insert(t.messages).values(mailbox_id=mailbox, first_seen=now, state="new", due=due, **same))
     return new_id(result)
 
 
