@@ -178,7 +178,7 @@ def test_every_bad_line_of_a_manifest_is_named_at_once(tmp_path: Path):
 
 
 def test_batches_add_up_and_nothing_filed_has_no_precision():
-    rows = [Row(10, 8, 4, 3, 7, 9, "promoted"), Row(30, 20, 0, 0, 30, 15, "kept")]
+    rows = [Row(10, 8, 4, 3, 7, 9, 8, "promoted"), Row(30, 20, 0, 0, 30, 15, 14, "kept")]
     assert rows[1].figures()["filed_precision"] is None
     assert in_all(rows).figures() == {
         "messages": 40,
@@ -187,6 +187,7 @@ def test_batches_add_up_and_nothing_filed_has_no_precision():
         "filed_precision": 0.75,
         "corrections_seen": 37,
         "baseline_accuracy": 0.6,
+        "baseline_same_lessons_accuracy": 0.55,
     }
 
 
