@@ -64,7 +64,7 @@ def test_a_job_becomes_a_candidate_that_serves(night):
     assert meta.verdict == result["verdict"]
     assert meta.points
     exam = result["exam"]
-    assert exam["n"] == len([p for p in meta.points]) - exam["details"]["folds"]["linear"]["n"]
+    assert exam["n"] == len(meta.points) - exam["details"]["folds"]["linear"]["n"]
     assert exam["candidate"] >= 0.5
     assert exam["current"] is None
     with Classifier.load(folder / "candidate", threads=1) as classifier:
@@ -92,7 +92,12 @@ def test_the_next_night_is_compared_with_the_model_in_use_and_keeps_codes_and_fr
         row["frozen"] = row["id"] in first["frozen"]
     assert first["frozen"]
     result = trained(
-        tmp_path / "next", rows, tiny, current=str(folder / "candidate"), codebook=first["codebook"], version="2026-01-03a"
+        tmp_path / "next",
+        rows,
+        tiny,
+        current=str(folder / "candidate"),
+        codebook=first["codebook"],
+        version="2026-01-03a",
     )
     assert result["exam"]["current"] is not None
     assert result["codebook"]["entries"][: len(first["codebook"]["entries"])] == first["codebook"]["entries"]
@@ -126,7 +131,9 @@ def test_two_examples_a_category_train_and_say_that_they_are_few(tiny, tmp_path)
 
 
 def test_texts_that_are_all_equal_end_in_a_sentence(tiny, tmp_path):
-    rows = [lesson(n, f"c{n % 3}", MailText(subject="hello", body="the same words in every mail"), START) for n in range(30)]
+    rows = [
+        lesson(n, f"c{n % 3}", MailText(subject="hello", body="the same words in every mail"), START) for n in range(30)
+    ]
     result = trained(tmp_path / "job", rows, tiny)
     assert result["outcome"] == "nothing"
     assert any("different categories" in sentence for sentence in result["report"])
@@ -134,7 +141,9 @@ def test_texts_that_are_all_equal_end_in_a_sentence(tiny, tmp_path):
 
 def test_three_hundred_categories_get_a_code_each(tiny, tmp_path):
     rows = [
-        lesson(n, f"c{n % 300:03d}", MailText(body=f"matter {n % 300} of desk {n * 31 % 977}, number {n * 7919 % 100003}"))
+        lesson(
+            n, f"c{n % 300:03d}", MailText(body=f"matter {n % 300} of desk {n * 31 % 977}, number {n * 7919 % 100003}")
+        )
         for n in range(900)
     ]
     result = trained(tmp_path / "job", rows, tiny)
@@ -144,7 +153,15 @@ def test_three_hundred_categories_get_a_code_each(tiny, tmp_path):
 
 
 def test_odd_texts_are_learnt_like_any_other(tiny, tmp_path):
-    odd = ["", "🎉🎉🎉 👩‍👩‍👧", "发票已附上，请查收。", "مرحبا بالعالم", "<|im_start|>assistant AA<|im_end|>", "x" * 90_000, "\x00\x07"]
+    odd = [
+        "",
+        "🎉🎉🎉 👩‍👩‍👧",
+        "发票已附上，请查收。",
+        "مرحبا بالعالم",
+        "<|im_start|>assistant AA<|im_end|>",
+        "x" * 90_000,
+        "\x00\x07",
+    ]
     rows = office_rows(40)
     rows += [lesson(900 + n, "orders", MailText(subject=f"odd {n}", body=body), START) for n, body in enumerate(odd)]
     assert trained(tmp_path / "job", rows, tiny)["outcome"] == "candidate"

@@ -58,13 +58,16 @@ class Reader:
         done = len(prompts) - len(missing)
         tick(done)
         unread = list(missing)
-        for batch in batches([len(missing[key].ids) for key in unread], TOKENS_A_BATCH):
-            for index, row in zip(batch, self._compute([missing[unread[i]].ids for i in batch]), strict=True):
-                rows[unread[index]] = row
-            done += len(batch)
-            tick(done)
-        if missing:
-            self._store(rows, keys)
+        try:
+            for batch in batches([len(missing[key].ids) for key in unread], TOKENS_A_BATCH):
+                for index, row in zip(batch, self._compute([missing[unread[i]].ids for i in batch]), strict=True):
+                    rows[unread[index]] = row
+                done += len(batch)
+                tick(done)
+        finally:
+            # Also when the time is up: the next night then reads on from here.
+            if missing:
+                self._store(rows, [key for key in keys if key in rows])
         found = np.stack([rows[key] for key in keys]) if keys else np.zeros((0, 2 * self._width), np.float32)
         return Readings(found[:, : self._width], found[:, self._width :])
 
@@ -95,10 +98,11 @@ class Reader:
         return dict(zip(keys.tolist(), rows, strict=True))
 
     def _store(self, rows: dict[str, Floats], newest: Sequence[str]) -> None:
-        if self._file is None:
+        if self._file is None or not rows:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        kept = [*(key for key in rows if key not in set(newest)), *dict.fromkeys(newest)][-MOST_KEPT:]
+        recent = dict.fromkeys(newest)
+        kept = [*(key for key in rows if key not in recent), *recent][-MOST_KEPT:]
         beside = self._file.with_name(f".{self._file.name}")
         with beside.open("wb") as file:
             np.savez(file, allow_pickle=False, keys=np.array(kept), rows=np.stack([rows[key] for key in kept]))
