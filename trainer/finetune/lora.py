@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,8 @@ def tune(
     upper.requires_grad_(False)
     # A pattern of names, since peft looks for layers below the top level only.
     wanted = LoraConfig(r=RANK, lora_alpha=2 * RANK, lora_dropout=0.05, target_modules=r"layers\.\d+\..*_proj")
-    with quiet():
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft still asks transformers by an old name
         adapted = get_peft_model(upper, wanted)
     network = _Network(adapted, pooling)
     lengths = [len(state) for state in states]

@@ -1,0 +1,116 @@
+"""LoRA on the kept layers: it learns, it can be repeated, it changes what it says, and it knows when to give up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny_models import tiny_qwen3
+from trainer import tuning
+from trainer.finetune.lora import Tuned, tune
+from trainer.finetune.pooling import directions_of
+from trainer.finetune.reading import Reader
+from trainer.language import LanguageModel, fit_language
+from trainer.tuning import Lessons, fine_tune
+
+pytestmark = pytest.mark.model
+DEPTH = 2
+
+
+def order_matters(count: int, seed: int = 1) -> tuple[list[list[int]], Any]:
+    """Prompts whose class is which of two tokens comes first: the mean of the words says nothing about it."""
+    random = np.random.default_rng(seed)
+    prompts, labels = [], []
+    for _ in range(count):
+        words = random.integers(20, 120, size=random.integers(4, 9)).tolist()
+        first, second = sorted(random.choice(len(words) + 2, size=2, replace=False).tolist())
+        label = int(random.integers(2))
+        words.insert(first, 200 if label else 201)
+        words.insert(second, 201 if label else 200)
+        prompts.append([*words, 7])
+        labels.append(label)
+    return prompts, np.array(labels, np.int64)
+
+
+def start(prompts: list[list[int]], labels: Any, parts: Any) -> tuple[LanguageModel, Lessons, int]:
+    model = tiny_qwen3()
+    epsilon, directions = float(model.config.rms_norm_eps), directions_of(model.config)
+    reader = Reader(model, DEPTH, "tiny", None)
+    rows = [type("Ids", (), {"ids": tuple(prompt)})() for prompt in prompts]
+    readings = reader.read(rows)
+    weights = np.ones(len(labels), np.float32)
+    begun = fit_language(readings, labels, weights, 2, parts, directions, epsilon)
+    return begun, Lessons(readings, prompts, labels, weights, 2, parts), directions
+
+
+def parts_of(count: int) -> Any:
+    rows = np.arange(count)
+    return [(rows[: count * 3 // 4], rows[count * 3 // 4 :])]
+
+
+def tuned(folder: Path, seed: int = 1) -> Tuned | None:
+    prompts, labels = order_matters(240)
+    parts = parts_of(240)
+    begun, lessons, _ = start(prompts, labels, parts)
+    (learnt, held_out) = parts[0]
+    return tune(
+        tiny_qwen3(), 0, DEPTH, begun.pooling, prompts, labels, lessons.weights, learnt, held_out, folder, seed,
+        lambda _done, _total: None,
+    )  # fmt: skip
+
+
+def test_tuning_lowers_the_loss_on_mail_it_has_not_learnt_and_keeps_the_adapter(tmp_path: Path) -> None:
+    found = tuned(tmp_path / "lora")
+    assert found is not None
+    assert found.loss < found.start_loss
+    assert {path.name for path in (tmp_path / "lora").iterdir()} >= {"adapter_model.safetensors", "adapter_config.json"}
+    assert {name.split(".")[2] for name in found.layers} == {"0", "1"}
+
+
+def test_tuning_is_the_same_twice(tmp_path: Path) -> None:
+    one, two = tuned(tmp_path / "one"), tuned(tmp_path / "two")
+    assert one is not None
+    assert two is not None
+    assert one.loss == two.loss
+    assert all(torch.equal(one.layers[name], two.layers[name]) for name in one.layers)
+
+
+def test_readings_of_the_tuned_layers_are_those_of_the_merged_model(tmp_path: Path) -> None:
+    found = tuned(tmp_path / "lora")
+    assert found is not None
+    model = tiny_qwen3()
+    model.load_state_dict(found.layers, strict=False)
+    prompts, _ = order_matters(240)
+    rows = [type("Ids", (), {"ids": tuple(prompt)})() for prompt in prompts]
+    readings = Reader(model, DEPTH, "tuned", None).read(rows)
+    # The states between are kept in half precision.
+    np.testing.assert_allclose(found.readings.means, readings.means, atol=0.02)
+
+
+def test_start_is_kept_where_tuning_does_not_pay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts, labels = order_matters(60)
+    begun, lessons, directions = start(prompts, labels, parts_of(60))
+    monkeypatch.setattr(tuning, "tune", lambda *_arguments: None)
+    kept, layers = fine_tune(
+        tiny_qwen3(), DEPTH, begun, lessons, directions, tmp_path / "lora", 1, lambda _done, _total: None
+    )
+    assert layers == {}
+    assert kept.pooling is begun.pooling
+    assert "LoRA got no better" in kept.chosen
+
+
+def test_time_limit_in_the_middle_leaves_no_adapter(tmp_path: Path) -> None:
+    prompts, labels = order_matters(60)
+    begun, lessons, directions = start(prompts, labels, parts_of(60))
+
+    def out_of_time(done: int, _total: int) -> None:
+        if done == 2:
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        fine_tune(tiny_qwen3(), DEPTH, begun, lessons, directions, tmp_path / "lora", 1, out_of_time)
+    assert not (tmp_path / "lora").exists()
