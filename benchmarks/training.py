@@ -3,7 +3,7 @@
     13 overlapping categories | ours, to the exported model | usual: the loss of every token, padded batches in random
     order, LoRA on all layers, epoch by epoch until it is as accurate  ->  CPU seconds of both
 
-The usual recipe is what TRL's SFTTrainer does by its defaults (batch 8, three epochs, AdamW, linear decay, loss over the
+The usual recipe is what TRL's SFTTrainer does by its defaults (batch 8, AdamW, linear decay, loss over the
 whole text, no sorting by length), with LoRA's usual rate, for at TRL's own rate it would need many times longer.
 """
 

@@ -28,10 +28,10 @@ from trainer.heads import Fold, Head, Labels, fit_head, mean_loss, out_of_fold, 
 
 PARTS = ("words", "characters")
 # More columns than this make the rotation itself the slowest part of the night: then every n-th text spans the columns.
-MOST_COLUMNS = 2000
-# Texts times columns times categories. Above, one fit takes so long that only the cheap kinds are tried, above ten
+MOST_COLUMNS = 1500
+# Texts times columns times categories. Above, one fit takes so long that only the cheap kinds are tried, above fifteen
 # times as much only on the newest folds.
-MUCH_WORK = 1.5e8
+MUCH_WORK = 4e7
 
 Rows = npt.NDArray[np.int64]
 
@@ -73,7 +73,7 @@ def fit_linear(examples: Sequence[Example], labels: Labels, categories: Sequence
     rotated, back = _rotation(counts)
     work = rotated.size * len(categories)
     kinds = KINDS if work < MUCH_WORK else tuple(kind for kind in KINDS if kind in CHEAP_KINDS)
-    parts = parts if work < 10 * MUCH_WORK else parts[-2:]
+    parts = parts if work < 15 * MUCH_WORK else parts[-2:]
     tried: list[tuple[float, float, Kind, Floats, float]] = []
     for kind in kinds:
         fit = _fitter(kind, counts, rotated, labels, weights, len(categories))
