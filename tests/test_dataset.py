@@ -14,7 +14,9 @@ from trainer.job import Category, Job, Lesson
 
 def job_for(rows, **more):
     names = sorted({row["category"] for row in rows})
-    return Job(version="v", cache=Path("c"), categories=tuple(Category(id=name, name=name.title()) for name in names), **more)
+    return Job(
+        version="v", cache=Path("c"), categories=tuple(Category(id=name, name=name.title()) for name in names), **more
+    )
 
 
 def built(rows):
@@ -44,7 +46,9 @@ def test_every_category_is_in_the_exam_when_there_are_no_dates():
 
 
 @settings(max_examples=30, deadline=None)
-@given(threads=some.lists(some.integers(0, 6), min_size=4, max_size=60), by_time=some.booleans(), seed=some.integers(0, 9))
+@given(
+    threads=some.lists(some.integers(0, 6), min_size=4, max_size=60), by_time=some.booleans(), seed=some.integers(0, 9)
+)
 def test_no_thread_is_ever_on_both_sides(threads, by_time, seed):
     rows = office_rows(len(threads))
     for row, thread in zip(rows, threads, strict=True):
@@ -69,7 +73,9 @@ def test_near_identical_lessons_are_merged_and_the_newest_word_counts():
 
 
 def test_form_letters_with_other_numbers_are_not_merged_but_stay_on_one_side():
-    letters = [MailText(body=f"Your ticket {n} of our summer fair has been booked, please print it at home.") for n in (41, 87)]
+    letters = [
+        MailText(body=f"Your ticket {n} of our summer fair has been booked, please print it at home.") for n in (41, 87)
+    ]
     ((_, _, likeness),) = neighbours(letters, 0.5)
     assert likeness < 0.999
 
@@ -109,3 +115,13 @@ def test_a_category_keeps_two_lessons_for_training():
     rows += [lesson(801, "rare", MailText(body="a concert for the whole staff"), rare + timedelta(hours=2))]
     data = built(rows)
     assert sum(example.category == "rare" for example in data.train) == 2
+
+
+def test_too_many_lessons_are_thinned_to_the_newest_of_each_category(monkeypatch):
+    monkeypatch.setattr("trainer.dataset.MOST_LESSONS", 40)
+    rows = [row | {"frozen": row["id"] == 0} for row in office_rows(200)]
+    data = built(rows)
+    kept = [*data.train, *data.exam]
+    assert len(kept) == 40
+    assert {example.id for example in kept} >= {0, *range(170, 200)}
+    assert any("newest lessons used" in sentence for sentence in data.report)
