@@ -14,9 +14,17 @@ from trainer.dataset import Example
 
 PARTS = {
     "invoices": ("invoice {n} is due on the {d}th", "please pay {n} euros to our account", "a reminder of bill {n}"),
-    "orders": ("we would like to order {n} boxes of paper", "please ship {n} chairs by the {d}th", "purchase order {n}"),
+    "orders": (
+        "we would like to order {n} boxes of paper",
+        "please ship {n} chairs by the {d}th",
+        "purchase order {n}",
+    ),
     "complaints": ("delivery {n} arrived broken", "the {n} lamps do not work at all", "I am unhappy with parcel {n}"),
-    "jobs": ("I apply for the position {n} as a clerk", "my curriculum vitae for vacancy {n}", "application for job {n}"),
+    "jobs": (
+        "I apply for the position {n} as a clerk",
+        "my curriculum vitae for vacancy {n}",
+        "application for job {n}",
+    ),
 }
 EXTRAS = ("Kind regards", "Thanks in advance", "See you", "With best wishes", "Call me any time", "As discussed")
 START = datetime(2026, 1, 1, 8, tzinfo=UTC)
