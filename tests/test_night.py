@@ -1,0 +1,191 @@
+"""One night from the daemon's side: a real trainer process on a tiny base, the registry, promote and roll back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from connectors.base import MailText
+from daemon.basemodel import BaseFile
+from daemon.engines.base import EngineUnavailable
+from daemon.night import TrainingBusy, train
+from daemon.registry import ModelError, Registry
+from daemon.settings import Settings
+from daemon.store import learning, mailboxes
+from daemon.store.database import Database
+from daemon.store.records import Category
+from tests.fakes import START, Clock
+from tests.lessons import office_rows
+from tests.servers.ollama import OllamaStandIn
+
+pytestmark = pytest.mark.model
+
+
+@dataclass
+class Home:
+    """A state directory with one mailbox and its lessons."""
+
+    settings: Settings
+    database: Database
+    registry: Registry
+    mailbox: int
+    clock: Clock
+
+    def train(self, **more: Any) -> Any:
+        self.clock.advance(minutes=1)
+        return train(self.database, self.registry, self.settings, self.mailbox, self.clock, **more)
+
+    def teach(self, count: int, skip: int = 0) -> None:
+        with self.database.begin() as tx:
+            known = {category.name: category.uid for category in mailboxes.categories(tx, self.mailbox)}
+            for row in office_rows(count)[skip:]:
+                text = MailText(**{**row["text"], "attachments": tuple(row["text"]["attachments"])})
+                at = START + timedelta(hours=row["id"])
+                learning.teach(tx, self.mailbox, known[row["category"]], text, at, source="folder")
+
+    def states(self) -> list[str]:
+        with self.database.begin() as tx:
+            return [model.state for model in learning.models(tx, self.mailbox)]
+
+
+def home_in(folder: Path, base: BaseFile, **engine: Any) -> Iterator[Home]:
+    settings = Settings(
+        state_dir=folder,
+        engine={"base": str(base.path), "max_tokens": 64, **engine},
+        training={"nice": 0},
+    )
+    database = Database.open(folder / "postroom.sqlite")
+    registry = Registry(database, settings.engine, folder / "models")
+    clock = Clock()
+    with database.begin() as tx:
+        mailbox = mailboxes.ensure(tx, "office", "imap", "shadow", clock()).id
+        for name in ("complaints", "invoices", "jobs", "orders"):
+            mailboxes.add_category(tx, mailbox, Category("", name, name), clock())
+    yield Home(settings, database, registry, mailbox, clock)
+    registry.close()
+    database.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path, tiny_base: BaseFile) -> Iterator[Home]:
+    yield from home_in(tmp_path, tiny_base)
+
+
+def test_lessons_become_a_model_in_use_and_a_second_night_can_be_rolled_back(home: Home) -> None:
+    home.teach(120)
+    events: list[Any] = []
+    first = home.train(progress=events.append)
+    assert first.outcome == "promoted", first.verdict
+    assert {event["stage"] for event in events} >= {"clean", "train", "exam", "export"}
+    classifier = home.registry.classifier(home.mailbox)
+    assert classifier is not None
+    assert len(classifier.classify([MailText(body="please pay 12 euros to our account")])[0].ranking) == 4
+    home.teach(160, skip=120)
+    second = home.train()
+    assert second.outcome in ("promoted", "kept")
+    if second.outcome == "kept":
+        home.registry.promote(home.mailbox, second.version or "", home.clock())
+    assert home.states() == ["current", "previous"]
+    assert home.registry.rollback(home.mailbox, home.clock()).version == first.version
+    with home.database.begin() as tx:
+        assert len(mailboxes.codebook(tx, home.mailbox)) == 4
+    assert not list((home.settings.state_dir / "training").glob("job-*")), "mail text must not stay behind"
+
+
+def test_nothing_to_learn_is_said_and_nothing_is_changed(home: Home) -> None:
+    outcome = home.train()
+    assert outcome.outcome == "nothing"
+    assert "no lessons" in outcome.verdict
+    assert home.states() == []
+
+
+def test_stop_in_the_middle_leaves_nothing_half_made(home: Home) -> None:
+    home.teach(120)
+    stop = threading.Event()
+    outcome = home.train(stop=stop, progress=lambda _event: stop.set())
+    assert outcome.outcome == "stopped"
+    assert home.states() == []
+    assert home.train().outcome == "promoted"
+
+
+def test_two_trainings_at_once_are_refused(home: Home) -> None:
+    home.teach(120)
+    refused: list[TrainingBusy] = []
+
+    def again(_event: object) -> None:
+        if not refused:
+            try:
+                home.train()
+            except TrainingBusy as error:
+                refused.append(error)
+
+    home.train(progress=again)
+    assert "another training is running" in str(refused[0])
+
+
+def test_corrupt_base_ends_in_a_sentence_and_yesterdays_model_serves(home: Home, tmp_path: Path) -> None:
+    home.teach(120)
+    assert home.train().outcome == "promoted"
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF\x03\x00\x00\x00 and then nothing of use")
+    engine = home.settings.engine.model_copy(update={"base": broken})
+    home.settings = home.settings.model_copy(update={"engine": engine})
+    outcome = home.train()
+    assert outcome.outcome == "failed"
+    assert "broken.gguf" in outcome.verdict
+    assert "Traceback" not in outcome.verdict
+    assert home.registry.classifier(home.mailbox) is not None
+
+
+def test_damaged_model_is_not_promoted_and_the_one_in_use_stays(home: Home) -> None:
+    home.teach(120)
+    first = home.train()
+    home.teach(160, skip=120)
+    second = home.train()
+    older, newer = first.version or "", second.version or ""
+    home.registry.promote(home.mailbox, older, home.clock())
+    weights = home.registry.models_dir / "office" / newer / "linear" / "linear.npz"
+    if not weights.exists():
+        weights = home.registry.models_dir / "office" / newer / "ct2" / "model.bin"
+    weights.write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="cannot be used"):
+        home.registry.promote(home.mailbox, newer, home.clock())
+    with home.database.begin() as tx:
+        current = learning.current_model(tx, home.mailbox)
+    assert current is not None
+    assert current.version == older
+
+
+def test_ollama_serves_the_same_categories_and_its_names_follow_promotion(tmp_path: Path, tiny_base: BaseFile) -> None:
+    with OllamaStandIn(tmp_path / "ollama") as server:
+        for home in home_in(tmp_path / "state", tiny_base, kind="ollama", host=f"http://{server.host}"):
+            home.teach(120)
+            outcome = home.train()
+            assert outcome.outcome == "promoted", outcome.verdict
+            classifier = home.registry.classifier(home.mailbox)
+            assert classifier is not None
+            mails = [
+                MailText(body=body) for body in ("please pay 12 euros to our account", "I apply for the position 7")
+            ]
+            answered = [prediction.best for prediction in classifier.classify(mails)]
+            names = {model["name"] for model in httpx.get(f"http://{server.host}/api/tags").json()["models"]}
+            if classifier.meta.kind != "linear":
+                assert "postroom-office:current" in names
+            embedded = Registry(
+                home.database, home.settings.engine.model_copy(update={"kind": "embedded"}), home.registry.models_dir
+            )
+            in_process = embedded.classifier(home.mailbox)
+            assert in_process is not None
+            assert [prediction.best for prediction in in_process.classify(mails)] == answered
+            embedded.close()
+            server.stop()
+            if classifier.meta.kind != "linear":
+                with pytest.raises(EngineUnavailable):
+                    classifier.classify(mails)
