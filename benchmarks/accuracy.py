@@ -68,21 +68,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             sys.stderr.write(f"{task.name}, seed {seed}\n")
             found[task.name].append(measure(task, seed, options.cache, options.threads))
+            _write(options.out, options.seeds, found)  # after each: a run takes long, and may be stopped
     line = "{:<26} {:>7} {:>7} {:>7} {:>7} {:>16} {:>7} {:>9} {:>10} {:>6}\n"
     heads = ("task", "plain", "linear", "llm", "best", "lowest-highest", "filed", "precision", "strangers", "CPU s")
     sys.stdout.write(line.format(*heads))
-    table = {}
     for name, runs in found.items():
-        row = table[name] = summary(runs)
+        row = summary(runs)
         cells = [_percent(row.get(f"{key}_accuracy")) for key in ("plain", "linear", "llm")]
         spread = f"{_percent(row['lowest'])} - {_percent(row['highest'])}"
         rest = [_percent(row.get(key)) for key in ("filed_share", "filed_precision", "strangers_filed_share")]
         sys.stdout.write(
             line.format(name, *cells, _percent(row["accuracy"]), spread, *rest, f"{row['train_cpu_s']:.0f}")
         )
-    if options.out:
-        options.out.write_text(json.dumps({"seeds": options.seeds, "summary": table, "runs": found}, indent=1), "utf-8")
     return 0
+
+
+def _write(out: Path | None, seeds: str, found: dict[str, list[dict[str, Any]]]) -> None:
+    if out is not None:
+        table = {name: summary(runs) for name, runs in found.items()}
+        out.write_text(json.dumps({"seeds": seeds, "summary": table, "runs": found}, indent=1), "utf-8")
 
 
 def _percent(share: float | None) -> str:
