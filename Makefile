@@ -106,9 +106,13 @@ real-mail: $(VENV)/installed-dev servers
 	@$(BIN)/python -m benchmarks.real_mail --data $(DATA) $(ARGS)
 
 # Figures for docs/benchmarks.md, ours and the other side in one run. OUT=FILE also writes them as JSON.
-bench-accuracy bench-training: $(VENV)/installed-dev
+bench-accuracy: $(VENV)/installed-dev
 	@[ -d "$(DATA)" ] || { echo "make: name the folder with the data sets: make $@ DATA=FOLDER" >&2; exit 2; }
-	@$(BIN)/python -m benchmarks.$(@:bench-%=%) --data $(DATA) $(if $(OUT),--out $(OUT)) $(ARGS)
+	@$(BIN)/python -m benchmarks.accuracy --data $(DATA) $(if $(OUT),--out $(OUT)) $(ARGS)
+
+bench-training: $(VENV)/installed-dev
+	@[ -d "$(DATA)" ] || { echo "make: name the folder with the data sets: make $@ DATA=FOLDER" >&2; exit 2; }
+	@$(BIN)/python -m benchmarks.training --data $(DATA) $(if $(OUT),--out $(OUT)) $(ARGS)
 
 bench-classify: $(VENV)/installed-dev
 	@$(BIN)/python -P -m trainer.bench_classify $(ARGS)
