@@ -1,7 +1,7 @@
 """How long one message takes, from text to decision, beside llama.cpp's bare evaluation of the same tokens; and how
 much memory the daemon's side takes.
 
-    python -m trainer.bench_classify --json [--model FOLDER] [--rounds 15] [--messages 1000]
+    python -m benchmarks.classify --json [--model FOLDER] [--rounds 15] [--messages 1000]
 
     base as a whole model | exported twice: CTranslate2 int8, GGUF Q8_0 | one message of 256 tokens, in turn | ratios
 
@@ -138,7 +138,7 @@ def memory(folder: Path, messages: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m trainer.bench_classify", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.classify", description=__doc__.split("\n\n")[0])
     parser.add_argument("--model", type=Path, help="a model folder; by default the whole base model serves")
     parser.add_argument("--base", type=Path, help="GGUF file of the base; by default the packaged SmolLM2-135M")
     parser.add_argument("--cache", type=Path, default=Path(".models"), help="where prepared bases are kept")
