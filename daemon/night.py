@@ -124,6 +124,7 @@ def _job(
         "base": {"path": str(settings.engine.base) if settings.engine.base else None},
         "cache": str(training_dir / "cache"),
         "engine": settings.engine.kind,
+        "host": settings.engine.host,
         "quantization": settings.engine.quantization,
         "max_tokens": settings.engine.max_tokens,
         "categories": [_category(category) for category in mailboxes.categories(tx, mailbox)],

@@ -42,12 +42,13 @@ class Registry:
         self._lock = threading.Lock()
 
     def classifier(self, mailbox: int) -> Classifier | None:
-        """The current model, loaded; None without one, or if it is damaged (which is logged once).
+        """The current model, loaded; the previous one if that is damaged (which is logged once); None without either.
 
         Raises EngineUnavailable if a model server does not answer.
         """
         with self._database.begin() as tx:
-            current = learning.current_model(tx, mailbox)
+            known = {model.state: model for model in learning.models(tx, mailbox)}
+        current = known.get("current")
         with self._lock:
             version, classifier = self._loaded.get(mailbox, ("", None))
             if current is None or current.version == version:
@@ -55,6 +56,8 @@ class Registry:
             if classifier is not None:
                 classifier.close()
             fresh = self._load(mailbox, current)
+            if fresh is None and "previous" in known:
+                fresh = self._load(mailbox, known["previous"])
             self._loaded[mailbox] = (current.version, fresh)
             return fresh
 

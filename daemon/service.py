@@ -217,7 +217,8 @@ class Service:
         now = self.clock()
         with desk.database.begin() as tx:
             messages.forget_older_than(tx, desk.mailbox_id, now - self.settings.sorting.identity_keep)
-            learned = [run for run in learning.runs(tx, desk.mailbox_id) if run.outcome in ("promoted", "kept")]
+            runs = learning.runs(tx, desk.mailbox_id, limit=400)
+            learned = [run for run in runs if run.outcome in ("promoted", "kept")]
             fresh = learning.lessons_since(tx, desk.mailbox_id, learned[0].newest_lesson if learned else 0)
             if fresh < self.settings.training.min_corrections:
                 newest, count = learning.lesson_state(tx, desk.mailbox_id)

@@ -163,6 +163,18 @@ def test_damaged_model_is_not_promoted_and_the_one_in_use_stays(home: Home) -> N
     assert current.version == older
 
 
+def test_previous_model_serves_while_the_one_in_use_is_damaged(home: Home) -> None:
+    home.teach(120)
+    first = home.train()
+    with home.database.begin() as tx:
+        learning.add_model(tx, home.mailbox, "broken", "office/broken", START, state="kept", verdict="", exam={})
+        learning.promote(tx, home.mailbox, "broken", START)
+    (home.registry.models_dir / "office" / "broken").mkdir()
+    classifier = home.registry.classifier(home.mailbox)
+    assert classifier is not None
+    assert classifier.meta.version == first.version
+
+
 def test_ollama_serves_the_same_categories_and_its_names_follow_promotion(tmp_path: Path, tiny_base: BaseFile) -> None:
     with OllamaStandIn(tmp_path / "ollama") as server:
         for home in home_in(tmp_path / "state", tiny_base, kind="ollama", host=f"http://{server.host}"):

@@ -62,7 +62,9 @@ class Job(BaseModel):
     version: str = Field(min_length=1)
     base: Base = Base()
     cache: Path
-    engine: Literal["embedded", "ollama", "openai"] = "embedded"
+    engine: Literal["embedded", "ollama"] = "embedded"
+    host: str = ""
+    """Where Ollama listens, if it serves: the exam is taken there."""
     quantization: Literal["int8", "int8_float32", "float32"] = "int8"
     categories: tuple[Category, ...] = Field(min_length=1)
     codebook: dict[str, Any] | list[Any] | None = None

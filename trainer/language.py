@@ -18,7 +18,7 @@ import torch
 from tokenizers import Tokenizer
 
 from daemon.basemodel import BaseFile
-from daemon.engines.base import Floats, renormalised
+from daemon.engines.base import Engine, Floats, renormalised
 from daemon.labels import Codebook, code_token
 from trainer.calibrate import calibrated_loss
 from trainer.finetune.pooling import Pooling, fit_pooling, fit_space, save_adapter, silence, write_model
@@ -131,11 +131,8 @@ def export(
         copyfile(prepared.tokenizer, folder / "gguf" / "tokenizer.json")
 
 
-def served(folder: Path, prompts: Sequence[Any], codes: Sequence[str], threads: int) -> Floats:
-    """The exported model's own answers, by the engine that will serve it."""
-    from daemon.engines.embedded import EmbeddedEngine
-
+def served(engine: Engine, prompts: Sequence[Any], codes: Sequence[str]) -> Floats:
+    """The exported model's own answers, by the engine that will serve it. Raises EngineError."""
     if not prompts:
         return np.zeros((0, len(codes)), np.float32)
-    with EmbeddedEngine(folder / "ct2", threads) as engine:
-        return renormalised(engine.code_logprobs(prompts, codes))
+    return renormalised(engine.code_logprobs(prompts, codes))

@@ -31,7 +31,7 @@ from daemon.artifact import ModelMeta, Point
 from daemon.basemodel import BaseFile, find_base
 from daemon.classifier import Classifier, aligned, blend
 from daemon.coverage import thresholds
-from daemon.engines.base import EngineError, Floats, renormalised
+from daemon.engines.base import Engine, EngineError, Floats, renormalised
 from daemon.labels import Codebook, CodebookError
 from daemon.linear import LinearModel
 from daemon.prompt import Prompt, PromptSettings, Renderer
@@ -50,8 +50,6 @@ log = logging.getLogger(__name__)
 # What fitting, export and exam need at the end; reading stops in time for it.
 RESERVED_SECONDS = 25.0
 MOST_FROZEN = 100
-# The served model may be this much worse than the trained one before a finer format is tried.
-LEAST_LOSS_TO_REFINE = 0.02
 
 
 @dataclass
@@ -299,8 +297,19 @@ def _language(
     quantization = night.job.quantization
     arguments = (night.job, night.base, night.prepared, depth, fitted, layers, night.book, night.categories)
     languages.export(*arguments, made, scratch, quantization)
-    answers = languages.served(made, exam, codes, night.job.threads)
+    with _serving(night, made) as engine:
+        answers = languages.served(engine, exam, codes)
     return fitted.answers, answers, fitted.chosen
+
+
+def _serving(night: Night, folder: Path) -> Engine:
+    """The engine that serves this model folder in daily work, so that the exam is taken by what people will get."""
+    from daemon.engines.embedded import EmbeddedEngine
+    from daemon.engines.ollama import serve_folder
+
+    if night.job.engine == "ollama" and night.job.host:
+        return serve_folder(night.job.host, folder, night.job.version, night.settings.max_tokens, night.job.threads)
+    return EmbeddedEngine(folder / "ct2", night.job.threads)
 
 
 def _answers(answers: Answers, kind: str, weight: float) -> Floats:
@@ -350,7 +359,8 @@ def _current_answers(night: Night) -> tuple[list[bool] | None, str | None]:
     if night.job.current is None or not exam:
         return None, None
     try:
-        with Classifier.load(night.job.current, threads=night.job.threads, codebook=night.book) as current:
+        engine = _serving(night, night.job.current) if artifact.load(night.job.current).kind != "linear" else None
+        with Classifier.load(night.job.current, engine, night.job.threads, night.book) as current:
             predictions = current.classify([example.text for example in exam])
     except EngineError as error:
         return None, f"The model in use could not take the exam: {error}"

@@ -1,7 +1,7 @@
 """Fine-tuning the language candidate, and whether it paid.
 
 the pooled start | LoRA on the kept layers (trainer.finetune.lora) | head and pooling fitted anew on what they read
-| the newest fold, which neither has learnt: better?  ->  the tuned model, or the start
+| the newest fold, which neither has learnt: one half ends the training, the other judges  ->  tuned model or start
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from daemon.engines.base import Floats
 from trainer.finetune.lora import tune
 from trainer.finetune.reading import Readings
 from trainer.heads import Fold, Labels, share_right
-from trainer.language import LanguageModel, calibrated, fit_language, fit_once
+from trainer.language import LanguageModel, fit_language, fit_once
 
 # LoRA's layers end where the pooling layer begins, and begin so many below. Two of four cost half as much as all.
 TUNED_LAYERS = 2
@@ -51,7 +51,9 @@ def fine_tune(
     """
     if not lessons.parts:
         return start, {}
-    learnt, held_out = lessons.parts[-1]
+    learnt, fold = lessons.parts[-1]
+    # The half that ends the training flatters it, so the other half judges.
+    stopping, judging = fold[::2], fold[1::2]
     # A start that has not learnt the held-out lessons either: else it would look better there than it is.
     begun = fit_once(
         lessons.readings[learnt],
@@ -71,7 +73,7 @@ def fine_tune(
         lessons.labels,
         lessons.weights,
         learnt,
-        held_out,
+        stopping,
         adapter,
         seed,
         tick,
@@ -83,19 +85,16 @@ def fine_tune(
         lessons.labels,
         lessons.weights,
         lessons.classes,
-        [(learnt, held_out)],
+        [(learnt, fold)],
         directions,
         start.pooling.epsilon,
     )
-    before, after = (_worth(answers[held_out], lessons.labels[held_out]) for answers in (start.answers, again.answers))
-    words = f"LoRA, {tuned.epochs} epochs: {after[0]:.1%} of the newest fold right, {before[0]:.1%} without"
-    if after <= before:
+    before, after = (
+        share_right(answers[judging], lessons.labels[judging]) for answers in (start.answers, again.answers)
+    )
+    words = f"LoRA, {tuned.epochs} epochs: {after:.1%} of the newest lessons right, {before:.1%} without"
+    if after <= before:  # it costs more than the start: a draw is not enough
         return replace(start, chosen=f"{start.chosen}; {words}"), {}
     # The older folds keep the start's answers: no better than the tuned model's, so what is promised from them holds.
     answers = np.where(np.isnan(again.answers), start.answers, again.answers)
     return replace(again, answers=answers, chosen=f"{again.chosen}; {words}"), tuned.layers
-
-
-def _worth(answers: Floats, labels: Labels) -> tuple[float, float]:
-    """What two models are compared by: the share that is right, then how little surprised they were."""
-    return round(share_right(answers, labels), 4), -calibrated(answers, labels)
