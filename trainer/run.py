@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,12 @@ from tokenizers import Tokenizer
 
 from daemon import artifact
 from daemon.artifact import ModelMeta, Point
-from daemon.basemodel import BaseFile, find_base
+from daemon.basemodel import find_base
 from daemon.classifier import Classifier, aligned, blend
 from daemon.coverage import thresholds
-from daemon.engines.base import Engine, EngineError, Floats, renormalised
+from daemon.engines.base import EngineError, Floats, renormalised
 from daemon.labels import Codebook, CodebookError
 from daemon.linear import LinearModel
-from daemon.prompt import Prompt, PromptSettings, Renderer
 from trainer import dataset, gate
 from trainer.baseline import fit_linear
 from trainer.calibrate import Labels, fit_blend, fit_temperature
@@ -43,39 +42,12 @@ from trainer.evaluate import figures, paired_chance
 from trainer.gate import ExamAnswer
 from trainer.heads import folds
 from trainer.job import Clock, Job, Lesson, Progress, TrainingFailed, read_job, read_lessons, write_result
-from trainer.prepare import PreparedBase, prepare_base
+from trainer.night import Night
+from trainer.prepare import prepare_base
 
 log = logging.getLogger(__name__)
 
-# What fitting, export and exam need at the end; reading stops in time for it.
-RESERVED_SECONDS = 25.0
 MOST_FROZEN = 100
-
-
-@dataclass
-class Night:
-    """Everything that one training knows so far."""
-
-    job: Job
-    base: BaseFile
-    prepared: PreparedBase
-    tokenizer: Tokenizer
-    book: Codebook
-    data: Dataset
-    categories: tuple[str, ...]
-    progress: Progress
-    clock: Clock
-    report: list[str] = field(default_factory=list)
-
-    @property
-    def settings(self) -> PromptSettings:
-        """How prompts are rendered for this job."""
-        return PromptSettings() if self.job.max_tokens is None else PromptSettings(max_tokens=self.job.max_tokens)
-
-    def labels(self, examples: Sequence[Example]) -> Labels:
-        """The column of each example's category; -1 for one that this model can't answer."""
-        places = {category: column for column, category in enumerate(self.categories)}
-        return np.array([places.get(example.category, -1) for example in examples], np.int64)
 
 
 def run(folder: Path, progress: Progress) -> dict[str, Any]:
@@ -165,8 +137,11 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     made = scratch / "made"
     made.mkdir()
 
-    prompts = _prompts(night, exam)
-    language_folds, language_exam, language_words = _language(night, parts, labels, prompts, made, scratch)
+    # torch and transformers take seconds to import, which a job without lessons should not wait for.
+    from trainer.language_candidate import language_candidate
+
+    prompts = night.prompts(exam)
+    language_folds, language_exam, language_words = language_candidate(night, parts, labels, prompts, made, scratch)
     night.progress("train", 1, 2, "fitting the linear model")
     linear = fit_linear(train, labels, night.categories, parts)
     linear.model.save(made / "linear")
@@ -227,91 +202,6 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     }
 
 
-def _prompts(night: Night, examples: Sequence[Example]) -> list[Prompt]:
-    renderer = Renderer(night.tokenizer, night.settings)
-    return [renderer.render(example.text) for example in examples]
-
-
-def _language(
-    night: Night, parts: Any, labels: Labels, exam: Sequence[Prompt], made: Path, scratch: Path
-) -> tuple[Floats | None, Floats | None, str]:
-    """The language model's answers out of fold and in the exam, exported into `made`; None where there is none."""
-    # torch and transformers take seconds to import, which a job without lessons should not wait for.
-    import torch
-
-    from trainer import language as languages
-    from trainer.finetune.pooling import directions_of
-    from trainer.finetune.reading import Reader
-    from trainer.tuning import Lessons, fine_tune
-
-    torch.set_num_threads(night.job.threads)
-    torch.manual_seed(night.job.seed)
-    prompts = _prompts(night, night.data.train)
-    model = languages.load_base(night.prepared)
-    depth = min(languages.DEPTH, model.config.num_hidden_layers - 1)
-    directions, epsilon = directions_of(model.config), float(model.config.rms_norm_eps)
-
-    def tick(done: int) -> None:
-        if night.clock.left < RESERVED_SECONDS and done < len(prompts):
-            raise TimeoutError
-        night.progress("cache", done, len(prompts), "reading lessons")
-
-    try:
-        reader = Reader(model, depth, night.prepared.sha256, night.job.cache)
-        readings = reader.read(prompts, tick)
-        del reader, model
-        night.progress("train", 0, 2, "fitting the language model")
-        weights = np.array([example.weight for example in night.data.train], np.float32)
-        fitted = languages.fit_language(readings, labels, weights, len(night.categories), parts, directions, epsilon)
-    except TimeoutError:
-        night.report.append("The time limit was too short to read the lessons; only the linear model was trained.")
-        return None, None, "none: time limit"
-    except TrainingFailed as error:
-        night.report.append(f"{error} Only the linear model was trained.")
-        return None, None, "none: failed"
-
-    def tuning(done: int, total: int) -> None:
-        if night.clock.left < RESERVED_SECONDS and done < total:
-            raise TimeoutError
-        night.progress("train", done, total + 2, "fine-tuning the language model")
-
-    layers: dict[str, Any] = {}
-    try:
-        fitted, layers = fine_tune(
-            languages.load_base(night.prepared),
-            depth,
-            fitted,
-            Lessons(readings, [prompt.ids for prompt in prompts], labels, weights, len(night.categories), parts),
-            directions,
-            made / "adapter" / "lora",
-            night.job.seed,
-            tuning,
-        )
-    except TimeoutError:
-        night.report.append("The time limit was too short for fine-tuning; the language model serves as it was begun.")
-    except TrainingFailed as error:
-        night.report.append(f"{error} The language model serves as it was begun.")
-    if not layers:
-        shutil.rmtree(made / "adapter", ignore_errors=True)
-    codes = [night.book.code(category) for category in night.categories]
-    quantization = night.job.quantization
-    arguments = (night.job, night.base, night.prepared, depth, fitted, layers, night.book, night.categories)
-    languages.export(*arguments, made, scratch, quantization)
-    with _serving(night, made) as engine:
-        answers = languages.served(engine, exam, codes)
-    return fitted.answers, answers, fitted.chosen
-
-
-def _serving(night: Night, folder: Path) -> Engine:
-    """The engine that serves this model folder in daily work, so that the exam is taken by what people will get."""
-    from daemon.engines.embedded import EmbeddedEngine
-    from daemon.engines.ollama import serve_folder
-
-    if night.job.engine == "ollama" and night.job.host:
-        return serve_folder(night.job.host, folder, night.job.version, night.settings.max_tokens, night.job.threads)
-    return EmbeddedEngine(folder / "ct2", night.job.threads)
-
-
 def _answers(answers: Answers, kind: str, weight: float) -> Floats:
     if kind == "linear" or answers.language is None:
         return renormalised(answers.linear)
@@ -359,7 +249,7 @@ def _current_answers(night: Night) -> tuple[list[bool] | None, str | None]:
     if night.job.current is None or not exam:
         return None, None
     try:
-        engine = _serving(night, night.job.current) if artifact.load(night.job.current).kind != "linear" else None
+        engine = night.engine(night.job.current) if artifact.load(night.job.current).kind != "linear" else None
         with Classifier.load(night.job.current, engine, night.job.threads, night.book) as current:
             predictions = current.classify([example.text for example in exam])
     except EngineError as error:

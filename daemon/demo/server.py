@@ -20,6 +20,7 @@ from typing import Self
 from proxyprotocol.reader import ProxyProtocolReader
 from pymap.backend.dict import DictBackend
 from pymap.imap import IMAPServer
+from pysasl.hashing import BuiltinHash
 
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 5
@@ -30,13 +31,17 @@ class DemoServerFailed(Exception):
 
 
 class DemoServer:
-    """An IMAP server with one user, from `__enter__` to `__exit__`. User and password are new each time."""
+    """An IMAP server with one user, from `__enter__` to `__exit__`. Without a password it makes a new one each time.
+
+    `hash_rounds`: pbkdf2's for the login; None is pymap's default, some 0.3 s.
+    """
 
     host = "127.0.0.1"
 
-    def __init__(self) -> None:
-        self.user = "office"
-        self.password = secrets.token_urlsafe(9)
+    def __init__(self, user: str = "office", password: str | None = None, hash_rounds: int | None = None) -> None:
+        self.user = user
+        self.password = password or secrets.token_urlsafe(9)
+        self._hash_rounds = hash_rounds
         self.port = 0
         """A free one, known once the server has started."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -96,6 +101,7 @@ class DemoServer:
             demo_password=self.password,
         )
         # On the loop-back interface there is no TLS, and nobody to look up in a block list.
-        backend, config = await DictBackend.init(arguments, secure_auth=False, reject_dnsbl=False)
+        more = {} if self._hash_rounds is None else {"hash_context": BuiltinHash(rounds=self._hash_rounds)}
+        backend, config = await DictBackend.init(arguments, secure_auth=False, reject_dnsbl=False, **more)
         config.apply_context()
         return ProxyProtocolReader(config.proxy_protocol).get_callback(IMAPServer(backend.login, config))

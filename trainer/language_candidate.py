@@ -1,0 +1,92 @@
+"""The language candidate of one night, from lessons to exported files and answers.
+
+    lessons | read by the base's lower layers, from the cache where known | pooled start | LoRA, if it pays | export
+    | the exam's answers by the engine that will serve
+
+Imports torch and transformers, which take seconds: only a night that has lessons comes here.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from daemon.engines.base import Floats
+from daemon.prompt import Prompt
+from trainer import language as languages
+from trainer.finetune.pooling import directions_of
+from trainer.finetune.reading import Reader
+from trainer.heads import Labels
+from trainer.job import TrainingFailed
+from trainer.night import Night
+from trainer.tuning import Lessons, fine_tune
+
+# What fitting, export and exam need at the end; reading and tuning stop in time for it.
+RESERVED_SECONDS = 25.0
+
+
+def language_candidate(
+    night: Night, parts: Any, labels: Labels, exam: Sequence[Prompt], made: Path, scratch: Path
+) -> tuple[Floats | None, Floats | None, str]:
+    """The language model's answers out of fold and in the exam, exported into `made`; None where there is none."""
+    torch.set_num_threads(night.job.threads)
+    torch.manual_seed(night.job.seed)
+    prompts = night.prompts(night.data.train)
+    model = languages.load_base(night.prepared)
+    depth = min(languages.DEPTH, model.config.num_hidden_layers - 1)
+    directions, epsilon = directions_of(model.config), float(model.config.rms_norm_eps)
+
+    def tick(done: int) -> None:
+        if night.clock.left < RESERVED_SECONDS and done < len(prompts):
+            raise TimeoutError
+        night.progress("cache", done, len(prompts), "reading lessons")
+
+    try:
+        reader = Reader(model, depth, night.prepared.sha256, night.job.cache)
+        readings = reader.read(prompts, tick)
+        del reader, model
+        night.progress("train", 0, 2, "fitting the language model")
+        weights = np.array([example.weight for example in night.data.train], np.float32)
+        fitted = languages.fit_language(readings, labels, weights, len(night.categories), parts, directions, epsilon)
+    except TimeoutError:
+        night.report.append("The time limit was too short to read the lessons; only the linear model was trained.")
+        return None, None, "none: time limit"
+    except TrainingFailed as error:
+        night.report.append(f"{error} Only the linear model was trained.")
+        return None, None, "none: failed"
+
+    def tuning(done: int, total: int) -> None:
+        if night.clock.left < RESERVED_SECONDS and done < total:
+            raise TimeoutError
+        night.progress("train", done, total + 2, "fine-tuning the language model")
+
+    layers: dict[str, Any] = {}
+    try:
+        fitted, layers = fine_tune(
+            languages.load_base(night.prepared),
+            depth,
+            fitted,
+            Lessons(readings, [prompt.ids for prompt in prompts], labels, weights, len(night.categories), parts),
+            directions,
+            made / "adapter" / "lora",
+            night.job.seed,
+            tuning,
+        )
+    except TimeoutError:
+        night.report.append("The time limit was too short for fine-tuning; the language model serves as it was begun.")
+    except TrainingFailed as error:
+        night.report.append(f"{error} The language model serves as it was begun.")
+    if not layers:
+        shutil.rmtree(made / "adapter", ignore_errors=True)
+    codes = [night.book.code(category) for category in night.categories]
+    quantization = night.job.quantization
+    arguments = (night.job, night.base, night.prepared, depth, fitted, layers, night.book, night.categories)
+    languages.export(*arguments, made, scratch, quantization)
+    with night.engine(made) as engine:
+        answers = languages.served(engine, exam, codes)
+    return fitted.answers, answers, fitted.chosen

@@ -1,0 +1,58 @@
+"""What every step of one training knows: the job, the base, the codebook, the lessons, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from daemon.basemodel import BaseFile
+from daemon.engines.base import Engine
+from daemon.engines.embedded import EmbeddedEngine
+from daemon.engines.ollama import serve_folder
+from daemon.labels import Codebook
+from daemon.prompt import Prompt, PromptSettings, Renderer
+from trainer.dataset import Dataset, Example
+from trainer.heads import Labels
+from trainer.job import Clock, Job, Progress
+from trainer.prepare import PreparedBase
+
+
+@dataclass
+class Night:
+    """Everything that one training knows so far."""
+
+    job: Job
+    base: BaseFile
+    prepared: PreparedBase
+    tokenizer: Tokenizer
+    book: Codebook
+    data: Dataset
+    categories: tuple[str, ...]
+    progress: Progress
+    clock: Clock
+    report: list[str] = field(default_factory=list)
+
+    @property
+    def settings(self) -> PromptSettings:
+        """How prompts are rendered for this job."""
+        return PromptSettings() if self.job.max_tokens is None else PromptSettings(max_tokens=self.job.max_tokens)
+
+    def labels(self, examples: Sequence[Example]) -> Labels:
+        """The column of each example's category; -1 for one that this model can't answer."""
+        places = {category: column for column, category in enumerate(self.categories)}
+        return np.array([places.get(example.category, -1) for example in examples], np.int64)
+
+    def prompts(self, examples: Sequence[Example]) -> list[Prompt]:
+        """The exact input for each example."""
+        renderer = Renderer(self.tokenizer, self.settings)
+        return [renderer.render(example.text) for example in examples]
+
+    def engine(self, folder: Path) -> Engine:
+        """What serves this model folder in daily work, so that the exam is taken by what people will get."""
+        if self.job.engine == "ollama" and self.job.host:
+            return serve_folder(self.job.host, folder, self.job.version, self.settings.max_tokens, self.job.threads)
+        return EmbeddedEngine(folder / "ct2", self.job.threads)
