@@ -92,7 +92,7 @@ def lower_bound(right: int, count: int, doubt: float = DOUBT) -> float:
     share, square = right / count, doubt * doubt
     centre = share + square / (2 * count)
     spread = doubt * sqrt(share * (1 - share) / count + square / (4 * count * count))
-    return (centre - spread) / (1 + square / count)
+    return max(0.0, (centre - spread) / (1 + square / count))  # rounding can end a hair below nothing
 
 
 def risk_coverage(points: Iterable[Point]) -> list[CoveragePoint]:
