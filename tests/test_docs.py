@@ -71,6 +71,12 @@ def test_the_documents_name_no_command_that_does_not_exist() -> None:
     assert named - set(COMMANDS) == set()
 
 
+def test_no_message_of_ours_names_a_command_that_does_not_exist() -> None:
+    sources = [path for name in ("connectors", "daemon", "trainer") for path in (ROOT / name).rglob("*.py")]
+    named = {word for path in sources for word in re.findall(r"`postroom ([a-z]+)", path.read_text(encoding="utf-8"))}
+    assert named - set(COMMANDS) == set()
+
+
 def test_the_documents_name_no_make_target_that_does_not_exist() -> None:
     named = set(re.findall(r"(?:`|^    )make ([a-z-]+)", TEXT, flags=re.MULTILINE))
     assert named - set(re.findall(r"^([a-z-]+):", MAKEFILE, flags=re.MULTILINE)) == set()

@@ -88,7 +88,7 @@ def build(job: Job, lessons: Sequence[Lesson]) -> Dataset:
     if contradictions:
         report.append(
             f"{_count(len(contradictions), 'pair')} of near-identical mails in different categories: "
-            "`postroom lessons --contradictions` lists them; decide once."
+            "both were learnt. People may mean two things by these folders."
         )
     groups = _groups(usable, [(first, second) for first, second, _ in pairs])
     examples = [
