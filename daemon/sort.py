@@ -7,6 +7,8 @@ In shadow everything happens but the move.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -173,8 +175,14 @@ def _action(desk: Desk, category: Category | None) -> Action | None:
     if category is None:
         return Move(desk.settings.review_folder) if desk.settings.review_folder else None
     if desk.settings.act_by == "tag":
-        return Tag(add=frozenset({category.folder}))
+        return Tag(add=frozenset({keyword(category.name)}))
     return Move(category.folder)
+
+
+def keyword(name: str) -> str:
+    """A category's name as a tag that every server can keep: letters, digits and "-._" (an atom, RFC 3501). Pure."""
+    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._]+", "-", plain).strip("-.") or "category"
 
 
 def find_hint(desk: Desk, known: KnownMessage, message: Message) -> Hint | None:

@@ -19,6 +19,7 @@ from daemon.errors import PostroomError
 from daemon.look import list_folders
 from daemon.pipeline import one_pass
 from daemon.settings import ImapSettings, SortingSettings
+from daemon.sort import keyword
 from daemon.store import journal, learning, mailboxes, messages
 from daemon.store.database import Database
 from daemon.undo import BadMoment, Undone, moment, undo
@@ -70,14 +71,16 @@ class Office:
 def make_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Office]]:
     opened: list[Database] = []
 
-    def make(*, mode: str = "live", sorting: dict[str, Any] | None = None, already_there: str = "") -> Office:
+    def make(
+        *, mode: str = "live", act_by: str = "move", sorting: dict[str, Any] | None = None, already_there: str = ""
+    ) -> Office:
         box = MemoryConnector(folders=("INBOX", "Invoices", "Orders", "Archive"))
         if already_there:
             box.deliver(MailText(subject=already_there, body="From last year"))
         clock = Clock()
         database = Database.open(tmp_path / f"postroom{len(opened)}.sqlite")
         opened.append(database)
-        mailbox = ImapSettings(**{**SETTINGS, "mode": mode})
+        mailbox = ImapSettings(**{**SETTINGS, "mode": mode, "act_by": act_by})
         with database.begin() as tx:
             known = mailboxes.ensure(tx, mailbox.name, mailbox.kind, mailbox.mode, clock())
         model = FakeClassifier({})
@@ -151,6 +154,22 @@ def test_shadow_decides_and_moves_nothing(make_office: Callable[..., Office]) ->
     office.clock.advance(minutes=3)
     assert one_pass(office.desk).sorted.outcomes == {"would-file": 1}
     assert office.folder_of("invoice 1") == ["INBOX"]
+
+
+def test_tagged_mail_stays_in_the_inbox(make_office: Callable[..., Office]) -> None:
+    office = make_office(act_by="tag")
+    office.deliver("invoice 1")
+    office.settle()
+    [message] = office.box.lying_in("INBOX")
+    assert "Invoices" in message.sighting.flags
+    assert office.corrections() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"), [("Büro & Straße", "Buro-Strasse"), ("Invoices", "Invoices"), ("请求", "category")]
+)
+def test_tags_are_words_that_every_server_can_keep(name: str, tag: str) -> None:
+    assert keyword(name) == tag
 
 
 def test_mail_that_lay_in_the_inbox_before_is_left_alone_but_its_filing_teaches(
