@@ -117,10 +117,9 @@ def _job(
     tx: Tx, settings: Settings, registry: Registry, mailbox: int, version: str, training_dir: Path
 ) -> dict[str, Any]:
     current = learning.current_model(tx, mailbox)
-    known = next(each for each in mailboxes.everyone(tx) if each.id == mailbox)
     return {
         "version": version,
-        "mailbox": known.name,
+        "mailbox": mailboxes.name_of(tx, mailbox),
         "base": {"path": str(settings.engine.base) if settings.engine.base else None},
         "cache": str(training_dir / "cache"),
         "engine": settings.engine.kind,
@@ -250,7 +249,7 @@ def _take_over(
     if result["outcome"] != "candidate":
         return TrainingOutcome(str(result["outcome"]), verdict, None, exam, report)
     with database.begin() as tx:
-        mailbox_name = next(each.name for each in mailboxes.everyone(tx) if each.id == mailbox)
+        mailbox_name = mailboxes.name_of(tx, mailbox)
     home = registry.models_dir / mailbox_name
     home.mkdir(parents=True, exist_ok=True)
     (folder / "candidate").rename(home / version)

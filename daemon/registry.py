@@ -90,7 +90,7 @@ class Registry:
         if not isinstance(engine, OllamaEngine):
             return
         with self._database.begin() as tx:
-            box = next(each.name for each in mailboxes.everyone(tx) if each.id == mailbox)
+            box = mailboxes.name_of(tx, mailbox)
         with engine, Publisher(self._engine.host) as publisher:
             publisher.promote(engine.model, f"postroom-{box}:current", f"postroom-{box}:previous")
 

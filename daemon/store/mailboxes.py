@@ -20,6 +20,11 @@ def find(tx: Tx, name: str) -> Mailbox | None:
     return None if row is None else Mailbox(**row)
 
 
+def name_of(tx: Tx, mailbox: int) -> str:
+    """The name of the mailbox with this id."""
+    return str(tx.execute(select(t.mailboxes.c.name).where(t.mailboxes.c.id == mailbox)).scalar_one())
+
+
 def everyone(tx: Tx) -> list[Mailbox]:
     """All mailboxes ever met, by name."""
     return [Mailbox(**row) for row in tx.execute(select(t.mailboxes).order_by(t.mailboxes.c.name)).mappings()]
