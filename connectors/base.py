@@ -96,6 +96,10 @@ class Message:
     sighting: Sighting
     text: MailText
     marks: frozenset[Mark] = frozenset()
+    senders: frozenset[str] = frozenset()
+    """Every address in From, Sender and Reply-To, bare and in small letters."""
+    recipients: frozenset[str] = frozenset()
+    """The same of To and Cc."""
 
 
 Role = Literal["inbox", "category", "review", "neutral", "never"]

@@ -231,6 +231,18 @@ def addresses(headers: Headers, *names: str) -> str:
     return ""
 
 
+def bare_addresses(headers: Headers, *names: str) -> frozenset[str]:
+    """Every address in these fields, without names, in small letters: for rules, not for reading."""
+    found: set[str] = set()
+    for name in names:
+        raw = headers.raw(name)
+        if raw is not None:
+            pairs = _address_pairs(" ".join(guess_text(raw)[:LONGEST_FIELD].split()))
+            pairs = pairs or _address_pairs(decode_header(raw))
+            found.update(one_line(address.strip("'"), 320).lower() for _, address in pairs)
+    return frozenset(address for address in found if "@" in address)
+
+
 def _address_pairs(value: str) -> list[tuple[str, str]]:
     """(name, address) of each mailbox in a list. Ours, because `email.utils` answers differently in each Python."""
     pairs: list[tuple[str, str]] = []

@@ -216,7 +216,7 @@ class ImapConnector(Connector):
             marks: set[Mark] = set(parsed.marks)
             if seen.size > len(raw) >= LARGEST_TEXT:
                 marks.add("truncated")
-            messages.append(Message(seen, parsed.text, frozenset(marks)))
+            messages.append(Message(seen, parsed.text, frozenset(marks), parsed.senders, parsed.recipients))
         return messages
 
     def _idle(self, session: Session, end: float) -> bool:

@@ -122,9 +122,11 @@ class MemoryConnector(Connector):
         at = arrived or FIRST_ARRIVAL + timedelta(minutes=self._serial)
         if isinstance(mail, bytes):
             parsed = mime.parse(mail)
+            senders, recipients = parsed.senders, parsed.recipients
             text, marks, references = parsed.text, tuple(parsed.marks), parsed.references
             message_id, size = parsed.message_id, len(mail)
         else:
+            senders, recipients = frozenset({mail.sender} - {""}), frozenset({mail.to} - {""})
             text, size = mail, len(mail.subject) + len(mail.body)
             message_id = f"<{self._serial}@memory.example>" if message_id == "" else message_id
         parts = (message_id or "", at.isoformat(), text.sender, text.subject, str(size))
@@ -142,7 +144,7 @@ class MemoryConnector(Connector):
             references=tuple(references),
             by=by,
         )
-        ref = self._put(folder, Message(sighting, text, frozenset(marks)))
+        ref = self._put(folder, Message(sighting, text, frozenset(marks), senders, recipients))
         self._woken.set()
         return replace(sighting, ref=ref)
 

@@ -22,6 +22,7 @@ from connectors.base import MailText, Mark
 from connectors.headers import (
     Headers,
     addresses,
+    bare_addresses,
     decode_base64,
     decode_bytes,
     decode_header,
@@ -89,6 +90,9 @@ class Parsed:
     """References, then In-Reply-To: bracketed, oldest first, each once."""
     date: datetime | None = None
     """The Date field; aware, UTC. The sender's claim."""
+    senders: frozenset[str] = frozenset()
+    recipients: frozenset[str] = frozenset()
+    """As in `connectors.base.Message`."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,8 @@ def read_message(raw: bytes, limits: Limits, clock: Callable[[], float] = time.m
         message_id=next(iter(message_ids(headers.raw("message-id"))), None),
         references=thread_ids(headers),
         date=sent_at(headers.raw("date")),
+        senders=bare_addresses(headers, "from", "sender", "reply-to"),
+        recipients=bare_addresses(headers, "to", "cc"),
     )
 
 
@@ -187,6 +193,8 @@ def _read_part(headers: Headers, body: bytes, walk: _Walk, depth: int, default: 
     # RFC 2045 section 5.2: what is no type at all is plain text.
     kind = content.value if content.value.count("/") == 1 else default if not content.value else "text/plain"
     walk.marks |= _marks_of_type(kind, content.get("smime-type").lower(), _name(headers))
+    if kind.endswith("pkcs7-mime") and b"enveloped-data" in _decoded(headers, body[:4_000]):
+        walk.marks.add("encrypted")  # signed around encrypted (RFC 8551 section 3.7): the signature holds a whole part
     if kind.startswith("multipart/"):
         if kind == "multipart/report" and content.get("report-type").lower() != "delivery-status":
             walk.marks.add("automatic")  # read receipts, complaints
@@ -199,7 +207,8 @@ def _read_part(headers: Headers, body: bytes, walk: _Walk, depth: int, default: 
 
 
 def _marks_of_type(kind: str, smime: str, name: str) -> set[Mark]:
-    if kind == "multipart/encrypted":
+    # Exchange turns multipart/encrypted into multipart/mixed and leaves PGP/MIME's control part (RFC 3156 section 4).
+    if kind in ("multipart/encrypted", "application/pgp-encrypted"):
         return {"encrypted"}
     if kind == "multipart/signed":
         return {"signed"}

@@ -5,12 +5,14 @@ settled sightings | judge (pure) | fetch the text of what teaches | correction a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
-from connectors.base import MailText
-from daemon.corrections import Judgement, judge
+from connectors.base import MailText, Message
+from daemon.corrections import Judgement, judge, moved_by_rule
+from daemon.decide import is_from
 from daemon.desk import Desk
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Tx
@@ -35,13 +37,15 @@ def correct(desk: Desk) -> int:
         messages.mark_judged(tx, [each.sighting.id for each in silent])
     spoken = [each for each in judged if each.judgement is not None]
     texts = _texts(desk, [each for each in spoken if each.judgement and each.judgement.teaches])
+    spoken = _without_never_senders(desk, spoken, texts)
     found = 0
     for each in spoken:
         assert each.judgement is not None
-        if each.judgement.teaches is not None and each.sighting.ref not in texts:
+        message = texts.get(each.sighting.ref)
+        if each.judgement.teaches is not None and message is None:
             continue  # it moved on while we looked: the next place will be judged
         with desk.database.begin() as tx:
-            _record(tx, desk, each, each.judgement, texts.get(each.sighting.ref))
+            _record(tx, desk, each, each.judgement, None if message is None else message.text)
         log.info(
             "corrected",
             mailbox=desk.settings.name,
@@ -65,8 +69,12 @@ def _judge_all(tx: Tx, desk: Desk) -> list[_Judged]:
         earlier = [place for place in places if place.id < sighting.id]
         made = messages.decisions(tx, sighting.message)
         decision = made[-1] if made else None
-        judgement = judge(sighting, earlier, decision, roles, by_folder)
         known = messages.get(tx, sighting.message)
+        judgement = judge(sighting, earlier, decision, roles, by_folder)
+        # A rule is done before our time comes: whatever moves later was moved by a person.
+        if known.state == "gone" and moved_by_rule(sighting, earlier, known.arrived, desk.sorting.rule_window):
+            judgement = None
+            messages.add_remark(tx, known.id, desk.clock(), "teaches nothing: a rule moved it as soon as it arrived")
         judged.append(_Judged(known, sighting, judgement, decision.id if decision else None))
     return judged
 
@@ -78,9 +86,25 @@ def _split_copy(tx: Tx, desk: Desk, sighting: KnownSighting) -> None:
         messages.adopt(tx, sighting.id, messages.copy_of(tx, desk.mailbox_id, sighting.message, now, due=now))
 
 
-def _texts(desk: Desk, judged: list[_Judged]) -> dict[object, MailText]:
+def _texts(desk: Desk, judged: list[_Judged]) -> dict[object, Message]:
     refs = [each.sighting.ref for each in judged]
-    return {message.sighting.ref: message.text for message in desk.connector.fetch(refs)} if refs else {}
+    return {message.sighting.ref: message for message in desk.connector.fetch(refs)} if refs else {}
+
+
+def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[object, Message]) -> list[_Judged]:
+    """Their mail teaches nothing, wherever people put it."""
+    kept = []
+    for each in spoken:
+        message = texts.get(each.sighting.ref)
+        if message is None or not is_from(message.senders, desk.sorting.never_senders):
+            kept.append(each)
+            continue
+        with desk.database.begin() as tx:
+            messages.mark_judged(tx, [each.sighting.id])
+            messages.add_remark(
+                tx, each.message.id, desk.clock(), "teaches nothing: its sender is listed in never_senders"
+            )
+    return kept
 
 
 def _record(tx: Tx, desk: Desk, each: _Judged, judgement: Judgement, text: MailText | None) -> None:

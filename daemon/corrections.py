@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from connectors.base import Role
 from daemon.store.records import Category, CorrectionKind, KnownSighting, StoredDecision
@@ -59,3 +60,16 @@ def judge(
     else:
         kind = "filing"
     return Judgement(kind, had.uid if had else None, category.uid, before.ref.folder, category.uid)
+
+
+def moved_by_rule(
+    now_at: KnownSighting, earlier: Sequence[KnownSighting], arrived: datetime | None, window: timedelta
+) -> bool:
+    """Did it leave its first place within `window` of its arrival, as a server's or mail program's rule makes it?
+
+    The time between two looks counts as time in the first place, so in doubt it was a person.
+    """
+    if now_at.ours or len(earlier) != 1 or earlier[0].ref.folder == now_at.ref.folder:
+        return False
+    came = earlier[0].seen if arrived is None else min(arrived, earlier[0].seen)
+    return now_at.seen - came <= window

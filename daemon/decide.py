@@ -7,7 +7,8 @@ The reason is what people read in `postroom why`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.base import Mark, Message
@@ -47,7 +48,7 @@ class Decision:
     runner_up_probability: float | None = None
 
 
-def hands_off(message: Message, sorting: SortingSettings) -> str | None:
+def hands_off(message: Message, sorting: SortingSettings, own_domains: Sequence[str] = ()) -> str | None:
     """Why this message is not to be touched, or None."""
     flags = {flag.lower() for flag in message.sighting.flags}
     reasons: Sequence[tuple[bool, str]] = (
@@ -56,8 +57,35 @@ def hands_off(message: Message, sorting: SortingSettings) -> str | None:
         (sorting.skip_encrypted and _marked(message, "encrypted"), "it is encrypted"),
         (sorting.skip_calendar and _marked(message, "calendar"), "it is a calendar message"),
         (sorting.skip_bounces and _marked(message, "bounce"), "it is a delivery report"),
+        (sorting.skip_internal and is_internal(message, own_domains), "it is mail among colleagues"),
+        (is_from(message.senders, sorting.never_senders), "its sender is listed in never_senders"),
     )
     return next((reason for applies, reason in reasons if applies), None)
+
+
+def is_internal(message: Message, own_domains: Sequence[str]) -> bool:
+    """Did it never leave the house? Every sender and every recipient has an address in the office's own domains."""
+    everybody = message.senders | message.recipients
+    return bool(message.senders) and all(_in_domains(address, own_domains) for address in everybody)
+
+
+def is_from(senders: Iterable[str], rules: Sequence[str]) -> bool:
+    """Does one of these addresses fit a rule: an address, or "@domain" with all below it?"""
+    return any(
+        _in_domains(sender, [rule[1:]]) if rule.startswith("@") else sender == rule
+        for sender in senders
+        for rule in rules
+    )
+
+
+def shown_in(text: str) -> list[str]:
+    """The addresses in a text as people read it: "Ann Lee <ann@example.org>, bob@example.org"."""
+    return [found.lower() for found in re.findall(r"[^\s<>,;]+@[^\s<>,;]+", text)]
+
+
+def _in_domains(address: str, domains: Sequence[str]) -> bool:
+    domain = address.rpartition("@")[2]
+    return any(domain == own or domain.endswith(f".{own}") for own in domains)
 
 
 def _marked(message: Message, mark: Mark) -> bool:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from connectors.base import MailText, Sighting
+from daemon.decide import is_from
 from daemon.desk import Desk
 from daemon.errors import ExitCode, PostroomError
 from daemon.look import list_folders
@@ -69,7 +70,11 @@ def _learn_folder(desk: Desk, category: Category, limit: int, since: datetime, s
 
 
 def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> int:
-    texts = {message.sighting.ref: message.text for message in desk.connector.fetch([each.ref for each in sightings])}
+    texts = {
+        message.sighting.ref: message.text
+        for message in desk.connector.fetch([each.ref for each in sightings])
+        if not is_from(message.senders, desk.sorting.never_senders)
+    }
     now = desk.clock()
     learnt = 0
     with desk.database.begin() as tx:

@@ -197,3 +197,4 @@ def _give_up_if_unsorted(tx: Tx, desk: Desk, ref: MessageRef) -> None:
     for message, state in messages.were_at(tx, desk.mailbox_id, ref):
         if state == "new":
             messages.set_state(tx, message, "gone")
+            messages.add_remark(tx, message, desk.clock(), "not touched: it left the inbox before its time came")

@@ -24,6 +24,7 @@ from typing import Any
 
 import structlog
 
+from daemon.decide import is_from, shown_in
 from daemon.errors import PostroomError
 from daemon.registry import Registry
 from daemon.settings import Settings
@@ -68,6 +69,7 @@ def train(
         _sweep(training_dir)
         with database.begin() as tx:
             learning.interrupt_runs(tx, mailbox, clock())
+            _forget_never_senders(tx, mailbox, settings, clock())
             lessons = learning.lessons(tx, mailbox)
             newest, _ = learning.lesson_state(tx, mailbox)
             version = _next_version(tx, mailbox, clock())
@@ -84,6 +86,14 @@ def train(
             learning.end_run(tx, run, clock(), outcome.outcome, outcome.verdict)
     log.info("trained", mailbox=job["mailbox"], status=outcome.outcome, model=outcome.version)
     return outcome
+
+
+def _forget_never_senders(tx: Tx, mailbox: int, settings: Settings, now: datetime) -> None:
+    """What was learnt from them before they were listed teaches nothing any more."""
+    rules = settings.sorting.never_senders
+    if rules:
+        known = learning.lessons(tx, mailbox)
+        learning.void_lessons(tx, [each.id for each in known if is_from(shown_in(each.text.sender), rules)], now)
 
 
 @contextmanager

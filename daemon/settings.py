@@ -35,6 +35,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from daemon.durations import Window, format_duration, parse_duration
 from daemon.errors import PostroomError, SettingsError
+from daemon.own_domains import own_domain
 from daemon.settings_problems import cross_check, in_words, stray_overrides
 
 PLACES = (Path("postroom.toml"), Path("/etc/postroom/config.toml"))
@@ -70,6 +71,14 @@ def _absolute(value: Path) -> Path:
     return value
 
 
+def _as_sender_rule(value: str) -> str:
+    rule = value.strip().lower()
+    name, at, domain = rule.rpartition("@")
+    if not at or not domain or any(letter in rule for letter in "<>, *") or "@" in name:
+        raise ValueError(f'"{value}" is neither an address nor a domain; write "ann@example.org" or "@example.org".')
+    return rule
+
+
 def _shown_path(value: Path | None) -> str:
     return "" if value is None else str(value)
 
@@ -85,6 +94,9 @@ Precision = Annotated[float, Field(ge=0.5, le=0.999)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
 CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Text = Annotated[str, Field(min_length=1)]
+Domain = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"), AfterValidator(str.lower)]
+SenderRule = Annotated[str, AfterValidator(_as_sender_rule)]
+"""An address, or "@domain" for all of a domain and the domains below it; in small letters."""
 FolderRole = Literal["neutral", "never", "category", "review"]
 
 
@@ -134,6 +146,8 @@ class ImapSettings(MailboxSettings):
     ca_file: OptionalPath = None
     fingerprint: str = ""
     user: Text
+    own_domains: tuple[Domain, ...] = Field(default_factory=lambda known: own_domain(known.get("user", "")))
+    """For `skip_internal`."""
     sign_in: Literal["password", "xoauth2", "oauthbearer"] = "password"
 
     @field_validator("tls")
@@ -165,6 +179,7 @@ class RequestTrackerSettings(MailboxSettings):
     tag_field: str = ""
     """The custom field that `act_by = "tag"` sets."""
     ca_file: OptionalPath = None
+    own_domains: tuple[Domain, ...] = ()
     ignore_users: tuple[str, ...] = ()
     """Users whose changes teach nothing: other automation."""
 
@@ -219,6 +234,9 @@ class SortingSettings(Section):
     skip_encrypted: bool = True
     skip_calendar: bool = True
     skip_bounces: bool = True
+    skip_internal: bool = True
+    never_senders: tuple[SenderRule, ...] = ()
+    rule_window: Duration = timedelta(seconds=20)
 
 
 class EngineSettings(Section):

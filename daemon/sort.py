@@ -88,7 +88,7 @@ def _sort_batch(
 def classify(desk: Desk, found: Sequence[Message]) -> Mapping[object, Prediction]:
     """What the current model thinks of these messages, by ref; empty without a model."""
     classifier = desk.registry.classifier(desk.mailbox_id)
-    wanted = [message for message in found if hands_off(message, desk.sorting) is None]
+    wanted = [message for message in found if hands_off(message, desk.sorting, desk.settings.own_domains) is None]
     if classifier is None or not wanted:
         return {}
     # Paused categories are not masked out: their mail would go, renormalised and sure of itself, to another folder.
@@ -128,7 +128,7 @@ def _sort_one(
     prediction: Prediction | None,
 ) -> str:
     """Decide on one message and act on it. Returns the outcome's name."""
-    why_not = hands_off(message, desk.sorting)
+    why_not = hands_off(message, desk.sorting, desk.settings.own_domains)
     if why_not is not None:
         decision = Decision(None, "rule", f"not touched: {why_not}")
     else:

@@ -8,9 +8,10 @@ import pytest
 
 from connectors.base import Folder, Identity, MailText, Message, MessageRef, Role, Sighting
 from daemon.classifier import Prediction
-from daemon.decide import Hint, Policy, decide, hands_off
+from daemon.decide import Hint, Policy, decide, hands_off, is_from, shown_in
 from daemon.durations import Window
 from daemon.memory import LessonMemory
+from daemon.own_domains import own_domain
 from daemon.roles import guess_roles
 from daemon.schedule import back_off, latest_window_start, night_is_due
 from daemon.settings import SortingSettings
@@ -70,6 +71,32 @@ def test_hands_off_what_people_or_programs_wait_for(flags: set[str], marks: set[
     sighting = Sighting(MessageRef("INBOX", 1, 1), Identity(None, None, "d"), frozenset(flags))
     message = Message(sighting, MailText(), frozenset(marks))  # type: ignore[arg-type]
     assert hands_off(message, SortingSettings()) == reason
+
+
+@pytest.mark.parametrize(
+    ("sender", "listed"),
+    [
+        ("lawyer@example.com", True),
+        ("other.lawyer@example.com", False),
+        ("chair@union.org", True),
+        ("chair@mail.union.org", True),
+        ("chair@reunion.org", False),
+    ],
+)
+def test_never_senders_are_whole_addresses_or_whole_domains(sender: str, listed: bool) -> None:
+    assert is_from([sender], ["lawyer@example.com", "@union.org"]) is listed
+
+
+def test_lessons_show_whose_mail_they_were() -> None:
+    assert shown_in('"Lee, Ann" <Ann@example.org>, bob@example.org') == ["ann@example.org", "bob@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("user", "own"),
+    [("office@firm.example", ("firm.example",)), ("firm.office@gmail.com", ()), ("office", ()), ("FIRM\\office", ())],
+)
+def test_own_domain_is_that_of_the_user_unless_anybody_can_have_one(user: str, own: tuple[str, ...]) -> None:
+    assert own_domain(user) == own
 
 
 @pytest.mark.parametrize(

@@ -423,3 +423,9 @@ def test_a_window_contains_what_it_says_even_across_midnight(window: str, moment
 def test_what_is_no_window_is_refused_with_the_right_spelling(text: str) -> None:
     with pytest.raises(ValueError, match="write 01:00-05:00"):
         Window.parse(text)
+
+
+@pytest.mark.parametrize("rule", ["union", "Ann Lee <ann@example.org>", "*@union.example", "ann@"])
+def test_sender_rules_that_would_never_fit_are_refused(tmp_path: Path, rule: str) -> None:
+    [problem] = problems(tmp_path, f'{OFFICE}\n[sorting]\nnever_senders = ["{rule}"]\n')
+    assert "neither an address nor a domain" in problem

@@ -109,13 +109,18 @@ def _show_story(story: dict[str, Any]) -> None:
     events += [(each["at"], f"decided ({each['mode']}): {each['reason']}") for each in story["decisions"]]
     events += [(each["planned"], _acted(each)) for each in story["actions"]]
     events += [
-        (each["at"], f"a person: {each['kind']}, {each['from']} -> {each['to']}") for each in story["corrections"]
+        (each["at"], f"a person: {each['kind']}, {each['from']} -> {each['to']}" + _for_ever(each["kind"]))
+        for each in story["corrections"]
     ]
     table("", ["when", "what"], sorted(events, key=lambda event: event[0]))
 
 
 def _by(who: str | None) -> str:
     return f", put there by {who}" if who else ""
+
+
+def _for_ever(kind: str) -> str:
+    return "; Postroom does not touch it again" if kind == "rejection" else ""
 
 
 def _acted(entry: dict[str, Any]) -> str:
@@ -166,7 +171,7 @@ def _preview(desk: Desk, found: list[Message]) -> list[Decision]:
     predictions = classify(desk, found)
     decisions = []
     for message in found:
-        reason = hands_off(message, desk.sorting)
+        reason = hands_off(message, desk.sorting, desk.settings.own_domains)
         if reason is not None:
             decisions.append(Decision(None, "rule", f"not touched: {reason}"))
         else:

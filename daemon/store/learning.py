@@ -143,6 +143,13 @@ def void_lessons_of(tx: Tx, message: int, now: datetime) -> int:
     return int(tx.execute(update(t.lessons).where(where).values(voided=now)).rowcount)
 
 
+def void_lessons(tx: Tx, lesson_ids: Sequence[int], now: datetime) -> None:
+    """These lessons teach nothing any more."""
+    for start in range(0, len(lesson_ids), 500):
+        where = t.lessons.c.id.in_(lesson_ids[start : start + 500])
+        tx.execute(update(t.lessons).where(where).values(voided=now))
+
+
 def _lesson(row: RowMapping) -> Lesson:
     text = dict(row["text"])
     text["attachments"] = tuple(text["attachments"])

@@ -176,8 +176,9 @@ def live_in(tx: Tx, mailbox: int, folder: str) -> list[KnownSighting]:
 
 
 def were_at(tx: Tx, mailbox: int, ref: MessageRef) -> list[tuple[int, MessageState]]:
-    """(id, state) of the messages that once lay there and lie nowhere else now."""
+    """(id, state) of the messages that once lay there and lie nowhere in that folder now."""
     live = t.sightings.alias()
+    here = (live.c.message_id == t.messages.c.id) & (live.c.folder == ref.folder) & live.c.gone.is_(None)
     rows = tx.execute(
         select(t.messages.c.id, t.messages.c.state)
         .join(t.sightings, t.sightings.c.message_id == t.messages.c.id)
@@ -186,7 +187,7 @@ def were_at(tx: Tx, mailbox: int, ref: MessageRef) -> list[tuple[int, MessageSta
             t.sightings.c.folder == ref.folder,
             t.sightings.c.epoch == ref.epoch,
             t.sightings.c.uid == ref.uid,
-            ~select(live.c.id).where(live.c.message_id == t.messages.c.id, live.c.gone.is_(None)).exists(),
+            ~select(live.c.id).where(here).exists(),
         )
     )
     return [(row.id, row.state) for row in rows]
@@ -321,6 +322,17 @@ def add_decision(
         )
     )
     return new_id(result)
+
+
+def add_remark(tx: Tx, message: int, now: datetime, reason: str) -> None:
+    """Say why nothing was decided about a message; `why` shows it beside the decisions."""
+    mode = select(t.mailboxes.c.mode).join(t.messages, t.messages.c.mailbox_id == t.mailboxes.c.id)
+    values = {"category": None, "source": "rule", "reason": reason, "model": None}
+    tx.execute(
+        insert(t.decisions).values(
+            message_id=message, at=now, mode=mode.where(t.messages.c.id == message).scalar_subquery(), **values
+        )
+    )
 
 
 def _decision(row: RowMapping) -> StoredDecision:
