@@ -2,6 +2,7 @@
 
     ConnectorError
       Unreachable          network, time-out, server closing: try again at the next poll
+        MailboxClosed        signed in, but the server does not open this mailbox (for now, or for good)
       NeedsPerson          polling this mailbox stops until a person has acted
         LoginRefused         wrong password, expired token, account locked
         CertificateRefused   TLS could not be trusted
@@ -35,6 +36,16 @@ class Unreachable(ConnectorError):
     """The server did not answer, or stopped answering. Worth another try at the next poll."""
 
     next_step = "Postroom tries again at the next poll."
+
+
+class MailboxClosed(Unreachable):
+    """The server took the login and does not open the mailbox: Exchange's "authenticated but not connected".
+
+    A right is missing, or Exchange has trouble of its own and says so in the same words. Trying again harms neither:
+    the login itself was right, so it locks nothing.
+    """
+
+    next_step = "Run `postroom check`: it prints what an administrator has to grant. Postroom tries again meanwhile."
 
 
 class NeedsPerson(ConnectorError):

@@ -45,6 +45,8 @@ class ImapAccount:
     inbox: str = "INBOX"
     timeout: float = 60.0
     sign_in: Literal["password", "xoauth2", "oauthbearer"] = "password"
+    renewed: Callable[[], str] | None = field(default=None, repr=False, compare=False)
+    """A newer token, for when the server refuses the one from `secret`; None: there is no way to one."""
 
     def __post_init__(self) -> None:
         if self.tls == "none" and not is_loopback(self.host):
@@ -80,10 +82,26 @@ def tls_context(account: ImapAccount) -> ssl.SSLContext:
 
 def log_in(account: ImapAccount) -> IMAPClient:
     """A connection that is logged in. Raises Unreachable, CertificateRefused, SetupWrong or LoginRefused."""
+    try:
+        return _log_in(account, account.secret)
+    except TokenRefused:
+        if account.renewed is None:
+            raise
+    # Tokens are revoked before their time when a password changes or an administrator says so.
+    return _log_in(account, account.renewed)
+
+
+class TokenRefused(LoginRefused):
+    """The server does not accept a token that was there."""
+
+    next_step = "Run `postroom check`: it reads the token and names what is missing."
+
+
+def _log_in(account: ImapAccount, secret: Callable[[], str]) -> IMAPClient:
     client = _connect(account)
     try:
         _check_pin(account, client)
-        _sign_in(account, client)
+        _sign_in(account, client, secret)
     except ConnectorError:
         _hang_up(client)
         raise
@@ -131,9 +149,9 @@ def _check_pin(account: ImapAccount, client: IMAPClient) -> None:
         )
 
 
-def _sign_in(account: ImapAccount, client: IMAPClient) -> None:
+def _sign_in(account: ImapAccount, client: IMAPClient, ask: Callable[[], str]) -> None:
     try:
-        secret = account.secret()
+        secret = ask()
     except ConnectorError:
         raise
     except Exception as error:
@@ -153,7 +171,10 @@ def _sign_in(account: ImapAccount, client: IMAPClient) -> None:
                 client.login(account.user, secret)
     except Exception as error:
         # Not `from error`: its text is the server's answer to a line with the secret in it.
-        raise login_failure(error, account.place, account.user) from None
+        failure = login_failure(error, account.place, account.user)
+        if account.sign_in != "password" and isinstance(failure, LoginRefused):
+            failure = TokenRefused(failure.place, failure.fact)
+        raise failure from None
     # imaplib remembers its last ten lines, the one with the password too (not under `python -O`).
     getattr(client._imap, "_cmd_log", {}).clear()
     client._imap.debug = 0

@@ -21,6 +21,7 @@ from connectors.errors import (
     ConnectorError,
     FolderMissing,
     LoginRefused,
+    MailboxClosed,
     MessageGone,
     SetupWrong,
     Unexplained,
@@ -31,6 +32,7 @@ from connectors.errors import (
 TRY_LATER = {"UNAVAILABLE", "INUSE", "SERVERBUG"}
 NO_SUCH_FOLDER = {"TRYCREATE", "NONEXISTENT"}
 
+_CLOSED = "The login is right, but the server does not open this mailbox to it (authenticated but not connected)."
 _CODE = re.compile(r"\[([A-Z][A-Z-]*)")
 _REFUSED_WORDS = {
     "OVERQUOTA": "The mailbox is full",
@@ -81,6 +83,8 @@ def translate(error: Exception, place: str) -> ConnectorError:
 def _refusal(words: str, place: str) -> ConnectorError:
     """A tagged NO or BAD."""
     code = response_code(words)
+    if "authenticated but not connected" in words.lower():
+        return MailboxClosed(place, _CLOSED)
     if code in TRY_LATER:
         return Unreachable(place, f"The server cannot do this now: {words}.")
     if code in NO_SUCH_FOLDER:
@@ -137,6 +141,8 @@ def login_failure(error: Exception, place: str, user: str) -> ConnectorError:
         return Unreachable(place, "The server closed the connection during the login.")
     if isinstance(cause, OSError):
         return unreachable(cause, place)
+    if "authenticated but not connected" in _words(error).lower():
+        return MailboxClosed(place, _CLOSED)
     code = response_code(_words(error))
     if code in TRY_LATER or code == "LIMIT":
         return Unreachable(place, f"The server does not take logins now [{code}].")

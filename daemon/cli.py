@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from connectors.errors import ConnectorError, NeedsPerson, Unreachable
-from daemon.commands import asking, check, common, learning, rehearsing, serve, showing, steering
+from daemon.commands import asking, check, common, learning, login, rehearsing, serve, showing, steering
 from daemon.engines.base import EngineError, EngineUnavailable
 from daemon.errors import ExitCode, PostroomError
 
@@ -63,6 +63,7 @@ for command in (
     steering.undo,
     asking.config,
     check.check,
+    login.login,
     rehearsing.rehearse,
     showing.demo,
 ):

@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.base import Changes, Folder, MessageRef, Sighting, Watch
+from connectors.errors import SetupWrong
 from daemon.desk import Desk
 from daemon.roles import guess_roles
-from daemon.settings import CategorySettings
+from daemon.settings import CategorySettings, ImapSettings, RequestTrackerSettings
+from daemon.settings_signin import GOOGLE_HOSTS, at_microsoft
 from daemon.store import mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import Category, KnownMessage, KnownSighting, MessageState
+
+AnyMailboxSettings = ImapSettings | RequestTrackerSettings
 
 FOLDERS_EVERY = timedelta(minutes=10)
 
@@ -67,10 +71,15 @@ def watched_folders(tx: Tx, desk: Desk) -> list[str]:
 
 
 def list_folders(desk: Desk) -> list[str]:
-    """Read the folders, guess their roles, keep the categories in step. Returns the folders that are new."""
+    """Read the folders, guess their roles, keep the categories in step. Returns the folders that are new.
+
+    Raises SetupWrong where the mailbox is to be tagged and the server keeps no tags.
+    """
+    settings = desk.settings
+    if settings.act_by == "tag" and not desk.connector.capabilities().tags:
+        raise SetupWrong(settings.name, no_tags(settings))
     listed = desk.connector.folders()
     now = desk.clock()
-    settings = desk.settings
     roles = guess_roles(
         listed,
         settings.inbox,
@@ -83,6 +92,17 @@ def list_folders(desk: Desk) -> list[str]:
         _keep_categories(tx, desk, {folder.name: _last_level(folder) for folder in listed}, now)
     desk.folders_listed = now
     return new
+
+
+def no_tags(settings: AnyMailboxSettings) -> str:
+    """Why `act_by = "tag"` cannot work here, and what can. Pure."""
+    host = settings.host if isinstance(settings, ImapSettings) else ""
+    why = "this server keeps no keywords"
+    if at_microsoft(host):
+        why = "Microsoft 365 keeps no keywords over IMAP (Outlook's categories are something else)"
+    elif host.lower() in GOOGLE_HOSTS:
+        why = "Gmail shows no keywords to people; it files by label"
+    return f'{why}, so nothing can be tagged. Set act_by = "move".'
 
 
 def _keep_categories(tx: Tx, desk: Desk, short: Mapping[str, str], now: datetime) -> None:

@@ -5,11 +5,13 @@ settings | database | registry | a connector and a desk each        closed in re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from connectors.base import Connector
 from connectors.errors import LoginRefused
@@ -21,8 +23,18 @@ from daemon.desk import Desk, utc_now
 from daemon.errors import CredentialMissing
 from daemon.registry import Registry
 from daemon.settings import ImapSettings, RequestTrackerSettings, Settings
+from daemon.signin.source import tokens_for
 from daemon.store import mailboxes
 from daemon.store.database import Database
+
+SASL: Mapping[str, Literal["password", "xoauth2", "oauthbearer"]] = {
+    "password": "password",
+    "xoauth2": "xoauth2",
+    "oauthbearer": "oauthbearer",
+    "microsoft": "xoauth2",
+    "google": "xoauth2",
+}
+"""How each `sign_in` speaks to the mail server. Exchange knows no OAUTHBEARER."""
 
 AnyMailbox = ImapSettings | RequestTrackerSettings
 
@@ -96,33 +108,30 @@ def open_mailroom(
 
 def connector_for(mailbox: AnyMailbox, credentials: Credentials) -> Connector:
     """The connector that the settings ask for; it reads its secret at every login and keeps none."""
-
-    def secret() -> str:
-        try:
-            return credentials.read(mailbox.credential)
-        except CredentialMissing as error:  # a connector raises the errors of its own tree only
-            raise LoginRefused(mailbox.name, f"{error.place} {error.fact}", error.next_step) from None
-
+    read = credentials.read
     if isinstance(mailbox, ImapSettings):
+        tokens = tokens_for(mailbox, credentials.state_dir, read)
+        secret = tokens.token if tokens is not None else partial(read, mailbox.credential)
         return ImapConnector(
             ImapAccount(
                 name=mailbox.name,
                 host=mailbox.host,
                 port=mailbox.port,
                 user=mailbox.user,
-                secret=secret,
+                secret=_told(mailbox.name, secret),
                 tls=mailbox.tls,
                 ca_file=mailbox.ca_file,
                 fingerprint=mailbox.fingerprint or None,
                 inbox=mailbox.inbox,
-                sign_in=mailbox.sign_in,
+                sign_in=SASL[mailbox.sign_in],
+                renewed=_told(mailbox.name, tokens.renew) if tokens is not None else None,
             )
         )
     return RequestTrackerConnector(
         RequestTrackerAccount(
             name=mailbox.name,
             url=mailbox.url,
-            secret=secret,
+            secret=_told(mailbox.name, partial(read, mailbox.credential)),
             inbox=mailbox.inbox,
             user=mailbox.user or None,
             ca_file=str(mailbox.ca_file) if mailbox.ca_file else None,
@@ -130,3 +139,15 @@ def connector_for(mailbox: AnyMailbox, credentials: Credentials) -> Connector:
             ignore_users=frozenset(mailbox.ignore_users),
         )
     )
+
+
+def _told(name: str, secret: Callable[[], str]) -> Callable[[], str]:
+    """The same secret; a connector raises the errors of its own tree only."""
+
+    def ask() -> str:
+        try:
+            return secret()
+        except CredentialMissing as error:
+            raise LoginRefused(name, f"{error.place} {error.fact}", error.next_step) from None
+
+    return ask

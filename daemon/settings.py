@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -83,6 +83,14 @@ def _shown_path(value: Path | None) -> str:
     return "" if value is None else str(value)
 
 
+def _date_or_none(value: object) -> object:
+    return None if value == "" else value
+
+
+def _shown_date(value: date | None) -> str:
+    return "" if value is None else value.isoformat()
+
+
 Duration = Annotated[timedelta, BeforeValidator(_as_duration), PlainSerializer(format_duration)]
 Span = Annotated[Duration, AfterValidator(_positive)]
 """A duration that cannot be zero."""
@@ -90,9 +98,12 @@ TimeWindow = Annotated[Window, BeforeValidator(_as_window), PlainSerializer(str)
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_absolute_or_none), PlainSerializer(_shown_path)]
 """An absolute path; "" in the file means None."""
+OptionalDate = Annotated[date | None, BeforeValidator(_date_or_none), PlainSerializer(_shown_date)]
+"""A date; "" in the file means None."""
 Precision = Annotated[float, Field(ge=0.5, le=0.999)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
 CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+OptionalCredentialName = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")]
 Text = Annotated[str, Field(min_length=1)]
 Domain = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"), AfterValidator(str.lower)]
 SenderRule = Annotated[str, AfterValidator(_as_sender_rule)]
@@ -148,7 +159,17 @@ class ImapSettings(MailboxSettings):
     user: Text
     own_domains: tuple[Domain, ...] = Field(default_factory=lambda known: own_domain(known.get("user", "")))
     """For `skip_internal`."""
-    sign_in: Literal["password", "xoauth2", "oauthbearer"] = "password"
+    credential: OptionalCredentialName = ""
+    """Empty only for `sign_in = "microsoft"`, where then a person signs in: see `daemon.settings_signin`."""
+    sign_in: Literal["password", "xoauth2", "oauthbearer", "microsoft", "google"] = "password"
+    person: str = ""
+    """Who signs in, where that is not `user`: for a shared mailbox."""
+    tenant: str = ""
+    client_id: str = ""
+    authority: str = ""
+    """Where tokens come from, instead of the provider's own address."""
+    credential_ends: OptionalDate = None
+    """When the client secret ends, which nothing but Entra's page tells."""
 
     @field_validator("tls")
     @classmethod

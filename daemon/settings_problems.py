@@ -17,6 +17,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from daemon.settings_signin import sign_in_problems
+
 SECRET_WORDS = ("password", "passwd", "pass", "pwd", "token", "secret", "api_key", "apikey")
 OTHER_NAMES = {
     "server": "host", "hostname": "host", "address": "host", "username": "user", "login": "user", "account": "user",
@@ -50,6 +52,7 @@ def cross_check(document: Mapping[str, Any]) -> list[str]:
     ]
     for number, box in enumerate(mailboxes, 1):
         place = _mailbox_place(number, box)
+        problems += [f"{place} {problem}" for problem in sign_in_problems(box)]
         categories = [category for category in _list(box.get("category")) if isinstance(category, Mapping)]
         folders = [category.get("folder", category.get("name")) for category in categories]
         inbox = box.get("inbox", "INBOX")

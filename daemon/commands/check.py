@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import click
+from rich.markup import escape
 
 from connectors.errors import ConnectorError
 from daemon.basemodel import find_base
@@ -16,8 +17,12 @@ from daemon.commands.common import Context, console, json_option, pass_context, 
 from daemon.credentials import Credentials
 from daemon.engines.base import EngineError
 from daemon.errors import ExitCode, PostroomError
+from daemon.look import no_tags
 from daemon.mailroom import AnyMailbox, connector_for
-from daemon.settings import Settings
+from daemon.settings import ImapSettings, Settings
+from daemon.signin.base import TokenSource
+from daemon.signin.examine import TokenReport, credential_end, report, report_given
+from daemon.signin.source import tokens_for, wanted_by
 
 LEAST_FREE_BYTES = 2 * 1024**3
 """A training keeps some 1.2 GB of base, cache and candidate for a model of 135 million parameters."""
@@ -46,7 +51,7 @@ def check(context: Context, as_json: bool) -> None:
     else:
         for finding in findings:
             mark = "[green]fine [/green]" if finding.fine else "[red]WRONG[/red]"
-            console.print(f"{mark} {finding.what}: {finding.seen}", soft_wrap=True)
+            console.print(mark, escape(f"{finding.what}: {finding.seen}"), soft_wrap=True)
     if not all(finding.fine for finding in findings):
         raise SystemExit(ExitCode.TROUBLE)
 
@@ -92,15 +97,32 @@ def _state_dir(settings: Settings) -> str:
 
 
 def _mailbox(mailbox: AnyMailbox, credentials: Credentials) -> Iterator[Finding]:
+    token = None
+    if isinstance(mailbox, ImapSettings):
+        tokens = tokens_for(mailbox, credentials.state_dir, credentials.read)
+        try:
+            token = _token(mailbox, tokens, credentials)
+        except (PostroomError, ConnectorError) as error:
+            yield Finding(f"{mailbox.name} token", False, str(error))
+            return
+        if token is not None:
+            for problem in token.problems:
+                yield Finding(f"{mailbox.name} token", False, problem)
+            if not token.problems:
+                yield Finding(f"{mailbox.name} token", True, token.words())
+        if tokens is not None:
+            for fine, seen in credential_end(mailbox, tokens):
+                yield Finding(f"{mailbox.name} credential", fine, seen)
     try:
         with connector_for(mailbox, credentials) as connector:
             able = connector.capabilities()
             yield Finding(f"{mailbox.name} login", True, "; ".join(able.notes) or "ok")
             if mailbox.act_by == "tag" and not able.tags:
-                yield Finding(f"{mailbox.name} tags", False, 'this server keeps none. Set act_by = "move".')
+                yield Finding(f"{mailbox.name} tags", False, no_tags(mailbox))
             here = {folder.name for folder in connector.folders()}
     except (PostroomError, ConnectorError) as error:
-        yield Finding(f"{mailbox.name} login", False, str(error))
+        advice = token.advice(error) if token is not None and isinstance(error, ConnectorError) else ""
+        yield Finding(f"{mailbox.name} login", False, "\n".join(filter(None, (str(error), advice))))
         return
     wanted = {mailbox.inbox: "inbox", **{each.folder: f"category {each.name}" for each in mailbox.categories}}
     if mailbox.review_folder:
@@ -109,3 +131,12 @@ def _mailbox(mailbox: AnyMailbox, credentials: Credentials) -> Iterator[Finding]
         there = folder in here
         seen = "there" if there else "no such folder. Make it in the mail program, or correct the settings."
         yield Finding(f'{mailbox.name} {use} "{folder}"', there, seen)
+
+
+def _token(mailbox: ImapSettings, tokens: TokenSource | None, credentials: Credentials) -> TokenReport | None:
+    """The token, read; None for a mailbox with a password, or with a token that shows nothing."""
+    if tokens is not None:
+        return report(wanted_by(mailbox), tokens)
+    if mailbox.sign_in == "password":
+        return None
+    return report_given(mailbox, wanted_by(mailbox), credentials.read(mailbox.credential))

@@ -1,0 +1,129 @@
+"""login: a person signs in to Microsoft 365 or Google for a mailbox, and sees at once whether it opens."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from connectors.errors import ConnectorError, LoginRefused
+from daemon.commands.common import Context, console, notices, pass_context
+from daemon.credentials import Credentials
+from daemon.errors import ExitCode, PostroomError
+from daemon.mailroom import connector_for
+from daemon.settings import ImapSettings, Settings
+from daemon.signin.examine import TokenReport, report
+from daemon.signin.loopback import listen, wait_for_address
+from daemon.signin.source import tokens_for, wanted_by
+
+if TYPE_CHECKING:  # loaded with the first use: see `daemon.signin.source`
+    from daemon.signin.google import GoogleTokens
+    from daemon.signin.microsoft import DeviceCode, MicrosoftTokens
+
+BROWSER_SECONDS = 15 * 60
+
+
+@click.command()
+@click.argument("mailbox", required=False)
+@pass_context
+def login(context: Context, mailbox: str | None) -> None:
+    """Sign in to Microsoft 365 or Google for MAILBOX, once, and test whether it opens.
+
+    Shows an address to open in a browser on any machine. What comes of it is kept in the state directory, for the
+    service's user alone, and renewed by itself from then on. Changes nothing in the mailbox.
+
+    \b
+    postroom login office
+    """
+    settings = context.settings
+    box = _chosen(settings, mailbox)
+    credentials = Credentials(settings.state_dir)
+    tokens = tokens_for(box, settings.state_dir, credentials.read)
+    token: TokenReport | None = None
+    if tokens is None:
+        console.print(f'{box.name} signs in with the secret in the credential "{box.credential}": nothing to do here.')
+    else:
+        if tokens.as_app:
+            console.print(f'{box.name}: the app signs in by itself with the credential "{box.credential}".')
+        elif box.sign_in == "microsoft":
+            _by_code(box, cast("MicrosoftTokens", tokens))
+        else:
+            _by_browser(box, cast("GoogleTokens", tokens))
+        token = report(wanted_by(box), tokens)
+        for problem in token.problems:
+            console.print(f"[red]WRONG[/red] the token: {problem}", soft_wrap=True)
+    _try(box, credentials, token)
+    if token is not None and token.problems:
+        raise SystemExit(ExitCode.NEEDS_PERSON)
+    console.print("If the service waits for this sign-in, tell it: systemctl reload postroom", soft_wrap=True)
+
+
+def _chosen(settings: Settings, name: str | None) -> ImapSettings:
+    if name is None:
+        waiting = [each for each in settings.mailboxes if isinstance(each, ImapSettings)]
+        waiting = [each for each in waiting if each.sign_in in ("microsoft", "google")] or waiting
+        if len(waiting) != 1:
+            names = ", ".join(each.name for each in waiting) or "none with IMAP"
+            raise PostroomError("login", "which mailbox?", f"Run `postroom login MAILBOX`. There are: {names}.")
+        return waiting[0]
+    mailbox = settings.mailbox_named(name)
+    if not isinstance(mailbox, ImapSettings):
+        raise PostroomError(name, "a helpdesk signs in with its credential.", "`postroom check` tests it.")
+    return mailbox
+
+
+def _by_code(box: ImapSettings, tokens: MicrosoftTokens) -> None:
+    code = tokens.begin()
+    minutes = max(code.seconds // 60, 1)
+    console.print(f"Sign in for the mailbox {box.name}:\n", soft_wrap=True)
+    console.print(f"  1. In a browser, on any machine, open   [bold]{code.address}[/bold]", soft_wrap=True)
+    console.print(f"  2. Type this code                       [bold]{code.code}[/bold]", soft_wrap=True)
+    console.print(f"  3. Sign in as                           {tokens.wanted.person}\n", soft_wrap=True)
+    console.print(f"The code is good for {minutes} minutes. Give it to nobody: it opens the mailbox.", soft_wrap=True)
+    _wait(tokens, code)
+
+
+def _wait(tokens: MicrosoftTokens, code: DeviceCode) -> None:
+    end = time.monotonic() + code.seconds
+    with notices.status("Waiting for the sign-in ...") as status:
+        while True:
+            time.sleep(code.interval)
+            if tokens.finish(code):
+                return
+            left = max(end - time.monotonic(), 0)
+            status.update(f"Waiting for the sign-in ... {left // 60:.0f}:{left % 60:02.0f} left")
+
+
+def _by_browser(box: ImapSettings, tokens: GoogleTokens) -> None:
+    with listen() as listener:
+        begun = tokens.begin(listener.getsockname()[1])
+        console.print(f"Sign in for the mailbox {box.name}. In a browser, open\n", soft_wrap=True)
+        click.echo(f"  {begun.address}\n")  # unwrapped, so that it can be copied whole
+        console.print(f"and sign in as {box.user}. Tick the box for mail.\n", soft_wrap=True)
+        console.print(
+            "A browser on this machine comes back by itself. On another one it ends at a page that cannot be shown: "
+            f"copy that page's address (it begins with {begun.redirect}), paste it here, and press Enter.",
+            soft_wrap=True,
+        )
+        came_back = wait_for_address(listener, sys.stdin, BROWSER_SECONDS)
+    if came_back is None:
+        raise LoginRefused(box.name, "Nobody signed in.", f"Run `postroom login {box.name}` again.")
+    tokens.finish(begun, came_back)
+
+
+def _try(box: ImapSettings, credentials: Credentials, token: TokenReport | None) -> None:
+    """Log in to the mail server. Raises what that raises, once the missing right was named."""
+    try:
+        with connector_for(box, credentials) as connector:
+            connector.capabilities()
+            folders = connector.folders()
+    except ConnectorError as error:
+        advice = token.advice(error) if token is not None else ""
+        if advice:
+            console.print(advice, soft_wrap=True, markup=False)
+        raise
+    console.print(
+        f"[green]It works:[/green] {box.host} opens the mailbox of {box.user}, {len(folders)} folders.", soft_wrap=True
+    )
