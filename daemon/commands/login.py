@@ -43,10 +43,12 @@ def login(context: Context, mailbox: str | None) -> None:
     tokens = tokens_for(box, settings.state_dir, credentials.read)
     token: TokenReport | None = None
     if tokens is None:
-        console.print(f'{box.name} signs in with the secret in the credential "{box.credential}": nothing to do here.')
+        said = f'{box.name} signs in with the secret in the credential "{box.credential}": nothing to do here.'
+        console.print(said, soft_wrap=True)
     else:
         if tokens.as_app:
-            console.print(f'{box.name}: the app signs in by itself with the credential "{box.credential}".')
+            said = f'{box.name}: the app signs in by itself with the credential "{box.credential}".'
+            console.print(said, soft_wrap=True)
         elif box.sign_in == "microsoft":
             _by_code(box, cast("MicrosoftTokens", tokens))
         else:
@@ -57,7 +59,8 @@ def login(context: Context, mailbox: str | None) -> None:
     _try(box, credentials, token)
     if token is not None and token.problems:
         raise SystemExit(ExitCode.NEEDS_PERSON)
-    console.print("If the service waits for this sign-in, tell it: systemctl reload postroom", soft_wrap=True)
+    if token is not None:
+        console.print("If the service waits for this sign-in, tell it: systemctl reload postroom", soft_wrap=True)
 
 
 def _chosen(settings: Settings, name: str | None) -> ImapSettings:

@@ -34,7 +34,8 @@ class Http:
     def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> httpx.Response:
         """The same with a form. Empty values are left out, as the standard wants it."""
         if isinstance(data, Mapping):
-            data = {key: value for key, value in data.items() if value is not None}
+            given = {key: value for key, value in data.items() if value is not None}
+            data = {key: value.decode() if isinstance(value, bytes) else value for key, value in given.items()}
         return self._ask("POST", url, params=params, headers=headers, data=data)
 
     def close(self) -> None:

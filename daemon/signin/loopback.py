@@ -7,6 +7,7 @@ read the terminal   | a line with an address                   -> the same, from
 from __future__ import annotations
 
 import contextlib
+import os
 import selectors
 import socket
 import time
@@ -25,6 +26,7 @@ def wait_for_address(listener: socket.socket, typed: TextIO | None, seconds: flo
     """The address that the browser was sent to; None if nobody came within `seconds`."""
     port = listener.getsockname()[1]
     end = time.monotonic() + seconds
+    line = b""
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
         if typed is not None:
@@ -37,11 +39,15 @@ def wait_for_address(listener: socket.socket, typed: TextIO | None, seconds: flo
                     if path is not None:
                         return f"http://127.0.0.1:{port}{path}"
                 elif typed is not None:
-                    line = typed.readline()
-                    if not line:
+                    # Past its buffer, where a second line would hide from the selector.
+                    piece = os.read(typed.fileno(), 4096)
+                    line += piece
+                    if not piece:
                         selector.unregister(typed)
-                    elif line.strip():
-                        return line.strip()
+                    *whole, line = line.split(b"\n")
+                    for each in whole:
+                        if each.strip():
+                            return each.decode("utf-8", "replace").strip()
     return None
 
 
