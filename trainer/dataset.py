@@ -1,7 +1,8 @@
 """From raw lessons to a training part and an exam that never share a text or a thread.
 
     lessons | known categories, non-empty | office disclaimers dropped | near-duplicates merged, contradictions listed
-    | groups: threads and near-duplicates | exam: frozen ones, then the newest groups  ->  Dataset
+    | groups: threads and near-duplicates | exam: frozen ones, then the newest groups
+    | each category's name and description as one more lesson  ->  Dataset
 
 Near-duplicates are neighbours by TF-IDF of character n-grams: exact, deterministic, and at ten thousand lessons still a
 matter of seconds, which no approximate index would improve.
@@ -10,6 +11,7 @@ matter of seconds, which no approximate index would improve.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +35,8 @@ EXAM_SHARE, LEAST_EXAM, MOST_EXAM = 0.06, 24, 200
 # So few lessons can't teach a category; they are used, and the report says so.
 FEW = 5
 MOST_LESSONS = 12_000
+# What a category is called counts as so many of its lessons; a mail that came many times as at most so many.
+NAME_WEIGHT, MOST_REPEATS = 3.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Dataset:
     by_time: bool
     report: tuple[str, ...]
     contradictions: tuple[tuple[int | str, int | str], ...]
+    names: tuple[Example, ...] = ()
+    """What each category is called, as one more lesson to learn: never judged, never in the exam."""
 
 
 def build(job: Job, lessons: Sequence[Lesson]) -> Dataset:
@@ -82,13 +88,13 @@ def build(job: Job, lessons: Sequence[Lesson]) -> Dataset:
         for first, second in same
         if usable[first].category != usable[second].category
     )
-    dropped = _copies(usable, same)
+    dropped, repeats = _merged(usable, same)
     if dropped:
         report.append(f"{_count(len(dropped), 'lesson')} merged with a near-identical newer one.")
     if contradictions:
         report.append(
             f"{_count(len(contradictions), 'pair')} of near-identical mails in different categories: "
-            "both were learnt. People may mean two things by these folders."
+            "the newer of each was learnt. People may mean two things by these folders."
         )
     groups = _groups(usable, [(first, second) for first, second, _ in pairs])
     examples = [
@@ -98,7 +104,7 @@ def build(job: Job, lessons: Sequence[Lesson]) -> Dataset:
             text,
             group,
             lesson.when.timestamp(),
-            lesson.weight,
+            repeats.get(index, lesson.weight),
             bool(lesson.frozen),
         )
         for index, (lesson, text, group) in enumerate(zip(usable, texts, groups, strict=True))
@@ -107,7 +113,27 @@ def build(job: Job, lessons: Sequence[Lesson]) -> Dataset:
     report += _hard_categories(job, examples)
     by_time = _spread_in_time(examples)
     train, exam = split(examples, by_time, job.seed)
-    return Dataset(tuple(train), tuple(exam), by_time, tuple(report), contradictions)
+    return Dataset(tuple(train), tuple(exam), by_time, tuple(report), contradictions, names(job, examples))
+
+
+def names(job: Job, examples: Sequence[Example]) -> tuple[Example, ...]:
+    """Name and description of every category that has lessons, as a text. Pure.
+
+    With ten lessons a category the names alone are worth one to two points (docs/experiments.md).
+    """
+    taught = {example.category for example in examples}
+    first = min((example.time for example in examples), default=0.0)
+    return tuple(
+        Example(f"name:{category.id}", category.id, MailText(body=text), -1 - number, first, NAME_WEIGHT, False)
+        for number, category in enumerate(job.categories)
+        if category.id in taught and (text := _as_words(category.name or category.id, category.description))
+    )
+
+
+def _as_words(name: str, description: str) -> str:
+    """ "Belege/kreditKarte_2" -> "Belege kredit Karte 2", and the description below it."""
+    words = re.findall(r"\w+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " "))
+    return f"{' '.join(words)}\n{description}".strip()
 
 
 def _empty(text: MailText) -> bool:
@@ -187,9 +213,23 @@ def neighbours(texts: Sequence[MailText], least: float) -> list[tuple[int, int, 
     return sorted(pairs)
 
 
-def _copies(lessons: Sequence[Lesson], same: Iterable[tuple[int, int]]) -> set[int]:
-    """Of near-identical lessons the last word counts: earlier ones go, a frozen one stays."""
-    return {first for first, _ in same if not lessons[first].frozen}
+def _merged(lessons: Sequence[Lesson], same: Iterable[tuple[int, int]]) -> tuple[set[int], dict[int, float]]:
+    """Of near-identical lessons the last word counts: which go, and what those that stay weigh instead.
+
+    A mail that people filed alike ten times says more than one that came once. A frozen lesson stays.
+    """
+    newest: dict[int, int] = {}
+    for first, second in same:  # sorted, so the last one wins
+        if not lessons[first].frozen:
+            newest[first] = second
+    weights: dict[int, float] = {}
+    for first in sorted(newest):
+        last = newest[first]
+        while last in newest:
+            last = newest[last]
+        if lessons[first].category == lessons[last].category and not lessons[last].frozen:
+            weights[last] = min(MOST_REPEATS, weights.get(last, lessons[last].weight) + lessons[first].weight)
+    return set(newest), weights
 
 
 def _groups(lessons: Sequence[Lesson], pairs: Iterable[tuple[int, int]]) -> list[int]:

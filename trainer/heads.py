@@ -64,11 +64,13 @@ def fit_head(
     return Head(rows, offsets)
 
 
-def folds(examples: Sequence[Example], by_time: bool, seed: int, count: int = 5) -> list[Fold]:
+def folds(examples: Sequence[Example], by_time: bool, seed: int, count: int = 5, always: int = 0) -> list[Fold]:
     """Where to learn and where to judge, `count` times; a group is never on both sides of a fold.
 
     By time: learn from all before, judge the next stretch, over the newer 60 %. Else: each example is judged once.
+    Rows from len(examples) up to `always` are learnt in every fold and judged in none.
     """
+    rest = np.arange(len(examples), always)
     groups = np.array([example.group for example in examples])
     number = np.empty(len(examples), np.int64)
     if by_time:
@@ -85,7 +87,7 @@ def folds(examples: Sequence[Example], by_time: bool, seed: int, count: int = 5)
         before = (number < index) if by_time else (number != index)
         learnt = np.flatnonzero(before & ~np.isin(groups, groups[judged]))
         if len(judged) and len(learnt):
-            found.append((learnt, judged))
+            found.append((np.concatenate([learnt, rest]), judged))
     return found
 
 

@@ -30,7 +30,7 @@ from trainer.prepare import PreparedBase, quiet
 # How close the head follows the lessons; scikit-learn's C for features of length one.
 STRENGTHS = (3.0, 10.0, 30.0)
 # The base's lowest layers that are kept below the pooling layer (docs/experiments.md).
-DEPTH = 4
+DEPTH = 6
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def language_candidate(
     """The language model's answers out of fold and in the exam, exported into `made`; None where there is none."""
     torch.set_num_threads(night.job.threads)
     torch.manual_seed(night.job.seed)
-    prompts = night.prompts(night.data.train)
+    prompts = night.prompts(night.lessons)
     model = languages.load_base(night.prepared)
     depth = min(languages.DEPTH, model.config.num_hidden_layers - 1)
     directions, epsilon = directions_of(model.config), float(model.config.rms_norm_eps)
@@ -51,7 +51,7 @@ def language_candidate(
         readings = reader.read(prompts, tick)
         del reader, model
         night.progress("train", 0, 2, "fitting the language model")
-        weights = np.array([example.weight for example in night.data.train], np.float32)
+        weights = np.array([example.weight for example in night.lessons], np.float32)
         fitted = languages.fit_language(readings, labels, weights, len(night.categories), parts, directions, epsilon)
     except TimeoutError:
         night.report.append("The time limit was too short to read the lessons; only the linear model was trained.")

@@ -37,6 +37,11 @@ class Night:
     report: list[str] = field(default_factory=list)
 
     @property
+    def lessons(self) -> tuple[Example, ...]:
+        """All that is learnt: people's lessons in order of time, then the names of the categories."""
+        return (*self.data.train, *(name for name in self.data.names if name.category in self.categories))
+
+    @property
     def settings(self) -> PromptSettings:
         """How prompts are rendered for this job."""
         return PromptSettings() if self.job.max_tokens is None else PromptSettings(max_tokens=self.job.max_tokens)

@@ -131,9 +131,9 @@ class Answers:
 
 
 def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
-    train, exam = night.data.train, night.data.exam
+    train, exam = night.lessons, night.data.exam
     labels = night.labels(train)
-    parts = folds(train, night.data.by_time, night.job.seed)
+    parts = folds(night.data.train, night.data.by_time, night.job.seed, always=len(train))
     made = scratch / "made"
     made.mkdir()
 
