@@ -50,7 +50,7 @@ $(VENV)/installed-dev: $(VENV)/made pyproject.toml
 	@touch $(VENV)/installed $@
 
 # The servers' packages are unpacked into .servers/, never installed. Needs apt's package lists, which only root can fetch.
-FETCH := $(wildcard tests/servers/fetch.sh tests/servers/fetch_rt.sh)
+FETCH := $(wildcard tests/servers/fetch.sh tests/servers/fetch_rt.sh tests/servers/fetch_gmail.sh)
 .servers/fetched: $(FETCH)
 	@command -v apt-get >/dev/null || { \
 	  echo "make: the tests need real mail servers from Debian's or Ubuntu's packages, and there is no apt-get here." >&2; exit 1; }

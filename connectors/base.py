@@ -53,6 +53,11 @@ class Identity:
     message_id: str | None
     digest: str
 
+    @property
+    def labelled(self) -> bool:
+        """Does it lie once and show up in a folder per label (Gmail)? Else a second place is a second copy."""
+        return self.object_id is not None and self.object_id.startswith("gmmsgid:")
+
 
 @dataclass(frozen=True)
 class Sighting:
@@ -175,7 +180,7 @@ class Progress:
     """How far an action has come. A connector notes it *before* the command that it announces.
 
     copied: the copy exists at `copy`. `uidnext` is the target's next UID before the first command, so that after a
-    crash a copy of ours can be told from older mail.
+    crash a copy of ours can be told from older mail. At Gmail the copy is the same message under its new label.
     """
 
     step: Step

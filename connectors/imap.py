@@ -37,6 +37,7 @@ from connectors.errors import ActionRefused, ConnectorError, FolderMissing
 from connectors.imap_account import ImapAccount, log_in
 from connectors.imap_answers import Abilities
 from connectors.imap_changes import find_changes, newest
+from connectors.imap_labels import file, recover_label
 from connectors.imap_move import move, recover_move
 from connectors.imap_session import FETCH_BATCH, Session
 from connectors.imap_sightings import part, sighting
@@ -72,7 +73,7 @@ class ImapConnector(Connector):
             selected = session.open(self.account.inbox, write=True)  # only SELECT tells which flags can be kept
             tags = keeps(selected) and not session.abilities.gmail
             return Capabilities(
-                move=session.abilities.move or session.abilities.uidplus,
+                move=session.abilities.move or session.abilities.uidplus or session.abilities.gmail,
                 tags=tags,
                 notes=_notes(session.abilities, tags, session.object_item),
             )
@@ -125,6 +126,8 @@ class ImapConnector(Connector):
     def apply(self, ref: MessageRef, identity: Identity, action: Action, note: Note) -> MessageRef:
         with self._lock:
             session = self._session()
+            if isinstance(action, Move) and session.abilities.gmail:
+                return file(session, ref, identity, action.folder, note)
             if isinstance(action, Move):
                 return move(session, ref, identity, action.folder, note)
             return tag(session, ref, identity, action, note)
@@ -132,6 +135,8 @@ class ImapConnector(Connector):
     def recover(self, unfinished: Unfinished) -> Recovered:
         with self._lock:
             session = self._session()
+            if isinstance(unfinished.action, Move) and session.abilities.gmail:
+                return recover_label(session, unfinished, unfinished.action.folder, self._settle)
             if isinstance(unfinished.action, Move):
                 return recover_move(session, unfinished, unfinished.action.folder, self._settle)
             return recover_tag(session, unfinished, unfinished.action)
@@ -243,8 +248,8 @@ def _batches(sizes: dict[int, int]) -> Iterator[list[int]]:
 
 def _notes(abilities: Abilities, tags: bool, object_item: str | None) -> tuple[str, ...]:
     """Sentences for `postroom check`."""
-    if abilities.gmail and abilities.move:
-        how = "moves by UID MOVE, which Gmail carries out on its labels: All Mail keeps every message"
+    if abilities.gmail:
+        how = "Gmail: files by label, adds the folder's and drops the old one; deletes nothing, All Mail keeps it all"
     elif abilities.move:
         how = "moves by UID MOVE"
     elif abilities.uidplus:

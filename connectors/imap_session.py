@@ -1,7 +1,7 @@
 """One logged-in IMAP connection: the few commands that Postroom uses, typed, with every failure translated.
 
     look:    LIST, STATUS, EXAMINE, UID SEARCH, UID FETCH with BODY.PEEK, IDLE
-    change:  SELECT, UID MOVE, UID COPY, UID STORE, UID EXPUNGE of one UID
+    change:  SELECT, UID MOVE, UID COPY, UID STORE, UID EXPUNGE of one UID, Gmail's labels
 
 There is no EXPUNGE without a UID in here, no CLOSE (which expunges) and no CREATE. A session that failed in a way that
 leaves the protocol in doubt is `dead`; its owner opens another one.
@@ -215,6 +215,13 @@ class Session:
             if words:
                 arguments = (str(uid), change, f"({' '.join(words)})")
                 self._ask(partial(self.client._command_and_check, "store", *arguments, uid=True))
+
+    def label(self, uid: int, *, add: str | None = None, remove: str | None = None) -> None:
+        """Put one of Gmail's labels on, or take it off (X-GM-EXT-1)."""
+        if add is not None:
+            self._ask(lambda: self.client.add_gmail_labels([uid], [add]))
+        if remove is not None:
+            self._ask(lambda: self.client.remove_gmail_labels([uid], [remove]))
 
     def expunge(self, uid: int) -> None:
         """UID EXPUNGE (RFC 4315) of this one message. Never without a UID: that would destroy what others marked."""

@@ -21,6 +21,10 @@ _KEYWORD = re.compile(r'[^\x00-\x20\x7f-\U0010ffff(){%*"\\\]]+|\\(Seen|Answered|
 def tag(session: Session, ref: MessageRef, identity: Identity, action: Tag, note: Note) -> MessageRef:
     """Add and remove keywords; see `Connector.apply`. Raises ActionRefused where the server keeps none."""
     place = f"{session.name}, {ref.key}"
+    if session.abilities.gmail:
+        raise ActionRefused(
+            place, "Gmail shows no keywords to people.", "Use folders for this mailbox: they are labels."
+        )
     for word in sorted(action.add | action.remove):
         if not _KEYWORD.fullmatch(word):
             raise ActionRefused(place, f'"{word}" cannot be a keyword.', "Use letters, digits, - and _.")

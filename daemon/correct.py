@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from connectors.base import MailText, Message
-from daemon.corrections import Judgement, judge, moved_by_rule
+from daemon.corrections import Judgement, judge, label_means, moved_by_rule
 from daemon.decide import is_from
 from daemon.desk import Desk
 from daemon.store import learning, mailboxes, messages
@@ -63,7 +63,14 @@ def _judge_all(tx: Tx, desk: Desk) -> list[_Judged]:
     judged = []
     for sighting in messages.unjudged(tx, desk.mailbox_id, desk.clock() - desk.sorting.settle):
         places = messages.sightings(tx, sighting.message)
-        if any(place.gone is None and place.id != sighting.id for place in places):
+        known = messages.get(tx, sighting.message)
+        if known.identity.labelled:
+            meaning = label_means(sighting, places, roles)
+            if meaning == "nothing":
+                messages.mark_judged(tx, [sighting.id])
+            if meaning != "judge":
+                continue
+        elif any(place.gone is None and place.id != sighting.id for place in places):
             _split_copy(tx, desk, sighting)
             continue
         earlier = [place for place in places if place.id < sighting.id]

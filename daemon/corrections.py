@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from connectors.base import Role
 from daemon.store.records import Category, CorrectionKind, KnownSighting, StoredDecision
@@ -25,6 +26,22 @@ class Judgement:
     to_category: str | None
     from_folder: str | None
     teaches: str | None
+
+
+def label_means(
+    now_at: KnownSighting, places: Sequence[KnownSighting], roles: Mapping[str, Role]
+) -> Literal["judge", "wait", "nothing"]:
+    """At Gmail a message is in a folder for each of its labels. Does the label `now_at` say what people want?
+
+    `places`: everywhere the message was seen, oldest first, `now_at` among them.
+    """
+    if now_at.id != places[0].id and now_at.seen == places[0].seen:
+        return "nothing"  # it came with this label: a filter's work
+    labels = [each for each in places if each.gone is None and roles.get(each.ref.folder) == "category"]
+    if not [each for each in labels if each.id != now_at.id]:
+        return "judge"
+    # "Move to inbox" keeps the label. Of two labels it is not clear which is meant, until one is taken off.
+    return "wait" if roles.get(now_at.ref.folder) == "category" else "nothing"
 
 
 def judge(

@@ -84,8 +84,14 @@ def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> i
                 continue  # our own move: no person has confirmed it
             if sighting.ref not in texts:
                 continue
+            same = messages.candidates(tx, desk.mailbox_id, sighting.identity) if sighting.identity.labelled else []
             if known is not None:
                 message = known.message
+            elif same:  # Gmail: the same message under another label, which is as good as none
+                messages.add_sighting(
+                    tx, desk.mailbox_id, same[0].id, sighting.ref, now, ours=False, who=sighting.by, judged=True
+                )
+                continue
             else:
                 message = messages.add(tx, desk.mailbox_id, sighting, "elsewhere", now, None)
                 messages.add_sighting(

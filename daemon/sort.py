@@ -128,7 +128,7 @@ def _sort_one(
     prediction: Prediction | None,
 ) -> str:
     """Decide on one message and act on it. Returns the outcome's name."""
-    why_not = hands_off(message, desk.sorting, desk.settings.own_domains)
+    why_not = hands_off(message, desk.sorting, desk.settings.own_domains) or _labelled(desk, known, policy)
     if why_not is not None:
         decision = Decision(None, "rule", f"not touched: {why_not}")
     else:
@@ -169,6 +169,18 @@ def _sort_one(
         model=policy.model,
     )
     return outcome
+
+
+def _labelled(desk: Desk, known: KnownMessage, policy: Policy) -> str | None:
+    """At Gmail a message in the inbox may have a category's label already: then a person or a filter has decided."""
+    if not known.identity.labelled:
+        return None
+    folders = {category.folder for category in policy.categories.values()}
+    with desk.database.begin() as tx:
+        places = messages.sightings(tx, known.id)
+    if any(place.gone is None and place.ref.folder in folders for place in places):
+        return "it has a category's label already"
+    return None
 
 
 def _action(desk: Desk, category: Category | None) -> Action | None:

@@ -15,6 +15,7 @@ from tests.contract import Lying
 from tests.servers.courier import Courier
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
+from tests.servers.gmail import Gmail
 from tests.servers.hands import Hands, make_mail
 from tests.servers.private import PASSWORD
 from tests.servers.pymap import Pymap
@@ -125,6 +126,19 @@ def courier_world(courier: Courier, user: str) -> Iterator[ImapWorld]:
 def pymap_world(user: str) -> Iterator[ImapWorld]:
     with Pymap(user) as server:
         yield from closing(ImapWorld(server, user))
+
+
+class GmailWorld(ImapWorld):
+    """A mailbox at Gmail: All Mail shows every message once more, which is no second copy."""
+
+    def contents(self) -> Sequence[Lying]:
+        return [lying for lying in super().contents() if lying.folder != "[Gmail]/All Mail"]
+
+
+@pytest.fixture
+def gmail_world(user: str) -> Iterator[ImapWorld]:
+    with Gmail(user) as server:
+        yield from closing(GmailWorld(server, user))
 
 
 def closing(world: ImapWorld) -> Iterator[ImapWorld]:

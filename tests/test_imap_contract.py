@@ -1,4 +1,4 @@
-"""IMAP passes what every connector passes, on four servers that differ in all that matters."""
+"""IMAP passes what every connector passes, on five servers that differ in all that matters."""
 
 from __future__ import annotations
 
@@ -33,6 +33,15 @@ class TestCourier(ConnectorTests):
     @pytest.fixture
     def world(self, courier_world: ImapWorld) -> World:
         return courier_world
+
+
+@pytest.mark.imap
+class TestGmail(ConnectorTests):
+    """X-GM-EXT-1: a folder is a label, X-GM-MSGID, All Mail."""
+
+    @pytest.fixture
+    def world(self, gmail_world: ImapWorld) -> World:
+        return gmail_world
 
 
 class TestPymap(ConnectorTests):

@@ -113,7 +113,11 @@ class Hands:
 
     def find(self, subject: str) -> tuple[str, str]:
         """(folder, UID) of the only mail with that subject."""
-        (found,) = [(folder, uid) for folder, uid, lying in self.look() if lying.subject == subject]
+        (found,) = [
+            (folder, uid)
+            for folder, uid, lying in self.look()
+            if lying.subject == subject and folder != "[Gmail]/All Mail"  # where Gmail shows everything once more
+        ]
         return found
 
     def contents(self) -> Sequence[Lying]:
