@@ -120,6 +120,11 @@ class Classifier:
             linear = aligned(self._linear.logprobs(texts), self._linear.categories, self.meta.categories)
         return blend(language, linear, self.meta.blend_weight)
 
+    def verify(self) -> None:
+        """Is a model server behind it serving this very model? Raises EngineError; nothing to ask in process."""
+        if self._engine is not None:
+            self._engine.verify()
+
     def close(self) -> None:
         """Give back the engine's memory. Never raises."""
         if self._engine is not None:

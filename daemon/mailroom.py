@@ -98,7 +98,7 @@ def open_mailroom(
 ) -> Iterator[Mailroom]:
     """Open the database (`database_file`: another one than usual) and all that hangs on it. Raises StoreError."""
     database = Database.open(database_file or database_path(settings))
-    registry = Registry(database, settings.engine, settings.state_dir / "models")
+    registry = Registry(database, settings.engine, settings.state_dir / "models", Credentials(settings.state_dir))
     mailroom = Mailroom(settings, database, registry, clock, stop)
     try:
         yield mailroom

@@ -281,4 +281,5 @@ def _take_over(
     if promote:
         registry.promote(mailbox, version, clock())
     registry.prune(mailbox, settings.training.keep_models)
+    registry.tidy_server(mailbox)
     return TrainingOutcome("promoted" if promote else "kept", verdict, version, exam, report)

@@ -1,12 +1,16 @@
 """Which model is in use. The database says it, the models' files lie beside it, and this loads them.
 
     state_dir/models/<mailbox>/<version>/     model.json, ct2/, linear/, ...      complete or not there at all
+    state_dir/models/<mailbox>/current        for kind = "openai": a link to the folder that the model server reads
 
 Promote and roll back are one transaction each. A running daemon notices at its next pass, since it asks the database.
+A model server of kind "openai" is restarted by whoever runs it. Until then it answers as the previous model, which is
+recognised by its answers and goes on serving; the current one is tried again at every pass.
 """
 
 from __future__ import annotations
 
+import functools
 import shutil
 import threading
 from datetime import datetime
@@ -14,9 +18,12 @@ from pathlib import Path
 
 import structlog
 
+from daemon import artifact
 from daemon.classifier import Classifier
+from daemon.credentials import Credentials
 from daemon.engines.base import Engine, EngineError, EngineUnavailable
-from daemon.engines.ollama import OllamaEngine, Publisher, serve_folder
+from daemon.engines.ollama import OllamaEngine, Publisher, name_on_server, names_of, serve_folder
+from daemon.engines.openai import Fingerprint, OpenAIEngine
 from daemon.errors import PostroomError
 from daemon.labels import Codebook, Entry
 from daemon.settings import EngineSettings
@@ -34,11 +41,16 @@ class ModelError(PostroomError):
 class Registry:
     """The models of all mailboxes, each loaded at most once. Safe to share between threads."""
 
-    def __init__(self, database: Database, engine: EngineSettings, models_dir: Path) -> None:
+    def __init__(
+        self, database: Database, engine: EngineSettings, models_dir: Path, credentials: Credentials | None = None
+    ) -> None:
         self._database = database
         self._engine = engine
         self.models_dir = models_dir
+        self._credentials = credentials
         self._loaded: dict[int, tuple[str, Classifier | None]] = {}
+        self._waiting: set[int] = set()
+        """Mailboxes whose model server does not serve the current model yet."""
         self._lock = threading.Lock()
 
     def classifier(self, mailbox: int) -> Classifier | None:
@@ -51,48 +63,128 @@ class Registry:
         current = known.get("current")
         with self._lock:
             version, classifier = self._loaded.get(mailbox, ("", None))
-            if current is None or current.version == version:
-                return classifier if current is not None else None
+            if current is None:
+                return None
+            if current.version == version and mailbox not in self._waiting:
+                return classifier
             if classifier is not None:
                 classifier.close()
-            fresh = self._load(mailbox, current)
-            if fresh is None and "previous" in known:
-                fresh = self._load(mailbox, known["previous"])
+            if self._engine.kind == "openai":
+                self._link(current)  # again, in case that we were stopped between the link and the database
+            fresh, problem = self._load(mailbox, current, quiet=mailbox in self._waiting)
+            self._waiting.discard(mailbox)
+            if problem is not None:
+                spare = known.get("previous")
+                if self._engine.kind == "openai":
+                    self._waiting.add(mailbox)
+                if spare is not None:
+                    fresh, _ = self._load(mailbox, spare, quiet=mailbox in self._waiting)
+                if fresh is None and self._engine.kind == "openai":
+                    self._loaded.pop(mailbox, None)
+                    raise EngineUnavailable(str(problem)) from problem  # mail waits until the server serves our model
             self._loaded[mailbox] = (current.version, fresh)
             return fresh
 
-    def _load(self, mailbox: int, model: ModelRecord) -> Classifier | None:
+    def _load(
+        self, mailbox: int, model: ModelRecord, quiet: bool = False
+    ) -> tuple[Classifier | None, EngineError | None]:
+        """The model, or why not. Raises EngineUnavailable: nothing is wrong with the model, so try at the next poll."""
         try:
-            return self._open(mailbox, model)
+            classifier = self._open(mailbox, model)
         except EngineUnavailable:
-            raise  # nothing is wrong with the model: try again at the next poll
+            raise
         except EngineError as error:
-            log.error("model-refused", model=model.version, problem=str(error))
-            return None
+            if not quiet:
+                log.error("model-refused", model=model.version, problem=str(error))
+            return None, error
+        try:
+            classifier.verify()
+        except EngineUnavailable:
+            classifier.close()
+            raise
+        except EngineError as error:
+            classifier.close()
+            if not quiet:
+                log.warning("model-not-served", model=model.version, problem=str(error))
+            return None, error
+        return classifier, None
 
     def _open(self, mailbox: int, model: ModelRecord) -> Classifier:
         """Raises EngineError: damaged, of another codebook, or its server does not answer."""
         with self._database.begin() as tx:
             book = Codebook(tuple(Entry(code, uid) for code, uid in mailboxes.codebook(tx, mailbox)))
+            box = mailboxes.name_of(tx, mailbox)
         folder = self.folder_of(model)
-        return Classifier.load(folder, self._engine_for(folder), threads=self._engine.threads, codebook=book)
+        return Classifier.load(folder, self._engine_for(folder, box), threads=self._engine.threads, codebook=book)
 
-    def _engine_for(self, folder: Path) -> Engine | None:
+    def _engine_for(self, folder: Path, box: str) -> Engine | None:
         """The server's engine, where one serves and the model has a language part; None: the embedded one."""
-        if self._engine.kind == "embedded" or not (folder / "gguf").is_dir():
+        settings = self._engine
+        if settings.kind == "openai" and ((folder / "gguf").is_dir() or (folder / "hf").is_dir()):
+            name, key = settings.credential, None
+            if name and self._credentials is not None:
+                key = functools.partial(self._credentials.read, name)
+            return OpenAIEngine(
+                settings.host, f"postroom-{box}", Fingerprint.load(folder), key, ca_file=settings.ca_file
+            )
+        if settings.kind != "ollama" or not (folder / "gguf").is_dir():
             return None
-        threads, longest = self._engine.threads, self._engine.max_tokens
-        return serve_folder(self._engine.host, folder, folder.name, longest, threads)
+        form = artifact.load(folder, check_files=False).quantization
+        return serve_folder(settings.host, folder, box, folder.name, settings.max_tokens, settings.threads, form)
 
     def _name_on_server(self, mailbox: int, model: ModelRecord) -> None:
         """Let the server's names say which model is in use and which one rollback returns to. Raises EngineError."""
-        engine = self._engine_for(self.folder_of(model))
-        if not isinstance(engine, OllamaEngine):
-            return
+        if self._engine.kind == "openai":
+            return self._link(model)
         with self._database.begin() as tx:
             box = mailboxes.name_of(tx, mailbox)
+        engine = self._engine_for(self.folder_of(model), box)
+        if not isinstance(engine, OllamaEngine):
+            return None
         with engine, Publisher(self._engine.host) as publisher:
-            publisher.promote(engine.model, f"postroom-{box}:current", f"postroom-{box}:previous")
+            publisher.promote(engine.model, f"{names_of(box)}current", f"{names_of(box)}previous")
+        return None
+
+    def _link(self, model: ModelRecord) -> None:
+        """Let `current` beside the models' folders mean this one, and `current.version` say so. Raises EngineError."""
+        folder = self.folder_of(model)
+        link, note = folder.with_name("current"), folder.with_name("current.version")
+        try:
+            if link.is_symlink() and link.readlink() == Path(folder.name) and note.is_file():
+                return
+            beside = folder.with_name(".current")
+            beside.unlink(missing_ok=True)
+            beside.symlink_to(folder.name)
+            beside.replace(link)
+            # The link first: a unit that watches the note finds the new model behind it (docs/engines.md).
+            beside.write_text(f"{folder.name}\n", "utf-8")
+            beside.replace(note)
+        except OSError as error:
+            raise EngineError(f"{link}: can't be set ({error.strerror}). Make room or mend its rights.") from error
+
+    def tidy_server(self, mailbox: int) -> list[str]:
+        """Remove from Ollama what is neither in use nor the one to roll back to: rejected candidates, old versions.
+
+        Their files stay here as long as `keep_models` says, and go up again when somebody promotes one. Returns the
+        names that were removed; none when the server does not answer, for the next night tidies as well.
+        """
+        if self._engine.kind != "ollama":
+            return []
+        with self._database.begin() as tx:
+            box = mailboxes.name_of(tx, mailbox)
+            kept = [model for model in learning.models(tx, mailbox) if model.state in ("current", "previous")]
+        names = {f"{names_of(box)}current", f"{names_of(box)}previous"}
+        try:
+            for model in kept:
+                folder = self.folder_of(model)
+                if (folder / "gguf").is_dir():
+                    form = artifact.load(folder, check_files=False).quantization
+                    names.add(name_on_server(folder, box, folder.name, form))
+            with Publisher(self._engine.host) as publisher:
+                return publisher.keep_only(names_of(box), names)
+        except EngineError as error:
+            log.warning("server-not-tidied", problem=str(error))
+            return []
 
     def folder_of(self, model: ModelRecord) -> Path:
         """Where its files lie."""

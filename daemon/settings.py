@@ -108,6 +108,13 @@ Text = Annotated[str, Field(min_length=1)]
 Domain = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"), AfterValidator(str.lower)]
 SenderRule = Annotated[str, AfterValidator(_as_sender_rule)]
 """An address, or "@domain" for all of a domain and the domains below it; in small letters."""
+Quantization = Literal["auto", "int8", "int8_float32", "float32", "q8_0", "f16", "q4_K_M", "q5_K_M", "q6_K"]
+FORMS = {
+    "embedded": ("auto", "int8", "int8_float32", "float32"),
+    "ollama": ("auto", "q8_0", "f16", "q4_K_M", "q5_K_M", "q6_K"),
+    "openai": ("auto", "f16", "q8_0", "float32"),
+}
+"""Which quantization each kind of engine can serve."""
 FolderRole = Literal["neutral", "never", "category", "review"]
 
 
@@ -263,12 +270,39 @@ class SortingSettings(Section):
 class EngineSettings(Section):
     """What answers the question "which category?"."""
 
-    kind: Literal["embedded", "ollama"] = "embedded"
+    kind: Literal["embedded", "ollama", "openai"] = "embedded"
     base: OptionalPath = None
     threads: int = Field(default=2, ge=1, le=256)
-    host: str = Field(default="http://127.0.0.1:11434", pattern=r"^https?://")
+    host: str = Field(
+        default_factory=lambda known: f"http://127.0.0.1:{8000 if known.get('kind') == 'openai' else 11434}",
+        pattern=r"^https?://",
+    )
+    credential: CredentialName | Literal[""] = ""
+    """For kind "openai": the credential that holds the server's API key. "": it asks for none."""
+    ca_file: OptionalPath = None
     max_tokens: int = Field(default=256, ge=64, le=4096)
-    quantization: Literal["int8", "int8_float32", "float32"] = "int8"
+    quantization: Quantization = "auto"
+
+    @field_validator("host")
+    @classmethod
+    def _no_mail_and_no_key_in_clear(cls, host: str, known: ValidationInfo) -> str:
+        parts = urlsplit(host)
+        if "@" in parts.netloc:
+            raise ValueError("holds a user or a secret. Write the plain address, and name `credential`.")
+        if known.data.get("kind") == "openai":
+            if parts.scheme == "http" and not _on_this_machine(parts.hostname or ""):
+                raise ValueError("would send mail and API key readable to another machine. Write https://.")
+            return host.rstrip("/").removesuffix("/v1")
+        return host
+
+    @field_validator("quantization")
+    @classmethod
+    def _one_that_this_engine_serves(cls, quantization: str, known: ValidationInfo) -> str:
+        kind = known.data.get("kind", "embedded")
+        if quantization not in FORMS[kind]:
+            words = ", ".join(f'"{form}"' for form in FORMS[kind])
+            raise ValueError(f'"{quantization}" is not for kind = "{kind}". Write one of {words}.')
+        return quantization
 
 
 class TrainingSettings(Section):

@@ -19,10 +19,9 @@ from daemon.engines.ollama import (
     PREVIOUS,
     OllamaEngine,
     Publisher,
-    code_scores,
-    is_loopback,
     serve_folder,
 )
+from daemon.engines.top_tokens import code_scores, is_loopback
 from daemon.labels import code_token, usable_codes
 from daemon.prompt import Prompt, PromptSettings, Renderer
 from tests.model_fixtures import Trained
@@ -311,9 +310,9 @@ def test_a_proxy_in_the_environment_is_ignored_on_this_machine(
 
 def test_hidden_codes_share_the_rest_and_never_beat_what_is_shown() -> None:
     shown = {" AB": np.log(0.6), " CD": np.log(0.2), "other": np.log(0.05)}
-    scores = np.exp(code_scores(shown, ["AB", "CD", "EF", "GH", "IJ"]))
+    scores = np.exp(code_scores(shown, [" AB", " CD", " EF", " GH", " IJ"]))
     assert scores == pytest.approx([0.6, 0.2, 0.05, 0.05, 0.05])
-    scores = np.exp(code_scores(shown, ["AB", "CD", *map(str, range(10))]))
+    scores = np.exp(code_scores(shown, [" AB", " CD", *map(str, range(10))]))
     assert scores[2:] == pytest.approx([0.015] * 10)
 
 

@@ -1,6 +1,7 @@
-"""From trained weights to what serves: a CTranslate2 folder for the embedded engine, a GGUF file for Ollama.
+"""From trained weights to what serves: a CTranslate2 folder for the embedded engine, a GGUF file for llama.cpp.
 
     Hugging Face folder (merged) | CTranslate2's converter | only the codes' rows of the head | tokenizer  ->  folder
+    Hugging Face folder (merged) | what vLLM's loader asks for  ->  folder
     base GGUF + merged tensors   | GGUF names, GGUF order of rows | quantise what training touched         ->  file
 
 The embedded form answers nothing but codes, so its output head holds a row for each code and nothing else. That makes
@@ -57,6 +58,16 @@ def export_ct2(
         raise ModelRefused(f"{hf_dir}: CTranslate2 can't convert this model: {error}") from error
     (out / ANSWERS).write_text(json.dumps({"codes": list(answers)}), "utf-8")
     shutil.copyfile(hf_dir / "tokenizer.json", out / "tokenizer.json")
+    return out
+
+
+def write_for_vllm(merged: Path, out: Path) -> Path:
+    """A copy of the merged model in Hugging Face form that vLLM opens by itself; return it. Raises OSError."""
+    out.mkdir(parents=True, exist_ok=True)
+    for file in [*merged.glob("*.json"), *merged.glob("*.safetensors")]:
+        shutil.copyfile(file, out / file.name)
+    # Without this, AutoTokenizer guesses a class by the architecture, and may split text in that class's way.
+    (out / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}), "utf-8")
     return out
 
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from connectors.base import MailText
+from daemon.settings import Quantization
 
 Progress = Callable[[str, int, int, str], None]
 """progress(stage, done, total, text)"""
@@ -60,12 +61,14 @@ class Job(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     version: str = Field(min_length=1)
+    mailbox: str = ""
+    """Its name, by which a model server knows the models."""
     base: Base = Base()
     cache: Path
-    engine: Literal["embedded", "ollama"] = "embedded"
+    engine: Literal["embedded", "ollama", "openai"] = "embedded"
     host: str = ""
     """Where Ollama listens, if it serves: the exam is taken there."""
-    quantization: Literal["int8", "int8_float32", "float32"] = "int8"
+    quantization: Quantization = "auto"
     categories: tuple[Category, ...] = Field(min_length=1)
     codebook: dict[str, Any] | list[Any] | None = None
     current: Path | None = None

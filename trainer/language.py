@@ -23,8 +23,9 @@ from daemon.labels import Codebook, code_token
 from trainer.calibrate import calibrated_loss
 from trainer.finetune.pooling import Pooling, fit_pooling, fit_space, save_adapter, silence, write_model
 from trainer.finetune.reading import Readings
+from trainer.forms import Forms
 from trainer.heads import Fold, Labels, fit_head, share_right
-from trainer.job import Job, TrainingFailed
+from trainer.job import TrainingFailed
 from trainer.prepare import PreparedBase, quiet
 
 # How close the head follows the lessons; scikit-learn's C for features of length one.
@@ -96,7 +97,6 @@ def calibrated(answers: Floats, labels: Labels) -> float:
 
 
 def export(
-    job: Job,
     base: BaseFile,
     prepared: PreparedBase,
     depth: int,
@@ -106,13 +106,14 @@ def export(
     categories: Sequence[str],
     folder: Path,
     scratch: Path,
-    quantization: str,
+    forms: Forms,
 ) -> None:
-    """Write `folder`/ct2, /adapter and, for Ollama, /gguf; `layers` are the fine-tuned weights by their full name.
+    """Write `folder`/ct2, /adapter and what else `forms` names, and `scratch`/exact if it asks for that; `layers` are
+    the fine-tuned weights by their full name.
 
     Raises OSError, ModelRefused.
     """
-    from trainer.export import export_ct2, export_gguf
+    from trainer.export import export_ct2, export_gguf, write_for_vllm
 
     tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
     codes = [book.code(category) for category in categories]
@@ -124,10 +125,14 @@ def export(
         model.load_state_dict(dict(layers), strict=False)
         changed = write_model(model, depth, language.pooling, rows, silence(language.features), merged)
         copyfile(prepared.tokenizer, merged / "tokenizer.json")
-        export_ct2(merged, folder / "ct2", quantization, codes)  # type: ignore[arg-type]
+        export_ct2(merged, folder / "ct2", forms.ct2, codes)
+        if forms.exact:
+            export_ct2(merged, scratch / "exact", "float32", codes)
+        if forms.safetensors:
+            write_for_vllm(merged, folder / "hf")
     save_adapter(changed, rows, folder / "adapter")
-    if job.engine == "ollama":
-        export_gguf(base, {**layers, **changed}, folder / "gguf" / "model.gguf", "Q8_0", depth + 1)
+    if forms.gguf is not None:
+        export_gguf(base, {**layers, **changed}, folder / "gguf" / "model.gguf", forms.gguf, depth + 1)
         copyfile(prepared.tokenizer, folder / "gguf" / "tokenizer.json")
 
 

@@ -17,10 +17,12 @@ import numpy as np
 import torch
 
 from daemon.engines.base import Floats
+from daemon.engines.openai import Fingerprint
 from daemon.prompt import Prompt
 from trainer import language as languages
 from trainer.finetune.pooling import directions_of
 from trainer.finetune.reading import Reader
+from trainer.forms import exact_if_better, forms_for
 from trainer.heads import Labels
 from trainer.job import TrainingFailed
 from trainer.night import Night
@@ -84,9 +86,18 @@ def language_candidate(
     if not layers:
         shutil.rmtree(made / "adapter", ignore_errors=True)
     codes = [night.book.code(category) for category in night.categories]
-    quantization = night.job.quantization
-    arguments = (night.job, night.base, night.prepared, depth, fitted, layers, night.book, night.categories)
-    languages.export(*arguments, made, scratch, quantization)
+    forms = forms_for(night.job.engine, night.job.quantization, gguf_base=not night.base.path.is_dir())
+    arguments = (night.base, night.prepared, depth, fitted, layers, night.book, night.categories)
+    languages.export(*arguments, made, scratch, forms)
+    night.quantization = forms.named
     with night.engine(made) as engine:
         answers = languages.served(engine, exam, codes)
+        if night.job.engine == "openai":
+            Fingerprint.taken(engine, night.renderer, codes, night.tokenizer).save(made)
+    if forms.exact:
+        labels_asked = night.labels(night.data.exam)
+        exact = scratch / "exact"
+        answers, night.form = exact_if_better(made, exact, answers, labels_asked, exam, codes, night.job.threads)
+        if night.form:
+            night.quantization = "float32"
     return fitted.answers, answers, fitted.chosen

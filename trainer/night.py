@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
+from daemon import artifact
 from daemon.basemodel import BaseFile
 from daemon.engines.base import Engine
 from daemon.engines.embedded import EmbeddedEngine
@@ -35,6 +36,10 @@ class Night:
     progress: Progress
     clock: Clock
     report: list[str] = field(default_factory=list)
+    quantization: str = ""
+    """How the language candidate is written; known once it is."""
+    form: str = ""
+    """A sentence for the verdict, where that is not what was expected."""
 
     @property
     def lessons(self) -> tuple[Example, ...]:
@@ -53,11 +58,20 @@ class Night:
 
     def prompts(self, examples: Sequence[Example]) -> list[Prompt]:
         """The exact input for each example."""
-        renderer = Renderer(self.tokenizer, self.settings)
+        renderer = self.renderer
         return [renderer.render(example.text) for example in examples]
+
+    @property
+    def renderer(self) -> Renderer:
+        """What makes the exact input of a mail."""
+        return Renderer(self.tokenizer, self.settings)
 
     def engine(self, folder: Path) -> Engine:
         """What serves this model folder in daily work, so that the exam is taken by what people will get."""
         if self.job.engine == "ollama" and self.job.host:
-            return serve_folder(self.job.host, folder, self.job.version, self.settings.max_tokens, self.job.threads)
+            box, longest, threads = self.job.mailbox, self.settings.max_tokens, self.job.threads
+            if (folder / artifact.MODEL_FILE).is_file():
+                meta = artifact.load(folder, check_files=False)
+                return serve_folder(self.job.host, folder, box, meta.version, longest, threads, meta.quantization)
+            return serve_folder(self.job.host, folder, box, self.job.version, longest, threads, self.quantization)
         return EmbeddedEngine(folder / "ct2", self.job.threads)

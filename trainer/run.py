@@ -32,6 +32,7 @@ from daemon.basemodel import find_base
 from daemon.classifier import Classifier, aligned, blend
 from daemon.coverage import thresholds
 from daemon.engines.base import EngineError, Floats, renormalised
+from daemon.engines.openai import FINGERPRINT
 from daemon.labels import Codebook, CodebookError
 from daemon.linear import LinearModel
 from trainer import dataset, gate
@@ -175,14 +176,17 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     if current_error:
         night.report.append(current_error)
     sentence = f"{verdict.sentence} {_which(kind, weight, scores)}"
+    if kind != "linear" and night.form:
+        sentence += f" {night.form}"
     exam_figures = _exam_figures(night, candidate_right, current, scores, points, kind, temperature)
     exam_figures["details"] |= {"language": language_words, "linear": linear.chosen, "blend_weight": weight}
     night.progress("exam", 1, 1, sentence)
 
     night.progress("export", 0, 1, "writing the model")
     if kind == "linear":
-        for part in ("ct2", "gguf", "adapter"):
+        for part in ("ct2", "gguf", "hf", "adapter"):
             shutil.rmtree(made / part, ignore_errors=True)
+        (made / FINGERPRINT).unlink(missing_ok=True)
     elif kind == "llm":
         shutil.rmtree(made / "linear")
     meta = _meta(night, kind, share, temperature, exam_figures, sentence, points)
@@ -338,7 +342,7 @@ def _meta(
             },
             "blend_weight": share,
             "temperature": temperature,
-            "quantization": "" if kind == "linear" else night.job.quantization,
+            "quantization": "" if kind == "linear" else night.quantization,
             "layers_kept": None if kind == "linear" else DEPTH + 1,
             "seed": night.job.seed,
             "exam": exam,

@@ -52,6 +52,9 @@ class Engine(ABC):
         Raises EngineError.
         """
 
+    def verify(self) -> None:  # noqa: B027 - most engines loaded their model themselves
+        """Is it the model that it should be? For servers that others start. Raises EngineError."""
+
     @abstractmethod
     def describe(self) -> str:
         """One line for `postroom status`: which engine, which model, where."""

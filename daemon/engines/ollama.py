@@ -1,24 +1,20 @@
 """The Ollama engine: the language model runs in an Ollama server, on this machine or another.
 
     classify   prompt text | /api/generate: raw, one token, top 20 logprobs | codes among them, a bound for the rest
-    publish    GGUF | /api/blobs | /api/create  ->  postroom:VERSION | /api/copy  ->  postroom:current, :previous
+    publish    GGUF | /api/blobs | /api/create  ->  postroom-MAILBOX:VERSION | /api/copy  ->  :current, :previous
 
 Raw mode, think off and fixed options make the answer independent of the server's templates, which change between
-versions (docs/engines.md). Ollama shows at most 20 tokens of a position. A code that is not among them gets what
-is left of the probability, in equal parts, but never more than the least likely token shown: that is an upper bound, so
-an unseen code is never thought likelier than it can be.
+versions (docs/engines.md). Ollama shows at most 20 tokens of a position; `daemon.engines.top_tokens` bounds the rest.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -35,9 +31,12 @@ from daemon.engines.base import (
     ModelRefused,
     renormalised,
 )
+from daemon.engines.top_tokens import code_scores, is_loopback
 from daemon.prompt import Prompt
 
 TOP_LOGPROBS = 20
+K_QUANTS = ("q4_K_M", "q5_K_M", "q6_K")
+"""What Ollama itself makes of an F16 upload."""
 CURRENT, PREVIOUS = "postroom:current", "postroom:previous"
 
 
@@ -72,7 +71,8 @@ class OllamaEngine(Engine):
         answers = [self._ask(prompt) for prompt in prompts]
         if not codes:
             raise ModelRefused(f"Ollama model {self._model}: there are no codes to choose from. Train again.")
-        return renormalised(np.array([code_scores(shown, codes) for shown in answers]).reshape(-1, len(codes)))
+        tokens = [f" {code}" for code in codes]  # a code's token has a leading space
+        return renormalised(np.array([code_scores(shown, tokens) for shown in answers]).reshape(-1, len(codes)))
 
     def _ask(self, prompt: Prompt) -> dict[str, float]:
         """The likeliest tokens after one prompt, with their log-probabilities."""
@@ -136,13 +136,21 @@ class Publisher:
         self._host = host
         self._client = connect(host, timeout)
 
-    def publish(self, gguf: Path, name: str, report: Callable[[str], None] | None = None) -> str:
-        """Upload the file, create the model `name`, and return its digest. `report` hears Ollama's progress lines."""
+    def publish(
+        self, gguf: Path, name: str, report: Callable[[str], None] | None = None, quantize: str | None = None
+    ) -> str:
+        """Upload the file, create the model `name`, and return its digest. `report` hears Ollama's progress lines.
+
+        `quantize`: one of `K_QUANTS`, which Ollama makes of a file in F16.
+        """
         last = ""
         with translated(self._host, name):
             blob = self._client.create_blob(gguf)
             parameters = {"temperature": 0, "num_predict": 1}
-            for step in self._client.create(name, files={gguf.name: blob}, parameters=parameters, stream=True):
+            steps = self._client.create(
+                name, files={gguf.name: blob}, parameters=parameters, quantize=quantize, stream=True
+            )
+            for step in steps:
                 last = step.status or ""
                 if report is not None:
                     report(last)
@@ -183,6 +191,15 @@ class Publisher:
         except ModelMissing:
             return
 
+    def keep_only(self, prefix: str, names: Collection[str]) -> list[str]:
+        """Remove the models whose name begins with `prefix` and is not among `names`; return what was removed."""
+        with translated(self._host, prefix):
+            found = [model.model or "" for model in self._client.list().models]
+        spare = sorted(name for name in found if name.startswith(prefix) and name not in names)
+        for name in spare:
+            self.remove(name)
+        return spare
+
     def _copy(self, source: str, target: str) -> None:
         with translated(self._host, source):
             self._client.copy(source, target)
@@ -200,24 +217,46 @@ class Publisher:
         self.close()
 
 
-def serve_folder(host: str, folder: Path, version: str, max_tokens: int, num_thread: int | None = None) -> OllamaEngine:
+def serve_folder(
+    host: str,
+    folder: Path,
+    mailbox: str,
+    version: str,
+    max_tokens: int,
+    num_thread: int | None = None,
+    quantization: str = "",
+) -> OllamaEngine:
     """An engine on a model folder's own GGUF file, which is uploaded to the server if it isn't there yet.
 
-    The name on the server carries the file's checksum, so a retrained version never meets its namesake. Raises
-    ModelRefused for a folder that was not exported for Ollama, EngineError when the server can't take it.
+    `quantization` is that of model.json. Raises ModelRefused for a folder that was not exported for Ollama,
+    EngineError when the server can't take it.
     """
-    gguf = folder / "gguf" / "model.gguf"
-    if not gguf.is_file():
-        raise ModelRefused(f'{folder}: the model was not exported for Ollama. Train again with kind = "ollama".')
-    name = f"postroom:{version}-{sha256_of(gguf)[:12]}"
+    name = name_on_server(folder, mailbox, version, quantization)
     with Publisher(host) as publisher:
         try:
             digest = publisher.digest(name)
         except ModelMissing:
-            digest = publisher.publish(gguf, name)
+            quantize = quantization if quantization in K_QUANTS else None
+            digest = publisher.publish(folder / "gguf" / "model.gguf", name, quantize=quantize)
     # Room for the prompt and its one answer, in whole steps of 256 as llama.cpp allots them.
     num_ctx = -(-(max_tokens + 1) // 256) * 256
     return OllamaEngine(host, name, num_ctx=num_ctx, num_thread=num_thread, digest=digest)
+
+
+def name_on_server(folder: Path, mailbox: str, version: str, quantization: str = "") -> str:
+    """What a model folder is called on the server. It carries the file's checksum, so a retrained version never meets
+    its namesake, and the mailbox, so that one mailbox's models can be told from another's. Raises ModelRefused.
+    """
+    gguf = folder / "gguf" / "model.gguf"
+    if not gguf.is_file():
+        raise ModelRefused(f'{folder}: the model was not exported for Ollama. Train again with kind = "ollama".')
+    form = f"-{quantization.lower()}" if quantization in K_QUANTS else ""
+    return f"{names_of(mailbox)}{version}-{sha256_of(gguf)[:12]}{form}"
+
+
+def names_of(mailbox: str) -> str:
+    """How the names of this mailbox's models begin on the server. Pure."""
+    return f"postroom-{mailbox}:" if mailbox else "postroom:"
 
 
 def connect(host: str, timeout: float) -> Client:
@@ -231,15 +270,6 @@ def connect(host: str, timeout: float) -> Client:
         raise EngineError(f'Ollama host "{host}" is not an address ({error}). Write it as 127.0.0.1:11434.') from error
 
 
-def is_loopback(host: str) -> bool:
-    """Is this Ollama address on this machine? Pure."""
-    name = urlsplit(host if "//" in host else f"//{host}").hostname or ""
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
-
-
 def shown_tokens(response: GenerateResponse, model: str) -> dict[str, float]:
     """The tokens that one answer shows, with their log-probabilities. Pure. Raises ModelRefused without any."""
     first = response.logprobs[0] if response.logprobs else None
@@ -249,21 +279,6 @@ def shown_tokens(response: GenerateResponse, model: str) -> dict[str, float]:
             "or use the embedded engine."
         )
     return {token.token: token.logprob for token in first.top_logprobs}
-
-
-def code_scores(shown: Mapping[str, float], codes: Sequence[str]) -> list[float]:
-    """A log-score for each code, the unseen ones bounded from above. Pure.
-
-    A code's token has a leading space. What the shown tokens leave of the whole probability is shared by the unseen
-    codes, and none of them can be likelier than the least likely token shown.
-    """
-    seen = {code: shown[f" {code}"] for code in codes if f" {code}" in shown}
-    unseen = len(codes) - len(seen)
-    if not unseen:
-        return [seen[code] for code in codes]
-    rest = max(1.0 - float(np.exp(list(shown.values())).sum()), 1e-12)
-    bound = min(float(np.log(rest / unseen)), min(shown.values()))
-    return [seen.get(code, bound) for code in codes]
 
 
 @contextmanager

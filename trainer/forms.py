@@ -1,0 +1,98 @@
+"""In which forms one language model is written, and whether the smaller one is as good.
+
+    engine, quantization | what to write  ->  Forms
+    answers of int8, answers of float32, the exam's labels  ->  does rounding cost lessons?
+
+The embedded engine gets int8, and float32 where the exam says that int8 costs accuracy. CTranslate2's int8_float32 is
+no third choice here: it differs from int8 only for models whose other weights are stored in half precision, and ours
+are not.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from daemon.engines.base import Floats
+from daemon.engines.embedded import EmbeddedEngine
+from daemon.prompt import Prompt
+from trainer.heads import Labels
+
+if TYPE_CHECKING:
+    from trainer.export import GgufType, Quantization
+
+LEAST_LOST = 2
+"""Lessons. One alone may turn on a hair, and float32 may be wrong where int8 is right."""
+LEAST_LOST_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Forms:
+    """`ct2` is always written, `gguf` for servers that read it, `safetensors` (Hugging Face form) for vLLM.
+
+    `exact` asks for a float32 CTranslate2 form beside, to compare with. `named` is what model.json says.
+    """
+
+    named: str
+    ct2: Quantization = "int8"
+    exact: bool = False
+    gguf: GgufType | None = None
+    safetensors: bool = False
+
+
+def forms_for(engine: str, quantization: str, gguf_base: bool) -> Forms:
+    """What to write for this engine and setting; `gguf_base`: the base is a GGUF file. Pure."""
+    auto = quantization == "auto"
+    if engine == "ollama":
+        named = "q8_0" if auto else quantization
+        return Forms(named, gguf="Q8_0" if named == "q8_0" else "F16")
+    if engine == "openai":
+        # The exam is taken in float32, which a server may then miss by rounding only (daemon.engines.openai).
+        named = ("f16" if gguf_base else "float32") if auto else quantization
+        kinds: dict[str, GgufType] = {"q8_0": "Q8_0", "f16": "F16"}
+        return Forms(named, "float32", gguf=kinds.get(named), safetensors=named not in kinds)
+    ct2: Quantization = "float32" if quantization == "float32" else "int8"
+    if quantization == "int8_float32":
+        ct2 = "int8_float32"
+    return Forms(ct2, ct2, exact=auto)
+
+
+def rounding_costs(rounded: Floats, exact: Floats, labels: Labels) -> int:
+    """How many more lessons the exact form has right, 0 where that is no more than chance would do. Pure."""
+    known = labels >= 0
+    right = [int((answers.argmax(axis=1) == labels)[known].sum()) if len(labels) else 0 for answers in (rounded, exact)]
+    lost = right[1] - right[0]
+    return lost if lost >= max(LEAST_LOST, LEAST_LOST_SHARE * int(known.sum())) else 0
+
+
+def exact_if_better(
+    folder: Path,
+    exact: Path,
+    answers: Floats,
+    labels: Labels,
+    prompts: Sequence[Prompt],
+    codes: Sequence[str],
+    threads: int,
+) -> tuple[Floats, str]:
+    """Take the exam with the float32 form too; where rounding costs lessons, it takes the int8 form's place.
+
+    Returns the answers of the form that stays, and a sentence for the verdict if that is not int8. Raises EngineError.
+    """
+    if not len(prompts):
+        return answers, ""
+    with EmbeddedEngine(exact, threads) as engine:
+        better = engine.code_logprobs(prompts, codes)
+    lost = rounding_costs(answers, better, labels)
+    if not lost:
+        return answers, ""
+    shutil.rmtree(folder / "ct2")
+    shutil.move(exact, folder / "ct2")
+    known = int((labels >= 0).sum())
+    return np.asarray(
+        better, np.float32
+    ), f"It is kept in float32, because int8 had {lost} of {known} exam lessons fewer right."
