@@ -115,7 +115,7 @@ bench-training: $(VENV)/installed-dev
 	@$(BIN)/python -m benchmarks.training --data $(DATA) $(if $(OUT),--out $(OUT)) $(ARGS)
 
 bench-classify: $(VENV)/installed-dev
-	@$(BIN)/python -m benchmarks.classify $(ARGS)
+	@$(BIN)/python -m benchmarks.classify $(if $(OUT),--out $(OUT)) $(ARGS)
 
 clean:
 	rm -rf $(VENV) .servers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,7 @@
 """How long one message takes, from text to decision, beside llama.cpp's bare evaluation of the same tokens; and how
 much memory the daemon's side takes.
 
-    python -m benchmarks.classify --json [--model FOLDER] [--rounds 15] [--messages 1000]
+    make bench-classify OUT=FILE.json ARGS='--rounds 15 --messages 1000'
 
     base as a whole model | exported twice: CTranslate2 int8, GGUF Q8_0 | one message of 256 tokens, in turn | ratios
 
@@ -25,6 +25,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from benchmarks.daemon_memory import BODY
 from connectors.base import MailText
 from daemon import artifact
 from daemon.artifact import BaseInfo, CodeRow, ModelMeta
@@ -36,26 +37,6 @@ from trainer.export import export_ct2, export_gguf
 from trainer.prepare import PreparedBase, prepare_base, quiet
 
 CATEGORIES = 20
-BODY = (
-    "Dear colleagues, please find attached our invoice {0} for the printer paper and the two office chairs that were "
-    "delivered on Tuesday. The amount of {1},50 euros is due within fourteen days. One of the chairs arrived with a "
-    "broken wheel, so we would like to ask for a replacement. Could you also send us a quote for {2} desk lamps? "
-)
-
-# Runs as the daemon does, in a process of its own without torch, and prints its share of memory in bytes.
-MEMORY_SCRIPT = """
-import sys
-from pathlib import Path
-from connectors.base import MailText
-from daemon.classifier import Classifier
-folder, messages, body = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-with Classifier.load(folder, threads=2) as classifier:
-    for start in range(0, messages, 10):
-        numbers = range(start, min(start + 10, messages))
-        classifier.classify([MailText(subject=f"Order {n}", body=body.format(n, n, n) * 3) for n in numbers])
-    rollup = Path("/proc/self/smaps_rollup").read_text()
-print(next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:")))
-"""
 
 
 def whole_base(base: BaseFile, prepared: PreparedBase, folder: Path) -> Path:
@@ -129,12 +110,13 @@ def compare(folder: Path, gguf: Path, rounds: int, threads: int) -> dict[str, An
     }
 
 
-def memory(folder: Path, messages: int) -> float:
-    """Megabytes (PSS) of a process like the daemon's after that many messages. Linux only."""
-    command = [sys.executable, "-c", MEMORY_SCRIPT, str(folder), str(messages), BODY]
+def memory(folder: Path, messages: int) -> dict[str, Any]:
+    """What a process like the daemon's weighs after that many messages (benchmarks.daemon_memory)."""
+    command = [sys.executable, "-m", "benchmarks.daemon_memory", str(folder), "--messages", str(messages)]
     root = Path(artifact.__file__).parents[1]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
-    return round(int(done.stdout) / 1e6, 1)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=root)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def main() -> None:
@@ -145,6 +127,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--messages", type=int, default=1000, help="messages before memory is measured; 0: not at all")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="also write the figures to this file")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
 
@@ -154,7 +137,9 @@ def main() -> None:
         folder = options.model or whole_base(base, prepared, Path(scratch, "model"))
         result = compare(folder, q8_gguf(base, prepared, Path(scratch, "base.gguf")), options.rounds, options.threads)
         if options.messages:
-            result |= {"messages": options.messages, "pss_mb": memory(folder, options.messages)}
+            result |= memory(folder, options.messages)
+    if options.out is not None:
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
     if options.json:
         print(json.dumps(result))  # noqa: T201
         return

@@ -83,7 +83,7 @@ class Classifier:
             )
         renderer = linear = None
         if meta.kind != "llm":
-            from daemon.linear import LinearModel  # scikit-learn takes memory that a pure language model can save
+            from daemon.linear import LinearModel
 
             linear = LinearModel.load(folder / "linear")
         if meta.kind == "linear":

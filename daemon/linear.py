@@ -3,7 +3,8 @@
     MailText | words of the fields and the body, characters of all of them | TF-IDF | one row a category | softmax
 
 Everything that scoring needs lies in two files, `linear.npz` (weights) and `linear.json` (vocabularies). Nothing is
-pickled: a model folder is data, and opening one must never run code. The trainer makes them (`trainer.baseline`).
+pickled: a model folder is data, and opening one must never run code. The trainer makes them (`trainer.baseline`) with
+scikit-learn, which would cost the service 50 MB for the few lines that scoring takes; a test holds both together.
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
 
 from connectors.base import MailText
 from daemon.engines.base import Floats, ModelMissing, ModelRefused, renormalised
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
 
 WEIGHTS = "linear.npz"
 VOCABULARY = "linear.json"
@@ -58,6 +62,25 @@ def characters(text: MailText) -> str:
     return "\n".join([*filter(None, fields), text.body[:MOST_CHARACTERS]]).lower()
 
 
+def pieces(text: MailText) -> list[str]:
+    """The pieces of 3 to 5 characters of every word in `characters`, a space before and behind each word. Pure.
+
+    A shorter word counts once, whole; as scikit-learn's analyzer "char_wb" has it.
+    """
+    found = []
+    for word in characters(text).split():
+        padded = f" {word} "
+        for size in range(3, 6):
+            if size >= len(padded):
+                found.append(padded)
+                break
+            found += [padded[at : at + size] for at in range(len(padded) - size + 1)]
+    return found
+
+
+ANALYSERS: dict[str, Callable[[MailText], list[str]]] = {"words": words, "characters": pieces}
+
+
 def _field(name: str, value: str) -> Iterator[str]:
     value = value.lower()
     for match in _ADDRESS.finditer(value):
@@ -82,11 +105,11 @@ class Vocabulary:
 def vectoriser(part: str) -> TfidfVectorizer:
     """The vectoriser for one part of a mail, "words" or "characters", not yet fitted.
 
-    Used for training and for scoring, so that both count the same.
+    For training; scoring counts the same terms by the same analysers.
     """
-    if part == "words":
-        return TfidfVectorizer(analyzer=words, sublinear_tf=True)
-    return TfidfVectorizer(preprocessor=characters, analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(analyzer=ANALYSERS[part], sublinear_tf=True)
 
 
 class LinearModel:
@@ -105,17 +128,21 @@ class LinearModel:
         self._coefficients = coefficients
         self._intercepts = intercepts
         self._scale = scale
-        self._vectorisers = [_fitted(part, vocabulary) for part, vocabulary in vocabularies.items()]
+        self._columns = {
+            part: {term: column for column, term in enumerate(vocabulary.terms)}
+            for part, vocabulary in vocabularies.items()
+        }
 
     def logprobs(self, texts: Sequence[MailText]) -> Floats:
         """Natural logarithms, a row for each text, columns in the order of `categories`."""
         scores = np.tile(self._intercepts, (len(texts), 1))
         start = 0
-        for vectorise in self._vectorisers:
-            end = start + len(vectorise.idf_)
-            if len(texts):
-                scores += vectorise.transform(texts) @ self._coefficients[:, start:end].T
-            start = end
+        for part, columns in self._columns.items():
+            idf = self._vocabularies[part].idf
+            for row, text in enumerate(texts):
+                found, weights = _tf_idf(ANALYSERS[part](text), columns, idf)
+                scores[row] += self._coefficients[:, start + found] @ weights
+            start += len(idf)
         return renormalised(scores * self._scale)
 
     def save(self, folder: Path) -> None:
@@ -159,8 +186,11 @@ class LinearModel:
             raise ModelRefused(f"{folder}: the linear model is damaged ({error}). {advice}") from error
 
 
-def _fitted(part: str, vocabulary: Vocabulary) -> TfidfVectorizer:
-    fitted = vectoriser(part)
-    fitted.vocabulary = {term: column for column, term in enumerate(vocabulary.terms)}
-    fitted.idf_ = vocabulary.idf
-    return fitted
+def _tf_idf(
+    terms: Sequence[str], columns: dict[str, int], idf: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The columns of the known terms and their weights, (1 + log count) * idf, of length one together. Pure."""
+    counted = Counter(column for term in terms if (column := columns.get(term)) is not None)
+    found = np.fromiter(counted.keys(), np.int64, len(counted))
+    weights = (1 + np.log(np.fromiter(counted.values(), np.float64, len(counted)))) * idf[found]
+    return found, weights / max(float(np.linalg.norm(weights)), 1e-12)

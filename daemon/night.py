@@ -82,6 +82,7 @@ def train(
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            registry.tidy_server(mailbox)
         with database.begin() as tx:
             learning.end_run(tx, run, clock(), outcome.outcome, outcome.verdict)
     log.info("trained", mailbox=job["mailbox"], status=outcome.outcome, model=outcome.version)
@@ -281,5 +282,4 @@ def _take_over(
     if promote:
         registry.promote(mailbox, version, clock())
     registry.prune(mailbox, settings.training.keep_models)
-    registry.tidy_server(mailbox)
     return TrainingOutcome("promoted" if promote else "kept", verdict, version, exam, report)

@@ -16,10 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
-from sklearn.pipeline import make_pipeline, make_union  # type: ignore[import-untyped]
-from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
-
 from connectors.base import Identity, MailText, Message, MessageRef, Sighting
 from connectors.memory import MemoryConnector
 from daemon.decide import decide
@@ -43,12 +39,16 @@ class RehearsedOffice(Office):
     def __init__(self, settings: Settings, hides: frozenset[str] = frozenset()) -> None:
         """`settings`: engine, training and sorting are taken from them. `hides`: folders people stop looking into."""
         self._folder = Path(tempfile.mkdtemp(prefix="postroom-rehearsal-"))
-        self.settings = settings.model_copy(update={"state_dir": self._folder})
+        # A model server would have to be given every model of a rehearsal, and answers for one mailbox: not this one.
+        engine = settings.engine.model_copy(update={"kind": "embedded", "quantization": "auto"})
+        if settings.engine.kind == "embedded":
+            engine = settings.engine
+        self.settings = settings.model_copy(update={"state_dir": self._folder, "engine": engine})
         self._share_prepared_base(settings)
         self._hides = hides
         self._now = datetime.now(UTC)
         self._database = Database.open(self._folder / "postroom.sqlite")
-        self._registry = Registry(self._database, settings.engine, self._folder / "models")
+        self._registry = Registry(self._database, engine, self._folder / "models")
         with self._database.begin() as tx:
             box = mailboxes.ensure(tx, NAME, "imap", "shadow", self._now)
         self._desk = Desk(
@@ -172,6 +172,11 @@ def by_words(lessons: Sequence[LabelledMail], questions: Sequence[LabelledMail])
     """TF-IDF of words and of pieces of words, and a linear SVM: what the language model has to beat."""
     if len({mail.folder for mail in lessons}) < 2:
         return [lessons[0].folder] * len(questions)
+    # Here, because every command and the service import this module's neighbours, and would pay 60 MB for it.
+    from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
+    from sklearn.pipeline import make_pipeline, make_union  # type: ignore[import-untyped]
+    from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
+
     model = make_pipeline(
         make_union(
             TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, max_features=60_000),

@@ -1,11 +1,14 @@
 """The linear model on disk: what was saved answers the same, and damage is refused in words."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from connectors.base import MailText
 from daemon.engines.base import ModelMissing, ModelRefused
-from daemon.linear import VOCABULARY, WEIGHTS, LinearModel, words
+from daemon.linear import VOCABULARY, WEIGHTS, LinearModel, characters, pieces, vectoriser, words
 from tests.lessons import examples_of, office_rows
 from trainer.baseline import fit_linear
 from trainer.heads import folds
@@ -25,6 +28,45 @@ def test_a_saved_model_answers_as_the_fitted_one(fitted, tmp_path):
     assert loaded.categories == linear.model.categories
     assert np.allclose(np.exp(loaded.logprobs(texts)), np.exp(linear.model.logprobs(texts)), atol=0.01)
     assert (loaded.logprobs(texts).argmax(axis=1) == labels).mean() > 0.95
+
+
+ODD = [
+    MailText(),
+    MailText(subject="a", body="I  am\n\n\tÉmile; ok? 中文邮件 😀 \u00a0x\u2003y " + "word " * 3000),
+    MailText(sender="a@b.example", to="Ann <x@y.example>", list_id="<l.example>", subject="Re: Re: offer"),
+]
+
+
+def test_scoring_counts_as_scikit_learn_does(fitted):
+    linear, examples, _ = fitted
+    texts = [*ODD, *(example.text for example in examples[:40])]
+    model = linear.model
+    scores = np.tile(model._intercepts, (len(texts), 1))
+    start = 0
+    for part, vocabulary in model._vocabularies.items():
+        theirs = vectoriser(part)
+        theirs.vocabulary, theirs.idf_ = model._columns[part], vocabulary.idf
+        end = start + len(vocabulary.terms)
+        scores += theirs.transform(texts) @ model._coefficients[:, start:end].T
+        start = end
+    expected = scores * model._scale
+    expected = np.exp(expected - expected.max(axis=1, keepdims=True))
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert np.allclose(np.exp(model.logprobs(texts)), expected, atol=1e-5)
+
+
+def test_pieces_of_words_are_those_of_char_wb():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    theirs = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5)).build_analyzer()
+    for text in ODD:
+        assert pieces(text) == theirs(characters(text))
+
+
+def test_the_service_scores_without_scikit_learn():
+    code = "import sys, daemon.cli, daemon.linear, daemon.service; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"sklearn", "scipy", "torch"} & set(done.stdout.split())
 
 
 def test_probabilities_sum_to_one_even_for_a_text_without_a_known_word(fitted):

@@ -93,6 +93,5 @@ def exact_if_better(
     shutil.rmtree(folder / "ct2")
     shutil.move(exact, folder / "ct2")
     known = int((labels >= 0).sum())
-    return np.asarray(
-        better, np.float32
-    ), f"It is kept in float32, because int8 had {lost} of {known} exam lessons fewer right."
+    words = f"It is kept in float32, because int8 had {lost} of {known} exam lessons fewer right."
+    return np.asarray(better, np.float32), words
