@@ -5,7 +5,7 @@
     state directory | categories, lessons, the model promoted | service and commands imported | passes over an inbox in
     this process (`one_pass`: look, correct, classify, decide, journal), in batches | PSS of /proc/self/smaps_rollup
 
-The mailbox lies in memory, so its mail is weighed as well: a little too much rather than too little. The last line is one
+The mailbox lies in memory, so its mail is weighed as well: rather too much than too little. The last line is one
 JSON object, in megabytes (10^6 bytes).
 """
 

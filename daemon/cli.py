@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from connectors.errors import ConnectorError, NeedsPerson, Unreachable
-from daemon.commands import asking, check, common, learning, login, rehearsing, serve, showing, steering
+from daemon.commands import asking, bases, check, common, learning, login, rehearsing, serve, showing, steering
 from daemon.engines.base import EngineError, EngineUnavailable
 from daemon.errors import ExitCode, PostroomError
 
@@ -56,6 +56,7 @@ for command in (
     learning.models,
     learning.promote,
     learning.rollback,
+    bases.model,
     steering.live,
     steering.shadow,
     steering.pause,

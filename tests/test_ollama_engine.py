@@ -243,12 +243,36 @@ def test_a_model_folder_is_uploaded_once_and_served(
     (tmp_path / "gguf").mkdir()
     shutil.copyfile(gguf_file, tmp_path / "gguf" / "model.gguf")
     for _ in range(2):
-        with serve_folder(server.host, tmp_path, "2026-11-23a", max_tokens=256, num_thread=2) as engine:
+        with serve_folder(server.host, tmp_path, "office", "2026-11-23a", max_tokens=256, num_thread=2) as engine:
             assert engine.code_logprobs(prompts, codes).shape == (2, 30)
             assert "num_ctx 512" in engine.describe()
     assert [path for path, _ in server.requests].count("/api/create") == 1
     with pytest.raises(ModelRefused, match="not exported for Ollama"):
-        serve_folder(server.host, tmp_path / "gguf", "2026-11-23a", max_tokens=256)
+        serve_folder(server.host, tmp_path / "gguf", "office", "2026-11-23a", max_tokens=256)
+
+
+def test_ollama_makes_k_quants_of_an_f16_file_and_of_no_other(
+    server: OllamaStandIn, tiny_trained: Trained, tmp_path: Path, prompts: list[Prompt], codes: list[str],
+    rows: list[int], engine: OllamaEngine,
+) -> None:  # fmt: skip
+    state = dict(tiny_trained.model.state_dict())
+    state["lm_head.weight"] = codes_foremost(tiny_trained, rows)
+    for name, kind in (("f16", "F16"), ("q8", "Q8_0")):
+        export_gguf(tiny_trained.base, state, tmp_path / name / "gguf" / "model.gguf", kind)  # type: ignore[arg-type]
+    with serve_folder(server.host, tmp_path / "f16", "office", "k", max_tokens=256, quantization="q6_K") as quantised:
+        assert quantised.model.endswith("-q6_k")
+        served = np.exp(quantised.code_logprobs(prompts, codes[:8]))
+    assert np.abs(served - np.exp(engine.code_logprobs(prompts, codes[:8]))).max() < 0.2
+    assert [body.get("quantize") for path, body in server.requests if path == "/api/create"] == ["q6_K"]
+    with pytest.raises(EngineError, match="only supported for F16 and F32"):
+        serve_folder(server.host, tmp_path / "q8", "office", "k", max_tokens=256, quantization="q4_K_M")
+
+
+def test_only_what_is_in_use_stays_on_the_server(server: OllamaStandIn, publisher: Publisher, gguf_file: Path) -> None:
+    for name in ("postroom-a:1", "postroom-a:2", "postroom-a:current", "postroom-a-b:1", "llama3:latest"):
+        publisher.publish(gguf_file, name)
+    assert publisher.keep_only("postroom-a:", {"postroom-a:1", "postroom-a:current"}) == ["postroom-a:2"]
+    assert {"postroom-a:1", "postroom-a-b:1", "llama3:latest"} <= set(server.models)
 
 
 def export_copy(source: Path, target: Path) -> Path:

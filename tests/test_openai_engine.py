@@ -194,8 +194,11 @@ def test_another_model_behind_our_name_is_refused_and_ours_is_taken_back(
     server: LlamaServer, engine: OpenAIEngine, forms: tuple[Path, Path], prompts: list[Prompt], codes: list[str],
     tiny_trained: Trained, tmp_path: Path,
 ) -> None:  # fmt: skip
-    state = dict(tiny_trained.model.state_dict())
-    other = export_gguf(tiny_trained.base, state, tmp_path / "other.gguf", "F16")  # the same base, another head
+    rows = [token for code in codes if (token := code_token(code, tiny_trained.tokenizer)) is not None]
+    head = codes_foremost(tiny_trained, rows)
+    head[rows] = head[[*rows[1:], rows[0]]]  # the same base and the same codes, which mean other categories
+    state = {**tiny_trained.model.state_dict(), "lm_head.weight": head}
+    other = export_gguf(tiny_trained.base, state, tmp_path / "other.gguf", "F16")
     server.serve(other)
     with pytest.raises(ModelMissing, match=r"serves another model as postroom-office .*Restart it"):
         engine.code_logprobs(prompts[:1], codes)

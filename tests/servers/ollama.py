@@ -2,7 +2,9 @@
 
 Written from Ollama's API (github.com/ollama/ollama, api/types.go, server/routes.go and server/create.go, 0.33): status
 codes, error bodies, NDJSON streams, digest checks of blobs, option types, limits of top_logprobs, think and raw rules.
-Only what Postroom uses is there; anything else is answered as Ollama answers an unknown path.
+Only what Postroom uses is there; anything else is answered as Ollama answers an unknown path. Quantising does what
+llama.cpp does to tensors whose rows don't fill a K-quant's 256: q4_K becomes Q5_0, q5_K Q5_1, q6_K Q8_0. Tiny models
+have no other tensors, and for larger ones the stand-in says that it can't.
 
     with OllamaStandIn(tmp_path) as server:
         Publisher(server.host).publish(gguf, "postroom:a")
@@ -27,6 +29,7 @@ Fault = Literal["busy", "mid-stream", "crash", "slow", "hang up", "no logprobs",
 
 NUMBERS = {"temperature": (int, float), "top_p": (int, float)}
 INTEGERS = {"num_predict", "num_ctx", "num_thread", "seed", "top_k", "num_batch"}
+K_QUANTS = {"Q4_K_M": "Q5_0", "Q5_K_M": "Q5_1", "Q6_K": "Q8_0"}
 RUNNER_OPTIONS = ("num_ctx", "num_thread", "num_batch")
 
 
@@ -210,10 +213,14 @@ class _Handler(BaseHTTPRequestHandler):
             steps.append({"error": f"open {blob}: no such file or directory"})
         elif not blob.read_bytes().startswith(b"GGUF"):
             steps.append({"error": "supplied file was not in GGUF format"})
+        elif (wanted := body.get("quantize")) and (problem := self._quantized(blob, str(wanted))):
+            steps.append({"error": problem})
         elif state.fault("mid-stream"):
             steps.append({"error": "write /blobs/sha256-1: no space left on device"})
         else:
-            manifest = json.dumps([digest, body.get("parameters")]).encode()
+            level = str(body.get("quantize") or "")
+            blob = blob.with_name(f"{blob.name}-{level}") if level else blob
+            manifest = json.dumps([digest, level, body.get("parameters")]).encode()
             parameters = body.get("parameters") or {}
             _check_options(parameters)
             state.models[full] = StoredModel(
@@ -225,6 +232,36 @@ class _Handler(BaseHTTPRequestHandler):
         if "error" in steps[-1]:
             raise Refusal(400, steps[-1]["error"])
         return self._json(200, steps[-1])
+
+    def _quantized(self, blob: Path, level: str) -> str | None:
+        """Write the quantised file beside the uploaded one; the error that Ollama would send if it can't."""
+        if level.upper() not in K_QUANTS:
+            return f'unsupported quantization type "{level}"'
+        import gguf
+
+        reader = gguf.GGUFReader(blob)
+        whole = {gguf.GGMLQuantizationType.F16, gguf.GGMLQuantizationType.F32}
+        if any(tensor.tensor_type not in whole for tensor in reader.tensors):
+            return "quantization is only supported for F16 and F32 models"
+        kind = gguf.GGMLQuantizationType[K_QUANTS[level.upper()]]
+        architecture = reader.fields["general.architecture"].contents()
+        writer = gguf.GGUFWriter(blob.with_name(f"{blob.name}-{level}"), architecture)
+        for name, field_ in reader.fields.items():
+            if not name.startswith("GGUF.") and name != "general.architecture":
+                writer.add_key_value(name, field_.contents(), field_.types[0], field_.types[-1])
+        for tensor in reader.tensors:
+            if len(tensor.shape) == 1:
+                writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+                continue
+            if tensor.shape[0] % 256 == 0:
+                return "this stand-in quantises tiny models only"
+            values = gguf.dequantize(tensor.data, tensor.tensor_type)
+            writer.add_tensor(tensor.name, gguf.quantize(values, kind), raw_dtype=kind)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return None
 
     def _copy(self, body: dict[str, Any]) -> None:
         model = self.server_state.find(body.get("source"), quote='"')

