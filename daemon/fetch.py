@@ -339,7 +339,6 @@ def _bar(wanted: Wanted, show: ShowBytes | None) -> type[Any]:
 
 @contextmanager
 def _hub_errors(source: str, revision: str | None) -> Iterator[None]:
-    import httpx
     from huggingface_hub.errors import (
         EntryNotFoundError,
         GatedRepoError,
@@ -371,12 +370,19 @@ def _hub_errors(source: str, revision: str | None) -> Iterator[None]:
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else "?"
         raise FetchLater(source, f"the hub answered {status}.", "Fetch again; what has arrived is kept.") from error
-    except (httpx.HTTPError, OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None and error.filename:
+    except OSError as error:
+        if error.filename:
             raise FetchError(str(error.filename), f"{error.strerror}.", "Make room or mend the rights.") from error
-        raise FetchLater(
-            source, f"the connection broke off ({type(error).__name__}).", "Fetch again; what has arrived is kept."
-        ) from error
+        raise FetchLater(source, *_broken(error)) from error
+    except Exception as error:
+        # The hub's client raises what its transport raises, httpx or a successor of it.
+        if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2", "httpcore"):
+            raise
+        raise FetchLater(source, *_broken(error)) from error
+
+
+def _broken(error: Exception) -> tuple[str, str]:
+    return f"the connection broke off ({type(error).__name__}).", "Fetch again; what has arrived is kept."
 
 
 # -- into place

@@ -429,3 +429,30 @@ def test_what_is_no_window_is_refused_with_the_right_spelling(text: str) -> None
 def test_sender_rules_that_would_never_fit_are_refused(tmp_path: Path, rule: str) -> None:
     [problem] = problems(tmp_path, f'{OFFICE}\n[sorting]\nnever_senders = ["{rule}"]\n')
     assert "neither an address nor a domain" in problem
+
+
+# -- the engine
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('kind = "openai"\nhost = "http://gpu.example.org:8000"', "mail and API key readable to another machine"),
+        ('kind = "openai"\nhost = "https://me:secret@gpu.example.org"', "holds a user or a secret"),
+        ('kind = "ollama"\nquantization = "int8"', '"int8" is not for kind = "ollama"'),
+        ('quantization = "q8_0"', 'Write one of "auto", "int8", "int8_float32", "float32"'),
+        ('kind = "openai"\nquantization = "q4_K_M"', '"q4_K_M" is not for kind = "openai"'),
+        ('api_key = "x"', "[engine] api_key"),
+    ],
+)
+def test_a_wrong_engine_is_said_so(tmp_path: Path, lines: str, words: str) -> None:
+    found = problems(tmp_path, f"{OFFICE}\n[engine]\n{lines}\n")
+    assert words in found[0]
+    assert "me:secret" not in found[0]
+
+
+def test_each_kind_of_engine_has_its_own_port(tmp_path: Path) -> None:
+    assert load(tmp_path, f'{OFFICE}\n[engine]\nkind = "openai"').engine.host == "http://127.0.0.1:8000"
+    assert load(tmp_path, f'{OFFICE}\n[engine]\nkind = "ollama"').engine.host == "http://127.0.0.1:11434"
+    settings = load(tmp_path, f'{OFFICE}\n[engine]\nkind = "openai"\nhost = "https://gpu.example.org/v1/"')
+    assert settings.engine.host == "https://gpu.example.org"
