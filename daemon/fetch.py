@@ -257,7 +257,7 @@ def _from_hub(
     show: ShowBytes | None,
     environ: Mapping[str, str],
 ) -> Fetched:
-    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub import HfApi, hf_hub_url
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()  # ours is shown instead
@@ -276,30 +276,15 @@ def _from_hub(
         raise FetchError(
             str(bases), f"{need / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free.", "Make room there."
         )
+    commit = info.sha or revision or "main"
     with _work(bases, final, keep=True) as work:
         for wanted in files:
-            folder = work if final.endswith(".gguf") else work / final
+            # A file of the repository's subfolder lies here without it, as does a single GGUF file.
+            path = work / final if final.endswith(".gguf") else work / final / wanted.name
             with _hub_errors(source, revision):
-                path = Path(
-                    hf_hub_download(
-                        name,
-                        wanted.name,
-                        revision=info.sha or revision,
-                        local_dir=folder,
-                        endpoint=endpoint,
-                        token=token,
-                        tqdm_class=_bar(wanted, show),
-                    )
-                )
-            if wanted.sha256 and (found := sha256_of(path)) != wanted.sha256:
-                path.unlink()
-                _same(source, wanted, found)
-            if final.endswith(".gguf") and path != work / final:
-                path.rename(work / final)  # from a subfolder of the repository
+                _download(hf_hub_url(name, wanted.name, revision=commit, endpoint=endpoint), path, wanted, token, show)
         card = info.card_data.to_dict() if info.card_data else {}  # type: ignore[no-untyped-call]
         licence = card.get("license_name") or card.get("license") or ""
-        for cache in work.rglob(".cache"):
-            shutil.rmtree(cache)
         return _into_place(
             f"{source}@{(info.sha or '')[:12]}", work / final, bases / final, str(licence), info.sha or ""
         )
@@ -316,6 +301,37 @@ def _of_repository(source: str, name: str, files: Sequence[Wanted], file: str | 
         return [*(named[each] for each in HUB_FILES if each in named), *weights], name.replace("/", "--")
     chosen = named[_one_of(source, [each.name for each in ggufs], file)]
     return [chosen], Path(chosen.name).name
+
+
+def _download(url: str, path: Path, wanted: Wanted, token: str | None, show: ShowBytes | None) -> None:
+    """Fetch one file to `path`, from where an earlier try stopped. Raises FetchError, and what the hub's client raises.
+
+    hf_hub_download starts anew after every break, which a base of a gigabyte on a weak line would never survive.
+    """
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils._headers import build_hf_headers
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file():  # whole and right already
+        return
+    part = path.with_name(f".{path.name}.part")
+    with part.open("ab") as out:
+        http_get(
+            url,
+            out,
+            resume_size=out.tell(),
+            headers=build_hf_headers(token=token),
+            expected_size=wanted.size or None,
+            tqdm_class=_bar(wanted, show),
+        )
+        out.flush()
+        os.fsync(out.fileno())
+    try:
+        _same(wanted.name, wanted, sha256_of(part))
+    except FetchError:
+        part.unlink()
+        raise
+    part.rename(path)
 
 
 def _bar(wanted: Wanted, show: ShowBytes | None) -> type[Any]:

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 
 from connectors.base import MailText
 from daemon.basemodel import find_base
+from daemon.engines.base import ModelRefused
 from daemon.engines.embedded import EmbeddedEngine
 from daemon.labels import code_token, usable_codes
 from daemon.prompt import Prompt, PromptSettings, Renderer
@@ -24,7 +25,7 @@ from tests.model_fixtures import Trained, trained
 from tests.test_export import llama
 from tests.tiny_models import ARCHITECTURES, save_folder, save_gguf, tiny_model
 from trainer.export import export_ct2, export_gguf
-from trainer.prepare import PreparedBase, prepare_base
+from trainer.prepare import PreparedBase, check_window, prepare_base
 
 pytestmark = pytest.mark.model
 
@@ -56,9 +57,8 @@ class Base:
     def tokenizer(self) -> Tokenizer:
         return Tokenizer.from_file(str(self.prepared.tokenizer))
 
-    @property
-    def prompts(self) -> list[Prompt]:
-        renderer = Renderer(self.tokenizer, PromptSettings(max_tokens=128))
+    def prompts(self, max_tokens: int = 128) -> list[Prompt]:
+        renderer = Renderer(self.tokenizer, PromptSettings(max_tokens=max_tokens))
         return [renderer.render(mail) for mail in MAILS]
 
 
@@ -89,7 +89,7 @@ def test_what_training_loads_from_a_gguf_file_is_the_model(from_gguf: Base) -> N
     assert from_gguf.base.architecture == from_gguf.architecture
     assert from_gguf.base.license == "apache-2.0"
     model = loaded(from_gguf.prepared)
-    for prompt in from_gguf.prompts:
+    for prompt in from_gguf.prompts():
         assert torch.allclose(logits(model, prompt), logits(from_gguf.model, prompt), atol=1e-3)
 
 
@@ -99,13 +99,13 @@ def test_what_training_loads_from_a_folder_is_the_model(architecture: str, tmp_p
     assert base.base.architecture == architecture
     assert base.tokenizer.to_str() == Tokenizer.from_file(str(base.source / "tokenizer.json")).to_str()
     model = loaded(base.prepared)
-    for prompt in base.prompts:
+    for prompt in base.prompts():
         assert torch.allclose(logits(model, prompt), logits(base.model, prompt), atol=1e-4)
 
 
 def test_llama_cpp_reads_the_same_tokens_and_computes_the_same(from_gguf: Base) -> None:
     with llama(from_gguf.source) as server:
-        for prompt in from_gguf.prompts:
+        for prompt in from_gguf.prompts():
             shown = asked(server, prompt)
             expected = torch.log_softmax(logits(from_gguf.model, prompt), -1)
             assert max(abs(row["logprob"] - float(expected[row["id"]])) for row in shown) < 0.05
@@ -125,7 +125,7 @@ def test_both_exported_forms_answer_like_the_trained_weights(
 ) -> None:
     codes = list(islice(usable_codes(from_gguf.tokenizer), 30))
     ids = [token for code in codes if (token := code_token(code, from_gguf.tokenizer)) is not None]
-    prompts = from_gguf.prompts
+    prompts = from_gguf.prompts(64)  # no longer than Gemma's window, as `check_window` sees to
     expected = np.stack([torch.log_softmax(logits(disturbed.model, each)[ids], -1).numpy() for each in prompts])
     for kind, tolerance in (("float32", 1e-3), ("int8", 0.2)):
         folder = export_ct2(disturbed.folder, tmp_path / kind, kind, codes)  # type: ignore[arg-type]
@@ -143,5 +143,14 @@ def test_mail_holds_no_special_token_whatever_it_says(from_gguf: Base) -> None:
     added = from_gguf.tokenizer.get_added_tokens_decoder()
     special = {token for token, entry in added.items() if len(entry.content) > 1}
     start = [from_gguf.tokenizer.token_to_id("<bos>")] if from_gguf.architecture == "gemma3" else []
-    for prompt in from_gguf.prompts:
+    for prompt in from_gguf.prompts():
         assert [token for token in prompt.ids if token in special] == start
+
+
+def test_a_window_shorter_than_the_prompts_is_refused_before_training(from_gguf: Base) -> None:
+    check_window(from_gguf.prepared, 64)
+    if from_gguf.architecture != "gemma3":
+        return check_window(from_gguf.prepared, 4096)
+    with pytest.raises(ModelRefused, match="looks back 64 tokens only, and max_tokens is 65"):
+        check_window(from_gguf.prepared, 65)
+    return None

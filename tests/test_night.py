@@ -23,7 +23,7 @@ from daemon.store.database import Database
 from daemon.store.records import Category
 from tests.fakes import START, Clock
 from tests.lessons import office_rows
-from tests.servers.ollama import OllamaStandIn
+from tests.servers.ollama import OllamaStandIn, StoredModel
 
 pytestmark = pytest.mark.model
 
@@ -190,19 +190,11 @@ def test_ollama_serves_the_same_categories_and_its_names_follow_promotion(tmp_pa
             names = {model["name"] for model in httpx.get(f"http://{server.host}/api/tags").json()["models"]}
             if classifier.meta.kind != "linear":
                 assert "postroom-office:current" in names
-            home.teach(150, skip=120)
-            second = home.train()
-            assert second.version is not None
-            third = home.train() if second.outcome == "promoted" else second
-            names = {model["name"] for model in httpx.get(f"http://{server.host}/api/tags").json()["models"]}
-            with home.database.begin() as tx:
-                models = learning.models(tx, home.mailbox)
-            used = {each.version for each in models if each.state in ("current", "previous")}
-            tags = {name.partition(":")[2].rpartition("-")[0] for name in names} - {""}
-            assert tags <= used, third.verdict  # a rejected candidate and what is older are gone from the server
-            classifier = home.registry.classifier(home.mailbox)
-            assert classifier is not None
-            answered = [prediction.best for prediction in classifier.classify(mails)]
+            # What a killed training left is gone after the next one; other mailboxes and other people keep theirs.
+            for name in ("postroom-office:2026-01-01a-0123", "postroom-desk:2026-01-01a-0123", "llama3:latest"):
+                server.models[name] = StoredModel(tmp_path, "0", 1)
+            assert home.registry.tidy_server(home.mailbox) == ["postroom-office:2026-01-01a-0123"]
+            assert names | {"postroom-desk:2026-01-01a-0123", "llama3:latest"} == set(server.models)
             embedded = Registry(
                 home.database, home.settings.engine.model_copy(update={"kind": "embedded"}), home.registry.models_dir
             )
@@ -214,47 +206,3 @@ def test_ollama_serves_the_same_categories_and_its_names_follow_promotion(tmp_pa
             if classifier.meta.kind != "linear":
                 with pytest.raises(EngineUnavailable):
                     classifier.classify(mails)
-
-
-def test_a_model_server_is_recognised_waits_for_its_restart_and_rolls_back(tmp_path: Path, tiny_base: BaseFile) -> None:
-    from tests.servers.llama import LlamaServer
-
-    state = tmp_path / "state"
-    current = state / "models" / "office" / "current"
-    for home in home_in(state, tiny_base, kind="openai", host="http://127.0.0.1:9"):
-        home.teach(120)
-        first = home.train()
-        assert first.outcome == "promoted", first.verdict
-        assert (current / "gguf" / "model.gguf").is_file()
-        assert current.with_name("current.version").read_text().strip() == first.version
-        with pytest.raises(EngineUnavailable):  # nobody has started a server: mail waits
-            home.registry.classifier(home.mailbox)
-        with LlamaServer((current / "gguf" / "model.gguf").resolve(), "postroom-office") as server:
-            engine = home.settings.engine.model_copy(update={"host": server.host})
-            home.registry = Registry(home.database, engine, home.registry.models_dir)
-            served = home.registry.classifier(home.mailbox)
-            assert served is not None
-            assert served.meta.version == first.version
-            assert served.classify([MailText(body="please pay 12 euros to our account")])[0].ranking
-
-            home.teach(200, skip=120)
-            second = home.train()
-            assert second.version is not None, second.verdict
-            home.registry.promote(home.mailbox, second.version, home.clock())
-            assert current.readlink() == Path(second.version)
-            still = home.registry.classifier(home.mailbox)
-            assert still is not None
-            assert still.meta.version == first.version  # the server was not restarted yet: yesterday's model serves
-            server.serve((current / "gguf" / "model.gguf").resolve())
-            fresh = home.registry.classifier(home.mailbox)
-            assert fresh is not None
-            assert fresh.meta.version == second.version
-            home.registry.rollback(home.mailbox, home.clock())
-            assert current.readlink() == Path(first.version or "")
-            server.serve(tiny_base.path)  # neither of ours: mail waits
-            with pytest.raises(EngineUnavailable, match="Restart it"):
-                home.registry.classifier(home.mailbox)
-            server.serve((current / "gguf" / "model.gguf").resolve())
-            again = home.registry.classifier(home.mailbox)
-            assert again is not None
-            assert again.meta.version == first.version

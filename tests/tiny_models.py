@@ -101,7 +101,7 @@ def tiny_model(architecture: str, layers: int = 3, seed: int = 1) -> Any:
     torch.manual_seed(seed)
     if architecture == "gemma3":
         # 256 wide heads as all Gemmas have; a window shorter than the prompts; the sixth layer sees everything.
-        config = transformers.Gemma3TextConfig(**common, head_dim=256, query_pre_attn_scalar=256, sliding_window=32)
+        config = transformers.Gemma3TextConfig(**common, head_dim=256, query_pre_attn_scalar=256, sliding_window=64)
         model = transformers.Gemma3ForCausalLM(config)
     elif architecture == "qwen2":
         model = transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**common, rope_theta=1_000_000.0))

@@ -57,6 +57,21 @@ def prepare_base(base: BaseFile, cache_dir: Path) -> PreparedBase:
     return PreparedBase(folder, base.sha256)
 
 
+def check_window(prepared: PreparedBase, max_tokens: int) -> None:
+    """Can this base read prompts of so many tokens? Raises ModelRefused.
+
+    Gemma 3 sees only the last 512 tokens or so in most layers. CTranslate2 4.8 fails on prompts longer than that
+    ("buffer to copy is of size ..."), and the pooling layer's mean would miss the beginning of a mail.
+    """
+    config = json.loads((prepared.folder / "config.json").read_text("utf-8"))
+    window = config.get("sliding_window")
+    if window and max_tokens > int(window):
+        raise ModelRefused(
+            f"The base model looks back {window} tokens only, and max_tokens is {max_tokens}. "
+            f"Set max_tokens under [engine] to {window} or less, or choose another base model."
+        )
+
+
 def _convert(base: BaseFile, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer

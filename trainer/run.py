@@ -35,6 +35,7 @@ from daemon.engines.base import EngineError, Floats, renormalised
 from daemon.engines.openai import FINGERPRINT
 from daemon.labels import Codebook, CodebookError
 from daemon.linear import LinearModel
+from daemon.prompt import PromptSettings
 from trainer import dataset, gate
 from trainer.baseline import fit_linear
 from trainer.calibrate import Labels, fit_blend, fit_temperature
@@ -44,7 +45,7 @@ from trainer.gate import ExamAnswer
 from trainer.heads import folds
 from trainer.job import Clock, Job, Lesson, Progress, TrainingFailed, read_job, read_lessons, write_result
 from trainer.night import Night
-from trainer.prepare import prepare_base
+from trainer.prepare import check_window, prepare_base
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ def _train(folder: Path, job: Job, lessons: Sequence[Lesson], progress: Progress
     progress("prepare", 0, 1, "preparing the base model")
     base = find_base(job.base.path)
     prepared = prepare_base(base, job.cache)
+    check_window(prepared, job.max_tokens or PromptSettings.max_tokens)
     tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
     book = _codebook(job).extended([category.id for category in job.categories], tokenizer)
     categories = tuple(category for category in book.categories if category in present)

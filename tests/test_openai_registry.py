@@ -1,0 +1,143 @@
+"""Promote, restart, roll back with a model server that somebody else starts: yesterday's model serves until then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+
+from connectors.base import MailText
+from daemon import artifact
+from daemon.artifact import CodeRow, ModelMeta
+from daemon.basemodel import BaseFile
+from daemon.engines.base import EngineUnavailable
+from daemon.engines.embedded import EmbeddedEngine
+from daemon.engines.openai import Fingerprint
+from daemon.labels import code_token, usable_codes
+from daemon.prompt import PromptSettings, Renderer
+from daemon.registry import Registry
+from daemon.settings import EngineSettings
+from daemon.store import learning, mailboxes
+from daemon.store.database import Database
+from daemon.store.records import Category
+from tests.model_fixtures import Trained
+from tests.servers.llama import LlamaServer
+from tests.test_ollama_engine import codes_foremost
+from trainer.export import export_ct2, export_gguf
+
+pytestmark = pytest.mark.model
+
+NOW = datetime(2026, 11, 2, tzinfo=UTC)
+MAIL = MailText(subject="Invoice 4711", body="Please pay.")
+
+
+class Office:
+    """A state directory with two models of one mailbox, the first in use."""
+
+    def __init__(self, folder: Path, trained: Trained) -> None:
+        self.folder = folder
+        self.database = Database.open(folder / "postroom.sqlite")
+        with self.database.begin() as tx:
+            self.box = mailboxes.ensure(tx, "office", "imap", "live", NOW).id
+            names = [f"Folder {number}" for number in range(6)]
+            self.uids = [mailboxes.add_category(tx, self.box, Category("", name, name), NOW).uid for name in names]
+        self.codes = list(islice(usable_codes(trained.tokenizer), 6))
+        with self.database.begin() as tx:
+            mailboxes.extend_codebook(tx, self.box, list(zip(self.codes, self.uids, strict=True)))
+        for version, turned in (("first", 0), ("second", 1)):
+            self._make(trained, version, turned)
+        with self.database.begin() as tx:
+            learning.promote(tx, self.box, "first", NOW)
+
+    def _make(self, trained: Trained, version: str, turned: int) -> None:
+        """A model as the trainer leaves it; each version gives the codes' rows to other codes."""
+        folder = self.folder / "models" / "office" / version
+        rows = [token for code in self.codes if (token := code_token(code, trained.tokenizer)) is not None]
+        head = codes_foremost(trained, rows)
+        head[rows] = head[[*rows[turned:], *rows[:turned]]]
+        export_gguf(
+            trained.base, {**trained.model.state_dict(), "lm_head.weight": head}, folder / "gguf" / "model.gguf", "F16"
+        )
+        merged = self.folder / f"merged-{version}"
+        before = trained.model.lm_head.weight.detach().clone()
+        with torch.no_grad():
+            trained.model.lm_head.weight.copy_(head)
+            trained.model.save_pretrained(merged)
+            trained.model.lm_head.weight.copy_(before)
+        (merged / "tokenizer.json").write_bytes((trained.folder / "tokenizer.json").read_bytes())
+        export_ct2(merged, folder / "ct2", "float32", self.codes)
+        renderer = Renderer(trained.tokenizer, PromptSettings())
+        with EmbeddedEngine(folder / "ct2", 1) as engine:
+            Fingerprint.taken(engine, renderer, self.codes, trained.tokenizer).save(folder)
+        book = tuple(CodeRow(code=c, category=u) for c, u in zip(self.codes, self.uids, strict=True))
+        meta = ModelMeta(version=version, created=NOW, kind="llm", codebook=book, categories=tuple(self.uids))
+        artifact.save(folder, meta)
+        with self.database.begin() as tx:
+            learning.add_model(tx, self.box, version, f"office/{version}", NOW, state="kept", verdict="", exam={})
+
+    def registry(self, host: str) -> Registry:
+        return Registry(self.database, EngineSettings(kind="openai", host=host), self.folder / "models")
+
+    @property
+    def current(self) -> Path:
+        return self.folder / "models" / "office" / "current"
+
+    @property
+    def gguf(self) -> Path:
+        """What a restarted server reads."""
+        return (self.current / "gguf" / "model.gguf").resolve()
+
+
+@pytest.fixture(scope="module")
+def office(tiny_trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    made = Office(tmp_path_factory.mktemp("openai-office"), tiny_trained)
+    yield made
+    made.database.close()
+
+
+def test_a_model_server_is_recognised_waited_for_and_rolled_back(office: Office, tiny_base: BaseFile) -> None:
+    nobody = office.registry("http://127.0.0.1:9")
+    with pytest.raises(EngineUnavailable, match="does not answer"):
+        nobody.classifier(office.box)  # mail waits
+    assert office.current.readlink() == Path("first")
+    assert office.current.with_name("current.version").read_text() == "first\n"
+
+    with LlamaServer(office.gguf, "postroom-office", context=1024) as server:
+        registry = office.registry(server.host)
+
+        def serving() -> str:
+            classifier = registry.classifier(office.box)
+            assert classifier is not None
+            assert len(classifier.classify([MAIL])[0].ranking) == 6
+            return classifier.meta.version
+
+        assert serving() == "first"
+        registry.promote(office.box, "second", NOW)
+        assert office.current.readlink() == Path("second")
+        assert [serving(), serving()] == ["first", "first"]  # not restarted yet: yesterday's model goes on
+        server.serve(office.gguf)
+        assert serving() == "second"
+        asked = len(server.requests)
+        assert serving() == "second"
+        assert len(server.requests) - asked == 3  # its name, the probes, the mail: no more loading
+
+        registry.rollback(office.box, NOW + timedelta(hours=1))
+        assert office.current.with_name("current.version").read_text() == "first\n"
+        server.serve(tiny_base.path)  # neither of ours
+        with pytest.raises(EngineUnavailable, match="Restart it"):
+            registry.classifier(office.box)
+        server.serve(office.gguf)
+        assert serving() == "first"
+        registry.close()
+
+
+def test_a_link_that_a_crash_left_behind_is_set_right(office: Office) -> None:
+    office.current.unlink()
+    office.current.symlink_to("second")
+    with pytest.raises(EngineUnavailable):
+        office.registry("http://127.0.0.1:9").classifier(office.box)
+    assert office.current.readlink() == Path("first")
