@@ -207,7 +207,10 @@ def test_one_of_several_gguf_files_is_asked_for(hub: HubStandIn, gguf: Path, tmp
     assert left_over(tmp_path) == ["b.gguf", "b.gguf.json"]
 
 
-def test_a_download_that_breaks_off_goes_on_where_it_stopped(hub: HubStandIn, gguf: Path, tmp_path: Path) -> None:
+def test_a_download_that_breaks_off_goes_on_where_it_stopped(
+    hub: HubStandIn, gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 16384)  # 10 MB are more than this file has
     hub.add("acme/tiny", {"tiny.gguf": gguf.read_bytes()})
     size = gguf.stat().st_size
     hub.breaks_after = size // 8
