@@ -5,7 +5,7 @@ Written from huggingface_hub (file_download.py, hf_api.py): /api/models/ID with 
 
     with HubStandIn() as hub:
         hub.add("owner/name", {"config.json": b"..."}, license="apache-2.0")
-        hub.breaks_after = 1000        # the next download of a file ends after so many bytes
+        hub.breaks_after = 1000        # the next download ends after so many bytes, and the hub is down
 """
 
 from __future__ import annotations
@@ -158,6 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(body[:limit])
                 self.wfile.flush()
                 self.state.sent += limit
+                self.state.down = True
                 self.close_connection = True
                 return self.connection.shutdown(2)
             self.state.sent += len(body)
