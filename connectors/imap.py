@@ -9,6 +9,7 @@ come from several threads; they take turns. `close` from another thread ends a `
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import threading
 import time
@@ -46,9 +47,10 @@ from connectors.imap_tags import keeps, recover_tag, tag
 LARGEST_TEXT = 1024 * 1024
 """Bytes of a message that are fetched: what a model reads is at the start."""
 LARGEST_BATCH = 8 * 1024 * 1024
-IDLE_SECONDS = 9 * 60
+IDLE_SECONDS = 8 * 60
 """Servers and routers forget a silent connection after half an hour at best, ten minutes at worst."""
 BROKEN_SECONDS = 5
+LONGEST_BROKEN_SECONDS = 10 * 60
 SPECIAL_USES = {"\\archive", "\\drafts", "\\junk", "\\sent", "\\trash", "\\all", "\\flagged", "\\important"}
 
 
@@ -64,6 +66,7 @@ class ImapConnector(Connector):
         self._broken_at = time.monotonic()  # another process may have died a moment ago
         self._closing = threading.Event()
         self._waker: socket.socket | None = None
+        self._broken_waits = 0
 
     # Looking
 
@@ -163,13 +166,18 @@ class ImapConnector(Connector):
                     if not session.abilities.idle:
                         break
                     session.open(self.account.inbox)
-                    if self._idle(session, end):
+                    news = self._idle(session, end)
+                    self._broken_waits = 0
+                    if news:
                         return not self._closing.is_set()
         except ConnectorError:
-            # It broke while it idled, or cannot be opened: the next look says what is wrong. Not at once, so that a
-            # server which hangs up all the time is not hammered.
-            self._closing.wait(min(end - time.monotonic(), BROKEN_SECONDS))
-            return not self._closing.is_set()
+            # It broke while it idled, or cannot be opened: the next look says what is wrong. Not at once, and later
+            # every time, so that a server which hangs up at every IDLE is not hammered with logins.
+            pause = min(BROKEN_SECONDS * 2**self._broken_waits, LONGEST_BROKEN_SECONDS) * random.uniform(0.75, 1.25)
+            self._broken_waits = min(self._broken_waits + 1, 10)
+            remaining = end - time.monotonic()
+            self._closing.wait(max(min(remaining, pause), 0))
+            return pause < remaining and not self._closing.is_set()
         self._closing.wait(max(end - time.monotonic(), 0))
         return False
 

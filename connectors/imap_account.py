@@ -122,7 +122,7 @@ def _connect(account: ImapAccount) -> IMAPClient:
     except Exception as error:
         raise unreachable(error, account.place) from error
     _silence(client)
-    client.socket().setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    keep_alive(client.socket())
     if account.tls == "starttls":
         try:
             client.starttls(context)
@@ -134,6 +134,16 @@ def _connect(account: ImapAccount) -> IMAPClient:
                 raise SetupWrong(account.place, fact, 'Set tls = "implicit" and port = 993.') from error
             raise failure from error
     return client
+
+
+def keep_alive(connection: socket.socket) -> None:
+    """Let the kernel notice within two minutes that the other side is gone, and routers that we are not."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPALIVE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        number = getattr(socket, option, None)  # TCP_KEEPALIVE is what macOS calls TCP_KEEPIDLE
+        if number is not None:
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
 def _check_pin(account: ImapAccount, client: IMAPClient) -> None:

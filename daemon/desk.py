@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -30,6 +31,8 @@ class Desk:
     mailbox_id: int
     clock: Callable[[], datetime] = utc_now
     stop: Callable[[], bool] = lambda: False
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Held while something is done to the mailbox, so that a command beside the service waits, and the other way."""
     memory: LessonMemory = field(default_factory=LessonMemory)
     remembered: tuple[int, int] = (0, 0)
     """The newest lesson and how many counted when `memory` was brought up to date."""

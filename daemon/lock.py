@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from daemon.errors import AlreadyRunning, PostroomError
+
+
+@contextmanager
+def turn(path: Path) -> Iterator[None]:
+    """Wait for our turn to act on one mailbox: the service's pass and a command beside it never act at once."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class StateLock:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from connectors.base import Changes, Folder, MessageRef, Sighting, Watch
 from connectors.errors import SetupWrong
+from daemon import guard
 from daemon.desk import Desk
 from daemon.roles import guess_roles
 from daemon.settings import CategorySettings, ImapSettings, RequestTrackerSettings
@@ -47,6 +48,7 @@ def look(desk: Desk) -> Looked:
         assert mailbox is not None
         watch = Watch(desk.settings.inbox, messages.known_uids(tx, desk.mailbox_id, watched_folders(tx, desk)))
     changes = desk.connector.changes(mailbox.cursor, watch)
+    guard.check_changes(desk, watch, changes)
     with desk.database.begin() as tx:
         looked = record(tx, desk, changes, first_look=mailbox.cursor is None)
         mailboxes.looked(
@@ -79,6 +81,7 @@ def list_folders(desk: Desk) -> list[str]:
     if settings.act_by == "tag" and not desk.connector.capabilities().tags:
         raise SetupWrong(settings.name, no_tags(settings))
     listed = desk.connector.folders()
+    guard.check_listing(desk, listed)
     now = desk.clock()
     roles = guess_roles(
         listed,

@@ -21,6 +21,7 @@ from connectors.request_tracker import RequestTrackerAccount, RequestTrackerConn
 from daemon.credentials import Credentials
 from daemon.desk import Desk, utc_now
 from daemon.errors import CredentialMissing
+from daemon.lock import turn
 from daemon.registry import Registry
 from daemon.settings import ImapSettings, RequestTrackerSettings, Settings
 from daemon.signin.source import tokens_for
@@ -72,6 +73,7 @@ class Mailroom:
             mailbox_id=known.id,
             clock=self.clock,
             stop=self.stop,
+            turn=partial(turn, self.settings.state_dir / "turns" / mailbox.name),
         )
 
     def close(self) -> None:
@@ -123,6 +125,7 @@ def connector_for(mailbox: AnyMailbox, credentials: Credentials) -> Connector:
                 ca_file=mailbox.ca_file,
                 fingerprint=mailbox.fingerprint or None,
                 inbox=mailbox.inbox,
+                timeout=mailbox.timeout.total_seconds(),
                 sign_in=SASL[mailbox.sign_in],
                 renewed=_told(mailbox.name, tokens.renew) if tokens is not None else None,
             )

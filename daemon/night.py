@@ -67,6 +67,7 @@ def train(
     training_dir.mkdir(parents=True, exist_ok=True)
     with _only_one(training_dir):
         _sweep(training_dir)
+        registry.prune(mailbox, settings.training.keep_models)
         with database.begin() as tx:
             learning.interrupt_runs(tx, mailbox, clock())
             _forget_never_senders(tx, mailbox, settings, clock())
@@ -128,6 +129,7 @@ def _job(
     tx: Tx, settings: Settings, registry: Registry, mailbox: int, version: str, training_dir: Path
 ) -> dict[str, Any]:
     current = learning.current_model(tx, mailbox)
+    rival = learning.withdrawn_model(learning.models(tx, mailbox))
     return {
         "version": version,
         "mailbox": mailboxes.name_of(tx, mailbox),
@@ -142,6 +144,7 @@ def _job(
             "entries": [{"code": code, "category": uid} for code, uid in mailboxes.codebook(tx, mailbox)],
         },
         "current": str(registry.folder_of(current)) if current else None,
+        "withdrawn": str(registry.folder_of(rival)) if rival and rival.state != "removed" else None,
         "wanted_precision": settings.sorting.precision,
         "seed": settings.training.seed,
         "threads": settings.training.threads,

@@ -51,7 +51,8 @@ class Registry:
         self._loaded: dict[int, tuple[str, Classifier | None]] = {}
         self._waiting: set[int] = set()
         """Mailboxes whose model server does not serve the current model yet."""
-        self._lock = threading.Lock()
+        self._locks: dict[int, threading.Lock] = {}
+        """One a mailbox: loading one's model, or a model server that hangs, must not make the others wait."""
 
     def classifier(self, mailbox: int) -> Classifier | None:
         """The current model, loaded; the previous one if that is damaged (which is logged once); None without either.
@@ -61,7 +62,7 @@ class Registry:
         with self._database.begin() as tx:
             known = {model.state: model for model in learning.models(tx, mailbox)}
         current = known.get("current")
-        with self._lock:
+        with self._lock_of(mailbox):
             version, classifier = self._loaded.get(mailbox, ("", None))
             if current is None:
                 return None
@@ -84,6 +85,9 @@ class Registry:
                     raise EngineUnavailable(str(problem)) from problem  # mail waits until the server serves our model
             self._loaded[mailbox] = (current.version, fresh)
             return fresh
+
+    def _lock_of(self, mailbox: int) -> threading.Lock:
+        return self._locks.setdefault(mailbox, threading.Lock())  # atomic
 
     def _load(
         self, mailbox: int, model: ModelRecord, quiet: bool = False
@@ -190,8 +194,11 @@ class Registry:
         """Where its files lie."""
         return self.models_dir / model.folder
 
-    def promote(self, mailbox: int, version: str, now: datetime) -> ModelRecord:
-        """Put a model into use. Raises ModelError if there is none of this version or its files are damaged."""
+    def promote(self, mailbox: int, version: str, now: datetime, *, withdraw: str | None = None) -> ModelRecord:
+        """Put a model into use. Raises ModelError if there is none of this version or its files are damaged.
+
+        `withdraw`: why the one in use is bad, so that nothing returns to it by itself.
+        """
         with self._database.begin() as tx:
             known = {model.version: model for model in learning.models(tx, mailbox)}
         model = known.get(version)
@@ -207,6 +214,8 @@ class Registry:
             raise ModelError(version, f"it cannot be used ({error}).", "The model in use stays.") from error
         with self._database.begin() as tx:
             learning.promote(tx, mailbox, version, now)
+            if withdraw is not None:
+                learning.withdraw(tx, mailbox, now, withdraw)
         return model
 
     def rollback(self, mailbox: int, now: datetime) -> ModelRecord:
@@ -218,20 +227,37 @@ class Registry:
         return self.promote(mailbox, previous.version, now)
 
     def prune(self, mailbox: int, keep: int) -> list[str]:
-        """Remove the files of the oldest models beyond `keep`; never those of the current and the previous one."""
+        """Remove the files of the oldest models beyond `keep`; never those of the current and the previous one.
+
+        Nor those of a withdrawn one that none has beaten yet. What a crash left behind is removed as well.
+        """
         with self._database.begin() as tx:
-            present = [model for model in learning.models(tx, mailbox) if model.state != "removed"]
-        spare = [model for model in present[keep:] if model.state not in ("current", "previous")]
+            models = learning.models(tx, mailbox)
+        present = [model for model in models if model.state != "removed"]
+        rival = learning.withdrawn_model(models)
+        needed = {model.version for model in models if model.state in ("current", "previous") or model is rival}
+        spare = [model for model in present[keep:] if model.version not in needed]
         for model in spare:
             with self._database.begin() as tx:
                 learning.mark_removed(tx, mailbox, model.version)
             shutil.rmtree(self.folder_of(model), ignore_errors=True)
+        self._sweep(mailbox)
         return [model.version for model in spare]
+
+    def _sweep(self, mailbox: int) -> None:
+        """Remove folders that no model is registered for: a crash came between a folder and its record."""
+        with self._database.begin() as tx:
+            home = self.models_dir / mailboxes.name_of(tx, mailbox)
+            wanted = {self.folder_of(model) for model in learning.models(tx, mailbox) if model.state != "removed"}
+        for folder in home.iterdir() if home.is_dir() else ():
+            if folder.is_dir() and not folder.is_symlink() and folder not in wanted:
+                log.info("leftover-removed", folder=folder.name)
+                shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         """Unload everything."""
-        with self._lock:
-            for _version, classifier in self._loaded.values():
+        for mailbox in list(self._loaded):
+            with self._lock_of(mailbox):
+                _version, classifier = self._loaded.pop(mailbox)
                 if classifier is not None:
                     classifier.close()
-            self._loaded.clear()

@@ -23,7 +23,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from structlog.contextvars import bound_contextvars
 
 from connectors.errors import ConnectorError, NeedsPerson
-from daemon import logs
+from daemon import guard, logs
 from daemon.desk import Desk, utc_now
 from daemon.engines.base import EngineError
 from daemon.errors import ExitCode, PostroomError
@@ -40,6 +40,7 @@ log = structlog.get_logger()
 
 NIGHT_CHECK_S = 60
 LEAST_WAIT_S = 2.0
+SILENCE_EVERY = timedelta(minutes=30)
 PASS_GRACE = timedelta(minutes=10)
 """A pass that takes longer than this hangs: the watchdog stops pinging."""
 
@@ -53,6 +54,9 @@ class Round:
     needs_person: str | None = None
     begun: datetime | None = None
     """When the pass in hand began; None: none is running."""
+    silence_asked: datetime | None = None
+    silent: bool = False
+    """No mail has come for unusually long, and the log says so."""
     waiting: bool = False
     """Between two polls, listening for the server's hint."""
 
@@ -185,8 +189,26 @@ class Service:
         else:
             round_.failures, round_.not_before = 0, None
             _tell(done)
+            self._mind_silence(desk, round_)
         finally:
             round_.begun = None
+
+    def _mind_silence(self, desk: Desk, round_: Round) -> None:
+        """Silent stops are the worst failure: say once that no mail comes any more."""
+        now = self.clock()
+        if round_.silence_asked is not None and now - round_.silence_asked < SILENCE_EVERY:
+            return
+        round_.silence_asked = now
+        try:
+            with desk.database.begin() as tx:
+                mailbox = mailboxes.find(tx, desk.settings.name)
+                words = guard.silence(tx, mailbox, now) if mailbox is not None else None
+        except PostroomError as error:
+            log.error("trouble", problem=str(error))
+            return
+        if words is not None and not round_.silent:
+            log.error("silence", problem=words)
+        round_.silent = words is not None
 
     def _note_trouble(self, desk: Desk, trouble: str) -> None:
         try:

@@ -166,6 +166,7 @@ class ImapSettings(MailboxSettings):
     user: Text
     own_domains: tuple[Domain, ...] = Field(default_factory=lambda known: own_domain(known.get("user", "")))
     """For `skip_internal`."""
+    timeout: Span = timedelta(seconds=60)
     credential: OptionalCredentialName = ""
     """Empty only for `sign_in = "microsoft"`, where then a person signs in: see `daemon.settings_signin`."""
     sign_in: Literal["password", "xoauth2", "oauthbearer", "microsoft", "google"] = "password"
@@ -257,6 +258,8 @@ class SortingSettings(Section):
     min_examples: int = Field(default=15, ge=2)
     identity_keep: Span = timedelta(days=180)
     max_moves_per_minute: int = Field(default=30, ge=1)
+    pause_on_overrides: bool = True
+    roll_back: bool = True
     skip_flagged: bool = True
     skip_answered: bool = True
     skip_encrypted: bool = True

@@ -1,6 +1,6 @@
 """Put back what Postroom moved, as far as nobody has touched it since.
 
-    journal: moves since a moment | still where we put them? | plan, act, record like any other move
+    journal: moves and tags since a moment | still where we put them? | plan, act, record like any other action
 
 What a person moved, flagged, answered or deleted since then stays as that person left it. What was put back is never
 sorted again.
@@ -8,19 +8,24 @@ sorted again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from connectors.base import Move
+from connectors.base import Action, Move, Tag
 from daemon.act import act
 from daemon.desk import Desk
 from daemon.durations import parse_duration
 from daemon.errors import ExitCode, PostroomError
+from daemon.sort import keyword
 from daemon.store import journal, learning, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import JournalEntry, KnownSighting
 
 TOUCHED = {"\\flagged", "\\answered"}
+BATCH = 50
+Show = Callable[[str, int, int], None]
+"""(what, done, total): for a progress bar."""
 
 
 class BadMoment(PostroomError):
@@ -57,33 +62,50 @@ def moment(text: str, now: datetime) -> datetime:
     return found if found.tzinfo else found.astimezone()
 
 
-def undo(desk: Desk, since: datetime, category: str | None, *, dry_run: bool) -> Undone:
-    """Put back what was moved since then; `category`: only what went there, by name. Raises ConnectorError."""
+def undo(desk: Desk, since: datetime, category: str | None, *, dry_run: bool, show: Show | None = None) -> Undone:
+    """Put back what was moved since then; `category`: only what went there, by name. Raises ConnectorError.
+
+    What was put back before, by a call that was cut short, is not counted again.
+    """
     with desk.database.begin() as tx:
-        if category is not None:
-            names = {each.name: each.folder for each in mailboxes.categories(tx, desk.mailbox_id)}
-            if category not in names:
-                raise PostroomError(
-                    "--category", f'there is no category "{category}".', f"There are: {', '.join(names)}."
-                )
-            category = names[category]
-        moved = [
+        wanted = _wanted(tx, desk, category)
+        entries = [
             entry
             for entry in journal.ended_since(tx, desk.mailbox_id, since)
-            if entry.kind == "sort" and isinstance(entry.action, Move) and category in (None, entry.action.folder)
+            if entry.kind == "sort" and (wanted is None or entry.action in wanted)
         ]
-        ours = [(entry, _untouched(tx, desk, entry)) for entry in moved]
-    flags = _flags(desk, [place for _, place in ours if place is not None])
+        entries = [entry for entry in entries if not _is_undone(tx, entry)]
     back = touched = 0
-    for entry, place in ours:
-        if place is None or flags.get(place.id, TOUCHED) & TOUCHED:
-            touched += 1
-            continue
-        if not dry_run and not _put_back(desk, entry, place):
-            touched += 1
-            continue
-        back += 1
+    for start in range(0, len(entries), BATCH):
+        batch = entries[start : start + BATCH]
+        with desk.database.begin() as tx:
+            ours = [(entry, _untouched(tx, desk, entry)) for entry in batch]
+        flags = _flags(desk, [place for _, place in ours if place is not None])
+        for done, (entry, place) in enumerate(ours, start + 1):
+            if place is not None and not flags.get(place.id, TOUCHED) & TOUCHED and (dry_run or _put_back(desk, entry)):
+                back += 1
+            else:
+                touched += 1
+            if show is not None:
+                show("messages", done, len(entries))
     return Undone(back, touched)
+
+
+def _wanted(tx: Tx, desk: Desk, category: str | None) -> list[Action] | None:
+    """The actions that file under this category; None: any."""
+    if category is None:
+        return None
+    folders = {each.name: each.folder for each in mailboxes.categories(tx, desk.mailbox_id)}
+    if category not in folders:
+        raise PostroomError("--category", f'there is no category "{category}".', f"There are: {', '.join(folders)}.")
+    return [Move(folders[category]), Tag(add=frozenset({keyword(category)}))]
+
+
+def _is_undone(tx: Tx, entry: JournalEntry) -> bool:
+    return any(
+        each.kind == "undo" and each.state == "done" and each.id > entry.id
+        for each in journal.of_message(tx, entry.message)
+    )
 
 
 def _untouched(tx: Tx, desk: Desk, entry: JournalEntry) -> KnownSighting | None:
@@ -91,7 +113,9 @@ def _untouched(tx: Tx, desk: Desk, entry: JournalEntry) -> KnownSighting | None:
     if entry.landed is None or learning.corrections(tx, desk.mailbox_id, message=entry.message):
         return None
     place = messages.sighting_at(tx, desk.mailbox_id, entry.landed)
-    return place if place is not None and place.ours and place.message == entry.message else None
+    if place is None or place.message != entry.message:
+        return None
+    return place if place.ours or isinstance(entry.action, Tag) else None
 
 
 def _flags(desk: Desk, places: list[KnownSighting]) -> dict[int, set[str]]:
@@ -102,12 +126,17 @@ def _flags(desk: Desk, places: list[KnownSighting]) -> dict[int, set[str]]:
     }
 
 
-def _put_back(desk: Desk, entry: JournalEntry, place: KnownSighting) -> bool:
-    action = Move(entry.ref.folder)
-    with desk.database.begin() as tx:
-        known = messages.get(tx, entry.message)
-        plan = journal.plan(tx, known.id, place.ref, action, desk.clock(), decision=entry.decision, kind="undo")
-    acted = act(desk, known.id, place, known.identity, action, plan)
-    with desk.database.begin() as tx:
-        messages.set_state(tx, known.id, "left")
+def _put_back(desk: Desk, entry: JournalEntry) -> bool:
+    """While it is our turn: a service that runs beside us must not take our half-done action for a crash."""
+    action: Action = Tag(remove=entry.action.add) if isinstance(entry.action, Tag) else Move(entry.ref.folder)
+    with desk.turn():
+        with desk.database.begin() as tx:
+            place = _untouched(tx, desk, entry)
+            if place is None:
+                return False
+            known = messages.get(tx, entry.message)
+            plan = journal.plan(tx, known.id, place.ref, action, desk.clock(), decision=entry.decision, kind="undo")
+        acted = act(desk, known.id, place, known.identity, action, plan)
+        with desk.database.begin() as tx:
+            messages.set_state(tx, known.id, "left")
     return acted.status == "done"

@@ -3,7 +3,7 @@
 import pytest
 
 from trainer.evaluate import figures, interval, paired_chance
-from trainer.gate import ExamAnswer, judge
+from trainer.gate import ExamAnswer, Verdict, beat_the_withdrawn, judge
 
 NAMES = {"a": "Invoices", "b": "Orders"}
 
@@ -71,3 +71,13 @@ def test_paired_chance_is_high_for_equals_and_low_for_a_clear_difference():
     assert paired_chance([True, False], [False, True]) == 1
     assert paired_chance([True] * 12, [False] * 12) < 0.001
     assert figures([])["accuracy"] is None
+
+
+def test_candidate_must_beat_the_model_that_people_overrode() -> None:
+    passed = Verdict(True, "Promoted.")
+    right, wrong = [True, True, False], [True, False, False]
+    assert beat_the_withdrawn(passed, right, None) == passed
+    assert beat_the_withdrawn(passed, right, wrong) == passed
+    refused = beat_the_withdrawn(passed, right, right)
+    assert not refused.promote
+    assert "no better than the one that was rolled back" in refused.sentence

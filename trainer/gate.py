@@ -62,6 +62,16 @@ def judge(answers: Sequence[ExamAnswer], categories: int, names: Mapping[str, st
     return Verdict(True, _promotion(by_category, score, names))
 
 
+def beat_the_withdrawn(verdict: Verdict, candidate: Sequence[bool], withdrawn: Sequence[bool] | None) -> Verdict:
+    """People overrode a model so often that it was taken back: one that is no better would be, too."""
+    if not verdict.promote or withdrawn is None or sum(candidate) > sum(withdrawn):
+        return verdict
+    score = f"{sum(candidate)} of {len(candidate)} right in the exam, that one {sum(withdrawn)}"
+    return Verdict(
+        False, f"Kept the model in use: the new one is no better than the one that was rolled back ({score})."
+    )
+
+
 def _first_model(right: int, count: int, categories: int) -> Verdict:
     if right * max(categories, 1) <= count and categories > 1:
         return Verdict(False, f"Not promoted: {right} of {count} right in the exam is no better than guessing.")

@@ -72,6 +72,8 @@ class Job(BaseModel):
     categories: tuple[Category, ...] = Field(min_length=1)
     codebook: dict[str, Any] | list[Any] | None = None
     current: Path | None = None
+    withdrawn: Path | None = None
+    """A model that people overrode too often: a candidate has to beat it."""
     wanted_precision: float = Field(default=0.95, gt=0, lt=1)
     seed: int = 1
     threads: int = Field(default=2, ge=1)

@@ -165,7 +165,8 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
         *_points(night, [train[index] for index in np.flatnonzero(judged)], chosen_held, temperature),
         *_points(night, exam, chosen_exam, temperature),
     ]
-    current, current_error = _current_answers(night)
+    current, current_error = _answers_of(night, night.job.current)
+    rival, _ = _answers_of(night, night.job.withdrawn)
     candidate_right = (chosen_exam.argmax(axis=1) == asked.labels).tolist() if len(exam) else []
     verdict = gate.judge(
         [
@@ -175,6 +176,7 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
         len(night.categories),
         {category.id: category.title for category in night.job.categories},
     )
+    verdict = gate.beat_the_withdrawn(verdict, candidate_right, rival)
     if current_error:
         night.report.append(current_error)
     sentence = f"{verdict.sentence} {_which(kind, weight, scores)}"
@@ -249,14 +251,14 @@ def _points(night: Night, examples: Sequence[Example], logprobs: Floats, tempera
     ]
 
 
-def _current_answers(night: Night) -> tuple[list[bool] | None, str | None]:
-    """Was the model in use right, lesson by lesson? None without one, with the reason if it can't be asked."""
+def _answers_of(night: Night, folder: Path | None) -> tuple[list[bool] | None, str | None]:
+    """Was an earlier model right, lesson by lesson? None without one, with the reason if it can't be asked."""
     exam = night.data.exam
-    if night.job.current is None or not exam:
+    if folder is None or not exam:
         return None, None
     try:
-        engine = night.engine(night.job.current) if artifact.load(night.job.current).kind != "linear" else None
-        with Classifier.load(night.job.current, engine, night.job.threads, night.book) as current:
+        engine = night.engine(folder) if artifact.load(folder).kind != "linear" else None
+        with Classifier.load(folder, engine, night.job.threads, night.book) as current:
             predictions = current.classify([example.text for example in exam])
     except EngineError as error:
         return None, f"The model in use could not take the exam: {error}"

@@ -22,6 +22,7 @@ from daemon.commands.common import (
 from daemon.decide import Decision, decide, hands_off
 from daemon.desk import Desk
 from daemon.errors import ExitCode, PostroomError
+from daemon.guard import concerns
 from daemon.report import mailbox_status, message_story
 from daemon.sort import classify, current_policy
 from daemon.store import messages
@@ -42,26 +43,33 @@ def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> N
         for desk in context.some(mailroom, mailbox):
             box = known(desk)
             with desk.database.begin() as tx:
-                found.append(mailbox_status(tx, box, desk.clock() - timedelta(days=days)))
+                told = mailbox_status(tx, box, desk.clock() - timedelta(days=days))
+                found.append({**told, **concerns(tx, box, desk.clock())})
     if as_json:
         print_json({"mailboxes": found})
     else:
         for each in found:
             _show_status(each, days)
-    if any(each["trouble"] or each["paused"] for each in found):
+    if any(each[what] for each in found for what in ("trouble", "paused", "stopped", "silence")):
         raise SystemExit(ExitCode.NEEDS_PERSON)
 
 
 def _show_status(each: dict[str, Any], days: int) -> None:
-    console.print(f"[bold]{each['name']}[/bold]  {each['mode']}" + ("  [bold]PAUSED[/bold]" if each["paused"] else ""))
+    console.print(f"[bold]{each['name']}[/bold]  {each['mode']}" + _state(each))
+    if each["stopped"]:
+        console.print(f"  Stopped: {each['stopped']}", soft_wrap=True)
     if each["paused"]:
         console.print(f"  Paused: {each['paused']}", soft_wrap=True)
     if each["trouble"]:
         console.print(f"  Trouble: {each['trouble']}", soft_wrap=True)
+    if each["silence"]:
+        console.print(f"  Silence: {each['silence']}", soft_wrap=True)
     console.print(f"  Last look: {each['polled'] or 'never'}   last new mail: {each['last_arrival'] or 'none yet'}")
     console.print(f"  {days} days: {each['sentence']}", soft_wrap=True)
     model = each["model"]
     console.print(f"  Model: {model['version'] if model else 'none yet: postroom learn --from-folders'}")
+    if each["rolled_back"]:
+        console.print(f"  Rolled back {each['rolled_back']}", soft_wrap=True)
     if each["training"]:
         run = each["training"]
         console.print(f"  Last training: {run['started']} {run['outcome']}. {run['verdict'] or ''}", soft_wrap=True)
@@ -70,6 +78,11 @@ def _show_status(each: dict[str, Any], days: int) -> None:
         for category in each["categories"]
     ]
     table("", ["category", "folder", "lessons", "paused because"], rows, frozenset({2}))
+
+
+def _state(each: dict[str, Any]) -> str:
+    words = [word for word, on in (("STOPPED", each["stopped"]), ("PAUSED", each["paused"])) if on]
+    return "".join(f"  [bold]{word}[/bold]" for word in words)
 
 
 @click.command()

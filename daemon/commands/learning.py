@@ -152,6 +152,7 @@ def models(context: Context, mailbox: str | None, as_json: bool) -> None:
                     "state": model.state,
                     "created": model.created.isoformat(timespec="seconds"),
                     "verdict": model.verdict,
+                    "withdrawn": model.withdrawn_because,
                     "exam": model.exam,
                 }
                 for model in found
@@ -161,7 +162,15 @@ def models(context: Context, mailbox: str | None, as_json: bool) -> None:
     if not found:
         console.print("No model yet. Begin with `postroom learn --from-folders`.")
         return
-    rows = [(model.version, model.state, f"{model.created.astimezone():%d %b %H:%M}", model.verdict) for model in found]
+    rows = [
+        (
+            model.version,
+            "withdrawn" if model.withdrawn else model.state,
+            f"{model.created.astimezone():%d %b %H:%M}",
+            model.verdict if model.withdrawn is None else f"Rolled back by itself: {model.withdrawn_because}.",
+        )
+        for model in found
+    ]
     table("Models", ["version", "state", "trained", "verdict"], rows)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from daemon.commands.common import Context, console, json_option, mailbox_option, pass_context, print_json
+from daemon.commands.common import Context, console, counting_bar, json_option, mailbox_option, pass_context, print_json
 from daemon.store import mailboxes
 from daemon.store.records import Mode
 from daemon.undo import moment
@@ -48,8 +48,16 @@ def pause(context: Context, because: str, mailbox: str | None) -> None:
 @mailbox_option
 @pass_context
 def resume(context: Context, mailbox: str | None) -> None:
-    """Go on sorting after `pause`."""
-    _set_paused(context, mailbox, None, "goes on at its next look.")
+    """Go on after `pause`, or after Postroom paused or stopped by itself.
+
+    What made it stop does not stop it again: too many corrections are counted from now on, and the mailbox as it is now
+    is what it is compared with.
+    """
+    with context.mailroom() as mailroom:
+        desk = context.one(mailroom, mailbox)
+        with desk.database.begin() as tx:
+            mailboxes.resume(tx, desk.mailbox_id, desk.clock())
+    console.print(f"{desk.settings.name} goes on at its next look.")
 
 
 @click.command()
@@ -68,7 +76,8 @@ def undo(context: Context, since: str, category: str | None, dry_run: bool, mail
     """
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
-        found = put_back(desk, moment(since, desk.clock()), category, dry_run=dry_run)
+        with counting_bar(as_json, "putting back") as show:
+            found = put_back(desk, moment(since, desk.clock()), category, dry_run=dry_run, show=show)
     if as_json:
         print_json({"dry_run": dry_run, "put_back": found.back, "left": found.touched})
         return
@@ -76,7 +85,7 @@ def undo(context: Context, since: str, category: str | None, dry_run: bool, mail
     console.print(f"{found.back} messages {verb} put back; {found.touched} stay, because somebody has touched them.")
 
 
-def _set_paused(context: Context, mailbox: str | None, reason: str | None, words: str) -> None:
+def _set_paused(context: Context, mailbox: str | None, reason: str, words: str) -> None:
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
         with desk.database.begin() as tx:

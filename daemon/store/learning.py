@@ -266,9 +266,20 @@ def models(tx: Tx, mailbox: int) -> list[ModelRecord]:
             row["promoted"],
             row["verdict"],
             row["exam"],
+            row["withdrawn"],
+            row["withdrawn_because"],
         )
         for row in rows
     ]
+
+
+def withdrawn_model(found: Sequence[ModelRecord]) -> ModelRecord | None:
+    """The model that was taken out of use by itself and that no later one has beaten yet. Pure."""
+    current = next((model for model in found if model.state == "current"), None)
+    since = None if current is None else current.promoted
+    taken_back = [model for model in found if model.withdrawn is not None and since is not None]
+    newest = max(taken_back, key=lambda model: model.withdrawn or model.created, default=None)
+    return newest if newest is not None and since is not None and (newest.withdrawn or since) >= since else None
 
 
 def current_model(tx: Tx, mailbox: int) -> ModelRecord | None:
@@ -281,7 +292,14 @@ def promote(tx: Tx, mailbox: int, version: str, now: datetime) -> None:
     mine = t.models.c.mailbox_id == mailbox
     tx.execute(update(t.models).where(mine, t.models.c.state == "previous").values(state="kept"))
     tx.execute(update(t.models).where(mine, t.models.c.state == "current").values(state="previous"))
-    tx.execute(update(t.models).where(mine, t.models.c.version == version).values(state="current", promoted=now))
+    values = {"state": "current", "promoted": now, "withdrawn": None, "withdrawn_because": None}
+    tx.execute(update(t.models).where(mine, t.models.c.version == version).values(**values))
+
+
+def withdraw(tx: Tx, mailbox: int, now: datetime, because: str) -> None:
+    """The model that has just become `previous` was bad: `rollback` must not return to it."""
+    bad = (t.models.c.mailbox_id == mailbox) & (t.models.c.state == "previous")
+    tx.execute(update(t.models).where(bad).values(state="rejected", withdrawn=now, withdrawn_because=because))
 
 
 def mark_removed(tx: Tx, mailbox: int, version: str) -> None:

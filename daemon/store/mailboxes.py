@@ -64,6 +64,33 @@ def set_paused(tx: Tx, mailbox: int, reason: str | None) -> None:
     tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(paused=reason))
 
 
+def set_stopped(tx: Tx, mailbox: int, reason: str) -> None:
+    """The mailbox looks wrong: do nothing at all until a person resumes it."""
+    tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(stopped=reason))
+
+
+def resume(tx: Tx, mailbox: int, now: datetime) -> None:
+    """A person says: go on. What stopped us until now does not stop us again."""
+    mine = t.mailboxes.c.id == mailbox
+    tx.execute(update(t.mailboxes).where(mine, t.mailboxes.c.stopped.is_not(None)).values(stopped=None, vouched=now))
+    tx.execute(update(t.mailboxes).where(mine).values(paused=None, evidence_from=now))
+
+
+def set_vouched(tx: Tx, mailbox: int, moment: datetime | None) -> None:
+    """Since when a person vouches for what the mailbox holds; None: the breakers judge it again."""
+    tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(vouched=moment))
+
+
+def set_evidence_from(tx: Tx, mailbox: int, moment: datetime) -> None:
+    """What was filed before no longer counts for the breakers."""
+    tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(evidence_from=moment))
+
+
+def set_contents(tx: Tx, mailbox: int, counts: dict[str, int] | None) -> None:
+    """How many messages each folder holds."""
+    tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(contents=counts))
+
+
 def hurry(tx: Tx, mailbox: int) -> None:
     """All new messages are due at once."""
     where = (t.messages.c.mailbox_id == mailbox) & (t.messages.c.state == "new")

@@ -12,9 +12,10 @@ from datetime import datetime
 from sqlalchemy import RowMapping, and_, delete, func, insert, or_, select, update
 
 from connectors.base import Identity, MessageRef, Sighting
+from daemon.breakers import Filed
 from daemon.store import tables as t
 from daemon.store.database import Tx, new_id
-from daemon.store.records import KnownMessage, KnownSighting, MessageState, StoredDecision
+from daemon.store.records import KnownMessage, KnownSighting, MessageState, Mode, StoredDecision
 
 _CHUNK = 500  # SQLite allows some 32,000 variables a statement; stay far below
 
@@ -344,6 +345,46 @@ def decisions(tx: Tx, message: int) -> list[StoredDecision]:
     """All decisions about one message, oldest first."""
     rows = tx.execute(select(t.decisions).where(t.decisions.c.message_id == message).order_by(t.decisions.c.id))
     return [_decision(row) for row in rows.mappings()]
+
+
+def filed_since(tx: Tx, mailbox: int, moment: datetime, mode: Mode) -> list[Filed]:
+    """What was filed since (in shadow: would have been), oldest first, and whether people put it elsewhere later."""
+    decision = t.decisions.c
+    said = (
+        select(t.corrections.c.message_id, func.max(t.corrections.c.id).label("last"))
+        .where(t.corrections.c.voided.is_(None))
+        .group_by(t.corrections.c.message_id)
+        .subquery()
+    )
+    word = t.corrections.alias()
+    rows = tx.execute(
+        select(decision.at, decision.model, decision.source, decision.category, word.c.id, word.c.to_category)
+        .join(t.messages, t.messages.c.id == decision.message_id)
+        .outerjoin(said, said.c.message_id == decision.message_id)
+        .outerjoin(word, word.c.id == said.c.last)
+        .where(t.messages.c.mailbox_id == mailbox, decision.at >= moment, decision.mode == mode)
+        .where(decision.category.is_not(None))
+        .order_by(decision.id)
+    )
+    return [
+        Filed(
+            row.at,
+            row.model if row.source == "model" else None,
+            row.id is not None and row.to_category != row.category,
+        )
+        for row in rows
+    ]
+
+
+def arrivals_since(tx: Tx, mailbox: int, moment: datetime) -> list[datetime]:
+    """When messages were first seen, in order; without those that had been there before."""
+    first_seen = t.messages.c.first_seen
+    rows = tx.execute(
+        select(first_seen)
+        .where(t.messages.c.mailbox_id == mailbox, first_seen >= moment, t.messages.c.state != "existing")
+        .order_by(first_seen)
+    )
+    return [row.first_seen for row in rows]
 
 
 def decisions_since(tx: Tx, mailbox: int, moment: datetime) -> list[StoredDecision]:

@@ -37,6 +37,13 @@ class Mailbox:
     polled: datetime | None
     trouble: str | None
     last_arrival: datetime | None
+    stopped: str | None = None
+    """Why the mailbox looks wrong: nothing is read, moved or recorded until a person resumes it."""
+    vouched: datetime | None = None
+    evidence_from: datetime | None = None
+    """Overrides of what was filed earlier no longer count for the breakers."""
+    contents: dict[str, int] | None = None
+    """How many messages each folder held at the last listing; None: the server does not count."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +174,9 @@ class ModelRecord:
     promoted: datetime | None
     verdict: str
     exam: dict[str, Any]
+    withdrawn: datetime | None = None
+    """When it was taken out of use by itself, and why."""
+    withdrawn_because: str | None = None
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,10 @@ mailboxes = Table(
     Column("polled", Utc),  # the last look that succeeded
     Column("trouble", Text),  # what the last look ran into; NULL: nothing
     Column("last_arrival", Utc),
+    Column("stopped", Text),  # why the mailbox looks wrong; NULL: it does not
+    Column("vouched", Utc),  # a person said that the mailbox is as it should be; until the next look has ended
+    Column("evidence_from", Utc),  # what was filed before was looked at by a person
+    Column("contents", JSON(none_as_null=True)),  # messages by folder at the last listing
 )
 
 folders = Table(
@@ -254,6 +258,8 @@ models = Table(
     Column("promoted", Utc),
     Column("verdict", Text, nullable=False),
     Column("exam", JSON, nullable=False),
+    Column("withdrawn", Utc),  # taken out of use by itself
+    Column("withdrawn_because", Text),
     UniqueConstraint("mailbox_id", "version"),
 )
 

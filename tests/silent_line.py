@@ -1,0 +1,56 @@
+"""A line to a server that can fall silent: nothing passes any more, and neither side is told."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import Self
+
+
+class SilentLine:
+    """`with SilentLine(port) as line:` then `line.port`. `silent`: nothing ever passes."""
+
+    def __init__(self, server_port: int, *, silent: bool = False) -> None:
+        self.server_port, self.silent = server_port, silent
+        self.logins = 0
+        self._mute: set[int] = set()
+        self._open: list[socket.socket] = []
+
+    def __enter__(self) -> Self:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        threading.Thread(target=self._listen, daemon=True).start()
+        return self
+
+    def fall_silent(self) -> None:
+        """Whoever is connected hears nothing any more; a new connection works."""
+        self._mute = set(range(len(self._open)))
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                number = len(self._open)
+                self._open += [client]
+                if self.silent:
+                    continue
+                server = socket.create_connection(("127.0.0.1", self.server_port))
+                self._open += [server]
+                for source, target in ((client, server), (server, client)):
+                    threading.Thread(target=self._carry, args=(number, source, target), daemon=True).start()
+
+    def _carry(self, number: int, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self.logins += data.upper().count(b" LOGIN ")
+                if number not in self._mute:
+                    target.sendall(data)
+            if number not in self._mute:
+                target.shutdown(socket.SHUT_WR)
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        for each in (self.listener, *self._open):
+            each.close()
