@@ -8,6 +8,7 @@ The trainer is a process of its own: torch never loads into the service, its mem
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -34,6 +35,8 @@ from daemon.store.records import Category, Lesson
 
 log = structlog.get_logger()
 
+KEPT_BASES = 2
+"""Prepared base models that stay in the cache: the one in use, and the one before it."""
 ShowProgress = Callable[[Mapping[str, Any]], None]
 
 
@@ -112,8 +115,18 @@ def _only_one(training_dir: Path) -> Iterator[None]:
 
 def _sweep(training_dir: Path) -> None:
     """Remove what a killed training left behind. Lessons are mail: they don't stay in a job folder."""
-    for leftover in training_dir.glob("job-*"):
+    cache = training_dir / "cache"
+    made = sorted(cache.glob("base-*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for leftover in (*training_dir.glob("job-*"), *cache.glob(".base-*"), *made[KEPT_BASES:]):
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+def sweep(state_dir: Path) -> None:
+    """The same at start-up, unless a training works there now: mail does not wait in a dead job for the next night."""
+    training_dir = state_dir / "training"
+    if training_dir.is_dir():
+        with contextlib.suppress(TrainingBusy), _only_one(training_dir):
+            _sweep(training_dir)
 
 
 def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:

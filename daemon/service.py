@@ -29,7 +29,7 @@ from daemon.engines.base import EngineError
 from daemon.errors import ExitCode, PostroomError
 from daemon.lock import StateLock
 from daemon.mailroom import Mailroom, open_mailroom
-from daemon.night import train
+from daemon.night import sweep, train
 from daemon.notify import Notifier
 from daemon.pipeline import Pass, one_pass
 from daemon.schedule import back_off, night_is_due
@@ -102,6 +102,7 @@ class Service:
     def _run_until_change(self) -> None:
         with open_mailroom(self.settings, clock=self.clock, stop=self._interrupted) as mailroom:
             up_since = self.clock()
+            sweep(self.settings.state_dir)
             desks = mailroom.desks()
             self.rounds = {desk.settings.name: Round() for desk in desks}
             scheduler = self._schedule(mailroom, desks, up_since)

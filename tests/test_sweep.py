@@ -1,0 +1,51 @@
+"""Disk within a limit: what crashes and old bases leave behind goes; what serves stays."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from daemon.night import _only_one, sweep
+from daemon.registry import Registry
+from daemon.settings import EngineSettings
+from daemon.store import learning, mailboxes
+from daemon.store.database import Database
+from tests.fakes import START
+
+
+def test_dead_jobs_and_old_bases_go_and_the_two_newest_bases_stay(tmp_path: Path) -> None:
+    training = tmp_path / "training"
+    for number, name in enumerate(("job-1", "cache/base-a", "cache/base-b", "cache/base-c", "cache/.base-half")):
+        (training / name).mkdir(parents=True)
+        os.utime(training / name, (number, number))
+    with _only_one(training):
+        sweep(tmp_path)
+    assert (training / "job-1").is_dir(), "a training works there"
+    sweep(tmp_path)
+    assert sorted(each.name for each in training.rglob("*") if each.is_dir()) == ["base-b", "base-c", "cache"]
+
+
+@pytest.mark.parametrize("withdrawn", [False, True])
+def test_models_beyond_the_limit_go_with_their_folders_and_so_do_folders_of_no_model(
+    tmp_path: Path, withdrawn: bool
+) -> None:
+    database = Database.open(tmp_path / "postroom.sqlite")
+    registry = Registry(database, EngineSettings(), tmp_path / "models")
+    with database.begin() as tx:
+        box = mailboxes.ensure(tx, "office", "imap", "live", START).id
+        for version in "abcdef":
+            learning.add_model(tx, box, version, f"office/{version}", START, state="kept", verdict="", exam={})
+        for version in "ab":
+            learning.promote(tx, box, version, START)
+        if withdrawn:
+            learning.promote(tx, box, "a", START)
+            learning.withdraw(tx, box, START, "people moved 12 of 30 messages that it filed elsewhere")
+        learning.mark_removed(tx, box, "c")  # a crash came before its folder was removed
+    for name in "abcdefx":
+        (tmp_path / "models" / "office" / name).mkdir(parents=True)
+    assert registry.prune(box, keep=2) == ["d"]
+    here = sorted(folder.name for folder in (tmp_path / "models" / "office").iterdir())
+    assert here == ["a", "b", "e", "f"], "in use, to go back to or to be beaten, and the two newest"
+    database.close()
