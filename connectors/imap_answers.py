@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from imapclient.imap_utf7 import decode as decode_utf7
-from imapclient.response_parser import parse_response
+from imapclient.response_parser import parse_fetch_response, parse_response
 
 from connectors.base import MessageRef
-from connectors.imap_sightings import as_text
+from connectors.imap_sightings import Fetched, as_text
 
-_COPYUID = re.compile(r"(\d+) (\d+) (\d+)")
+_COPYUID = re.compile(r"(\d+) ([\d:,]+) ([\d:,]+)")
+MOST_COPIED = 10_000
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,53 @@ class Selected:
 
 
 def copied(answers: Sequence[bytes | None], uid: int, folder: str) -> MessageRef | None:
-    """COPYUID (RFC 4315 section 3): epoch, source UID, target UID. None unless it is about this very message."""
+    """COPYUID (RFC 4315 section 3): epoch, source UIDs, target UIDs. None unless it is about this very message.
+
+    Both are sets of equal size in the same order; "7:7" and "7" are the same set. What does not add up proves nothing.
+    """
     for answer in answers:
         found = _COPYUID.fullmatch(as_text(answer or b"").strip())
-        if found and int(found[2]) == uid:
-            return MessageRef(folder, int(found[1]), int(found[3]))
+        if not found or int(found[1]) == 0:
+            continue
+        sources, targets = _uids(found[2]), _uids(found[3])
+        if len(sources) == len(targets) and sources.count(uid) == 1 and (landed := targets[sources.index(uid)]) > 0:
+            return MessageRef(folder, int(found[1]), landed)
     return None
+
+
+def _uids(words: str) -> list[int]:
+    """A UID set in its own order; empty if it is malformed or absurdly large."""
+    uids: list[int] = []
+    for word in words.split(","):
+        ends = word.split(":")
+        if len(ends) > 2 or not all(ends):
+            return []
+        first, last = sorted((int(ends[0]), int(ends[-1])))
+        if last - first >= MOST_COPIED:
+            return []
+        uids.extend(range(first, last + 1))
+    return uids
+
+
+def fetched_by_uid(lines: Sequence[Any], wanted: Collection[int]) -> dict[int, Fetched]:
+    """The answers to a UID FETCH by UID, of the wanted messages only.
+
+    Servers tell of other messages meanwhile, by number and without a UID (RFC 9051 section 7.5.2): a number must not be
+    taken for a UID.
+    """
+    found: dict[int, dict[bytes, Any]] = {}
+    answer: list[Any] = []
+    for line in lines:
+        if line is None:
+            continue
+        answer.append(line)
+        if isinstance(line, tuple):  # a literal: the rest of this answer follows
+            continue
+        for fetched in parse_fetch_response(answer, normalise_times=False, uid_is_key=False).values():
+            if (uid := fetched.get(b"UID")) in wanted:
+                found.setdefault(uid, {}).update(fetched)
+        answer = []
+    return dict(found)
 
 
 def same_folder(one: str, other: str) -> bool:

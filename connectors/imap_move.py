@@ -12,7 +12,7 @@ move of nothing: COPYUID proves it, or finding the message.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from connectors.base import Identity, MessageRef, Note, Progress, Recovered, Sighting, Unfinished
@@ -33,16 +33,26 @@ def move(session: Session, ref: MessageRef, identity: Identity, folder: str, not
     if not session.exists(folder):
         raise FolderMissing(place, "There is no such folder.")
     target = session.state(folder)
+    if not target.uidnext:
+        raise ActionRefused(place, "The server does not tell its next UID, so a copy could not be found again.")
     source = check_message(session, ref, identity, write=True)
+    original = session.fingerprint(ref.uid)
     if session.abilities.move:
-        note(Progress("moving", target_epoch=target.epoch, uidnext=target.uidnext))
-        new = session.move(ref.uid, folder)
-        return new or _find_moved(session, ref, identity, folder, target)
+        return _move(session, ref, identity, folder, target, original, note)
     if source.permanent_flags is not None and "\\deleted" not in source.permanent_flags:
         raise ActionRefused(
             f'{session.name}, folder "{ref.folder}"', "The account may not delete here, so it may not move."
         )
-    return _copy_and_remove(session, ref, identity, folder, target, note)
+    note(Progress("copying", target_epoch=target.epoch, uidnext=target.uidnext))
+    copy = session.copy(ref.uid, folder)
+    if copy is None:
+        copies = _copies(session, identity, folder, target, original)
+        if len(copies) > 1:
+            raise Unexplained(f"{session.name}, {ref.key}", f'Several copies appeared in "{folder}".')
+        if not copies:
+            raise MessageGone(f"{session.name}, {ref.key}", "The message is no longer there.")
+        copy = copies[0]
+    return _remove_original(session, ref, identity, target, copy, note)
 
 
 def check_message(session: Session, ref: MessageRef, identity: Identity, *, write: bool) -> Selected:
@@ -62,34 +72,55 @@ def check_message(session: Session, ref: MessageRef, identity: Identity, *, writ
     return selected
 
 
-def _find_moved(session: Session, ref: MessageRef, identity: Identity, folder: str, target: State) -> MessageRef:
-    """After an OK without COPYUID: nothing was moved, or the server doesn't say where to."""
-    copies = _copies(session, identity, folder, target.epoch, target.uidnext)
-    if copies:
-        return copies[-1]
-    session.open(ref.folder)
-    if session.is_there(ref):
-        raise ActionRefused(f"{session.name}, {ref.key}", "The server said OK and moved nothing.")
-    raise MessageGone(f"{session.name}, {ref.key}", "The message is no longer there.")
-
-
-def _copy_and_remove(
-    session: Session, ref: MessageRef, identity: Identity, folder: str, target: State, note: Note
+def _move(
+    session: Session,
+    ref: MessageRef,
+    identity: Identity,
+    folder: str,
+    target: State,
+    original: str | None,
+    note: Note,
 ) -> MessageRef:
-    original = session.fingerprint(ref.uid)
-    note(Progress("copying", target_epoch=target.epoch, uidnext=target.uidnext))
-    copy = session.copy(ref.uid, folder)
-    if copy is None:
-        copies = _copies(session, identity, folder, target.epoch, target.uidnext, original)
-        session.open(ref.folder, write=True)
-        if len(copies) > 1:
-            raise Unexplained(f"{session.name}, {ref.key}", f'Several copies appeared in "{folder}".')
-        if not copies:
-            raise MessageGone(f"{session.name}, {ref.key}", "The message is no longer there.")
-        copy = copies[0]
+    """UID MOVE, and what a server may make of it: all, nothing, or half, whatever it answered."""
+    note(Progress("moving", target_epoch=target.epoch, uidnext=target.uidnext))
+    refused: ActionRefused | None = None
+    new: MessageRef | None = None
+    try:
+        new = session.move(ref.uid, folder)
+    except ActionRefused as error:
+        refused = error
+    left = session.look(ref)
+    stands = left is not None and not is_deleted(left)
+    if new is not None and not stands:
+        return new
+    copies = [new] if new is not None else _copies(session, identity, folder, target, original)
+    if not stands and copies:
+        return copies[-1]
+    if not stands:
+        raise MessageGone(f"{session.name}, {ref.key}", "The message is no longer there.")
+    if len(copies) == 1:  # copied and not removed
+        return _remove_original(session, ref, identity, target, copies[0], note)
+    if copies:
+        raise Unexplained(f"{session.name}, {ref.key}", f'Several copies appeared in "{folder}".')
+    raise refused or ActionRefused(f"{session.name}, {ref.key}", "The server said OK and moved nothing.")
+
+
+def _stands(session: Session, ref: MessageRef, identity: Identity) -> bool:
+    """Does our message still lie there, not marked as deleted? Opens the folder to change it."""
+    try:
+        check_message(session, ref, identity, write=True)
+    except MessageGone:
+        return False
+    return True
+
+
+def _remove_original(
+    session: Session, ref: MessageRef, identity: Identity, target: State, copy: MessageRef, note: Note
+) -> MessageRef:
+    """The copy is proved. Make it the only one: mostly by removing the original, else by taking the copy back."""
     note(Progress("copied", target_epoch=target.epoch, uidnext=target.uidnext, copy=copy))
     note(Progress("removing", target_epoch=target.epoch, uidnext=target.uidnext, copy=copy))
-    if not session.is_there(ref):
+    if not _stands(session, ref, identity):
         # A person or another daemon was faster: with our copy the message would be there twice.
         check_message(session, copy, identity, write=True)
         remove(session, copy)
@@ -107,9 +138,10 @@ def remove(session: Session, ref: MessageRef) -> None:
     session.store(ref.uid, add=DELETED)
     if session.abilities.uidplus:
         session.expunge(ref.uid)
-        if session.look(ref) is not None:
-            # Dovecot does so where the right to expunge is missing.
-            raise ActionRefused(f"{session.name}, {ref.key}", "The server said OK and did not remove the original.")
+    seen = session.look(ref)
+    if seen is not None and (session.abilities.uidplus or not is_deleted(seen)):
+        # Dovecot does so where the right to mark or to expunge is missing.
+        raise ActionRefused(f"{session.name}, {ref.key}", "The server said OK and did not remove the original.")
 
 
 def _retreat(session: Session, ref: MessageRef, identity: Identity, copy: MessageRef) -> None:
@@ -127,12 +159,13 @@ def _retreat(session: Session, ref: MessageRef, identity: Identity, copy: Messag
         ) from error
 
 
-def _copies(
-    session: Session, identity: Identity, folder: str, epoch: int, uidnext: int, original: str | None = None
-) -> list[MessageRef]:
-    """What came into the folder since it had that UIDNEXT and is our message; with `original`, only exact copies."""
+def _copies(session: Session, identity: Identity, folder: str, before: State, original: str | None) -> list[MessageRef]:
+    """What came into the folder since `before` and is our message; with `original`, only exact copies.
+
+    Where the UIDs restarted, that is all that lies there: see `Facts.restarted`.
+    """
     selected = session.open(folder)
-    first = uidnext if selected.epoch == epoch else 1
+    first = before.uidnext if selected.epoch == before.epoch else 1
     uids = [uid for uid in session.search(f"UID {first}:* UNDELETED") if uid >= first]
     found = [
         seen.ref for seen in session.sightings(folder, selected.epoch, uids) if same_content(seen.identity, identity)
@@ -152,6 +185,9 @@ class Facts:
     """In the target, since the action began; exact copies where the original is there to be compared."""
     noted_copy: bool
     """Is the copy that the journal noted still where it was?"""
+    restarted: bool = False
+    """Did the target's UIDs restart since? Then `copies` may hold what lay there before, and the noted copy's UID is
+    void."""
 
 
 Verdict = tuple[Literal["done", "finish", "restore", "undone", "explained"], MessageRef | None, str]
@@ -165,17 +201,25 @@ def judge(progress: Progress, ref: MessageRef, folder: str, facts: Facts) -> Ver
     with an exact copy in the target it makes no difference.
     """
     newest = facts.copies[-1] if facts.copies else None
+    only = newest if len(facts.copies) == 1 else None
+    removable = f'The copy in "{folder}" was made, the original is removed now.'
     match progress.step, facts.source:
         case (("copied" | "removing"), "there" | "marked") if facts.noted_copy:
-            return "finish", progress.copy, f'The copy in "{folder}" was there, the original is removed now.'
+            return "finish", progress.copy, removable
         case (("copied" | "removing"), "gone") if facts.noted_copy:
             return "done", progress.copy, f'The message lies in "{folder}".'
+        case (("copied" | "removing"), "there" | "marked") if facts.restarted and only:
+            return "finish", only, removable
+        case (("copied" | "removing"), "gone") if facts.restarted and newest:
+            return "done", newest, f'The message lies in "{folder}", whose UIDs restarted.'
         case (("copied" | "removing"), "there"):
             return "explained", ref, f'The original is where it was; somebody took its copy from "{folder}".'
         case (("copied" | "removing"), "marked"):
             return "restore", ref, f'The original is kept, because somebody took its copy from "{folder}".'
-        case "copying", "there" | "marked" if len(facts.copies) == 1:
-            return "finish", newest, f'The copy in "{folder}" was made, the original is removed now.'
+        case (("moving" | "copying"), "there") if only and not facts.restarted:
+            return "finish", only, removable
+        case "copying", "marked" if only and not facts.restarted:
+            return "finish", only, removable
         case (("moving" | "copying"), "gone") if newest:
             return "done", newest, f'The message lies in "{folder}".'
         case "moving", "marked" if newest:
@@ -195,20 +239,25 @@ def recover_move(session: Session, unfinished: Unfinished, folder: str, settle: 
     ref, progress = unfinished.ref, unfinished.progress
     if same_folder(folder, ref.folder):
         return Recovered("done", ref, f'The message was in "{folder}" already.')
+    place = _renumbered(session, ref, unfinished.identity)
+    if place is None:
+        return Recovered("explained", None, f'The UIDs of "{ref.folder}" restarted, and several like it lie there.')
+    if place != ref:
+        ref, unfinished = place, replace(unfinished, ref=place)
     facts = _facts(session, unfinished, folder)
     verdict, where, why = judge(progress, ref, folder, facts)
-    if verdict == "undone" and progress.step != "planned":
+    if not facts.copies and progress.step in ("moving", "copying"):
         settle()
         facts = _facts(session, unfinished, folder)
         verdict, where, why = judge(progress, ref, folder, facts)
-    if verdict == "restore":
-        session.open(ref.folder, write=True)
-        session.store(ref.uid, remove=DELETED)
-        return Recovered("explained", where, why)
-    if verdict != "finish":
+    if verdict != "restore" and verdict != "finish":
         return Recovered(verdict, where, why)
     try:
-        session.open(ref.folder, write=True)
+        if session.open(ref.folder, write=True).epoch != ref.epoch:
+            raise Unexplained(f"{session.name}, {ref.key}", "The folder's UIDs restarted while Postroom looked.")
+        if verdict == "restore":
+            session.store(ref.uid, remove=DELETED)
+            return Recovered("explained", where, why)
         remove(session, ref)
     except ActionRefused as refused:
         if where is None:
@@ -221,22 +270,40 @@ def recover_move(session: Session, unfinished: Unfinished, folder: str, settle: 
     return Recovered("finished", where, why)
 
 
+def _renumbered(session: Session, ref: MessageRef, identity: Identity) -> MessageRef | None:
+    """Where the original lies if its folder's UIDs restarted, else `ref`. None: several could be it."""
+    try:
+        selected = session.open(ref.folder)
+    except FolderMissing:
+        return ref
+    if selected.epoch == ref.epoch:
+        return ref
+    uids = session.search("ALL")
+    found = [
+        seen.ref
+        for seen in session.sightings(ref.folder, selected.epoch, uids)
+        if same_content(seen.identity, identity)
+    ]
+    return None if len(found) > 1 else found[0] if found else ref
+
+
 def _facts(session: Session, unfinished: Unfinished, folder: str) -> Facts:
     """Look at both places. Changes nothing."""
     ref, identity, progress = unfinished.ref, unfinished.identity, unfinished.progress
     seen = _at(session, ref, identity)
-    original = session.fingerprint(ref.uid) if seen is not None and progress.step == "copying" else None
+    original = session.fingerprint(ref.uid) if seen is not None else None
     copies: list[MessageRef] = []
-    noted = False
-    if session.exists(folder):
-        if progress.uidnext is not None and progress.target_epoch is not None:
-            copies = _copies(session, identity, folder, progress.target_epoch, progress.uidnext, original)
-        if progress.copy is not None:
-            copy = _at(session, progress.copy, identity)
-            noted = copy is not None and not is_deleted(copy)
+    noted = restarted = False
+    if progress.uidnext is not None and progress.target_epoch is not None and session.exists(folder):
+        before = session.state(folder)
+        restarted = before.epoch != progress.target_epoch
+        copies = _copies(session, identity, folder, State(progress.target_epoch, progress.uidnext, 0), original)
+    if progress.copy is not None:
+        copy = _at(session, progress.copy, identity)
+        noted = copy is not None and not is_deleted(copy)
     source: Literal["there", "marked", "gone"]
     source = "gone" if seen is None else "marked" if is_deleted(seen) else "there"
-    return Facts(source, tuple(copies), noted)
+    return Facts(source, tuple(copies), noted, restarted)
 
 
 def _at(session: Session, ref: MessageRef, identity: Identity) -> Sighting | None:

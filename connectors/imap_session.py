@@ -27,6 +27,7 @@ from connectors.imap_answers import (
     Selected,
     State,
     copied,
+    fetched_by_uid,
     is_news,
     listed_in,
     same_folder,
@@ -181,10 +182,12 @@ class Session:
         """UID FETCH in the open folder."""
 
         def ask() -> dict[int, Fetched]:
-            answer: dict[int, Fetched] = self.client.fetch(list(uids), list(items))
-            return answer
+            self.client._imap.untagged_responses.pop("FETCH", None)
+            # Not IMAPClient's own fetch: it takes the number of a message without a UID for a UID.
+            arguments = (",".join(uid_sets(uids)), f"({' '.join(items)})")
+            return fetched_by_uid(self.client._command_and_check("fetch", *arguments, uid=True), set(uids))
 
-        return self._ask(ask)
+        return self._ask(ask) if uids else {}
 
     def sighting_items(self) -> tuple[str, ...]:
         """FETCH items for a sighting. Dovecot's X-GUID is not advertised: it is tried once, on no message at all."""

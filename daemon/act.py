@@ -86,7 +86,11 @@ def _recover_one(desk: Desk, entry: JournalEntry) -> None:
     if entry.state == "planned":  # nothing was sent: the plan row is all there is
         recovered = Recovered("undone", entry.ref, "Nothing had been sent.")
     else:
-        recovered = desk.connector.recover(Unfinished(entry.ref, identity, entry.action, entry.progress))
+        try:
+            recovered = desk.connector.recover(Unfinished(entry.ref, identity, entry.action, entry.progress))
+        except (FolderMissing, ActionRefused, MessageGone) as error:
+            # It would be refused at every pass, and nothing else of this mailbox would ever be looked at again.
+            recovered = Recovered("explained", None, str(error))
     outcome, ref, explanation = recovered.outcome, recovered.ref, recovered.explanation
     log.info("recovered", mailbox=desk.settings.name, message=entry.message, status=outcome)
     with desk.database.begin() as tx:

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, cast
@@ -48,10 +48,23 @@ class Fault:
 
 
 class FaultyLine:
-    """`with FaultyLine(port, fault) as line:` then `line.port`; `line.commands` tells what passed."""
+    """`with FaultyLine(port, fault) as line:` then `line.port`; `line.commands` tells what passed.
 
-    def __init__(self, port: int, fault: Fault | None = None, strike: Callable[[], None] | None = None) -> None:
-        self.server_port, self.fault, self.strike = port, fault, strike
+    hide: capabilities that the server is not allowed to mention. change: what becomes of a command on its way, so that
+    a server does half of what it was asked.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        fault: Fault | None = None,
+        strike: Callable[[], None] | None = None,
+        *,
+        hide: Collection[str] = (),
+        change: Callable[[bytes], bytes] = bytes,
+    ) -> None:
+        self.server_port, self.fault, self.strike, self.change = port, fault, strike, change
+        self.hidden = re.compile(rb" (?:%s)(?=[ \]\r])" % b"|".join(word.encode() for word in hide)) if hide else None
         self.commands: list[str] = []
         self.struck = False
 
@@ -77,7 +90,7 @@ class FaultyLine:
             server.makefile("rb") as answered,
             contextlib.suppress(OSError, EOFError),
         ):
-            client.sendall(_line(answered))
+            client.sendall(self._told(_line(answered)))
             while True:
                 line = _line(asked)
                 tag, _, command = line.rstrip(b"\r\n").partition(b" ")
@@ -87,8 +100,12 @@ class FaultyLine:
                     self.struck = True
                     self._fail(self.fault, client, server, answered, line, tag)
                     return
-                server.sendall(line)
-                client.sendall(_answer(answered, tag))
+                server.sendall(self.change(line))
+                client.sendall(self._told(_answer(answered, tag)))
+
+    def _told(self, answer: bytes) -> bytes:
+        """What the client is told of an answer."""
+        return self.hidden.sub(b"", answer) if self.hidden and b"CAPABILITY" in answer else answer
 
     def _fail(
         self, fault: Fault, client: socket.socket, server: socket.socket, answered: Any, line: bytes, tag: bytes
@@ -99,7 +116,7 @@ class FaultyLine:
         elif fault.moment not in ("before", "silent"):
             server.sendall(line)
             if fault.moment != "race":
-                answer = _answer(answered, tag)
+                answer = self._told(_answer(answered, tag))
         if fault.kill and self.strike:
             self.strike()
         match fault.moment:

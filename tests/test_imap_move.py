@@ -34,6 +34,7 @@ def situations(draw: st.DrawFn) -> tuple[Progress, Facts]:
         source=draw(st.sampled_from(["there", "marked", "gone"])),
         copies=copies,
         noted_copy=noted is not None and draw(st.booleans()),
+        restarted=draw(st.booleans()),
     )
     return Progress(step, copy=noted, **numbers), facts
 
@@ -46,7 +47,9 @@ def test_an_original_is_removed_only_if_a_copy_is_proved(situation: tuple[Progre
     assert why
     if verdict == "finish":
         assert facts.source != "gone"
-        assert facts.noted_copy or (progress.step == "copying" and len(facts.copies) == 1)
+        made = progress.step in ("moving", "copying") and not facts.restarted
+        assert facts.noted_copy or (len(facts.copies) == 1 and (made or facts.restarted))
+        assert not (facts.restarted and progress.step in ("moving", "copying"))
         assert where_now is not None
         assert where_now.folder == "Orders"
     if verdict == "undone":
