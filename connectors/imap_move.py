@@ -92,7 +92,7 @@ def _move(
     left = session.look(ref)
     stands = left is not None and not is_deleted(left)
     if new is not None and not stands:
-        return new
+        return _only_ours(session, identity, target, new)
     copies = [new] if new is not None else _copies(session, identity, folder, target, original)
     if not stands and copies:
         return copies[-1]
@@ -130,7 +130,24 @@ def _remove_original(
     except ActionRefused:
         _retreat(session, ref, identity, copy)
         raise
-    return copy
+    return _only_ours(session, identity, target, copy)
+
+
+def _only_ours(session: Session, identity: Identity, target: State, landed: MessageRef) -> MessageRef:
+    """Two daemons that move one message into one folder at the same moment both succeed, on every server tried.
+
+    Of the equal copies that came meanwhile the first one stays; whoever made a later one takes it back. Costs nothing
+    as long as nothing else came in between: then ours is the first.
+    """
+    if landed.epoch == target.epoch and landed.uid == target.uidnext:
+        return landed
+    session.open(landed.folder, write=True)
+    ours = session.fingerprint(landed.uid)
+    if ours is None or min(_copies(session, identity, landed.folder, target, ours), default=landed) == landed:
+        return landed
+    check_message(session, landed, identity, write=True)
+    remove(session, landed)
+    raise MessageGone(f"{session.name}, {landed.key}", "Another program put the message there at the same moment.")
 
 
 def remove(session: Session, ref: MessageRef) -> None:

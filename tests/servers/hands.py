@@ -88,6 +88,13 @@ class Hands:
         ok(self.imap.uid("EXPUNGE", uid))
         self.leave()
 
+    def expunge(self, folder: str, uids: Sequence[str]) -> None:
+        """Delete what lies at these UIDs for good."""
+        ok(self.imap.select(quoted(folder)))
+        ok(self.imap.uid("STORE", ",".join(uids), "+FLAGS.SILENT", "(\\Deleted)"))
+        ok(self.imap.uid("EXPUNGE", ",".join(uids)))
+        self.leave()
+
     def flag(self, subject: str, *flags: str) -> None:
         source, uid = self.find(subject)
         ok(self.imap.select(quoted(source)))

@@ -1,0 +1,500 @@
+"""The whole daemon under faults: a real process, its database, a real server, a line that fails; then restarts.
+
+    DaemonOffice   a mailbox and a state directory in which the next mail of a known thread will be moved
+    Daemons        forks `postroom once` from a parent that has everything loaded: a process each, without a second each
+    one_fault      deliver | once, under a fault | once, once ... until it is at rest | what lies where, what is written
+
+    python -m tests.daemon_faults        every command of every path, in every way       (make faults)
+
+No model is needed: people filed a mail of the thread by hand, and replies follow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import click
+
+from daemon.commands.common import counting_bar
+from daemon.pipeline import one_pass
+from tests.contract import Lying
+from tests.faults import KILLS, MOMENTS, Fault, FaultyLine
+from tests.imap_fixtures import ImapServer, ImapWorld
+from tests.servers.courier import CAPABILITIES, Courier
+from tests.servers.cyrus import Cyrus
+from tests.servers.dovecot import Dovecot
+from tests.servers.hands import make_mail
+from tests.service_process import SETTINGS
+
+THREAD = "<thread@example.org>"
+SUBJECT = "Re: Invoice 7"
+STALLED_SECONDS = 0.5
+MOST_RESTARTS = 6
+NEITHER = CAPABILITIES.replace(" UIDPLUS", "")
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way through the client: a server, and what it does not tell about itself."""
+
+    name: str
+    server: type[Dovecot] | type[Cyrus] | type[Courier]
+    hide: tuple[str, ...] = ()
+    act_by: str = "move"
+
+    @property
+    def marks_only(self) -> bool:
+        """Is the original only marked as deleted?"""
+        return "UIDPLUS" in self.hide
+
+
+WAYS = (
+    Way("dovecot", Dovecot),
+    Way("dovecot, no MOVE", Dovecot, ("MOVE",)),
+    Way("dovecot, neither", Dovecot, ("MOVE", "UIDPLUS")),
+    Way("dovecot, bare", Dovecot, ("MOVE", "CONDSTORE", "QRESYNC", "LIST-STATUS", "LIST-EXTENDED", "UNSELECT")),
+    Way("dovecot, tags", Dovecot, act_by="tag"),
+    Way("cyrus", Cyrus),
+    Way("cyrus, no MOVE", Cyrus, ("MOVE",)),
+    Way("courier", Courier),
+    Way("courier, neither", Courier, ("UIDPLUS",)),
+)
+
+
+class Daemons:
+    """`with Daemons() as daemons: daemons.once(config)`: a real process for each, forked from a loaded parent."""
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.daemon_faults", "--parent"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parent.parent,
+            env={**os.environ, "POSTROOM_STRICT_LOGS": "1", "OMP_NUM_THREADS": "1"},
+        )
+        return self
+
+    def once(self, config: Path, *words: str, settle: float = 0.0, timeout: float = 20.0) -> Once:
+        """Start one pass. `settle` and `timeout` shorten what the daemon waits for, nothing else."""
+        assert self.process.stdin
+        job = {"config": str(config), "words": words or ["once"], "settle": settle, "timeout": timeout}
+        print(json.dumps(job), file=self.process.stdin, flush=True)
+        return Once(self.process)
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.close()
+        self.process.wait(20)
+        self.process.stdout.close()
+
+
+class Once:
+    """One pass of the daemon in its own process."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout
+        self.lines = process.stdout
+        self.pid = int(json.loads(self.lines.readline())["pid"])
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> tuple[int, str]:
+        """Its exit code (negative: the signal) and what it said on standard error."""
+        said = json.loads(self.lines.readline())
+        return int(said["code"]), str(said["said"])
+
+
+def parent() -> None:
+    """Load everything, then fork a child for every job on standard input."""
+    import connectors.imap
+    import connectors.imap_account
+    from daemon import cli, mailroom
+    from daemon.settings import Settings
+
+    with tempfile.TemporaryDirectory() as folder:  # so that no child has to load and compile it all again
+        config = Path(folder, "config.toml")
+        values = {"state": folder, "port": 1, "user": "nobody", "mode": "live", "mailbox": "", "sorting": ""}
+        config.write_text(SETTINGS.format(**values))
+        with mailroom.open_mailroom(Settings.load(config)) as opened:
+            opened.desks()
+            with suppress(Exception):
+                one_pass(opened.desks()[0])
+    for line in sys.stdin:
+        job = json.loads(line)
+        with tempfile.TemporaryFile() as said:
+            child = os.fork()
+            if child == 0:
+                os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+                os.write(1, (json.dumps({"pid": os.getpid()}) + "\n").encode())
+                os.dup2(said.fileno(), 1)
+                os.dup2(said.fileno(), 2)
+                mailroom.ImapAccount = partial(  # type: ignore[misc,assignment]
+                    connectors.imap_account.ImapAccount, timeout=job["timeout"]
+                )
+                mailroom.ImapConnector = partial(  # type: ignore[misc,assignment]
+                    connectors.imap.ImapConnector, settle=job["settle"]
+                )
+                sys.argv = ["postroom", "--config", job["config"], *job["words"]]
+                code = 1
+                try:
+                    cli.main()
+                    code = 0
+                except SystemExit as end:
+                    code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+                except BaseException:
+                    import traceback
+
+                    traceback.print_exc()
+                    code = 70
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+            _, status = os.waitpid(child, 0)
+            said.seek(0)
+            words = said.read().decode(errors="replace")
+        os.write(1, (json.dumps({"code": os.waitstatus_to_exitcode(status), "said": words}) + "\n").encode())
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run left behind; all zero and no problem if all is well."""
+
+    lost: int = 0
+    duplicated: int = 0
+    flags_changed: int = 0
+    unexplained: int = 0
+    problems: tuple[str, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        return not self.problems
+
+
+class DaemonOffice:
+    """A mailbox with all that makes moving hard, and the state of a daemon that has looked at it once."""
+
+    def __init__(self, path: Way, server: ImapServer, user: str, daemons: Daemons, folder: Path) -> None:
+        self.path, self.daemons, self.folder = path, daemons, folder
+        self.world = ImapWorld(server, user)
+        self.target = self.world.first
+        hands = self.world.hands
+        hands.put(make_mail("Somebody's mail", message_id="<twin@example.org>"), flags="\\Deleted")
+        hands.put(make_mail("Reply", message_id="<twin@example.org>"))
+        hands.put(make_mail("No id", message_id=None))
+        hands.put(make_mail("Marked", message_id=None), folder=self.target, flags="\\Deleted")
+        hands.put(make_mail(SUBJECT, "An older one.", message_id="<7@example.org>"), folder=self.target)
+        self.rest = Counter((lying.folder, lying.subject, lying.content) for lying in self.world.contents())
+        self.base = self.state_of("base")
+        self._teach()
+
+    def state_of(self, name: str) -> Path:
+        """A fresh state directory with the password in it."""
+        state = self.folder / name
+        credentials = state / "credentials"
+        credentials.mkdir(parents=True, mode=0o700)
+        secret = credentials / "office-imap"
+        secret.touch(mode=0o600)
+        secret.write_text("open-sesame")
+        return state
+
+    def configure(self, state: Path, port: int) -> Path:
+        """The settings of a daemon on this state, over this port."""
+        config = state.with_suffix(f".{port}.toml")
+        mailbox = f'act_by = "{self.path.act_by}"'
+        values = {"state": state, "port": port, "user": self.world.user, "mode": "live", "mailbox": mailbox}
+        config.write_text(SETTINGS.format(sorting="", **values))
+        return config
+
+    def _teach(self) -> None:
+        """Look once, then let a person file the thread's first mail by hand."""
+        hands = self.world.hands
+        with FaultyLine(self.world.server.port, hide=self.path.hide) as line:
+            config = self.configure(self.base, line.port)
+            self._fine(config)
+            hands.put(make_mail("Invoice 7", message_id=THREAD))
+            self._fine(config)
+            hands.move("Invoice 7", self.target)
+            self._fine(config)
+            time.sleep(1.1)
+            self._fine(config)
+        [(count,)] = self.query(self.base, "SELECT count(*) FROM lessons")
+        assert count == 1
+        self.clean_up()
+
+    def _fine(self, config: Path) -> None:
+        code, said = self.daemons.once(config).wait()
+        assert code == 0, said
+
+    @staticmethod
+    def query(state: Path, sql: str) -> list[Any]:
+        with closing(sqlite3.connect(state / "postroom.sqlite")) as database:
+            return database.execute(sql).fetchall()
+
+    def copy(self, name: str) -> Path:
+        """The state as it was when the office was furnished."""
+        state = self.folder / name
+        shutil.rmtree(state, ignore_errors=True)
+        shutil.copytree(self.base, state)
+        return state
+
+    def deliver(self) -> None:
+        """The mail that the next pass will move: the same bytes every time, so that every run must end the same."""
+        mail = make_mail(SUBJECT, "See below.", "<8@example.org>", References=THREAD, In_Reply_To=THREAD)
+        self.world.hands.put(mail, flags="\\Seen $work")
+
+    def commands(self) -> list[str]:
+        """What the daemon sends to move one mail; and how the mailbox must look afterwards, in every run."""
+        state = self.copy("count")
+        self.deliver()
+        [(_, _, before)] = self._ours()
+        with FaultyLine(self.world.server.port, hide=self.path.hide) as line:
+            self._fine(self.configure(state, line.port))
+            commands = list(line.commands)
+        self.expected = Counter(self._key(lying) for _, _, lying in self._ours())
+        moved = (self.target, SUBJECT, before.content)
+        if self.path.act_by == "tag":
+            [(folder, _, content)] = self.expected
+            assert (folder, content != before.content) == (self.world.inbox, True)
+        elif self.path.marks_only:
+            assert sorted(folder for folder, _, _ in self.expected) == sorted([self.world.inbox, self.target])
+            assert self.expected[moved] == 1
+        else:
+            assert self.expected == Counter([moved])
+        self.unmoved = Counter([self._key(before)])
+        verdict = self.verdict(state)
+        assert verdict.clean, verdict
+        self.clean_up()
+        return commands
+
+    @staticmethod
+    def _key(lying: Lying) -> tuple[str, str, str]:
+        return lying.folder, lying.subject, lying.content
+
+    def _ours(self) -> list[tuple[str, str, Lying]]:
+        """What lies there now and did not at the beginning."""
+        rest = Counter(self.rest)
+        ours = []
+        for folder, uid, lying in self.world.hands.look():
+            if rest[self._key(lying)] > 0:
+                rest[self._key(lying)] -= 1
+            else:
+                ours.append((folder, uid, lying))
+        self.missing = list((+rest).elements())
+        return ours
+
+    def strike(self, state: Path, fault: Fault, settle: float = 0.0) -> tuple[int, str, bool]:
+        """One pass under one fault: exit code, words, and whether the fault came to pass."""
+        started: list[Once] = []
+        ready = threading.Event()
+
+        def kill() -> None:
+            ready.wait(10)
+            started[0].kill()
+
+        timeout = 20.0 if fault.kill else STALLED_SECONDS
+        with FaultyLine(self.world.server.port, fault, kill, hide=self.path.hide) as line:
+            config = self.configure(state, line.port)
+            started.append(self.daemons.once(config, settle=settle, timeout=timeout))
+            ready.set()
+            code, said = started[0].wait()
+            struck = line.struck
+        config.unlink()
+        return code, said, struck
+
+    def at_rest(self, state: Path, settle: float = 0.0) -> list[str]:
+        """Restart until a pass finds nothing to do. Returns what went wrong meanwhile."""
+        with FaultyLine(self.world.server.port, hide=self.path.hide) as line:
+            config = self.configure(state, line.port)
+            for _ in range(MOST_RESTARTS):
+                code, said = self.daemons.once(config, settle=settle).wait()
+                if code != 0:
+                    return [f"restart failed with {code}: {said}"]
+                [(left,)] = self.query(
+                    state,
+                    "SELECT (SELECT count(*) FROM actions WHERE state IN ('planned', 'sent'))"
+                    " + (SELECT count(*) FROM messages WHERE state = 'new')",
+                )
+                if left == 0:
+                    return []
+        return [f"not at rest after {MOST_RESTARTS} restarts"]
+
+    def verdict(self, state: Path, *, moved: bool = True) -> Verdict:
+        """Compare what lies there with what must, and with what the journal says."""
+        ours = self._ours()
+        must = self.expected if moved else self.unmoved
+        after = Counter(self._key(lying) for _, _, lying in ours)
+        missing = [*self.missing, *(must - after).elements()]
+        extra = list((after - must).elements())
+        changed = sum((Counter(each[:2] for each in missing) & Counter(each[:2] for each in extra)).values())
+        places = {
+            (folder, int(uid)) for folder, uid, _ in ours if not (self.path.marks_only and folder == self.world.inbox)
+        }
+        wrong = self._journal(state, places, moved=moved)
+        problems = [f"missing: {each}" for each in missing] + [f"unexpected: {each}" for each in extra] + wrong
+        return Verdict(len(missing) - changed, len(extra) - changed, changed, len(wrong), tuple(problems))
+
+    def _journal(self, state: Path, places: set[tuple[str, int]], *, moved: bool) -> list[str]:
+        """What the journal does not explain."""
+        wrong = []
+        actions = self.query(state, "SELECT state, to_folder, to_uid, explanation, ended FROM actions ORDER BY id")
+        for outcome, _, _, explanation, ended in actions:
+            if outcome not in ("done", "failed", "explained") or ended is None:
+                wrong.append(f"unfinished: {outcome}")
+            elif outcome != "done" and not explanation:
+                wrong.append(f"{outcome} without a word")
+        live = self.query(
+            state,
+            "SELECT s.folder, s.uid, m.state FROM sightings s JOIN messages m ON m.id = s.message_id WHERE s.gone IS"
+            f" NULL AND m.thread = '{THREAD}' AND m.rfc_id != '{THREAD}'",
+        )
+        if {(folder, uid) for folder, uid, _ in live} != places:
+            wrong.append(f"the record says {live}, the mailbox {places}")
+        if moved:
+            done = [(folder, uid) for outcome, folder, uid, _, _ in actions if outcome == "done"]
+            if not done or {done[-1]} != places:
+                wrong.append(f"the journal says {actions}, the mailbox {places}")
+            if {state_ for _, _, state_ in live} != {"sorted"}:
+                wrong.append(f"not sorted: {live}")
+        return wrong
+
+    def clean_up(self) -> None:
+        """Take away what did not lie there at the beginning."""
+        doomed: dict[str, list[str]] = {}
+        for folder, uid, _ in self._ours():
+            doomed.setdefault(folder, []).append(uid)
+        for folder, uids in doomed.items():
+            self.world.hands.expunge(folder, uids)
+
+    def one_fault(self, fault: Fault) -> Verdict:
+        """Deliver, one pass under a fault, restarts until it is at rest, verdict."""
+        state = self.copy("run")
+        self.deliver()
+        code, said, _ = self.strike(state, fault)
+        crashed = [f"a bug: {said}"] if code in (1, 70) and "Traceback" in said else []
+        # Only a command that nobody waited for may still be on its way; elsewhere the line saw to it.
+        stuck = self.at_rest(state, settle=1.0 if fault.moment == "race" else 0.0)
+        verdict = self.verdict(state)
+        self.clean_up()
+        problems = (*crashed, *stuck, *verdict.problems)
+        return Verdict(verdict.lost, verdict.duplicated, verdict.flags_changed, verdict.unexplained, problems)
+
+    def close(self) -> None:
+        self.world.close()
+
+
+CHANGING = ("UID MOVE", "UID COPY", "UID STORE", "UID EXPUNGE")
+
+
+def all_faults(commands: Sequence[str]) -> list[Fault]:
+    """Every command, in every way; those that change something first, because most is at stake there."""
+    numbers = sorted(range(1, len(commands) + 1), key=lambda number: commands[number - 1] not in CHANGING)
+    ways = [(moment, False) for moment in MOMENTS] + [(moment, True) for moment in KILLS]
+    return [Fault(number, moment, kill) for number in numbers for moment, kill in ways]
+
+
+@contextmanager
+def offices(daemons: Daemons, folder: Path, paths: Sequence[Way] = WAYS) -> Iterator[list[DaemonOffice]]:
+    """An office for each path, a server for each kind."""
+    with ExitStack() as stack:
+        servers: dict[str, ImapServer] = {}
+        made = []
+        for number, path in enumerate(paths):
+            if path.server.name not in servers:
+                servers[path.server.name] = stack.enter_context(path.server())
+            place = folder / str(number)
+            place.mkdir()
+            office = DaemonOffice(path, servers[path.server.name], f"office{number}", daemons, place)
+            stack.callback(office.close)
+            made.append(office)
+        yield made
+
+
+@dataclass
+class Sum:
+    """All runs together."""
+
+    runs: int = 0
+    faults: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    flags_changed: int = 0
+    unexplained: int = 0
+    bad: list[str] = field(default_factory=list)
+
+    def add(self, verdict: Verdict, what: str) -> None:
+        self.runs += 1
+        self.lost += verdict.lost
+        self.duplicated += verdict.duplicated
+        self.flags_changed += verdict.flags_changed
+        self.unexplained += verdict.unexplained
+        if not verdict.clean:
+            self.bad.append(f"{what}: {'; '.join(verdict.problems)}")
+
+    def figures(self) -> dict[str, int]:
+        names = ("runs", "faults", "lost", "duplicated", "flags_changed", "unexplained")
+        return {name: getattr(self, name) for name in names}
+
+
+def exhaustive(only: str) -> Sum:
+    """Every fault at every command of every path whose name starts with `only`."""
+    total = Sum()
+    paths = [path for path in WAYS if path.name.startswith(only)]
+    with (
+        tempfile.TemporaryDirectory(prefix="postroom-faults-") as folder,
+        Daemons() as daemons,
+        offices(daemons, Path(folder), paths) as made,
+    ):
+        for office in made:
+            commands = office.commands()
+            faults = all_faults(commands)
+            click.echo(f"{office.path.name}: {len(commands)} commands, {len(faults)} faults", err=True)
+            began = time.monotonic()
+            with counting_bar(False, "faults on") as show:
+                for number, fault in enumerate(faults):
+                    verdict = office.one_fault(fault)
+                    total.faults += 1
+                    total.add(verdict, f"{office.path.name}: {fault} at {commands[fault.command - 1]}")
+                    if not verdict.clean:
+                        click.echo(total.bad[-1], err=True)
+                    if show:
+                        show(office.path.name, number + 1, len(faults))
+            click.echo(f"{office.path.name}: {time.monotonic() - began:.0f} s", err=True)
+    return total
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="The whole daemon under every fault at every command of every path.")
+    parser.add_argument("--path", default="", help="only the paths whose name starts so")
+    parser.add_argument("--parent", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.parent:
+        parent()
+        return 0
+    total = exhaustive(arguments.path)
+    click.echo(json.dumps(total.figures()))
+    return 1 if total.bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
