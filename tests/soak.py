@@ -13,6 +13,7 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ import click
 
 from connectors.base import Recovered, Sighting
 from connectors.errors import ConnectorError
+from daemon.commands.common import counting_bar
 from tests.faults import (
     KILLS,
     MOMENTS,
@@ -117,8 +119,8 @@ def judge(world: ImapWorld, before: dict[tuple[str, str], int], recovered: Recov
     return not (lost or duplicated or changed > 0 or unexplained)
 
 
-def soak(runs: int, seed: int) -> Tally:
-    """All runs. Every mailbox is left at its first bad run, so that one bad message is counted once."""
+def soak(runs: int, seed: int, show: Callable[[str, int, int], None] | None = None) -> Tally:
+    """All runs, `show` told of each. A mailbox is left at its first bad run: one bad message is counted once."""
     rng = random.Random(seed)
     tally = Tally()
     with ExitStack() as stack:
@@ -138,6 +140,8 @@ def soak(runs: int, seed: int) -> Tally:
             worlds[server.name] = (world, before, used + 1)
             seen, recovered = one_run(rng, world, workers, tally)
             tally.runs += 1
+            if show:
+                show("on three servers", tally.runs, runs)
             if not judge(world, before, recovered, tally):
                 click.echo(f"run {number} on {server.name}: {seen.ref.key} {recovered}", err=True)
                 world.close()
@@ -153,8 +157,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     started = time.monotonic()
-    tally = soak(arguments.runs, arguments.seed)
-    click.echo(f"{dict(tally.outcomes)} in {time.monotonic() - started:.0f} s")
+    with counting_bar(False, "faults") as show:
+        tally = soak(arguments.runs, arguments.seed, show)
+    click.echo(f"{dict(tally.outcomes)} in {time.monotonic() - started:.0f} s", err=True)
     figures = ("runs", "faults", "lost", "duplicated", "flags_changed", "unexplained")
     click.echo(json.dumps({name: getattr(tally, name) for name in figures}))
     return 0 if tally.clean else 1

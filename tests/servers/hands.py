@@ -47,9 +47,13 @@ class Hands:
     """One mail client of one person."""
 
     def __init__(self, port: int, user: str, password: str = PASSWORD, inbox: str = "INBOX") -> None:
-        self.imap = imaplib.IMAP4("127.0.0.1", port, timeout=30)
-        self.imap.login(user, password)
-        self.inbox = inbox
+        self.port, self.user, self.password, self.inbox = port, user, password, inbox
+        self.connect()
+
+    def connect(self) -> None:
+        """Sign in, again if the server had left."""
+        self.imap = imaplib.IMAP4("127.0.0.1", self.port, timeout=30)
+        self.imap.login(self.user, self.password)
 
     def create(self, folder: str) -> None:
         ok(self.imap.create(quoted(folder)))
