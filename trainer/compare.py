@@ -1,0 +1,351 @@
+"""Readable names against opaque codes, fairly: `postroom train --compare-labels`, `python -m trainer.compare`.
+
+    lessons, texts to judge by | a seed: codes for categories, order, LoRA's start | tune on codes, and again on names,
+    same rows, same steps, same boundary before the answer | score both by the closed set  ->  one table
+
+A name of several tokens is scored by the probability of its whole way through the tree of names, a code in the same way
+(trainer.finetune.answers). Free decoding is shown beside it: what comes out when nothing holds the model to the list.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from connectors.base import MailText
+from daemon.basemodel import find_base
+from daemon.engines.base import EngineError
+from daemon.labels import usable_codes
+from daemon.prompt import PromptSettings, Renderer
+from trainer import dataset
+from trainer.bench import read_rows
+from trainer.evaluate import interval, paired_chance
+from trainer.finetune.adapters import load_model, with_lora
+from trainer.finetune.answering import Limits, Recipe, Task, score
+from trainer.finetune.answering import train as tune
+from trainer.finetune.answers import after_prompt
+from trainer.job import BadJob, Progress, read_job, read_lessons, to_stdout
+from trainer.original import CUES, decode, prompt_ids, train_original
+from trainer.prepare import PreparedBase, prepare_base, quiet
+
+KINDS = ("codes", "names")
+# One part of the lessons says when to stop; the same rows for both.
+VALIDATION = 0.15
+# Where there is no test set of its own, such a part of the lessons is judged by.
+JUDGED = 0.25
+
+
+@dataclass(frozen=True)
+class Set:
+    """What is learnt and what is judged by. `groups`: rows that must stay on one side of a split share a number."""
+
+    learnt: tuple[MailText, ...]
+    labels: tuple[str, ...]
+    groups: tuple[int, ...]
+    judged: tuple[MailText, ...]
+    truth: tuple[str, ...]
+    names: Mapping[str, str]
+    """What people read, for each label."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """One comparison."""
+
+    seeds: tuple[int, ...] = (1, 2, 3)
+    recipe: Recipe = field(default_factory=Recipe)
+    threads: int = 2
+    original: bool = False
+    free: bool = True
+    ours: bool = True
+
+
+Flags = dict[str, list[list[bool]]]
+
+
+def compare(work: Set, prepared: PreparedBase, options: Options, progress: Progress) -> dict[str, Any]:
+    """Train and judge every seed. Raises ValueError for names that can't be told apart."""
+    torch.set_num_threads(options.threads)
+    tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
+    flags: Flags = {}
+    total = len(options.seeds) * len(KINDS) * (options.ours + options.original)
+    done = 0
+    for seed in options.seeds:
+        for original in [False] * options.ours + [True] * options.original:
+            for kind in KINDS:
+                words = f"{'original recipe' if original else 'ours'}, {kind}, seed {seed}"
+
+                def tick(step: int, steps: int, done: int = done, words: str = words) -> None:
+                    if step % 5 == 0:
+                        progress("compare", round(100 * (done + step / max(steps, 1))), 100 * total, words)
+
+                run = _original if original else _ours
+                for row, right in run(work, prepared, tokenizer, kind, seed, options, tick).items():
+                    flags.setdefault(row, []).append(right)
+                done += 1
+    progress("compare", 100 * total, 100 * total, "compared")
+    return summary(flags, work, options)
+
+
+def _ours(
+    work: Set,
+    prepared: PreparedBase,
+    tokenizer: Tokenizer,
+    kind: str,
+    seed: int,
+    options: Options,
+    tick: Callable[[int, int], None],
+) -> dict[str, list[bool]]:
+    labels, answers = answers_for(work, kind, seed, tokenizer)
+    tree = after_prompt(answers, tokenizer)
+    renderer = Renderer(tokenizer, PromptSettings())
+    with quiet():
+        model = with_lora(load_model(prepared.folder), options.recipe, seed)
+    learnt, validation = _split(work, seed)
+    task = Task(
+        prompts=tuple(renderer.render(text).ids for text in work.learnt),
+        labels=tuple(labels.index(label) for label in work.labels),
+        weights=(1.0,) * len(work.labels),
+        answers=tree,
+        learnt=learnt,
+        validation=validation,
+        seed=seed,
+        base=prepared.sha256,
+        recipe=options.recipe,
+    )
+    with tempfile.TemporaryDirectory(prefix="postroom-compare-") as scratch:
+        tune(model, task, Limits(options.threads), Path(scratch), None, tick)
+    prompts = [renderer.render(text).ids for text in work.judged]
+    best = score(model, prompts, tree).argmax(axis=1)
+    found = {f"{kind}, closed set": [labels[b] == t for b, t in zip(best, work.truth, strict=True)]}
+    if options.free:
+        said = decode(model, prompts, tokenizer, max(map(len, tree.paths)))
+        found[f"{kind}, free decoding"] = _right(said, labels, answers, work.truth)
+    return found
+
+
+def _original(
+    work: Set,
+    prepared: PreparedBase,
+    tokenizer: Tokenizer,
+    kind: str,
+    seed: int,
+    _options: Options,
+    tick: Callable[[int, int], None],
+) -> dict[str, list[bool]]:
+    labels, answers = answers_for(work, kind, seed, tokenizer, doubled=True)
+    with quiet():
+        model = load_model(prepared.folder)
+    wanted = [answers[labels.index(label)] for label in work.labels]
+    renderer = Renderer(tokenizer, PromptSettings())
+    texts = [renderer.clean(text.body) for text in work.learnt]
+    adapted = train_original(model, texts, wanted, kind, tokenizer, seed, tick)
+    prompts = [prompt_ids(renderer.clean(text.body), kind, tokenizer) for text in work.judged]
+    longest = max(len(tokenizer.encode(CUES[kind] + answer).ids) for answer in answers)
+    said = decode(adapted, prompts, tokenizer, longest + 1)
+    return {f"original recipe, {kind}": _right(said, labels, answers, work.truth)}
+
+
+def answers_for(
+    work: Set, kind: str, seed: int, tokenizer: Tokenizer, doubled: bool = False
+) -> tuple[list[str], list[str]]:
+    """Labels in this seed's order, and each one's answer. `doubled`: AA, BB, ... as the original recipe had them."""
+    labels = sorted(work.names)
+    np.random.default_rng(seed).shuffle(labels)
+    if kind == "names":
+        return labels, [work.names[label] for label in labels]
+    if doubled and len(labels) <= 26:
+        return labels, [2 * chr(ord("A") + place) for place in range(len(labels))]
+    return labels, [code for code, _ in zip(usable_codes(tokenizer), labels, strict=False)]
+
+
+def _right(said: Sequence[str], labels: Sequence[str], answers: Sequence[str], truth: Sequence[str]) -> list[bool]:
+    wanted = dict(zip(labels, answers, strict=True))
+    return [each == wanted[right] for each, right in zip(said, truth, strict=True)]
+
+
+def _split(work: Set, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Rows to learn, rows that say when to stop; a group is never on both sides."""
+    chosen = set(_drawn(work.groups, VALIDATION, seed))
+    rows = range(len(work.groups))
+    return tuple(r for r in rows if r not in chosen), tuple(r for r in rows if r in chosen)
+
+
+def _drawn(groups: Sequence[int], share: float, seed: int) -> list[int]:
+    """Rows of randomly drawn whole groups, until they are such a share of all."""
+    order = np.random.default_rng(seed).permutation(np.unique(groups))
+    found: list[int] = []
+    for group in order:
+        if len(found) >= share * len(groups):
+            break
+        found += [row for row, each in enumerate(groups) if each == group]
+    return sorted(found)
+
+
+def summary(flags: Flags, work: Set, options: Options) -> dict[str, Any]:
+    """Shares by seed, intervals over the judged texts, and the paired test of codes against names. Pure."""
+    count = len(work.truth)
+    rows = []
+    for row, runs in flags.items():
+        shares = [sum(run) / count for run in runs]
+        mean = float(np.mean(shares))
+        low, high = interval(round(mean * count), count)
+        rows.append({"row": row, "right": mean, "low": low, "high": high, "by_seed": [round(s, 4) for s in shares]})
+    return {
+        "learnt": len(work.labels),
+        "judged": count,
+        "categories": len(work.names),
+        "seeds": list(options.seeds),
+        "epochs": options.recipe.epochs,
+        "rows": rows,
+        "pairs": [pair for ending in ("{}, closed set", "original recipe, {}") if (pair := _pair(flags, ending))],
+    }
+
+
+def _pair(flags: Flags, ending: str) -> dict[str, Any] | None:
+    codes, names = (flags.get(ending.format(kind)) for kind in KINDS)
+    if not codes or not names:
+        return None
+    # A text counts once, however many seeds judged it: the seeds' answers to one text are not independent.
+    ahead = np.sum(codes, axis=0) - np.sum(names, axis=0)
+    return {
+        "what": ending.format("codes against names"),
+        "points": 100 * float(np.mean(codes) - np.mean(names)),
+        "codes_better": int((ahead > 0).sum()),
+        "names_better": int((ahead < 0).sum()),
+        "chance": paired_chance((ahead > 0).tolist(), (ahead < 0).tolist()),
+    }
+
+
+def as_text(found: Mapping[str, Any]) -> str:
+    """The one table, at most 80 columns wide."""
+    seeds = found["seeds"]
+    lines = [
+        f"{found['categories']} categories, {found['learnt']} lessons, {found['judged']} texts judged, "
+        f"seeds {', '.join(map(str, seeds))}, at most {found['epochs']} epochs",
+        "",
+        f"{'answers':<26} {'right':>6}  {'95 % interval':>13}  by seed",
+    ]
+    for row in found["rows"]:
+        by_seed = " ".join(f"{100 * share:.1f}" for share in row["by_seed"])
+        span = f"{100 * row['low']:.1f} - {100 * row['high']:.1f}"
+        lines.append(f"{row['row']:<26} {100 * row['right']:>6.1f}  {span:>13}  {by_seed}")
+    for pair in found["pairs"]:
+        lines += ["", f"{pair['what']}: {pair['points']:+.1f} points; {_in_words(pair)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _in_words(pair: Mapping[str, Any]) -> str:
+    better, worse, chance = pair["codes_better"], pair["names_better"], pair["chance"]
+    sure = "which is no chance" if chance < 0.05 else "which may be chance"
+    return f"{better} texts for, {worse} against,\n{sure} (p = {chance:.3f}, paired by text over all seeds)."
+
+
+def set_of_job(folder: Path) -> tuple[Set, Any]:
+    """An office's own lessons: the newest groups judge, or drawn ones without dates. Raises BadJob, ValueError."""
+    job, lessons = read_job(folder), read_lessons(folder)
+    data = dataset.build(job, lessons)
+    examples = sorted([*data.train, *data.exam], key=lambda example: example.time)
+    groups = [example.group for example in examples]
+    if data.by_time:
+        cut = round((1 - JUDGED) * len(examples))
+        earlier = set(groups[:cut])
+        judged = [row for row in range(cut, len(examples)) if groups[row] not in earlier]
+    else:
+        judged = _drawn(groups, JUDGED, job.seed)
+    out = set(judged)
+    learnt = [row for row in range(len(examples)) if row not in out]
+    taught = {examples[row].category for row in learnt}
+    judged = [row for row in judged if examples[row].category in taught]
+    if len(taught) < 2 or not judged:
+        raise ValueError(
+            "there are too few lessons to compare: it takes two categories with some lessons each. "
+            "Run `postroom learn --from-folders` first."
+        )
+    return Set(
+        tuple(examples[row].text for row in learnt),
+        tuple(examples[row].category for row in learnt),
+        tuple(groups[row] for row in learnt),
+        tuple(examples[row].text for row in judged),
+        tuple(examples[row].category for row in judged),
+        {category: job.title(category) for category in sorted(taught)},
+    ), job
+
+
+def set_of_files(train: Path, test: Path) -> Set:
+    """Two JSONL files as `trainer.bench` reads them. Raises OSError, ValueError."""
+    learnt = [row for row in read_rows(train) if row.label is not None]
+    taught = {str(row.label) for row in learnt}
+    judged = [row for row in read_rows(test) if row.label in taught]
+    if len(taught) < 2 or not judged:
+        raise ValueError(f"{test}: no text of a category that {train} teaches, or only one category.")
+    return Set(
+        tuple(row.text for row in learnt),
+        tuple(str(row.label) for row in learnt),
+        tuple(range(len(learnt))),
+        tuple(row.text for row in judged),
+        tuple(str(row.label) for row in judged),
+        {label: label.replace("_", " ") for label in sorted(taught)},
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: a table on stdout, or progress and one JSON object a line. 2 for files that can't be used."""
+    parser = argparse.ArgumentParser(prog="python -m trainer.compare", description=__doc__)
+    parser.add_argument("--train", type=Path, help="JSONL with text (or subject, body, from) and label")
+    parser.add_argument("--test", type=Path, help="the same, to judge by")
+    parser.add_argument("--job", type=Path, help="a job folder as the daemon writes it, instead of the two files")
+    parser.add_argument("--seeds", default="1,2,3", help="comma-separated (default: 1,2,3)")
+    parser.add_argument("--epochs", type=int, default=4, help="at most, for both (default: 4)")
+    parser.add_argument("--original", action="store_true", help="also the recipe that the project began with (slow)")
+    parser.add_argument("--only-original", action="store_true", help="only that one")
+    parser.add_argument("--base", type=Path, help="GGUF file or Hugging Face folder (default: the packaged SmolLM2)")
+    parser.add_argument("--cache", type=Path, help="where the prepared base is kept (default: temporary)")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    parser.add_argument("--json", action="store_true", help="progress and the result as JSON lines")
+    options = parser.parse_args(arguments)
+    if (options.job is None) == (options.train is None or options.test is None):
+        parser.error("name either --job, or --train and --test")
+    chosen = Options(
+        tuple(int(seed) for seed in options.seeds.split(",")),
+        replace(Recipe(), epochs=options.epochs),
+        options.threads,
+        options.original or options.only_original,
+        ours=not options.only_original,
+    )
+    try:
+        with tempfile.TemporaryDirectory(prefix="postroom-compare-") as name:
+            base, cache = options.base, options.cache
+            if options.job is not None:
+                work, job = set_of_job(options.job)
+                base, cache = job.base.path, job.cache
+                chosen = replace(chosen, threads=job.threads)
+            else:
+                work = set_of_files(options.train, options.test)
+            prepared = prepare_base(find_base(base), cache or Path(name))
+            found = compare(work, prepared, chosen, to_stdout if options.json else _to_stderr)
+    except (OSError, ValueError, BadJob, EngineError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(json.dumps({"result": found, "table": as_text(found)}) + "\n" if options.json else as_text(found))
+    return 0
+
+
+def _to_stderr(_stage: str, done: int, total: int, text: str) -> None:
+    sys.stderr.write(f"\r{100 * done // total:3d} %  {text:<50}")
+    if done == total:
+        sys.stderr.write("\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
