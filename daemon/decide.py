@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connectors.base import Mark, Message
 from daemon.classifier import Prediction
@@ -33,6 +33,8 @@ class Policy:
     categories: Mapping[str, Category]
     thresholds: Mapping[str, float | None]
     model: str | None = None
+    newcomers: frozenset[str] = frozenset()
+    """Categories that the model was not trained for; all of them without a model."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,33 @@ def _marked(message: Message, mark: Mark) -> bool:
     return mark in message.marks
 
 
-def decide(prediction: Prediction | None, hint: Hint | None, policy: Policy) -> Decision:
-    """File by what people did with its like, else by the model where it is sure enough, else leave it."""
+def decide(
+    prediction: Prediction | None, hint: Hint | None, policy: Policy, guess: Prediction | None = None
+) -> Decision:
+    """File by what people did with its like, else by the model where it is sure enough, else leave it.
+
+    `guess` is by names, descriptions and first examples alone (daemon.first_guess): it is told, never acted on.
+    """
     if hint is not None and (category := policy.categories.get(hint.category)) is not None and category.paused is None:
         return Decision(hint.category, hint.source, f"{category.name}: {hint.reason}", *_figures(prediction))
     if prediction is None:
+        return _without_model(guess, policy)
+    decision = _by_model(prediction, policy)
+    if decision.category is None and guess is not None and guess.best in policy.newcomers:
+        more = f"perhaps {_name(guess.best, policy)}, which this model does not know yet"
+        return replace(decision, reason=f"{decision.reason}; {more}")
+    return decision
+
+
+def _without_model(guess: Prediction | None, policy: Policy) -> Decision:
+    if guess is None:
         return Decision(None, "none", "left: there is no trained model yet")
+    said = _in_words(guess, policy)
+    reason = f"left: there is no trained model yet; by names and descriptions alone {said}"
+    return Decision(None, "none", reason, *_figures(guess))
+
+
+def _by_model(prediction: Prediction, policy: Policy) -> Decision:
     best, probability = prediction.ranking[0]
     said = _in_words(prediction, policy)
     figures = _figures(prediction)

@@ -101,6 +101,36 @@ def _forget_never_senders(tx: Tx, mailbox: int, settings: Settings, now: datetim
         learning.void_lessons(tx, [each.id for each in known if is_from(shown_in(each.text.sender), rules)], now)
 
 
+def compare_labels(
+    database: Database,
+    registry: Registry,
+    settings: Settings,
+    mailbox: int,
+    *,
+    progress: ShowProgress | None = None,
+) -> dict[str, Any]:
+    """Readable names against codes on this mailbox's own lessons: the trainer's result. Changes nothing.
+
+    Raises TrainingBusy, and PostroomError with the trainer's sentence when it could not compare.
+    """
+    training_dir = settings.state_dir / "training"
+    training_dir.mkdir(parents=True, exist_ok=True)
+    with _only_one(training_dir):
+        _sweep(training_dir)
+        with database.begin() as tx:
+            job = _job(tx, settings, registry, mailbox, "comparison", training_dir)
+            lessons = learning.lessons(tx, mailbox)
+        folder = training_dir / "job-comparison"
+        _write_job(folder, job, lessons)
+        try:
+            found = _run_trainer(folder, settings, progress, None, "trainer.compare", "--job")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    if found["outcome"] != "compared":
+        raise PostroomError(str(job["mailbox"]), "names and codes could not be compared.", str(found["verdict"]))
+    return found
+
+
 @contextmanager
 def _only_one(training_dir: Path) -> Iterator[None]:
     with (training_dir / "lock").open("w") as lock:
@@ -160,6 +190,10 @@ def _job(
         "withdrawn": str(registry.folder_of(rival)) if rival and rival.state != "removed" else None,
         "wanted_precision": settings.sorting.precision,
         "seed": settings.training.seed,
+        "tuning": settings.training.tuning,
+        "backend": settings.training.backend,
+        "unsloth_python": str(settings.training.unsloth_python) if settings.training.unsloth_python else None,
+        "memory_mb": settings.training.memory_mb,
         "threads": settings.training.threads,
         "time_limit_s": settings.training.time_limit.total_seconds(),
     }
@@ -193,10 +227,10 @@ def _write_job(folder: Path, job: Mapping[str, Any], lessons: list[Lesson]) -> N
 
 
 def _run_trainer(
-    folder: Path, settings: Settings, progress: ShowProgress | None, stop: threading.Event | None
+    folder: Path, settings: Settings, progress: ShowProgress | None, stop: threading.Event | None, *module: str
 ) -> dict[str, Any]:
     """The trainer's result; a crash or a kill becomes a result that says so."""
-    command = [sys.executable, "-P", "-m", "trainer", str(folder)]
+    command = [sys.executable, "-P", "-m", *(module or ("trainer",)), str(folder)]
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": str(settings.training.threads),

@@ -321,6 +321,10 @@ class TrainingSettings(Section):
     max_per_folder: int = Field(default=400, ge=2)
     max_age: Span = timedelta(days=365)
     seed: int = Field(default=1, ge=0)
+    tuning: Literal["pooled", "answer"] = "pooled"
+    backend: Literal["peft", "unsloth"] = "peft"
+    unsloth_python: OptionalPath = None
+    memory_mb: int = Field(default=1024, ge=64)
 
 
 class LogSettings(Section):

@@ -68,6 +68,12 @@ def cross_check(document: Mapping[str, Any]) -> list[str]:
             problems.append(
                 f'{place} review_folder: "{box["review_folder"]}" is a category\'s folder. Name another one.'
             )
+    training = document.get("training")
+    if isinstance(training, Mapping) and training.get("backend") == "unsloth":
+        if training.get("tuning") != "answer":
+            problems.append('[training] backend: "unsloth" tunes the whole base; write tuning = "answer" too.')
+        if not training.get("unsloth_python"):
+            problems.append('[training] unsloth_python: name the python that `make unsloth` set up, or use "peft".')
     return problems
 
 

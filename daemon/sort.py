@@ -21,6 +21,7 @@ from daemon.classifier import Prediction
 from daemon.coverage import thresholds
 from daemon.decide import Decision, Hint, Policy, decide, hands_off
 from daemon.desk import Desk
+from daemon.first_guess import FirstGuess, unknown_to
 from daemon.store import journal, learning, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import Category, KnownMessage, KnownSighting, Mailbox
@@ -29,6 +30,10 @@ log = structlog.get_logger()
 
 BATCH = 16
 """Messages fetched and classified together: enough to use a batch, few enough to stop soon."""
+
+
+NEWEST_LESSONS = 500
+"""So many are looked through for first examples of categories that the model does not know."""
 
 
 @dataclass
@@ -71,6 +76,7 @@ def _sort_batch(
     fetched = {message.sighting.ref: message for message in desk.connector.fetch([place.ref for _, place in due])}
     policy = current_policy(desk)
     predictions = classify(desk, [fetched[place.ref] for _, place in due if place.ref in fetched])
+    first_guess = guesser(desk, policy)
     for known, place in due:
         if desk.stop():
             return False
@@ -80,7 +86,7 @@ def _sort_batch(
                 messages.set_state(tx, known.id, "gone")
             result.count("gone")
             continue
-        outcome = _sort_one(desk, mailbox, known, place, message, policy, predictions.get(place.ref))
+        outcome = _sort_one(desk, mailbox, known, place, message, policy, predictions.get(place.ref), first_guess)
         result.count(outcome)
     return True
 
@@ -103,13 +109,24 @@ def current_policy(desk: Desk) -> Policy:
         lessons = learning.lesson_counts(tx, desk.mailbox_id)
     classifier = desk.registry.classifier(desk.mailbox_id)
     if classifier is None:
-        return Policy(categories, {})
+        return Policy(categories, {}, newcomers=frozenset(categories))
     wanted = {uid: _wanted_precision(category, desk) for uid, category in categories.items()}
     found = dict(thresholds(classifier.meta.points, desk.sorting.precision, wanted))
     for uid in categories:
         if lessons.get(uid, 0) < desk.sorting.min_examples:
             found[uid] = None
-    return Policy(categories, found, classifier.meta.version)
+    newcomers = frozenset(each.uid for each in unknown_to(classifier.meta.categories, categories))
+    return Policy(categories, found, classifier.meta.version, newcomers)
+
+
+def guesser(desk: Desk, policy: Policy) -> FirstGuess | None:
+    """What guesses before a model knows a category; None when the model knows them all."""
+    if not policy.newcomers:
+        return None
+    with desk.database.begin() as tx:
+        lessons = learning.lessons(tx, desk.mailbox_id, newest=NEWEST_LESSONS)
+    in_use = [category for category in policy.categories.values() if category.paused is None]
+    return FirstGuess(in_use, lessons)
 
 
 def _wanted_precision(category: Category, desk: Desk) -> float:
@@ -126,13 +143,19 @@ def _sort_one(
     message: Message,
     policy: Policy,
     prediction: Prediction | None,
+    first_guess: FirstGuess | None,
 ) -> str:
     """Decide on one message and act on it. Returns the outcome's name."""
     why_not = hands_off(message, desk.sorting, desk.settings.own_domains) or _labelled(desk, known, policy)
     if why_not is not None:
         decision = Decision(None, "rule", f"not touched: {why_not}")
     else:
-        decision = decide(prediction, find_hint(desk, known, message), policy)
+        decision = decide(
+            prediction,
+            find_hint(desk, known, message),
+            policy,
+            first_guess.guess(message.text) if first_guess is not None else None,
+        )
     category = policy.categories[decision.category] if decision.category is not None else None
     action = _action(desk, category) if mailbox.mode == "live" else None
     now = desk.clock()

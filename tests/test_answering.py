@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -125,7 +126,7 @@ def test_killed_training_goes_on_and_ends_as_if_nothing_had_been(
     whole, undisturbed = trained(task, tmp_path)
 
     def killed(done: int, total: int) -> None:
-        if done == total // 2:
+        if done == total // 2 > 1:
             raise KeyboardInterrupt
 
     (tmp_path / "b").mkdir()
@@ -135,7 +136,7 @@ def test_killed_training_goes_on_and_ends_as_if_nothing_had_been(
     seen: list[int] = []
     again, resumed = trained(task, tmp_path / "b", tick=lambda done, _: seen.append(done))
     assert resumed.resumed
-    assert seen[0] > 1
+    assert next(done for done in seen if done) > 2
     assert resumed.losses == undisturbed.losses
     np.testing.assert_array_equal(
         score(again, task.prompts[:5], task.answers), score(whole, task.prompts[:5], task.answers)
@@ -211,3 +212,65 @@ def test_checkpoints_of_other_lessons_are_removed_and_the_same_task_finds_its_ow
     with pytest.raises(TrainingFailed, match="make unsloth"):
         fine_tune("unsloth", None, task, [], Limits(1), tmp_path / "out", tmp_path, None, nothing)  # type: ignore[arg-type]
     assert not other.exists()
+
+
+def test_night_with_tuning_answer_makes_a_model_of_the_whole_base_that_serves(tmp_path: Path) -> None:
+    from daemon import artifact
+    from daemon.classifier import Classifier
+    from tests.lessons import office_rows, write_job
+    from tests.tiny_models import save_folder
+    from trainer.run import run
+
+    base = save_folder(tiny_qwen3(), tmp_path / "base")
+    write_job(
+        tmp_path / "job", office_rows(80), tmp_path / "cache", base={"path": str(base)}, threads=1, tuning="answer"
+    )
+    result = run(tmp_path / "job", lambda *_: None)
+    assert result["outcome"] == "candidate"
+    assert "whole base tuned" in result["exam"]["details"]["language"]
+    assert list((tmp_path / "cache").glob("tuning-*")) == []
+    folder = tmp_path / "job" / "candidate"
+    artifact.load(folder)
+    with Classifier.load(folder, threads=1) as classifier:
+        assert classifier.classify([examples_text()])[0].best is not None
+
+
+def test_night_without_unsloth_says_so_and_trains_the_linear_model(tmp_path: Path) -> None:
+    from tests.lessons import office_rows, write_job
+    from tests.tiny_models import save_folder
+    from trainer.run import run
+
+    base = save_folder(tiny_qwen3(), tmp_path / "base")
+    write_job(
+        tmp_path / "job", office_rows(80), tmp_path / "cache", base={"path": str(base)}, threads=1, tuning="answer",
+        backend="unsloth", unsloth_python="/nowhere/python",
+    )  # fmt: skip
+    result = run(tmp_path / "job", lambda *_: None)
+    assert result["outcome"] == "candidate"
+    assert any("make unsloth" in line for line in result["report"])
+    assert result["exam"]["kind"] == "linear"
+
+
+def test_comparison_gives_one_table_that_fits_the_terminal(tmp_path: Path) -> None:
+    from tests.lessons import office_rows, write_job
+    from tests.tiny_models import save_folder
+    from trainer import compare
+
+    base = save_folder(tiny_qwen3(), tmp_path / "base")
+    folder = write_job(tmp_path / "job", office_rows(48), tmp_path / "cache", base={"path": str(base)}, threads=1)
+    assert compare.main(["--job", str(folder), "--seeds", "1,2", "--epochs", "1", "--original"]) == 0
+    result = json.loads((folder / "result.json").read_text())
+    lines = result["verdict"].splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [row["row"] for row in result["comparison"]["rows"]] == [
+        "codes, closed set", "codes, free decoding", "names, closed set", "names, free decoding",
+        "original recipe, codes", "original recipe, names",
+    ]  # fmt: skip
+    assert all(len(row["by_seed"]) == 2 for row in result["comparison"]["rows"])
+    assert len(result["comparison"]["pairs"]) == 2
+
+
+def examples_text() -> Any:
+    from connectors.base import MailText
+
+    return MailText(subject="invoice 7 is due")

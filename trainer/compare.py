@@ -31,10 +31,10 @@ from trainer import dataset
 from trainer.bench import read_rows
 from trainer.evaluate import interval, paired_chance
 from trainer.finetune.adapters import load_model, with_lora
-from trainer.finetune.answering import Limits, Recipe, Task, score
+from trainer.finetune.answering import Limits, LossIsNotANumber, Recipe, Task, score
 from trainer.finetune.answering import train as tune
 from trainer.finetune.answers import after_prompt
-from trainer.job import BadJob, Progress, read_job, read_lessons, to_stdout
+from trainer.job import BadJob, Progress, read_job, read_lessons, to_stdout, write_result
 from trainer.original import CUES, decode, prompt_ids, train_original
 from trainer.prepare import PreparedBase, prepare_base, quiet
 
@@ -300,11 +300,11 @@ def set_of_files(train: Path, test: Path) -> Set:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: a table on stdout, or progress and one JSON object a line. 2 for files that can't be used."""
+    """The command: a table on stdout, progress on stderr. 2 for files that can't be used."""
     parser = argparse.ArgumentParser(prog="python -m trainer.compare", description=__doc__)
     parser.add_argument("--train", type=Path, help="JSONL with text (or subject, body, from) and label")
     parser.add_argument("--test", type=Path, help="the same, to judge by")
-    parser.add_argument("--job", type=Path, help="a job folder as the daemon writes it, instead of the two files")
+    parser.add_argument("--job", type=Path, help="a job folder of the daemon instead; result.json gets the result")
     parser.add_argument("--seeds", default="1,2,3", help="comma-separated (default: 1,2,3)")
     parser.add_argument("--epochs", type=int, default=4, help="at most, for both (default: 4)")
     parser.add_argument("--original", action="store_true", help="also the recipe that the project began with (slow)")
@@ -312,7 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--base", type=Path, help="GGUF file or Hugging Face folder (default: the packaged SmolLM2)")
     parser.add_argument("--cache", type=Path, help="where the prepared base is kept (default: temporary)")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--json", action="store_true", help="progress and the result as JSON lines")
+    parser.add_argument("--json", action="store_true", help="the result as one JSON object on the last line")
     options = parser.parse_args(arguments)
     if (options.job is None) == (options.train is None or options.test is None):
         parser.error("name either --job, or --train and --test")
@@ -333,11 +333,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             else:
                 work = set_of_files(options.train, options.test)
             prepared = prepare_base(find_base(base), cache or Path(name))
-            found = compare(work, prepared, chosen, to_stdout if options.json else _to_stderr)
-    except (OSError, ValueError, BadJob, EngineError) as error:
+            found = compare(work, prepared, chosen, to_stdout if options.job else _to_stderr)
+    except (OSError, ValueError, BadJob, EngineError, LossIsNotANumber) as error:
         sys.stderr.write(f"{error}\n")
+        if options.job is not None:
+            write_result(options.job, {"outcome": "failed", "verdict": str(error)})
         return 2
-    sys.stdout.write(json.dumps({"result": found, "table": as_text(found)}) + "\n" if options.json else as_text(found))
+    if options.job is not None:
+        write_result(options.job, {"outcome": "compared", "verdict": as_text(found), "comparison": found})
+    else:
+        sys.stdout.write(json.dumps(found) + "\n" if options.json else as_text(found))
     return 0
 
 

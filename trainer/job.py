@@ -80,6 +80,10 @@ class Job(BaseModel):
     time_limit_s: float | None = Field(default=None, gt=0)
     epochs: int | None = Field(default=None, ge=0)
     max_tokens: int | None = Field(default=None, ge=64)
+    tuning: Literal["pooled", "answer"] = "pooled"
+    backend: Literal["peft", "unsloth"] = "peft"
+    unsloth_python: Path | None = None
+    memory_mb: int = Field(default=1024, ge=1)
 
     def title(self, category: str) -> str:
         """What people call a category id."""

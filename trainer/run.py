@@ -141,7 +141,10 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     made.mkdir()
 
     # torch and transformers take seconds to import, which a job without lessons should not wait for.
-    from trainer.language_candidate import language_candidate
+    if night.job.tuning == "answer":
+        from trainer.answering_candidate import answering_candidate as language_candidate
+    else:
+        from trainer.language_candidate import language_candidate
 
     prompts = night.prompts(exam)
     language_folds, language_exam, language_words = language_candidate(night, parts, labels, prompts, made, scratch)
@@ -154,6 +157,8 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
 
     night.progress("exam", 0, 1, "taking the exam")
     judged = ~np.isnan(linear.answers[:, 0])
+    if language_folds is not None:  # tuning a whole base is too dear for every fold
+        judged &= ~np.isnan(language_folds[:, 0])
     held = Answers(None if language_folds is None else language_folds[judged], linear.answers[judged], labels[judged])
     asked = Answers(language_exam, linear_exam, night.labels(exam))
     weight = 0.0 if held.language is None else fit_blend(held.language, held.linear, held.labels)

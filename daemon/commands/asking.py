@@ -24,7 +24,7 @@ from daemon.desk import Desk
 from daemon.errors import ExitCode, PostroomError
 from daemon.guard import concerns
 from daemon.report import mailbox_status, message_story
-from daemon.sort import classify, current_policy
+from daemon.sort import classify, current_policy, guesser
 from daemon.store import messages
 
 
@@ -182,13 +182,15 @@ def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) ->
 def _preview(desk: Desk, found: list[Message]) -> list[Decision]:
     policy = current_policy(desk)
     predictions = classify(desk, found)
+    first_guess = guesser(desk, policy)
     decisions = []
     for message in found:
         reason = hands_off(message, desk.sorting, desk.settings.own_domains)
         if reason is not None:
             decisions.append(Decision(None, "rule", f"not touched: {reason}"))
         else:
-            decisions.append(decide(predictions.get(message.sighting.ref), None, policy))
+            guess = first_guess.guess(message.text) if first_guess is not None else None
+            decisions.append(decide(predictions.get(message.sighting.ref), None, policy, guess))
     return decisions
 
 

@@ -26,6 +26,7 @@ from daemon.learn import FolderLessons, learn_from_csv, learn_from_folders
 from daemon.look import list_folders
 from daemon.mailroom import Mailroom
 from daemon.night import TrainingOutcome
+from daemon.night import compare_labels as compare_tonight
 from daemon.night import train as train_tonight
 from daemon.store import learning, mailboxes
 
@@ -89,16 +90,24 @@ def _learn_folders(context: Context, desk: Desk, as_json: bool) -> list[FolderLe
 
 
 @click.command()
+@click.option(
+    "--compare-labels",
+    is_flag=True,
+    help="Instead, tune on codes and on category names and say which is righter here. Takes long; changes nothing.",
+)
 @mailbox_option
 @json_option
 @pass_context
-def train(context: Context, mailbox: str | None, as_json: bool) -> None:
+def train(context: Context, compare_labels: bool, mailbox: str | None, as_json: bool) -> None:
     """Train now instead of tonight: learn, take the exam, promote the new model only if it is no worse.
 
     A running service takes the new model into use by itself.
     """
     logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
     with context.mailroom() as mailroom:
+        if compare_labels:
+            _compare(context, mailroom, context.one(mailroom, mailbox), as_json)
+            return
         outcome = _train(context, mailroom, context.one(mailroom, mailbox), as_json)
     if as_json:
         print_json(_as_json(outcome))
@@ -113,6 +122,15 @@ def _train(context: Context, mailroom: Mailroom, desk: Desk, quiet: bool) -> Tra
         return train_tonight(
             mailroom.database, mailroom.registry, context.settings, desk.mailbox_id, desk.clock, progress=show
         )
+
+
+def _compare(context: Context, mailroom: Mailroom, desk: Desk, quiet: bool) -> None:
+    with training_bar(quiet) as show:
+        found = compare_tonight(mailroom.database, mailroom.registry, context.settings, desk.mailbox_id, progress=show)
+    if quiet:
+        print_json(found["comparison"])
+    else:
+        click.echo(found["verdict"], nl=False)
 
 
 def _as_json(outcome: TrainingOutcome) -> dict[str, Any]:

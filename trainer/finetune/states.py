@@ -124,5 +124,5 @@ def by_length(
             found.append(order[start:end])
             start = end
     if random is not None:
-        random.shuffle(found)  # type: ignore[arg-type]
+        random.shuffle(found)
     return found

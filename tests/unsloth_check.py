@@ -1,0 +1,82 @@
+"""Both back ends for real: `make test-unsloth`. Not in the suite, for Unsloth's environment takes minutes to make.
+
+A LoRA through Unsloth on this machine's CPU: its adapter loads into peft and answers as Unsloth's own process said it
+does; a training that is stopped leaves a checkpoint, from which either back end goes on.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from connectors.base import MailText
+from daemon.basemodel import find_base
+from daemon.labels import usable_codes
+from daemon.prompt import PromptSettings, Renderer
+from tests.lessons import office_rows
+from tests.test_answering import nothing, task_of
+from trainer.finetune.adapters import load_model, read_adapter
+from trainer.finetune.answering import Limits, Recipe, Task, score
+from trainer.finetune.answers import after_prompt
+from trainer.finetune.backends import available, checkpoint_of, fine_tune
+from trainer.prepare import prepare_base
+
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(1800)]
+PYTHON = Path(os.environ.get("UNSLOTH_PYTHON", ".venv-unsloth/bin/python")).absolute()
+
+
+def test_the_environment_that_make_unsloth_makes_is_there() -> None:
+    assert available(PYTHON).startswith("Unsloth 20")
+
+
+def test_real_lora_through_unsloth_answers_the_same_in_peft(tmp_path: Path) -> None:
+    prepared = prepare_base(find_base(), Path(".models"))
+    tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
+    rows = office_rows(32)
+    names = sorted({row["category"] for row in rows})
+    codes = [code for code, _ in zip(usable_codes(tokenizer), names, strict=False)]
+    renderer = Renderer(tokenizer, PromptSettings())
+    task = Task(
+        prompts=tuple(renderer.render(MailText(body=row["text"]["body"])).ids for row in rows),
+        labels=tuple(names.index(row["category"]) for row in rows),
+        weights=(1.0,) * len(rows),
+        answers=after_prompt(codes, tokenizer),
+        learnt=tuple(range(24)),
+        validation=tuple(range(24, 32)),
+        base=prepared.sha256,
+        recipe=Recipe(epochs=2, tuned_share=0.2),
+    )
+    asked = task.prompts[24:]
+    seen: list[tuple[int, int]] = []
+    out = fine_tune(
+        "unsloth", prepared, task, asked, Limits(1), tmp_path / "out", tmp_path / "cache", PYTHON,
+        lambda done, total: seen.append((done, total)),
+    )  # fmt: skip
+    assert out.trained.losses[out.trained.best] < out.trained.losses[0]
+    assert seen[-1][0] == seen[-1][1] > 1
+    adapted = read_adapter(load_model(prepared.folder), out.adapter)
+    np.testing.assert_allclose(score(adapted, asked, task.answers), out.answers, atol=2e-3)
+    plain = load_model(prepared.folder)
+    plain.load_state_dict(out.layers, strict=False)
+    np.testing.assert_allclose(score(plain, asked, task.answers), out.answers, atol=2e-3)
+    assert {path.name for path in (tmp_path / "out").iterdir()}.isdisjoint({"task.json", "layers.safetensors"})
+    assert list((tmp_path / "cache").glob("*")) == []
+
+
+def test_training_stopped_in_unsloth_goes_on_in_peft(tmp_path: Path, tiny_prepared: Any) -> None:
+    task = task_of(60)
+
+    def stopped(done: int, total: int) -> None:
+        if done == total - 1 > 1:
+            raise KeyboardInterrupt
+
+    arguments = (tiny_prepared, task, task.prompts[:4], Limits(1), tmp_path / "out", tmp_path / "cache", PYTHON)
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune("unsloth", *arguments, stopped)
+    assert checkpoint_of(tmp_path / "cache", task).is_file()
+    assert fine_tune("peft", *arguments, nothing).trained.resumed
