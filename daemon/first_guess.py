@@ -14,7 +14,6 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
 
 import numpy as np
 
@@ -28,6 +27,16 @@ SHORTEST, SHORTEST_IN_DESCRIPTION = 3, 4
 NAME, DESCRIPTION, EXAMPLE = 1.0, 0.5, 0.5
 SUBJECT = 1.5
 """A word in the subject tells more than one in the body."""
+# Words without a subject of their own, which descriptions are full of. Libraries' lists also hold "bill" and "fire".
+_EMPTY = """
+about after all also and any are been before but can could does everything for from has have here how into its mail more
+not other our out please should some something than that the their them then there these they this those want was were
+what when where which who will with would you your
+alle auch auf aus bei bitte das dass dem den der des die ein eine einen einer fur haben ihr ihre ist mit nach nicht oder
+sich sie sind uber und uns unser von vom was wenn wer werden wie wir zum zur
+avec dans des elle est les leur mais nos notre nous par pas pour que qui sont sur une vos votre vous
+"""
+EMPTY_WORDS = frozenset(_EMPTY.split())
 # So many of a category's newest lessons are looked at, and a word counts when half of them have it.
 FIRST_LESSONS = 10
 # Makes what it says of its sureness true on the two sets of docs/experiments.md, rather too low than too high.
@@ -95,13 +104,5 @@ def _beginnings(text: str, shortest: int) -> set[str]:
         word[:BEGINNING].rstrip("s") or word
         for word in re.findall(r"[^\W\d_]+", plain)
         # A character of Chinese or Japanese is a word's worth.
-        if (len(word) >= shortest or word >= "⺀") and word not in _empty_words()
+        if (len(word) >= shortest or word >= "⺀") and word not in EMPTY_WORDS
     }
-
-
-@cache
-def _empty_words() -> frozenset[str]:
-    """Words without a subject of their own; English only, other languages have rarity alone."""
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # type: ignore[import-untyped]  # takes a second
-
-    return frozenset(ENGLISH_STOP_WORDS)
