@@ -68,13 +68,23 @@ def cross_check(document: Mapping[str, Any]) -> list[str]:
             problems.append(
                 f'{place} review_folder: "{box["review_folder"]}" is a category\'s folder. Name another one.'
             )
-    training = document.get("training")
-    if isinstance(training, Mapping) and training.get("backend") == "unsloth":
+    return [*problems, *_training_problems(_mapping(document.get("training")), _mapping(document.get("engine")))]
+
+
+def _training_problems(training: Mapping[str, Any], engine: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if training.get("tuning") == "answer" and engine.get("kind", "embedded") != "embedded":
+        problems.append('[training] tuning: "answer" needs kind = "embedded" under [engine].')
+    if training.get("backend") == "unsloth":
         if training.get("tuning") != "answer":
             problems.append('[training] backend: "unsloth" tunes the whole base; write tuning = "answer" too.')
         if not training.get("unsloth_python"):
             problems.append('[training] unsloth_python: name the python that `make unsloth` set up, or use "peft".')
     return problems
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def stray_overrides(environ: Mapping[str, str]) -> list[str]:

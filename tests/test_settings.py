@@ -330,6 +330,19 @@ def test_folders_that_contradict_each_other_are_refused(tmp_path: Path, lines: s
     assert words in found
 
 
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('[training]\ntuning = "answer"\nbackend = "unsloth"', "unsloth_python: name the python"),
+        ('[training]\nbackend = "unsloth"\nunsloth_python = "/opt/u/python"', 'write tuning = "answer" too'),
+        ('[engine]\nkind = "ollama"\n[training]\ntuning = "answer"', 'needs kind = "embedded"'),
+    ],
+)
+def test_ways_to_train_that_do_not_go_together_are_refused(tmp_path: Path, lines: str, words: str) -> None:
+    (found,) = problems(tmp_path, OFFICE + lines)
+    assert words in found
+
+
 def test_a_password_never_travels_in_clear_to_another_machine(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, OFFICE + 'tls = "none"')
     assert "readable to another machine" in found

@@ -16,7 +16,7 @@ import numpy as np
 
 from daemon.engines.base import Floats
 from daemon.prompt import Prompt
-from trainer.export import export_ct2, export_gguf
+from trainer.export import export_ct2
 from trainer.finetune.answering import Limits, Task
 from trainer.finetune.answers import after_prompt
 from trainer.finetune.backends import Outcome, fine_tune
@@ -34,6 +34,12 @@ def answering_candidate(
     """The language model's answers out of fold and in the exam, exported into `made`; None where there is none."""
     if not parts:
         return None, None, "none: too few lessons to judge a fine-tuned model by"
+    if night.job.engine != "embedded":
+        night.report.append(
+            'tuning = "answer" needs the embedded engine: a server tells the likeliest 20 tokens only, among which the '
+            "codes may be missing. Only the linear model was trained."
+        )
+        return None, None, "none: this engine can't serve it"
     job, prompts = night.job, night.prompts(night.data.train)
     learnt, fold = parts[-1]
     # The half that ends the training flatters it, so the other half judges.
@@ -87,7 +93,7 @@ def answering_candidate(
 
 
 def _export(night: Night, out: Outcome, codes: Sequence[str], made: Path, scratch: Path) -> None:
-    """Write `made`/ct2, /adapter and, for Ollama, /gguf. Raises OSError, ModelRefused."""
+    """Write `made`/ct2 and /adapter. Raises OSError, ModelRefused."""
     with tempfile.TemporaryDirectory(prefix="model-", dir=scratch) as name:
         whole = Path(name)
         model = load_base(night.prepared)
@@ -97,6 +103,3 @@ def _export(night: Night, out: Outcome, codes: Sequence[str], made: Path, scratc
         shutil.copyfile(night.prepared.tokenizer, whole / "tokenizer.json")
         export_ct2(whole, made / "ct2", night.job.quantization, codes)
     shutil.move(out.adapter, made / "adapter")
-    if night.job.engine == "ollama":
-        export_gguf(night.base, out.layers, made / "gguf" / "model.gguf", "Q8_0")
-        shutil.copyfile(night.prepared.tokenizer, made / "gguf" / "tokenizer.json")
