@@ -38,16 +38,20 @@ class Task:
 def tasks(data: Path, seed: int) -> Iterator[Task]:
     """All tasks for one seed; the ten-shot sets are fixed files, the 13 categories are drawn anew. Raises OSError."""
     yield overlapping(data / "banking77", seed)
-    banking = data / "banking77"
-    strangers = [Row(row.text, None) for row in read_rows(banking / "oos" / "ood-oos_test.jsonl")]
-    yield Task(
-        "banking77 ten-shot", tuple(read_rows(banking / "train_10.jsonl")), (*_csv(banking / "test.csv"), *strangers)
-    )
+    yield ten_shots(data / "banking77")
     clinc = data / "clinc150"
     whole: Mapping[str, list[list[str]]] = json.loads((clinc / "data_full.json").read_text("utf-8"))
     test = [Row(MailText(body=text), label) for text, label in whole["test"]]
     test += [Row(MailText(body=text), None) for text, _ in whole["oos_test"]]
     yield Task("clinc150 ten-shot", tuple(read_rows(clinc / "train_10.jsonl")), tuple(test))
+
+
+def ten_shots(banking: Path) -> Task:
+    """All 77 categories at ten lessons each; the whole test part and strangers."""
+    strangers = [Row(row.text, None) for row in read_rows(banking / "oos" / "ood-oos_test.jsonl")]
+    return Task(
+        "banking77 ten-shot", tuple(read_rows(banking / "train_10.jsonl")), (*_csv(banking / "test.csv"), *strangers)
+    )
 
 
 def overlapping(banking: Path, seed: int) -> Task:
