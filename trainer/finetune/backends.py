@@ -125,8 +125,8 @@ def _unsloth(
             {
                 "task": task.to_json(),
                 "asked": [list(ids) for ids in asked],
-                "base": str(prepared.folder),
-                "checkpoint": str(checkpoint),
+                "base": str(prepared.folder.resolve()),
+                "checkpoint": str(checkpoint.resolve()),
                 "threads": limits.threads,
                 "memory_bytes": limits.memory_bytes,
                 "seconds": limits.seconds,
@@ -167,13 +167,13 @@ def _run(python: Path, folder: Path, threads: int, tick: Callable[[int, int], No
         "UNSLOTH_AUTO_INSTALL": "0",
         "UNSLOTH_LLAMA_CPP_OFFLINE": "1",
         "UNSLOTH_DISABLE_STATISTICS": "1",
-        "UNSLOTH_COMPILE_LOCATION": str(folder / "compiled"),
+        "UNSLOTH_COMPILE_LOCATION": str(folder.resolve() / "compiled"),
     }
     log = folder / "unsloth.log"
     with (
         log.open("w", encoding="utf-8") as errors,
         subprocess.Popen(
-            [str(python), "-P", str(WORKER), str(folder)],
+            [str(python), "-P", str(WORKER), str(folder.resolve())],
             stdout=subprocess.PIPE,
             stderr=errors,
             stdin=subprocess.DEVNULL,
