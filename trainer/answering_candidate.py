@@ -20,6 +20,7 @@ from trainer.export import export_ct2
 from trainer.finetune.answering import Limits, Task
 from trainer.finetune.answers import after_prompt
 from trainer.finetune.backends import Outcome, fine_tune
+from trainer.forms import forms_for
 from trainer.heads import Labels
 from trainer.job import TrainingFailed
 from trainer.language import load_base, served
@@ -101,5 +102,7 @@ def _export(night: Night, out: Outcome, codes: Sequence[str], made: Path, scratc
         with quiet():
             model.save_pretrained(whole)
         shutil.copyfile(night.prepared.tokenizer, whole / "tokenizer.json")
-        export_ct2(whole, made / "ct2", night.job.quantization, codes)
+        forms = forms_for(night.job.engine, night.job.quantization, gguf_base=not night.base.path.is_dir())
+        export_ct2(whole, made / "ct2", forms.ct2, codes)
+        night.quantization = forms.named
     shutil.move(out.adapter, made / "adapter")
