@@ -80,7 +80,8 @@ class ModelMeta(_Part):
     """Everything about one model but its weights: model.json.
 
     `categories` are the ids that this model can answer, a subset of its codebook. `blend_weight` is the language
-    model's share, 1 for kind "llm" and 0 for "linear". `temperature` divides the blended log-probabilities.
+    model's share, 1 for kind "llm" and 0 for "linear". `neighbours` is the share of the nearest lessons beside that
+    blend; `temperature` divides what comes out.
     """
 
     layout: int = LAYOUT
@@ -93,6 +94,7 @@ class ModelMeta(_Part):
     prompt: PromptInfo = PromptInfo()
     blend_weight: float = Field(default=1.0, ge=0, le=1)
     temperature: float = Field(default=1.0, gt=0)
+    neighbours: float = Field(default=0.0, ge=0, le=1)
     quantization: str = ""
     layers_kept: int | None = None
     seed: int = 0

@@ -1,7 +1,7 @@
 """A trained model as the pass uses it: texts in, a ranking of categories with honest probabilities out.
 
     MailText | render | engine: log p of each code    \\
-    MailText | linear model: log p of each category    >  blend | mask | temperature  ->  Prediction
+    MailText | linear model: log p of each category    >  blend | neighbours | mask | temperature  ->  Prediction
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from daemon.prompt import Renderer
 
 if TYPE_CHECKING:
     from daemon.linear import LinearModel
+    from daemon.neighbours import Neighbours
 
 # A linear model can be infinitely sure, and infinity times a weight of zero is not a number.
 LEAST_LOGPROB = -30.0
@@ -58,12 +59,18 @@ class Classifier:
     """One model folder, loaded. Make it with `load`; use it as a context manager or call `close`."""
 
     def __init__(
-        self, meta: ModelMeta, engine: Engine | None, renderer: Renderer | None, linear: LinearModel | None
+        self,
+        meta: ModelMeta,
+        engine: Engine | None,
+        renderer: Renderer | None,
+        linear: LinearModel | None,
+        neighbours: Neighbours | None = None,
     ) -> None:
         self.meta = meta
         self._engine = engine
         self._renderer = renderer
         self._linear = linear
+        self._neighbours = neighbours
         book = meta.book()
         self._codes = [book.code(category) for category in meta.categories]
 
@@ -81,11 +88,15 @@ class Classifier:
                 f"model {meta.version}: it was trained for another codebook ({meta.codebook_hash[:12]}…), "
                 "its answers would mean other categories. Run `postroom rollback`, or train again."
             )
-        renderer = linear = None
+        renderer = linear = neighbours = None
         if meta.kind != "llm":
             from daemon.linear import LinearModel
 
             linear = LinearModel.load(folder / "linear")
+        if meta.neighbours > 0:
+            from daemon.neighbours import Neighbours
+
+            neighbours = Neighbours.load(folder)
         if meta.kind == "linear":
             engine = None
         else:
@@ -94,7 +105,7 @@ class Classifier:
                 from daemon.engines.embedded import EmbeddedEngine
 
                 engine = EmbeddedEngine(folder / "ct2", threads)
-        return cls(meta, engine, renderer, linear)
+        return cls(meta, engine, renderer, linear, neighbours)
 
     def classify(self, texts: Sequence[MailText], allowed: Collection[str] | None = None) -> list[Prediction]:
         """One prediction a text. `allowed` leaves out categories that were removed or paused. Raises EngineError."""
@@ -110,7 +121,7 @@ class Classifier:
         return [ranked(row, categories) for row in renormalised(blended / self.meta.temperature)]
 
     def logprobs(self, texts: Sequence[MailText]) -> Floats:
-        """The blend before mask and temperature, in the order of `meta.categories`."""
+        """All parts together before mask and temperature, in the order of `meta.categories`."""
         language = None
         if self._engine is not None and self._renderer is not None:
             prompts = [self._renderer.render(text) for text in texts]
@@ -118,7 +129,21 @@ class Classifier:
         linear = None
         if self._linear is not None:
             linear = aligned(self._linear.logprobs(texts), self._linear.categories, self.meta.categories)
-        return blend(language, linear, self.meta.blend_weight)
+        trained = blend(language, linear, self.meta.blend_weight)
+        if self._neighbours is None:
+            return trained
+        return blend(self._neighbours.logprobs(texts), trained, self.meta.neighbours)
+
+    @property
+    def newest_lesson(self) -> int | None:
+        """The highest id of a lesson that the neighbours know; None for a model that takes nothing in."""
+        return None if self._neighbours is None else self._neighbours.newest
+
+    def learn(self, lessons: Sequence[tuple[int, MailText, str]], counting: Collection[int]) -> None:
+        """Take in lessons (id, text, category); of all lessons, only those in `counting` still count."""
+        if self._neighbours is not None:
+            self._neighbours.add(lessons)
+            self._neighbours.keep(counting)
 
     def verify(self) -> None:
         """Is a model server behind it serving this very model? Raises EngineError; nothing to ask in process."""
@@ -140,7 +165,7 @@ class Classifier:
 
 
 def blend(language: Floats | None, linear: Floats | None, weight: float) -> Floats:
-    """weight * log p of the language model + (1 - weight) * log p of the linear one, renormalised. Pure.
+    """weight * log p of the first + (1 - weight) * log p of the second, renormalised. Pure.
 
     With only one of the two, that one. Raises ValueError without any.
     """

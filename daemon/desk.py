@@ -36,4 +36,6 @@ class Desk:
     memory: LessonMemory = field(default_factory=LessonMemory)
     remembered: tuple[int, int] = (0, 0)
     """The newest lesson and how many counted when `memory` was brought up to date."""
+    taught: tuple[str, int, int] = ("", 0, 0)
+    """The model, the newest lesson and how many counted when the model's neighbours were brought up to date."""
     folders_listed: datetime | None = None

@@ -17,7 +17,7 @@ import structlog
 
 from connectors.base import Action, Message, Move, Tag
 from daemon.act import act
-from daemon.classifier import Prediction
+from daemon.classifier import Classifier, Prediction
 from daemon.coverage import thresholds
 from daemon.decide import Decision, Hint, Policy, decide, hands_off
 from daemon.desk import Desk
@@ -97,9 +97,24 @@ def classify(desk: Desk, found: Sequence[Message]) -> Mapping[object, Prediction
     wanted = [message for message in found if hands_off(message, desk.sorting, desk.settings.own_domains) is None]
     if classifier is None or not wanted:
         return {}
+    _teach_neighbours(desk, classifier)
     # Paused categories are not masked out: their mail would go, renormalised and sure of itself, to another folder.
     predictions = classifier.classify([message.text for message in wanted])
     return {message.sighting.ref: prediction for message, prediction in zip(wanted, predictions, strict=True)}
+
+
+def _teach_neighbours(desk: Desk, classifier: Classifier) -> None:
+    """What people taught since the model was trained counts from the next mail on, and what they took back no more."""
+    if classifier.newest_lesson is None:
+        return
+    with desk.database.begin() as tx:
+        state = (classifier.meta.version, *learning.lesson_state(tx, desk.mailbox_id))
+        if state == desk.taught:
+            return
+        fresh = learning.lessons(tx, desk.mailbox_id, after=classifier.newest_lesson)
+        counting = learning.lesson_ids(tx, desk.mailbox_id)
+    classifier.learn([(lesson.id, lesson.text, lesson.category) for lesson in fresh], counting)
+    desk.taught = state
 
 
 def current_policy(desk: Desk) -> Policy:

@@ -111,7 +111,7 @@ def measure(folder: Path, tests: Sequence[Row], wanted: float, threads: int) -> 
         parts["linear"] = aligned(linear.logprobs(texts), linear.categories, meta.categories)
     if (folder / "ct2").is_dir():
         with Classifier.load(folder, threads=threads) as classifier:
-            classifier._linear = None  # the language model alone
+            classifier._linear = classifier._neighbours = None  # the language model alone
             parts["llm"] = classifier.logprobs(texts)
     if len(parts) == 2:
         parts["blend"] = blend(parts["llm"], parts["linear"], meta.blend_weight)

@@ -35,6 +35,7 @@ from daemon.engines.base import EngineError, Floats, renormalised
 from daemon.engines.openai import FINGERPRINT
 from daemon.labels import Codebook, CodebookError
 from daemon.linear import LinearModel
+from daemon.neighbours import Neighbours
 from daemon.prompt import PromptSettings
 from trainer import dataset, gate
 from trainer.baseline import fit_linear
@@ -44,6 +45,7 @@ from trainer.evaluate import figures, paired_chance
 from trainer.gate import ExamAnswer
 from trainer.heads import folds
 from trainer.job import Clock, Job, Lesson, Progress, TrainingFailed, read_job, read_lessons, write_result
+from trainer.neighbours import fit_neighbours, fit_share
 from trainer.night import Night
 from trainer.prepare import check_window, prepare_base
 
@@ -165,6 +167,13 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     kind, scores = _choose(held, asked, weight)
     share = {"llm": 1.0, "linear": 0.0, "blend": weight}[kind]
     chosen_held, chosen_exam = _answers(held, kind, weight), _answers(asked, kind, weight)
+    neighbours, near = fit_neighbours(train, labels, night.categories, parts, night.data.by_time)
+    nearness = fit_share(chosen_held, near[judged], held.labels)
+    if nearness > 0:
+        neighbours.save(made)
+        near_exam = Neighbours.load(made).logprobs([example.text for example in exam])
+        chosen_held = blend(near[judged], chosen_held, nearness)
+        chosen_exam = blend(near_exam, chosen_exam, nearness)
     temperature = _temperature(chosen_held, held.labels, chosen_exam, asked.labels)
     points = [
         *_points(night, [train[index] for index in np.flatnonzero(judged)], chosen_held, temperature),
@@ -184,11 +193,16 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     verdict = gate.beat_the_withdrawn(verdict, candidate_right, rival)
     if current_error:
         night.report.append(current_error)
-    sentence = f"{verdict.sentence} {_which(kind, weight, scores)}"
+    sentence = f"{verdict.sentence} {_which(kind, weight, scores)}{_near(nearness)}"
     if kind != "linear" and night.form:
         sentence += f" {night.form}"
     exam_figures = _exam_figures(night, candidate_right, current, scores, points, kind, temperature)
-    exam_figures["details"] |= {"language": language_words, "linear": linear.chosen, "blend_weight": weight}
+    exam_figures["details"] |= {
+        "language": language_words,
+        "linear": linear.chosen,
+        "blend_weight": weight,
+        "neighbours": nearness,
+    }
     night.progress("exam", 1, 1, sentence)
 
     night.progress("export", 0, 1, "writing the model")
@@ -198,7 +212,7 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
         (made / FINGERPRINT).unlink(missing_ok=True)
     elif kind == "llm":
         shutil.rmtree(made / "linear")
-    meta = _meta(night, kind, share, temperature, exam_figures, sentence, points)
+    meta = _meta(night, kind, share, nearness, temperature, exam_figures, sentence, points)
     artifact.save(made, meta)
     made.rename(target)
     night.progress("export", 1, 1, "model written")
@@ -285,6 +299,10 @@ def _which(kind: str, weight: float, scores: Mapping[str, Mapping[str, Sequence[
     return f"{name} serves: {total[kind]} of {count} held-out lessons right, the linear model alone {total['linear']}."
 
 
+def _near(nearness: float) -> str:
+    return f" What people did with the most similar mails counts {nearness:.0%} beside it." if nearness else ""
+
+
 def _exam_figures(
     night: Night,
     candidate: Sequence[bool],
@@ -327,6 +345,7 @@ def _meta(
     night: Night,
     kind: str,
     share: float,
+    nearness: float,
     temperature: float,
     exam: dict[str, Any],
     verdict: str,
@@ -350,6 +369,7 @@ def _meta(
                 "head_share": night.settings.head_share,
             },
             "blend_weight": share,
+            "neighbours": nearness,
             "temperature": temperature,
             "quantization": "" if kind == "linear" else night.quantization,
             "layers_kept": None if kind == "linear" else DEPTH + 1,

@@ -177,6 +177,12 @@ def lessons(tx: Tx, mailbox: int, *, after: int = 0, newest: int | None = None) 
     return sorted(found, key=lambda lesson: (lesson.at, lesson.id))
 
 
+def lesson_ids(tx: Tx, mailbox: int) -> set[int]:
+    """The ids of the lessons that count."""
+    where = (t.lessons.c.mailbox_id == mailbox) & t.lessons.c.voided.is_(None)
+    return set(tx.execute(select(t.lessons.c.id).where(where)).scalars())
+
+
 def lesson_counts(tx: Tx, mailbox: int) -> dict[str, int]:
     """How many lessons each category has."""
     rows = tx.execute(

@@ -1,0 +1,62 @@
+"""The neighbours of one night: the lessons as rows, and how they would have answered.
+
+lessons | hashed | each judged one asks what was learnt before it, of its own fold too where dates mean something
+| the weight beside the trained model that answers best  ->  Neighbours, out-of-fold answers
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from daemon.classifier import blend
+from daemon.engines.base import Floats
+from daemon.neighbours import Neighbours, hashed, rarity, unit_rows, votes
+from trainer.calibrate import calibrated_loss
+from trainer.dataset import Example
+from trainer.heads import Fold, Labels
+
+WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8)
+
+
+def fit_neighbours(
+    examples: Sequence[Example], labels: Labels, categories: Sequence[str], parts: Sequence[Fold], by_time: bool
+) -> tuple[Neighbours, Floats]:
+    """The neighbours of all examples, and each judged example's answer (NaN where no fold judged).
+
+    With dates, a judged lesson also sees the lessons of its own fold that came before it: in service people teach
+    between two trainings, and that is what neighbours are for. Deterministic.
+    """
+    order = np.argsort([example.time for example in examples], kind="stable")
+    counts = hashed([example.text for example in examples])
+    answers = np.full((len(examples), len(categories)), np.nan, np.float32)
+    place = np.empty(len(examples), np.int64)
+    place[order] = np.arange(len(examples))
+    for learnt, judged in parts:
+        rows = unit_rows(counts, rarity(counts[learnt]))
+        seen = np.concatenate([learnt, judged]) if by_time else learnt
+        seen = seen[np.argsort(place[seen], kind="stable")]
+        likeness = (rows[judged] @ rows[seen].T).toarray()
+        for row, asked in zip(likeness, judged, strict=True):
+            before = len(seen) if not by_time else int(np.searchsorted(place[seen], place[asked]))
+            ages = np.arange(before - 1, -1, -1, dtype=np.float32)
+            answers[asked] = votes(row[:before], labels[seen[:before]], ages, len(categories))
+    ids = np.array([example.id if isinstance(example.id, int) else -1 for example in examples], np.int64)
+    return Neighbours.of(categories, counts[order], labels[order], ids[order]), answers
+
+
+def fit_share(trained: Floats, neighbours: Floats, labels: Labels) -> float:
+    """The neighbours' share with which both together answer best; 0 without evidence.
+
+    By right answers to half a point, then by the probability given to them; a smaller share wins a draw.
+    """
+    if len(labels) == 0:
+        return 0.0
+
+    def worth(share: float) -> tuple[int, float]:
+        both = blend(neighbours, trained, share)
+        right = float((both.argmax(axis=1) == labels).mean())
+        return round(right * 200), -calibrated_loss(both, labels)
+
+    return max(WEIGHTS, key=lambda share: (*worth(share), -share))
