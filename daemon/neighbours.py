@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import threading
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse  # type: ignore[import-untyped]
-from sklearn.feature_extraction.text import HashingVectorizer  # type: ignore[import-untyped]
 
 from connectors.base import MailText
 from daemon.engines.base import Floats, ModelMissing, ModelRefused
@@ -27,7 +28,7 @@ from daemon.linear import words
 
 FILE = "neighbours.npz"
 COLUMNS = 2**18
-# The newest lessons only: some 300 words each, so 6,000 take about 15 MB and are asked in a few milliseconds.
+# The newest lessons only: some 300 words each, so 6,000 take about 15 MB and are asked in some ten milliseconds.
 CAPACITY = 6000
 NEAREST = 10
 # How much more a near mail counts than a far one, and after how many newer lessons one counts half.
@@ -35,32 +36,85 @@ SHARPNESS, HALF_LIFE = 3.0, 1000.0
 # What every category gets for nothing: without any likeness all are equally probable.
 FLOOR = 1e-3
 
-Rows = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int64]
 
 
-def hashed(texts: Sequence[MailText]) -> sparse.csr_matrix:
-    """(texts, COLUMNS): logarithms of how often each word occurs. The same on every machine. Pure."""
-    counts = HashingVectorizer(analyzer=words, n_features=COLUMNS, alternate_sign=False, norm=None).transform(texts)
-    counts.data = 1 + np.log(counts.data)
-    return counts.astype(np.float32)
+@dataclass(frozen=True)
+class Rows:
+    """Sparse rows of COLUMNS columns, one a text: row r is `columns` and `values` from starts[r] to starts[r + 1]."""
+
+    values: Floats
+    columns: npt.NDArray[np.int32]
+    starts: Ints
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def newest(self, count: int) -> Rows:
+        """The last so many rows."""
+        first = max(0, len(self) - count)
+        begin = self.starts[first]
+        return Rows(self.values[begin:], self.columns[begin:], self.starts[first:] - begin)
+
+    def kept(self, rows: npt.NDArray[np.bool_]) -> Rows:
+        """The rows that are marked."""
+        lengths = np.diff(self.starts)
+        inside = np.repeat(rows, lengths)
+        return Rows(self.values[inside], self.columns[inside], _starts(lengths[rows]))
+
+    def then(self, more: Rows) -> Rows:
+        """These rows and those behind them."""
+        return Rows(
+            np.concatenate([self.values, more.values]),
+            np.concatenate([self.columns, more.columns]),
+            np.concatenate([self.starts, more.starts[1:] + self.starts[-1]]),
+        )
+
+    def likeness(self, other: Rows, row: int) -> Floats:
+        """The cosine of every row of length one with one row of `other`."""
+        asked = np.zeros(COLUMNS, np.float32)
+        part = slice(other.starts[row], other.starts[row + 1])
+        asked[other.columns[part]] = other.values[part]
+        # Behind the last product stands a zero, since reduceat cannot begin at the end; empty rows are set right after.
+        products = np.append(self.values * asked[self.columns], np.float32(0))
+        sums = np.add.reduceat(products, self.starts[:-1]) if len(self) else np.zeros(0, np.float32)
+        sums[np.diff(self.starts) == 0] = 0
+        return np.asarray(sums, np.float32)
 
 
-def rarity(counts: sparse.csr_matrix) -> Floats:
+def _starts(lengths: npt.NDArray[np.integer[Any]]) -> Ints:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def hashed(texts: Sequence[MailText]) -> Rows:
+    """Logarithms of how often each word occurs. The same on every machine. Pure."""
+    columns: list[int] = []
+    values: list[int] = []
+    lengths = []
+    for text in texts:
+        counted = Counter(crc32(word.encode("utf-8", "replace")) % COLUMNS for word in words(text))
+        columns += counted.keys()
+        values += counted.values()
+        lengths.append(len(counted))
+    weights = 1 + np.log(np.array(values, np.float32))
+    return Rows(weights.astype(np.float32), np.array(columns, np.int32), _starts(np.array(lengths, np.int64)))
+
+
+def rarity(counts: Rows) -> Floats:
     """How much each column tells, by how few of the texts hold it (IDF, smoothed). Pure."""
-    spread = np.bincount(counts.indices, minlength=COLUMNS)
-    return np.asarray(np.log((1 + counts.shape[0]) / (1 + spread)) + 1, np.float32)
+    spread = np.bincount(counts.columns, minlength=COLUMNS)
+    return np.asarray(np.log((1 + len(counts)) / (1 + spread)) + 1, np.float32)
 
 
-def unit_rows(counts: sparse.csr_matrix, rare: Floats) -> sparse.csr_matrix:
+def unit_rows(counts: Rows, rare: Floats) -> Rows:
     """Rows of length one, rare words weighing more. Pure."""
-    rows = counts.copy()
-    rows.data *= rare[rows.indices]
-    lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
-    rows.data /= np.repeat(np.maximum(lengths, 1e-12), np.diff(rows.indptr))
-    return rows
+    values = counts.values * rare[counts.columns]
+    row = np.repeat(np.arange(len(counts)), np.diff(counts.starts))
+    lengths = np.sqrt(np.bincount(row, values.astype(np.float64) ** 2, minlength=len(counts)))
+    return Rows((values / np.maximum(lengths, 1e-12)[row]).astype(np.float32), counts.columns, counts.starts)
 
 
-def votes(likeness: Floats, labels: Rows, ages: Floats, classes: int) -> Floats:
+def votes(likeness: Floats, labels: Ints, ages: Floats, classes: int) -> Floats:
     """Log-probabilities of one mail's categories from its likeness to lessons of these labels and ages. Pure.
 
     `ages` counts the newer lessons of each.
@@ -75,7 +129,7 @@ def votes(likeness: Floats, labels: Rows, ages: Floats, classes: int) -> Floats:
 class Neighbours:
     """Lessons in order of time, newest last. Safe to share between threads."""
 
-    def __init__(self, categories: Sequence[str], rows: sparse.csr_matrix, labels: Rows, ids: Rows, rare: Floats):
+    def __init__(self, categories: Sequence[str], rows: Rows, labels: Ints, ids: Ints, rare: Floats) -> None:
         self.categories = tuple(categories)
         self._rows = rows
         self._labels = labels
@@ -84,10 +138,10 @@ class Neighbours:
         self._lock = threading.Lock()
 
     @classmethod
-    def of(cls, categories: Sequence[str], counts: sparse.csr_matrix, labels: Rows, ids: Rows) -> Self:
+    def of(cls, categories: Sequence[str], counts: Rows, labels: Ints, ids: Ints) -> Self:
         """From hashed lessons (see `hashed`) in order of time; the newest CAPACITY of them."""
         rare = rarity(counts)
-        return cls(categories, unit_rows(counts[-CAPACITY:], rare), labels[-CAPACITY:], ids[-CAPACITY:], rare)
+        return cls(categories, unit_rows(counts.newest(CAPACITY), rare), labels[-CAPACITY:], ids[-CAPACITY:], rare)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -100,13 +154,13 @@ class Neighbours:
     def add(self, lessons: Sequence[tuple[int, MailText, str]]) -> None:
         """Take in lessons (id, text, category) that are not known yet; those of unknown categories are left out."""
         known = set(self._ids.tolist())
-        fresh = [each for each in lessons if each[0] not in known and each[2] in self.categories]
+        fresh = [each for each in lessons if each[0] not in known and each[2] in self.categories][-CAPACITY:]
         if not fresh:
             return
         rows = unit_rows(hashed([text for _, text, _ in fresh]), self._rare)
         places = {category: column for column, category in enumerate(self.categories)}
         with self._lock:
-            self._rows = sparse.vstack([self._rows, rows]).tocsr()[-CAPACITY:]
+            self._rows = self._rows.then(rows).newest(CAPACITY)
             self._labels = np.append(self._labels, [places[category] for _, _, category in fresh])[-CAPACITY:]
             self._ids = np.append(self._ids, [each[0] for each in fresh])[-CAPACITY:]
 
@@ -115,7 +169,7 @@ class Neighbours:
         with self._lock:
             kept = np.isin(self._ids, np.fromiter(ids, np.int64)) | (self._ids < 0)
             if not kept.all():
-                self._rows, self._labels, self._ids = self._rows[kept], self._labels[kept], self._ids[kept]
+                self._rows, self._labels, self._ids = self._rows.kept(kept), self._labels[kept], self._ids[kept]
 
     def logprobs(self, texts: Sequence[MailText]) -> Floats:
         """Natural logarithms, a row for each text, columns in the order of `categories`."""
@@ -124,9 +178,9 @@ class Neighbours:
             rows, labels = self._rows, self._labels
         if not len(texts) or not len(labels):
             return np.full((len(texts), classes), -np.log(classes), np.float32)
-        likeness = (unit_rows(hashed(texts), self._rare) @ rows.T).toarray()
+        asked = unit_rows(hashed(texts), self._rare)
         ages = np.arange(len(labels) - 1, -1, -1, dtype=np.float32)
-        return np.stack([votes(row, labels, ages, classes) for row in likeness])
+        return np.stack([votes(rows.likeness(asked, row), labels, ages, classes) for row in range(len(texts))])
 
     def save(self, folder: Path) -> None:
         """Write the one file. Raises OSError."""
@@ -137,9 +191,9 @@ class Neighbours:
             ids=self._ids,
             labels=self._labels.astype(np.int32),
             rare=self._rare.astype(np.float16),
-            data=self._rows.data.astype(np.float16),
-            indices=self._rows.indices.astype(np.int32),
-            indptr=self._rows.indptr.astype(np.int32),
+            values=self._rows.values.astype(np.float16),
+            columns=self._rows.columns,
+            starts=self._rows.starts,
         )
 
     @classmethod
@@ -149,21 +203,16 @@ class Neighbours:
         try:
             with (folder / FILE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 found: dict[str, Any] = dict(arrays)
-            count = len(found["labels"])
-            rows = sparse.csr_matrix(
-                (found["data"].astype(np.float32), found["indices"], found["indptr"]), shape=(count, COLUMNS)
-            )
-            rows.check_format()
-            if len(found["ids"]) != count or len(found["rare"]) != COLUMNS:
+            starts, columns = found["starts"].astype(np.int64), found["columns"].astype(np.int32)
+            labels, ids = found["labels"].astype(np.int64), found["ids"].astype(np.int64)
+            rows = Rows(found["values"].astype(np.float32), columns, starts)
+            fits = len(labels) == len(ids) == len(rows) and len(found["rare"]) == COLUMNS
+            ordered = starts[0] == 0 and (np.diff(starts) >= 0).all() and starts[-1] == len(columns) == len(rows.values)
+            inside = ((columns >= 0) & (columns < COLUMNS)).all() and (labels < len(found["categories"])).all()
+            if not (fits and ordered and inside):
                 raise ValueError("its parts do not belong together")
-            return cls(
-                [str(category) for category in found["categories"]],
-                rows,
-                found["labels"].astype(np.int64),
-                found["ids"].astype(np.int64),
-                found["rare"].astype(np.float32),
-            )
+            return cls(list(map(str, found["categories"])), rows, labels, ids, found["rare"].astype(np.float32))
         except FileNotFoundError as error:
             raise ModelMissing(f"{folder}: there are no neighbours here. {advice}") from error
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
             raise ModelRefused(f"{folder}: the neighbours are damaged ({error}). {advice}") from error

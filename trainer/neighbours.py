@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import sparse  # type: ignore[import-untyped]
 
 from daemon.classifier import blend
 from daemon.engines.base import Floats
-from daemon.neighbours import Neighbours, hashed, rarity, unit_rows, votes
+from daemon.neighbours import COLUMNS, Neighbours, Rows, hashed, rarity, unit_rows, votes
 from trainer.calibrate import calibrated_loss
 from trainer.dataset import Example
 from trainer.heads import Fold, Labels
@@ -29,21 +30,27 @@ def fit_neighbours(
     between two trainings, and that is what neighbours are for. Deterministic.
     """
     order = np.argsort([example.time for example in examples], kind="stable")
-    counts = hashed([example.text for example in examples])
+    counts = hashed([examples[index].text for index in order])
     answers = np.full((len(examples), len(categories)), np.nan, np.float32)
     place = np.empty(len(examples), np.int64)
     place[order] = np.arange(len(examples))
     for learnt, judged in parts:
-        rows = unit_rows(counts, rarity(counts[learnt]))
-        seen = np.concatenate([learnt, judged]) if by_time else learnt
-        seen = seen[np.argsort(place[seen], kind="stable")]
-        likeness = (rows[judged] @ rows[seen].T).toarray()
-        for row, asked in zip(likeness, judged, strict=True):
-            before = len(seen) if not by_time else int(np.searchsorted(place[seen], place[asked]))
+        marked = np.zeros(len(examples), bool)
+        marked[place[learnt]] = True
+        rows = _matrix(unit_rows(counts, rarity(counts.kept(marked))))
+        # By place in time from here on.
+        seen, asked = np.sort(place[np.concatenate([learnt, judged]) if by_time else learnt]), place[judged]
+        likeness = (rows[asked] @ rows[seen].T).toarray()
+        for row, at, index in zip(likeness, asked, judged, strict=True):
+            before = int(np.searchsorted(seen, at)) if by_time else len(seen)
             ages = np.arange(before - 1, -1, -1, dtype=np.float32)
-            answers[asked] = votes(row[:before], labels[seen[:before]], ages, len(categories))
+            answers[index] = votes(row[:before], labels[order[seen[:before]]], ages, len(categories))
     ids = np.array([example.id if isinstance(example.id, int) else -1 for example in examples], np.int64)
-    return Neighbours.of(categories, counts[order], labels[order], ids[order]), answers
+    return Neighbours.of(categories, counts, labels[order], ids[order]), answers
+
+
+def _matrix(rows: Rows) -> sparse.csr_matrix:
+    return sparse.csr_matrix((rows.values, rows.columns, rows.starts), shape=(len(rows), COLUMNS))
 
 
 def fit_share(trained: Floats, neighbours: Floats, labels: Labels) -> float:

@@ -1,0 +1,142 @@
+"""What people did with similar mails: from the next mail on, no longer than it counts, and no text kept."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from scipy import sparse
+
+from connectors.base import MailText
+from daemon.engines.base import ModelMissing, ModelRefused
+from daemon.neighbours import CAPACITY, COLUMNS, FILE, Neighbours, Rows, hashed, rarity, unit_rows
+from tests.lessons import examples_of, office_rows
+from trainer.heads import folds
+from trainer.neighbours import fit_neighbours, fit_share
+
+FAIR = MailText(sender="anna@fair.example", subject="Stand at the summer fair", body="Which stand shall we take?")
+BILL = MailText(sender="billing@power.example", subject="Your bill", body="Please pay 20 euros for electricity.")
+
+
+@pytest.fixture(scope="module")
+def office():
+    examples, labels, categories = examples_of(office_rows(120))
+    return examples, labels, categories
+
+
+@pytest.fixture
+def neighbours(office):
+    examples, labels, categories = office
+    return fit_neighbours(examples, labels, categories, [], by_time=True)[0]
+
+
+def best(neighbours, text):
+    return neighbours.categories[int(neighbours.logprobs([text]).argmax())]
+
+
+def test_a_lesson_counts_from_the_next_mail_on(neighbours):
+    again = MailText(sender="anna@fair.example", subject="Re: Stand at the summer fair", body="Number seven, please.")
+    neighbours.add([(2000, FAIR, neighbours.categories[1]), (2001, FAIR, neighbours.categories[1])])
+    assert best(neighbours, again) == neighbours.categories[1]
+
+
+def test_the_newer_of_two_equal_lessons_counts_more(neighbours):
+    first, second = neighbours.categories[:2]
+    neighbours.keep([])
+    neighbours.add([(3000, FAIR, first), (3001, FAIR, second)])
+    assert best(neighbours, FAIR) == second
+
+
+def test_a_voided_lesson_is_forgotten_and_a_known_one_is_not_taken_twice(neighbours):
+    neighbours.keep([])
+    size = len(neighbours)
+    neighbours.add([(4000, FAIR, neighbours.categories[0])])
+    neighbours.add([(4000, FAIR, neighbours.categories[0])])
+    assert len(neighbours) == size + 1
+    assert neighbours.newest == 4000
+    neighbours.keep([])
+    assert len(neighbours) == size
+
+
+def test_a_mail_like_no_other_gets_no_opinion(neighbours):
+    probabilities = np.exp(neighbours.logprobs([MailText(), MailText(body="☃ 漢字")]))
+    assert np.allclose(probabilities, 1 / len(neighbours.categories), atol=0.05)
+    assert neighbours.logprobs([]).shape == (0, len(neighbours.categories))
+
+
+def test_a_lesson_of_a_category_that_the_model_does_not_know_is_left_to_the_next_training(neighbours):
+    size = len(neighbours)
+    neighbours.add([(5000, FAIR, "no such category")])
+    assert len(neighbours) == size
+
+
+def test_saved_and_loaded_neighbours_answer_the_same_and_go_on_learning(neighbours, tmp_path):
+    neighbours.save(tmp_path)
+    loaded = Neighbours.load(tmp_path)
+    assert np.allclose(np.exp(loaded.logprobs([FAIR, BILL])), np.exp(neighbours.logprobs([FAIR, BILL])), atol=0.01)
+    loaded.add([(6000, FAIR, loaded.categories[2])])
+    assert best(loaded, FAIR) == loaded.categories[2]
+    assert b"summer fair" not in (tmp_path / FILE).read_bytes()
+
+
+def test_a_missing_file_is_told_from_a_damaged_one(neighbours, tmp_path):
+    with pytest.raises(ModelMissing):
+        Neighbours.load(tmp_path)
+    neighbours.save(tmp_path)
+    whole = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelRefused, match="damaged"):
+        Neighbours.load(tmp_path)
+    with np.load(BytesIO(whole)) as arrays:
+        parts = dict(arrays)
+    np.savez(tmp_path / FILE, **(parts | {"columns": parts["columns"] + COLUMNS}))
+    with pytest.raises(ModelRefused, match="belong together"):
+        Neighbours.load(tmp_path)
+
+
+def test_only_the_newest_lessons_are_kept():
+    counts = hashed([FAIR, BILL])
+    many = Rows(
+        np.tile(counts.values, CAPACITY),
+        np.tile(counts.columns, CAPACITY),
+        np.concatenate([[0], np.cumsum(np.tile(np.diff(counts.starts), CAPACITY))]).astype(np.int64),
+    )
+    size = 2 * CAPACITY
+    found = Neighbours.of(["a", "b"], many, np.arange(size) % 2, np.arange(size))
+    assert len(found) == CAPACITY
+    found.add([(size, FAIR, "b")])
+    assert len(found) == CAPACITY
+    assert found.newest == size
+
+
+@given(some.lists(some.text(max_size=40), min_size=1, max_size=6), some.text(max_size=40))
+def test_likeness_is_the_cosine_of_sparse_rows(bodies, asked):
+    counts = hashed([MailText(body=body) for body in bodies])
+    rare = rarity(counts)
+    rows, one = unit_rows(counts, rare), unit_rows(hashed([MailText(body=asked)]), rare)
+    theirs = [
+        sparse.csr_matrix((each.values, each.columns, each.starts), shape=(len(each), COLUMNS)) for each in (rows, one)
+    ]
+    assert np.allclose(rows.likeness(one, 0), (theirs[0] @ theirs[1].T).toarray().ravel(), atol=1e-5)
+
+
+def test_judged_lessons_ask_what_came_before_them_and_never_themselves(office):
+    examples, labels, categories = office
+    parts = folds(examples, True, 1)
+    _, answers = fit_neighbours(examples, labels, categories, parts, by_time=True)
+    judged = ~np.isnan(answers[:, 0])
+    assert judged.sum() == sum(len(part) for _, part in parts)
+    shuffled = np.random.default_rng(1).permutation(labels)
+    _, nonsense = fit_neighbours(examples, shuffled, categories, parts, by_time=True)
+    assert (answers[judged].argmax(axis=1) == labels[judged]).mean() > 0.6
+    assert (nonsense[judged].argmax(axis=1) == shuffled[judged]).mean() < 0.5
+
+
+def test_the_share_follows_the_evidence():
+    labels = np.arange(200) % 2
+    right = np.where(np.arange(2)[None] == labels[:, None], np.log(0.9), np.log(0.1)).astype(np.float32)
+    even = np.full((200, 2), np.log(0.5), np.float32)
+    assert fit_share(right, even, labels) == 0
+    assert fit_share(even, right, labels) >= 0.8
+    assert fit_share(even, right, labels[:0]) == 0
