@@ -52,6 +52,9 @@ class Identity:
     object_id: str | None
     message_id: str | None
     digest: str
+    origin: str = field(default="", compare=False)
+    """The same for every copy of one mail, however it came (directly and by a list): a hash of Message-ID and Date,
+    since a Message-ID alone may be reused. Says nothing about which copy this is. "" if it cannot be told."""
 
     @property
     def labelled(self) -> bool:
@@ -152,7 +155,11 @@ class Changes:
     restarted: tuple[str, ...] = ()
     """Folders whose UIDs restarted: old refs there mean nothing, all that lies there now is in `arrived`."""
     missing: tuple[str, ...] = ()
-    """Watched folders that no longer exist."""
+    """Watched folders that no longer exist. Their place in the cursor is kept: see `Connector.renamed`."""
+    relisted: tuple[str, ...] = ()
+    """Folders of which everything is being reported again, as their UIDs restarted: what is unknown there is old."""
+    more: bool = False
+    """There was too much for one call: call again at once."""
 
 
 @dataclass(frozen=True)
@@ -248,6 +255,10 @@ class Connector(ABC):
         With no cursor: the inbox's newest messages as arrived; the other folders start from now.
         A cursor that the connector can't read counts as none.
         """
+
+    def renamed(self, cursor: str, names: Mapping[str, str]) -> str:  # noqa: ARG002 - for cursors that hold names
+        """The same cursor after folders were renamed: old name -> new name."""
+        return cursor
 
     @abstractmethod
     def newest(self, folder: str, limit: int) -> list[Sighting]:

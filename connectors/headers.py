@@ -313,6 +313,15 @@ def digest(
     return sha256(b"\n".join([*lines, str(size).encode("ascii")])).hexdigest()
 
 
+def origin(message_id: str | bytes | None, date_header: str | bytes | None) -> str:
+    """`Identity.origin`: sha256, in hex, of Message-ID and Date; "" if one is missing.
+
+    A list changes the Subject, adds lines and sometimes rewrites From; these two it leaves (RFC 5322 section 3.6.4).
+    """
+    words = [b" ".join(_raw_bytes(value).split()) for value in (message_id, date_header)]
+    return sha256(b"\n".join(words)).hexdigest() if all(words) else ""
+
+
 def _raw_bytes(value: str | bytes | None) -> bytes:
     """Parsers of the standard library hand out raw bytes as surrogates: take them back."""
     if isinstance(value, bytes):

@@ -13,7 +13,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from connectors import mime
 from connectors.base import (
@@ -36,8 +36,8 @@ from connectors.base import (
 )
 from connectors.errors import ActionRefused, ConnectorError, FolderMissing
 from connectors.imap_account import ImapAccount, log_in
-from connectors.imap_answers import Abilities
-from connectors.imap_changes import find_changes, newest
+from connectors.imap_answers import Abilities, Listed, State
+from connectors.imap_changes import find_changes, newest, read_cursor, write_cursor
 from connectors.imap_labels import file, recover_label
 from connectors.imap_move import move, recover_move
 from connectors.imap_session import FETCH_BATCH, Session
@@ -85,31 +85,32 @@ class ImapConnector(Connector):
         with self._lock:
             session = self._session()
             session.leave()
-            folders = []
+            states: dict[str, tuple[Listed, State]] = {}
             for listed in session.folders(numbers=True):
-                if not listed.selectable:
-                    continue
-                try:
-                    state = listed.state or session.state(listed.name)
-                    object_id = session.mailbox_id(listed.name)
-                except (FolderMissing, ActionRefused):
-                    # Gone since, not ours to look into, or a mere parent: Dovecot lists those as if they were folders.
-                    continue
-                folders.append(
-                    Folder(
-                        name=listed.name,
-                        delimiter=listed.delimiter,
-                        special_use=next((use[1:] for use in sorted(listed.attributes & SPECIAL_USES)), None),
-                        messages=state.messages,
-                        object_id=f"mailboxid:{object_id}" if object_id else None,
-                        epoch=state.epoch,
-                    )
+                # Gone since, not ours to look into, or a mere parent: Dovecot lists those as if they were folders.
+                with contextlib.suppress(FolderMissing, ActionRefused):
+                    if listed.selectable:
+                        states[listed.name] = listed, listed.state or session.state(listed.name)
+            object_ids = session.mailbox_ids({name: state.epoch for name, (_, state) in states.items()})
+            return [
+                Folder(
+                    name=name,
+                    delimiter=listed.delimiter,
+                    special_use=next((use[1:] for use in sorted(listed.attributes & SPECIAL_USES)), None),
+                    messages=state.messages,
+                    object_id=f"mailboxid:{object_ids[name]}" if object_ids[name] else None,
+                    epoch=state.epoch,
                 )
-            return sorted(folders, key=lambda folder: folder.name)
+                for name, (listed, state) in sorted(states.items())
+                if name in object_ids
+            ]
 
     def changes(self, cursor: str | None, watch: Watch) -> Changes:
         with self._lock:
             return find_changes(self._session(), cursor, watch)
+
+    def renamed(self, cursor: str, names: Mapping[str, str]) -> str:
+        return write_cursor({names.get(folder, folder): state for folder, state in read_cursor(cursor).items()})
 
     def newest(self, folder: str, limit: int) -> list[Sighting]:
         with self._lock:
@@ -269,5 +270,6 @@ def _notes(abilities: Abilities, tags: bool, object_item: str | None) -> tuple[s
         "keywords as tags" if tags else "no keywords: folders only",
         f"finds messages again by {object_item}" if object_item else "finds messages again by Message-ID and digest",
         "one command a poll" if abilities.list_status else "one command a watched folder a poll",
+        "hears by QRESYNC what left a folder" if abilities.qresync else "searches for what left a folder",
         "IDLE wakes Postroom up" if abilities.idle else "no IDLE: polling only",
     )

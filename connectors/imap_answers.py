@@ -24,6 +24,7 @@ class Abilities:
     move: bool
     uidplus: bool
     condstore: bool
+    qresync: bool
     list_status: bool
     list_extended: bool
     special_use: bool
@@ -40,6 +41,7 @@ class Abilities:
             move="MOVE" in words,
             uidplus="UIDPLUS" in words,
             condstore=bool({"CONDSTORE", "QRESYNC"} & words),
+            qresync="QRESYNC" in words and "ENABLE" in words,
             list_status="LIST-STATUS" in words,
             list_extended="LIST-EXTENDED" in words,
             special_use="SPECIAL-USE" in words,
@@ -167,6 +169,28 @@ def states_in(lines: Sequence[object]) -> dict[str, tuple[State, str | None]]:
         object_id = as_text(values["MAILBOXID"]) if values.get("MAILBOXID") else None
         states[_folder_name(words[index])] = (state, object_id)
     return states
+
+
+def vanished_in(lines: Sequence[object]) -> set[int]:
+    """UIDs of VANISHED answers (RFC 7162 section 3.2.10): "(EARLIER) 41,43:116"."""
+    found: set[int] = set()
+    for line in lines:
+        for word in re.findall(r"[\d:,]+", as_text(line or b"")):
+            for run in word.split(","):
+                first, _, last = run.partition(":")
+                found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+def deleted_in(lines: Sequence[object]) -> set[int]:
+    """UIDs of FETCH answers whose flags say that the message is marked as deleted."""
+    found: set[int] = set()
+    for line in lines:
+        text = as_text(line or b"")
+        uid = re.search(r"\bUID (\d+)", text)
+        if uid and re.search(r"FLAGS \([^)]*\\Deleted\b", text, re.IGNORECASE):
+            found.add(int(uid[1]))
+    return found
 
 
 def with_state(listed: Listed, states: dict[str, tuple[State, str | None]]) -> Listed:

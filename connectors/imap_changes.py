@@ -3,25 +3,32 @@
     cursor | one LIST-STATUS, or STATUS per watched folder | unchanged folders are skipped
            | UIDs restarted?  -> all that lies there
            | UIDs from the old UIDNEXT to the new   -> arrived
-           | which of the known UIDs are still there?      -> vanished
+           | which of the known UIDs are still there?      -> vanished: by QRESYNC where offered, else by UID SEARCH
 
-Vanished messages are asked for among the known UIDs only, even where QRESYNC could list them: one path for every
-server, answers bounded by what is watched, marks of deletion included, and no trust in how long a server remembers.
+QRESYNC (RFC 7162) tells with the opening of a folder what left it, one round trip less. It is asked about the known
+UIDs only, so that its answer is bounded by what is watched, and what it claims is looked up before it is believed: a
+server that has forgotten its history names too much. Whoever has no QRESYNC, or whose counter went backwards (a
+restored backup), is asked by UID SEARCH.
 
 The cursor is the numbers of STATUS per watched folder. What comes in while we look has a UID beyond the UIDNEXT that we
-started from: it is left for the next call, so nothing is reported twice or missed.
+started from: it is left for the next call, so nothing is reported twice or missed. Much is reported in several calls.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 
 from connectors.base import Changes, MessageRef, Sighting, Watch
 from connectors.errors import ActionRefused, FolderMissing
 from connectors.imap_answers import State
 from connectors.imap_session import SEARCH_WINDOW, Session
+
+MOST = 5000
+"""Sightings a call reports at most, so that neither a long absence nor restarted UIDs fill the memory."""
+CATCHING_UP, RELISTING = -1, -2
+"""In place of MESSAGES in a cursor: the folder has more to report; RELISTING: because its UIDs restarted."""
 
 
 @dataclass
@@ -32,6 +39,8 @@ class _Found:
     vanished: list[MessageRef] = field(default_factory=list)
     restarted: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    relisted: list[str] = field(default_factory=list)
+    more: bool = False
 
 
 def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
@@ -45,28 +54,25 @@ def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
     for folder, state in _states(session, folders):
         if state is None:
             found.missing.append(folder)
+            if folder in before:
+                now[folder] = before[folder]
             continue
         old = before.get(folder)
-        known = watch.known.get(folder, frozenset())
         now[folder] = state
         if old == state:
             continue
         looked_at.add(folder)
         try:
-            if old is not None and old.epoch != state.epoch:
-                found.restarted.append(folder)
-                found.arrived += _lying(session, folder, state, 1)
-            elif old is not None:
-                found.arrived += _lying(session, folder, state, old.uidnext)
-                found.vanished += _gone(session, folder, state, known)
-            elif first and folder == watch.inbox:
+            if old is None and first and folder == watch.inbox:
                 found.arrived += reversed(newest(session, folder, watch.first_look))
-                found.vanished += _gone(session, folder, state, known)
+                found.vanished += _gone(session, folder, state, watch.known.get(folder, frozenset()), old)
             else:
-                found.vanished += _gone(session, folder, state, known)
+                now[folder] = _compare(session, folder, old, state, watch.known.get(folder, frozenset()), found)
         except FolderMissing:  # deleted between the two commands
             found.missing.append(folder)
             del now[folder]
+            if old is not None:
+                now[folder] = old
     unreadable = [folder for folder in folders if folder not in now and folder not in found.missing]
     now.update((folder, before[folder]) for folder in unreadable if folder in before)
     if found.arrived and not session.abilities.condstore:
@@ -77,7 +83,32 @@ def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
         vanished=tuple(found.vanished),
         restarted=tuple(found.restarted),
         missing=tuple(found.missing),
+        relisted=tuple(found.relisted),
+        more=found.more,
     )
+
+
+def _compare(
+    session: Session, folder: str, old: State | None, state: State, known: frozenset[int], found: _Found
+) -> State:
+    """One folder whose numbers changed. Returns the numbers up to which it has been reported. Raises FolderMissing."""
+    restarted = old is not None and old.epoch != state.epoch
+    if not restarted:
+        found.vanished += _gone(session, folder, state, known, old)
+    if old is None:
+        return state
+    if restarted:
+        found.restarted.append(folder)
+    relisting = restarted or old.messages == RELISTING
+    if relisting:
+        found.relisted.append(folder)
+    first = 1 if restarted else old.uidnext
+    sightings, reached = _lying(session, folder, state, first, MOST - len(found.arrived))
+    found.arrived += sightings
+    if reached >= state.uidnext:
+        return state
+    found.more = True
+    return replace(state, uidnext=reached, messages=RELISTING if relisting else CATCHING_UP)
 
 
 def newest(session: Session, folder: str, limit: int) -> list[Sighting]:
@@ -115,6 +146,7 @@ def write_cursor(states: Mapping[str, State]) -> str:
 def _states(session: Session, folders: list[str]) -> Iterator[tuple[str, State | None]]:
     """Each watched folder with its numbers, None if it is missing. One command for all where the server can."""
     session.leave()
+    session.enable_resync()
     listed = {}
     if session.abilities.list_status and len(folders) > 1:
         listed = {one.name: one for one in session.folders(numbers=True)}
@@ -137,25 +169,32 @@ def _states(session: Session, folders: list[str]) -> Iterator[tuple[str, State |
                 raise
 
 
-def _lying(session: Session, folder: str, state: State, first: int) -> Iterable[Sighting]:
-    """What has a UID from `first` up to the UIDNEXT of `state`."""
+def _lying(session: Session, folder: str, state: State, first: int, most: int) -> tuple[list[Sighting], int]:
+    """At most so many with a UID from `first` up to the UIDNEXT of `state`, and the UID up to which that is all."""
     if state.uidnext <= first:
-        return
-    selected = session.open(folder)
+        return [], state.uidnext
+    selected = session.opened(folder)
     if selected.epoch != state.epoch:  # restarted between the two commands: the next look will tell
-        return
+        return [], state.uidnext
     uids = session.uids_between(first, state.uidnext, selected.messages)
-    yield from session.sightings(folder, state.epoch, uids)
+    reached = uids[most] if len(uids) > most else state.uidnext
+    return list(session.sightings(folder, state.epoch, uids[:most])), reached
 
 
-def _gone(session: Session, folder: str, state: State, known: frozenset[int]) -> Iterable[MessageRef]:
+def _gone(
+    session: Session, folder: str, state: State, known: frozenset[int], old: State | None = None
+) -> Iterable[MessageRef]:
     """Which known UIDs are no longer there. Asks for the known ones only, whatever else the folder holds."""
     if not known:
         return
-    if session.open(folder).epoch != state.epoch:
+    asked = known
+    if session.resyncs and old is not None and 0 < old.modseq <= state.modseq:
+        asked = known & session.resync(folder, old.epoch, old.modseq, known)
+        if not asked:
+            return
+    if session.opened(folder).epoch != state.epoch:
         return
-    there = session.among(known)
-    for uid in sorted(known - there):
+    for uid in sorted(asked - session.among(asked)):
         yield MessageRef(folder, state.epoch, uid)
 
 

@@ -13,7 +13,8 @@ import contextlib
 import selectors
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -27,11 +28,13 @@ from connectors.imap_answers import (
     Selected,
     State,
     copied,
+    deleted_in,
     fetched_by_uid,
     is_news,
     listed_in,
     same_folder,
     states_in,
+    vanished_in,
     with_state,
 )
 from connectors.imap_errors import is_dead, translate
@@ -63,7 +66,11 @@ class Session:
         self.abilities = Abilities.of(as_text(word) for word in client.capabilities())
         self.object_item = "EMAILID" if self.abilities.objectid else "X-GM-MSGID" if self.abilities.gmail else None
         self._probed = self.object_item is not None
+        self.resyncs = False
+        """Is QRESYNC switched on?"""
         self._folder: str | None = None
+        self._selected: Selected | None = None
+        self._mailbox_ids: dict[tuple[str, int], str | None] = {}
 
     # Looking
 
@@ -105,11 +112,20 @@ class Session:
 
         return self._ask_folder(folder, ask)
 
-    def mailbox_id(self, folder: str) -> str | None:
-        """MAILBOXID (RFC 8474) where the server has it: survives a rename.
+    def mailbox_ids(self, folders: Mapping[str, int]) -> dict[str, str | None]:
+        """MAILBOXID (RFC 8474) by name, where the server has it: survives a rename. `folders`: name -> UIDVALIDITY.
 
-        Asked folder by folder: in LIST-STATUS Cyrus 3.6 answers with a freed buffer after a rename (seen).
+        Asked folder by folder, because in LIST-STATUS Cyrus 3.6 answers with a freed buffer after a rename (seen); and
+        on a connection only once, as long as names and UIDVALIDITYs stay what they were. Left out: who isn't readable.
         """
+        if self._mailbox_ids.keys() != set(folders.items()):
+            self._mailbox_ids = {}
+            for folder, epoch in folders.items():
+                with contextlib.suppress(FolderMissing, ActionRefused):
+                    self._mailbox_ids[folder, epoch] = self._mailbox_id(folder)
+        return {folder: object_id for (folder, _), object_id in self._mailbox_ids.items()}
+
+    def _mailbox_id(self, folder: str) -> str | None:
         if not self.abilities.objectid:
             return None
         answer = self._ask_folder(
@@ -121,7 +137,7 @@ class Session:
         """EXAMINE, or SELECT if something shall be changed. Raises FolderMissing."""
 
         def ask() -> Selected:
-            self._folder = None
+            self._folder = self._selected = None
             answer = self.client.select_folder(folder, readonly=not write)
             kept = answer.get(b"PERMANENTFLAGS")
             return Selected(
@@ -131,14 +147,53 @@ class Session:
             )
 
         selected = self._ask_folder(folder, ask)
-        self._folder = folder
+        self._folder, self._selected = folder, selected
         return selected
+
+    def opened(self, folder: str) -> Selected:
+        """The same without asking again for the folder that is open."""
+        return self._selected if self._selected is not None and self._folder == folder else self.open(folder)
+
+    def enable_resync(self) -> None:
+        """Switch QRESYNC on (RFC 7162 section 3.2.3), once a connection; only while no folder is open (RFC 5161)."""
+        if self.abilities.qresync and not self.resyncs and self._folder is None:
+            enabled = self._ask(lambda: self.client.enable("QRESYNC"))
+            self.resyncs = any(as_text(word).upper() == "QRESYNC" for word in enabled)
+            if not self.resyncs:  # offered and not given: do not ask again
+                self.abilities = replace(self.abilities, qresync=False)
+
+    def resync(self, folder: str, epoch: int, modseq: int, known: Collection[int]) -> set[int]:
+        """EXAMINE (QRESYNC ...): which of the known UIDs left or were marked as deleted since then, as the server says.
+
+        What it says may be too much. Everything is claimed where UIDs have restarted meanwhile.
+        """
+        sets = uid_sets(known)
+        words = sets[0] if len(sets) == 1 else f"{min(known)}:{max(known)}"
+
+        def ask() -> tuple[Selected, set[int]]:
+            self._folder = self._selected = None
+            imap = self.client._imap
+            imap.untagged_responses = {}
+            imap.is_readonly = True
+            kind, answer = imap._simple_command(
+                "EXAMINE", self._quoted(folder), f"(QRESYNC ({epoch} {modseq} {words}))"
+            )
+            imap.state = "SELECTED" if kind == "OK" else "AUTH"
+            self.client._checkok("examine", kind, answer)
+            said = dict(imap.untagged_responses)
+            selected = Selected(int(said["UIDVALIDITY"][-1]), int(said["EXISTS"][-1]), None)
+            return selected, vanished_in(said.get("VANISHED", [])) | deleted_in(said.get("FETCH", []))
+
+        selected, claimed = self._ask_folder(folder, ask)
+        self._folder, self._selected = folder, selected
+        return claimed if selected.epoch == epoch else set(known)
 
     def leave(self) -> None:
         """Before STATUS, which may be stale for an open folder: close it without expunging, or have the server look."""
         if self._folder is not None:
             self._ask(self.client.unselect_folder if self.abilities.unselect else self.client.noop)
             self._folder = None if self.abilities.unselect else self._folder
+        self._selected = None
 
     def search(self, criteria: str) -> list[int]:
         """UIDs in the open folder, ascending."""

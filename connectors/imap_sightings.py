@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.base import Identity, MessageRef, Sighting
-from connectors.headers import digest, message_ids, split_headers, thread_ids
+from connectors.headers import digest, message_ids, origin, split_headers, thread_ids
 
 HEADER_ITEM = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT REFERENCES IN-REPLY-TO)]"
 BASIC_ITEMS = ("FLAGS", "INTERNALDATE", "RFC822.SIZE", HEADER_ITEM)
@@ -37,6 +37,7 @@ def sighting(ref: MessageRef, fetched: Fetched, object_item: str | None) -> Sigh
         object_id=_object_id(fetched, object_item),
         message_id=ids[0] if ids else None,
         digest=digest(fields.raw("message-id"), fields.raw("date"), fields.raw("from"), fields.raw("subject"), size),
+        origin=origin(fields.raw("message-id"), fields.raw("date")),
     )
     return Sighting(
         ref=ref,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -52,11 +52,13 @@ class _Place:
     epoch: int
     uidnext: int
     messages: dict[int, Message]
+    object_id: int
     special_use: str | None = None
 
 
 class MemoryConnector(Connector):
-    """One mailbox in memory. `tags=False` makes a server without keywords, `object_ids=False` one without OBJECTID."""
+    """One mailbox in memory. `tags=False` makes a server without keywords, `object_ids=False` one without OBJECTID,
+    "content" one like Cyrus, whose ids are a hash of the message."""
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class MemoryConnector(Connector):
         folders: Sequence[str] = ("INBOX",),
         *,
         tags: bool = True,
-        object_ids: bool = True,
+        object_ids: bool | Literal["content"] = True,
     ) -> None:
         self.name = name
         self.tags = tags
@@ -83,7 +85,7 @@ class MemoryConnector(Connector):
     def create_folder(self, name: str, special_use: str | None = None) -> None:
         """A new, empty folder. A name that is used again gets a new epoch, as on a real server."""
         self._epochs += 1
-        self._places[name] = _Place(name, self._epochs, uidnext=1, messages={}, special_use=special_use)
+        self._places[name] = _Place(name, self._epochs, 1, {}, self._epochs, special_use)
 
     def delete_folder(self, name: str) -> None:
         """The folder and all that lies in it."""
@@ -100,8 +102,10 @@ class MemoryConnector(Connector):
 
     def restart_uids(self, name: str) -> None:
         """A new UIDVALIDITY: the same messages, other UIDs."""
-        lying = list(self._places[name].messages.values())
-        self.create_folder(name, self._places[name].special_use)
+        place = self._places[name]
+        lying = list(place.messages.values())
+        self._epochs += 1
+        self._places[name] = replace(place, epoch=self._epochs, uidnext=1, messages={})
         for message in lying:
             self._put(name, message)
 
@@ -116,8 +120,12 @@ class MemoryConnector(Connector):
         marks: Sequence[Mark] = (),
         arrived: datetime | None = None,
         by: str | None = None,
+        date: str | None = None,
     ) -> Sighting:
-        """A mail arrives. Without `message_id` it gets one of its own; None: it has none. Bytes bring their own."""
+        """A mail arrives. Without `message_id` it gets one of its own; None: it has none. Bytes bring their own.
+
+        `date`: its Date header, if copies of one mail shall be told to be so.
+        """
         self._serial += 1
         at = arrived or FIRST_ARRIVAL + timedelta(minutes=self._serial)
         if isinstance(mail, bytes):
@@ -129,11 +137,12 @@ class MemoryConnector(Connector):
             senders, recipients = frozenset({mail.sender} - {""}), frozenset({mail.to} - {""})
             text, size = mail, len(mail.subject) + len(mail.body)
             message_id = f"<{self._serial}@memory.example>" if message_id == "" else message_id
-        parts = (message_id or "", at.isoformat(), text.sender, text.subject, str(size))
+        parts = (message_id or "", date or at.isoformat(), text.sender, text.subject, str(size))
         identity = Identity(
-            object_id=f"memory:{self._serial}" if self.object_ids else None,
+            object_id=self._object_id(parts),
             message_id=message_id,
             digest=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+            origin=hashlib.sha256(f"{message_id}\n{date or at}".encode()).hexdigest() if message_id else "",
         )
         sighting = Sighting(
             ref=MessageRef(folder, 0, 0),
@@ -175,6 +184,11 @@ class MemoryConnector(Connector):
         """All messages of all folders."""
         return [message for place in self._places.values() for message in place.messages.values()]
 
+    def copy_by_person(self, ref: MessageRef, folder: str) -> MessageRef:
+        """Somebody copies the message: to a server it is the same one, under another UID."""
+        self._woken.set()
+        return self._put(folder, self._places[ref.folder].messages[ref.uid])
+
     # The contract
 
     def capabilities(self) -> Capabilities:
@@ -189,7 +203,7 @@ class MemoryConnector(Connector):
                 place.name,
                 special_use=place.special_use,
                 messages=len(place.messages),
-                object_id=f"memory-folder:{place.epoch}",
+                object_id=f"memory-folder:{place.object_id}" if self.object_ids else None,
                 epoch=place.epoch,
             )
             for place in sorted(self._places.values(), key=lambda place: place.name)
@@ -207,6 +221,8 @@ class MemoryConnector(Connector):
             place = self._places.get(folder)
             if place is None:
                 missing.append(folder)
+                if folder in before:
+                    now[folder] = list(before[folder])
                 continue
             now[folder] = [place.epoch, place.uidnext]
             epoch, uidnext = before.get(folder, (place.epoch, place.uidnext))
@@ -225,9 +241,14 @@ class MemoryConnector(Connector):
             vanished=tuple(vanished),
             restarted=tuple(restarted),
             missing=tuple(missing),
+            relisted=tuple(restarted),
         )
         self._fail("after")
         return changes
+
+    def renamed(self, cursor: str, names: Mapping[str, str]) -> str:
+        places = {names.get(folder, folder): list(place) for folder, place in _read_cursor(cursor).items()}
+        return json.dumps(places, sort_keys=True)
 
     def newest(self, folder: str, limit: int) -> list[Sighting]:
         self._fail("before")
@@ -297,6 +318,11 @@ class MemoryConnector(Connector):
         if self._failure is not None and self._failure[1] == when:
             error, self._failure = self._failure[0], None
             raise error
+
+    def _object_id(self, parts: tuple[str, ...]) -> str | None:
+        if self.object_ids == "content":
+            return f"emailid:{hashlib.sha256(repr(parts).encode()).hexdigest()[:12]}"
+        return f"memory:{self._serial}" if self.object_ids else None
 
     def _place(self, folder: str) -> _Place:
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from connectors.errors import ConnectorError, NeedsPerson, Unreachable
-from daemon.commands import asking, bases, check, common, learning, login, rehearsing, serve, showing, steering
+from daemon.commands import asking, bases, check, common, folders, learning, login, rehearsing, serve, showing, steering
 from daemon.engines.base import EngineError, EngineUnavailable
 from daemon.errors import ExitCode, PostroomError
 
@@ -32,6 +32,7 @@ def postroom(context: click.Context, config: Path | None) -> None:
     A first hour:
       postroom demo                    see it work on sample mail, nothing to set up
       postroom check                   does the mail server answer, are the folders there?
+      postroom folders                 what is each folder for? Guessed, and easily put right
       postroom learn --from-folders    first lessons and first model
       postroom preview                 what would happen to the newest mail
       postroom run                     the service, in shadow: it moves nothing yet
@@ -63,6 +64,7 @@ for command in (
     steering.resume,
     steering.undo,
     asking.config,
+    folders.folders,
     check.check,
     login.login,
     rehearsing.rehearse,

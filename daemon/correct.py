@@ -16,7 +16,7 @@ from daemon.decide import is_from
 from daemon.desk import Desk
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Tx
-from daemon.store.records import KnownMessage, KnownSighting
+from daemon.store.records import KnownMessage, KnownSighting, MessageState
 
 log = structlog.get_logger()
 
@@ -60,6 +60,7 @@ def correct(desk: Desk) -> int:
 def _judge_all(tx: Tx, desk: Desk) -> list[_Judged]:
     roles = {folder.name: folder.role for folder in mailboxes.folders(tx, desk.mailbox_id)}
     by_folder = {category.folder: category for category in mailboxes.categories(tx, desk.mailbox_id)}
+    mailbox = mailboxes.find(tx, desk.settings.name)
     judged = []
     for sighting in messages.unjudged(tx, desk.mailbox_id, desk.clock() - desk.sorting.settle):
         places = messages.sightings(tx, sighting.message)
@@ -71,12 +72,12 @@ def _judge_all(tx: Tx, desk: Desk) -> list[_Judged]:
             if meaning != "judge":
                 continue
         elif any(place.gone is None and place.id != sighting.id for place in places):
-            _split_copy(tx, desk, sighting)
-            continue
+            if mailbox is not None and mailbox.polled is not None and sighting.seen < mailbox.polled:
+                _split_copy(tx, desk, sighting)
+            continue  # its old place may not have been looked at since it moved
         earlier = [place for place in places if place.id < sighting.id]
         made = messages.decisions(tx, sighting.message)
         decision = made[-1] if made else None
-        known = messages.get(tx, sighting.message)
         judgement = judge(sighting, earlier, decision, roles, by_folder)
         # A rule is done before our time comes: whatever moves later was moved by a person.
         if known.state == "gone" and moved_by_rule(sighting, earlier, known.arrived, desk.sorting.rule_window):
@@ -87,10 +88,11 @@ def _judge_all(tx: Tx, desk: Desk) -> list[_Judged]:
 
 
 def _split_copy(tx: Tx, desk: Desk, sighting: KnownSighting) -> None:
-    """It settled in two places: not moved but copied. A second copy in the inbox is sorted like any new message."""
-    if sighting.ref.folder == desk.settings.inbox:
-        now = desk.clock()
-        messages.adopt(tx, sighting.id, messages.copy_of(tx, desk.mailbox_id, sighting.message, now, due=now))
+    """It rests in two places: not moved but copied, by a person. From now on the copy is a message of its own, which
+    nobody asked us to sort."""
+    state: MessageState = "existing" if sighting.ref.folder == desk.settings.inbox else "elsewhere"
+    copy = messages.copy_of(tx, desk.mailbox_id, sighting.message, state, desk.clock())
+    messages.adopt(tx, sighting.id, copy)
 
 
 def _texts(desk: Desk, judged: list[_Judged]) -> dict[object, Message]:

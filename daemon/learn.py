@@ -16,7 +16,7 @@ from connectors.base import MailText, Sighting
 from daemon.decide import is_from
 from daemon.desk import Desk
 from daemon.errors import ExitCode, PostroomError
-from daemon.look import list_folders
+from daemon.folders import list_folders
 from daemon.store import learning, mailboxes, messages
 from daemon.store.records import Category
 

@@ -1,35 +1,36 @@
-"""Look at the mailbox: which folders there are, what arrived, what left; and write it down.
+"""Look at the mailbox: what arrived, what left; and write it down.
 
-    list folders -> roles, categories | changes since the cursor -> sightings, new messages
+    list folders, now and then | changes since the cursor | is it a message we know? | sightings, new messages
 
-Recording is one transaction with the connector's cursor, so a crash sees nothing twice and misses nothing.
+Recording is one transaction with the connector's cursor, so a crash sees nothing twice and misses nothing. A message is
+known again by the ladder of `daemon.store.messages`; of several copies the one that has just left its place moved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from connectors.base import Changes, Folder, MessageRef, Sighting, Watch
-from connectors.errors import SetupWrong
+import structlog
+
+from connectors.base import Changes, Sighting, Watch
 from daemon import guard
 from daemon.desk import Desk
-from daemon.roles import guess_roles
-from daemon.settings import CategorySettings, ImapSettings, RequestTrackerSettings
-from daemon.settings_signin import GOOGLE_HOSTS, at_microsoft
+from daemon.folders import list_folders
 from daemon.store import mailboxes, messages
 from daemon.store.database import Tx
-from daemon.store.records import Category, KnownMessage, KnownSighting, MessageState
+from daemon.store.records import KnownMessage, KnownSighting, Mailbox, MessageState
 
-AnyMailboxSettings = ImapSettings | RequestTrackerSettings
+log = structlog.get_logger()
 
 FOLDERS_EVERY = timedelta(minutes=10)
+ON_THE_WAY = timedelta(minutes=10)
+"""How long before the last look a message may have arrived and still be new: deliveries and clocks are late."""
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What one look found."""
+    """What one look found. `rematched`: known again in a folder whose UIDs restarted."""
 
     new: int = 0
     moved: int = 0
@@ -37,12 +38,33 @@ class Looked:
     rematched: int = 0
     missing: tuple[str, ...] = ()
 
+    def __add__(self, other: Looked) -> Looked:
+        return Looked(
+            self.new + other.new,
+            self.moved + other.moved,
+            self.vanished + other.vanished,
+            self.rematched + other.rematched,
+            other.missing,
+        )
+
 
 def look(desk: Desk) -> Looked:
-    """Bring the record up to date with the server. Raises what the connector raises; then nothing was recorded."""
+    """Bring the record up to date with the server. Raises what the connector raises; what was recorded stays true."""
     now = desk.clock()
     if desk.folders_listed is None or now - desk.folders_listed >= FOLDERS_EVERY:
         list_folders(desk)
+    looked, more = _look_once(desk)
+    while more and not desk.stop():
+        part, more = _look_once(desk)
+        looked += part
+    if looked.missing:
+        list_folders(desk)
+    return looked
+
+
+def _look_once(desk: Desk) -> tuple[Looked, bool]:
+    """One call of the connector, recorded; and whether it has more to tell."""
+    now = desk.clock()
     with desk.database.begin() as tx:
         mailbox = mailboxes.find(tx, desk.settings.name)
         assert mailbox is not None
@@ -50,7 +72,7 @@ def look(desk: Desk) -> Looked:
     changes = desk.connector.changes(mailbox.cursor, watch)
     guard.check_changes(desk, watch, changes)
     with desk.database.begin() as tx:
-        looked = record(tx, desk, changes, first_look=mailbox.cursor is None)
+        looked = record(tx, desk, changes, mailbox)
         mailboxes.looked(
             tx,
             desk.mailbox_id,
@@ -58,9 +80,14 @@ def look(desk: Desk) -> Looked:
             cursor=changes.cursor if changes.cursor != mailbox.cursor else None,
             arrival=looked.new > 0,
         )
-    if changes.missing:
-        list_folders(desk)
-    return looked
+    if changes.restarted or changes.relisted:
+        log.warning(
+            "uids-restarted",
+            mailbox=desk.settings.name,
+            folders=list(dict.fromkeys((*changes.restarted, *changes.relisted))),
+            rematched=looked.rematched,
+        )
+    return looked, changes.more
 
 
 def watched_folders(tx: Tx, desk: Desk) -> list[str]:
@@ -72,85 +99,9 @@ def watched_folders(tx: Tx, desk: Desk) -> list[str]:
     ]
 
 
-def list_folders(desk: Desk) -> list[str]:
-    """Read the folders, guess their roles, keep the categories in step. Returns the folders that are new.
-
-    Raises SetupWrong where the mailbox is to be tagged and the server keeps no tags.
-    """
-    settings = desk.settings
-    if settings.act_by == "tag" and not desk.connector.capabilities().tags:
-        raise SetupWrong(settings.name, no_tags(settings))
-    listed = desk.connector.folders()
-    guard.check_listing(desk, listed)
+def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
+    """Write down one look's changes. `mailbox`: as it was before the look."""
     now = desk.clock()
-    roles = guess_roles(
-        listed,
-        settings.inbox,
-        dict(settings.roles),
-        review=settings.review_folder,
-        categories=[category.folder for category in settings.categories],
-    )
-    with desk.database.begin() as tx:
-        new, _missing = mailboxes.save_folders(tx, desk.mailbox_id, listed, roles, now)
-        _keep_categories(tx, desk, {folder.name: _last_level(folder) for folder in listed}, now)
-    desk.folders_listed = now
-    return new
-
-
-def no_tags(settings: AnyMailboxSettings) -> str:
-    """Why `act_by = "tag"` cannot work here, and what can. Pure."""
-    host = settings.host if isinstance(settings, ImapSettings) else ""
-    why = "this server keeps no keywords"
-    if at_microsoft(host):
-        why = "Microsoft 365 keeps no keywords over IMAP (Outlook's categories are something else)"
-    elif host.lower() in GOOGLE_HOSTS:
-        why = "Gmail shows no keywords to people; it files by label"
-    return f'{why}, so nothing can be tagged. Set act_by = "move".'
-
-
-def _keep_categories(tx: Tx, desk: Desk, short: Mapping[str, str], now: datetime) -> None:
-    """A category for every category folder. One whose folder is gone is paused, never dropped: its lessons stay."""
-    folders = {folder.name: folder for folder in mailboxes.folders(tx, desk.mailbox_id)}
-    here = {name for name, folder in folders.items() if folder.role == "category" and folder.missing_since is None}
-    wanted: dict[str, Category | CategorySettings] = {each.folder: each for each in desk.settings.categories}
-    if not wanted:
-        wanted = {name: Category("", short.get(name, name), name) for name in sorted(here)}
-    known = {category.folder: category for category in mailboxes.categories(tx, desk.mailbox_id)}
-    for folder, each in wanted.items():
-        if folder not in known:
-            fresh = Category("", each.name, folder, each.description, each.hides, each.precision)
-            known[folder] = mailboxes.add_category(tx, desk.mailbox_id, fresh, now)
-        elif desk.settings.categories:
-            mailboxes.update_category(
-                tx,
-                desk.mailbox_id,
-                known[folder].uid,
-                name=each.name,
-                description=each.description,
-                hides=each.hides,
-                precision=each.precision,
-            )
-    for folder, category in known.items():
-        paused = None
-        if folder not in here:
-            there = folder in folders and folders[folder].missing_since is None
-            paused = "its folder is no longer a category" if there else f'there is no folder "{folder}"'
-        if paused != category.paused:
-            mailboxes.update_category(tx, desk.mailbox_id, category.uid, paused=paused)
-
-
-def _last_level(folder: Folder) -> str:
-    """The part of a folder's name that people see in their tree."""
-    return (folder.name.rsplit(folder.delimiter, 1)[-1] if folder.delimiter else folder.name) or folder.name
-
-
-# --- recording what changed
-
-
-def record(tx: Tx, desk: Desk, changes: Changes, *, first_look: bool) -> Looked:
-    """Write down one look's changes."""
-    now = desk.clock()
-    restarted = {folder: _live_in(tx, desk, folder) for folder in changes.restarted}
     for folder in changes.restarted:
         messages.folder_restarted(tx, desk.mailbox_id, folder, now)
     vanished = messages.mark_gone(tx, desk.mailbox_id, changes.vanished, now)
@@ -158,23 +109,23 @@ def record(tx: Tx, desk: Desk, changes: Changes, *, first_look: bool) -> Looked:
     for sighting in changes.arrived:
         if messages.sighting_at(tx, desk.mailbox_id, sighting.ref) is not None:
             continue  # our own move, recorded when it was made; or a look that was repeated
+        relisted = sighting.ref.folder in changes.relisted
         known = _find(tx, desk, sighting)
         if known is None:
-            _record_new(tx, desk, sighting, now, first_look=first_look)
+            if relisted and sighting.ref.folder != desk.settings.inbox:
+                continue  # it lay there before, and nobody watched it
+            _record_new(tx, desk, sighting, now, mailbox, relisted=relisted)
             new += 1
-        elif (old := restarted.get(sighting.ref.folder, {}).pop(known.id, None)) is not None:
-            _record_again(tx, desk, known, sighting, now, ours=old.ours, judged=old.judged)
-            rematched += 1
-        else:
-            _record_again(tx, desk, known, sighting, now, ours=False, judged=False)
-            moved += 1
-    for ref in changes.vanished:
-        _give_up_if_unsorted(tx, desk, ref)
+            continue
+        before = messages.sightings(tx, known.id)[-1]
+        same = relisted and before.ref.folder == sighting.ref.folder and before.ref.epoch != sighting.ref.epoch
+        _record_again(tx, desk, known, sighting, now, before if same else None)
+        rematched += same
+        moved += not same
+    if not changes.more:  # else what has left may yet turn up under a new UID
+        for message in messages.give_up_new(tx, desk.mailbox_id, desk.settings.inbox):
+            messages.add_remark(tx, message, now, "not touched: it left the inbox before its time came")
     return Looked(new, moved, vanished, rematched, changes.missing)
-
-
-def _live_in(tx: Tx, desk: Desk, folder: str) -> dict[int, KnownSighting]:
-    return {sighting.message: sighting for sighting in messages.live_in(tx, desk.mailbox_id, folder)}
 
 
 def _find(tx: Tx, desk: Desk, sighting: Sighting) -> KnownMessage | None:
@@ -183,41 +134,48 @@ def _find(tx: Tx, desk: Desk, sighting: Sighting) -> KnownMessage | None:
     Best is one that has left every place we knew. One that still lies in *another* folder may have been moved while we
     looked, or copied: `correct` waits until that is clear. One that still lies in this folder is another copy.
     """
-    homeless: list[tuple[datetime, KnownMessage]] = []
+    homeless: list[tuple[bool, datetime, int, KnownMessage]] = []
     elsewhere: list[KnownMessage] = []
-    for candidate in messages.candidates(tx, desk.mailbox_id, sighting.identity):
+    for candidate in messages.candidates(tx, desk.mailbox_id, sighting.identity, sighting.arrived):
         places = messages.sightings(tx, candidate.id)
         live = [place for place in places if place.gone is None]
         if not live:
             left = max((each.gone for each in places if each.gone), default=candidate.first_seen)
-            homeless.append((left, candidate))
-        elif all(place.ref.folder != sighting.ref.folder for place in live):
+            homeless.append((candidate.arrived == sighting.arrived, left, candidate.id, candidate))
+        elif all(place.ref.folder != sighting.ref.folder for place in live) and not _another(candidate, sighting):
             elsewhere.append(candidate)
     if homeless:
-        return max(homeless, key=lambda pair: (pair[0], pair[1].id))[1]
+        return max(homeless, key=lambda each: each[:3])[3]
     return elsewhere[0] if elsewhere else None
 
 
-def _record_new(tx: Tx, desk: Desk, sighting: Sighting, now: datetime, *, first_look: bool) -> None:
+def _another(candidate: KnownMessage, sighting: Sighting) -> bool:
+    """Was this delivered at another moment than the candidate, which lies elsewhere? Then it is a second copy of the
+    mail. Moves keep INTERNALDATE. Cyrus' EMAILID is a hash of the content, so it proves nothing here."""
+    if candidate.arrived is None or sighting.arrived is None or candidate.arrived == sighting.arrived:
+        return False
+    object_id = sighting.identity.object_id
+    return object_id is None or object_id != candidate.identity.object_id or object_id.startswith("emailid:")
+
+
+def _record_new(tx: Tx, desk: Desk, sighting: Sighting, now: datetime, mailbox: Mailbox, *, relisted: bool) -> None:
     """A message met for the first time. Only what arrives in the inbox after the first look is to be sorted."""
     state: MessageState = "elsewhere"
     due: datetime | None = None
     if sighting.ref.folder == desk.settings.inbox:
-        state = "existing" if first_look and not desk.settings.sort_existing else "new"
+        old = mailbox.cursor is None and not desk.settings.sort_existing
+        if relisted:  # the inbox holds more than we ever looked at
+            since = mailbox.polled or now
+            old = sighting.arrived is None or sighting.arrived < since - ON_THE_WAY
+        state = "existing" if old else "new"
         due = now + desk.sorting.act_after if state == "new" else None
     message = messages.add(tx, desk.mailbox_id, sighting, state, now, due)
     messages.add_sighting(tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True)
 
 
 def _record_again(
-    tx: Tx, desk: Desk, known: KnownMessage, sighting: Sighting, now: datetime, *, ours: bool, judged: bool
+    tx: Tx, desk: Desk, known: KnownMessage, sighting: Sighting, now: datetime, same: KnownSighting | None
 ) -> None:
+    """`same`: it did not move, its UID is another; so whoever put it there did so before."""
+    ours, judged = (same.ours, same.judged) if same is not None else (False, False)
     messages.add_sighting(tx, desk.mailbox_id, known.id, sighting.ref, now, ours=ours, who=sighting.by, judged=judged)
-
-
-def _give_up_if_unsorted(tx: Tx, desk: Desk, ref: MessageRef) -> None:
-    """A new message that left the inbox before its time came is no longer ours to sort, even if it comes back."""
-    for message, state in messages.were_at(tx, desk.mailbox_id, ref):
-        if state == "new":
-            messages.set_state(tx, message, "gone")
-            messages.add_remark(tx, message, desk.clock(), "not touched: it left the inbox before its time came")

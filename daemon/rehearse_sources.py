@@ -17,7 +17,7 @@ from connectors.base import MailText
 from connectors.mime import clean_body, parse
 from daemon.desk import Desk
 from daemon.errors import ExitCode, PostroomError
-from daemon.look import list_folders
+from daemon.folders import list_folders
 from daemon.rehearse import LabelledMail
 from daemon.store import mailboxes
 

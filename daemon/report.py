@@ -75,6 +75,11 @@ def mailbox_status(tx: Tx, mailbox: Mailbox, since: datetime) -> dict[str, Any]:
             }
             for category in mailboxes.categories(tx, mailbox.id)
         ],
+        "folders_new": [
+            {"name": folder.name, "since": _iso(folder.offered), "role": folder.role}
+            for folder in mailboxes.folders(tx, mailbox.id)
+            if folder.offered is not None and folder.missing_since is None
+        ],
         "since": _iso(since),
         "decided": counted.decided,
         "filed": counted.filed,

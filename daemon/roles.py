@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 from connectors.base import Folder, Role
+from daemon.store.records import Guess
 
 _NEVER_USES = {"sent", "drafts", "trash", "junk"}
 _NEUTRAL_USES = {"archive", "all", "flagged", "important"}
@@ -53,36 +54,52 @@ def guess_roles(
     categories: Iterable[str] = (),
 ) -> dict[str, Role]:
     """A role for every folder. `owner` corrects by name; `categories`, if any, are then the only category folders."""
+    guesses = explain_roles(folders, inbox, owner, review=review, categories=categories)
+    return {name: guess.role for name, guess in guesses.items()}
+
+
+def explain_roles(
+    folders: Iterable[Folder],
+    inbox: str,
+    owner: Mapping[str, Role],
+    *,
+    review: str = "",
+    categories: Iterable[str] = (),
+) -> dict[str, Guess]:
+    """The same with the reasons."""
     listed = frozenset(categories)
     return {folder.name: _role(folder, inbox, owner, review, listed) for folder in folders}
 
 
-def _role(folder: Folder, inbox: str, owner: Mapping[str, Role], review: str, categories: frozenset[str]) -> Role:
+def _role(folder: Folder, inbox: str, owner: Mapping[str, Role], review: str, categories: frozenset[str]) -> Guess:
     name = folder.name
     if name == inbox:
-        return "inbox"
+        return Guess("inbox", "settings: inbox")
     if name in owner:
-        return owner[name]
+        return Guess(owner[name], "settings: roles")
     if review and name == review:
-        return "review"
+        return Guess("review", "settings: review_folder")
+    guessed = _guess(folder)
     if categories:
-        guessed = _guess(folder)
-        return "category" if name in categories else ("never" if guessed == "never" else "neutral")
-    return _guess(folder)
+        if name in categories:
+            return Guess("category", "settings: category")
+        return guessed if guessed.role != "category" else Guess("neutral", "not a category in the settings", True)
+    return guessed
 
 
-def _guess(folder: Folder) -> Role:
+def _guess(folder: Folder) -> Guess:
     if folder.special_use in _NEVER_USES:
-        return "never"
+        return Guess("never", f"guessed: the server calls it {folder.special_use}")
     if folder.special_use in _NEUTRAL_USES:
-        return "neutral"
+        return Guess("neutral", f"guessed: the server calls it {folder.special_use}")
     # A folder below Archive is archive too: every level of the name has a say.
-    levels = [_plain(level) for level in _levels(folder)]
-    if any(level in _NEVER for level in levels):
-        return "never"
-    if any(level in _NEUTRAL or re.fullmatch(r"(19|20)\d\d", level) for level in levels):
-        return "neutral"
-    return "category"
+    levels = {_plain(level): level for level in _levels(folder)}
+    if never := next((levels[level] for level in levels if level in _NEVER), None):
+        return Guess("never", f'guessed from the name "{never}"')
+    for level, written in levels.items():
+        if level in _NEUTRAL or re.fullmatch(r"(19|20)\d\d", level):
+            return Guess("neutral", f'guessed from the name "{written}"')
+    return Guess("category", "guessed: it has no other known use", True)
 
 
 def _levels(folder: Folder) -> list[str]:

@@ -165,12 +165,10 @@ def _sort_one(
     if why_not is not None:
         decision = Decision(None, "rule", f"not touched: {why_not}")
     else:
-        decision = decide(
-            prediction,
-            find_hint(desk, known, message),
-            policy,
-            first_guess.guess(message.text) if first_guess is not None else None,
-        )
+        hint = find_hint(desk, known, message)
+        guessed = first_guess.guess(message.text) if first_guess is not None else None
+        same = None if hint is not None else _as_its_copy(desk, known, policy)
+        decision = same or decide(prediction, hint, policy, guessed)
     category = policy.categories[decision.category] if decision.category is not None else None
     action = _action(desk, category) if mailbox.mode == "live" else None
     now = desk.clock()
@@ -233,6 +231,28 @@ def keyword(name: str) -> str:
     """A category's name as a tag that every server can keep: letters, digits and "-._" (an atom, RFC 3501). Pure."""
     plain = unicodedata.normalize("NFKD", name.replace("ß", "ss")).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9._]+", "-", plain).strip("-.") or "category"
+
+
+def _as_its_copy(desk: Desk, known: KnownMessage, policy: Policy) -> Decision | None:
+    """The decision about another copy of the same mail (directly and by a list), if there was one: one mail, one word.
+
+    If a person has put that copy back into the inbox, this one stays there too.
+    """
+    with desk.database.begin() as tx:
+        made = messages.decision_of_copy(tx, known.id)
+        said = [] if made is None else learning.corrections(tx, desk.mailbox_id, message=made.message)
+    if made is None:
+        return None
+    if any(each.voided is None and each.kind == "rejection" for each in said[-1:]):
+        return Decision(None, "copy", "left: a person put another copy of this mail back into the inbox")
+    category = policy.categories.get(made.category) if made.category is not None else None
+    if made.category is not None and (category is None or category.paused is not None):
+        return None
+    words = f"{category.name}: " if category is not None else "left: "
+    reason = f"{words}as another copy of this mail, decided on {made.at:%Y-%m-%d}"
+    return Decision(
+        made.category, "copy", reason, made.best, made.probability, made.runner_up, made.runner_up_probability
+    )
 
 
 def find_hint(desk: Desk, known: KnownMessage, message: Message) -> Hint | None:

@@ -72,7 +72,7 @@ def undo(desk: Desk, since: datetime, category: str | None, *, dry_run: bool, sh
         entries = [
             entry
             for entry in journal.ended_since(tx, desk.mailbox_id, since)
-            if entry.kind == "sort" and (wanted is None or entry.action in wanted)
+            if entry.kind == "sort" and (wanted is None or entry.action in wanted or _landed(entry) in wanted)
         ]
         entries = [entry for entry in entries if not _is_undone(tx, entry)]
     back = touched = 0
@@ -106,6 +106,11 @@ def _is_undone(tx: Tx, entry: JournalEntry) -> bool:
         each.kind == "undo" and each.state == "done" and each.id > entry.id
         for each in journal.of_message(tx, entry.message)
     )
+
+
+def _landed(entry: JournalEntry) -> Move | None:
+    """A move to the folder under its present name, which may have changed since."""
+    return Move(entry.landed.folder) if entry.landed is not None and isinstance(entry.action, Move) else None
 
 
 def _untouched(tx: Tx, desk: Desk, entry: JournalEntry) -> KnownSighting | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from connectors.memory import MemoryConnector
 from daemon.decide import Policy
 from daemon.desk import Desk
 from daemon.errors import PostroomError
-from daemon.look import list_folders
+from daemon.folders import list_folders, show_folders
 from daemon.pipeline import one_pass
-from daemon.settings import ImapSettings, SortingSettings
+from daemon.settings import CategorySettings, ImapSettings, SortingSettings
 from daemon.sort import keyword
 from daemon.store import journal, learning, mailboxes, messages
 from daemon.store.database import Database
@@ -72,15 +72,21 @@ def make_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
     opened: list[Database] = []
 
     def make(
-        *, mode: str = "live", act_by: str = "move", sorting: dict[str, Any] | None = None, already_there: str = ""
+        *,
+        mode: str = "live",
+        act_by: str = "move",
+        sorting: dict[str, Any] | None = None,
+        already_there: str = "",
+        categories: Sequence[CategorySettings] = (),
+        object_ids: bool = True,
     ) -> Office:
-        box = MemoryConnector(folders=("INBOX", "Invoices", "Orders", "Archive"))
+        box = MemoryConnector(folders=("INBOX", "Invoices", "Orders", "Archive"), object_ids=object_ids)
         if already_there:
             box.deliver(MailText(subject=already_there, body="From last year"))
         clock = Clock()
         database = Database.open(tmp_path / f"postroom{len(opened)}.sqlite")
         opened.append(database)
-        mailbox = ImapSettings(**{**SETTINGS, "mode": mode, "act_by": act_by})
+        mailbox = ImapSettings(**{**SETTINGS, "mode": mode, "act_by": act_by, "category": tuple(categories)})
         with database.begin() as tx:
             known = mailboxes.ensure(tx, mailbox.name, mailbox.kind, mailbox.mode, clock())
         model = FakeClassifier({})
@@ -97,8 +103,8 @@ def make_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         with database.begin() as tx:
             uids = {category.name: category.uid for category in mailboxes.categories(tx, known.id)}
         model.answers = {
-            "invoice": {uids["Invoices"]: 0.97, uids["Orders"]: 0.03},
-            "order": {uids["Orders"]: 0.96, uids["Invoices"]: 0.04},
+            "invoice": {uids.get("Invoices", "c1"): 0.97, uids.get("Orders", "c2"): 0.03},
+            "order": {uids.get("Orders", "c2"): 0.96, uids.get("Invoices", "c1"): 0.04},
         }
 
         def policy(desk: Desk) -> Policy:
@@ -368,6 +374,183 @@ def test_uids_that_restart_lose_nothing_and_teach_nothing(office: Office) -> Non
     office.box.move_by_person(office.ref_of("invoice 1"), "Orders")
     office.settle()
     assert office.corrections() == [("correction", "Orders")]
+
+
+def test_renamed_folder_keeps_its_category_its_lessons_and_what_lies_in_it(office: Office) -> None:
+    office.deliver("invoice 1")
+    office.settle()
+    office.box.rename_folder("Invoices", "Bills")
+    office.settle()
+    invoices = next(each for each in _categories(office.database, office.desk.mailbox_id) if each.folder == "Bills")
+    assert (invoices.uid, invoices.name, invoices.paused) == (office.uids["Invoices"], "Bills", None)
+    office.deliver("invoice 2")
+    office.settle()
+    assert office.folder_of("invoice 2") == ["Bills"]
+    office.box.move_by_person(office.ref_of("invoice 1"), "Orders")
+    office.settle()
+    assert office.corrections() == [("correction", "Orders")]
+
+
+@pytest.mark.parametrize("object_ids", [True, False])
+def test_rename_while_postroom_was_down_misses_no_move(make_office: Callable[..., Office], object_ids: bool) -> None:
+    office = make_office(object_ids=object_ids)
+    office.deliver("invoice 1")
+    office.deliver("puzzle 1")
+    office.settle()
+    office.box.rename_folder("Orders", "Purchases")
+    office.box.rename_folder("Invoices", "Bills")
+    office.box.move_by_person(office.ref_of("puzzle 1"), "Bills")
+    office.desk.folders_listed = None
+    office.settle()
+    assert office.corrections() == [("filing", "Bills")]
+    folders = {each.folder: each.uid for each in _categories(office.database, office.desk.mailbox_id)}
+    assert folders == {"Bills": office.uids["Invoices"], "Purchases": office.uids["Orders"]}
+
+
+def test_folder_archived_under_another_name_is_that_folder_and_its_successor_is_new(office: Office) -> None:
+    office.deliver("invoice 1")
+    office.settle()
+    office.box.rename_folder("Invoices", "Invoices (closed)")
+    office.box.create_folder("Invoices")
+    office.desk.folders_listed = None
+    office.settle()
+    folders = {each.folder: each.uid for each in _categories(office.database, office.desk.mailbox_id)}
+    assert folders["Invoices (closed)"] == office.uids["Invoices"]
+    assert folders["Invoices"] not in office.uids.values()
+    assert office.corrections() == []
+
+
+def test_category_listed_in_the_settings_follows_its_renamed_folder_until_the_name_exists_again(
+    make_office: Callable[..., Office],
+) -> None:
+    listed = [CategorySettings(name="Bills to pay", folder="Invoices"), CategorySettings(name="Orders")]
+    office = make_office(categories=listed)
+    office.box.rename_folder("Invoices", "Bills")
+    office.settle()
+    [bills] = [each for each in _categories(office.database, office.desk.mailbox_id) if each.name == "Bills to pay"]
+    assert (bills.folder, bills.paused, bills.uid) == ("Bills", None, office.uids["Bills to pay"])
+    office.box.create_folder("Invoices")
+    office.desk.folders_listed = None
+    office.settle()
+    [bills] = [each for each in _categories(office.database, office.desk.mailbox_id) if each.name == "Bills to pay"]
+    assert (bills.folder, bills.uid) == ("Invoices", office.uids["Bills to pay"])
+
+
+def test_category_goes_on_when_its_folder_comes_back(office: Office) -> None:
+    office.box.delete_folder("Invoices")
+    office.settle()
+    office.box.create_folder("Invoices")
+    office.desk.folders_listed = None
+    one_pass(office.desk)
+    [invoices] = [each for each in _categories(office.database, office.desk.mailbox_id) if each.name == "Invoices"]
+    assert (invoices.uid, invoices.paused) == (office.uids["Invoices"], None)
+
+
+def test_folder_deleted_after_people_emptied_it_leaves_their_corrections(office: Office) -> None:
+    office.deliver("invoice 1")
+    office.settle()
+    office.box.move_by_person(office.ref_of("invoice 1"), "Orders")
+    office.box.delete_folder("Invoices")
+    office.settle()
+    assert office.corrections() == [("correction", "Orders")]
+
+
+def test_new_folder_is_offered_and_is_a_category_only_if_the_settings_list_none(
+    make_office: Callable[..., Office],
+) -> None:
+    for categories, role in (([], "category"), ([CategorySettings(name="Invoices")], "neutral")):
+        office = make_office(categories=categories)
+        office.box.create_folder("Contracts")
+        office.box.create_folder("Archive/2019")
+        office.desk.folders_listed = None
+        one_pass(office.desk)
+        with office.database.begin() as tx:
+            offered = {each.name: each.role for each in show_folders(tx, office.desk) if each.offered}
+        assert offered == {"Contracts": role}
+
+
+def test_rule_that_moves_within_seconds_of_arrival_teaches_nothing_and_is_left_alone(office: Office) -> None:
+    office.deliver("puzzle 1", arrived=office.clock())
+    one_pass(office.desk)
+    office.clock.advance(seconds=4)
+    office.box.move_by_person(office.ref_of("puzzle 1"), "Orders")
+    office.settle()
+    assert (office.corrections(), office.lessons()) == ([], [])
+    office.box.move_by_person(office.ref_of("puzzle 1"), "Invoices")
+    office.settle()
+    assert office.corrections() == [("correction", "Invoices")], "what a person does afterwards counts"
+    office.box.move_by_person(office.ref_of("puzzle 1"), "INBOX")
+    office.settle()
+    assert office.folder_of("puzzle 1") == ["INBOX"]
+
+
+def test_two_copies_of_one_mail_get_one_decision_and_teach_once(office: Office) -> None:
+    twin = {"message_id": "<a@list>", "date": "Mon, 2 Mar 2026 10:00:00 +0100"}
+    office.deliver("invoice 1", **twin)
+    office.settle()
+    office.deliver("[list] puzzle to the model", body="The same with a footer of the list", **twin)
+    office.settle()
+    assert office.folder_of("[list] puzzle to the model") == office.folder_of("invoice 1") == ["Invoices"]
+    for subject in ("invoice 1", "[list] puzzle to the model"):
+        office.box.move_by_person(office.ref_of(subject), "Orders")
+    office.settle()
+    assert office.corrections() == [("correction", "Orders")] * 2
+    assert office.lessons() == ["Orders"]
+
+
+def test_copy_of_a_mail_that_was_put_back_stays_in_the_inbox(office: Office) -> None:
+    twin = {"message_id": "<a@list>", "date": "Mon, 2 Mar 2026 10:00:00 +0100"}
+    office.deliver("invoice 1", **twin)
+    office.settle()
+    office.box.move_by_person(office.ref_of("invoice 1"), "INBOX")
+    office.settle()
+    office.deliver("invoice 1 [list]", **twin)
+    office.settle()
+    assert office.folder_of("invoice 1 [list]") == ["INBOX"]
+
+
+def test_reused_message_id_does_not_make_two_mails_copies(office: Office) -> None:
+    office.deliver("invoice 1", message_id="<scanner@office>")
+    office.settle()
+    office.deliver("order 1", message_id="<scanner@office>")
+    office.settle()
+    assert (office.folder_of("invoice 1"), office.folder_of("order 1")) == (["Invoices"], ["Orders"])
+
+
+def test_restarted_inbox_makes_no_old_mail_new(make_office: Callable[..., Office]) -> None:
+    office = make_office()
+    seen = office.deliver("invoice old", arrived=office.clock() - timedelta(days=400))
+    one_pass(office.desk)
+    with office.database.begin() as tx:  # forgotten since, or beyond what the first look reported
+        messages.forget_older_than(tx, office.desk.mailbox_id, office.clock() + timedelta(days=1))
+    office.box.restart_uids("INBOX")
+    office.settle()
+    assert office.folder_of("invoice old") == ["INBOX"]
+    assert seen.ref != office.ref_of("invoice old")
+
+
+def test_new_mail_that_a_person_filed_before_its_time_is_not_ours_when_it_comes_back(office: Office) -> None:
+    office.deliver("invoice 1")
+    one_pass(office.desk)
+    office.box.move_by_person(office.ref_of("invoice 1"), "Orders")
+    one_pass(office.desk)
+    office.box.move_by_person(office.ref_of("invoice 1"), "INBOX")
+    for _ in range(2):
+        office.settle()
+    assert office.folder_of("invoice 1") == ["INBOX"]
+    assert office.lessons() == []
+
+
+def test_copy_that_a_person_made_is_no_correction_and_is_not_sorted(office: Office) -> None:
+    office.deliver("puzzle 1")
+    office.settle()
+    office.box.copy_by_person(office.ref_of("puzzle 1"), "Orders")
+    for _ in range(3):
+        office.settle()
+    assert office.corrections() == []
+    assert sorted(office.folder_of("puzzle 1")) == ["INBOX", "Orders"]
+    with office.database.begin() as tx:
+        assert messages.unjudged(tx, office.desk.mailbox_id, office.clock()) == []
 
 
 def test_refused_login_is_not_swallowed(office: Office) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from daemon.decide import Policy
 from daemon.desk import Desk
-from daemon.look import list_folders
+from daemon.folders import list_folders
 from daemon.pipeline import one_pass
 from daemon.settings import CategorySettings, RequestTrackerSettings, SortingSettings
 from daemon.store import learning, mailboxes

@@ -130,7 +130,9 @@ def test_there_is_always_exactly_one_current_model(database: Database, office: i
     [
         (Identity("guid:1", "<x@y>", "d1"), True),
         (Identity("guid:2", "<x@y>", "d1"), False),  # another copy of the same mail
-        (Identity(None, "<x@y>", "d1"), False),  # a server does not stop giving ids
+        (Identity(None, "<x@y>", "d1"), True),  # the server was replaced by one without ids
+        (Identity("emailid:7", "<x@y>", "d1"), True),  # or by one with better ids
+        (Identity(None, "<x@y>", "d2"), False),  # a reused Message-ID is no proof
         (Identity("guid:1", None, "d9"), True),
     ],
 )

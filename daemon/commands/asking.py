@@ -78,6 +78,9 @@ def _show_status(each: dict[str, Any], days: int) -> None:
         for category in each["categories"]
     ]
     table("", ["category", "folder", "lessons", "paused because"], rows, frozenset({2}))
+    if new := [folder["name"] for folder in each["folders_new"]]:
+        shown = ", ".join(new[:5]) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
+        console.print(f"  New folders: {shown}. What they are for: postroom folders", soft_wrap=True)
 
 
 def _state(each: dict[str, Any]) -> str:

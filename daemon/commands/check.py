@@ -17,7 +17,7 @@ from daemon.commands.common import Context, console, json_option, pass_context, 
 from daemon.credentials import Credentials
 from daemon.engines.base import EngineError
 from daemon.errors import ExitCode, PostroomError
-from daemon.look import no_tags
+from daemon.folders import no_tags
 from daemon.mailroom import AnyMailbox, connector_for
 from daemon.settings import ImapSettings, Settings
 from daemon.signin.base import TokenSource

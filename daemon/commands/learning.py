@@ -22,8 +22,8 @@ from daemon.commands.common import (
 )
 from daemon.desk import Desk
 from daemon.errors import ExitCode, PostroomError
+from daemon.folders import list_folders
 from daemon.learn import FolderLessons, learn_from_csv, learn_from_folders
-from daemon.look import list_folders
 from daemon.mailroom import Mailroom
 from daemon.night import TrainingOutcome
 from daemon.night import compare_labels as compare_tonight

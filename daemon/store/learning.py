@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, RowMapping, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, func, insert, or_, select, update
 
 from connectors.base import MailText
 from daemon.store import tables as t
@@ -108,11 +108,11 @@ def teach(
     thread: str | None = None,
     weight: float = 1.0,
 ) -> bool:
-    """Add a lesson; the last word about a message or a text wins. False if exactly this was known already."""
+    """Add a lesson; the last word about a mail, all its copies, or a text wins. False if exactly this was known."""
     print_ = fingerprint(text)
     about = t.lessons.c.fingerprint == print_
     if message is not None:
-        about = or_(about, t.lessons.c.message_id == message)
+        about = or_(about, t.lessons.c.message_id == message, t.lessons.c.message_id.in_(_copies(mailbox, message)))
     same = tx.execute(
         select(t.lessons.c.id, t.lessons.c.category).where(
             t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None), about
@@ -135,6 +135,13 @@ def teach(
         )
     )
     return True
+
+
+def _copies(mailbox: int, message: int) -> Select[tuple[int]]:
+    """The other copies of the same mail, which came by a list or as CC."""
+    m = t.messages
+    origin = select(m.c.origin).where(m.c.id == message).scalar_subquery()
+    return select(m.c.id).where(m.c.mailbox_id == mailbox, m.c.origin == origin)
 
 
 def void_lessons_of(tx: Tx, message: int, now: datetime) -> int:

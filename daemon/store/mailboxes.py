@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, delete, insert, select, update
 
-from connectors.base import Folder, Role
+from connectors.base import Folder
 from daemon.store import tables as t
 from daemon.store.database import Tx
-from daemon.store.records import Category, KnownFolder, Mailbox, Mode
+from daemon.store.records import Category, Guess, KnownFolder, Mailbox, Mode
+
+OFFERED_FOR = timedelta(days=30)
+"""How long a new folder is called new."""
 
 
 def find(tx: Tx, name: str) -> Mailbox | None:
@@ -103,13 +107,39 @@ def hurry(tx: Tx, mailbox: int) -> None:
 def folders(tx: Tx, mailbox: int) -> list[KnownFolder]:
     """Every folder met so far, by name, those that have since gone missing included."""
     rows = tx.execute(select(t.folders).where(t.folders.c.mailbox_id == mailbox).order_by(t.folders.c.name)).mappings()
-    return [KnownFolder(row["name"], row["role"], row["object_id"], row["epoch"], row["missing_since"]) for row in rows]
+    return [
+        KnownFolder(
+            row["name"],
+            row["role"],
+            row["object_id"],
+            row["epoch"],
+            row["missing_since"],
+            row["known_as"],
+            row["offered"],
+            row["why"],
+            row["could_be"],
+            row["messages"],
+        )
+        for row in rows
+    ]
 
 
 def save_folders(
-    tx: Tx, mailbox: int, listed: Sequence[Folder], roles: dict[str, Role], now: datetime
+    tx: Tx,
+    mailbox: int,
+    listed: Sequence[Folder],
+    guesses: Mapping[str, Guess],
+    now: datetime,
+    *,
+    first: bool = False,
+    settled: frozenset[str] = frozenset(),
 ) -> tuple[list[str], list[str]]:
-    """Bring the folders up to date with what the server lists. Returns (new names, names that went missing)."""
+    """Bring the folders up to date with what the server lists. Returns (new names, names that went missing).
+
+    What is new is offered for a while, except on the `first` look and where the owner has `settled` what it is for.
+    """
+    lapsed = (t.folders.c.mailbox_id == mailbox) & (t.folders.c.offered < now - OFFERED_FOR)
+    tx.execute(update(t.folders).where(lapsed).values(offered=None))
     known = {folder.name: folder for folder in folders(tx, mailbox)}
     here = {folder.name for folder in listed}
     new = [folder for folder in listed if folder.name not in known]
@@ -118,9 +148,8 @@ def save_folders(
             insert(t.folders).values(
                 mailbox_id=mailbox,
                 name=folder.name,
-                role=roles[folder.name],
-                object_id=folder.object_id,
-                epoch=folder.epoch,
+                **_listed(folder, guesses[folder.name]),
+                offered=now if guesses[folder.name].could_be and not first and folder.name not in settled else None,
             )
         )
     for folder in listed:
@@ -129,20 +158,74 @@ def save_folders(
                 tx,
                 mailbox,
                 folder.name,
-                role=roles[folder.name],
-                object_id=folder.object_id,
-                epoch=folder.epoch,
                 missing_since=None,
+                **_listed(folder, guesses[folder.name]),
+                **({"offered": None} if folder.name in settled else {}),
             )
+            if (since := known[folder.name].missing_since) is not None:
+                _came_back(tx, mailbox, folder.name, folder.epoch, since)
     missing = [name for name, folder in known.items() if name not in here and folder.missing_since is None]
     for name in missing:
         _update_folder(tx, mailbox, name, missing_since=now)
     return [folder.name for folder in new], missing
 
 
+def _listed(folder: Folder, guess: Guess) -> dict[str, object]:
+    return {
+        "role": guess.role,
+        "why": guess.why,
+        "could_be": guess.could_be,
+        "messages": folder.messages,
+        "object_id": folder.object_id,
+        "epoch": folder.epoch,
+    }
+
+
 def _update_folder(tx: Tx, mailbox: int, name: str, **values: object) -> None:
     where = (t.folders.c.mailbox_id == mailbox) & (t.folders.c.name == name)
     tx.execute(update(t.folders).where(where).values(**values))
+
+
+def rename_folders(tx: Tx, mailbox: int, names: Mapping[str, str], now: datetime) -> None:
+    """All that is known under the old names is known under the new ones from now on; what people did stays history."""
+    since = {folder.name: folder for folder in folders(tx, mailbox)}
+    here = t.folders.c.mailbox_id == mailbox
+    gone = [name for name in names.values() if name in since and name not in names]
+    tx.execute(delete(t.folders).where(here, t.folders.c.name.in_(gone)))
+    # What lay in a deleted folder of that name lies there no longer.
+    there = and_(t.sightings.c.mailbox_id == mailbox, t.sightings.c.gone.is_(None), t.sightings.c.folder.in_(gone))
+    tx.execute(update(t.sightings).where(there).values(gone=now))
+    steps = [(old, f"\0{new}") for old, new in names.items()] + [(f"\0{new}", new) for new in names.values()]
+    ours = t.actions.c.message_id.in_(select(t.messages.c.id).where(t.messages.c.mailbox_id == mailbox))
+    for old, new in steps:  # in two steps, because names may be swapped
+        tx.execute(update(t.folders).where(here, t.folders.c.name == old).values(name=new))
+        for table, column in ((t.sightings, t.sightings.c.folder), (t.categories, t.categories.c.folder)):
+            tx.execute(update(table).where(table.c.mailbox_id == mailbox, column == old).values(folder=new))
+        for name in ("from_folder", "to_folder"):
+            tx.execute(update(t.actions).where(ours, t.actions.c[name] == old).values({name: new}))
+    for old, new in names.items():
+        first = since[old].known_as or old
+        _update_folder(tx, mailbox, new, known_as=None if first == new else first)
+
+
+def set_cursor(tx: Tx, mailbox: int, cursor: str) -> None:
+    """Replace the connector's cursor without a look."""
+    tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(cursor=cursor))
+
+
+def _came_back(tx: Tx, mailbox: int, name: str, epoch: int, since: datetime) -> None:
+    """A folder that was missing is there again, with its contents: what lay there lies there."""
+    later = t.sightings.alias()
+    where = and_(
+        t.sightings.c.mailbox_id == mailbox,
+        t.sightings.c.folder == name,
+        t.sightings.c.epoch == epoch,
+        t.sightings.c.gone == since,
+        ~select(later.c.id)
+        .where(later.c.message_id == t.sightings.c.message_id, later.c.id > t.sightings.c.id)
+        .exists(),
+    )
+    tx.execute(update(t.sightings).where(where).values(gone=None))
 
 
 # --- categories
@@ -162,6 +245,7 @@ def categories(tx: Tx, mailbox: int) -> list[Category]:
             row["hides"],
             row["precision"],
             row["paused"],
+            row["listed_as"],
         )
         for row in rows
     ]
@@ -179,10 +263,11 @@ def add_category(tx: Tx, mailbox: int, category: Category, now: datetime) -> Cat
             description=category.description,
             hides=category.hides,
             precision=category.precision,
+            listed_as=category.listed_as,
             created=now,
         )
     )
-    return Category(uid, category.name, category.folder, category.description, category.hides, category.precision)
+    return replace(category, uid=uid)
 
 
 def update_category(tx: Tx, mailbox: int, uid: str, **values: object) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import RowMapping, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, func, insert, or_, select, true, update
 
 from connectors.base import Identity, MessageRef, Sighting
 from daemon.breakers import Filed
@@ -29,6 +29,7 @@ def add(tx: Tx, mailbox: int, sighting: Sighting, state: MessageState, now: date
             object_id=identity.object_id,
             rfc_id=identity.message_id,
             digest=identity.digest,
+            origin=identity.origin or None,
             thread=sighting.references[0] if sighting.references else identity.message_id,
             arrived=sighting.arrived,
             first_seen=now,
@@ -47,7 +48,7 @@ def get(tx: Tx, message: int) -> KnownMessage:
 def _known(row: RowMapping) -> KnownMessage:
     return KnownMessage(
         row["id"],
-        Identity(row["object_id"], row["rfc_id"], row["digest"]),
+        Identity(row["object_id"], row["rfc_id"], row["digest"], row["origin"] or ""),
         row["thread"],
         row["arrived"],
         row["first_seen"],
@@ -55,18 +56,27 @@ def _known(row: RowMapping) -> KnownMessage:
     )
 
 
-def candidates(tx: Tx, mailbox: int, identity: Identity) -> list[KnownMessage]:
-    """Known messages that may be this one: all that match the strongest rung of the ladder that matches at all."""
+def candidates(tx: Tx, mailbox: int, identity: Identity, arrived: datetime | None = None) -> list[KnownMessage]:
+    """Known messages that may be this one: all that match the strongest rung of the ladder that matches at all.
+
+    The server's own id, then Message-ID with the digest, then Message-ID with the date of arrival (servers that only
+    estimate sizes change the digest). A Message-ID alone is never enough.
+    """
     m = t.messages
     rungs = []
+    same: ColumnElement[bool] = true()
     if identity.object_id is not None:
         rungs.append(m.c.object_id == identity.object_id)
+        # Another id of the same kind is another message (a second copy), whatever its Message-ID says. Of another kind:
+        # the server was replaced or learnt a better one.
+        kind = identity.object_id.partition(":")[0]
+        same = or_(m.c.object_id.is_(None), ~m.c.object_id.startswith(f"{kind}:", autoescape=True))
     if identity.message_id is not None:
-        # Another object id is another message (a second copy), whatever its Message-ID says.
-        same = or_(m.c.object_id.is_(None), m.c.object_id == identity.object_id)
         rungs.append(and_(m.c.rfc_id == identity.message_id, m.c.digest == identity.digest, same))
+        if arrived is not None:
+            rungs.append(and_(m.c.rfc_id == identity.message_id, m.c.arrived == arrived, same))
     else:
-        rungs.append(m.c.digest == identity.digest)
+        rungs.append(and_(m.c.digest == identity.digest, same))
     for rung in rungs:
         rows = tx.execute(select(m).where(m.c.mailbox_id == mailbox, rung).order_by(m.c.id)).mappings().all()
         if rows:
@@ -176,22 +186,25 @@ def live_in(tx: Tx, mailbox: int, folder: str) -> list[KnownSighting]:
     return [_seen(row) for row in rows.mappings()]
 
 
-def were_at(tx: Tx, mailbox: int, ref: MessageRef) -> list[tuple[int, MessageState]]:
-    """(id, state) of the messages that once lay there and lie nowhere in that folder now."""
-    live = t.sightings.alias()
-    here = (live.c.message_id == t.messages.c.id) & (live.c.folder == ref.folder) & live.c.gone.is_(None)
-    rows = tx.execute(
-        select(t.messages.c.id, t.messages.c.state)
-        .join(t.sightings, t.sightings.c.message_id == t.messages.c.id)
+def give_up_new(tx: Tx, mailbox: int, inbox: str) -> list[int]:
+    """A new message that left the inbox before its time came is no longer ours to sort, even if it comes back.
+
+    Returns the ids of those that left.
+    """
+    there = (
+        select(t.sightings.c.id)
         .where(
-            t.sightings.c.mailbox_id == mailbox,
-            t.sightings.c.folder == ref.folder,
-            t.sightings.c.epoch == ref.epoch,
-            t.sightings.c.uid == ref.uid,
-            ~select(live.c.id).where(here).exists(),
+            t.sightings.c.message_id == t.messages.c.id,
+            t.sightings.c.folder == inbox,
+            t.sightings.c.gone.is_(None),
         )
+        .exists()
     )
-    return [(row.id, row.state) for row in rows]
+    where = and_(t.messages.c.mailbox_id == mailbox, t.messages.c.state == "new", ~there)
+    left = list(tx.execute(select(t.messages.c.id).where(where)).scalars())
+    for message in left:
+        set_state(tx, message, "gone")
+    return left
 
 
 def adopt(tx: Tx, sighting_id: int, message: int) -> None:
@@ -199,11 +212,11 @@ def adopt(tx: Tx, sighting_id: int, message: int) -> None:
     tx.execute(update(t.sightings).where(t.sightings.c.id == sighting_id).values(message_id=message, judged=True))
 
 
-def copy_of(tx: Tx, mailbox: int, message: int, now: datetime, due: datetime) -> int:
+def copy_of(tx: Tx, mailbox: int, message: int, state: MessageState, now: datetime) -> int:
     """A new message just like this one: its second copy. Returns the new id."""
     row = tx.execute(select(t.messages).where(t.messages.c.id == message)).mappings().one()
-    same = {key: row[key] for key in ("object_id", "rfc_id", "digest", "thread", "arrived")}
-    result = tx.execute(insert(t.messages).values(mailbox_id=mailbox, first_seen=now, state="new", due=due, **same))
+    same = {key: row[key] for key in ("object_id", "rfc_id", "digest", "thread", "arrived", "origin")}
+    result = tx.execute(insert(t.messages).values(mailbox_id=mailbox, first_seen=now, state=state, **same))
     return new_id(result)
 
 
@@ -251,6 +264,37 @@ def folder_restarted(tx: Tx, mailbox: int, folder: str, now: datetime) -> int:
     """UIDs restarted there: no old ref in this folder means anything any more."""
     where = and_(t.sightings.c.mailbox_id == mailbox, t.sightings.c.folder == folder, t.sightings.c.gone.is_(None))
     return int(tx.execute(update(t.sightings).where(where).values(gone=now)).rowcount)
+
+
+def folder_missing(tx: Tx, mailbox: int, folder: str, now: datetime) -> int:
+    """The folder is gone: nothing lies there any more."""
+    return folder_restarted(tx, mailbox, folder, now)
+
+
+def newest_in(tx: Tx, mailbox: int, folder: str, epoch: int, limit: int) -> dict[int, Identity]:
+    """UID -> identity of the newest messages that are known to lie in a folder, or did when it was last there."""
+    s, m = t.sightings, t.messages
+    last = (
+        select(func.max(s.c.gone)).where(s.c.mailbox_id == mailbox, s.c.folder == folder, s.c.epoch == epoch)
+    ).scalar_subquery()
+    missing = (
+        select(t.folders.c.id)
+        .where(t.folders.c.mailbox_id == mailbox, t.folders.c.name == folder, t.folders.c.missing_since == last)
+        .exists()
+    )
+    rows = tx.execute(
+        select(s.c.uid, m)
+        .join(m, m.c.id == s.c.message_id)
+        .where(
+            s.c.mailbox_id == mailbox,
+            s.c.folder == folder,
+            s.c.epoch == epoch,
+            or_(s.c.gone.is_(None), and_(missing, s.c.gone == last)),
+        )
+        .order_by(s.c.uid.desc())
+        .limit(limit)
+    ).mappings()
+    return {row["uid"]: _known(row).identity for row in rows}
 
 
 def known_uids(tx: Tx, mailbox: int, folders: Sequence[str]) -> dict[str, frozenset[int]]:
@@ -385,6 +429,20 @@ def arrivals_since(tx: Tx, mailbox: int, moment: datetime) -> list[datetime]:
         .order_by(first_seen)
     )
     return [row.first_seen for row in rows]
+
+
+def decision_of_copy(tx: Tx, message: int) -> StoredDecision | None:
+    """The last decision about another copy of the same mail, if it was about what the mail says."""
+    other = t.messages.alias()
+    rows = tx.execute(
+        select(t.decisions)
+        .join(other, other.c.id == t.decisions.c.message_id)
+        .join(t.messages, and_(t.messages.c.mailbox_id == other.c.mailbox_id, t.messages.c.origin == other.c.origin))
+        .where(t.messages.c.id == message, other.c.id != message, t.decisions.c.source.not_in(("rule", "none")))
+        .order_by(t.decisions.c.id.desc())
+        .limit(1)
+    )
+    return next((_decision(row) for row in rows.mappings()), None)
 
 
 def decisions_since(tx: Tx, mailbox: int, moment: datetime) -> list[StoredDecision]:

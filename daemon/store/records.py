@@ -20,7 +20,7 @@ CorrectionKind = Literal["correction", "filing", "rejection", "agreement"]
 """correction: moved from where we had put it. filing: a person filed what we had left. rejection: put back into the
 inbox. agreement: filed by a person just as we had decided in shadow."""
 
-DecisionSource = Literal["model", "thread", "memory", "rule", "none"]
+DecisionSource = Literal["model", "thread", "memory", "copy", "rule", "none"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,18 @@ class Mailbox:
 
 
 @dataclass(frozen=True)
+class Guess:
+    """A folder's role, and in words why: the owner said so, the server says so, or its name looks like it.
+
+    `could_be`: nothing in its name speaks against a category.
+    """
+
+    role: Role
+    why: str
+    could_be: bool = False
+
+
+@dataclass(frozen=True)
 class KnownFolder:
     """A folder and the role it plays."""
 
@@ -55,6 +67,15 @@ class KnownFolder:
     object_id: str | None
     epoch: int
     missing_since: datetime | None
+    known_as: str | None = None
+    """Its first name, by which the settings may still call it; None: never renamed."""
+    offered: datetime | None = None
+    """When it appeared, if nobody has said yet what it is for."""
+    why: str = ""
+    """Why it has its role, in words."""
+    could_be: bool = False
+    """Nothing in its name speaks against a category."""
+    messages: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +89,8 @@ class Category:
     hides: bool = False
     precision: float | None = None
     paused: str | None = None
+    listed_as: str | None = None
+    """Its folder's name in the settings, which a rename on the server leaves behind."""
 
 
 @dataclass(frozen=True)

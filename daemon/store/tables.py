@@ -93,6 +93,11 @@ folders = Table(
     Column("object_id", Text),
     Column("epoch", Integer, nullable=False, default=0),
     Column("missing_since", Utc),
+    Column("known_as", Text),  # its first name, by which the settings may still call it; NULL: never renamed
+    Column("why", Text, nullable=False, default=""),  # it has that role
+    Column("could_be", Boolean, nullable=False, default=False),  # a category, by its name
+    Column("messages", Integer),  # when it was last listed
+    Column("offered", Utc),  # when it appeared, if nobody has said yet what it is for
     UniqueConstraint("mailbox_id", "name"),
 )
 
@@ -108,6 +113,7 @@ categories = Table(
     Column("hides", Boolean, nullable=False, default=False),
     Column("precision", Float),
     Column("paused", Text),  # why: its folder is gone, or the owner no longer lists it
+    Column("listed_as", Text),  # the folder's name in the settings, which a rename on the server leaves behind
     Column("created", Utc, nullable=False),
     UniqueConstraint("mailbox_id", "uid"),
 )
@@ -138,10 +144,12 @@ messages = Table(
     Column("first_seen", Utc, nullable=False),
     Column("state", Text, nullable=False),
     Column("due", Utc),  # when a new message may be sorted
+    Column("origin", Text),  # the same for every copy of one mail, however it came
     Index(None, "mailbox_id", "object_id"),
     Index(None, "mailbox_id", "rfc_id"),
     Index(None, "mailbox_id", "digest"),
     Index(None, "mailbox_id", "thread"),
+    Index(None, "mailbox_id", "origin"),
     Index(None, "mailbox_id", "state", "due"),
 )
 
@@ -162,6 +170,7 @@ sightings = Table(
     Index(None, "message_id"),
     Index(None, "mailbox_id", "folder", "epoch", "uid"),
     Index(None, "mailbox_id", "judged", "gone"),
+    Index(None, "mailbox_id", "gone", "folder", "uid"),
 )
 
 decisions = Table(

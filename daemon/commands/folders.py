@@ -1,0 +1,79 @@
+"""folders: what every folder is for, and why Postroom thinks so."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from daemon.commands.common import (
+    Context,
+    console,
+    json_option,
+    mailbox_option,
+    pass_context,
+    print_json,
+    table,
+)
+from daemon.folders import Shown, list_folders, show_folders
+
+MEANINGS = {
+    "inbox": "watched and sorted",
+    "category": "mail belongs here; moving a message here teaches",
+    "review": "unsure mail waits here",
+    "neutral": "people may put mail here; it teaches nothing",
+    "never": "not looked into, not moved into",
+}
+
+
+@click.command()
+@mailbox_option
+@json_option
+@pass_context
+def folders(context: Context, mailbox: str | None, as_json: bool) -> None:
+    """What every folder is for, and why: guessed from its name or the server's word, or said by the settings.
+
+    Reads the list from the server and changes nothing there. What is guessed wrong is put right in the settings, under
+    [mailbox.roles]. New folders are named, with the lines that make them a category.
+    """
+    found: list[dict[str, Any]] = []
+    with context.mailroom() as mailroom:
+        for desk in context.some(mailroom, mailbox):
+            list_folders(desk)
+            with desk.database.begin() as tx:
+                shown = show_folders(tx, desk)
+            found.append({"mailbox": desk.settings.name, "folders": [asdict(each) for each in shown]})
+            if not as_json:
+                _show(desk.settings.name, shown)
+    if as_json:
+        for each in found:
+            for folder in each["folders"]:
+                since = folder["missing_since"]
+                folder["missing_since"] = None if since is None else since.isoformat(timespec="seconds")
+        print_json(found)
+
+
+def _show(name: str, shown: list[Shown]) -> None:
+    rows = [
+        (
+            each.name + (" (new)" if each.offered else ""),
+            "gone" if each.missing_since else each.role,
+            each.messages,
+            each.why,
+        )
+        for each in shown
+    ]
+    table(f"Folders of {name}", ["folder", "role", "messages", "why"], rows, frozenset({2}))
+    console.print()
+    for role in dict.fromkeys(each.role for each in shown):
+        console.print(f"  {role}: {MEANINGS[role]}", soft_wrap=True)
+    console.print('  Guessed wrong? In the settings: [mailbox.roles], then for example "Folder" = "neutral".')
+    new = [each for each in shown if each.offered]
+    if offered := [each for each in new if each.role == "neutral" and each.could_be]:
+        console.print("\nNew. To make one a category, add to the settings:")
+        for each in offered:
+            quoted = each.name.replace("\\", "\\\\").replace('"', '\\"')
+            click.echo(f'\n[[mailbox.category]]\nname = "{quoted}"')
+    if taken := [each.name for each in new if each.role == "category"]:
+        console.print(f"\nNew, and taken for categories: {', '.join(taken)}.", soft_wrap=True)
