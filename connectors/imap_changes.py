@@ -23,7 +23,8 @@ from dataclasses import astuple, dataclass, field, replace
 from connectors.base import Changes, MessageRef, Sighting, Watch
 from connectors.errors import ActionRefused, FolderMissing
 from connectors.imap_answers import State
-from connectors.imap_session import SEARCH_WINDOW, Session
+from connectors.imap_session import FETCH_BATCH, SEARCH_WINDOW, Session
+from connectors.imap_sightings import is_deleted
 
 MOST = 5000
 """Sightings a call reports at most, so that neither a long absence nor restarted UIDs fill the memory."""
@@ -176,6 +177,9 @@ def _lying(session: Session, folder: str, state: State, first: int, most: int) -
     selected = session.opened(folder)
     if selected.epoch != state.epoch:  # restarted between the two commands: the next look will tell
         return [], state.uidnext
+    if state.uidnext - first <= min(FETCH_BATCH, most):  # few: one command instead of two
+        seen = session.sightings(folder, state.epoch, range(first, state.uidnext))
+        return [each for each in seen if not is_deleted(each)], state.uidnext
     uids = session.uids_between(first, state.uidnext, selected.messages)
     reached = uids[most] if len(uids) > most else state.uidnext
     return list(session.sightings(folder, state.epoch, uids[:most])), reached

@@ -70,6 +70,7 @@ class Session:
         """Is QRESYNC switched on?"""
         self._folder: str | None = None
         self._selected: Selected | None = None
+        self._last_list: tuple[object, list[Listed]] | None = None
         self._mailbox_ids: dict[tuple[str, int], str | None] = {}
 
     # Looking
@@ -89,8 +90,12 @@ class Session:
             kind, answer = imap._simple_command("LIST", *arguments)
             self.client._checkok("list", kind, answer)
             lines = imap._untagged_response(kind, answer, "LIST")[1]
-            states = states_in(imap._untagged_response(kind, answer, "STATUS")[1])
-            return [with_state(listed, states) for listed in listed_in(lines)]
+            numbers = imap._untagged_response(kind, answer, "STATUS")[1]
+            said = (arguments, lines, numbers)
+            if self._last_list is None or self._last_list[0] != said:  # the usual poll brings no news: read it once
+                states = states_in(numbers)
+                self._last_list = said, [with_state(listed, states) for listed in listed_in(lines)]
+            return self._last_list[1]
 
         return self._ask(ask)
 

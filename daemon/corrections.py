@@ -55,6 +55,9 @@ def judge(
 
     `earlier`: everywhere it was before, oldest first. `decision`: the last one made about it, if any.
     """
+    earlier = list(earlier)
+    while earlier and earlier[-1].ref.folder == now_at.ref.folder and not earlier[-1].judged:
+        earlier.pop()  # it came here before and had not rested long enough to be judged, when its UID changed
     if now_at.ours or not earlier:
         return None
     before = earlier[-1]

@@ -19,7 +19,7 @@ from daemon.desk import Desk
 from daemon.folders import list_folders
 from daemon.store import mailboxes, messages
 from daemon.store.database import Tx
-from daemon.store.records import KnownMessage, KnownSighting, Mailbox, MessageState
+from daemon.store.records import KnownMessage, Mailbox, MessageState
 
 log = structlog.get_logger()
 
@@ -119,9 +119,13 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
             continue
         before = messages.sightings(tx, known.id)[-1]
         same = relisted and before.ref.folder == sighting.ref.folder and before.ref.epoch != sighting.ref.epoch
-        _record_again(tx, desk, known, sighting, now, before if same else None)
-        rematched += same
-        moved += not same
+        if same:  # it did not move, its UID is another: whoever put it there did so when we first saw it there
+            messages.rename_sighting(tx, before.id, sighting.ref)
+            rematched += 1
+        else:
+            ref, who = sighting.ref, sighting.by
+            messages.add_sighting(tx, desk.mailbox_id, known.id, ref, now, ours=False, who=who, judged=False)
+            moved += 1
     if not changes.more:  # else what has left may yet turn up under a new UID
         for message in messages.give_up_new(tx, desk.mailbox_id, desk.settings.inbox):
             messages.add_remark(tx, message, now, "not touched: it left the inbox before its time came")
@@ -171,11 +175,3 @@ def _record_new(tx: Tx, desk: Desk, sighting: Sighting, now: datetime, mailbox: 
         due = now + desk.sorting.act_after if state == "new" else None
     message = messages.add(tx, desk.mailbox_id, sighting, state, now, due)
     messages.add_sighting(tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True)
-
-
-def _record_again(
-    tx: Tx, desk: Desk, known: KnownMessage, sighting: Sighting, now: datetime, same: KnownSighting | None
-) -> None:
-    """`same`: it did not move, its UID is another; so whoever put it there did so before."""
-    ours, judged = (same.ours, same.judged) if same is not None else (False, False)
-    messages.add_sighting(tx, desk.mailbox_id, known.id, sighting.ref, now, ours=ours, who=sighting.by, judged=judged)

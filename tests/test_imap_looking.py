@@ -14,7 +14,7 @@ from connectors import imap, imap_changes, imap_session
 from connectors.base import Move, Watch
 from connectors.errors import FolderMissing
 from connectors.imap import ImapConnector
-from connectors.imap_answers import copied, states_in
+from connectors.imap_answers import copied, deleted_in, states_in, vanished_in
 from connectors.imap_changes import read_cursor, write_cursor
 from connectors.imap_sightings import uid_sets
 from tests.contract import arrive, find, ignore, watch
@@ -191,6 +191,75 @@ def test_large_folders_are_searched_in_windows(dovecot_world: ImapWorld, monkeyp
         dovecot_world.deliver(f"later {number}")
     changes = connector.changes(first.cursor, watch(dovecot_world, arrived=first.arrived))
     assert [sighting.ref.uid for sighting in changes.arrived] == list(range(24, 35))
+
+
+def test_much_is_reported_in_pieces_and_each_mail_once(
+    dovecot_world: ImapWorld, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imap_changes, "MOST", 4)
+    connector = dovecot_world.connector
+    cursor = connector.changes(None, watch(dovecot_world)).cursor
+    for number in range(11):
+        dovecot_world.deliver(f"mail {number}")
+    arrived, more = [], True
+    while more:
+        changes = connector.changes(cursor, watch(dovecot_world, arrived=arrived))
+        assert len(changes.arrived) <= 4
+        arrived, cursor, more = [*arrived, *changes.arrived], changes.cursor, changes.more
+    assert len({seen.ref.uid for seen in arrived}) == len(arrived) == 11
+    dovecot.doveadm("mailbox", "update", "-u", dovecot_world.user, "--uid-validity", "424243", "INBOX")
+    again, relisted, more = [], [], True
+    while more:
+        changes = connector.changes(cursor, watch(dovecot_world, arrived=again))
+        again, cursor, more = [*again, *changes.arrived], changes.cursor, changes.more
+        relisted.append((changes.restarted, changes.relisted))
+    assert [seen.identity for seen in again] == [seen.identity for seen in arrived]
+    assert relisted == [(("INBOX",), ("INBOX",)), ((), ("INBOX",)), ((), ("INBOX",))]
+
+
+def test_qresync_tells_what_left_without_a_search_where_nothing_did(
+    dovecot_world: ImapWorld, counted: tuple[ImapConnector, FaultyLine]
+) -> None:
+    connector, line = counted
+    dovecot_world.deliver("stays")
+    dovecot_world.deliver("goes")
+    first = connector.changes(None, watch(dovecot_world))
+    dovecot_world.hands.flag("stays", "\\Seen")
+    line.commands.clear()
+    quiet = connector.changes(first.cursor, watch(dovecot_world, arrived=first.arrived))
+    assert quiet.vanished == ()
+    assert not {"UID SEARCH", "UID FETCH"} & set(line.commands)
+    dovecot_world.move("goes", dovecot_world.first)
+    line.commands.clear()
+    moved = connector.changes(quiet.cursor, watch(dovecot_world, arrived=first.arrived))
+    assert (len(moved.vanished), len(moved.arrived)) == (1, 1)
+    assert line.commands.count("UID SEARCH") == 1, "what the server claims is looked up"
+    assert len(line.commands) <= 6
+
+
+def test_server_that_names_too_much_is_not_believed(dovecot_world: ImapWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    dovecot_world.deliver("stays")
+    dovecot_world.deliver("goes")
+    connector = dovecot_world.another()
+    first = connector.changes(None, watch(dovecot_world))
+    monkeypatch.setattr(imap_session.Session, "resync", lambda self, folder, epoch, modseq, known: {*known, 4711})
+    dovecot_world.move("goes", dovecot_world.first)
+    moved = connector.changes(first.cursor, watch(dovecot_world, arrived=first.arrived))
+    assert [ref.uid for ref in moved.vanished] == [first.arrived[1].ref.uid]
+
+
+def test_mark_of_deletion_is_told_by_qresync(dovecot_world: ImapWorld) -> None:
+    dovecot_world.deliver("marked")
+    connector = dovecot_world.another()
+    first = connector.changes(None, watch(dovecot_world))
+    dovecot_world.hands.flag("marked", "\\Deleted")
+    changes = connector.changes(first.cursor, watch(dovecot_world, arrived=first.arrived))
+    assert changes.vanished == (first.arrived[0].ref,)
+
+
+def test_answers_about_what_vanished_are_read_as_sets() -> None:
+    assert vanished_in([b"(EARLIER) 41,43:45", b"7", None]) == {41, 43, 44, 45, 7}
+    assert deleted_in([b"1 (UID 5 FLAGS (\\Seen \\Deleted) MODSEQ (6))", b"2 (UID 6 FLAGS ())"]) == {5}
 
 
 def test_every_one_of_many_bodies_is_fetched(dovecot_world: ImapWorld, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -378,7 +378,7 @@ tables = st.dictionaries(keys, scalars | st.lists(scalars, max_size=2), max_size
 
 
 @given(st.dictionaries(keys, scalars | tables | st.lists(scalars | tables, max_size=2), max_size=4))
-@settings_of_hypothesis(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings_of_hypothesis(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_shape_of_file_is_settings_or_sentences(document: dict[str, Any]) -> None:
     cross_check(document)
     try:

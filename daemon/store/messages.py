@@ -240,6 +240,12 @@ def add_sighting(
     return new_id(result)
 
 
+def rename_sighting(tx: Tx, sighting_id: int, ref: MessageRef) -> None:
+    """The message lies where it lay; its folder's UIDs restarted, so its place is called otherwise."""
+    values = {"folder": ref.folder, "epoch": ref.epoch, "uid": ref.uid, "gone": None}
+    tx.execute(update(t.sightings).where(t.sightings.c.id == sighting_id).values(**values))
+
+
 def mark_ours(tx: Tx, sighting_id: int) -> None:
     """It was us who put it there."""
     tx.execute(update(t.sightings).where(t.sightings.c.id == sighting_id).values(ours=True, judged=True))
