@@ -83,7 +83,7 @@ class History(RuleBasedStateMachine):
             Database.open(History.template).close()
         shutil.copy(History.template, self.folder / "postroom.sqlite")
         self.database = Database.open(self.folder / "postroom.sqlite")
-        self.box = MemoryConnector(folders=FOLDERS, object_ids=object_ids)
+        self.box = self.make_box(object_ids)
         self.clock = Clock()
         self.mailbox = ImapSettings(**{**SETTINGS, "mode": mode})
         with self.database.begin() as tx:
@@ -98,6 +98,10 @@ class History(RuleBasedStateMachine):
             "invoice": {uids["Invoices"]: 0.97, uids["Orders"]: 0.03},
             "order": {uids["Orders"]: 0.96, uids["Invoices"]: 0.04},
         }
+
+    def make_box(self, object_ids: Any) -> Any:
+        """The mailbox, with a connector's face and the hands of people."""
+        return MemoryConnector(folders=FOLDERS, object_ids=object_ids)
 
     def begin_again(self) -> None:
         """A process that knows only what is in the database."""
