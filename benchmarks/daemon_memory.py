@@ -28,8 +28,8 @@ from connectors.memory import MemoryConnector
 from daemon import artifact
 from daemon.artifact import CodeRow
 from daemon.desk import Desk
+from daemon.folders import list_folders
 from daemon.linear import LinearModel, Vocabulary, pieces, words
-from daemon.look import list_folders
 from daemon.pipeline import one_pass
 from daemon.registry import Registry
 from daemon.settings import EngineSettings, ImapSettings, SortingSettings

@@ -12,8 +12,8 @@ from connectors.base import MessageRef, Role
 from daemon.corrections import label_means
 from daemon.decide import Policy
 from daemon.desk import Desk
+from daemon.folders import list_folders
 from daemon.learn import learn_from_folders
-from daemon.look import list_folders
 from daemon.pipeline import one_pass
 from daemon.settings import CategorySettings, ImapSettings, SortingSettings
 from daemon.store import learning, mailboxes
