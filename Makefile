@@ -23,7 +23,7 @@ UNSLOTH := .venv-unsloth
 
 help:
 	@sed -n '3,6s/^# \{0,1\}//p' Makefile
-	@echo "Also: lint types servers check-install fuzz fuzz-guided soak faults round-trip real-mail bench-accuracy bench-training bench-classify unsloth test-unsloth clean"
+	@echo "Also: lint types servers check-install fuzz fuzz-guided soak faults round-trip real-mail bench-imap bench-accuracy bench-training bench-classify unsloth test-unsloth clean"
 
 # -- set-up: each stamp is written only after its step has succeeded ----------------------------------------------------
 
@@ -138,12 +138,11 @@ bench-accuracy: $(VENV)/installed-dev
 	@[ -d "$(DATA)" ] || { echo "make: name the folder with the data sets: make $@ DATA=FOLDER" >&2; exit 2; }
 	@$(BIN)/python -m benchmarks.accuracy --data $(DATA) $(if $(OUT),--out $(OUT)) $(ARGS)
 
-# TRL for the other side comes with Unsloth's environment.
-bench-training: $(VENV)/installed-dev $(UNSLOTH)/installed
 bench-imap: $(VENV)/installed-dev servers
 	@$(BIN)/python -m benchmarks.imap $(if $(OUT),--out $(OUT)) $(ARGS)
 
-bench-training: $(VENV)/installed-dev
+# TRL for the other side comes with Unsloth's environment.
+bench-training: $(VENV)/installed-dev $(UNSLOTH)/installed
 	@[ -d "$(DATA)" ] || { echo "make: name the folder with the data sets: make $@ DATA=FOLDER" >&2; exit 2; }
 	@$(BIN)/python -m benchmarks.training --data $(DATA) --trl-python $(UNSLOTH)/bin/python $(if $(OUT),--out $(OUT)) $(ARGS)
 
