@@ -44,6 +44,8 @@ class FakeClassifier:
     meta: FakeMeta = field(default_factory=FakeMeta)
     unavailable: bool = False
     asked: int = 0
+    newest_lesson: int | None = None
+    """None: it has no neighbours to be taught."""
 
     def classify(self, texts: Sequence[MailText]) -> list[Prediction]:
         if self.unavailable:
