@@ -75,7 +75,11 @@ class ImapWorld:
         self.hands.delete(subject)
 
     def contents(self) -> Sequence[Lying]:
-        return self.hands.contents()
+        return [lying for _, _, lying in self.look()]
+
+    def look(self) -> Sequence[tuple[str, str, Lying]]:
+        """(folder, UID, message) of all that lies anywhere."""
+        return self.hands.look()
 
     def close(self) -> None:
         for connector in self.opened:
@@ -131,8 +135,8 @@ def pymap_world(user: str) -> Iterator[ImapWorld]:
 class GmailWorld(ImapWorld):
     """A mailbox at Gmail: All Mail shows every message once more, which is no second copy."""
 
-    def contents(self) -> Sequence[Lying]:
-        return [lying for lying in super().contents() if lying.folder != "[Gmail]/All Mail"]
+    def look(self) -> Sequence[tuple[str, str, Lying]]:
+        return [found for found in super().look() if found[0] != "[Gmail]/All Mail"]
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ class Office:
 
     def check(self, seen: Sighting, journal: Journal, recovered: Recovered, what: str) -> None:
         """Nothing lost, nothing twice, nothing changed, and the restart knows where the message is."""
-        found = self.world.hands.look()
+        found = self.world.look()
         assert self.survey([lying for _, _, lying in found]) == self.before, what
         (self.place,) = [(folder, uid) for folder, uid, lying in found if lying.subject == SUBJECT]
         folder, uid = self.place
@@ -123,3 +123,22 @@ def test_every_command_of_a_restart_may_fail_in_every_way(office: Office, worker
                 office.check(seen, journal, recovered, f"{moment} at command {number} of the restart")
             if not line.struck:
                 break
+
+
+def test_either_change_of_a_label_may_fail_in_every_way(gmail_world: ImapWorld, workers: Workers) -> None:
+    office, target = Office.furnished(gmail_world), gmail_world.first
+    port, user = gmail_world.server.port, gmail_world.user
+    with FaultyLine(port) as line:
+        move_here(line.port, user, office.seen(), target)
+        commands = line.commands
+    office.place = gmail_world.hands.find(SUBJECT)
+    assert not {"UID MOVE", "UID COPY", "UID EXPUNGE"} & set(commands)
+    outcomes = []
+    for number in [n + 1 for n, command in enumerate(commands) if command == "UID STORE"]:
+        for moment in ("before", "in", "after", "answer", "corrupt"):
+            seen = office.seen()
+            journal = run(workers, port, user, seen, target, Fault(number, moment))
+            recovered = restart(port, user, seen, target, journal, 0.0)
+            office.check(seen, journal, recovered, f"{moment} at {commands[number - 1]} {number}")
+            outcomes.append(recovered.outcome)
+    assert outcomes == ["undone", "undone", "finished", "finished", "finished", "finished", "finished", *["done"] * 3]
