@@ -1,14 +1,13 @@
 """Both back ends for real: `make test-unsloth`. Not in the suite, for Unsloth's environment takes minutes to make.
 
 A LoRA through Unsloth on this machine's CPU: its adapter loads into peft and answers as Unsloth's own process said it
-does; a training that is stopped leaves a checkpoint, from which either back end goes on.
+does.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +18,10 @@ from daemon.basemodel import find_base
 from daemon.labels import usable_codes
 from daemon.prompt import PromptSettings, Renderer
 from tests.lessons import office_rows
-from tests.test_answering import nothing, task_of
 from trainer.finetune.adapters import load_model, read_adapter
 from trainer.finetune.answering import Limits, Recipe, Task, score
 from trainer.finetune.answers import after_prompt
-from trainer.finetune.backends import available, checkpoint_of, fine_tune
+from trainer.finetune.backends import available, fine_tune
 from trainer.prepare import prepare_base
 
 pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -66,17 +64,3 @@ def test_real_lora_through_unsloth_answers_the_same_in_peft(tmp_path: Path) -> N
     np.testing.assert_allclose(score(plain, asked, task.answers), out.answers, atol=2e-3)
     assert {path.name for path in (tmp_path / "out").iterdir()}.isdisjoint({"task.json", "layers.safetensors"})
     assert list((tmp_path / "cache").glob("*")) == []
-
-
-def test_training_stopped_in_unsloth_goes_on_in_peft(tmp_path: Path, tiny_prepared: Any) -> None:
-    task = task_of(60)
-
-    def stopped(done: int, total: int) -> None:
-        if done == total - 1 > 1:
-            raise KeyboardInterrupt
-
-    arguments = (tiny_prepared, task, task.prompts[:4], Limits(1), tmp_path / "out", tmp_path / "cache", PYTHON)
-    with pytest.raises(KeyboardInterrupt):
-        fine_tune("unsloth", *arguments, stopped)
-    assert checkpoint_of(tmp_path / "cache", task).is_file()
-    assert fine_tune("peft", *arguments, nothing).trained.resumed

@@ -41,7 +41,7 @@ def answering_candidate(
             "codes may be missing. Only the linear model was trained."
         )
         return None, None, "none: this engine can't serve it"
-    job, prompts = night.job, night.prompts(night.data.train)
+    job, prompts = night.job, night.prompts(night.lessons)
     learnt, fold = parts[-1]
     # The half that ends the training flatters it, so the other half judges.
     stopping, judging = fold[::2], fold[1::2]
@@ -49,7 +49,7 @@ def answering_candidate(
     task = Task(
         prompts=tuple(prompt.ids for prompt in prompts),
         labels=tuple(labels.tolist()),
-        weights=tuple(example.weight for example in night.data.train),
+        weights=tuple(example.weight for example in night.lessons),
         answers=after_prompt(codes, night.tokenizer),
         learnt=tuple(learnt.tolist()),
         validation=tuple(stopping.tolist()),
