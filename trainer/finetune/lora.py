@@ -74,8 +74,11 @@ def tune(
     """
     torch.manual_seed(seed)
     upper = _upper_part(model, lowest, depth)
-    states = _lower_states(model, lowest, prompts)
-    learnt = _newest_within(learnt, states)
+    lengths = [len(prompt) for prompt in prompts]
+    learnt = _newest_within(learnt, lengths)
+    # The others are read only once it has paid.
+    states: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
+    _read_lower(model, lowest, prompts, np.concatenate([learnt, held_out]), states)
     upper.requires_grad_(False)
     # A pattern of names, since peft looks for layers below the top level only.
     wanted = LoraConfig(r=RANK, lora_alpha=2 * RANK, lora_dropout=0.05, target_modules=r"layers\.\d+\..*_proj")
@@ -83,7 +86,6 @@ def tune(
         warnings.simplefilter("ignore", FutureWarning)  # peft still asks transformers by an old name
         adapted = get_peft_model(upper, wanted)
     network = _Network(adapted, pooling)
-    lengths = [len(state) for state in states]
     judged = _batches(held_out, lengths, None)
     start_loss = best = _loss(network, states, labels, judged)
     kept = copy.deepcopy(network.trained())
@@ -126,6 +128,8 @@ def tune(
     with quiet():
         adapted.save_pretrained(str(adapter))
     merged: Any = adapted.merge_and_unload()
+    unread = np.array([row for row, state in enumerate(states) if not len(state)], np.int64)
+    _read_lower(model, lowest, prompts, unread, states)
     readings = _read(merged, states, pooling.epsilon)
     layers = {
         f"model.layers.{lowest + index}.{name}": value.detach()
@@ -182,8 +186,10 @@ def _upper_part(model: Any, lowest: int, depth: int) -> Any:
 
 
 @torch.inference_mode()
-def _lower_states(model: Any, lowest: int, prompts: Sequence[Sequence[int]]) -> list[torch.Tensor]:
-    """What layer `lowest` reads, for every token of every prompt, in half precision: (tokens, width) each."""
+def _read_lower(
+    model: Any, lowest: int, prompts: Sequence[Sequence[int]], rows: Labels, states: list[torch.Tensor]
+) -> None:
+    """Put into `states` what layer `lowest` reads for these rows: every token, in half precision, (tokens, width)."""
     core = model.model
     lower = copy.copy(core)
     lower._modules = dict(core._modules)
@@ -192,15 +198,13 @@ def _lower_states(model: Any, lowest: int, prompts: Sequence[Sequence[int]]) -> 
     cut_config(lower.config, lowest)
     lower.norm = torch.nn.Identity()
     lower.eval()
-    found: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
     lengths = [len(prompt) for prompt in prompts]
-    for batch in _batches(np.arange(len(prompts)), lengths, None):
+    for batch in _batches(rows, lengths, None):
         longest = max(lengths[row] for row in batch)
         tokens = torch.tensor([[*prompts[row], *[0] * (longest - lengths[row])] for row in batch])
-        states = lower(input_ids=tokens, use_cache=False).last_hidden_state if lowest else core.embed_tokens(tokens)
-        for row, state in zip(batch, states, strict=True):
-            found[row] = state[: lengths[row]].to(torch.float16).clone()
-    return found
+        read = lower(input_ids=tokens, use_cache=False).last_hidden_state if lowest else core.embed_tokens(tokens)
+        for row, state in zip(batch, read, strict=True):
+            states[row] = state[: lengths[row]].to(torch.float16).clone()
 
 
 def _pooled(layers: Any, states: Sequence[torch.Tensor], epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -237,9 +241,9 @@ def _read(layers: Any, states: Sequence[torch.Tensor], epsilon: float) -> Readin
     return Readings(means, lasts)
 
 
-def _newest_within(rows: Labels, states: Sequence[torch.Tensor]) -> Labels:
+def _newest_within(rows: Labels, lengths: Sequence[int]) -> Labels:
     """The last of these rows that fit into one night. Lessons are in order of time, so the newest stay."""
-    taken = np.cumsum([len(states[row]) for row in rows[::-1]])
+    taken = np.cumsum([lengths[row] for row in rows[::-1]])
     return rows[::-1][taken <= min(TOKENS_A_NIGHT, MOST_STATES)][::-1]
 
 
