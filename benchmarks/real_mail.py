@@ -6,9 +6,9 @@
     each next batch into the inbox | sorted | a person files what was left, moves what was wrong | train | next batch
     every message counted before and after | one JSON line
 
-The person never confirms what was filed rightly, so the next model learns only from the folders of the beginning and
-from corrections. The opponent, TF-IDF with a linear SVM, is trained at the same moments on *all* mail before, and once
-more on just the lessons that the daemon had.
+The person reads what was filed rightly and lets it be, which is evidence for thresholds but no lesson: the next model
+learns only from the folders of the beginning and from corrections. The opponent, TF-IDF with a linear SVM, is trained
+at the same moments on *all* mail before, and once more on just the lessons that the daemon had.
 """
 
 from __future__ import annotations
@@ -159,6 +159,7 @@ class Run:
             lambda: count if (count := self.ledger.corrections() - seen) >= len(moves) else None,
             180,
         )
+        self.person.read({mail.folder for mail in mails})
         by_all, by_lessons = _right_by_words(before, mails), _right_by_words(self.lessons, mails)
         self.lessons += [mail for mail in mails if mail.digest in moves]
         return Row(

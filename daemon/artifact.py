@@ -82,6 +82,7 @@ class ModelMeta(_Part):
     `categories` are the ids that this model can answer, a subset of its codebook. `blend_weight` is the language
     model's share, 1 for kind "llm" and 0 for "linear". `neighbours` is the share of the nearest lessons beside that
     blend; `temperature` divides what comes out.
+    `disclaimers` are checksums of lines that are dropped from every text before it is read.
     """
 
     layout: int = LAYOUT
@@ -95,6 +96,7 @@ class ModelMeta(_Part):
     blend_weight: float = Field(default=1.0, ge=0, le=1)
     temperature: float = Field(default=1.0, gt=0)
     neighbours: float = Field(default=0.0, ge=0, le=1)
+    disclaimers: tuple[str, ...] = ()
     quantization: str = ""
     layers_kept: int | None = None
     seed: int = 0

@@ -1,7 +1,8 @@
 """A trained model as the pass uses it: texts in, a ranking of categories with honest probabilities out.
 
-    MailText | render | engine: log p of each code    \\
-    MailText | linear model: log p of each category    >  blend | neighbours | mask | temperature  ->  Prediction
+    MailText without disclaimers
+      | render | engine: log p of each code    \\
+      | linear model: log p of each category    >  blend | neighbours | mask | temperature  ->  Prediction
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tokenizers import Tokenizer
 from connectors.base import MailText
 from daemon import artifact
 from daemon.artifact import ModelMeta
+from daemon.disclaimers import without_disclaimers
 from daemon.engines.base import Engine, Floats, ModelRefused, renormalised
 from daemon.labels import Codebook
 from daemon.prompt import Renderer
@@ -71,6 +73,7 @@ class Classifier:
         self._renderer = renderer
         self._linear = linear
         self._neighbours = neighbours
+        self._disclaimers = frozenset(meta.disclaimers)
         book = meta.book()
         self._codes = [book.code(category) for category in meta.categories]
 
@@ -122,6 +125,7 @@ class Classifier:
 
     def logprobs(self, texts: Sequence[MailText]) -> Floats:
         """All parts together before mask and temperature, in the order of `meta.categories`."""
+        texts = [without_disclaimers(text, self._disclaimers) for text in texts]
         language = None
         if self._engine is not None and self._renderer is not None:
             prompts = [self._renderer.render(text) for text in texts]
@@ -142,7 +146,8 @@ class Classifier:
     def learn(self, lessons: Sequence[tuple[int, MailText, str]], counting: Collection[int]) -> None:
         """Take in lessons (id, text, category); of all lessons, only those in `counting` still count."""
         if self._neighbours is not None:
-            self._neighbours.add(lessons)
+            known = self._disclaimers
+            self._neighbours.add([(each, without_disclaimers(text, known), uid) for each, text, uid in lessons])
             self._neighbours.keep(counting)
 
     def verify(self) -> None:

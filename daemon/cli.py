@@ -11,7 +11,21 @@ from pathlib import Path
 import click
 
 from connectors.errors import ConnectorError, NeedsPerson, Unreachable
-from daemon.commands import asking, bases, check, common, folders, learning, login, rehearsing, serve, showing, steering
+from daemon.commands import (
+    asking,
+    bases,
+    check,
+    common,
+    folders,
+    learning,
+    lessons,
+    login,
+    picturing,
+    rehearsing,
+    serve,
+    showing,
+    steering,
+)
 from daemon.engines.base import EngineError, EngineUnavailable
 from daemon.errors import ExitCode, PostroomError
 
@@ -53,7 +67,9 @@ for command in (
     asking.preview,
     asking.status,
     asking.why,
+    picturing.report,
     learning.corrections,
+    lessons.lessons,
     learning.models,
     learning.promote,
     learning.rollback,

@@ -19,7 +19,7 @@ from daemon.artifact import Point
 # One-sided, 75 % sure: with 100 held-out lessons a 90 % or 95 % bound would demand a precision that no mailbox has.
 DOUBT = 0.67
 # How many answers of the whole mailbox a category borrows at most.
-BORROWED = 20.0
+BORROWED = 8.0
 # So many answers for a category must have been seen before it files alone.
 LEAST_SEEN = 2
 
@@ -105,3 +105,18 @@ def risk_coverage(points: Iterable[Point]) -> list[CoveragePoint]:
         if count == len(ordered) or ordered[count].probability < point.probability:
             curve.append(CoveragePoint(point.probability, count / len(ordered), right / count))
     return curve
+
+
+def calibration_error(points: Sequence[Point]) -> float:
+    """Expected calibration error: how far stated probabilities are from shares of right answers, in ten equal bins."""
+    bins: dict[int, list[Point]] = {}
+    for point in points:
+        bins.setdefault(min(int(point.probability * 10), 9), []).append(point)
+    return sum(
+        abs(sum(point.probability for point in each) - sum(point.correct for point in each)) for each in bins.values()
+    ) / max(len(points), 1)
+
+
+def filed(points: Sequence[Point], limits: Mapping[str, float | None]) -> list[Point]:
+    """The answers that these thresholds would have filed."""
+    return [p for p in points if (limit := limits.get(p.predicted)) is not None and p.probability >= limit]

@@ -39,3 +39,5 @@ class Desk:
     taught: tuple[str, int, int] = ("", 0, 0)
     """The model, the newest lesson and how many counted when the model's neighbours were brought up to date."""
     folders_listed: datetime | None = None
+    confirmed: datetime | None = None
+    """When we last looked for mail that people had read where we put it."""

@@ -1,4 +1,4 @@
-"""The first lessons: from the folders as people keep them, or from a CSV file.
+"""The first lessons: from the folders as people keep them, or from a CSV or JSONL file.
 
 from folders:  category folders | newest messages | not what we moved ourselves | text -> lessons
 from a file:   read it whole | every mistake at once | lessons, or nothing
@@ -7,10 +7,12 @@ from a file:   read it whole | every mistake at once | lessons, or nothing
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TextIO
 
 from connectors.base import MailText, Sighting
 from daemon.decide import is_from
@@ -18,12 +20,14 @@ from daemon.desk import Desk
 from daemon.errors import ExitCode, PostroomError
 from daemon.folders import list_folders
 from daemon.store import learning, mailboxes, messages
+from daemon.store.database import Tx
 from daemon.store.records import Category
 
 Show = Callable[[str, int, int], None]
 """(folder, done, total): for a progress bar."""
 
 _BATCH = 50
+JSONL = frozenset({".jsonl", ".ndjson"})
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> i
             known = messages.sighting_at(tx, desk.mailbox_id, sighting.ref)
             if known is not None and known.ours:
                 continue  # our own move: no person has confirmed it
-            if sighting.ref not in texts:
+            if sighting.ref not in texts or (known is None and _put_by_us(tx, desk, sighting)):
                 continue
             same = messages.candidates(tx, desk.mailbox_id, sighting.identity) if sighting.identity.labelled else []
             if known is not None:
@@ -110,19 +114,29 @@ def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> i
     return learnt
 
 
+def _put_by_us(tx: Tx, desk: Desk, sighting: Sighting) -> bool:
+    """We moved this very message into this folder, though its number there is not the one we knew."""
+    return any(
+        place.ours and place.ref.folder == sighting.ref.folder
+        for candidate in messages.candidates(tx, desk.mailbox_id, sighting.identity)
+        for place in messages.sightings(tx, candidate.id)
+    )
+
+
 # --- from a file
 
 
 def learn_from_csv(desk: Desk, path: Path) -> dict[str, int]:
-    """Make lessons of a CSV file with a column `category` and `text`, or `subject`, `body`, `from`, `to`.
+    """Make lessons of a CSV file with a column `category` (or `label`) and `text`, or `subject`, `body`, `from`, `to`.
 
+    A name that ends in .jsonl or .ndjson: one JSON object a line with the same keys.
     Returns lessons per category. Raises CsvError with every mistake; then nothing was learnt.
     """
     with desk.database.begin() as tx:
         by_name = {}
         for category in mailboxes.categories(tx, desk.mailbox_id):
             by_name[category.name] = by_name[category.folder] = category.uid
-    rows = _read_csv(path, by_name)
+    rows = _read_file(path, by_name)
     now = desk.clock()
     learnt: dict[str, int] = {}
     with desk.database.begin() as tx:
@@ -133,31 +147,25 @@ def learn_from_csv(desk: Desk, path: Path) -> dict[str, int]:
     return learnt
 
 
-def _read_csv(path: Path, by_name: Mapping[str, str]) -> list[tuple[str, MailText]]:
+def _read_file(path: Path, by_name: Mapping[str, str]) -> list[tuple[str, MailText]]:
+    """(category, text) of every row. Raises CsvError with every mistake."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = {(name or "").strip().lower(): name for name in reader.fieldnames or []}
-            problems = _missing_columns(columns)
-            rows = [] if problems else [(reader.line_num, row) for row in reader]
+            rows, problems = _jsonl_rows(file) if path.suffix.lower() in JSONL else _csv_rows(file)
     except OSError as error:
         raise CsvError(str(path), [f"the file cannot be read ({error.strerror}). Check the path."]) from error
     except UnicodeDecodeError as error:
         raise CsvError(str(path), [f"byte {error.start} is not UTF-8. Save the file as UTF-8."]) from error
     except csv.Error as error:
         raise CsvError(str(path), [f"it is not a CSV file ({error})."]) from error
-
-    def cell(row: Mapping[str | None, str | None], name: str) -> str:
-        return (row.get(columns[name]) or "").strip() if name in columns else ""
-
     learnt = []
     for line, row in rows:
-        category = cell(row, "category") or cell(row, "label")
+        category = row.get("category") or row.get("label") or ""
         text = MailText(
-            sender=cell(row, "from"),
-            to=cell(row, "to"),
-            subject=cell(row, "subject"),
-            body=cell(row, "body") or cell(row, "text"),
+            sender=row.get("from", ""),
+            to=row.get("to", ""),
+            subject=row.get("subject", ""),
+            body=row.get("body") or row.get("text") or "",
         )
         if category not in by_name:
             known = ", ".join(sorted(by_name)) or "none yet"
@@ -169,6 +177,39 @@ def _read_csv(path: Path, by_name: Mapping[str, str]) -> list[tuple[str, MailTex
     if problems:
         raise CsvError(str(path), problems)
     return learnt
+
+
+_Rows = tuple[list[tuple[int, dict[str, str]]], list[str]]
+
+
+def _csv_rows(file: TextIO) -> _Rows:
+    """(line, cells by column in small letters), and what is wrong with the columns."""
+    reader = csv.DictReader(file)
+    columns = {(name or "").strip().lower(): name for name in reader.fieldnames or []}
+    problems = _missing_columns(columns)
+    if problems:
+        return [], problems
+    return [
+        (reader.line_num, {column: (row.get(name) or "").strip() for column, name in columns.items()}) for row in reader
+    ], []
+
+
+def _jsonl_rows(file: TextIO) -> _Rows:
+    """(line, values by key in small letters) of one JSON object a line, and every line that is none."""
+    rows, problems = [], []
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            problems.append(f'line {number}: not a JSON object like {{"label": "Orders", "text": "..."}}.')
+            continue
+        plain = {str(key).strip().lower(): "" if each is None else str(each).strip() for key, each in value.items()}
+        rows.append((number, plain))
+    return rows, problems
 
 
 def _missing_columns(columns: Mapping[str, str]) -> list[str]:

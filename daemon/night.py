@@ -88,7 +88,8 @@ def train(
             shutil.rmtree(folder, ignore_errors=True)
             registry.tidy_server(mailbox)
         with database.begin() as tx:
-            learning.end_run(tx, run, clock(), outcome.outcome, outcome.verdict)
+            pairs = result.get("contradictions") or ()
+            learning.end_run(tx, run, clock(), outcome.outcome, outcome.verdict, outcome.report, pairs)
     log.info("trained", mailbox=job["mailbox"], status=outcome.outcome, model=outcome.version)
     return outcome
 

@@ -4,6 +4,7 @@ recover   finish or explain what a crash cut short
 look      what arrived, what moved, what left           -> recorded with the connector's cursor
           (a mailbox that looks wrong stops here, until a person resumes it: `daemon.guard`)
 correct   what people moved, once it has settled        -> corrections and lessons; too many: roll back or pause
+confirm   what people read where we put it, and let be  -> evidence for thresholds, now and then
 sort      new messages whose time has come              -> decisions and actions
 """
 
@@ -15,6 +16,7 @@ from daemon import guard
 from daemon.act import recover
 from daemon.correct import correct
 from daemon.desk import Desk
+from daemon.evidence import confirm_now_and_then
 from daemon.look import Looked, look
 from daemon.sort import Sorted, sort
 from daemon.store import mailboxes
@@ -50,6 +52,7 @@ def _pass(desk: Desk) -> Pass:
     corrections = correct(desk)
     if corrections:
         guard.check_overrides(desk)
+    confirm_now_and_then(desk)
     paused = _mailbox(desk).paused
     return Pass(recovered, looked, corrections, Sorted() if paused else sort(desk), paused)
 

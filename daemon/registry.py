@@ -13,12 +13,14 @@ from __future__ import annotations
 import functools
 import shutil
 import threading
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import structlog
 
 from daemon import artifact
+from daemon.artifact import Point
 from daemon.classifier import Classifier
 from daemon.credentials import Credentials
 from daemon.engines.base import Engine, EngineError, EngineUnavailable
@@ -190,6 +192,26 @@ class Registry:
             log.warning("server-not-tidied", problem=str(error))
             return []
 
+    def points(self, mailbox: int) -> tuple[Point, ...]:
+        """The held-out answers of the model in use, without loading it; none without a model or when it is damaged."""
+        with self._database.begin() as tx:
+            current = learning.current_model(tx, mailbox)
+        if current is None:
+            return ()
+        try:
+            return artifact.load(self.folder_of(current), check_files=False).points
+        except EngineError:
+            return ()
+
+    def points_of(self, mailbox: int, version: str) -> tuple[Point, ...]:
+        """The held-out answers of one version. Raises ModelError if there is none, or its files are gone or damaged."""
+        with self._database.begin() as tx:
+            model = _version(learning.models(tx, mailbox), version)
+        try:
+            return artifact.load(self.folder_of(model), check_files=False).points
+        except EngineError as error:
+            raise ModelError(version, f"its file cannot be read ({error}).", "See `postroom models`.") from error
+
     def folder_of(self, model: ModelRecord) -> Path:
         """Where its files lie."""
         return self.models_dir / model.folder
@@ -200,11 +222,7 @@ class Registry:
         `withdraw`: why the one in use is bad, so that nothing returns to it by itself.
         """
         with self._database.begin() as tx:
-            known = {model.version: model for model in learning.models(tx, mailbox)}
-        model = known.get(version)
-        if model is None:
-            there = ", ".join(known) or "none yet"
-            raise ModelError(version, "there is no such model.", f"There are: {there}.")
+            model = _version(learning.models(tx, mailbox), version)
         if model.state == "removed":
             raise ModelError(version, "its files were removed to save space.", "Train again: `postroom train`.")
         try:
@@ -261,3 +279,11 @@ class Registry:
                 _version, classifier = self._loaded.pop(mailbox)
                 if classifier is not None:
                     classifier.close()
+
+
+def _version(models: Sequence[ModelRecord], version: str) -> ModelRecord:
+    found = next((model for model in models if model.version == version), None)
+    if found is None:
+        there = ", ".join(model.version for model in models) or "none yet"
+        raise ModelError(version, "there is no such model.", f"There are: {there}.")
+    return found

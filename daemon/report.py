@@ -5,10 +5,13 @@ Agreement counts only what people showed by acting: a message that nobody touche
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from daemon.artifact import Point
+from daemon.lessons import overview
 from daemon.store import journal, learning, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import Correction, KnownMessage, Mailbox, StoredDecision
@@ -49,12 +52,16 @@ def agreement(decisions: list[StoredDecision], corrections: list[Correction]) ->
     return Agreement(len(last_decision), len(filed), agreed, overridden)
 
 
-def mailbox_status(tx: Tx, mailbox: Mailbox, since: datetime) -> dict[str, Any]:
-    """Everything that `postroom status` shows about one mailbox, ready for JSON."""
+def mailbox_status(
+    tx: Tx, mailbox: Mailbox, since: datetime, points: Sequence[Point] = (), least: int = 0
+) -> dict[str, Any]:
+    """Everything that `postroom status` shows about one mailbox, ready for JSON.
+
+    `points`: held-out answers of the model in use. `least`: lessons that a category needs before it may file.
+    """
     decisions = messages.decisions_since(tx, mailbox.id, since)
     corrections = learning.corrections(tx, mailbox.id, since=since)
     counted = agreement(decisions, corrections)
-    lessons = learning.lesson_counts(tx, mailbox.id)
     current = learning.current_model(tx, mailbox.id)
     runs = learning.runs(tx, mailbox.id, limit=1)
     return {
@@ -70,10 +77,11 @@ def mailbox_status(tx: Tx, mailbox: Mailbox, since: datetime) -> dict[str, Any]:
             {
                 "name": category.name,
                 "folder": category.folder,
-                "lessons": lessons.get(category.uid, 0),
+                "lessons": category.lessons,
                 "paused": category.paused,
+                "trouble": category.trouble,
             }
-            for category in mailboxes.categories(tx, mailbox.id)
+            for category in overview(tx, mailbox.id, points, least)
         ],
         "folders_new": [
             {"name": folder.name, "since": _iso(folder.offered), "role": folder.role}
@@ -144,6 +152,16 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
                 "explanation": entry.explanation,
             }
             for entry in journal.of_message(tx, message.id)
+        ],
+        "lessons": [
+            {
+                "id": lesson.id,
+                "at": _iso(lesson.at),
+                "category": _name(names, lesson.category),
+                "source": lesson.source,
+                "voided": _iso(lesson.voided),
+            }
+            for lesson in learning.lessons_of(tx, message.id)
         ],
         "corrections": [
             {

@@ -256,6 +256,7 @@ class SortingSettings(Section):
     precision: Precision = 0.95
     hide_precision: Precision = 0.99
     min_examples: int = Field(default=15, ge=2)
+    confirm_after: Duration = timedelta(days=1)
     identity_keep: Span = timedelta(days=180)
     max_moves_per_minute: int = Field(default=30, ge=1)
     pause_on_overrides: bool = True

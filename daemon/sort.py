@@ -21,6 +21,7 @@ from daemon.classifier import Classifier, Prediction
 from daemon.coverage import thresholds
 from daemon.decide import Decision, Hint, Policy, decide, hands_off
 from daemon.desk import Desk
+from daemon.evidence import evidence
 from daemon.first_guess import FirstGuess, unknown_to
 from daemon.store import journal, learning, mailboxes, messages
 from daemon.store.database import Tx
@@ -118,15 +119,17 @@ def _teach_neighbours(desk: Desk, classifier: Classifier) -> None:
 
 
 def current_policy(desk: Desk) -> Policy:
-    """The owner's wanted precision, turned into a threshold for each category by the current model's exam."""
+    """The owner's wanted precision, turned into a threshold for each category: by the current model's exam,
+    and by what became of the decisions of the last weeks."""
     with desk.database.begin() as tx:
         categories = {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)}
         lessons = learning.lesson_counts(tx, desk.mailbox_id)
+        lately = evidence(tx, desk)
     classifier = desk.registry.classifier(desk.mailbox_id)
     if classifier is None:
         return Policy(categories, {}, newcomers=frozenset(categories))
     wanted = {uid: _wanted_precision(category, desk) for uid, category in categories.items()}
-    found = dict(thresholds(classifier.meta.points, desk.sorting.precision, wanted))
+    found = dict(thresholds([*classifier.meta.points, *lately], desk.sorting.precision, wanted))
     for uid in categories:
         if lessons.get(uid, 0) < desk.sorting.min_examples:
             found[uid] = None
@@ -275,7 +278,7 @@ def _refresh_memory(tx: Tx, desk: Desk) -> None:
     if (newest, count) == desk.remembered:
         return
     after, before = desk.remembered
-    fresh = learning.lessons(tx, desk.mailbox_id, after=after)
+    fresh = learning.lessons(tx, desk.mailbox_id, after=after, newest=desk.memory.capacity)
     if before + len(fresh) != count:
         desk.memory.clear()
         fresh = learning.lessons(tx, desk.mailbox_id, newest=desk.memory.capacity)

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from connectors.base import MailText
+from daemon.disclaimers import find_disclaimers, without_disclaimers
 from tests.lessons import START, lesson, office_rows
-from trainer.dataset import build, neighbours, split, without_disclaimers
+from trainer.dataset import build, neighbours, split
 from trainer.job import Category, Job, Lesson
 
 
@@ -84,7 +85,8 @@ def test_a_disclaimer_of_many_senders_is_dropped_and_never_leaves_a_body_empty()
     legal = "This message is confidential and meant only for the person or company that it is addressed to, thank you."
     texts = [MailText(sender=f"p{n}@example.com", body=f"Offer number {n}\n{legal}") for n in range(20)]
     texts.append(MailText(sender="only@example.com", body=legal))
-    cleaned = without_disclaimers(texts)
+    found = find_disclaimers(texts)
+    cleaned = [without_disclaimers(text, found) for text in texts]
     assert all(legal not in text.body for text in cleaned[:20])
     assert cleaned[20].body == legal
 

@@ -275,3 +275,17 @@ def test_a_killed_training_leaves_no_candidate_and_the_next_run_tidies_up(tiny, 
     assert run(folder, silent)["outcome"] == "candidate"
     assert not list(folder.glob(".training-*"))
     assert time.monotonic() - started < 200
+
+
+def test_a_disclaimer_is_cut_from_what_the_model_is_asked_just_as_from_what_it_learnt(tiny, tmp_path):
+    legal = "This message is confidential and meant only for the person or company that it is addressed to, thank you."
+    rows = office_rows(60)
+    for row in rows[::2]:
+        row["text"]["body"] += f"\n{legal}"
+    result = trained(tmp_path / "job", rows, tiny)
+    assert any("disclaimers" in sentence for sentence in result["report"])
+    with Classifier.load(tmp_path / "job" / "candidate", threads=1) as classifier:
+        plain, with_it = classifier.classify(
+            [MailText(body="please ship 12 chairs"), MailText(body=f"please ship 12 chairs\n{legal}")]
+        )
+    assert with_it == plain

@@ -25,6 +25,7 @@ from connectors.base import MailText
 from daemon import artifact
 from daemon.classifier import Classifier, aligned, blend
 from daemon.coverage import thresholds
+from daemon.disclaimers import without_disclaimers
 from daemon.engines.base import Floats
 from daemon.linear import LinearModel
 from trainer.evaluate import interval, paired_chance
@@ -97,8 +98,8 @@ def write_job(folder: Path, rows: Sequence[Row], cache: Path, seed: int, **optio
 
 def measure(folder: Path, tests: Sequence[Row], wanted: float, threads: int) -> dict[str, Any]:
     """What the candidate in `folder` answers to `tests`, with every candidate beside it."""
-    texts = [row.text for row in tests]
     meta = artifact.load(folder)
+    texts = [without_disclaimers(row.text, frozenset(meta.disclaimers)) for row in tests]
     truth = [row.label for row in tests]
     known = [index for index, label in enumerate(truth) if label is not None]
     parts: dict[str, Floats] = {}

@@ -10,25 +10,23 @@ matter of seconds, which no approximate index would improve.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.feature_extraction.text import HashingVectorizer  # type: ignore[import-untyped]
 from sklearn.preprocessing import normalize  # type: ignore[import-untyped]
 
 from connectors.base import MailText
+from daemon.disclaimers import find_disclaimers, without_disclaimers
 from trainer.job import Job, Lesson
 
 # A repeated copy is one lesson; a form letter with another name and number in it is a lesson of its own.
 SAME = 0.97
 # Texts so alike must not stand on both sides of the exam.
 ALIKE = 0.90
-# A paragraph in this share of the mails, from so many senders, says nothing about any of them.
-DISCLAIMER_SHARE, DISCLAIMER_SENDERS, DISCLAIMER_WORDS = 0.1, 3, 12
 # The exam's share of all lessons, and its bounds. Small, because what it holds is not learnt: with ten lessons a
 # category an eighth costs three points, and of dated mail the newest teaches most. The folds judge the rest.
 EXAM_SHARE, LEAST_EXAM, MOST_EXAM = 0.06, 24, 200
@@ -50,6 +48,8 @@ class Example:
     time: float
     weight: float
     frozen: bool
+    original: MailText | None = None
+    """With its disclaimers, as another model must get it: each drops those that it knows."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Dataset:
     contradictions: tuple[tuple[int | str, int | str], ...]
     names: tuple[Example, ...] = ()
     """What each category is called, as one more lesson to learn: never judged, never in the exam."""
+    disclaimers: tuple[str, ...] = ()
+    """Checksums of the lines that were dropped."""
 
 
 def build(job: Job, lessons: Sequence[Lesson]) -> Dataset:
@@ -80,7 +82,10 @@ def build(job: Job, lessons: Sequence[Lesson]) -> Dataset:
     if len(usable) > MOST_LESSONS:
         usable = _thinned(usable, MOST_LESSONS)
         report.append(f"Only the {MOST_LESSONS:,} newest lessons used, balanced over the categories.")
-    texts = without_disclaimers([lesson.mail for lesson in usable])
+    disclaimers = find_disclaimers([lesson.mail for lesson in usable])
+    texts = [without_disclaimers(lesson.mail, frozenset(disclaimers)) for lesson in usable]
+    if disclaimers:
+        report.append(f"{_count(len(disclaimers), 'line')} that repeat in many mails (disclaimers) are not read.")
     pairs = neighbours(texts, ALIKE)
     same = [(first, second) for first, second, likeness in pairs if likeness >= SAME]
     contradictions = tuple(
@@ -106,6 +111,7 @@ def build(job: Job, lessons: Sequence[Lesson]) -> Dataset:
             lesson.when.timestamp(),
             repeats.get(index, lesson.weight),
             bool(lesson.frozen),
+            lesson.mail,
         )
         for index, (lesson, text, group) in enumerate(zip(usable, texts, groups, strict=True))
         if index not in dropped
@@ -113,7 +119,7 @@ def build(job: Job, lessons: Sequence[Lesson]) -> Dataset:
     report += _hard_categories(job, examples)
     by_time = _spread_in_time(examples)
     train, exam = split(examples, by_time, job.seed)
-    return Dataset(tuple(train), tuple(exam), by_time, tuple(report), contradictions, names(job, examples))
+    return Dataset(tuple(train), tuple(exam), by_time, tuple(report), contradictions, names(job, examples), disclaimers)
 
 
 def names(job: Job, examples: Sequence[Example]) -> tuple[Example, ...]:
@@ -158,32 +164,6 @@ def _thinned(lessons: Sequence[Lesson], most: int) -> list[Lesson]:
             if not queues[category]:
                 del queues[category]
     return [lessons[index] for index in sorted(taken)]
-
-
-def without_disclaimers(texts: Sequence[MailText]) -> list[MailText]:
-    """The texts without long lines that many mails of several senders share. Never empties a body. Pure."""
-    seen: Counter[bytes] = Counter()
-    senders: dict[bytes, set[str]] = defaultdict(set)
-    for text in texts:
-        for key in {key for line in text.body.splitlines() if (key := _line_key(line))}:
-            seen[key] += 1
-            if len(senders[key]) < DISCLAIMER_SENDERS:
-                senders[key].add(text.sender)
-    least = max(5, DISCLAIMER_SHARE * len(texts))
-    repeated = {key for key, count in seen.items() if count >= least and len(senders[key]) >= DISCLAIMER_SENDERS}
-    return [_without(text, repeated) for text in texts] if repeated else list(texts)
-
-
-def _without(text: MailText, repeated: set[bytes]) -> MailText:
-    body = "\n".join(line for line in text.body.splitlines() if _line_key(line) not in repeated)
-    return replace(text, body=body) if body.strip() else text
-
-
-def _line_key(line: str) -> bytes | None:
-    words = line.split()
-    if len(words) < DISCLAIMER_WORDS:
-        return None
-    return hashlib.blake2b(" ".join(words).lower().encode("utf-8", "replace"), digest_size=8).digest()
 
 
 def neighbours(texts: Sequence[MailText], least: float) -> list[tuple[int, int, float]]:

@@ -99,7 +99,8 @@ def _train(folder: Path, job: Job, lessons: Sequence[Lesson], progress: Progress
     progress("clean", 1, 1, f"{len(data.train)} lessons to learn, {len(data.exam)} for the exam")
     present = Counter(example.category for example in data.train)
     if len(present) < 2:
-        return _ended("nothing", _nothing_to_choose(job, present), report=list(data.report))
+        pairs = [list(pair) for pair in data.contradictions]
+        return _ended("nothing", _nothing_to_choose(job, present), report=list(data.report), contradictions=pairs)
 
     progress("prepare", 0, 1, "preparing the base model")
     base = find_base(job.base.path)
@@ -278,7 +279,7 @@ def _answers_of(night: Night, folder: Path | None) -> tuple[list[bool] | None, s
     try:
         engine = night.engine(folder) if artifact.load(folder).kind != "linear" else None
         with Classifier.load(folder, engine, night.job.threads, night.book) as current:
-            predictions = current.classify([example.text for example in exam])
+            predictions = current.classify([example.original or example.text for example in exam])
     except EngineError as error:
         return None, f"The model in use could not take the exam: {error}"
     return [p.best == example.category for p, example in zip(predictions, exam, strict=True)], None
@@ -371,6 +372,7 @@ def _meta(
             "blend_weight": share,
             "neighbours": nearness,
             "temperature": temperature,
+            "disclaimers": night.data.disclaimers,
             "quantization": "" if kind == "linear" else night.quantization,
             "layers_kept": None if kind == "linear" else DEPTH + 1,
             "seed": night.job.seed,

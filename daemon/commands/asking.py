@@ -42,8 +42,10 @@ def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> N
         found = []
         for desk in context.some(mailroom, mailbox):
             box = known(desk)
+            points = desk.registry.points(desk.mailbox_id)
+            since = desk.clock() - timedelta(days=days)
             with desk.database.begin() as tx:
-                told = mailbox_status(tx, box, desk.clock() - timedelta(days=days))
+                told = mailbox_status(tx, box, since, points, desk.sorting.min_examples)
                 found.append({**told, **concerns(tx, box, desk.clock())})
     if as_json:
         print_json({"mailboxes": found})
@@ -74,10 +76,10 @@ def _show_status(each: dict[str, Any], days: int) -> None:
         run = each["training"]
         console.print(f"  Last training: {run['started']} {run['outcome']}. {run['verdict'] or ''}", soft_wrap=True)
     rows = [
-        (category["name"], category["folder"], category["lessons"], category["paused"])
+        (category["name"], category["folder"], category["lessons"], category["trouble"])
         for category in each["categories"]
     ]
-    table("", ["category", "folder", "lessons", "paused because"], rows, frozenset({2}))
+    table("", ["category", "folder", "lessons", "remarks"], rows, frozenset({2}))
     if new := [folder["name"] for folder in each["folders_new"]]:
         shown = ", ".join(new[:5]) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
         console.print(f"  New folders: {shown}. What they are for: postroom folders", soft_wrap=True)
@@ -128,6 +130,9 @@ def _show_story(story: dict[str, Any]) -> None:
         (each["at"], f"a person: {each['kind']}, {each['from']} -> {each['to']}" + _for_ever(each["kind"]))
         for each in story["corrections"]
     ]
+    for lesson in story["lessons"]:
+        void = f" (void since {lesson['voided']})" if lesson["voided"] else ""
+        events.append((lesson["at"], f"lesson {lesson['id']}: {lesson['category']}{void}"))
     table("", ["when", "what"], sorted(events, key=lambda event: event[0]))
 
 

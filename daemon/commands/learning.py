@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from daemon import logs
+from daemon.artifact import Point
 from daemon.commands.common import (
     Context,
     console,
@@ -20,20 +22,25 @@ from daemon.commands.common import (
     table,
     training_bar,
 )
+from daemon.coverage import calibration_error, filed, thresholds
 from daemon.desk import Desk
 from daemon.errors import ExitCode, PostroomError
 from daemon.folders import list_folders
 from daemon.learn import FolderLessons, learn_from_csv, learn_from_folders
+from daemon.lessons import overview
 from daemon.mailroom import Mailroom
 from daemon.night import TrainingOutcome
 from daemon.night import compare_labels as compare_tonight
 from daemon.night import train as train_tonight
 from daemon.store import learning, mailboxes
 
+CURVE = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99)
+CURVE_HEADS = ("wanted precision", "filed", "precision", "right")
+
 
 @click.command()
 @click.option("--from-folders", is_flag=True, help="Learn from the mail that already lies in the category folders.")
-@click.option("--from-csv", type=click.Path(path_type=Path), metavar="FILE", help="Learn from a CSV file.")
+@click.option("--from-csv", type=click.Path(path_type=Path), metavar="FILE", help="Learn from a CSV or JSONL file.")
 @click.option("--no-train", is_flag=True, help="Only collect lessons; train later with `postroom train`.")
 @mailbox_option
 @json_option
@@ -46,7 +53,8 @@ def learn(
     From folders: the newest messages of every category folder, as people keep them. What Postroom moved itself is left
     out. Nothing in the mailbox is changed, not even what is unread.
 
-    From a CSV file: a column `category` (a category's name or folder), and `text`, or `subject`, `body`, `from`, `to`.
+    From a file: a column `category` or `label` (a category's name or folder), and `text`, or `subject`, `body`, `from`,
+    `to`. A file that ends in .jsonl holds one JSON object a line with the same keys.
 
     \b
     postroom learn --from-folders
@@ -68,10 +76,11 @@ def learn(
         if not as_json:
             table("Lessons", ["category", "folder", "messages", "new lessons"], rows, frozenset({2, 3}))
         outcome = None if no_train else _train(context, mailroom, desk, as_json)
+        troubles = _troubles(desk)
     if as_json:
         print_json({"learnt": learnt, "training": None if outcome is None else _as_json(outcome)})
     elif outcome is not None:
-        _show(outcome)
+        _show(outcome, troubles)
     if outcome is not None and outcome.outcome == "failed":
         raise SystemExit(ExitCode.TROUBLE)
 
@@ -105,14 +114,16 @@ def train(context: Context, compare_labels: bool, mailbox: str | None, as_json: 
     """
     logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
     with context.mailroom() as mailroom:
+        desk = context.one(mailroom, mailbox)
         if compare_labels:
-            _compare(context, mailroom, context.one(mailroom, mailbox), as_json)
+            _compare(context, mailroom, desk, as_json)
             return
-        outcome = _train(context, mailroom, context.one(mailroom, mailbox), as_json)
+        outcome = _train(context, mailroom, desk, as_json)
+        troubles = _troubles(desk)
     if as_json:
         print_json(_as_json(outcome))
     else:
-        _show(outcome)
+        _show(outcome, troubles)
     if outcome.outcome == "failed":
         raise SystemExit(ExitCode.TROUBLE)
 
@@ -143,7 +154,17 @@ def _as_json(outcome: TrainingOutcome) -> dict[str, Any]:
     }
 
 
-def _show(outcome: TrainingOutcome) -> None:
+def _troubles(desk: Desk) -> list[tuple[str, str]]:
+    """(category, why it can't be learnt well), by the model that is in use now."""
+    points = desk.registry.points(desk.mailbox_id)
+    with desk.database.begin() as tx:
+        found = overview(tx, desk.mailbox_id, points, desk.sorting.min_examples)
+    return [(each.name, each.trouble) for each in found if each.trouble is not None]
+
+
+def _show(outcome: TrainingOutcome, troubles: list[tuple[str, str]]) -> None:
+    if troubles:
+        table("Folders that cannot be learnt well", ["category", "why"], troubles)
     for line in outcome.report:
         console.print(f"  - {line}", soft_wrap=True)
     words = {"promoted": "is in use now", "kept": "was trained but not put into use"}
@@ -153,15 +174,23 @@ def _show(outcome: TrainingOutcome) -> None:
 
 
 @click.command()
+@click.option("--curve", metavar="VERSION", help="What one model would file at each wanted precision, and how rightly.")
 @mailbox_option
 @json_option
 @pass_context
-def models(context: Context, mailbox: str | None, as_json: bool) -> None:
-    """List the trained models, newest first, each with its exam in a sentence."""
+def models(context: Context, curve: str | None, mailbox: str | None, as_json: bool) -> None:
+    """List the trained models, newest first, each with its exam in a sentence.
+
+    With --curve, what a model would have filed of the lessons that it had not learnt from: the higher the wanted
+    precision, the less is filed.
+    """
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
         with desk.database.begin() as tx:
             found = learning.models(tx, desk.mailbox_id)
+        if curve is not None:
+            _show_curve(curve, mailroom.registry.points_of(desk.mailbox_id, curve), as_json)
+            return
     if as_json:
         print_json(
             [
@@ -190,6 +219,29 @@ def models(context: Context, mailbox: str | None, as_json: bool) -> None:
         for model in found
     ]
     table("Models", ["version", "state", "trained", "verdict"], rows)
+
+
+def _show_curve(version: str, points: Sequence[Point], as_json: bool) -> None:
+    rows = []
+    for wanted in CURVE:
+        took = filed(points, thresholds(points, wanted))
+        right = sum(point.correct for point in took)
+        rows.append({"wanted": wanted, "filed": len(took), "of": len(points), "right": right})
+    error = calibration_error(points)
+    if as_json:
+        print_json({"version": version, "curve": rows, "calibration_error": round(error, 4)})
+        return
+    shown = [
+        (
+            f"{row['wanted']:.0%}",
+            f"{row['filed'] / max(len(points), 1):.0%}",
+            f"{row['right'] / row['filed']:.1%}" if row["filed"] else "-",
+            f"{row['right']} of {row['filed']}",
+        )
+        for row in rows
+    ]
+    table(f"Model {version}, on {len(points)} lessons it had not learnt from", CURVE_HEADS, shown, frozenset(range(4)))
+    console.print(f"Its probabilities are off by {100 * error:.1f} points on average (expected calibration error).")
 
 
 @click.command()

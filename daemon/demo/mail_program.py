@@ -98,6 +98,13 @@ class MailProgram:
                 moved += len(uids)
         return moved
 
+    def read(self, folders: Iterable[str]) -> None:
+        """Look at everything in these folders, as people do: it is no longer unread."""
+        for folder in folders:
+            self._client.select_folder(folder)
+            if unread := self._client.search(["UNSEEN"]):
+                self._client.add_flags(unread, [b"\\Seen"], silent=True)
+
     def _in_folder(self, folder: str) -> dict[int, str]:
         """UID -> digest. Bodies are read once: UIDVALIDITY and UID name the same bytes for ever (RFC 3501 2.3.1.1)."""
         epoch = int(self._client.select_folder(folder, readonly=True)[b"UIDVALIDITY"])

@@ -75,6 +75,7 @@ credential = "{CREDENTIAL}"
 poll = "1s"
 act_after = "0s"       # an office waits two minutes for its server rules
 settle = "2s"          # and ten until a moved message has come to rest
+confirm_after = "20s"  # and a day until what people let be counts as right
 precision = {precision}
 max_moves_per_minute = 1000
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, RowMapping, Select, and_, func, insert, or_, select, update
@@ -113,12 +113,17 @@ def teach(
     about = t.lessons.c.fingerprint == print_
     if message is not None:
         about = or_(about, t.lessons.c.message_id == message, t.lessons.c.message_id.in_(_copies(mailbox, message)))
-    same = tx.execute(
-        select(t.lessons.c.id, t.lessons.c.category).where(
-            t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None), about
+    known = tx.execute(
+        select(t.lessons.c.id, t.lessons.c.category, t.lessons.c.message_id, t.lessons.c.voided).where(
+            t.lessons.c.mailbox_id == mailbox, about
         )
     ).all()
+    same = [row for row in known if row.voided is None]
     if any(row.category == category for row in same):
+        return False
+    again = message is not None and any(row.message_id == message and row.category == category for row in known)
+    if source == "folder" and again:
+        # It lies where it lay when somebody took the lesson back; only a new move by a person would teach it again.
         return False
     tx.execute(update(t.lessons).where(t.lessons.c.id.in_([row.id for row in same])).values(voided=at))
     tx.execute(
@@ -142,6 +147,32 @@ def _copies(mailbox: int, message: int) -> Select[tuple[int]]:
     m = t.messages
     origin = select(m.c.origin).where(m.c.id == message).scalar_subquery()
     return select(m.c.id).where(m.c.mailbox_id == mailbox, m.c.origin == origin)
+
+
+def void_lesson(tx: Tx, mailbox: int, lesson: int, now: datetime) -> bool:
+    """Take one lesson back: it is gone from the next training. False if there is no such lesson, or it is void."""
+    where = (t.lessons.c.mailbox_id == mailbox) & (t.lessons.c.id == lesson) & t.lessons.c.voided.is_(None)
+    return bool(tx.execute(update(t.lessons).where(where).values(voided=now)).rowcount)
+
+
+def lessons_of(tx: Tx, message: int) -> list[Lesson]:
+    """What this message taught, oldest first, voided lessons included."""
+    query = select(t.lessons).where(t.lessons.c.message_id == message).order_by(t.lessons.c.id)
+    return [_lesson(row) for row in tx.execute(query).mappings()]
+
+
+def lessons_named(tx: Tx, mailbox: int, ids: Iterable[int]) -> dict[int, Lesson]:
+    """The lessons with these ids that still count."""
+    wanted = sorted(set(ids))
+    found: dict[int, Lesson] = {}
+    for start in range(0, len(wanted), 500):
+        query = select(t.lessons).where(
+            t.lessons.c.mailbox_id == mailbox,
+            t.lessons.c.voided.is_(None),
+            t.lessons.c.id.in_(wanted[start : start + 500]),
+        )
+        found.update((lesson.id, lesson) for lesson in map(_lesson, tx.execute(query).mappings()))
+    return found
 
 
 def void_lessons_of(tx: Tx, message: int, now: datetime) -> int:
@@ -170,6 +201,7 @@ def _lesson(row: RowMapping) -> Lesson:
         row["weight"],
         row["source"],
         row["frozen"],
+        row["voided"],
     )
 
 
@@ -190,6 +222,18 @@ def lesson_ids(tx: Tx, mailbox: int) -> set[int]:
     return set(tx.execute(select(t.lessons.c.id).where(where)).scalars())
 
 
+def newest_lessons(tx: Tx, mailbox: int, category: str, limit: int) -> list[Lesson]:
+    """The newest lessons of one category that count, newest first."""
+    lesson = t.lessons.c
+    query = (
+        select(t.lessons)
+        .where(lesson.mailbox_id == mailbox, lesson.category == category, lesson.voided.is_(None))
+        .order_by(lesson.at.desc(), lesson.id.desc())
+        .limit(limit)
+    )
+    return [_lesson(row) for row in tx.execute(query).mappings()]
+
+
 def lesson_counts(tx: Tx, mailbox: int) -> dict[str, int]:
     """How many lessons each category has."""
     rows = tx.execute(
@@ -198,6 +242,41 @@ def lesson_counts(tx: Tx, mailbox: int) -> dict[str, int]:
         .group_by(t.lessons.c.category)
     )
     return {row[0]: row[1] for row in rows}
+
+
+def lesson_sources(tx: Tx, mailbox: int) -> dict[str, list[tuple[str, int, datetime]]]:
+    """For each category, (source, how many, the newest's date) of the lessons that count, commonest source first."""
+    lesson = t.lessons.c
+    rows = tx.execute(
+        select(lesson.category, lesson.source, func.count().label("number"), func.max(lesson.at).label("newest"))
+        .where(lesson.mailbox_id == mailbox, lesson.voided.is_(None))
+        .group_by(lesson.category, lesson.source)
+        .order_by(func.count().desc(), lesson.source)
+    )
+    found: dict[str, list[tuple[str, int, datetime]]] = {}
+    for row in rows:
+        found.setdefault(row.category, []).append((row.source, row.number, row.newest))
+    return found
+
+
+def passed_through(tx: Tx, mailbox: int, within: timedelta, newest: int = 5000) -> dict[str, tuple[int, int]]:
+    """For each folder, how many of the newest messages were seen in it, and how many of these left it `within`."""
+    seen = t.sightings
+    rows = tx.execute(
+        select(seen.c.folder, seen.c.message_id, seen.c.seen, seen.c.gone)
+        .where(seen.c.mailbox_id == mailbox)
+        .order_by(seen.c.id.desc())
+        .limit(newest)
+    )
+    stays: dict[tuple[str, int], bool] = {}
+    for row in rows:  # one that came back is there
+        stayed = row.gone is None or row.gone - row.seen > within
+        stays[row.folder, row.message_id] = stays.get((row.folder, row.message_id), False) or stayed
+    found: dict[str, tuple[int, int]] = {}
+    for (folder, _message), stayed in stays.items():
+        ever, left = found.get(folder, (0, 0))
+        found[folder] = ever + 1, left + (not stayed)
+    return found
 
 
 def lesson_state(tx: Tx, mailbox: int) -> tuple[int, int]:
@@ -332,11 +411,22 @@ def start_run(tx: Tx, mailbox: int, now: datetime, lesson_count: int, newest: in
     return new_id(result)
 
 
-def end_run(tx: Tx, run: int, now: datetime, outcome: str, verdict: str) -> None:
-    """A training has ended: promoted, kept, nothing, failed or interrupted, and why in a sentence."""
-    tx.execute(
-        update(t.training_runs).where(t.training_runs.c.id == run).values(ended=now, outcome=outcome, verdict=verdict)
-    )
+def end_run(
+    tx: Tx,
+    run: int,
+    now: datetime,
+    outcome: str,
+    verdict: str,
+    report: Sequence[str] = (),
+    contradictions: Sequence[Sequence[int]] = (),
+) -> None:
+    """A training has ended: promoted, kept, nothing, failed or interrupted, and why in a sentence.
+
+    `report` is what it found out about the lessons, `contradictions` pairs of lesson ids.
+    """
+    found = {"sentences": list(report), "contradictions": [list(pair) for pair in contradictions]}
+    values = {"ended": now, "outcome": outcome, "verdict": verdict, "report": found}
+    tx.execute(update(t.training_runs).where(t.training_runs.c.id == run).values(**values))
 
 
 def runs(tx: Tx, mailbox: int, limit: int = 20) -> list[TrainingRun]:
@@ -356,6 +446,8 @@ def runs(tx: Tx, mailbox: int, limit: int = 20) -> list[TrainingRun]:
             row["verdict"],
             row["lessons"],
             row["newest_lesson"],
+            tuple((row["report"] or {}).get("sentences", ())),
+            tuple((first, second) for first, second in (row["report"] or {}).get("contradictions", ())),
         )
         for row in rows
     ]

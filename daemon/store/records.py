@@ -135,6 +135,8 @@ class StoredDecision:
     reason: str
     model: str | None
     mode: Mode
+    confirmed: datetime | None = None
+    """When we noticed that people had read the mail where we put it, and left it there."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ class Correction:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One labelled text that training may use. Always from a person."""
+    """One labelled text that training may use. Always from a person. `voided`: it teaches nothing since then."""
 
     id: int
     message: int | None
@@ -184,6 +186,7 @@ class Lesson:
     weight: float
     source: str
     frozen: bool
+    voided: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -213,3 +216,7 @@ class TrainingRun:
     verdict: str | None
     lessons: int
     newest_lesson: int
+    report: tuple[str, ...] = ()
+    """What the trainer said about the lessons, in sentences."""
+    contradictions: tuple[tuple[int, int], ...] = ()
+    """Pairs of lessons: near-identical mails in different categories."""

@@ -188,6 +188,7 @@ decisions = Table(
     Column("reason", Text, nullable=False),
     Column("model", Text),
     Column("mode", Text, nullable=False),
+    Column("confirmed", Utc),  # people read the mail where we had put it, and left it there
     Index(None, "message_id"),
     Index(None, "at"),
 )
@@ -283,5 +284,6 @@ training_runs = Table(
     Column("verdict", Text),
     Column("lessons", Integer, nullable=False, default=0),
     Column("newest_lesson", Integer, nullable=False, default=0),
+    Column("report", JSON(none_as_null=True)),  # sentences, and pairs of lessons that contradict each other
     Index(None, "mailbox_id", "started"),
 )

@@ -1,0 +1,178 @@
+"""lessons: what there is to learn from, what contradicts itself, and taking one back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from daemon import lessons as known_lessons
+from daemon.commands.common import (
+    Context,
+    console,
+    json_option,
+    mailbox_option,
+    pass_context,
+    print_json,
+    table,
+)
+from daemon.desk import Desk
+from daemon.errors import PostroomError
+from daemon.lessons import Side
+from daemon.store import learning, mailboxes, messages
+
+
+@click.command()
+@click.option("--contradictions", is_flag=True, help="Near-identical mails that people keep in different categories.")
+@click.option("--category", metavar="NAME", help="The newest lessons of one category, one by one.")
+@click.option("--limit", default=50, show_default=True, help="With --category: how many.")
+@click.option("--void", type=int, metavar="ID", help="Take one lesson back: it teaches nothing any more.")
+@mailbox_option
+@json_option
+@pass_context
+def lessons(
+    context: Context,
+    contradictions: bool,
+    category: str | None,
+    limit: int,
+    void: int | None,
+    mailbox: str | None,
+    as_json: bool,
+) -> None:
+    """Show what there is to learn from: how many lessons each category has, from where, and what is wrong with them.
+
+    A lesson is one mail that a person filed. `--contradictions` lists pairs of nearly the same mail in different
+    categories, as the last training found them; decide once, and take the wrong one back.
+
+    \b
+    postroom lessons
+    postroom lessons --contradictions
+    postroom lessons --void 4711
+    """
+    if sum((contradictions, category is not None, void is not None)) > 1:
+        raise click.UsageError("Say only one of --contradictions, --category and --void.")
+    with context.mailroom() as mailroom:
+        desk = context.one(mailroom, mailbox)
+        if void is not None:
+            _void(desk, void)
+        elif contradictions:
+            with desk.database.begin() as tx:
+                pairs = known_lessons.contradictions(tx, desk.mailbox_id)
+            _show_contradictions(pairs, as_json)
+        elif category is not None:
+            _show_category(desk, category, limit, as_json)
+        else:
+            _show_overview(desk, as_json)
+
+
+def _void(desk: Desk, lesson: int) -> None:
+    with desk.database.begin() as tx:
+        if not learning.void_lesson(tx, desk.mailbox_id, lesson, desk.clock()):
+            raise PostroomError(
+                str(lesson), "there is no such lesson, or it is void.", "See `postroom lessons --category NAME`."
+            )
+    console.print(f"Lesson {lesson} teaches nothing from the next training on. The mail stays where it is.")
+
+
+def _show_overview(desk: Desk, as_json: bool) -> None:
+    points = desk.registry.points(desk.mailbox_id)
+    with desk.database.begin() as tx:
+        found = known_lessons.overview(tx, desk.mailbox_id, points, desk.sorting.min_examples)
+    if as_json:
+        rows = [
+            {
+                "category": each.name,
+                "folder": each.folder,
+                "lessons": each.lessons,
+                "sources": each.sources,
+                "newest": _iso(each.newest),
+                "trouble": each.trouble,
+            }
+            for each in found
+        ]
+        print_json(rows)
+        return
+    if not found:
+        console.print("No categories yet. Make folders for what you sort, then `postroom learn --from-folders`.")
+        return
+    shown = [
+        (
+            each.name,
+            each.lessons,
+            each.sources,
+            "" if each.newest is None else f"{each.newest.astimezone():%d %b %Y}",
+            each.trouble or "can be learnt",
+        )
+        for each in found
+    ]
+    table("Lessons", ["category", "lessons", "from", "newest", "remarks"], shown, frozenset({1}))
+
+
+def _show_contradictions(pairs: list[tuple[Side, Side]], as_json: bool) -> None:
+    if as_json:  # for scripts, which may log what they get: no subjects
+        print_json([[_side(side) for side in pair] for pair in pairs])
+        return
+    if not pairs:
+        console.print("The last training found no near-identical mails in different categories.")
+        return
+    rows: list[tuple[Any, ...]] = []
+    for number, pair in enumerate(pairs, start=1):
+        for side in pair:
+            when = f"{side.at.astimezone():%d %b %Y}"
+            rows.append((number, side.lesson, when, side.folder or side.category, side.name, side.subject[:40]))
+    table("Contradictions", ["pair", "lesson", "when", "folder", "message", "subject"], rows, frozenset({0, 1}))
+    console.print("`postroom why MESSAGE` tells more; `postroom lessons --void LESSON` takes the wrong one back.")
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {
+        "lesson": side.lesson,
+        "message": side.name,
+        "at": _iso(side.at),
+        "category": side.category,
+        "folder": side.folder,
+    }
+
+
+def _show_category(desk: Desk, name: str, limit: int, as_json: bool) -> None:
+    with desk.database.begin() as tx:
+        categories = mailboxes.categories(tx, desk.mailbox_id)
+        wanted = next((each for each in categories if name in (each.name, each.folder)), None)
+        if wanted is None:
+            there = ", ".join(each.name for each in categories) or "none yet"
+            raise PostroomError(name, "there is no such category.", f"There are: {there}.")
+        found = learning.newest_lessons(tx, desk.mailbox_id, wanted.uid, limit)
+        names = {
+            lesson.id: messages.get(tx, lesson.message).identity.message_id
+            for lesson in found
+            if lesson.message is not None
+        }
+    if as_json:
+        rows = [
+            {
+                "lesson": lesson.id,
+                "message": names.get(lesson.id),
+                "at": _iso(lesson.at),
+                "source": lesson.source,
+                "exam": lesson.frozen,
+            }
+            for lesson in found
+        ]
+        print_json(rows)
+        return
+    shown = [
+        (
+            lesson.id,
+            f"{lesson.at.astimezone():%d %b %Y}",
+            known_lessons.SOURCES.get(lesson.source, lesson.source),
+            names.get(lesson.id),
+            lesson.text.subject[:40],
+        )
+        for lesson in found
+    ]
+    table(f"Newest lessons of {wanted.name}", ["lesson", "when", "from", "message", "subject"], shown, frozenset({0}))
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds")

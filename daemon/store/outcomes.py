@@ -1,0 +1,116 @@
+"""What became of decisions: confirmed by being let be, or corrected by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, or_, select, update
+
+from connectors.base import MessageRef
+from daemon.store import tables as t
+from daemon.store.database import Tx
+
+
+@dataclass(frozen=True)
+class Filing:
+    """A message that we filed and that nobody has moved to another category. `place`: where it lies; None: it left."""
+
+    decision: int
+    folder: str
+    place: MessageRef | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the model liked best, how much, and where the message belongs (None: not there)."""
+
+    predicted: str
+    probability: float
+    truth: str | None
+
+
+def unconfirmed(tx: Tx, mailbox: int, since: datetime, until: datetime) -> list[Filing]:
+    """What we moved between these moments by the model's word and nobody has corrected or confirmed yet."""
+    decision, action, place = t.decisions, t.actions, t.sightings
+    corrected = select(t.corrections.c.message_id).where(t.corrections.c.message_id == decision.c.message_id)
+    rows = tx.execute(
+        select(decision.c.id, place.c.folder, place.c.epoch, place.c.uid, place.c.gone)
+        .join(action, action.c.decision_id == decision.c.id)
+        .join(t.messages, t.messages.c.id == decision.c.message_id)
+        .join(place, and_(place.c.message_id == decision.c.message_id, place.c.folder == action.c.to_folder))
+        .where(
+            t.messages.c.mailbox_id == mailbox,
+            decision.c.confirmed.is_(None),
+            decision.c.source == "model",
+            decision.c.category.is_not(None),
+            action.c.kind == "sort",
+            action.c.state == "done",
+            action.c.ended >= since,
+            action.c.ended <= until,
+            action.c.to_folder != action.c.from_folder,  # a tag leaves the mail where everybody reads it
+            place.c.ours,
+            ~corrected.exists(),
+        )
+        .order_by(decision.c.id, place.c.id)
+    )
+    found: dict[int, Filing] = {}
+    for row in rows:
+        lies = None if row.gone is not None else MessageRef(row.folder, row.epoch, row.uid)
+        found[row.id] = Filing(row.id, row.folder, lies)
+    elsewhere = _lying_elsewhere(tx, [each for each, filing in found.items() if filing.place is None])
+    return [filing for each, filing in found.items() if each not in elsewhere]
+
+
+def _lying_elsewhere(tx: Tx, decisions: Sequence[int]) -> set[int]:
+    """Of these, the decisions whose message lies in a folder that we watch: its new place has yet to be judged."""
+    found: set[int] = set()
+    for start in range(0, len(decisions), 500):
+        found.update(
+            tx.execute(
+                select(t.decisions.c.id)
+                .join(t.sightings, t.sightings.c.message_id == t.decisions.c.message_id)
+                .where(t.decisions.c.id.in_(decisions[start : start + 500]), t.sightings.c.gone.is_(None))
+            ).scalars()
+        )
+    return found
+
+
+def confirm(tx: Tx, decisions: Sequence[int], now: datetime) -> None:
+    """People let these be."""
+    for start in range(0, len(decisions), 500):
+        where = t.decisions.c.id.in_(decisions[start : start + 500])
+        tx.execute(update(t.decisions).where(where).values(confirmed=now))
+
+
+def known(tx: Tx, mailbox: int, since: datetime, newest: int) -> list[Outcome]:
+    """The model's decisions whose outcome is known, newest first. A correction counts more than a confirmation."""
+    decision, correction = t.decisions.c, t.corrections.c
+    rows = tx.execute(
+        select(
+            decision.id,
+            decision.best,
+            decision.category,
+            decision.probability,
+            correction.id.label("correction"),
+            correction.to_category,
+        )
+        .join(t.messages, t.messages.c.id == decision.message_id)
+        .outerjoin(t.corrections, and_(correction.decision_id == decision.id, correction.voided.is_(None)))
+        .where(
+            t.messages.c.mailbox_id == mailbox,
+            decision.at >= since,
+            decision.source == "model",
+            decision.best.is_not(None),
+            decision.probability.is_not(None),
+            or_(decision.confirmed.is_not(None), correction.id.is_not(None)),
+        )
+        .order_by(decision.id.desc(), correction.id.desc())
+        .limit(2 * newest)
+    )
+    found: dict[int, Outcome] = {}
+    for row in rows:  # of several corrections the last one counts
+        truth = row.category if row.correction is None else row.to_category
+        found.setdefault(row.id, Outcome(row.best, row.probability, truth))
+    return list(found.values())[:newest]

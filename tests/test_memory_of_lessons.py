@@ -1,0 +1,53 @@
+"""The memory of today's lessons: exact, newest first to stay, and quick however much mails have in common."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from connectors.base import MailText
+from daemon.memory import LEAST_OVERLAP, LessonMemory, _shingle
+
+WORDS = [f"word{number}" for number in range(60)]
+
+
+def mail(chance: random.Random, length: int, footer: str = "") -> MailText:
+    return MailText(body=" ".join(chance.choices(WORDS, k=length)) + footer)
+
+
+def changed(text: MailText, chance: random.Random) -> MailText:
+    words = text.body.split()
+    for _ in range(chance.randint(0, 4)):
+        words[chance.randrange(len(words))] = chance.choice(WORDS)
+    return MailText(body=" ".join(words))
+
+
+def test_whatever_overlaps_enough_is_found_and_nothing_else() -> None:
+    chance = random.Random(1)
+    memory = LessonMemory()
+    lessons = [mail(chance, 40) for _ in range(40)]
+    for number, text in enumerate(lessons):
+        memory.add(number, text, "orders")
+    found = 0
+    for _ in range(300):
+        asked = changed(chance.choice(lessons), chance)
+        wanted = _shingle(asked)
+        best = max(len(wanted & _shingle(text)) / len(wanted | _shingle(text)) for text in lessons)
+        answer = memory.lookup(asked)
+        assert (answer is not None) == (best >= LEAST_OVERLAP)
+        if answer is not None:
+            assert answer == ("orders", best)
+            found += 1
+    assert 30 < found < 290
+
+
+def test_only_the_newest_stay_and_a_common_footer_costs_no_time() -> None:
+    chance = random.Random(2)
+    footer = " " + " ".join(f"legal{number}" for number in range(150))
+    memory = LessonMemory(capacity=500)
+    for number in range(3000):
+        memory.add(number, mail(chance, 60, footer), "orders")
+    assert len(memory) == 500
+    began = time.process_time()
+    assert all(memory.lookup(mail(chance, 60, footer)) is None for _ in range(50))
+    assert time.process_time() - began < 5

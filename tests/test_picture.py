@@ -1,0 +1,67 @@
+"""The page with pictures: well formed, self-contained, and its numbers are those of the store."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from xml.etree import ElementTree
+
+import numpy as np
+
+from daemon.artifact import Point
+from daemon.picture import page, weeks
+from daemon.store.records import Correction, StoredDecision
+from tests.fakes import START
+
+
+def decision(number: int, category: str | None) -> StoredDecision:
+    at = START + timedelta(days=number // 4)
+    return StoredDecision(number, number, at, category, "a", 0.9, None, None, "model", "Invoices 0.90", "m1", "live")
+
+
+def correction(number: int, to: str | None) -> Correction:
+    return Correction(number, number, START, "correction", "a", to, "Invoices", "Orders", None, None)
+
+
+def drawn(text: str) -> ElementTree.Element:
+    return ElementTree.fromstring(text.removeprefix("<!doctype html>\n"))
+
+
+def test_weeks_count_the_last_decision_of_each_message_and_leave_no_gap() -> None:
+    decisions = [decision(number, "a" if number % 2 else None) for number in range(8)]
+    far = decision(8, "a")
+    later = StoredDecision(**{**far.__dict__, "at": START + timedelta(days=21)})
+    found = weeks([*decisions, later, later], [correction(1, "b"), correction(3, "a"), correction(0, "b")])
+    assert [(week.decided, week.filed, week.overridden) for week in found] == [
+        (8, 4, 1),
+        (0, 0, 0),
+        (0, 0, 0),
+        (1, 1, 0),
+    ]
+    assert weeks([], []) == []
+
+
+def test_page_is_whole_needs_nothing_else_and_says_its_numbers() -> None:
+    random = np.random.default_rng(1)
+    points = [
+        Point(f"c{n % 5}", f"c{n % 5 if random.random() < p else 0}", float(p), True)
+        for n, p in enumerate(random.beta(5, 1, 300))
+    ]
+    points = [point._replace(correct=point.category == point.predicted) for point in points]
+    found = weeks([decision(number, "a") for number in range(80)], [correction(1, "b")])
+    text = page("Info <desk>", START, found, points, {"c0": 'Bills & "more"'}, 0.95, "2026-03-01a")
+    tree = drawn(text)
+    assert len(tree.findall(".//svg")) == 3
+    assert "People moved 1 of 80 elsewhere" in text
+    assert "Info &lt;desk&gt;" in text
+    assert not re.search(r"(?:src|href|url|@import)\s*[=(]", text)
+    for line in tree.iter("polyline"):
+        numbers = [float(each) for each in re.split(r"[ ,]", line.attrib["points"])]
+        assert all(0 <= x <= 640 for x in numbers[::2])
+        assert all(0 <= y <= 220 for y in numbers[1::2])
+
+
+def test_page_of_a_new_mailbox_says_that_there_is_nothing_yet() -> None:
+    text = page("office", START, [], [], {}, 0.95, None)
+    assert drawn(text).findall(".//svg") == []
+    assert "Nothing has been filed yet" in text
