@@ -31,6 +31,7 @@ PROBED = 500
 """Messages of a folder that are looked at to know it again."""
 MANY_VANISHED = 100
 NEXT_STEP = "Nothing was moved or recorded. See what happened; if all is as it should be, say `postroom resume`."
+ANOTHER = "all folders have new UIDs, and none of the known messages is among what they hold: another mailbox?"
 
 
 class LooksWrong(PostroomError):
@@ -51,15 +52,22 @@ def check_listing(desk: Desk, listed: Sequence[Folder]) -> None:
             for folder in mailboxes.folders(tx, desk.mailbox_id)
             if folder.role in ("inbox", "category", "review") and folder.missing_since is None
         ]
-        if mailbox.vouched is None:
-            gone = breakers.are_gone({folder.name: (folder.object_id, folder.epoch) for folder in known}, here)
-            if gone:
-                fact = f"{len(gone)} of {len(known)} folders are gone at once."
-                raise LooksWrong(desk.settings.name, fact, NEXT_STEP)
-            names = {folder.name for folder in known}
-            if counts is not None and mailbox.contents and breakers.was_emptied(mailbox.contents, counts, names):
-                fact = "its folders are empty where there were thousands of messages, and these are nowhere else."
-                raise LooksWrong(desk.settings.name, fact, NEXT_STEP)
+        names = [folder.name for folder in known]
+        held = {folder: len(uids) for folder, uids in messages.known_uids(tx, desk.mailbox_id, names).items()}
+    if mailbox.vouched is None:
+        gone = breakers.are_gone({folder.name: (folder.object_id, folder.epoch) for folder in known}, here)
+        if gone:
+            fact = f"{len(gone)} of {len(known)} folders are gone at once."
+            raise LooksWrong(desk.settings.name, fact, NEXT_STEP)
+        if counts is not None and mailbox.contents and breakers.was_emptied(mailbox.contents, counts, names):
+            fact = "its folders are empty where there were thousands of messages, and these are nowhere else."
+            raise LooksWrong(desk.settings.name, fact, NEXT_STEP)
+        # Before anybody takes the folders for renamed ones: UIDVALIDITYs are seconds, and two owners' may be alike.
+        present = [folder for folder in known if folder.name in here]
+        renewed = all(folder.epoch != here[folder.name][1] for folder in present)
+        if present and renewed and mailbox.cursor is not None and _is_another(desk, held):
+            raise LooksWrong(desk.settings.name, ANOTHER, NEXT_STEP)
+    with desk.database.begin() as tx:
         mailboxes.set_contents(tx, desk.mailbox_id, counts)
 
 
@@ -80,12 +88,14 @@ def check_changes(desk: Desk, watch: Watch, changes: Changes) -> None:
             raise LooksWrong(desk.settings.name, fact, NEXT_STEP)
     watched = {watch.inbox, *watch.known} - set(changes.missing)
     if watched and watched <= set(changes.restarted) and _is_another(desk, known):
-        fact = "all folders have new UIDs, and none of the known messages is among what they hold: another mailbox?"
-        raise LooksWrong(desk.settings.name, fact, NEXT_STEP)
+        raise LooksWrong(desk.settings.name, ANOTHER, NEXT_STEP)
 
 
 def _is_another(desk: Desk, known: dict[str, int]) -> bool:
-    """Look at the newest messages of the folders in which we know most: are ours among them?"""
+    """Look at the newest messages of the folders in which we know most: are ours among them?
+
+    The server's own ids do not count: who copies mail to a new server gets new ones.
+    """
     looked_at = found = 0
     folders = sorted(known, key=lambda folder: -known[folder])[:5]
     for folder in folders:
@@ -95,7 +105,7 @@ def _is_another(desk: Desk, known: dict[str, int]) -> bool:
             continue
         looked_at += len(newest)
         with desk.database.begin() as tx:
-            found += sum(bool(messages.candidates(tx, desk.mailbox_id, each.identity)) for each in newest)
+            found += sum(bool(messages.copies(tx, desk.mailbox_id, each.identity)) for each in newest)
     return breakers.is_another(sum(known[folder] for folder in folders), looked_at, found)
 
 

@@ -110,7 +110,7 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
         if messages.sighting_at(tx, desk.mailbox_id, sighting.ref) is not None:
             continue  # our own move, recorded when it was made; or a look that was repeated
         relisted = sighting.ref.folder in changes.relisted
-        known = _find(tx, desk, sighting)
+        known = _find(tx, desk, sighting) or (_migrated(tx, desk, sighting) if relisted else None)
         if known is None:
             if relisted and sighting.ref.folder != desk.settings.inbox:
                 continue  # it lay there before, and nobody watched it
@@ -151,6 +151,19 @@ def _find(tx: Tx, desk: Desk, sighting: Sighting) -> KnownMessage | None:
     if homeless:
         return max(homeless, key=lambda each: each[:3])[3]
     return elsewhere[0] if elsewhere else None
+
+
+def _migrated(tx: Tx, desk: Desk, sighting: Sighting) -> KnownMessage | None:
+    """The message that lay here before all UIDs restarted, with another id of the server's own: mail was copied to a
+    new server. Takes over the new id."""
+    for candidate in messages.copies(tx, desk.mailbox_id, sighting.identity, sighting.arrived):
+        places = messages.sightings(tx, candidate.id)
+        last = places[-1].ref if places else sighting.ref
+        here_before = last.folder == sighting.ref.folder and last.epoch != sighting.ref.epoch
+        if here_before and all(place.gone is not None for place in places):
+            messages.set_object_id(tx, candidate.id, sighting.identity.object_id)
+            return candidate
+    return None
 
 
 def _another(candidate: KnownMessage, sighting: Sighting) -> bool:

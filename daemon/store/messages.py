@@ -7,6 +7,7 @@ one mail share all three), so the join prefers the one message that has just lef
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, RowMapping, and_, delete, func, insert, or_, select, true, update
@@ -82,6 +83,17 @@ def candidates(tx: Tx, mailbox: int, identity: Identity, arrived: datetime | Non
         if rows:
             return [_known(row) for row in rows]
     return []
+
+
+def copies(tx: Tx, mailbox: int, identity: Identity, arrived: datetime | None = None) -> list[KnownMessage]:
+    """The same, else by all but the server's own id: known messages of which this may be a copy on another server."""
+    own = candidates(tx, mailbox, identity, arrived)
+    return own or candidates(tx, mailbox, replace(identity, object_id=None), arrived)
+
+
+def set_object_id(tx: Tx, message: int, object_id: str | None) -> None:
+    """The server calls it otherwise now."""
+    tx.execute(update(t.messages).where(t.messages.c.id == message).values(object_id=object_id))
 
 
 def named(tx: Tx, mailbox: int, name: str) -> list[KnownMessage]:
