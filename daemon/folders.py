@@ -129,7 +129,8 @@ def possible_renames(known: Sequence[KnownFolder], listed: Sequence[Folder], inb
     """Which known folders may be called otherwise now, the surest first. Pure.
 
     A folder that has its old name but another id (or UIDVALIDITY) is another folder: somebody renamed "Invoices" to
-    "Invoices 2025" and made a new "Invoices". The inbox is never renamed: RFC 9051 section 6.3.6 makes that a move.
+    "Invoices 2025" and made a new "Invoices". The inbox is never renamed: RFC 9051 section 6.3.6 makes that a move. So
+    if it has another UIDVALIDITY, the whole mailbox is another or was copied, and no UIDVALIDITY proves anything.
     """
     by_name = {folder.name: folder for folder in listed}
     before = {folder.name: folder for folder in known}
@@ -143,6 +144,7 @@ def possible_renames(known: Sequence[KnownFolder], listed: Sequence[Folder], inb
         for folder in listed
         if folder.name != inbox and (folder.name not in before or not _same_folder(before[folder.name], folder))
     ]
+    replaced = inbox in before and inbox in by_name and before[inbox].epoch != by_name[inbox].epoch
     certain, likely = [], []
     for old in moved:
         for folder in fresh:
@@ -151,7 +153,7 @@ def possible_renames(known: Sequence[KnownFolder], listed: Sequence[Folder], inb
             if old.object_id and folder.object_id:
                 if old.object_id == folder.object_id:
                     certain.append(Rename(old.name, folder.name, folder.epoch, True, True))
-            elif old.epoch and old.epoch == folder.epoch:
+            elif old.epoch and old.epoch == folder.epoch and not replaced:
                 rivals = [each for each in moved if each.epoch == old.epoch]
                 targets = [each for each in fresh if each.epoch == old.epoch]
                 alone = len(rivals) == len(targets) == 1
