@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,22 +12,18 @@ from typing import Any
 import httpx
 import pytest
 
-from connectors.base import Identity, MailText, MessageRef, Sighting
-from connectors.memory import MemoryConnector
-from daemon import artifact, guard
+from connectors.base import MailText
 from daemon.basemodel import BaseFile
-from daemon.desk import Desk
 from daemon.engines.base import EngineUnavailable
 from daemon.night import TrainingBusy, train
 from daemon.registry import ModelError, Registry
-from daemon.settings import ImapSettings, Settings, SortingSettings
-from daemon.store import learning, mailboxes, messages
+from daemon.settings import Settings
+from daemon.store import learning, mailboxes
 from daemon.store.database import Database
 from daemon.store.records import Category
 from tests.fakes import START, Clock
 from tests.lessons import office_rows
 from tests.servers.ollama import OllamaStandIn, StoredModel
-from tests.service_process import ServiceProcess
 
 pytestmark = pytest.mark.model
 
@@ -200,7 +195,6 @@ def test_ollama_serves_the_same_categories_and_its_names_follow_promotion(tmp_pa
                 server.models[name] = StoredModel(tmp_path, "0", 1)
             assert home.registry.tidy_server(home.mailbox) == ["postroom-office:2026-01-01a-0123"]
             assert names | {"postroom-desk:2026-01-01a-0123", "llama3:latest"} == set(server.models)
-            names_follow(home, server, names)
             embedded = Registry(
                 home.database, home.settings.engine.model_copy(update={"kind": "embedded"}), home.registry.models_dir
             )
@@ -212,94 +206,3 @@ def test_ollama_serves_the_same_categories_and_its_names_follow_promotion(tmp_pa
             if classifier.meta.kind != "linear":
                 with pytest.raises(EngineUnavailable):
                     classifier.classify(mails)
-
-
-def names_follow(home: Home, server: OllamaStandIn, before: set[str]) -> None:
-    """A second model is promoted, rolled back, promoted again and withdrawn: the server's names say the same."""
-    registry, first = home.registry, next(name for name in before if not name.endswith((":current", ":previous")))
-    with home.database.begin() as tx:
-        current = learning.current_model(tx, home.mailbox)
-        assert current is not None
-        learning.add_model(
-            tx, home.mailbox, "next", "office/next", home.clock(), state="kept", verdict="Promoted.", exam={}
-        )
-    folder = registry.models_dir / "office" / "next"
-    shutil.copytree(registry.folder_of(current), folder)
-    with (folder / "gguf" / "model.gguf").open("ab") as file:
-        file.write(bytes(32))  # GGUF allows padding at the end: another file that is read the same
-    artifact.save(folder, artifact.load(folder, check_files=False))
-
-    def meaning() -> dict[str, str]:
-        """What `current` and `previous` mean on the server."""
-        ours = {name: model.digest for name, model in server.models.items() if name.startswith("postroom-office:")}
-        versions = {digest: name for name, digest in ours.items() if "current" not in name and "previous" not in name}
-        names = [name for name in ours if name.endswith((":current", ":previous"))]
-        return {name.partition(":")[2]: versions[ours[name]] for name in names}
-
-    registry.promote(home.mailbox, "next", home.clock())
-    second = next(name for name in server.models if name.startswith("postroom-office:next-"))
-    assert meaning() == {"current": second, "previous": first}
-    assert registry.rollback(home.mailbox, home.clock()).version == current.version
-    assert meaning() == {"current": first, "previous": second}
-    registry.promote(home.mailbox, "next", home.clock())
-    registry.promote(home.mailbox, current.version, home.clock(), withdraw="people moved 12 of 30 messages")
-    assert meaning() == {"current": first}, "no name is left that leads back to the withdrawn one"
-    assert registry.classifier(home.mailbox) is not None
-    assert second in server.models, "a training may be comparing with it"
-    assert registry.tidy_server(home.mailbox) == [second]
-    assert meaning() == {"current": first}
-    with pytest.raises(ModelError, match="no previous model"):
-        registry.rollback(home.mailbox, home.clock())
-
-
-def test_candidate_that_is_no_better_than_the_one_rolled_back_by_itself_is_kept_out(
-    tmp_path: Path, tiny_base: BaseFile
-) -> None:
-    with ServiceProcess(tmp_path, 1, "nobody") as people:
-        for home in home_in(people.state, tiny_base):
-            home.teach(120)
-            good = home.train().version
-            folder = home.registry.models_dir / "office"
-            shutil.copytree(folder / good, folder / "bad")
-            file_and_override(home, good, 40, 1)
-            home.clock.advance(days=1)
-            with home.database.begin() as tx:
-                learning.add_model(
-                    tx, home.mailbox, "bad", "office/bad", home.clock(), state="kept", verdict="Promoted.", exam={}
-                )
-            home.registry.promote(home.mailbox, "bad", home.clock())
-            file_and_override(home, "bad", 30, 12)
-            guard.check_overrides(desk_of(home))
-            told = {model["version"]: model for model in people.ask("models")}
-            assert (told[good]["state"], told["bad"]["state"]) == ("current", "rejected")
-            assert told["bad"]["withdrawn"].startswith("people moved 12 of 30 messages that it filed elsewhere")
-            night = home.train()  # the same lessons: the same model once more
-            assert night.outcome == "kept", night.verdict
-            told = {model["version"]: model for model in people.ask("models")}
-            assert (told[good]["state"], told[night.version]["state"]) == ("current", "rejected")
-            assert "no better than the one that was rolled back" in told[night.version]["verdict"]
-            status = people.ask("status", fine=(0, 3))["mailboxes"][0]
-            assert status["rolled_back"].startswith(f"from bad to {good}: people moved 12 of 30")
-
-
-def desk_of(home: Home) -> Desk:
-    settings = ImapSettings(name="office", host="localhost", user="nobody", credential="c")
-    return Desk(settings, SortingSettings(), home.database, MemoryConnector(), home.registry, home.mailbox, home.clock)
-
-
-def file_and_override(home: Home, model: str, count: int, wrong: int) -> None:
-    """This model filed so many as orders, and people moved the first few of them to the complaints."""
-    with home.database.begin() as tx:
-        uids = {each.name: each.uid for each in mailboxes.categories(tx, home.mailbox)}
-        for number in range(count):
-            now = home.clock()
-            ref, identity = MessageRef("INBOX", 1, number), Identity(None, f"<{model}-{number}@example.org>", model)
-            message = messages.add(tx, home.mailbox, Sighting(ref, identity, arrived=now), "sorted", now, None)
-            said: dict[str, Any] = {"best": uids["orders"], "probability": 0.99, "runner_up": None}
-            said |= {"runner_up_probability": None, "source": "model", "reason": "", "model": model, "mode": "shadow"}
-            decision = messages.add_decision(tx, message, now, category=uids["orders"], **said)
-            if number < wrong:
-                places: dict[str, Any] = {"from_folder": "orders", "to_folder": "complaints", "who": None}
-                about = {"from_category": uids["orders"], "to_category": uids["complaints"], "decision": decision}
-                learning.add_correction(tx, message, now, "correction", **places, **about)
-    home.clock.advance(hours=1)
