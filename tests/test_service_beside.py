@@ -1,27 +1,20 @@
-"""The real service on a real Dovecot: it says when no mail comes, `undo` beside it, a long night beside the mail."""
+"""The real service on a real Dovecot: it says when no mail comes, and `undo` works beside it."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
-from connectors.base import Identity, MailText, MessageRef, Sighting
-from daemon.basemodel import BaseFile
-from daemon.store import learning, mailboxes, messages
+from connectors.base import Identity, MessageRef, Sighting
+from daemon.store import mailboxes, messages
 from daemon.store.database import Database
 from tests.imap_fixtures import ImapWorld
-from tests.lessons import office_rows
-from tests.servers.dovecot import Dovecot
 from tests.servers.hands import make_mail
 from tests.service_process import ServiceProcess, eventually
-from tests.silent_line import SilentLine
 
 pytestmark = pytest.mark.imap
 
@@ -111,104 +104,3 @@ def test_undo_beside_the_running_service_doubles_and_loses_nothing_and_stays(
 
 def contents(world: ImapWorld) -> Counter[tuple[str, str]]:
     return Counter((each.subject, each.content) for each in world.contents())
-
-
-SLOW = """
-[[mailbox]]
-name = "slow"
-kind = "imap"
-host = "127.0.0.1"
-port = {port}
-tls = "none"
-user = "slow"
-credential = "office-imap"
-timeout = "2m"
-"""
-DESK = """
-[[mailbox]]
-name = "desk"
-kind = "imap"
-host = "127.0.0.1"
-port = {port}
-tls = "none"
-user = "{user}"
-credential = "office-imap"
-"""
-
-
-@pytest.mark.model
-def test_long_night_delays_no_mail_and_a_mailbox_that_hangs_delays_no_night(
-    dovecot: Dovecot, dovecot_world: ImapWorld, tiny_base: BaseFile, tmp_path: Path
-) -> None:
-    user = f"{dovecot_world.user}-desk"
-    desk = ImapWorld(dovecot, user)
-    desk_settings = DESK.format(port=dovecot.port, user=user)
-    with (
-        SilentLine(dovecot.port, silent=True) as line,
-        ServiceProcess(tmp_path, dovecot.port, dovecot_world.user, mailbox=desk_settings) as service,
-    ):
-        service.command("once")
-        teach(service, dovecot_world, 20)
-        office = '[[mailbox]]\nname = "office"'
-        changes = {
-            office: SLOW.format(port=line.port) + office,  # the one that hangs comes first
-            'window = "00:00-00:01"': 'window = "00:00-23:59"\nnice = 0\nthreads = 1',
-            "min_corrections = 100000": "min_corrections = 5",
-            "[log]": f'[engine]\nbase = "{tiny_base.path}"\nmax_tokens = 64\n[log]',
-        }
-        text = service.config.read_text()
-        for old, new in changes.items():
-            text = text.replace(old, new)
-        service.config.write_text(text)
-        process = service.start()
-        trainer = the_trainer(process.pid)
-        trainer.suspend()  # a training that takes for ever
-        for number, world in enumerate((dovecot_world, desk, dovecot_world, desk)):
-            began = time.monotonic()
-            world.deliver(f"meanwhile {number}")
-            box = "office" if world is dovecot_world else "desk"
-            eventually(lambda: box_status(service, box)["messages"].get("left", 0) > number // 2, "seen at once")  # noqa: B023
-            assert time.monotonic() - began < 15
-        assert training(service)["outcome"] == "running"
-        assert box_status(service, "slow")["training"]["outcome"] == "skipped"
-        slow = box_status(service, "slow")
-        assert (slow["polled"], slow["trouble"]) == (None, None), "its first look still hangs"
-        assert "training-trouble" not in service.log.read_text()
-        trainer.kill()
-    desk.close()
-
-
-def the_trainer(service: int) -> psutil.Process:
-    """The service's child that trains."""
-    found: list[psutil.Process] = []
-
-    def look() -> bool:
-        found[:] = psutil.Process(service).children()
-        return bool(found) and "trainer" in found[0].cmdline()
-
-    eventually(look, "the night begins")
-    return found[0]
-
-
-def training(service: ServiceProcess) -> dict[str, str]:
-    """How the office's night went."""
-    return dict(box_status(service, "office")["training"])
-
-
-def box_status(service: ServiceProcess, name: str) -> dict[str, Any]:
-    [found] = [each for each in service.ask("status", fine=(0, 3))["mailboxes"] if each["name"] == name]
-    return dict(found)
-
-
-def teach(service: ServiceProcess, world: ImapWorld, count: int) -> None:
-    database = database_of(service)
-    folders = {"orders": world.second, "invoices": world.first}
-    with database.begin() as tx:
-        box = mailboxes.find(tx, "office")
-        assert box is not None
-        uids = {category.folder: category.uid for category in mailboxes.categories(tx, box.id)}
-        for row in office_rows(count * 2):
-            if row["category"] in folders:
-                text = MailText(**{**row["text"], "attachments": ()})
-                learning.teach(tx, box.id, uids[folders[row["category"]]], text, datetime.now(UTC), source="folder")
-    database.close()
