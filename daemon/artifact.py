@@ -16,12 +16,14 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, field_validator
 
 from daemon.basemodel import sha256_of
+from daemon.calibration import Knot
 from daemon.engines.base import ModelMissing, ModelRefused
 from daemon.labels import Codebook, CodebookError
 from daemon.prompt import PromptSettings
@@ -81,7 +83,8 @@ class ModelMeta(_Part):
 
     `categories` are the ids that this model can answer, a subset of its codebook. `blend_weight` is the language
     model's share, 1 for kind "llm" and 0 for "linear". `neighbours` is the share of the nearest lessons beside that
-    blend; `temperature` divides what comes out.
+    blend; `temperature` divides what comes out, and `isotonic` are the knots of the curve that the best answer's
+    probability is then read off (daemon/calibration.py); none: it stays as it is.
     `disclaimers` are checksums of lines that are dropped from every text before it is read.
     """
 
@@ -95,6 +98,7 @@ class ModelMeta(_Part):
     prompt: PromptInfo = PromptInfo()
     blend_weight: float = Field(default=1.0, ge=0, le=1)
     temperature: float = Field(default=1.0, gt=0)
+    isotonic: tuple[Knot, ...] = ()
     neighbours: float = Field(default=0.0, ge=0, le=1)
     disclaimers: tuple[str, ...] = ()
     quantization: str = ""
@@ -105,6 +109,14 @@ class ModelMeta(_Part):
     points: tuple[Point, ...] = ()
     train_seconds: float = 0.0
     files: dict[str, FileSum] = {}
+
+    @field_validator("isotonic")
+    @classmethod
+    def _rises(cls, curve: tuple[Knot, ...]) -> tuple[Knot, ...]:
+        inside = all(0 <= number <= 1 for knot in curve for number in knot)
+        if not inside or any(a[0] >= b[0] or a[1] > b[1] for a, b in pairwise(curve)):
+            raise ValueError("the curve of probabilities does not rise from 0 to 1")
+        return curve
 
     @computed_field  # type: ignore[prop-decorator]
     @property

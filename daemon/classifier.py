@@ -2,7 +2,7 @@
 
     MailText without disclaimers
       | render | engine: log p of each code    \\
-      | linear model: log p of each category    >  blend | neighbours | mask | temperature  ->  Prediction
+      | linear model: log p of each category    >  blend | neighbours | mask | calibration  ->  Prediction
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from connectors.base import MailText
 from daemon import artifact
 from daemon.artifact import ModelMeta
+from daemon.calibration import calibrated
 from daemon.disclaimers import without_disclaimers
 from daemon.engines.base import Engine, Floats, ModelRefused, renormalised
 from daemon.labels import Codebook
@@ -121,10 +122,11 @@ class Classifier:
             return [Prediction(()) for _ in texts]
         blended = self.logprobs(texts)[:, kept]
         categories = [self.meta.categories[column] for column in kept]
-        return [ranked(row, categories) for row in renormalised(blended / self.meta.temperature)]
+        served = calibrated(blended, self.meta.temperature, self.meta.isotonic)
+        return [ranked(row, categories, order) for row, order in zip(served, blended, strict=True)]
 
     def logprobs(self, texts: Sequence[MailText]) -> Floats:
-        """All parts together before mask and temperature, in the order of `meta.categories`."""
+        """All parts together before mask and calibration, in the order of `meta.categories`."""
         texts = [without_disclaimers(text, self._disclaimers) for text in texts]
         language = None
         if self._engine is not None and self._renderer is not None:
@@ -193,9 +195,12 @@ def aligned(logprobs: Floats, have: Sequence[str], want: Sequence[str]) -> Float
     return result
 
 
-def ranked(logprobs: Floats, categories: Sequence[str]) -> Prediction:
-    """One row of log-probabilities as a ranking; equal ones in the codebook's order. Pure."""
-    order = np.argsort(-logprobs, kind="stable")
+def ranked(logprobs: Floats, categories: Sequence[str], scores: Floats | None = None) -> Prediction:
+    """One row of log-probabilities as a ranking by `scores` or themselves; equal ones in the codebook's order. Pure.
+
+    Scores are what they were before calibration, which may make two equal but changes no order.
+    """
+    order = np.argsort(-(logprobs if scores is None else scores), kind="stable")
     return Prediction(tuple((categories[column], float(np.exp(logprobs[column]))) for column in order))
 
 

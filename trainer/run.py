@@ -29,6 +29,7 @@ from tokenizers import Tokenizer
 from daemon import artifact
 from daemon.artifact import ModelMeta, Point
 from daemon.basemodel import find_base
+from daemon.calibration import calibrated
 from daemon.classifier import Classifier, aligned, blend
 from daemon.coverage import thresholds
 from daemon.engines.base import EngineError, Floats, renormalised
@@ -39,7 +40,7 @@ from daemon.neighbours import Neighbours
 from daemon.prompt import PromptSettings
 from trainer import dataset, gate
 from trainer.baseline import fit_linear
-from trainer.calibrate import Labels, fit_blend, fit_temperature
+from trainer.calibrate import Calibration, Labels, fit_blend, fit_calibration
 from trainer.dataset import Dataset, Example
 from trainer.evaluate import figures, paired_chance
 from trainer.gate import ExamAnswer
@@ -175,10 +176,10 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
         near_exam = Neighbours.load(made).logprobs([example.text for example in exam])
         chosen_held = blend(near[judged], chosen_held, nearness)
         chosen_exam = blend(near_exam, chosen_exam, nearness)
-    temperature = _temperature(chosen_held, held.labels, chosen_exam, asked.labels)
+    calibration = _calibration(chosen_held, held.labels, chosen_exam, asked.labels)
     points = [
-        *_points(night, [train[index] for index in np.flatnonzero(judged)], chosen_held, temperature),
-        *_points(night, exam, chosen_exam, temperature),
+        *_points(night, [train[index] for index in np.flatnonzero(judged)], chosen_held, calibration),
+        *_points(night, exam, chosen_exam, calibration),
     ]
     current, current_error = _answers_of(night, night.job.current)
     rival, _ = _answers_of(night, night.job.withdrawn)
@@ -197,7 +198,7 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     sentence = f"{verdict.sentence} {_which(kind, weight, scores)}{_near(nearness)}"
     if kind != "linear" and night.form:
         sentence += f" {night.form}"
-    exam_figures = _exam_figures(night, candidate_right, current, scores, points, kind, temperature)
+    exam_figures = _exam_figures(night, candidate_right, current, scores, points, kind, calibration)
     exam_figures["details"] |= {
         "language": language_words,
         "linear": linear.chosen,
@@ -213,7 +214,7 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
         (made / FINGERPRINT).unlink(missing_ok=True)
     elif kind == "llm":
         shutil.rmtree(made / "linear")
-    meta = _meta(night, kind, share, nearness, temperature, exam_figures, sentence, points)
+    meta = _meta(night, kind, share, nearness, calibration, exam_figures, sentence, points)
     artifact.save(made, meta)
     made.rename(target)
     night.progress("export", 1, 1, "model written")
@@ -250,16 +251,16 @@ def _choose(held: Answers, asked: Answers, weight: float) -> tuple[str, dict[str
     return best, scores
 
 
-def _temperature(held: Floats, held_labels: Labels, exam: Floats, exam_labels: Labels) -> float:
+def _calibration(held: Floats, held_labels: Labels, exam: Floats, exam_labels: Labels) -> Calibration:
     known = exam_labels >= 0
-    return fit_temperature(np.concatenate([held, exam[known]]), np.concatenate([held_labels, exam_labels[known]]))
+    return fit_calibration(np.concatenate([held, exam[known]]), np.concatenate([held_labels, exam_labels[known]]))
 
 
-def _points(night: Night, examples: Sequence[Example], logprobs: Floats, temperature: float) -> list[Point]:
+def _points(night: Night, examples: Sequence[Example], logprobs: Floats, calibration: Calibration) -> list[Point]:
     if not len(examples):
         return []
-    probabilities = np.exp(renormalised(logprobs / temperature))
-    best = probabilities.argmax(axis=1)
+    probabilities = np.exp(calibrated(logprobs, calibration.temperature, calibration.curve))
+    best = logprobs.argmax(axis=1)
     return [
         Point(
             example.category,
@@ -311,7 +312,7 @@ def _exam_figures(
     scores: Mapping[str, Mapping[str, list[bool]]],
     points: Sequence[Point],
     kind: str,
-    temperature: float,
+    calibration: Calibration,
 ) -> dict[str, Any]:
     found = figures(candidate)
     limits = thresholds(points, night.job.wanted_precision)
@@ -335,7 +336,14 @@ def _exam_figures(
             "folds": {name: figures(score["folds"]) for name, score in scores.items()},
             "better_than_current_by_chance": None if current is None else round(paired_chance(candidate, current), 4),
             "by_category": {category: figures(part) for category, part in by_category.items()},
-            "temperature": round(temperature, 3),
+            "temperature": round(calibration.temperature, 3),
+            "calibration": {
+                "method": calibration.method,
+                "answers": calibration.answers,
+                "error_before": round(calibration.before, 4),
+                "error_by_temperature": round(calibration.by_temperature, 4),
+                "error_after": round(calibration.after, 4),
+            },
             "filed_share_of_held_out": round(len(filed) / len(points), 4) if points else None,
             "filed_precision_of_held_out": round(sum(p.correct for p in filed) / len(filed), 4) if filed else None,
         },
@@ -347,7 +355,7 @@ def _meta(
     kind: str,
     share: float,
     nearness: float,
-    temperature: float,
+    calibration: Calibration,
     exam: dict[str, Any],
     verdict: str,
     points: Sequence[Point],
@@ -371,7 +379,8 @@ def _meta(
             },
             "blend_weight": share,
             "neighbours": nearness,
-            "temperature": temperature,
+            "temperature": calibration.temperature,
+            "isotonic": calibration.curve,
             "disclaimers": night.data.disclaimers,
             "quantization": "" if kind == "linear" else night.quantization,
             "layers_kept": None if kind == "linear" else DEPTH + 1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +189,9 @@ def models(context: Context, curve: str | None, mailbox: str | None, as_json: bo
         with desk.database.begin() as tx:
             found = learning.models(tx, desk.mailbox_id)
         if curve is not None:
-            _show_curve(curve, mailroom.registry.points_of(desk.mailbox_id, curve), as_json)
+            points = mailroom.registry.points_of(desk.mailbox_id, curve)
+            [details] = [each.exam.get("details", {}) for each in found if each.version == curve]
+            _show_curve(curve, points, details.get("calibration"), as_json)
             return
     if as_json:
         print_json(
@@ -221,7 +223,7 @@ def models(context: Context, curve: str | None, mailbox: str | None, as_json: bo
     table("Models", ["version", "state", "trained", "verdict"], rows)
 
 
-def _show_curve(version: str, points: Sequence[Point], as_json: bool) -> None:
+def _show_curve(version: str, points: Sequence[Point], calibration: Mapping[str, Any] | None, as_json: bool) -> None:
     rows = []
     for wanted in CURVE:
         took = filed(points, thresholds(points, wanted))
@@ -229,7 +231,8 @@ def _show_curve(version: str, points: Sequence[Point], as_json: bool) -> None:
         rows.append({"wanted": wanted, "filed": len(took), "of": len(points), "right": right})
     error = calibration_error(points)
     if as_json:
-        print_json({"version": version, "curve": rows, "calibration_error": round(error, 4)})
+        told = {"version": version, "curve": rows, "calibration_error": round(error, 4), "calibration": calibration}
+        print_json(told)
         return
     shown = [
         (
@@ -242,6 +245,19 @@ def _show_curve(version: str, points: Sequence[Point], as_json: bool) -> None:
     ]
     table(f"Model {version}, on {len(points)} lessons it had not learnt from", CURVE_HEADS, shown, frozenset(range(4)))
     console.print(f"Its probabilities are off by {100 * error:.1f} points on average (expected calibration error).")
+    if calibration is not None:
+        console.print(_calibrated(calibration), soft_wrap=True)
+
+
+def _calibrated(figures: Mapping[str, Any]) -> str:
+    """What calibration did, in a sentence: on answers that it was not fitted on."""
+    ways = {"isotonic": "an isotonic curve", "temperature": "one temperature"}
+    before, after = (100 * figures[key] for key in ("error_before", "error_after"))
+    sentence = f"Calibrated by {ways[figures['method']]} on {figures['answers']} held-out answers: "
+    sentence += f"on answers kept out of the fitting, off by {before:.1f} points before and {after:.1f} after"
+    if figures["method"] == "isotonic":
+        sentence += f" ({100 * figures['error_by_temperature']:.1f} by a temperature alone)"
+    return f"{sentence}."
 
 
 @click.command()
