@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
@@ -20,6 +20,9 @@ from trainer.calibrate import ENOUGH, expected_calibration_error, fit_calibratio
 SCORES = st.integers(2, 12).flatmap(lambda width: arrays(np.float32, (3, width), elements=st.floats(-30, 0, width=32)))
 TEMPERATURES = st.sampled_from([0.05, 0.5, 1.0, 3.0, 20.0])
 LEVELS = st.lists(st.floats(0, 1), min_size=2, max_size=8)
+
+# A busy machine is no failure.
+quick = settings(deadline=None, max_examples=50)
 
 
 def curve_through(levels):
@@ -41,6 +44,7 @@ def answers(count, classes, honest, seed=1):
     return renormalised(np.log(rows)), labels, stated
 
 
+@quick
 @given(SCORES, TEMPERATURES, LEVELS)
 def test_every_row_sums_to_one_and_keeps_its_order(scores, temperature, levels):
     rows = renormalised(scores)
@@ -54,6 +58,7 @@ def test_every_row_sums_to_one_and_keeps_its_order(scores, temperature, levels):
         assert all(a >= b - 1e-6 for a, b in pairwise(found))
 
 
+@quick
 @given(st.integers(2, 9), st.lists(st.floats(0.01, 0.9999), min_size=2, max_size=8), LEVELS)
 def test_a_surer_answer_is_never_served_as_less_sure(classes, shares, levels):
     best = np.sort(1 / classes + np.array(shares) * (1 - 1 / classes))
@@ -63,6 +68,7 @@ def test_a_surer_answer_is_never_served_as_less_sure(classes, shares, levels):
     assert (np.diff(served) >= -1e-5).all()
 
 
+@quick
 @given(arrays(np.float64, 60, elements=st.floats(0, 1)), arrays(np.bool_, 60))
 def test_a_fitted_curve_rises_strictly_and_covers_all_probabilities(stated, right):
     curve = fit_curve(stated, right)
@@ -71,6 +77,7 @@ def test_a_fitted_curve_rises_strictly_and_covers_all_probabilities(stated, righ
     assert all(0 <= honest <= 1 for _, honest in curve)
 
 
+@quick
 @given(SCORES, TEMPERATURES)
 def test_without_a_curve_there_is_only_the_temperature(scores, temperature):
     assert np.array_equal(calibrated(scores, temperature), renormalised(scores / temperature))
