@@ -1,16 +1,40 @@
 """The gate: better or equal is promoted, clearly worse anywhere is not, and every verdict is a sentence."""
 
-import pytest
+import json
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon import artifact
+from daemon.artifact import ModelMeta
+from daemon.classifier import Classifier
+from daemon.cli import postroom
+from daemon.labels import Codebook
+from daemon.night import _take_over
+from daemon.registry import Registry
+from daemon.settings import EngineSettings, Settings
+from daemon.store import mailboxes
+from daemon.store.database import Database
+from tests.lessons import START, office_rows
+from trainer.baseline import fit_linear
+from trainer.dataset import build
 from trainer.evaluate import figures, interval, paired_chance
 from trainer.gate import ExamAnswer, Verdict, beat_the_withdrawn, judge
+from trainer.heads import folds
+from trainer.job import Clock, Job, Lesson
+from trainer.night import Night
+from trainer.run import _answers_of, _newly_frozen
 
 NAMES = {"a": "Invoices", "b": "Orders"}
 
 
-def answers(category, candidate, current, frozen=False):
+def answers(category, candidate, current, frozen=False, unknown=False):
     return [
-        ExamAnswer(category, frozen, new == "1", None if old == "-" else old == "1")
+        ExamAnswer(category, frozen, new == "1", None if old == "-" else old == "1", unknown)
         for new, old in zip(candidate, current, strict=True)
     ]
 
@@ -81,3 +105,168 @@ def test_candidate_must_beat_the_model_that_people_overrode() -> None:
     refused = beat_the_withdrawn(passed, right, right)
     assert not refused.promote
     assert "no better than the one that was rolled back" in refused.sentence
+
+
+# Edges
+
+
+@pytest.mark.parametrize(("candidate", "current"), [("0", "1"), ("0", "0"), ("00", "11"), ("000000", "000000")])
+def test_a_model_that_got_nothing_right_never_replaces_one(candidate, current):
+    verdict = judge(answers("a", candidate, current), 2, NAMES)
+    assert not verdict.promote
+    assert "nothing right" in verdict.sentence
+
+
+@pytest.mark.parametrize(("candidate", "current"), [("1", "1"), ("10", "01"), ("1", "0")])
+def test_a_tiny_exam_lets_an_equal_or_better_model_pass(candidate, current):
+    assert judge(answers("a", candidate, current), 2, NAMES).promote
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_an_equal_candidate_passes_any_exam_in_which_it_got_something_right(rows):
+    exam = [ExamAnswer(category, frozen, right, right) for category, frozen, right in rows]
+    verdict = judge(exam, 3, NAMES)
+    assert verdict.promote == any(answer.candidate for answer in exam)
+    assert ("as good on all" in verdict.sentence) == verdict.promote
+
+
+def test_an_exam_of_one_category_says_so():
+    verdict = judge(answers("a", "1111", "----"), 2, NAMES)
+    assert verdict.promote
+    assert "which held only Invoices" in verdict.sentence
+    assert judge(answers("a", "1111", "1111"), 2, NAMES).promote
+    assert not judge(answers("a", "0000", "1111"), 2, NAMES).promote
+
+
+def test_what_a_new_category_gains_does_not_hide_what_the_known_ones_lose():
+    losses = [each for name in "abcdef" for each in answers(name, "0" + "1" * 9, "1" * 10)]
+    new = answers("n", "1" * 30, "0" * 30, unknown=True)
+    verdict = judge([*losses, *new], 7, NAMES)
+    assert not verdict.promote
+    assert "worse on those that both know (54 of 60 right there, the model in use 60)" in verdict.sentence
+
+
+def test_a_new_category_is_learnt_when_the_known_ones_hold():
+    known = answers("a", "1111110", "1111111") + answers("b", "1111111", "1111110")
+    assert judge(known + answers("n", "1110", "0000", unknown=True), 3, NAMES).promote
+
+
+# The model in use takes the exam
+
+
+def night_with(rows, names, book, folder):
+    """A night whose model in use lies in `folder`, with `rows` as its exam."""
+    job = Job.model_validate(
+        {"version": "v", "cache": "c", "categories": [{"id": name, "name": name} for name in names], "current": folder}
+    )
+    data = build(job, [Lesson.model_validate(row) for row in rows])
+    return Night(job, None, None, None, book, data, tuple(names), lambda *_: None, Clock(None), [])
+
+
+def undated(rows):
+    """So that the exam holds its share of every category."""
+    return [row | {"at": None} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def in_use(tmp_path_factory):
+    """A linear model of three categories, as a folder, and its codebook."""
+    folder = tmp_path_factory.mktemp("in-use")
+    book = Codebook.from_json([{"code": f"A{name[0].upper()}", "category": name} for name in KNOWN])
+    rows = [row for row in office_rows(120) if row["category"] in KNOWN]
+    examples = [*build(night_with(rows, KNOWN, book, None).job, [Lesson.model_validate(row) for row in rows]).train]
+    labels = np.array([KNOWN.index(example.category) for example in examples])
+    fit_linear(examples, labels, KNOWN, folds(examples, True, 1)).model.save(folder / "linear")
+    artifact.save(
+        folder, ModelMeta(version="1", created=START, kind="linear", codebook=book.to_json(), categories=KNOWN)
+    )
+    return folder, book
+
+
+KNOWN = ("complaints", "invoices", "jobs")
+
+
+def test_a_new_category_is_known_as_new_and_never_counted_as_answered(in_use):
+    folder, book = in_use
+    night = night_with(undated(office_rows(160)), (*KNOWN, "orders"), book, folder)
+    right, known, trouble = _answers_of(night, folder)
+    assert trouble is None
+    assert known == set(KNOWN)
+    asked = [example.category for example in night.data.exam]
+    assert "orders" in asked
+    assert not any(flag for flag, category in zip(right, asked, strict=True) if category == "orders")
+    assert any(right)
+
+
+def test_a_removed_category_is_masked_as_in_service(in_use):
+    folder, book = in_use
+    rows = [row for row in office_rows(240) if row["category"] != "jobs"]
+    for row in rows:  # mails that the removed category would have taken
+        if row["category"] == "invoices":
+            row["text"]["body"] += " I apply for the position as a clerk, my curriculum vitae for the vacancy."
+    night = night_with(undated(rows), ("complaints", "invoices"), book, folder)
+    with Classifier.load(folder) as unmasked:
+        assert any(each.best == "jobs" for each in unmasked.classify([example.text for example in night.data.exam]))
+    right, _, trouble = _answers_of(night, folder)
+    assert trouble is None
+    invoices = [flag for flag, e in zip(right, night.data.exam, strict=True) if e.category == "invoices"]
+    assert invoices
+    assert sum(invoices) > len(invoices) / 2
+
+
+def test_an_old_codebook_is_refused_in_words(in_use):
+    folder, _ = in_use
+    other = Codebook.from_json([{"code": "ZZ", "category": name} for name in ("invoices",)])
+    right, _, trouble = _answers_of(night_with(office_rows(80), KNOWN, other, folder), folder)
+    assert right is None
+    assert "could not take the exam" in trouble
+    assert "another codebook" in trouble
+    assert "postroom rollback" in trouble
+
+
+def test_the_frozen_part_only_grows_and_is_never_learnt():
+    frozen = set()
+    for count in (200, 400, 700):
+        rows = office_rows(count)
+        for row in rows:
+            row["frozen"] = row["id"] in frozen
+        data = night_with(rows, (*KNOWN, "orders"), None, None).data
+        assert not frozen & {example.id for example in data.train}
+        assert frozen <= {example.id for example in data.exam}
+        assert not {example.group for example in data.exam} & {example.group for example in data.train}
+        fresh = set(_newly_frozen(data))
+        assert fresh <= {example.id for example in data.exam}
+        assert not fresh & frozen
+        assert fresh
+        frozen |= fresh
+
+
+# What people see of it
+
+
+def test_a_refused_candidate_keeps_its_reason_and_models_shows_it(tmp_path):
+    configured = Settings(state_dir=tmp_path, engine=EngineSettings())
+    database = Database.open(tmp_path / "postroom.sqlite")
+    with database.begin() as tx:
+        mailbox = mailboxes.ensure(tx, "office", "imap", "shadow", START).id
+    registry = Registry(database, configured.engine, tmp_path / "models")
+    verdict = judge(answers("a", "1" * 30 + "0" * 10, "1" * 40), 2, NAMES)
+    job = tmp_path / "job"
+    (job / "candidate").mkdir(parents=True)
+    result = {"outcome": "candidate", "promote": verdict.promote, "verdict": verdict.sentence, "exam": {"n": 40}}
+    result["codebook"] = {"entries": []}
+    now = datetime.now(UTC) - timedelta(hours=1)
+    outcome = _take_over(database, registry, configured, mailbox, "2026-03-01a", job, result, lambda: now)
+    registry.close()
+    database.close()
+    assert outcome.outcome == "kept"
+    config = tmp_path / "postroom.toml"
+    config.write_text(
+        f'state_dir = "{tmp_path}"\n[[mailbox]]\nname = "office"\nhost = "localhost"\nuser = "u"\ncredential = "c"\n'
+    )
+    shown = CliRunner().invoke(postroom, ["--config", str(config), "models"])
+    assert "rejected" in shown.stdout
+    assert "Kept the model in use" in " ".join(shown.stdout.split())
+    (told,) = json.loads(CliRunner().invoke(postroom, ["--config", str(config), "models", "--json"]).stdout)
+    assert (told["state"], told["verdict"]) == ("rejected", verdict.sentence)

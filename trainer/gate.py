@@ -1,6 +1,7 @@
 """May the candidate replace the model in use? Pure: answers to the same exam in, a verdict in a plain sentence out.
 
-no exam: keep | worse as a whole: keep | worse on the frozen part: keep | a category clearly worse: keep | promote
+no exam, nothing right: keep | worse as a whole: keep | worse on the frozen part: keep | worse on what the model in use
+knows, whatever a new category gains: keep | a category clearly worse: keep | promote
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ LEAST_OF_A_CATEGORY = 4
 
 @dataclass(frozen=True)
 class ExamAnswer:
-    """One lesson of the exam: its category, and whether each model was right. `current`: None without one in use."""
+    """One lesson of the exam: its category, and whether each model was right. `current`: None without one in use.
+
+    `new`: the model in use doesn't know this category, so it can't have been right.
+    """
 
     category: str
     frozen: bool
     candidate: bool
     current: bool | None
+    new: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,15 +48,25 @@ def judge(answers: Sequence[ExamAnswer], categories: int, names: Mapping[str, st
         return Verdict(False, "Not promoted: there are too few lessons for an exam. Teach a few more of each folder.")
     compared = [answer for answer in answers if answer.current is not None]
     if not compared:
-        return _first_model(right, count, categories)
+        return _first_model(answers, right, categories, names)
     before = sum(bool(answer.current) for answer in compared)
     score = f"{right} of {count} right in the exam, the model in use {before}"
+    if right == 0:
+        return Verdict(False, f"Kept the model in use: the new one got nothing right ({score}).")
     chance = paired_chance([answer.candidate for answer in compared], [bool(answer.current) for answer in compared])
     if right < before and (chance < CLEARLY or right < before - max(1, count // 50)):
         return Verdict(False, f"Kept the model in use: the new one got {score}.")
     frozen = [answer for answer in compared if answer.frozen]
     if _clearly_worse(frozen):
         return Verdict(False, f"Kept the model in use: the new one is worse on the frozen part of the exam ({score}).")
+    known = [answer for answer in compared if not answer.new]
+    if len(known) < len(compared) and _clearly_worse(known):
+        kept, had = sum(answer.candidate for answer in known), sum(bool(answer.current) for answer in known)
+        return Verdict(
+            False,
+            "Kept the model in use: the new one knows more folders, but is worse on those that both know "
+            f"({kept} of {len(known)} right there, the model in use {had}).",
+        )
     by_category: dict[str, list[ExamAnswer]] = defaultdict(list)
     for answer in compared:
         by_category[answer.category].append(answer)
@@ -72,10 +87,15 @@ def beat_the_withdrawn(verdict: Verdict, candidate: Sequence[bool], withdrawn: S
     )
 
 
-def _first_model(right: int, count: int, categories: int) -> Verdict:
+def _first_model(answers: Sequence[ExamAnswer], right: int, categories: int, names: Mapping[str, str]) -> Verdict:
+    count = len(answers)
     if right * max(categories, 1) <= count and categories > 1:
         return Verdict(False, f"Not promoted: {right} of {count} right in the exam is no better than guessing.")
-    return Verdict(True, f"First model: {right} of {count} right in the exam, {categories} folders to choose from.")
+    examined = {answer.category for answer in answers}
+    only = f", which held only {names.get(*examined, *examined)}" if len(examined) == 1 and categories > 1 else ""
+    return Verdict(
+        True, f"First model: {right} of {count} right in the exam{only}, {categories} folders to choose from."
+    )
 
 
 def _clearly_worse(part: Sequence[ExamAnswer]) -> bool:

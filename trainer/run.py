@@ -181,12 +181,18 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
         *_points(night, [train[index] for index in np.flatnonzero(judged)], chosen_held, calibration),
         *_points(night, exam, chosen_exam, calibration),
     ]
-    current, current_error = _answers_of(night, night.job.current)
-    rival, _ = _answers_of(night, night.job.withdrawn)
+    current, known, current_error = _answers_of(night, night.job.current)
+    rival, _, _ = _answers_of(night, night.job.withdrawn)
     candidate_right = (chosen_exam.argmax(axis=1) == asked.labels).tolist() if len(exam) else []
     verdict = gate.judge(
         [
-            ExamAnswer(example.category, example.frozen, right, None if current is None else current[index])
+            ExamAnswer(
+                example.category,
+                example.frozen,
+                right,
+                None if current is None else current[index],
+                current is not None and example.category not in known,
+            )
             for index, (example, right) in enumerate(zip(exam, candidate_right, strict=True))
         ],
         len(night.categories),
@@ -272,18 +278,23 @@ def _points(night: Night, examples: Sequence[Example], logprobs: Floats, calibra
     ]
 
 
-def _answers_of(night: Night, folder: Path | None) -> tuple[list[bool] | None, str | None]:
-    """Was an earlier model right, lesson by lesson? None without one, with the reason if it can't be asked."""
+def _answers_of(night: Night, folder: Path | None) -> tuple[list[bool] | None, frozenset[str], str | None]:
+    """Was an earlier model right, lesson by lesson, and which categories does it know?
+
+    None without one, with the reason if it can't be asked. As in service, removed categories are no answers.
+    """
     exam = night.data.exam
     if folder is None or not exam:
-        return None, None
+        return None, frozenset(), None
+    allowed = {category.id for category in night.job.categories}
     try:
         engine = night.engine(folder) if artifact.load(folder).kind != "linear" else None
         with Classifier.load(folder, engine, night.job.threads, night.book) as current:
-            predictions = current.classify([example.original or example.text for example in exam])
+            predictions = current.classify([example.original or example.text for example in exam], allowed)
+            known = frozenset(current.meta.categories)
     except EngineError as error:
-        return None, f"The model in use could not take the exam: {error}"
-    return [p.best == example.category for p, example in zip(predictions, exam, strict=True)], None
+        return None, frozenset(), f"The model in use could not take the exam: {error}"
+    return [p.best == example.category for p, example in zip(predictions, exam, strict=True)], known, None
 
 
 def _which(kind: str, weight: float, scores: Mapping[str, Mapping[str, Sequence[bool]]]) -> str:
