@@ -12,7 +12,7 @@ import torch
 from tests.tiny_models import tiny_qwen3
 from trainer import tuning
 from trainer.finetune.lora import Tuned, tune
-from trainer.finetune.pooling import directions_of
+from trainer.finetune.pooling import Room, room_of
 from trainer.finetune.reading import Reader
 from trainer.language import LanguageModel, fit_language
 from trainer.tuning import Lessons, fine_tune
@@ -36,15 +36,15 @@ def order_matters(count: int, seed: int = 1) -> tuple[list[list[int]], Any]:
     return prompts, np.array(labels, np.int64)
 
 
-def start(prompts: list[list[int]], labels: Any, parts: Any) -> tuple[LanguageModel, Lessons, int]:
+def start(prompts: list[list[int]], labels: Any, parts: Any) -> tuple[LanguageModel, Lessons, Room]:
     model = tiny_qwen3()
-    epsilon, directions = float(model.config.rms_norm_eps), directions_of(model.config)
+    room = room_of(model)
     reader = Reader(model, DEPTH, "tiny", None)
     rows = [type("Ids", (), {"ids": tuple(prompt)})() for prompt in prompts]
     readings = reader.read(rows)
     weights = np.ones(len(labels), np.float32)
-    begun = fit_language(readings, labels, weights, 2, parts, directions, epsilon)
-    return begun, Lessons(readings, prompts, labels, weights, 2, parts), directions
+    begun = fit_language(readings, labels, weights, 2, parts, room)
+    return begun, Lessons(readings, prompts, labels, weights, 2, parts), room
 
 
 def parts_of(count: int) -> Any:
@@ -93,10 +93,10 @@ def test_readings_of_the_tuned_layers_are_those_of_the_merged_model(tmp_path: Pa
 
 def test_start_is_kept_where_tuning_does_not_pay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts, labels = order_matters(60)
-    begun, lessons, directions = start(prompts, labels, parts_of(60))
+    begun, lessons, room = start(prompts, labels, parts_of(60))
     monkeypatch.setattr(tuning, "tune", lambda *_arguments: None)
     kept, layers = fine_tune(
-        tiny_qwen3(), DEPTH, begun, lessons, directions, tmp_path / "lora", 1, lambda _done, _total: None
+        tiny_qwen3(), DEPTH, begun, lessons, room, tmp_path / "lora", 1, lambda _done, _total: None
     )
     assert layers == {}
     assert kept.pooling is begun.pooling
@@ -105,12 +105,12 @@ def test_start_is_kept_where_tuning_does_not_pay(tmp_path: Path, monkeypatch: py
 
 def test_time_limit_in_the_middle_leaves_no_adapter(tmp_path: Path) -> None:
     prompts, labels = order_matters(60)
-    begun, lessons, directions = start(prompts, labels, parts_of(60))
+    begun, lessons, room = start(prompts, labels, parts_of(60))
 
     def out_of_time(done: int, _total: int) -> None:
         if done == 2:
             raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        fine_tune(tiny_qwen3(), DEPTH, begun, lessons, directions, tmp_path / "lora", 1, out_of_time)
+        fine_tune(tiny_qwen3(), DEPTH, begun, lessons, room, tmp_path / "lora", 1, out_of_time)
     assert not (tmp_path / "lora").exists()

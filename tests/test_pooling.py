@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 from daemon.prompt import PromptSettings, Renderer
 from tests.lessons import examples_of, office_rows
 from tests.tiny_models import save_folder, tiny_qwen3
-from trainer.finetune.pooling import directions_of, fit_pooling, fit_space, silence, write_model
+from trainer.finetune.pooling import fit_pooling, fit_space, room_of, silence, write_model
 from trainer.finetune.reading import Reader
 from trainer.heads import fit_head
 
@@ -32,8 +32,7 @@ def fitted(tmp_path_factory):
     readings = reader.read(prompts)
     space = fit_space(readings.means, labels)
     head = fit_head(space.features(readings.means), labels, np.ones(80, np.float32), len(categories), 10, offset=True)
-    config = load(base).config
-    pooling = fit_pooling(readings, space, head.rows, head.offsets, directions_of(config), float(config.rms_norm_eps))
+    pooling = fit_pooling(readings, space, head.rows, head.offsets, room_of(load(base)))
     return base, prompts, readings, pooling, head, space, labels
 
 

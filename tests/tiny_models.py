@@ -77,12 +77,13 @@ def tiny_qwen3(layers: int = 3, seed: int = 1, tied: bool = True) -> Any:
 
 
 def tiny_model(architecture: str, layers: int = 3, seed: int = 1) -> Any:
-    """A model of one of `ARCHITECTURES`, with everything about it that could be lost on the way."""
+    """A model of one of `ARCHITECTURES`, or in one of `REAL_SHAPES`, with everything that could be lost on the way."""
     import torch
     import transformers
 
     if architecture == "qwen3":
         return tiny_qwen3(layers, seed)
+    architecture, shape = architecture.partition(":")[0], REAL_SHAPES.get(architecture, {})
     tokenizer = vocabulary_of(architecture)
     common = {
         "vocab_size": tokenizer.get_vocab_size(),
@@ -97,14 +98,17 @@ def tiny_model(architecture: str, layers: int = 3, seed: int = 1) -> Any:
         "bos_token_id": tokenizer.token_to_id("<bos>"),
         "eos_token_id": 1,
         "pad_token_id": 0,
-    }
+    } | shape
     torch.manual_seed(seed)
     if architecture == "gemma3":
         # 256 wide heads as all Gemmas have; a window shorter than the prompts; the sixth layer sees everything.
-        config = transformers.Gemma3TextConfig(**common, head_dim=256, query_pre_attn_scalar=256, sliding_window=64)
+        common |= {"head_dim": 256, "query_pre_attn_scalar": 256, "sliding_window": 64}
+        config = transformers.Gemma3TextConfig(**common)
         model = transformers.Gemma3ForCausalLM(config)
     elif architecture == "qwen2":
         model = transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**common, rope_theta=1_000_000.0))
+    elif architecture == "qwen3":
+        model = transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**common, rope_theta=1_000_000.0))
     else:
         model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**common, rope_theta=100_000.0))
     with torch.no_grad():
@@ -117,6 +121,18 @@ def tiny_model(architecture: str, layers: int = 3, seed: int = 1) -> Any:
 
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "gemma3")
+
+# The widths of real models' attention; MLP, layers and vocabulary stay small.
+REAL_SHAPES: dict[str, dict[str, Any]] = {
+    "qwen3:0.6b": {
+        "hidden_size": 1024,
+        "intermediate_size": 256,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "initializer_range": 0.02,
+    },
+}
 
 
 def vocabulary_of(architecture: str) -> Tokenizer:

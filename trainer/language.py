@@ -21,7 +21,7 @@ from daemon.basemodel import BaseFile
 from daemon.engines.base import Engine, Floats, renormalised
 from daemon.labels import Codebook, code_token
 from trainer.calibrate import calibrated_loss
-from trainer.finetune.pooling import Pooling, fit_pooling, fit_space, save_adapter, silence, write_model
+from trainer.finetune.pooling import Pooling, Room, fit_pooling, fit_space, save_adapter, silence, write_model
 from trainer.finetune.reading import Readings
 from trainer.forms import Forms
 from trainer.heads import Fold, Labels, fit_head, share_right
@@ -32,6 +32,11 @@ from trainer.prepare import PreparedBase, quiet
 STRENGTHS = (3.0, 10.0, 30.0)
 # The base's lowest layers that are kept below the pooling layer (docs/experiments.md).
 DEPTH = 6
+
+
+def depth_of(layers: int) -> int:
+    """How many layers are kept below the pooling layer, of a base with so many: one must be left to become it."""
+    return min(DEPTH, layers - 1)
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,7 @@ def fit_language(
     weights: Floats,
     classes: int,
     parts: Sequence[Fold],
-    directions: int,
-    epsilon: float,
+    room: Room,
 ) -> LanguageModel:
     """Fit head and pooling layer. Raises TrainingFailed when the readings are not numbers."""
     if not (np.isfinite(readings.means).all() and np.isfinite(readings.lasts).all()):
@@ -77,17 +81,15 @@ def fit_language(
             answers[judged] = head.logprobs(features[judged])
         tried.append((round(share_right(answers, labels), 3), -calibrated(answers, labels), strength, answers))
     _, _, strength, answers = max(tried, key=lambda entry: entry[:2])
-    pooling = fit_once(readings, labels, weights, classes, strength, directions, epsilon)
+    pooling = fit_once(readings, labels, weights, classes, strength, room)
     return LanguageModel(pooling, strength, answers, pooling.features(readings), f"pooled, strength {strength:g}")
 
 
-def fit_once(
-    readings: Readings, labels: Labels, weights: Floats, classes: int, strength: float, directions: int, epsilon: float
-) -> Pooling:
+def fit_once(readings: Readings, labels: Labels, weights: Floats, classes: int, strength: float, room: Room) -> Pooling:
     """Pooling layer and head for these lessons at one strength."""
     space = fit_space(readings.means, labels)
     head = fit_head(space.features(readings.means), labels, weights, classes, strength, offset=True)
-    return fit_pooling(readings, space, head.rows, head.offsets, directions, epsilon)
+    return fit_pooling(readings, space, head.rows, head.offsets, room)
 
 
 def calibrated(answers: Floats, labels: Labels) -> float:

@@ -20,7 +20,7 @@ from daemon.engines.base import Floats
 from daemon.engines.openai import Fingerprint
 from daemon.prompt import Prompt
 from trainer import language as languages
-from trainer.finetune.pooling import directions_of
+from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader
 from trainer.forms import exact_if_better, forms_for
 from trainer.heads import Labels
@@ -40,8 +40,8 @@ def language_candidate(
     torch.manual_seed(night.job.seed)
     prompts = night.prompts(night.lessons)
     model = languages.load_base(night.prepared)
-    depth = min(languages.DEPTH, model.config.num_hidden_layers - 1)
-    directions, epsilon = directions_of(model.config), float(model.config.rms_norm_eps)
+    depth, room = languages.depth_of(model.config.num_hidden_layers), room_of(model)
+    night.layers_kept = depth + 1
 
     def tick(done: int) -> None:
         if night.clock.left < RESERVED_SECONDS and done < len(prompts):
@@ -54,7 +54,7 @@ def language_candidate(
         del reader, model
         night.progress("train", 0, 2, "fitting the language model")
         weights = np.array([example.weight for example in night.lessons], np.float32)
-        fitted = languages.fit_language(readings, labels, weights, len(night.categories), parts, directions, epsilon)
+        fitted = languages.fit_language(readings, labels, weights, len(night.categories), parts, room)
     except TimeoutError:
         night.report.append("The time limit was too short to read the lessons; only the linear model was trained.")
         return None, None, "none: time limit"
@@ -74,7 +74,7 @@ def language_candidate(
             depth,
             fitted,
             Lessons(readings, [prompt.ids for prompt in prompts], labels, weights, len(night.categories), parts),
-            directions,
+            room,
             made / "adapter" / "lora",
             night.job.seed,
             tuning,

@@ -38,6 +38,8 @@ class Night:
     report: list[str] = field(default_factory=list)
     quantization: str = ""
     """How the language candidate is written; known once it is."""
+    layers_kept: int | None = None
+    """Of the base, in the language candidate; None where all are."""
     form: str = ""
     """A sentence for the verdict, where that is not what was expected."""
 

@@ -371,8 +371,6 @@ def _meta(
     verdict: str,
     points: Sequence[Point],
 ) -> ModelMeta:
-    from trainer.language import DEPTH
-
     return ModelMeta.model_validate(
         {
             "version": night.job.version,
@@ -394,7 +392,7 @@ def _meta(
             "isotonic": calibration.curve,
             "disclaimers": night.data.disclaimers,
             "quantization": "" if kind == "linear" else night.quantization,
-            "layers_kept": None if kind == "linear" else DEPTH + 1,
+            "layers_kept": None if kind == "linear" else night.layers_kept,
             "seed": night.job.seed,
             "exam": exam,
             "verdict": verdict,

@@ -15,6 +15,7 @@ import numpy as np
 
 from daemon.engines.base import Floats
 from trainer.finetune.lora import tune
+from trainer.finetune.pooling import Room
 from trainer.finetune.reading import Readings
 from trainer.heads import Fold, Labels, share_right
 from trainer.language import LanguageModel, fit_language, fit_once
@@ -40,7 +41,7 @@ def fine_tune(
     depth: int,
     start: LanguageModel,
     lessons: Lessons,
-    directions: int,
+    room: Room,
     adapter: Path,
     seed: int,
     tick: Callable[[int, int], None],
@@ -49,7 +50,7 @@ def fine_tune(
 
     Raises whatever `tick` raises, and TrainingFailed.
     """
-    if not lessons.parts:
+    if not lessons.parts or not depth:  # nothing to judge by, or no layer below the pooling layer
         return start, {}
     learnt, fold = lessons.parts[-1]
     # The half that ends the training flatters it, so the other half judges.
@@ -61,8 +62,7 @@ def fine_tune(
         lessons.weights[learnt],
         lessons.classes,
         start.strength,
-        directions,
-        start.pooling.epsilon,
+        room,
     )
     tuned = tune(
         model,
@@ -86,8 +86,7 @@ def fine_tune(
         lessons.weights,
         lessons.classes,
         [(learnt, fold)],
-        directions,
-        start.pooling.epsilon,
+        room,
     )
     before, after = (
         share_right(answers[judging], lessons.labels[judging]) for answers in (start.answers, again.answers)

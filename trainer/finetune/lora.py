@@ -144,7 +144,7 @@ class _Network:
 
     def __init__(self, layers: Any, pooling: Pooling) -> None:
         self.layers = layers
-        self._epsilon = pooling.epsilon
+        self._epsilon, self._gain = pooling.epsilon, pooling.gain
         self._project = torch.from_numpy(pooling.project)
         self._restore = torch.from_numpy(pooling.restore)
         self.rows = torch.nn.Parameter(torch.from_numpy(pooling.rows.copy()))
@@ -165,9 +165,10 @@ class _Network:
     def logits(self, states: Sequence[torch.Tensor], batch: Labels) -> torch.Tensor:
         """(batch, codes). The same arithmetic as `Pooling.features`, which the exported model repeats."""
         means, lasts = _pooled(self.layers, [states[row] for row in batch], self._epsilon)
-        mixed = lasts + (means @ self._project.T) @ self._restore.T
-        features = mixed * torch.rsqrt(mixed.pow(2).mean(-1, keepdim=True) + self._epsilon)
-        return features @ self.rows.T
+        pooled = (means @ self._project.T) @ self._restore.T
+        if self._gain is not None:
+            pooled = self._gain * _normalised(pooled, self._epsilon)
+        return _normalised(lasts + pooled, self._epsilon) @ self.rows.T
 
 
 def _upper_part(model: Any, lowest: int, depth: int) -> Any:
@@ -204,7 +205,13 @@ def _read_lower(
         tokens = torch.tensor([[*prompts[row], *[0] * (longest - lengths[row])] for row in batch])
         read = lower(input_ids=tokens, use_cache=False).last_hidden_state if lowest else core.embed_tokens(tokens)
         for row, state in zip(batch, read, strict=True):
-            states[row] = state[: lengths[row]].to(torch.float16).clone()
+            states[row] = _halved(state[: lengths[row]])
+
+
+def _halved(state: torch.Tensor) -> torch.Tensor:
+    """In half precision; Gemma 3's states can be larger than float16 holds, bfloat16 then keeps their size."""
+    exact = state.to(torch.float16)
+    return exact if exact.isfinite().all() else state.to(torch.bfloat16)
 
 
 def _pooled(layers: Any, states: Sequence[torch.Tensor], epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -212,9 +219,13 @@ def _pooled(layers: Any, states: Sequence[torch.Tensor], epsilon: float) -> tupl
     lengths = torch.tensor([len(state) for state in states])
     padded = torch.nn.utils.rnn.pad_sequence([state.float() for state in states], batch_first=True)
     out = layers(inputs_embeds=padded, use_cache=False).last_hidden_state
-    normed = out * torch.rsqrt(out.pow(2).mean(-1, keepdim=True) + epsilon)
+    normed = _normalised(out, epsilon)
     inside = (torch.arange(out.shape[1])[None] < lengths[:, None]).unsqueeze(-1)
     return (normed * inside).sum(1) / lengths[:, None], out[torch.arange(len(states)), lengths - 1]
+
+
+def _normalised(states: torch.Tensor, epsilon: float) -> torch.Tensor:
+    return states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + epsilon)
 
 
 @torch.inference_mode()

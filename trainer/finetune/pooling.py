@@ -9,6 +9,9 @@ gets the same weight. So the layer above the kept ones is rewritten: query zero,
 directions that the head needs, output into a part of the residual stream where the last position holds next to nothing,
 at a scale that lets it dominate, and an MLP of zero. What comes out is an ordinary model of the base's architecture:
 every engine serves it, in one prefill.
+
+Gemma normalises what attention adds before it adds it. There the pooled part of every mail has one length, which is
+that norm's weight.
 """
 
 from __future__ import annotations
@@ -65,38 +68,51 @@ def fit_space(means: Floats, labels: npt.NDArray[np.int64]) -> Space:
 
 
 @dataclass(frozen=True)
+class Room:
+    """What one layer of an architecture can carry: so many directions, and does a norm follow its attention?"""
+
+    directions: int
+    epsilon: float
+    normed: bool = False
+
+
+@dataclass(frozen=True)
 class Pooling:
     """`project` (directions, width) makes values of normalised states, `restore` (width, directions) puts them back.
 
-    `rows` is the head that reads them, a row for each category.
+    `rows` is the head that reads them, a row for each category. `gain` is the weight of the norm behind the attention,
+    None for an architecture without one.
     """
 
     project: Floats
     restore: Floats
     rows: Floats
     epsilon: float
+    gain: float | None = None
 
     def features(self, readings: Readings) -> Floats:
         """What the head sees: the residual stream at the last position, normalised. As the model computes it."""
-        states = readings.lasts + (readings.means @ self.project.T) @ self.restore.T
+        pooled: npt.NDArray[np.floating[Any]] = (readings.means @ self.project.T) @ self.restore.T
+        if self.gain is not None:
+            pooled = self.gain * self._normalised(pooled)
+        return self._normalised(readings.lasts + pooled)
+
+    def _normalised(self, states: npt.NDArray[np.floating[Any]]) -> Floats:
         norm = np.sqrt(np.mean(states**2, axis=1, keepdims=True) + self.epsilon)
-        result: Floats = (states / norm).astype(np.float32)
-        return result
+        return np.asarray(states / norm, dtype=np.float32)
 
 
-def fit_pooling(
-    readings: Readings, space: Space, rows: Floats, offsets: Floats, directions: int, epsilon: float
-) -> Pooling:
-    """Put a head on `space` (rows, offsets) into a layer of so many directions, and into the model's own head.
+def fit_pooling(readings: Readings, space: Space, rows: Floats, offsets: Floats, room: Room) -> Pooling:
+    """Put a head on `space` (rows, offsets) into a layer with this room, and into the model's own head.
 
-    Up to `directions` categories nothing is lost but the exact length of a mail's vector, which is a matter of
+    Up to `room.directions` categories nothing is lost but the exact length of a mail's vector, which is a matter of
     temperature; beyond, the directions that matter least.
     """
     width = readings.means.shape[1]
     values = readings.means.astype(np.float64) @ space.matrix
-    needed = _basis(rows.astype(np.float64), directions)
+    needed = _basis(rows.astype(np.float64), room.directions)
     # The rest of the room keeps the vector's length honest: the head ignores it, the norm counts it.
-    others = _basis(values - (values @ needed.T) @ needed, directions - len(needed))
+    others = _basis(values - (values @ needed.T) @ needed, room.directions - len(needed))
     kept = np.concatenate([needed, others])
     # Where the last position holds least: the pooled part meets no noise there.
     _, quiet_first = np.linalg.eigh(readings.lasts.T.astype(np.float64) @ readings.lasts)
@@ -104,9 +120,13 @@ def fit_pooling(
     pooled = values @ kept.T
     length = float(np.sqrt(np.mean(np.sum(pooled**2, axis=1))))
     before = float(np.sqrt(np.mean(np.sum(readings.lasts.astype(np.float64) ** 2, axis=1))))
-    scale = DOMINANCE * before / length if length > 0 else 0.0
-    project = (kept @ space.matrix.T).astype(np.float32)
-    pooling = Pooling(project, (scale * place).astype(np.float32), np.zeros((len(rows), width), np.float32), epsilon)
+    wanted_length = DOMINANCE * before
+    gain = None
+    if room.normed:  # the norm sets the length; what it reads need only be large beside its epsilon
+        gain, wanted_length = wanted_length / width**0.5, width**0.5
+    scale = wanted_length / length if length > 0 else 0.0
+    project, restore = (kept @ space.matrix.T).astype(np.float32), (scale * place).astype(np.float32)
+    pooling = Pooling(project, restore, np.zeros((len(rows), width), np.float32), room.epsilon, gain)
     seen = pooling.features(readings).astype(np.float64)
     wanted = space.features(readings.means) @ kept.T
     ratio = float(np.sum((seen @ place) * wanted) / max(np.sum(wanted**2), 1e-12)) or 1.0
@@ -125,9 +145,12 @@ def _basis(rows: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float64]:
     return np.asarray(directions[:count])
 
 
-def directions_of(config: Any) -> int:
-    """How many directions one attention layer of this architecture can carry: the width of its values."""
-    return min(int(config.num_key_value_heads) * head_size(config), 3 * int(config.hidden_size) // 4)
+def room_of(model: Any) -> Room:
+    """What one layer of this model can carry. The width of its values bounds the directions."""
+    config = model.config
+    values = int(config.num_key_value_heads) * head_size(config)
+    normed = hasattr(model.model.layers[0], "post_feedforward_layernorm")
+    return Room(min(values, 3 * int(config.hidden_size) // 4), float(config.rms_norm_eps), normed)
 
 
 def head_size(config: Any) -> int:
@@ -193,6 +216,11 @@ def _make_pooling(layer: Any, pooling: Pooling, config: Any) -> None:
     blocks = restore.view(config.hidden_size, shared, 1, size).expand(-1, -1, together, -1)
     attention.o_proj.weight.copy_(blocks.reshape(config.hidden_size, heads * size))
     layer.mlp.down_proj.weight.zero_()
+    if layer.mlp.down_proj.bias is not None:
+        layer.mlp.down_proj.bias.zero_()
+    if pooling.gain is not None:
+        norm = layer.post_attention_layernorm
+        norm.weight.fill_(_unit(norm) + pooling.gain - 1)
 
 
 def _unit(norm: Any) -> float:
