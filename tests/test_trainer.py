@@ -13,6 +13,8 @@ import pytest
 from connectors.base import MailText
 from daemon import artifact
 from daemon.classifier import Classifier
+from daemon.engines.base import EngineError
+from daemon.engines.embedded import EmbeddedEngine
 from tests.lessons import START, lesson, office_rows, write_job
 from tests.tiny_models import save_folder, tiny_qwen3
 from trainer.finetune import reading
@@ -193,6 +195,17 @@ def test_a_truncated_base_ends_in_a_sentence(tiny, tmp_path):
     result = trained(tmp_path / "job", office_rows(30), (base, tiny[1]))
     assert result["outcome"] == "failed"
     assert str(base) in result["verdict"]
+
+
+def test_an_engine_that_cannot_run_what_was_trained_leaves_the_linear_model(tiny, tmp_path, monkeypatch):
+    def cannot(*_):
+        raise EngineError("CTranslate2 failed: no kernel for this shape")
+
+    monkeypatch.setattr(EmbeddedEngine, "code_logprobs", cannot)
+    result = trained(tmp_path / "job", office_rows(60), tiny)
+    assert result["exam"]["kind"] == "linear"
+    assert any("no kernel" in sentence for sentence in result["report"])
+    assert not (tmp_path / "job" / "candidate" / "ct2").exists()
 
 
 def test_a_full_disk_ends_in_a_sentence_and_leaves_no_candidate(tiny, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from daemon.engines.base import Floats
+from daemon.engines.base import EngineError, EngineUnavailable, Floats
 from daemon.engines.openai import Fingerprint
 from daemon.prompt import Prompt
 from trainer import language as languages
@@ -88,16 +88,24 @@ def language_candidate(
     codes = [night.book.code(category) for category in night.categories]
     forms = forms_for(night.job.engine, night.job.quantization, gguf_base=not night.base.path.is_dir())
     arguments = (night.base, night.prepared, depth, fitted, layers, night.book, night.categories)
-    languages.export(*arguments, made, scratch, forms)
-    night.quantization = forms.named
-    with night.engine(made) as engine:
-        answers = languages.served(engine, exam, codes)
-        if night.job.engine == "openai":
-            Fingerprint.taken(engine, night.renderer, codes, night.tokenizer).save(made)
-    if forms.exact:
-        labels_asked = night.labels(night.data.exam)
-        exact = scratch / "exact"
-        answers, night.form = exact_if_better(made, exact, answers, labels_asked, exam, codes, night.job.threads)
-        if night.form:
-            night.quantization = "float32"
+    try:
+        languages.export(*arguments, made, scratch, forms)
+        night.quantization = forms.named
+        with night.engine(made) as engine:
+            answers = languages.served(engine, exam, codes)
+            if night.job.engine == "openai":
+                Fingerprint.taken(engine, night.renderer, codes, night.tokenizer).save(made)
+        if forms.exact:
+            labels_asked = night.labels(night.data.exam)
+            exact = scratch / "exact"
+            answers, night.form = exact_if_better(made, exact, answers, labels_asked, exam, codes, night.job.threads)
+            if night.form:
+                night.quantization = "float32"
+    except EngineUnavailable:
+        raise  # the server's trouble, not the model's
+    except EngineError as error:
+        for part in ("ct2", "gguf", "hf", "adapter"):
+            shutil.rmtree(made / part, ignore_errors=True)
+        night.report.append(f"The engine cannot run what was trained ({error}). Only the linear model was trained.")
+        return None, None, "none: refused by the engine"
     return fitted.answers, answers, fitted.chosen
