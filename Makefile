@@ -22,8 +22,8 @@ UNSLOTH := .venv-unsloth
 .PHONY: help demo test lint types servers check-install fuzz fuzz-guided soak faults round-trip real-mail bench-imap bench-accuracy bench-training bench-classify unsloth test-unsloth clean
 
 help:
-	@sed -n '3,6s/^# \{0,1\}//p' Makefile
-	@echo "Also: lint types servers check-install fuzz fuzz-guided soak faults round-trip real-mail bench-imap bench-accuracy bench-training bench-classify unsloth test-unsloth clean"
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+	@echo "Options of the command itself: make demo ARGS=--json"
 
 # -- set-up: each stamp is written only after its step has succeeded ----------------------------------------------------
 
@@ -76,26 +76,26 @@ $(UNSLOTH)/installed: Makefile
 
 # -- the two commands of the README -------------------------------------------------------------------------------------
 
-demo: $(VENV)/installed
+demo: $(VENV)/installed  ## a mail server, a mailbox, a model trained on it, mail sorted, mistakes corrected, a better model
 	@$(BIN)/postroom demo $(ARGS)
 
 # Cheap and quick first: style, types, logic; then what starts servers and trains models.
-test: lint types servers
+test: lint types servers  ## everything that must be true, against real servers and a real model
 	$(BIN)/python -m pytest -p tests.quick_first $(ARGS)
 
 # -- parts of them ------------------------------------------------------------------------------------------------------
 
-lint: $(VENV)/installed-dev
+lint: $(VENV)/installed-dev  ## style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/installed-dev
+types: $(VENV)/installed-dev  ## mypy, strict
 	$(BIN)/mypy
 
-servers: .servers/fetched
+servers: .servers/fetched  ## fetch the real mail servers into .servers/, without installing any
 
 # Is what we ship complete? Builds the wheel, installs it alone into a new environment, and runs it there.
-check-install: $(VENV)/installed-dev
+check-install: $(VENV)/installed-dev  ## build the wheel, install it alone, run it
 	@rm -rf build/check && mkdir -p build/check
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/check .
 	@$(PYTHON) -m venv build/check/venv
@@ -108,53 +108,53 @@ SEED ?= 1
 COUNT ?= 100000
 RUNS ?= 2000
 
-fuzz: $(VENV)/installed-dev
+fuzz: $(VENV)/installed-dev  ## mutated mails through the parser: COUNT=, SEED=
 	@$(BIN)/python -m tests.fuzz_mime --count $(COUNT) --seed $(SEED) $(ARGS)
 
 # Guided by coverage, with libFuzzer for Python, which has no build for every system: fetched only here.
-fuzz-guided: $(VENV)/installed-dev
+fuzz-guided: $(VENV)/installed-dev  ## the same, guided by coverage (libFuzzer)
 	@$(PIP) 'atheris>=3' >&2
 	@$(BIN)/python -m tests.fuzz_guided --runs $(COUNT) --seed $(SEED) $(ARGS)
 
 # The whole daemon: every fault at every command of every path. WAY="courier" takes the paths whose name starts so.
-faults: $(VENV)/installed-dev servers
+faults: $(VENV)/installed-dev servers  ## the whole daemon, every fault at every command: WAY=
 	@$(BIN)/python -m tests.daemon_faults $(if $(WAY),--path "$(WAY)") $(ARGS)
 
 # Every mail of an archive there and back on every server. DATA names a tar of files with one mail each.
-round-trip: $(VENV)/installed-dev servers
+round-trip: $(VENV)/installed-dev servers  ## an archive's mail there and back on every server: DATA=FILE.tar.gz
 	@[ -f "$(DATA)" ] || { echo "make: name the archive with the mail: make $@ DATA=FILE.tar.gz" >&2; exit 2; }
 	@$(BIN)/python -m tests.round_trip --data $(DATA) $(ARGS)
 
-soak: $(VENV)/installed-dev servers
+soak: $(VENV)/installed-dev servers  ## moves under random faults: RUNS=, SEED=
 	@$(BIN)/python -m tests.soak --runs $(RUNS) --seed $(SEED) $(ARGS)
 
 # Mail of a real office, which is not ours to give away: DATA names the folder that holds it.
-real-mail: $(VENV)/installed-dev servers
+real-mail: $(VENV)/installed-dev servers  ## a real mailbox through the real daemon: DATA=FOLDER
 	@[ -d "$(DATA)" ] || { echo "make: name the folder with the mail: make $@ DATA=FOLDER" >&2; exit 2; }
 	@$(BIN)/python -m benchmarks.real_mail --data $(DATA) $(ARGS)
 
 # Figures for docs/benchmarks.md, ours and the other side in one run. OUT=FILE also writes them as JSON.
-bench-accuracy: $(VENV)/installed-dev
+bench-accuracy: $(VENV)/installed-dev  ## right answers on public sets: DATA=FOLDER, OUT=FILE
 	@[ -d "$(DATA)" ] || { echo "make: name the folder with the data sets: make $@ DATA=FOLDER" >&2; exit 2; }
 	@$(BIN)/python -m benchmarks.accuracy --data $(DATA) $(if $(OUT),--out $(OUT)) $(ARGS)
 
-bench-imap: $(VENV)/installed-dev servers
+bench-imap: $(VENV)/installed-dev servers  ## looking at a mailbox, beside a bare client: OUT=FILE
 	@$(BIN)/python -m benchmarks.imap $(if $(OUT),--out $(OUT)) $(ARGS)
 
 # TRL for the other side comes with Unsloth's environment.
-bench-training: $(VENV)/installed-dev $(UNSLOTH)/installed
+bench-training: $(VENV)/installed-dev $(UNSLOTH)/installed  ## time and memory of the training, beside TRL: DATA=FOLDER, OUT=FILE
 	@[ -d "$(DATA)" ] || { echo "make: name the folder with the data sets: make $@ DATA=FOLDER" >&2; exit 2; }
 	@$(BIN)/python -m benchmarks.training --data $(DATA) --trl-python $(UNSLOTH)/bin/python $(if $(OUT),--out $(OUT)) $(ARGS)
 
-bench-classify: $(VENV)/installed-dev
+bench-classify: $(VENV)/installed-dev  ## one message from text to decision: OUT=FILE
 	@$(BIN)/python -m benchmarks.classify $(if $(OUT),--out $(OUT)) $(ARGS)
 
-unsloth: $(UNSLOTH)/installed
+unsloth: $(UNSLOTH)/installed  ## the other back end of the training, in .venv-unsloth (3 GB)
 	@echo 'unsloth_python = "$(CURDIR)/$(UNSLOTH)/bin/python"   # under [training], with backend = "unsloth"'
 
 # Both back ends of the training on this machine, for real; some minutes.
-test-unsloth: $(VENV)/installed-dev $(UNSLOTH)/installed
+test-unsloth: $(VENV)/installed-dev $(UNSLOTH)/installed  ## both back ends on this machine
 	UNSLOTH_PYTHON=$(UNSLOTH)/bin/python $(BIN)/python -m pytest tests/unsloth_check.py $(ARGS)
 
-clean:
+clean:  ## remove all that these targets set up
 	rm -rf $(VENV) $(UNSLOTH) .servers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -30,7 +30,20 @@ from daemon.engines.base import EngineError, EngineUnavailable
 from daemon.errors import ExitCode, PostroomError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Sections(click.Group):
+    """A group whose help lists the commands by purpose, each with its whole first sentence."""
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one list for each heading of `SECTIONS`."""
+        width = max(len(name) for name in self.commands)
+        for title, members in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(f"{command.name:{width}}", command.get_short_help_str(limit=200)) for command in members]
+                )
+
+
+@click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -59,34 +72,34 @@ def postroom(context: click.Context, config: Path | None) -> None:
     context.obj = common.Context(config)
 
 
-for command in (
-    serve.run,
-    serve.once,
-    learning.learn,
-    learning.train,
-    asking.preview,
-    asking.status,
-    asking.why,
-    picturing.report,
-    learning.corrections,
-    lessons.lessons,
-    learning.models,
-    learning.promote,
-    learning.rollback,
-    bases.model,
-    steering.live,
-    steering.shadow,
-    steering.pause,
-    steering.resume,
-    steering.undo,
-    asking.config,
-    folders.folders,
-    check.check,
-    login.login,
-    rehearsing.rehearse,
-    showing.demo,
-):
-    postroom.add_command(command)
+SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "Getting started": (
+        showing.demo,
+        check.check,
+        login.login,
+        folders.folders,
+        learning.learn,
+        asking.preview,
+        rehearsing.rehearse,
+        asking.config,
+    ),
+    "Running": (
+        serve.run,
+        serve.once,
+        steering.live,
+        steering.shadow,
+        steering.pause,
+        steering.resume,
+        steering.undo,
+    ),
+    "Asking": (asking.status, asking.why, picturing.report, learning.corrections, lessons.lessons, learning.models),
+    "Models": (learning.train, learning.promote, learning.rollback, bases.model),
+}
+"""Every command, in the order and under the headings of docs/commands.md."""
+
+for title in SECTIONS:
+    for command in SECTIONS[title]:
+        postroom.add_command(command)
 
 
 def main() -> None:

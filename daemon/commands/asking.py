@@ -66,7 +66,8 @@ def _show_status(each: dict[str, Any], days: int) -> None:
         console.print(f"  Trouble: {each['trouble']}", soft_wrap=True)
     if each["silence"]:
         console.print(f"  Silence: {each['silence']}", soft_wrap=True)
-    console.print(f"  Last look: {each['polled'] or 'never'}   last new mail: {each['last_arrival'] or 'none yet'}")
+    polled = each["polled"] or "never (the service has not run yet)"
+    console.print(f"  Last look: {polled}   last new mail: {each['last_arrival'] or 'none yet'}", soft_wrap=True)
     console.print(f"  {days} days: {each['sentence']}", soft_wrap=True)
     model = each["model"]
     console.print(f"  Model: {model['version'] if model else 'none yet: postroom learn --from-folders'}")
@@ -79,7 +80,10 @@ def _show_status(each: dict[str, Any], days: int) -> None:
         (category["name"], category["folder"], category["lessons"], category["trouble"])
         for category in each["categories"]
     ]
-    table("", ["category", "folder", "lessons", "remarks"], rows, frozenset({2}))
+    if rows:
+        table("", ["category", "folder", "lessons", "remarks"], rows, frozenset({2}))
+    else:
+        console.print("  No categories known yet: postroom folders", soft_wrap=True)
     if new := [folder["name"] for folder in each["folders_new"]]:
         shown = ", ".join(new[:5]) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
         console.print(f"  New folders: {shown}. What they are for: postroom folders", soft_wrap=True)

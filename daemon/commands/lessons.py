@@ -94,7 +94,8 @@ def _show_overview(desk: Desk, as_json: bool) -> None:
         print_json(rows)
         return
     if not found:
-        console.print("No categories yet. Make folders for what you sort, then `postroom learn --from-folders`.")
+        words = "No categories yet. Make folders for what you sort, then `postroom learn --from-folders`."
+        console.print(words, soft_wrap=True)
         return
     shown = [
         (
