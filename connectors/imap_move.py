@@ -11,6 +11,7 @@ move of nothing: COPYUID proves it, or finding the message.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,6 +23,7 @@ from connectors.imap_session import Session
 from connectors.imap_sightings import is_deleted, same_content, same_message
 
 DELETED = ("\\Deleted",)
+HIDDEN_LOOKS, HIDDEN_SECONDS = 5, 0.1
 
 
 def move(session: Session, ref: MessageRef, identity: Identity, folder: str, note: Note) -> MessageRef:
@@ -52,7 +54,7 @@ def move(session: Session, ref: MessageRef, identity: Identity, folder: str, not
         if not copies:
             raise MessageGone(f"{session.name}, {ref.key}", "The message is no longer there.")
         copy = copies[0]
-    return _remove_original(session, ref, identity, target, copy, note)
+    return _remove_original(session, ref, identity, target, copy, original, note)
 
 
 def check_message(session: Session, ref: MessageRef, identity: Identity, *, write: bool) -> Selected:
@@ -99,7 +101,7 @@ def _move(
     if not stands:
         raise MessageGone(f"{session.name}, {ref.key}", "The message is no longer there.")
     if len(copies) == 1:  # copied and not removed
-        return _remove_original(session, ref, identity, target, copies[0], note)
+        return _remove_original(session, ref, identity, target, copies[0], original, note)
     if copies:
         raise Unexplained(f"{session.name}, {ref.key}", f'Several copies appeared in "{folder}".')
     raise refused or ActionRefused(f"{session.name}, {ref.key}", "The server said OK and moved nothing.")
@@ -115,29 +117,37 @@ def _stands(session: Session, ref: MessageRef, identity: Identity) -> bool:
 
 
 def _remove_original(
-    session: Session, ref: MessageRef, identity: Identity, target: State, copy: MessageRef, note: Note
+    session: Session,
+    ref: MessageRef,
+    identity: Identity,
+    target: State,
+    copy: MessageRef,
+    original: str | None,
+    note: Note,
 ) -> MessageRef:
     """The copy is proved. Make it the only one: mostly by removing the original, else by taking the copy back."""
     note(Progress("copied", target_epoch=target.epoch, uidnext=target.uidnext, copy=copy))
     note(Progress("removing", target_epoch=target.epoch, uidnext=target.uidnext, copy=copy))
-    if not _stands(session, ref, identity):
-        # A person or another daemon was faster: with our copy the message would be there twice.
+    if _stands(session, ref, identity):
+        try:
+            remove(session, ref)
+        except ActionRefused:
+            _retreat(session, ref, identity, copy)
+            raise
+    elif _lies_elsewhere(session, identity, original, (ref.folder, copy.folder)):
+        # A person was faster: with our copy the message would be there twice.
         check_message(session, copy, identity, write=True)
         remove(session, copy)
         raise MessageGone(f"{session.name}, {ref.key}", "Somebody took the message while it was copied.")
-    try:
-        remove(session, ref)
-    except ActionRefused:
-        _retreat(session, ref, identity, copy)
-        raise
+    # Gone and nowhere else: another program removed it for a copy of its own, which it may take back for ours.
     return _only_ours(session, identity, target, copy)
 
 
 def _only_ours(session: Session, identity: Identity, target: State, landed: MessageRef) -> MessageRef:
     """Two daemons that move one message into one folder at the same moment both succeed, on every server tried.
 
-    Of the equal copies that came meanwhile the first one stays; whoever made a later one takes it back. Costs nothing
-    as long as nothing else came in between: then ours is the first.
+    Of the equal copies that came meanwhile the first one stays; whoever made a later one takes it back. The first is
+    never taken back by anybody, so one always stays. Costs nothing as long as nothing else came in between.
     """
     if landed.epoch == target.epoch and landed.uid == target.uidnext:
         return landed
@@ -145,9 +155,31 @@ def _only_ours(session: Session, identity: Identity, target: State, landed: Mess
     ours = session.fingerprint(landed.uid)
     if ours is None or min(_copies(session, identity, landed.folder, target, ours), default=landed) == landed:
         return landed
-    check_message(session, landed, identity, write=True)
-    remove(session, landed)
+    # While another session changes a flag, Courier may not show the message at all (seen): its file has two names.
+    for _ in range(HIDDEN_LOOKS):
+        if _stands(session, landed, identity):
+            remove(session, landed)
+            break
+        time.sleep(HIDDEN_SECONDS)
     raise MessageGone(f"{session.name}, {landed.key}", "Another program put the message there at the same moment.")
+
+
+def _lies_elsewhere(session: Session, identity: Identity, original: str | None, besides: tuple[str, str]) -> bool:
+    """Is this very message in any other folder? Asks every folder, which is rarely needed. Without proof: no."""
+    if original is None or not identity.message_id:
+        return False
+    for listed in session.folders():
+        if not listed.selectable or any(same_folder(listed.name, known) for known in besides):
+            continue
+        try:
+            epoch = session.open(listed.name).epoch
+            uids = session.with_message_id(identity.message_id)
+            seen = [each for each in session.sightings(listed.name, epoch, uids) if not is_deleted(each)]
+            if any(session.fingerprint(each.ref.uid) == original for each in seen):
+                return True
+        except (FolderMissing, ActionRefused):
+            continue
+    return False
 
 
 def remove(session: Session, ref: MessageRef) -> None:
@@ -267,6 +299,11 @@ def recover_move(session: Session, unfinished: Unfinished, folder: str, settle: 
         settle()
         facts = _facts(session, unfinished, folder)
         verdict, where, why = judge(progress, ref, folder, facts)
+    if verdict == "done" and where is not None and where == progress.copy and progress.uidnext is not None:
+        try:
+            _only_ours(session, unfinished.identity, State(where.epoch, progress.uidnext, 0), where)
+        except MessageGone as news:
+            return Recovered("explained", None, news.fact)
     if verdict != "restore" and verdict != "finish":
         return Recovered(verdict, where, why)
     try:

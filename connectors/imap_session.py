@@ -204,6 +204,12 @@ class Session:
         """UIDs in the open folder, ascending."""
         return self._ask(lambda: sorted(self.client.search(criteria)))
 
+    def with_message_id(self, message_id: str) -> list[int]:
+        """UIDs in the open folder whose header may hold this Message-ID: servers search for parts, so look closer."""
+        if not message_id.isascii():
+            return []
+        return self._ask(lambda: sorted(self.client.search(["UNDELETED", "HEADER", "Message-ID", message_id])))
+
     def uids_between(self, first: int, after: int, messages: int) -> list[int]:
         """UIDs that are not marked as deleted, first <= uid < after, in bounded answers."""
         found: list[int] = []
