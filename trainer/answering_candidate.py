@@ -23,7 +23,7 @@ from trainer.finetune.backends import Outcome, fine_tune
 from trainer.forms import forms_for
 from trainer.heads import Labels
 from trainer.job import TrainingFailed
-from trainer.language import load_base, served
+from trainer.language import exact_bytes, load_base, served
 from trainer.language_candidate import RESERVED_SECONDS
 from trainer.night import Night
 from trainer.prepare import quiet
@@ -102,7 +102,8 @@ def _export(night: Night, out: Outcome, codes: Sequence[str], made: Path, scratc
         with quiet():
             model.save_pretrained(whole)
         shutil.copyfile(night.prepared.tokenizer, whole / "tokenizer.json")
-        forms = forms_for(night.job.engine, night.job.quantization, gguf_base=not night.base.path.is_dir())
+        size = exact_bytes(model, len(model.model.layers))
+        forms = forms_for(night.job.engine, night.job.quantization, not night.base.path.is_dir(), size)
         export_ct2(whole, made / "ct2", forms.ct2, codes)
         night.quantization = forms.named
     shutil.move(out.adapter, made / "adapter")

@@ -39,6 +39,12 @@ def depth_of(layers: int) -> int:
     return min(DEPTH, layers - 1)
 
 
+def exact_bytes(model: Any, layers: int) -> int:
+    """How large the embedding and so many layers are in float32."""
+    kept = [model.get_input_embeddings(), *model.model.layers[:layers]]
+    return 4 * sum(int(parameter.numel()) for part in kept for parameter in part.parameters())
+
+
 @dataclass(frozen=True)
 class LanguageModel:
     """`answers`: out of fold, NaN where no fold judged. `features`: of the lessons, as the model's head sees them."""

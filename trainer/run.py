@@ -53,6 +53,8 @@ from trainer.prepare import check_window, prepare_base
 log = logging.getLogger(__name__)
 
 MOST_FROZEN = 100
+# Of all held-out lessons: so many more must the language model have right than the blend to serve alone.
+CLEARLY_BETTER = 0.01
 
 
 def run(folder: Path, progress: Progress) -> dict[str, Any]:
@@ -244,16 +246,21 @@ def _answers(answers: Answers, kind: str, weight: float) -> Floats:
 
 
 def _choose(held: Answers, asked: Answers, weight: float) -> tuple[str, dict[str, dict[str, Any]]]:
-    """Which candidate is best on all held-out answers together; the linear model wins ties, for it is the cheapest."""
+    """Which candidate is best on all held-out answers together; the linear model wins ties, for it is the cheapest.
+
+    The language model alone serves only where it is clearly better than the blend: two models err less alike than one.
+    """
     kinds = ["linear"] if held.language is None else ["linear", "llm", "blend"]
     scores: dict[str, dict[str, Any]] = {}
     for kind in kinds:
         exam = (_answers(asked, kind, weight).argmax(axis=1) == asked.labels).tolist() if len(asked.labels) else []
         fold = (_answers(held, kind, weight).argmax(axis=1) == held.labels).tolist() if len(held.labels) else []
         scores[kind] = {"exam": exam, "folds": fold}
-    # The blend knows both, so it is taken before the language model alone where they are equally right.
-    order = {"linear": 2, "blend": 1, "llm": 0}
-    best = max(kinds, key=lambda kind: (sum(scores[kind]["exam"]) + sum(scores[kind]["folds"]), order[kind]))
+    right = {kind: sum(scores[kind]["exam"]) + sum(scores[kind]["folds"]) for kind in kinds}
+    best = max(kinds, key=lambda kind: right[kind])
+    count = len(asked.labels) + len(held.labels)
+    if best == "llm" and right["blend"] > max(right["linear"], right["llm"] - CLEARLY_BETTER * count):
+        best = "blend"
     return best, scores
 
 
