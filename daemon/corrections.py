@@ -87,9 +87,10 @@ def moved_by_rule(
 ) -> bool:
     """Did it leave its first place within `window` of its arrival, as a server's or mail program's rule makes it?
 
-    The time between two looks counts as time in the first place, so in doubt it was a person.
+    The time between two looks counts as time in the first place, so in doubt it was a person. Where the server tells
+    who it was, as helpdesks do, nothing has to be guessed.
     """
-    if now_at.ours or len(earlier) != 1 or earlier[0].ref.folder == now_at.ref.folder:
+    if now_at.ours or now_at.who is not None or len(earlier) != 1 or earlier[0].ref.folder == now_at.ref.folder:
         return False
     came = earlier[0].seen if arrived is None else min(arrived, earlier[0].seen)
     return now_at.seen - came <= window
