@@ -268,6 +268,6 @@ def test_two_daemons_that_move_one_message_at_the_same_moment_leave_one(
     assert {subject: set(folders) for subject, folders in found.items()} == {
         f"Invoice {number}": {world.first} for number in range(12)
     }
-    # Courier hides a message while another session renames its file, so a second copy can stay: one of 96 when counted.
+    # Courier hides a message while another session renames its file, so a second copy can stay.
     doubled = sum(len(folders) > 1 for folders in found.values())
     assert doubled <= (2 if name == "courier_world" else 0)
