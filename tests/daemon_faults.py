@@ -45,6 +45,7 @@ from daemon.settings import Settings
 from tests.contract import Lying
 from tests.faults import KILLS, MOMENTS, Fault, FaultyLine
 from tests.imap_fixtures import ImapServer, ImapWorld
+from tests.long_run import Tally, daemon_log
 from tests.servers.courier import CAPABILITIES, Courier
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
@@ -457,34 +458,27 @@ def offices(daemons: Daemons, folder: Path, paths: Sequence[Way] = WAYS) -> Iter
 
 
 @dataclass
-class Sum:
-    """All runs together."""
+class FaultTally(Tally):
+    """The figures, and a line for each run that went wrong."""
 
-    runs: int = 0
-    faults: int = 0
-    lost: int = 0
-    duplicated: int = 0
-    flags_changed: int = 0
-    unexplained: int = 0
     bad: list[str] = field(default_factory=list)
 
-    def add(self, verdict: Verdict, what: str) -> None:
+    def judge(self, verdict: Verdict, what: str) -> None:
         self.runs += 1
-        self.lost += verdict.lost
-        self.duplicated += verdict.duplicated
-        self.flags_changed += verdict.flags_changed
-        self.unexplained += verdict.unexplained
+        self.faults += 1
+        self.add(
+            lost=verdict.lost,
+            duplicated=verdict.duplicated,
+            flags_changed=verdict.flags_changed,
+            unexplained=verdict.unexplained,
+        )
         if not verdict.clean:
             self.bad.append(f"{what}: {'; '.join(verdict.problems)}")
 
-    def figures(self) -> dict[str, int]:
-        names = ("runs", "faults", "lost", "duplicated", "flags_changed", "unexplained")
-        return {name: getattr(self, name) for name in names}
 
-
-def exhaustive(only: str) -> Sum:
+def exhaustive(only: str) -> FaultTally:
     """Every fault at every command of every path whose name starts with `only`."""
-    total = Sum()
+    total = FaultTally()
     paths = [path for path in WAYS if path.name.startswith(only)]
     with (
         tempfile.TemporaryDirectory(prefix="postroom-faults-") as folder,
@@ -499,8 +493,7 @@ def exhaustive(only: str) -> Sum:
             with counting_bar(False, "faults on") as show:
                 for number, fault in enumerate(faults):
                     verdict = office.one_fault(fault)
-                    total.faults += 1
-                    total.add(verdict, f"{office.path.name}: {fault} at {commands[fault.command - 1]}")
+                    total.judge(verdict, f"{office.path.name}: {fault} at {commands[fault.command - 1]}")
                     if not verdict.clean:
                         click.echo(total.bad[-1], err=True)
                     if show:
@@ -512,13 +505,15 @@ def exhaustive(only: str) -> Sum:
 def main() -> int:
     parser = argparse.ArgumentParser(description="The whole daemon under every fault at every command of every path.")
     parser.add_argument("--path", default="", help="only the paths whose name starts so")
+    parser.add_argument("--log", type=Path, default=Path("build/faults.log"), help="what the daemon says goes there")
     parser.add_argument("--parent", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.parent:
         parent()
         return 0
-    total = exhaustive(arguments.path)
-    click.echo(json.dumps(total.figures()))
+    with daemon_log(arguments.log):
+        total = exhaustive(arguments.path)
+    total.tell()
     return 1 if total.bad else 0
 
 

@@ -2,7 +2,7 @@
 
     make fuzz-guided RUNS=100000 SEED=1        needs atheris (libFuzzer for Python), which the target installs
 
-The last line is one JSON object. An input that broke something is kept, and its place is printed.
+Standard output is one JSON object. An input that broke something is kept, and its place is printed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from pathlib import Path
 
 LONGEST = 1 << 16
 MEMORY_MB = 1024
+TOLD_EVERY = 60.0
+"""Seconds between two lines of progress."""
 
 
 def child(arguments: list[str]) -> None:
@@ -28,7 +30,15 @@ def child(arguments: list[str]) -> None:
         from connectors.mime import read_message
         from tests.fuzz_mime import LIMITS, SLOWEST, broken_promise
 
+    seen, told = 0, time.monotonic()
+
     def one(mail: bytes) -> None:
+        # libFuzzer tells of every doubling only, and of new lines: after an hour it is silent for the next.
+        nonlocal seen, told
+        seen += 1
+        if time.monotonic() - told >= TOLD_EVERY:
+            told = time.monotonic()
+            sys.stderr.write(f"{seen} mails\n")
         before = time.perf_counter()
         parsed = read_message(mail, LIMITS)
         took = time.perf_counter() - before
@@ -68,6 +78,7 @@ def main() -> int:
                 *(f"-runs={arguments.runs}", f"-seed={arguments.seed}", f"-max_len={LONGEST}"),
                 *(f"-rss_limit_mb={MEMORY_MB}", "-timeout=30", f"-artifact_prefix={arguments.keep}/"),
             ],
+            stdout=sys.stderr,  # standard output is for the figures
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",

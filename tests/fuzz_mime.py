@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+import click
+
 from connectors.headers import INVISIBLE
 from connectors.mime import Limits, Parsed, read_message
 
@@ -347,12 +349,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="makes the same mails again (default: 1)")
     arguments = parser.parse_args()
 
-    def say(line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
-
-    figures = fuzz(arguments.count, arguments.seed, say)
-    say(json.dumps(figures))
+    figures = fuzz(arguments.count, arguments.seed, lambda line: click.echo(line, err=True))
+    click.echo(json.dumps(figures))
     return 1 if figures["failures"] else 0
 
 

@@ -2,7 +2,7 @@
 
     APPEND | read back | MIME to text | move | move back | read back: bytes, flags and date of arrival compared
 
-Any tar of files with one mail each. The last line is one JSON object; the exit code is 1 if anything differed.
+Any tar of files with one mail each. Standard output is one JSON object; the exit code is 1 if anything differed.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from connectors.base import Move
 from daemon.commands.common import counting_bar
 from tests.contract import ignore
 from tests.imap_fixtures import ImapServer, ImapWorld
+from tests.long_run import daemon_log
 from tests.servers.courier import Courier
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
@@ -129,13 +130,14 @@ def through(server: ImapServer, mails: list[bytes], show: object) -> Trip:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Every mail of an archive through every server, there and back.")
     parser.add_argument("--data", type=Path, required=True, help="a tar of files with one mail each")
+    parser.add_argument("--log", type=Path, default=Path("build/round-trip.log"), help="the daemon's words go there")
     parser.add_argument("--most", type=int, default=10**9, help="only so many mails")
     arguments = parser.parse_args()
     mails = read_archive(arguments.data)[: arguments.most]
     if not mails:
         raise click.ClickException(f"{arguments.data} holds no mail.")
     trips: dict[str, Trip] = {}
-    with counting_bar(False, "mails through") as show:
+    with daemon_log(arguments.log), counting_bar(False, "mails through") as show:
         for kind in (Dovecot, Courier, Cyrus):
             with kind() as server:
                 trips[server.name] = through(server, mails, show)

@@ -1,14 +1,13 @@
 """Random faults for as long as you like:  python -m tests.soak --runs 2000 --seed 1
 
 A run is one message, moved under one or several random faults on one of three real servers, with restarts that fail
-too, until the journal is closed. The same seed gives the same faults. The last line is one JSON object; the exit code
+too, until the journal is closed. The same seed gives the same faults. Standard output is one JSON object; the exit code
 is 1 if anything was lost, doubled, changed or left unexplained.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 import time
@@ -16,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import click
 
@@ -33,6 +33,7 @@ from tests.faults import (
     run,
 )
 from tests.imap_fixtures import ImapWorld
+from tests.long_run import Tally, daemon_log
 from tests.servers.courier import Courier
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
@@ -48,20 +49,10 @@ FRESH_AFTER = 100
 
 
 @dataclass
-class Tally:
-    """What the last line says."""
+class SoakTally(Tally):
+    """The figures, and how the runs ended."""
 
-    runs: int = 0
-    faults: int = 0
-    lost: int = 0
-    duplicated: int = 0
-    flags_changed: int = 0
-    unexplained: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def clean(self) -> bool:
-        return not (self.lost or self.duplicated or self.flags_changed or self.unexplained)
 
 
 def furnish(world: ImapWorld) -> dict[tuple[str, str], int]:
@@ -74,7 +65,7 @@ def furnish(world: ImapWorld) -> dict[tuple[str, str], int]:
     return Counter((lying.subject, lying.content) for lying in world.contents())
 
 
-def one_run(rng: random.Random, world: ImapWorld, workers: Workers, tally: Tally) -> tuple[Sighting, Recovered]:
+def one_run(rng: random.Random, world: ImapWorld, workers: Workers, tally: SoakTally) -> tuple[Sighting, Recovered]:
     """Move the message under faults, restart under faults, until a restart gets through."""
     folder, uid = world.hands.find(SUBJECT)
     (seen,) = [s for s in world.connector.newest(folder, 50) if s.ref.uid == int(uid)]
@@ -96,7 +87,7 @@ def one_run(rng: random.Random, world: ImapWorld, workers: Workers, tally: Tally
     return seen, restart(port, world.user, seen, target, journal, settle)
 
 
-def judge(world: ImapWorld, before: dict[tuple[str, str], int], recovered: Recovered, tally: Tally) -> bool:
+def judge(world: ImapWorld, before: dict[tuple[str, str], int], recovered: Recovered, tally: SoakTally) -> bool:
     """Compare what lies there with what must, and with what the restart said."""
     found = world.hands.look()
     after = Counter((lying.subject, lying.content) for _, _, lying in found)
@@ -111,18 +102,15 @@ def judge(world: ImapWorld, before: dict[tuple[str, str], int], recovered: Recov
     places = [(folder, int(uid)) for folder, uid, lying in found if lying.subject == SUBJECT]
     known = recovered.ref is not None and (recovered.ref.folder, recovered.ref.uid) in places
     unexplained = recovered.outcome == "explained" or not known
-    tally.lost += lost
-    tally.duplicated += duplicated
-    tally.flags_changed += max(changed, 0)
-    tally.unexplained += unexplained
+    tally.add(lost=lost, duplicated=duplicated, flags_changed=max(changed, 0), unexplained=unexplained)
     tally.outcomes[recovered.outcome] += 1
     return not (lost or duplicated or changed > 0 or unexplained)
 
 
-def soak(runs: int, seed: int, show: Callable[[str, int, int], None] | None = None) -> Tally:
+def soak(runs: int, seed: int, show: Callable[[str, int, int], None] | None = None) -> SoakTally:
     """All runs, `show` told of each. A mailbox is left at its first bad run: one bad message is counted once."""
     rng = random.Random(seed)
-    tally = Tally()
+    tally = SoakTally()
     with ExitStack() as stack:
         servers: list[Dovecot | Cyrus | Courier] = [Dovecot(), Cyrus(), Courier()]
         for server in servers:
@@ -155,13 +143,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--log", type=Path, default=Path("build/soak.log"), help="what the daemon says goes there")
     arguments = parser.parse_args()
     started = time.monotonic()
-    with counting_bar(False, "faults") as show:
+    with daemon_log(arguments.log), counting_bar(False, "faults") as show:
         tally = soak(arguments.runs, arguments.seed, show)
     click.echo(f"{dict(tally.outcomes)} in {time.monotonic() - started:.0f} s", err=True)
-    figures = ("runs", "faults", "lost", "duplicated", "flags_changed", "unexplained")
-    click.echo(json.dumps({name: getattr(tally, name) for name in figures}))
+    tally.tell()
     return 0 if tally.clean else 1
 
 

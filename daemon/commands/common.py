@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,9 @@ from daemon.store.records import Mailbox
 
 console = Console(highlight=False)
 notices = Console(stderr=True, highlight=False)
+
+LINE_EVERY = 60.0
+"""Seconds between two lines of progress where no terminal shows a bar."""
 
 
 class Context:
@@ -132,9 +136,12 @@ def training_bar(quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None] | 
 
 @contextmanager
 def counting_bar(quiet: bool, what: str) -> Iterator[Callable[[str, int, int], None] | None]:
-    """A progress bar a name: show(name, done, total); none with `quiet`."""
+    """A progress bar a name: show(name, done, total); none with `quiet`. Without a terminal a line now and then."""
     if quiet:
         yield None
+        return
+    if not notices.is_terminal:
+        yield counting_lines(what, lambda line: click.echo(line, err=True))
         return
     with Progress(
         TextColumn("{task.description:<34}"), BarColumn(bar_width=24), MofNCompleteColumn(), console=notices
@@ -147,3 +154,18 @@ def counting_bar(quiet: bool, what: str) -> Iterator[Callable[[str, int, int], N
             bars.update(tasks[name], completed=done, total=total)
 
         yield show
+
+
+def counting_lines(
+    what: str, say: Callable[[str], None], now: Callable[[], float] = time.monotonic
+) -> Callable[[str, int, int], None]:
+    """show(name, done, total), which says a line when all is done and otherwise one every `LINE_EVERY` seconds."""
+    said = now()
+
+    def show(name: str, done: int, total: int) -> None:
+        nonlocal said
+        if done >= total > 0 or now() - said >= LINE_EVERY:
+            said = now()
+            say(f"{what} {name}: {done} of {total}")
+
+    return show
