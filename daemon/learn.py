@@ -1,6 +1,6 @@
 """The first lessons: from the folders as people keep them, or from a CSV or JSONL file.
 
-from folders:  category folders | newest messages | not what we moved ourselves | text -> lessons
+from folders:  category folders | newest messages that we did not move there ourselves, up to a cap | text -> lessons
 from a file:   read it whole | every mistake at once | lessons, or nothing
 """
 
@@ -27,6 +27,8 @@ Show = Callable[[str, int, int], None]
 """(folder, done, total): for a progress bar."""
 
 _BATCH = 50
+# Of a folder that we filled, so many times the cap is looked through for what people put there.
+_LOOK_BACK = 10
 JSONL = frozenset({".jsonl", ".ndjson"})
 
 
@@ -61,8 +63,7 @@ def learn_from_folders(
 
 
 def _learn_folder(desk: Desk, category: Category, limit: int, since: datetime, show: Show | None) -> FolderLessons:
-    newest = desk.connector.newest(category.folder, limit)
-    seen = [each for each in newest if each.arrived is None or each.arrived >= since]
+    seen = _newest_of_people(desk, category.folder, limit, since)
     learnt = 0
     for start in range(0, len(seen), _BATCH):
         learnt += _learn_batch(desk, category, seen[start : start + _BATCH])
@@ -71,6 +72,32 @@ def _learn_folder(desk: Desk, category: Category, limit: int, since: datetime, s
     if show is not None and not seen:
         show(category.folder, 0, 0)
     return FolderLessons(category.name, category.folder, len(seen), learnt)
+
+
+def _newest_of_people(desk: Desk, folder: str, limit: int, since: datetime) -> list[Sighting]:
+    """The newest messages of a folder, newest first, without our own moves: these must not use up the limit."""
+    asked = limit
+    while True:
+        lying = desk.connector.newest(folder, asked)
+        young = [each for each in lying if each.arrived is None or each.arrived >= since]
+        with desk.database.begin() as tx:
+            theirs = [each for each in young if not _moved_by_us(tx, desk, each)]
+        nothing_ours, all_seen = len(theirs) == len(young), len(lying) < asked
+        if len(theirs) >= limit or nothing_ours or all_seen or asked >= _LOOK_BACK * limit:
+            return theirs[:limit]
+        asked = min(3 * asked, _LOOK_BACK * limit)
+
+
+def _moved_by_us(tx: Tx, desk: Desk, sighting: Sighting) -> bool:
+    """No person has confirmed this place. Its number there may be another than the one we knew."""
+    known = messages.sighting_at(tx, desk.mailbox_id, sighting.ref)
+    if known is not None:
+        return known.ours
+    return any(
+        place.ours and place.ref.folder == sighting.ref.folder
+        for candidate in messages.candidates(tx, desk.mailbox_id, sighting.identity)
+        for place in messages.sightings(tx, candidate.id)
+    )
 
 
 def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> int:
@@ -83,11 +110,9 @@ def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> i
     learnt = 0
     with desk.database.begin() as tx:
         for sighting in sightings:
-            known = messages.sighting_at(tx, desk.mailbox_id, sighting.ref)
-            if known is not None and known.ours:
-                continue  # our own move: no person has confirmed it
-            if sighting.ref not in texts or (known is None and _put_by_us(tx, desk, sighting)):
+            if sighting.ref not in texts or _moved_by_us(tx, desk, sighting):  # perhaps while we were reading
                 continue
+            known = messages.sighting_at(tx, desk.mailbox_id, sighting.ref)
             same = messages.candidates(tx, desk.mailbox_id, sighting.identity) if sighting.identity.labelled else []
             if known is not None:
                 message = known.message
@@ -112,15 +137,6 @@ def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> i
                 thread=messages.get(tx, message).thread,
             )
     return learnt
-
-
-def _put_by_us(tx: Tx, desk: Desk, sighting: Sighting) -> bool:
-    """We moved this very message into this folder, though its number there is not the one we knew."""
-    return any(
-        place.ours and place.ref.folder == sighting.ref.folder
-        for candidate in messages.candidates(tx, desk.mailbox_id, sighting.identity)
-        for place in messages.sightings(tx, candidate.id)
-    )
 
 
 # --- from a file

@@ -1,0 +1,108 @@
+"""`learn --from-folders`: the newest mail of every folder, and nothing that we put there ourselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.base import MailText, MessageRef
+from connectors.memory import MemoryConnector
+from daemon.desk import Desk
+from daemon.folders import list_folders
+from daemon.learn import FolderLessons, learn_from_folders
+from daemon.settings import ImapSettings, SortingSettings
+from daemon.store import learning, mailboxes, messages
+from daemon.store.database import Database
+from tests.fakes import Clock, FakeRegistry
+from tests.imap_desk import open_desk, pass_time
+from tests.imap_fixtures import ImapWorld
+
+
+class CountingBox(MemoryConnector):
+    """Remembers how many messages it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(folders=("INBOX", "Orders"))
+        self.asked: list[int] = []
+
+    def newest(self, folder: str, limit: int) -> list:  # type: ignore[type-arg]
+        self.asked.append(limit)
+        return super().newest(folder, limit)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    settings = ImapSettings(name="office", host="localhost", user="u", credential="c")
+    database, clock = Database.open(tmp_path / "postroom.sqlite"), Clock()
+    with database.begin() as tx:
+        mailbox = mailboxes.ensure(tx, "office", "imap", "live", clock()).id
+    desk = Desk(settings, SortingSettings(), database, CountingBox(), FakeRegistry(None), mailbox, clock)  # type: ignore[arg-type]
+    list_folders(desk)
+    yield desk
+    database.close()
+
+
+def box_of(desk: Desk) -> CountingBox:
+    assert isinstance(desk.connector, CountingBox)
+    return desk.connector
+
+
+def filed_by_us(desk: Desk, number: int, *, other_place: bool = False) -> None:
+    """A mail in Orders that the database knows as our move, perhaps under an earlier number."""
+    seen = box_of(desk).deliver(MailText(subject=f"ours {number}", body="Two of them."), "Orders")
+    with desk.database.begin() as tx:
+        message = messages.add(tx, desk.mailbox_id, seen, "moved", desk.clock(), None)
+        ref = MessageRef("Orders", 1, 9000 + number) if other_place else seen.ref
+        messages.add_sighting(tx, desk.mailbox_id, message, ref, desk.clock(), ours=True, who=None, judged=True)
+
+
+def learnt(desk: Desk, per_folder: int) -> tuple[FolderLessons, list[str]]:
+    [found] = learn_from_folders(desk, per_folder=per_folder, max_age=timedelta(days=9999))
+    with desk.database.begin() as tx:
+        return found, [lesson.text.subject for lesson in learning.lessons(tx, desk.mailbox_id)]
+
+
+def test_our_own_moves_use_up_nothing_of_a_folder_s_cap(desk: Desk) -> None:
+    for number in range(3):
+        box_of(desk).deliver(MailText(subject=f"theirs {number}", body="Two of them."), "Orders")
+    for number in range(6):
+        filed_by_us(desk, number, other_place=number % 2 == 0)
+    found, subjects = learnt(desk, per_folder=2)
+    assert subjects == ["theirs 1", "theirs 2"]
+    assert (found.found, found.learnt) == (2, 2)
+    assert box_of(desk).asked == [2, 6, 18]
+
+
+def test_a_folder_without_moves_of_ours_is_asked_once(desk: Desk) -> None:
+    for number in range(5):
+        box_of(desk).deliver(MailText(subject=f"theirs {number}", body="Two of them."), "Orders")
+    assert learnt(desk, per_folder=2)[1] == ["theirs 3", "theirs 4"]
+    assert box_of(desk).asked == [2]
+
+
+def test_a_folder_that_is_all_ours_is_not_read_to_its_end(desk: Desk) -> None:
+    for number in range(30):
+        filed_by_us(desk, number)
+    assert learnt(desk, per_folder=2) == (FolderLessons("Orders", "Orders", 0, 0), [])
+    assert box_of(desk).asked == [2, 6, 18, 20]
+
+
+@pytest.mark.imap
+def test_a_real_folder_that_we_filled_still_teaches_what_people_put_there(
+    dovecot_world: ImapWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = open_desk(dovecot_world, tmp_path, monkeypatch)
+    dovecot_world.deliver("parts")
+    dovecot_world.move("parts", dovecot_world.second)
+    for number in range(3):
+        dovecot_world.deliver(f"order {number}")
+    pass_time(desk, minutes=5)
+    lying = [each.subject for each in dovecot_world.contents() if each.folder == dovecot_world.second]
+    assert len(lying) == 4
+    learn_from_folders(desk, per_folder=1, max_age=timedelta(days=9999))
+    with desk.database.begin() as tx:
+        assert [lesson.text.subject for lesson in learning.lessons(tx, desk.mailbox_id)] == ["parts"]
+    desk.database.close()
