@@ -9,7 +9,7 @@ settings list none (it is filed into only after `min_examples` lessons), else it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -214,7 +214,7 @@ def _follow(tx: Tx, desk: Desk, renames: Mapping[str, str]) -> None:
 
 def _guesses(tx: Tx, desk: Desk, listed: Sequence[Folder]) -> dict[str, Guess]:
     settings = desk.settings
-    now_called = _now_called(tx, desk, listed)
+    now_called = _now_called(tx, desk, {folder.name for folder in listed})
     return explain_roles(
         listed,
         settings.inbox,
@@ -224,9 +224,16 @@ def _guesses(tx: Tx, desk: Desk, listed: Sequence[Folder]) -> dict[str, Guess]:
     )
 
 
-def _now_called(tx: Tx, desk: Desk, listed: Sequence[Folder]) -> dict[str, str]:
+def review_folder(tx: Tx, desk: Desk) -> str | None:
+    """Where unsure mail is to wait, as that folder is called now. None: nowhere, or the folder is gone."""
+    name = desk.settings.review_folder
+    here = {folder.name for folder in mailboxes.folders(tx, desk.mailbox_id) if folder.missing_since is None}
+    name = _now_called(tx, desk, here).get(name, name)
+    return name if name in here else None
+
+
+def _now_called(tx: Tx, desk: Desk, here: Set[str]) -> dict[str, str]:
     """Name in the settings -> name on the server, for folders that were renamed since. An existing name is itself."""
-    here = {folder.name for folder in listed}
     return {
         folder.known_as: folder.name
         for folder in mailboxes.folders(tx, desk.mailbox_id)
@@ -249,7 +256,7 @@ def _keep_categories(tx: Tx, desk: Desk, listed: Sequence[Folder], now: datetime
     known = mailboxes.categories(tx, desk.mailbox_id)
     kept: set[str] = set()
     if desk.settings.categories:
-        now_called = _now_called(tx, desk, listed)
+        now_called = _now_called(tx, desk, {folder.name for folder in listed})
         for each in desk.settings.categories:
             folder = now_called.get(each.folder, each.folder)
             old = next((one for one in known if one.listed_as == each.folder), None) or next(

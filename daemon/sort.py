@@ -23,6 +23,7 @@ from daemon.decide import Decision, Hint, Policy, decide, hands_off
 from daemon.desk import Desk
 from daemon.evidence import evidence
 from daemon.first_guess import FirstGuess, unknown_to
+from daemon.folders import review_folder
 from daemon.store import journal, learning, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import Category, KnownMessage, KnownSighting, Mailbox
@@ -224,7 +225,9 @@ def _labelled(desk: Desk, known: KnownMessage, policy: Policy) -> str | None:
 
 def _action(desk: Desk, category: Category | None) -> Action | None:
     if category is None:
-        return Move(desk.settings.review_folder) if desk.settings.review_folder else None
+        with desk.database.begin() as tx:
+            folder = review_folder(tx, desk)
+        return Move(folder) if folder is not None else None
     if desk.settings.act_by == "tag":
         return Tag(add=frozenset({keyword(category.name)}))
     return Move(category.folder)

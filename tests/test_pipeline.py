@@ -79,14 +79,17 @@ def make_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         already_there: str = "",
         categories: Sequence[CategorySettings] = (),
         object_ids: bool = True,
+        review: str = "",
     ) -> Office:
-        box = MemoryConnector(folders=("INBOX", "Invoices", "Orders", "Archive"), object_ids=object_ids)
+        folders = ("INBOX", "Invoices", "Orders", "Archive", *filter(None, [review]))
+        box = MemoryConnector(folders=folders, object_ids=object_ids)
         if already_there:
             box.deliver(MailText(subject=already_there, body="From last year"))
         clock = Clock()
         database = Database.open(tmp_path / f"postroom{len(opened)}.sqlite")
         opened.append(database)
-        mailbox = ImapSettings(**{**SETTINGS, "mode": mode, "act_by": act_by, "category": tuple(categories)})
+        more = {"mode": mode, "act_by": act_by, "category": tuple(categories), "review_folder": review}
+        mailbox = ImapSettings(**{**SETTINGS, **more})
         with database.begin() as tx:
             known = mailboxes.ensure(tx, mailbox.name, mailbox.kind, mailbox.mode, clock())
         model = FakeClassifier({})
@@ -434,6 +437,32 @@ def test_category_listed_in_the_settings_follows_its_renamed_folder_until_the_na
     office.settle()
     [bills] = [each for each in _categories(office.database, office.desk.mailbox_id) if each.name == "Bills to pay"]
     assert (bills.folder, bills.uid) == ("Invoices", office.uids["Bills to pay"])
+
+
+@pytest.mark.parametrize("object_ids", [True, False])
+def test_unsure_mail_follows_the_renamed_review_folder_and_stays_when_that_is_gone(
+    make_office: Callable[..., Office], object_ids: bool
+) -> None:
+    office = make_office(review="Unsure", object_ids=object_ids)
+
+    def lands(subject: str) -> str:
+        office.deliver(subject)
+        office.desk.folders_listed = None
+        office.settle()
+        [folder] = office.folder_of(subject)
+        return folder
+
+    assert lands("puzzle 1") == "Unsure"
+    office.box.rename_folder("Unsure", "To look at")
+    assert lands("puzzle 2") == "To look at"
+    office.box.create_folder("Unsure")  # the name in the settings exists again, so it is the one that is meant
+    assert lands("puzzle 3") == "Unsure"
+    office.box.delete_folder("Unsure")
+    office.box.delete_folder("To look at")
+    assert lands("puzzle 4") == "INBOX"
+    with office.database.begin() as tx:
+        assert journal.done_since(tx, office.desk.mailbox_id, START) == 3
+    assert office.corrections() == []
 
 
 def test_category_goes_on_when_its_folder_comes_back(office: Office) -> None:
