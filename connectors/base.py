@@ -2,7 +2,8 @@
 
     folders()                     what places exist
     changes(cursor, watch)        what arrived and what left since the last look     -> Changes
-    newest(folder, limit)         what lies in a folder already (first lessons)      -> [Sighting]
+    newest(folder, limit)         what lies in a folder already                      -> [Sighting]
+    filed_by_people(folder, ..)   what people put there (first lessons)              -> [Sighting]
     fetch(refs)                   the text of a few messages                         -> Message ...
     apply(ref, action, note)      move or tag one message, verified                  -> MessageRef
     recover(unfinished)           after a crash: what became of a half-done action   -> Recovered
@@ -263,6 +264,13 @@ class Connector(ABC):
     @abstractmethod
     def newest(self, folder: str, limit: int) -> list[Sighting]:
         """The newest messages of one folder, newest first. Raises FolderMissing."""
+
+    def filed_by_people(self, folder: str, limit: int) -> list[Sighting]:
+        """What people put into this folder, as far as the server tells, newest first: what lessons are made of.
+
+        A server that tells nobody's name (IMAP) gives its newest messages. Raises FolderMissing.
+        """
+        return self.newest(folder, limit)
 
     @abstractmethod
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:

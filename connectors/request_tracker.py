@@ -1,6 +1,7 @@
 """Request Tracker 5 as a mailbox: queues are folders, tickets are messages, their first text is the mail.
 
     changes   queues | new tickets of the inbox | one query for what people moved | sightings | cursor
+    history   who moved a queue's tickets there | people's, then what was created there | not ours, not automation's
     apply     queues | ticket, still there? | note | change unless somebody was faster (ETag) | read back
 
 A ticket keeps its number for life, so `MessageRef(queue, 0, ticket)` needs no epoch. RT names who changed a queue, so a
@@ -20,6 +21,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain, islice
 
 from connectors.base import (
     Action,
@@ -43,13 +45,15 @@ from connectors.base import (
 from connectors.errors import ActionRefused, FolderMissing, MessageGone, SetupWrong, Unexplained
 from connectors.headers import split_headers
 from connectors.mime import parse
-from connectors.request_tracker_api import Attachment, RequestTrackerApi, Ticket
+from connectors.request_tracker_api import MOST_AT_ONCE, PAGE, Attachment, RequestTrackerApi, Ticket
 from connectors.request_tracker_moves import (
     CHANGES_BACK,
     TICKETS_BACK,
     Cursor,
     HighWater,
     TicketMove,
+    is_person,
+    last_changes,
     others_moves,
     vanished_refs,
 )
@@ -167,6 +171,39 @@ class RequestTrackerConnector(Connector):
     def newest(self, folder: str, limit: int) -> list[Sighting]:
         queue = self._queue_in(self._rt.queues(), folder)
         return [self._sighting(ticket, folder) for ticket in self._rt.newest_tickets(queue, limit)]
+
+    def filed_by_people(self, folder: str, limit: int) -> list[Sighting]:
+        """First what people moved into this queue, then what was created there; never what we or automation moved."""
+        queue = self._queue_in(self._rt.queues(), folder)
+        found: list[Sighting] = []
+        numbers = self._candidates(queue)
+        while len(found) < limit and (some := list(islice(numbers, PAGE // 2))):
+            found += self._theirs(some, queue, folder)
+        return found[:limit]
+
+    def _candidates(self, queue: int) -> Iterator[int]:
+        """Numbers of tickets that may lie in this queue by a person's will, each once."""
+        met: set[int] = set()
+        moved = (line.object_id for line in self._rt.moves_into(queue, self._whoami()))
+        created = (ticket.id for ticket in self._rt.newest_tickets(queue, MOST_AT_ONCE))
+        for number in chain(moved, created):
+            if number not in met:
+                met.add(number)
+                yield number
+
+    def _theirs(self, numbers: Sequence[int], queue: int, folder: str) -> Iterator[Sighting]:
+        """Those of these tickets that lie in the queue and were not put there by us or by automation last."""
+        lines = self._rt.moves_of(numbers, queue)
+        moves = last_changes(change for line in lines if (change := line.queue_change()))
+        tickets = {ticket.id: ticket for ticket in self._rt.tickets(numbers) if ticket.queue.id == queue}
+        for number in numbers:
+            move = moves.get(number)
+            if number not in tickets:
+                continue
+            if move is None:
+                yield self._sighting(tickets[number], folder)
+            elif is_person(move.by, self._whoami(), self._account.ignore_users):
+                yield self._sighting(tickets[number], folder, by=move.by, at=move.at)
 
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:
         queues = self._rt.queues() if refs else {}

@@ -139,6 +139,13 @@ _LEFT_A_QUEUE = (
 )
 
 
+_MOVE_FIELDS = {"fields": "Type,ObjectId,OldValue,NewValue,Creator,Created"}
+
+
+def _moved_into(queue: int) -> str:
+    return f"ObjectType = 'RT::Ticket' AND Type = 'Set' AND Field = 'Queue' AND NewValue = '{queue}'"
+
+
 def login_headers(place: str, user: str | None, secret: str) -> dict[str, str]:
     """Basic login for a user with password, else RT's token. Raises LoginRefused for what no header can carry.
 
@@ -229,9 +236,22 @@ class RequestTrackerApi:
 
     def changes_above(self, number: int) -> Iterator[Transaction]:
         """Transactions that took a ticket out of a queue, any ticket's, ascending, at most MOST_AT_ONCE."""
-        fields = {"fields": "Type,ObjectId,OldValue,NewValue,Creator,Created"}
-        question = ("/transactions", Transaction, _LEFT_A_QUEUE, fields)
+        question = ("/transactions", Transaction, _LEFT_A_QUEUE, _MOVE_FIELDS)
         return self._by_id(*question, order="ASC", start=number, limit=MOST_AT_ONCE)
+
+    def moves_into(self, queue: int, not_by: str) -> Iterator[Transaction]:
+        """Transactions that put a ticket into this queue, by anybody else, newest first, at most MOST_AT_ONCE."""
+        others = not_by.replace("\\", "\\\\").replace("'", "\\'")
+        query = f"{_moved_into(queue)} AND Creator != '{others}'"
+        return self._by_id(
+            "/transactions", Transaction, query, _MOVE_FIELDS, order="DESC", start=None, limit=MOST_AT_ONCE
+        )
+
+    def moves_of(self, tickets: Iterable[int], queue: int) -> Iterator[Transaction]:
+        """Transactions that put one of these tickets into this queue, whoever did it, ascending."""
+        which = " OR ".join(f"ObjectId = {number}" for number in sorted(tickets))
+        question = ("/transactions", Transaction, f"{_moved_into(queue)} AND ({which})", _MOVE_FIELDS)
+        return self._by_id(*question, order="ASC", start=0, limit=MOST_AT_ONCE)
 
     def last_change(self) -> int:
         """The id of the newest of those transactions; 0 if there is none."""

@@ -108,6 +108,16 @@ def others_moves(changes: Iterable[QueueChange], own: str, automation: Collectio
     return moves
 
 
+def last_changes(changes: Iterable[QueueChange]) -> dict[int, QueueChange]:
+    """The newest of these changes for each ticket."""
+    return {change.ticket: change for change in sorted(changes, key=lambda change: change.id)}
+
+
+def is_person(name: str, own: str, automation: Collection[str] = ()) -> bool:
+    """Neither our own user, nor RT itself, nor the office's automation."""
+    return name.casefold() not in {own.casefold(), *AUTOMATION, *(each.casefold() for each in automation)}
+
+
 def vanished_refs(moves: Iterable[TicketMove], queue_names: Mapping[int, str], watch: Watch) -> tuple[MessageRef, ...]:
     """The places where we know a ticket that lies elsewhere now."""
     return tuple(

@@ -78,7 +78,7 @@ def _newest_of_people(desk: Desk, folder: str, limit: int, since: datetime) -> l
     """The newest messages of a folder, newest first, without our own moves: these must not use up the limit."""
     asked = limit
     while True:
-        lying = desk.connector.newest(folder, asked)
+        lying = desk.connector.filed_by_people(folder, asked)
         young = [each for each in lying if each.arrived is None or each.arrived >= since]
         with desk.database.begin() as tx:
             theirs = [each for each in young if not _moved_by_us(tx, desk, each)]

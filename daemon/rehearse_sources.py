@@ -121,7 +121,7 @@ def from_mailbox(
 
 
 def _from_folder(desk: Desk, folder: str, limit: int) -> Iterator[LabelledMail]:
-    sightings = {each.ref: each for each in desk.connector.newest(folder, limit)}
+    sightings = {each.ref: each for each in desk.connector.filed_by_people(folder, limit)}
     for message in desk.connector.fetch(list(sightings)):
         sighting = sightings.get(message.sighting.ref, message.sighting)
         if sighting.arrived is not None:

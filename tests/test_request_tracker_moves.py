@@ -16,6 +16,8 @@ from connectors.request_tracker_moves import (
     HighWater,
     QueueChange,
     TicketMove,
+    is_person,
+    last_changes,
     others_moves,
     vanished_refs,
 )
@@ -69,6 +71,18 @@ def test_a_person_after_automation_has_the_last_word() -> None:
 
 def test_a_ticket_that_was_moved_and_then_deleted_is_out_of_sight() -> None:
     assert [one.queue for one in others_moves([change(1, INBOX, BILLING), change(2, None, None)], own="bot")] == [None]
+
+
+def test_who_put_a_ticket_where_it_lies_is_the_last_who_did_so() -> None:
+    steps = [change(3, INBOX, BILLING, by="bot"), change(1, INBOX, BILLING), change(2, TECH, BILLING, ticket=8)]
+    assert {one.ticket: one.by for one in last_changes(steps).values()} == {7: "bot", 8: "agent"}
+
+
+@pytest.mark.parametrize(
+    ("name", "person"), [("agent", True), ("Bot", False), ("RT_System", False), ("ROBOT", False), ("robots", True)]
+)
+def test_a_person_is_neither_we_nor_automation(name: str, person: bool) -> None:
+    assert is_person(name, "bot", {"Robot"}) is person
 
 
 def test_tickets_do_not_mix() -> None:

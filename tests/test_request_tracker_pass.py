@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from connectors.errors import FolderMissing
 from daemon.decide import Policy
 from daemon.desk import Desk
 from daemon.folders import list_folders
+from daemon.learn import learn_from_folders
 from daemon.pipeline import one_pass
 from daemon.settings import CategorySettings, RequestTrackerSettings, SortingSettings
-from daemon.store import learning, mailboxes
+from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Database
 from tests.contract import where
 from tests.fakes import Clock, FakeClassifier, FakeRegistry
-from tests.rt_fixtures import RtWorld
+from tests.rt_fixtures import RtPerson, RtWorld
 
 pytestmark = pytest.mark.rt
 
@@ -103,3 +106,44 @@ def test_a_ticket_that_a_person_took_first_is_theirs_and_teaches(desk: Desk, rt_
     settle(desk)
     assert where(rt_world) == {"invoice 1": [rt_world.second]}
     assert [folder for _, folder, _ in corrections(desk)] == [rt_world.second]
+
+
+def test_history_teaches_what_people_moved_and_who_did(
+    desk: Desk, rt_world: RtWorld, rt_people: dict[str, RtPerson]
+) -> None:
+    # What happened before Postroom's database began, so RT alone can tell. A ticket's name says who had the last word.
+    first, second = rt_world.first, rt_world.second
+    bot, robot, agent = RtPerson(rt_world.server, "bot"), rt_people["robot"], rt_world.agent
+    moves: dict[str, list[tuple[RtPerson, str]]] = {
+        "agent moved": [(agent, first)],
+        "agent moved twice": [(bot, first), (agent, second), (agent, first)],
+        "bot moved": [(bot, first)],
+        "bot moved after an agent": [(agent, first), (agent, second), (bot, first)],
+        "robot moved": [(robot, first)],
+        "agent moved on": [(agent, first), (agent, second)],
+    }
+    agent.create(first, "created there")
+    for subject, steps in moves.items():
+        ticket = agent.create(rt_world.inbox, subject)
+        for person, queue in steps:
+            person.change(ticket, Queue=queue)
+    bot.close()
+
+    connector = rt_world.connector
+    texts = {
+        each.sighting.ref: each.text.subject for each in connector.fetch([s.ref for s in connector.newest(first, 9)])
+    }
+    told = [(texts[seen.ref], seen.by) for seen in connector.filed_by_people(first, 9)]
+    assert told == [("agent moved twice", "agent"), ("agent moved", "agent"), ("created there", None)]
+    assert [texts[seen.ref] for seen in connector.filed_by_people(first, 1)] == ["agent moved twice"]
+    with pytest.raises(FolderMissing):
+        connector.filed_by_people("No such queue", 1)
+
+    learn_from_folders(desk, per_folder=9, max_age=timedelta(days=9999))
+    with desk.database.begin() as tx:
+        taught = {lesson.text.subject for lesson in learning.lessons(tx, desk.mailbox_id)}
+        who = {
+            seen.who for each in learning.lessons(tx, desk.mailbox_id) for seen in messages.sightings(tx, each.message)
+        }
+    assert taught == {"agent moved", "agent moved twice", "agent moved on", "created there"}
+    assert who == {"agent", None}
