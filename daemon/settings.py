@@ -12,20 +12,17 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
-    PlainSerializer,
     Tag,
     ValidationError,
     ValidationInfo,
@@ -33,89 +30,31 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from daemon.durations import Window, format_duration, parse_duration
+from daemon.durations import Window
 from daemon.errors import PostroomError, SettingsError
 from daemon.own_domains import own_domain
-from daemon.settings_problems import cross_check, in_words, stray_overrides
+from daemon.settings_problems import cross_check, in_words, stray_overrides, unknown_kinds, with_kind
+from daemon.settings_values import (
+    FORMS,
+    AbsolutePath,
+    CredentialName,
+    Domain,
+    Duration,
+    FolderRole,
+    Name,
+    OptionalCredentialName,
+    OptionalDate,
+    OptionalPath,
+    Precision,
+    Quantization,
+    SenderRule,
+    Span,
+    Text,
+    TimeWindow,
+)
 
 PLACES = (Path("postroom.toml"), Path("/etc/postroom/config.toml"))
 """Where the file is looked for when neither --config nor $POSTROOM_CONFIG names one."""
-
-
-# -- the kinds of values
-
-
-def _as_duration(value: object) -> timedelta:
-    return value if isinstance(value, timedelta) else parse_duration(str(value))
-
-
-def _as_window(value: object) -> Window:
-    return value if isinstance(value, Window) else Window.parse(str(value))
-
-
-def _positive(value: timedelta) -> timedelta:
-    if value <= timedelta():
-        raise ValueError("must be longer than nothing; write 90s, 5m, 2h or 180d.")
-    return value
-
-
-def _absolute_or_none(value: object) -> Path | None:
-    if value is None or value == "":
-        return None
-    return _absolute(Path(str(value)))
-
-
-def _absolute(value: Path) -> Path:
-    if not value.is_absolute():
-        raise ValueError(f'"{value}" is not a whole path; begin it with "/".')
-    return value
-
-
-def _as_sender_rule(value: str) -> str:
-    rule = value.strip().lower()
-    name, at, domain = rule.rpartition("@")
-    if not at or not domain or any(letter in rule for letter in "<>, *") or "@" in name:
-        raise ValueError(f'"{value}" is neither an address nor a domain; write "ann@example.org" or "@example.org".')
-    return rule
-
-
-def _shown_path(value: Path | None) -> str:
-    return "" if value is None else str(value)
-
-
-def _date_or_none(value: object) -> object:
-    return None if value == "" else value
-
-
-def _shown_date(value: date | None) -> str:
-    return "" if value is None else value.isoformat()
-
-
-Duration = Annotated[timedelta, BeforeValidator(_as_duration), PlainSerializer(format_duration)]
-Span = Annotated[Duration, AfterValidator(_positive)]
-"""A duration that cannot be zero."""
-TimeWindow = Annotated[Window, BeforeValidator(_as_window), PlainSerializer(str)]
-AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
-OptionalPath = Annotated[Path | None, BeforeValidator(_absolute_or_none), PlainSerializer(_shown_path)]
-"""An absolute path; "" in the file means None."""
-OptionalDate = Annotated[date | None, BeforeValidator(_date_or_none), PlainSerializer(_shown_date)]
-"""A date; "" in the file means None."""
-Precision = Annotated[float, Field(ge=0.5, le=0.999)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
-CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-OptionalCredentialName = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")]
-Text = Annotated[str, Field(min_length=1)]
-Domain = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"), AfterValidator(str.lower)]
-SenderRule = Annotated[str, AfterValidator(_as_sender_rule)]
-"""An address, or "@domain" for all of a domain and the domains below it; in small letters."""
-Quantization = Literal["auto", "int8", "int8_float32", "float32", "q8_0", "f16", "q4_K_M", "q5_K_M", "q6_K"]
-FORMS = {
-    "embedded": ("auto", "int8", "int8_float32", "float32"),
-    "ollama": ("auto", "q8_0", "f16", "q4_K_M", "q5_K_M", "q6_K"),
-    "openai": ("auto", "f16", "q8_0", "float32"),
-}
-"""Which quantization each kind of engine can serve."""
-FolderRole = Literal["neutral", "never", "category", "review"]
 
 
 class Section(BaseModel):
@@ -232,6 +171,9 @@ class RequestTrackerSettings(MailboxSettings):
 
 def _on_this_machine(host: str) -> bool:
     return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+KINDS = ("imap", "request-tracker")
 
 
 def _kind(value: Any) -> Any:
@@ -362,14 +304,36 @@ class Settings(BaseSettings):
         problems = [*stray_overrides(os.environ), *cross_check(document)]
         if not document.get("mailbox"):
             problems.append("[[mailbox]]: there is none. Copy one from config.example.toml and fill it in.")
-        settings = None
-        try:
-            settings = cls(**document)
-        except ValidationError as error:
-            problems = [*in_words(error, document, cls, os.environ), *problems]
-        if problems or settings is None:
+        problems = [*cls._mistakes(document), *problems]
+        if problems:
             raise SettingsError(str(path), problems)
-        return settings
+        return cls(**document)
+
+    @classmethod
+    def _mistakes(cls, document: Mapping[str, Any]) -> list[str]:
+        """What pydantic finds, in words. A mailbox of an unknown kind is checked as the kind that it fits best, too."""
+        error = cls._refusal(document)
+        if error is None:
+            return []
+        found = in_words(error, document, cls, os.environ)
+        for number in unknown_kinds(error):
+            guesses = [with_kind(document, number, kind) for kind in KINDS]
+            document = min(guesses, key=cls._how_wrong)
+        more = cls._refusal(document)
+        return list(dict.fromkeys([*found, *(in_words(more, document, cls, os.environ) if more else [])]))
+
+    @classmethod
+    def _refusal(cls, document: Mapping[str, Any]) -> ValidationError | None:
+        try:
+            cls(**document)
+        except ValidationError as error:
+            return error
+        return None
+
+    @classmethod
+    def _how_wrong(cls, document: Mapping[str, Any]) -> int:
+        error = cls._refusal(document)
+        return 0 if error is None else error.error_count()
 
     @classmethod
     def settings_customise_sources(

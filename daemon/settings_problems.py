@@ -43,6 +43,17 @@ def in_words(
     ]
 
 
+def unknown_kinds(error: ValidationError) -> list[int]:
+    """The mailboxes, counted from 0, whose kind there is not: pydantic looks no further into them."""
+    return [int(detail["loc"][1]) for detail in error.errors() if detail["type"] == "union_tag_invalid"]
+
+
+def with_kind(document: Mapping[str, Any], number: int, kind: str) -> dict[str, Any]:
+    """The document as if this mailbox were of that kind."""
+    boxes = [{**box, "kind": kind} if at == number else box for at, box in enumerate(document["mailbox"])]
+    return {**document, "mailbox": boxes}
+
+
 def cross_check(document: Mapping[str, Any]) -> list[str]:
     """Mistakes that no single key shows: names used twice, categories that lie in the inbox."""
     mailboxes = [box for box in _list(document.get("mailbox")) if isinstance(box, Mapping)]

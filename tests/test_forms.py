@@ -13,7 +13,7 @@ from connectors.base import MailText
 from daemon.engines.embedded import EmbeddedEngine
 from daemon.labels import usable_codes
 from daemon.prompt import PromptSettings, Renderer
-from daemon.settings import FORMS
+from daemon.settings_values import FORMS
 from tests.model_fixtures import Trained
 from trainer.export import export_ct2, write_for_vllm
 from trainer.forms import Forms, exact_if_better, forms_for, rounding_costs

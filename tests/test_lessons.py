@@ -106,6 +106,16 @@ def test_a_lesson_that_was_taken_back_is_not_learnt_again_from_its_folder_but_fr
         assert learning.teach(*again, source="correction", message=lesson.message)
 
 
+def test_going_live_without_a_model_says_that_mail_stays(
+    database: Database, office: dict[str, Any], command: Callable[..., str]
+) -> None:
+    assert "there is no model yet" in command("live")
+    with database.begin() as tx:
+        learning.add_model(tx, office["box"], "v1", "office/v1", START, state="kept", verdict="", exam={})
+        learning.promote(tx, office["box"], "v1", START)
+    assert "moves mail from its next look on" in command("live")
+
+
 def test_table_tells_sources_and_troubles(office: dict[str, Any], command: Callable[..., str]) -> None:
     rows = json.loads(command("lessons", "--json"))
     assert [(row["category"], row["lessons"], row["sources"]) for row in rows] == [

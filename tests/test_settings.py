@@ -362,6 +362,23 @@ def test_an_unknown_kind_is_told_with_the_kinds_there_are(tmp_path: Path) -> Non
     assert found.startswith('[[mailbox]] 1 (office) kind: "request-traker" is not one of "imap", "request-tracker".')
 
 
+def test_a_wrong_kind_hides_no_other_mistake_of_its_mailbox(tmp_path: Path) -> None:
+    boxes = [
+        'kind = "IMAP"\nhost = "a"\nuser = "u"\ncredential = "c"\nport = 0',
+        'kind = "rt"\nurl = "office"\ninbox = "General"',
+    ]
+    text = "\n".join(f'[[mailbox]]\nname = "box{number}"\n{box}' for number, box in enumerate(boxes))
+    found = problems(tmp_path, f'{text}\n[sorting]\npoll = "0s"')
+    assert [each.split(": ")[0] for each in found] == [
+        "[[mailbox]] 1 (box0) kind",
+        "[[mailbox]] 2 (box1) kind",
+        "[sorting] poll",
+        "[[mailbox]] 1 (box0) port",
+        "[[mailbox]] 2 (box1) credential",
+        "[[mailbox]] 2 (box1) url",
+    ]
+
+
 def test_a_wrong_override_is_told_by_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSTROOM_SORTING__MIN_EXAMPLES", "many")
     monkeypatch.setenv("POSTROOM_ENGIN__KIND", "ollama")

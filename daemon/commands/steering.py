@@ -5,10 +5,15 @@ from __future__ import annotations
 import click
 
 from daemon.commands.common import Context, console, counting_bar, json_option, mailbox_option, pass_context, print_json
-from daemon.store import mailboxes
+from daemon.store import learning, mailboxes
 from daemon.store.records import Mode
 from daemon.undo import moment
 from daemon.undo import undo as put_back
+
+NO_MODEL = (
+    "will move mail, but there is no model yet. Until one is in use, it files only replies to and near copies of mail "
+    "that people filed. `postroom learn --from-folders` trains the first."
+)
 
 
 @click.command()
@@ -16,7 +21,11 @@ from daemon.undo import undo as put_back
 @pass_context
 def live(context: Context, mailbox: str | None) -> None:
     """Let Postroom move mail in this mailbox from now on. `postroom status` says whether it has earned that."""
-    _set_mode(context, mailbox, "live", "moves mail from its next look on")
+    with context.mailroom() as mailroom:
+        desk = context.one(mailroom, mailbox)
+        with desk.database.begin() as tx:
+            model = learning.current_model(tx, desk.mailbox_id)
+    _set_mode(context, mailbox, "live", "moves mail from its next look on" if model is not None else NO_MODEL)
 
 
 @click.command()
