@@ -42,7 +42,7 @@ from connectors.imap_labels import file, recover_label
 from connectors.imap_move import move, recover_move
 from connectors.imap_session import FETCH_BATCH, Session
 from connectors.imap_sightings import part, sighting
-from connectors.imap_tags import keeps, recover_tag, tag
+from connectors.imap_tags import recover_tag, tag
 
 LARGEST_TEXT = 1024 * 1024
 """Bytes of a message that are fetched: what a model reads is at the start."""
@@ -74,7 +74,7 @@ class ImapConnector(Connector):
         with self._lock:
             session = self._session()
             selected = session.open(self.account.inbox, write=True)  # only SELECT tells which flags can be kept
-            tags = keeps(selected) and not session.abilities.gmail
+            tags = selected.keeps_keywords and not session.abilities.gmail
             return Capabilities(
                 move=session.abilities.move or session.abilities.uidplus or session.abilities.gmail,
                 tags=tags,

@@ -85,6 +85,16 @@ class Selected:
     permanent_flags: frozenset[str] | None
     """Flags that can be kept, in lower case; None if the server doesn't say."""
 
+    def keeps(self, word: str) -> bool:
+        """Can the folder keep this flag? Without PERMANENTFLAGS all can be kept (RFC 9051 section 7.1)."""
+        kept = self.permanent_flags
+        return kept is None or word.lower() in kept or (self.keeps_keywords and not word.startswith("\\"))
+
+    @property
+    def keeps_keywords(self) -> bool:
+        """Can the folder keep any keyword that we think of?"""
+        return self.permanent_flags is None or "\\*" in self.permanent_flags
+
 
 def copied(answers: Sequence[bytes | None], uid: int, folder: str) -> MessageRef | None:
     """COPYUID (RFC 4315 section 3): epoch, source UIDs, target UIDs. None unless it is about this very message.

@@ -1,6 +1,6 @@
 """Moving one message so that nothing is ever lost, and finding out after a crash what became of it.
 
-    look at the message | look at the target | note | UID MOVE                                        | verify
+    look at the target | look at the message | note | UID MOVE                                        | verify
                                              | note | UID COPY | note | mark + UID EXPUNGE of that UID | verify
     recover:  what the journal noted + what lies at both places now = done, finished, undone or explained
 
@@ -12,7 +12,7 @@ move of nothing: COPYUID proves it, or finding the message.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -37,7 +37,14 @@ def move(session: Session, ref: MessageRef, identity: Identity, folder: str, not
     target = session.state(folder)
     if not target.uidnext:
         raise ActionRefused(place, "The server does not tell its next UID, so a copy could not be found again.")
-    source = check_message(session, ref, identity, write=True)
+    keeper = session.keeper(folder, target.epoch)
+    source, seen = check_message(session, ref, identity, write=True)
+    if lost := flags_lost(seen.flags, keeper):
+        raise ActionRefused(
+            place,
+            f"The account may not set flags there, so the message would lose {', '.join(lost)}.",
+            "Grant it the rights s and w on that folder (RFC 4314), and restart Postroom.",
+        )
     original = session.fingerprint(ref.uid)
     if session.abilities.move:
         return _move(session, ref, identity, folder, target, original, note)
@@ -57,7 +64,12 @@ def move(session: Session, ref: MessageRef, identity: Identity, folder: str, not
     return _remove_original(session, ref, identity, target, copy, original, note)
 
 
-def check_message(session: Session, ref: MessageRef, identity: Identity, *, write: bool) -> Selected:
+def flags_lost(flags: Iterable[str], keeper: Selected) -> list[str]:
+    """Which of a message's flags its copy in that folder would not have. Pure."""
+    return sorted(flag for flag in flags if flag.lower() not in ("\\recent", "\\deleted") and not keeper.keeps(flag))
+
+
+def check_message(session: Session, ref: MessageRef, identity: Identity, *, write: bool) -> tuple[Selected, Sighting]:
     """Open the folder and make sure that the message lies there, not marked as deleted. Raises MessageGone."""
     place = f"{session.name}, {ref.key}"
     try:
@@ -71,7 +83,7 @@ def check_message(session: Session, ref: MessageRef, identity: Identity, *, writ
         raise MessageGone(place, "The message is no longer there.")
     if not same_message(seen.identity, identity):
         raise MessageGone(place, "Another message lies there.")
-    return selected
+    return selected, seen
 
 
 def _move(

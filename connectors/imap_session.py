@@ -72,6 +72,7 @@ class Session:
         self._selected: Selected | None = None
         self._last_list: tuple[object, list[Listed]] | None = None
         self._mailbox_ids: dict[tuple[str, int], str | None] = {}
+        self._keepers: dict[tuple[str, int], Selected] = {}
 
     # Looking
 
@@ -158,6 +159,16 @@ class Session:
     def opened(self, folder: str) -> Selected:
         """The same without asking again for the folder that is open."""
         return self._selected if self._selected is not None and self._folder == folder else self.open(folder)
+
+    def keeper(self, folder: str, epoch: int) -> Selected:
+        """The folder as SELECT shows it, asked once a connection: only that tells which flags a copy there would keep.
+
+        Without the right s or w servers copy without the flags and answer OK (RFC 4314 section 4). EXAMINE tells
+        nothing, as it lets nobody change anything (RFC 9051 section 6.3.3).
+        """
+        if (folder, epoch) not in self._keepers:
+            self._keepers[folder, epoch] = self.open(folder, write=True)
+        return self._keepers[folder, epoch]
 
     def enable_resync(self) -> None:
         """Switch QRESYNC on (RFC 7162 section 3.2.3), once a connection; only while no folder is open (RFC 5161)."""

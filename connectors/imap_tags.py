@@ -9,7 +9,6 @@ import re
 
 from connectors.base import Identity, MessageRef, Note, Progress, Recovered, Tag, Unfinished
 from connectors.errors import ActionRefused, MessageGone
-from connectors.imap_answers import Selected
 from connectors.imap_move import check_message
 from connectors.imap_session import Session
 from connectors.imap_sightings import flags
@@ -28,20 +27,14 @@ def tag(session: Session, ref: MessageRef, identity: Identity, action: Tag, note
     for word in sorted(action.add | action.remove):
         if not _KEYWORD.fullmatch(word):
             raise ActionRefused(place, f'"{word}" cannot be a keyword.', "Use letters, digits, - and _.")
-    selected = check_message(session, ref, identity, write=True)
-    if not all(keeps(selected, word) for word in action.add):
+    selected, _ = check_message(session, ref, identity, write=True)
+    if not all(selected.keeps(word) for word in action.add):
         raise ActionRefused(place, "This server keeps no keywords of ours.", "Use folders for this mailbox.")
     note(Progress("tagging"))
     session.store(ref.uid, add=sorted(action.add), remove=sorted(action.remove))
     if not carries(session.flags_of(ref.uid), action):
         raise ActionRefused(place, "The server said OK and did not keep the keyword.", "Use folders for this mailbox.")
     return ref
-
-
-def keeps(selected: Selected, word: str | None = None) -> bool:
-    """Can the folder keep this keyword (any keyword)? Without PERMANENTFLAGS all can be kept (RFC 9051 section 7.1)."""
-    kept = selected.permanent_flags
-    return kept is None or "\\*" in kept or (word is not None and word.lower() in kept)
 
 
 def carries(found: frozenset[str], action: Tag) -> bool:

@@ -176,6 +176,37 @@ def test_a_folder_that_lets_nothing_be_removed_is_left_with_one_message(user: st
 
 
 @pytest.mark.imap
+@pytest.mark.parametrize("move", [True, False])
+def test_flags_that_the_target_may_not_be_given_keep_the_message_where_it_is(user: str, move: bool) -> None:
+    """RFC 4314 section 4: without the rights s (\\Seen) and w (the others) servers copy without them, and say OK."""
+    with Dovecot(extra=RIGHTS.replace("UIDPLUS", "UIDPLUS MOVE") if move else RIGHTS) as server:
+        world = ImapWorld(server, user)
+        for subject, flags in (("plain", ""), ("read", "\\Seen"), ("marked", "\\Flagged $work")):
+            world.hands.put(make_mail(subject), flags=flags)
+
+        def lands(subject: str, rights: str) -> str:
+            assert world.hands.imap._simple_command("SETACL", f'"{world.second}"', "owner", rights)[0] == "OK"
+            world.connector.close()  # Dovecot remembers rights as long as a connection
+            seen = find(world, subject)
+            before = list(world.contents())
+            try:
+                world.connector.apply(seen.ref, seen.identity, Move(world.second), ignore)
+            except ActionRefused as refused:
+                assert list(world.contents()) == before
+                return refused.fact
+            content = {lying.subject: lying.content for lying in before}
+            assert {lying.subject: lying.content for lying in world.contents()} == content
+            return world.hands.find(subject)[0]
+
+        assert lands("plain", "lria") == world.second
+        assert lands("read", "lriwa").endswith("would lose \\Seen.")
+        assert lands("read", "lrisa") == world.second
+        assert lands("marked", "lrisa").endswith("would lose $work, \\Flagged.")
+        assert lands("marked", "lriswa") == world.second
+        world.close()
+
+
+@pytest.mark.imap
 def test_recovering_when_the_target_was_deleted_says_where_the_message_is(dovecot_world: ImapWorld) -> None:
     _, seen = arrive(dovecot_world, "Invoice 7")
     notes: list[Progress] = []
