@@ -168,26 +168,33 @@ class Registry:
         except OSError as error:
             raise EngineError(f"{link}: can't be set ({error.strerror}). Make room or mend its rights.") from error
 
-    def tidy_server(self, mailbox: int) -> list[str]:
-        """Remove from Ollama what is neither in use nor the one to roll back to: rejected candidates, old versions.
+    def tidy_server(self, mailbox: int, *, only_names: bool = False) -> list[str]:
+        """Let Ollama's `current` and `previous` mean what the database says, and remove what is neither of the two.
 
-        Their files stay here as long as `keep_models` says, and go up again when somebody promotes one. Returns the
-        names that were removed; none when the server does not answer, for the next night tidies as well.
+        Rejected and withdrawn models, old versions: their files stay here as long as `keep_models` says, and go up
+        again when somebody promotes one. `only_names`: remove no model, for a training may be taking its exam. Returns
+        what was removed; nothing when the server does not answer, for the next night tidies as well.
         """
         if self._engine.kind != "ollama":
             return []
         with self._database.begin() as tx:
             box = mailboxes.name_of(tx, mailbox)
             kept = [model for model in learning.models(tx, mailbox) if model.state in ("current", "previous")]
-        names = {f"{names_of(box)}current", f"{names_of(box)}previous"}
+        prefix, meant = names_of(box), {}
         try:
             for model in kept:
                 folder = self.folder_of(model)
                 if (folder / "gguf").is_dir():
                     form = artifact.load(folder, check_files=False).quantization
-                    names.add(name_on_server(folder, box, folder.name, form))
+                    meant[f"{prefix}{model.state}"] = name_on_server(folder, box, folder.name, form)
             with Publisher(self._engine.host) as publisher:
-                return publisher.keep_only(names_of(box), names)
+                there = {name: target for name, target in meant.items() if publisher.point(name, target)}
+                if not only_names:
+                    return publisher.keep_only(prefix, {*there, *there.values()})
+                stale = [name for name in (f"{prefix}current", f"{prefix}previous") if name not in there]
+                for name in stale:
+                    publisher.remove(name)
+                return stale
         except EngineError as error:
             log.warning("server-not-tidied", problem=str(error))
             return []
@@ -234,6 +241,7 @@ class Registry:
             learning.promote(tx, mailbox, version, now)
             if withdraw is not None:
                 learning.withdraw(tx, mailbox, now, withdraw)
+        self.tidy_server(mailbox, only_names=True)
         return model
 
     def rollback(self, mailbox: int, now: datetime) -> ModelRecord:

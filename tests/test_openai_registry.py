@@ -1,4 +1,7 @@
-"""Promote, restart, roll back with a model server that somebody else starts: yesterday's model serves until then."""
+"""Promote and roll back with a model server: one that somebody else starts, and Ollama's names.
+
+Where somebody else starts it, yesterday's model serves until then.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -19,13 +23,14 @@ from daemon.engines.embedded import EmbeddedEngine
 from daemon.engines.openai import Fingerprint
 from daemon.labels import code_token, usable_codes
 from daemon.prompt import PromptSettings, Renderer
-from daemon.registry import Registry
+from daemon.registry import ModelError, Registry
 from daemon.settings import EngineSettings
 from daemon.store import learning, mailboxes
 from daemon.store.database import Database
 from daemon.store.records import Category
 from tests.model_fixtures import Trained
 from tests.servers.llama import LlamaServer
+from tests.servers.ollama import OllamaStandIn
 from tests.test_ollama_engine import codes_foremost
 from trainer.export import export_ct2, export_gguf
 
@@ -79,8 +84,8 @@ class Office:
         with self.database.begin() as tx:
             learning.add_model(tx, self.box, version, f"office/{version}", NOW, state="kept", verdict="", exam={})
 
-    def registry(self, host: str) -> Registry:
-        return Registry(self.database, EngineSettings(kind="openai", host=host), self.folder / "models")
+    def registry(self, host: str, kind: Literal["openai", "ollama"] = "openai") -> Registry:
+        return Registry(self.database, EngineSettings(kind=kind, host=host), self.folder / "models")
 
     @property
     def current(self) -> Path:
@@ -141,3 +146,33 @@ def test_a_link_that_a_crash_left_behind_is_set_right(office: Office) -> None:
     with pytest.raises(EngineUnavailable):
         office.registry("http://127.0.0.1:9").classifier(office.box)
     assert office.current.readlink() == Path("first")
+
+
+def test_the_names_on_an_ollama_server_say_what_is_in_use_and_where_a_rollback_leads(
+    office: Office, tmp_path: Path
+) -> None:
+    with OllamaStandIn(tmp_path) as server:
+        registry = office.registry(f"http://{server.host}", "ollama")
+
+        def meaning() -> dict[str, str]:
+            """Which version `current` and `previous` stand for."""
+            ours = {name.partition(":")[2]: model.digest for name, model in server.models.items()}
+            versions = {digest: name.partition("-")[0] for name, digest in ours.items() if "-" in name}
+            return {name: versions[digest] for name, digest in ours.items() if "-" not in name}
+
+        registry.promote(office.box, "first", NOW)
+        assert meaning() == {"current": "first"}, "promoted anew it does not become its own predecessor"
+        registry.promote(office.box, "second", NOW)
+        assert meaning() == {"current": "second", "previous": "first"}
+        registry.rollback(office.box, NOW)
+        assert meaning() == {"current": "first", "previous": "second"}
+        registry.promote(office.box, "second", NOW)
+        registry.promote(office.box, "first", NOW, withdraw="people moved 12 of 30 messages")
+        assert meaning() == {"current": "first"}, "no name leads back to what was withdrawn"
+        assert any(":second-" in name for name in server.models), "a training may be comparing with it"
+        with pytest.raises(ModelError, match="no previous model"):
+            registry.rollback(office.box, NOW)
+        [removed] = registry.tidy_server(office.box)
+        assert ":second-" in removed
+        assert meaning() == {"current": "first"}
+        registry.close()

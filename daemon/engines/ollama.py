@@ -183,6 +183,14 @@ class Publisher:
         self._copy(previous, current)
         return self.digest(current)
 
+    def point(self, name: str, target: str) -> bool:
+        """Let `name` mean the model `target`. False if the server does not have that."""
+        try:
+            self._copy(target, name)
+        except ModelMissing:
+            return False
+        return True
+
     def remove(self, name: str) -> None:
         """Forget a model; one that is already gone is fine."""
         try:
