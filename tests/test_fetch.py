@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from daemon.basemodel import PACKAGE_SHA256, find_base
 from daemon.cli import postroom
-from daemon.fetch import FetchError, FetchLater, fetch, kind_of, listed
+from daemon.fetch import fetch, kind_of, listed
+from daemon.fetch_sources import FetchError, FetchLater
 from tests.servers.hub import COMMIT, HubStandIn
 from tests.tiny_models import save_folder, save_gguf, tiny_qwen3
 
