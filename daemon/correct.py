@@ -14,7 +14,7 @@ from connectors.base import MailText, Message
 from daemon.corrections import Judgement, judge, label_means, moved_by_rule
 from daemon.decide import is_from
 from daemon.desk import Desk
-from daemon.store import learning, mailboxes, messages
+from daemon.store import decisions, learning, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import KnownMessage, KnownSighting, MessageState
 
@@ -76,13 +76,13 @@ def _judge_all(tx: Tx, desk: Desk) -> list[_Judged]:
                 _split_copy(tx, desk, sighting)
             continue  # its old place may not have been looked at since it moved
         earlier = [place for place in places if place.id < sighting.id]
-        made = messages.decisions(tx, sighting.message)
+        made = decisions.of_message(tx, sighting.message)
         decision = made[-1] if made else None
         judgement = judge(sighting, earlier, decision, roles, by_folder)
         # A rule is done before our time comes: whatever moves later was moved by a person.
         if known.state == "gone" and moved_by_rule(sighting, earlier, known.arrived, desk.sorting.rule_window):
             judgement = None
-            messages.add_remark(tx, known.id, desk.clock(), "teaches nothing: a rule moved it as soon as it arrived")
+            decisions.add_remark(tx, known.id, desk.clock(), "teaches nothing: a rule moved it as soon as it arrived")
         judged.append(_Judged(known, sighting, judgement, decision.id if decision else None))
     return judged
 
@@ -110,7 +110,7 @@ def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[obj
             continue
         with desk.database.begin() as tx:
             messages.mark_judged(tx, [each.sighting.id])
-            messages.add_remark(
+            decisions.add_remark(
                 tx, each.message.id, desk.clock(), "teaches nothing: its sender is listed in never_senders"
             )
     return kept

@@ -21,7 +21,7 @@ from connectors.errors import FolderMissing
 from daemon import breakers
 from daemon.desk import Desk
 from daemon.errors import ExitCode, PostroomError
-from daemon.store import learning, mailboxes, messages
+from daemon.store import decisions, learning, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import Mailbox
 
@@ -133,7 +133,7 @@ def check_overrides(desk: Desk) -> None:
     now = desk.clock()
     with desk.database.begin() as tx:
         mailbox = _mailbox(tx, desk)
-        filed = messages.filed_since(tx, desk.mailbox_id, now - breakers.USUAL - breakers.RECENT, mailbox.mode)
+        filed = decisions.filed_since(tx, desk.mailbox_id, now - breakers.USUAL - breakers.RECENT, mailbox.mode)
         models = learning.models(tx, desk.mailbox_id)
     current = next((model for model in models if model.state == "current"), None)
     previous = next((model for model in models if model.state == "previous"), None)

@@ -17,7 +17,7 @@ from connectors.base import Changes, Sighting, Watch
 from daemon import guard
 from daemon.desk import Desk
 from daemon.folders import list_folders
-from daemon.store import mailboxes, messages
+from daemon.store import decisions, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import KnownMessage, Mailbox, MessageState
 
@@ -128,7 +128,7 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
             moved += 1
     if not changes.more:  # else what has left may yet turn up under a new UID
         for message in messages.give_up_new(tx, desk.mailbox_id, desk.settings.inbox):
-            messages.add_remark(tx, message, now, "not touched: it left the inbox before its time came")
+            decisions.add_remark(tx, message, now, "not touched: it left the inbox before its time came")
     return Looked(new, moved, vanished, rematched, changes.missing)
 
 

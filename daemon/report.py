@@ -12,7 +12,7 @@ from typing import Any
 
 from daemon.artifact import Point
 from daemon.lessons import overview
-from daemon.store import journal, learning, mailboxes, messages
+from daemon.store import decisions, journal, learning, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import Correction, KnownMessage, Mailbox, StoredDecision
 
@@ -35,9 +35,9 @@ class Agreement:
         return f"{words}; people moved {self.overridden} of these elsewhere."
 
 
-def agreement(decisions: list[StoredDecision], corrections: list[Correction]) -> Agreement:
+def agreement(made: list[StoredDecision], corrections: list[Correction]) -> Agreement:
     """Compare the last decision about each message with the last thing a person did to it. Pure."""
-    last_decision = {decision.message: decision for decision in decisions}
+    last_decision = {decision.message: decision for decision in made}
     last_word = {correction.message: correction for correction in corrections if correction.voided is None}
     filed = {message: each for message, each in last_decision.items() if each.category is not None}
     agreed = overridden = 0
@@ -59,9 +59,9 @@ def mailbox_status(
 
     `points`: held-out answers of the model in use. `least`: lessons that a category needs before it may file.
     """
-    decisions = messages.decisions_since(tx, mailbox.id, since)
+    made = decisions.since(tx, mailbox.id, since)
     corrections = learning.corrections(tx, mailbox.id, since=since)
-    counted = agreement(decisions, corrections)
+    counted = agreement(made, corrections)
     current = learning.current_model(tx, mailbox.id)
     runs = learning.runs(tx, mailbox.id, limit=1)
     return {
@@ -140,7 +140,7 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
                 "model": decision.model,
                 "mode": decision.mode,
             }
-            for decision in messages.decisions(tx, message.id)
+            for decision in decisions.of_message(tx, message.id)
         ],
         "actions": [
             {

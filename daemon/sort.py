@@ -24,7 +24,7 @@ from daemon.desk import Desk
 from daemon.evidence import evidence
 from daemon.first_guess import FirstGuess, unknown_to
 from daemon.folders import review_folder
-from daemon.store import journal, learning, mailboxes, messages
+from daemon.store import decisions, journal, learning, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import Category, KnownMessage, KnownSighting, Mailbox
 
@@ -177,7 +177,7 @@ def _sort_one(
     action = _action(desk, category) if mailbox.mode == "live" else None
     now = desk.clock()
     with desk.database.begin() as tx:
-        decision_id = messages.add_decision(
+        decision_id = decisions.add(
             tx,
             known.id,
             now,
@@ -245,7 +245,7 @@ def _as_its_copy(desk: Desk, known: KnownMessage, policy: Policy) -> Decision | 
     If a person has put that copy back into the inbox, this one stays there too.
     """
     with desk.database.begin() as tx:
-        made = messages.decision_of_copy(tx, known.id)
+        made = decisions.of_copy(tx, known.id)
         said = [] if made is None else learning.corrections(tx, desk.mailbox_id, message=made.message)
     if made is None:
         return None

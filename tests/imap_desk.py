@@ -12,7 +12,7 @@ from daemon.desk import Desk
 from daemon.folders import list_folders
 from daemon.pipeline import one_pass
 from daemon.settings import ImapSettings, SortingSettings
-from daemon.store import mailboxes, messages
+from daemon.store import decisions, mailboxes, messages
 from daemon.store.database import Database
 from tests.fakes import Clock, FakeClassifier, FakeRegistry
 from tests.imap_fixtures import ImapWorld
@@ -63,4 +63,4 @@ def reasons(desk: Desk, message_id: str) -> list[str]:
     """Every reason that `postroom why` would show for this message."""
     with desk.database.begin() as tx:
         found = messages.named(tx, desk.mailbox_id, message_id)
-        return [decision.reason for message in found for decision in messages.decisions(tx, message.id)]
+        return [decision.reason for message in found for decision in decisions.of_message(tx, message.id)]

@@ -34,7 +34,7 @@ from daemon.decide import Policy
 from daemon.desk import Desk
 from daemon.pipeline import one_pass
 from daemon.settings import ImapSettings, SortingSettings
-from daemon.store import journal, learning, mailboxes, messages
+from daemon.store import decisions, journal, learning, mailboxes, messages
 from daemon.store.database import Database
 from tests.fakes import Clock, FakeClassifier, FakeRegistry
 
@@ -292,7 +292,7 @@ class History(RuleBasedStateMachine):
             corrections = learning.corrections(tx, self.mailbox_id)
             lessons = learning.lessons(tx, self.mailbox_id)
             known = {each.message: messages.get(tx, each.message) for each in corrections}
-            decisions = messages.decisions_since(tx, self.mailbox_id, self.clock.now.replace(year=2000))
+            decided = decisions.since(tx, self.mailbox_id, self.clock.now.replace(year=2000))
             assert journal.unfinished(tx, self.mailbox_id) == []
         first = {name: folder for folder, names in self.aliases.items() for name in names}
         of_uid = {uid: first[category.folder] for uid, category in categories.items()}
@@ -310,7 +310,7 @@ class History(RuleBasedStateMachine):
             assert folder in mail.by_person or mail.copied, f"nobody moved {subject} to {folder}"
             assert made[subject] <= len(mail.by_person) or mail.copied
 
-        made_of = [each.message for each in decisions if each.source != "rule"]  # remarks are not decisions
+        made_of = [each.message for each in decided if each.source != "rule"]  # remarks are not decisions
         for message, count in Counter(made_of).items():
             assert count == 1, f"message {message} was decided {count} times"
 

@@ -20,7 +20,7 @@ from daemon.folders import list_folders, show_folders
 from daemon.pipeline import one_pass
 from daemon.settings import CategorySettings, ImapSettings, SortingSettings
 from daemon.sort import keyword
-from daemon.store import journal, learning, mailboxes, messages
+from daemon.store import decisions, journal, learning, mailboxes, messages
 from daemon.store.database import Database
 from daemon.undo import BadMoment, Undone, moment, undo
 from tests.fakes import START, Clock, FakeClassifier, FakeRegistry
@@ -151,7 +151,7 @@ def test_unsure_mail_stays_in_the_inbox_with_its_reason(office: Office) -> None:
     office.settle()
     assert office.folder_of("puzzle 1") == ["INBOX"]
     with office.database.begin() as tx:
-        [decision] = messages.decisions_since(tx, office.desk.mailbox_id, START)
+        [decision] = decisions.since(tx, office.desk.mailbox_id, START)
     assert decision.category is None
     assert "needs 0.90" in decision.reason
 

@@ -10,7 +10,7 @@ import click
 from daemon.commands.common import Context, console, mailbox_option, pass_context
 from daemon.errors import PostroomError
 from daemon.picture import page, weeks
-from daemon.store import learning, mailboxes, messages
+from daemon.store import decisions, learning, mailboxes
 
 
 @click.command()
@@ -30,7 +30,7 @@ def report(context: Context, html: Path, days: int, mailbox: str | None) -> None
         with desk.database.begin() as tx:
             since = now - timedelta(days=days)
             by_week = weeks(
-                messages.decisions_since(tx, desk.mailbox_id, since),
+                decisions.since(tx, desk.mailbox_id, since),
                 learning.corrections(tx, desk.mailbox_id, since=since),
             )
             names = {category.uid: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
