@@ -37,6 +37,7 @@ log = structlog.get_logger()
 
 KEPT_BASES = 2
 """Prepared base models that stay in the cache: the one in use, and the one before it."""
+LESSONS_A_PAGE = 500
 ShowProgress = Callable[[Mapping[str, Any]], None]
 
 
@@ -71,16 +72,15 @@ def train(
     with _only_one(training_dir):
         _sweep(training_dir)
         registry.prune(mailbox, settings.training.keep_models)
+        _forget_never_senders(database, mailbox, settings, clock())
         with database.begin() as tx:
             learning.interrupt_runs(tx, mailbox, clock())
-            _forget_never_senders(tx, mailbox, settings, clock())
-            lessons = learning.lessons(tx, mailbox)
-            newest, _ = learning.lesson_state(tx, mailbox)
+            newest, count = learning.lesson_state(tx, mailbox)
             version = _next_version(tx, mailbox, clock())
             job = _job(tx, settings, registry, mailbox, version, training_dir)
-            run = learning.start_run(tx, mailbox, clock(), len(lessons), newest)
+            run = learning.start_run(tx, mailbox, clock(), count, newest)
         folder = training_dir / f"job-{run}"
-        _write_job(folder, job, lessons)
+        _write_job(database, mailbox, folder, job)
         try:
             result = _run_trainer(folder, settings, progress, stop)
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock)
@@ -94,12 +94,14 @@ def train(
     return outcome
 
 
-def _forget_never_senders(tx: Tx, mailbox: int, settings: Settings, now: datetime) -> None:
+def _forget_never_senders(database: Database, mailbox: int, settings: Settings, now: datetime) -> None:
     """What was learnt from them before they were listed teaches nothing any more."""
     rules = settings.sorting.never_senders
     if rules:
-        known = learning.lessons(tx, mailbox)
-        learning.void_lessons(tx, [each.id for each in known if is_from(shown_in(each.text.sender), rules)], now)
+        known = _each_lesson(database, mailbox)
+        theirs = [each.id for each in known if is_from(shown_in(each.text.sender), rules)]
+        with database.begin() as tx:
+            learning.void_lessons(tx, theirs, now)
 
 
 def compare_labels(
@@ -114,15 +116,19 @@ def compare_labels(
 
     Raises TrainingBusy, and PostroomError with the trainer's sentence when it could not compare.
     """
+    with database.begin() as tx:
+        name, taught = mailboxes.name_of(tx, mailbox), learning.lesson_counts(tx, mailbox)
+    if len(taught) < 2:  # the trainer would say so too, after a minute of imports
+        why = "there is nothing to compare: it takes two categories with some lessons each."
+        raise PostroomError(name, why, "Run `postroom learn --from-folders` first.")
     training_dir = settings.state_dir / "training"
     training_dir.mkdir(parents=True, exist_ok=True)
     with _only_one(training_dir):
         _sweep(training_dir)
         with database.begin() as tx:
             job = _job(tx, settings, registry, mailbox, "comparison", training_dir)
-            lessons = learning.lessons(tx, mailbox)
         folder = training_dir / "job-comparison"
-        _write_job(folder, job, lessons)
+        _write_job(database, mailbox, folder, job)
         try:
             found = _run_trainer(folder, settings, progress, None, "trainer.compare", "--job")
         finally:
@@ -209,11 +215,16 @@ def _category(category: Category) -> dict[str, Any]:
     }
 
 
-def _write_job(folder: Path, job: Mapping[str, Any], lessons: list[Lesson]) -> None:
+def _write_job(database: Database, mailbox: int, folder: Path, job: Mapping[str, Any]) -> None:
     folder.mkdir(mode=0o700)
     (folder / "job.json").write_text(json.dumps(job, indent=1))
-    with (folder / "lessons.jsonl").open("w") as out:
-        for lesson in lessons:
+    write_lessons(database, mailbox, folder / "lessons.jsonl")
+
+
+def write_lessons(database: Database, mailbox: int, path: Path) -> None:
+    """All lessons that count, one JSON object a line, for the trainer. Raises OSError."""
+    with path.open("w") as out:
+        for lesson in _each_lesson(database, mailbox):
             row = {
                 "id": lesson.id,
                 "category": lesson.category,
@@ -225,6 +236,18 @@ def _write_job(folder: Path, job: Mapping[str, Any], lessons: list[Lesson]) -> N
                 "source": lesson.source,
             }
             out.write(json.dumps(row) + "\n")
+
+
+def _each_lesson(database: Database, mailbox: int) -> Iterator[Lesson]:
+    """All lessons that count, by id, a page at a time: neither memory nor the database is held for 100,000 of them."""
+    last = 0
+    while True:
+        with database.begin() as tx:
+            page = learning.lessons(tx, mailbox, after=last, oldest=LESSONS_A_PAGE)
+        if not page:
+            return
+        yield from page
+        last = max(lesson.id for lesson in page)
 
 
 def _run_trainer(

@@ -24,6 +24,7 @@ from daemon.desk import Desk
 from daemon.evidence import evidence
 from daemon.first_guess import FirstGuess, unknown_to
 from daemon.folders import review_folder
+from daemon.neighbours import CAPACITY
 from daemon.store import decisions, journal, learning, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import Category, KnownMessage, KnownSighting, Mailbox
@@ -99,13 +100,13 @@ def classify(desk: Desk, found: Sequence[Message]) -> Mapping[object, Prediction
     wanted = [message for message in found if hands_off(message, desk.sorting, desk.settings.own_domains) is None]
     if classifier is None or not wanted:
         return {}
-    _teach_neighbours(desk, classifier)
+    teach_neighbours(desk, classifier)
     # Paused categories are not masked out: their mail would go, renormalised and sure of itself, to another folder.
     predictions = classifier.classify([message.text for message in wanted])
     return {message.sighting.ref: prediction for message, prediction in zip(wanted, predictions, strict=True)}
 
 
-def _teach_neighbours(desk: Desk, classifier: Classifier) -> None:
+def teach_neighbours(desk: Desk, classifier: Classifier) -> None:
     """What people taught since the model was trained counts from the next mail on, and what they took back no more."""
     if classifier.newest_lesson is None:
         return
@@ -113,7 +114,7 @@ def _teach_neighbours(desk: Desk, classifier: Classifier) -> None:
         state = (classifier.meta.version, *learning.lesson_state(tx, desk.mailbox_id))
         if state == desk.taught:
             return
-        fresh = learning.lessons(tx, desk.mailbox_id, after=classifier.newest_lesson)
+        fresh = learning.lessons(tx, desk.mailbox_id, after=classifier.newest_lesson, newest=CAPACITY)
         counting = learning.lesson_ids(tx, desk.mailbox_id)
     classifier.learn([(lesson.id, lesson.text, lesson.category) for lesson in fresh], counting)
     desk.taught = state
@@ -276,15 +277,12 @@ def find_hint(desk: Desk, known: KnownMessage, message: Message) -> Hint | None:
 
 
 def _refresh_memory(tx: Tx, desk: Desk) -> None:
-    """Bring the memory up to date: append what is new, or start again when a lesson was voided."""
-    newest, count = learning.lesson_state(tx, desk.mailbox_id)
-    if (newest, count) == desk.remembered:
+    """Bring the memory up to date: append what is new, forget what was voided."""
+    state = learning.lesson_state(tx, desk.mailbox_id)
+    if state == desk.remembered:
         return
-    after, before = desk.remembered
-    fresh = learning.lessons(tx, desk.mailbox_id, after=after, newest=desk.memory.capacity)
-    if before + len(fresh) != count:
-        desk.memory.clear()
-        fresh = learning.lessons(tx, desk.mailbox_id, newest=desk.memory.capacity)
-    for lesson in fresh:
-        desk.memory.add(lesson.id, lesson.text, lesson.category)
-    desk.remembered = (newest, count)
+    memory, (known, _) = desk.memory, desk.remembered
+    for lesson in learning.lessons(tx, desk.mailbox_id, after=known, newest=memory.capacity):
+        memory.add(lesson.id, lesson.text, lesson.category)
+    memory.keep(learning.lesson_ids(tx, desk.mailbox_id, since=memory.oldest))
+    desk.remembered = state

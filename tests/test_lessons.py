@@ -106,6 +106,15 @@ def test_a_lesson_that_was_taken_back_is_not_learnt_again_from_its_folder_but_fr
         assert learning.teach(*again, source="correction", message=lesson.message)
 
 
+def test_comparing_labels_without_lessons_says_so_at_once(
+    office: dict[str, Any], command: Callable[..., str], tmp_path: Path
+) -> None:
+    command("lessons", "--void", str(office["ids"][0]))
+    with pytest.raises(PostroomError, match="two categories with some lessons each"):
+        command("train", "--compare-labels")
+    assert not (tmp_path / "state" / "training").exists()
+
+
 def test_going_live_without_a_model_says_that_mail_stays(
     database: Database, office: dict[str, Any], command: Callable[..., str]
 ) -> None:

@@ -6,7 +6,8 @@ import random
 import time
 
 from connectors.base import MailText
-from daemon.memory import LEAST_OVERLAP, LessonMemory, _shingle
+from daemon.memory import LEAST_OVERLAP, LessonMemory
+from daemon.memory import _shingle as shingles
 
 WORDS = [f"word{number}" for number in range(60)]
 
@@ -31,8 +32,8 @@ def test_whatever_overlaps_enough_is_found_and_nothing_else() -> None:
     found = 0
     for _ in range(300):
         asked = changed(chance.choice(lessons), chance)
-        wanted = _shingle(asked)
-        best = max(len(wanted & _shingle(text)) / len(wanted | _shingle(text)) for text in lessons)
+        wanted = {*shingles(asked)}
+        best = max(len(wanted & {*shingles(text)}) / len(wanted | {*shingles(text)}) for text in lessons)
         answer = memory.lookup(asked)
         assert (answer is not None) == (best >= LEAST_OVERLAP)
         if answer is not None:
@@ -51,3 +52,18 @@ def test_only_the_newest_stay_and_a_common_footer_costs_no_time() -> None:
     began = time.process_time()
     assert all(memory.lookup(mail(chance, 60, footer)) is None for _ in range(50))
     assert time.process_time() - began < 5
+
+
+def test_what_was_taken_back_counts_no_more() -> None:
+    chance = random.Random(3)
+    memory = LessonMemory()
+    texts = {number: mail(chance, 40) for number in (4, 7, 9)}
+    for number, text in texts.items():
+        memory.add(number, text, "orders")
+    assert memory.lookup(texts[7]) == ("orders", 1.0)
+    memory.keep({4, 9})
+    assert (len(memory), memory.oldest) == (2, 4)
+    assert memory.lookup(texts[7]) is None
+    assert memory.lookup(texts[9]) == ("orders", 1.0)
+    memory.keep(())
+    assert (memory.oldest, memory.lookup(texts[9])) == (0, None)

@@ -9,12 +9,15 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, func, insert, or_, select, update
+from sqlalchemy import RowMapping, Select, and_, func, insert, or_, select, update
 
 from connectors.base import MailText
 from daemon.store import tables as t
 from daemon.store.database import Tx, new_id
 from daemon.store.records import Correction, CorrectionKind, Lesson, ModelRecord, TrainingRun
+
+MOST_OF_A_THREAD = 200
+"""Messages of one thread that are looked through for a lesson, the newest."""
 
 # --- corrections
 
@@ -205,20 +208,25 @@ def _lesson(row: RowMapping) -> Lesson:
     )
 
 
-def lessons(tx: Tx, mailbox: int, *, after: int = 0, newest: int | None = None) -> list[Lesson]:
-    """The lessons that count, oldest first: with `after`, those with a higher id; with `newest`, the last so many."""
+def lessons(
+    tx: Tx, mailbox: int, *, after: int = 0, newest: int | None = None, oldest: int | None = None
+) -> list[Lesson]:
+    """The lessons that count, oldest first: with `after`, those with a higher id; with `newest`, the last so many by
+    id; with `oldest`, the first so many."""
     query = select(t.lessons).where(
         t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None), t.lessons.c.id > after
     )
     if newest is not None:
         query = query.order_by(t.lessons.c.id.desc()).limit(newest)
+    elif oldest is not None:
+        query = query.order_by(t.lessons.c.id).limit(oldest)
     found = [_lesson(row) for row in tx.execute(query).mappings()]
     return sorted(found, key=lambda lesson: (lesson.at, lesson.id))
 
 
-def lesson_ids(tx: Tx, mailbox: int) -> set[int]:
-    """The ids of the lessons that count."""
-    where = (t.lessons.c.mailbox_id == mailbox) & t.lessons.c.voided.is_(None)
+def lesson_ids(tx: Tx, mailbox: int, *, since: int = 0) -> set[int]:
+    """The ids, from `since` on, of the lessons that count."""
+    where = (t.lessons.c.mailbox_id == mailbox) & t.lessons.c.voided.is_(None) & (t.lessons.c.id >= since)
     return set(tx.execute(select(t.lessons.c.id).where(where)).scalars())
 
 
@@ -302,23 +310,17 @@ def freeze(tx: Tx, mailbox: int, lesson_ids: Iterable[int]) -> None:
 
 def thread_place(tx: Tx, mailbox: int, ancestors: Sequence[str], thread: str | None) -> Lesson | None:
     """The newest lesson from the same thread: where people put an earlier message of it."""
-    m, lesson = t.messages, t.lessons
-    same_thread: list[ColumnElement[bool]] = [m.c.rfc_id.in_(ancestors)] if ancestors else []
+    m, lesson = t.messages.c, t.lessons.c
+    # Each question by an index of its own: as one, SQLite reads every lesson there is for a mail without a thread.
+    questions: list[ColumnElement[bool]] = [m.rfc_id.in_(ancestors)] if ancestors else []
     if thread is not None:
-        same_thread.append(m.c.thread == thread)
-    if not same_thread:
-        return None
-    row = (
-        tx.execute(
-            select(lesson)
-            .join(m, m.c.id == lesson.c.message_id)
-            .where(lesson.c.mailbox_id == mailbox, lesson.c.voided.is_(None), or_(*same_thread))
-            .order_by(lesson.c.id.desc())
-            .limit(1)
-        )
-        .mappings()
-        .one_or_none()
-    )
+        questions.append(m.thread == thread)
+    of_thread: set[int] = set()
+    for question in questions:
+        newest = select(m.id).where(m.mailbox_id == mailbox, question).order_by(m.id.desc()).limit(MOST_OF_A_THREAD)
+        of_thread.update(tx.execute(newest).scalars())
+    query = select(t.lessons).where(lesson.message_id.in_(sorted(of_thread)), lesson.voided.is_(None))
+    row = tx.execute(query.order_by(lesson.id.desc()).limit(1)).mappings().one_or_none() if of_thread else None
     return None if row is None else _lesson(row)
 
 

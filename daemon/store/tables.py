@@ -251,6 +251,7 @@ lessons = Table(
     Column("frozen", Boolean, nullable=False, default=False),
     Column("voided", Utc),
     Index(None, "mailbox_id", "voided"),
+    Index(None, "mailbox_id", "voided", "category"),
     Index(None, "message_id"),
     Index(None, "mailbox_id", "fingerprint"),
     Index(None, "mailbox_id", "thread"),
