@@ -177,7 +177,8 @@ class History(RuleBasedStateMachine):
         if not self.box.object_ids:
             self.see_folders()  # renamed and renumbered between two looks, it would be any folder
         self.serial += 1
-        new = f"{folder} {self.serial}" if folder != "Archive" else f"Archive/{self.serial}"
+        # Below "Archive" itself no server renames it.
+        new = f"{folder} {self.serial}" if folder != "Archive" else f"Projects/{self.serial}"
         self.box.rename_folder(self.names[folder], new)
         self.names[folder] = new
         self.aliases[folder].add(new)

@@ -86,7 +86,7 @@ class ImapBox(ImapConnector):
 
 
 class ImapHistory(History):
-    """The same rules; what is renamed is a category."""
+    """The same rules."""
 
     server: ClassVar[Dovecot]
 
