@@ -44,11 +44,12 @@ from daemon.pipeline import one_pass
 from daemon.settings import Settings
 from tests.contract import Lying
 from tests.faults import KILLS, MOMENTS, Fault, FaultyLine
-from tests.imap_fixtures import ImapServer, ImapWorld
+from tests.imap_fixtures import GmailWorld, ImapServer, ImapWorld
 from tests.long_run import Tally, daemon_log
 from tests.servers.courier import CAPABILITIES, Courier
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
+from tests.servers.gmail import Gmail
 from tests.servers.hands import make_mail
 from tests.service_process import SETTINGS
 
@@ -64,7 +65,7 @@ class Way:
     """One way through the client: a server, and what it does not tell about itself."""
 
     name: str
-    server: type[Dovecot] | type[Cyrus] | type[Courier]
+    server: type[Dovecot] | type[Cyrus] | type[Courier] | type[Gmail]
     hide: tuple[str, ...] = ()
     act_by: str = "move"
 
@@ -84,6 +85,7 @@ WAYS = (
     Way("cyrus, no MOVE", Cyrus, ("MOVE",)),
     Way("courier", Courier),
     Way("courier, neither", Courier, ("UIDPLUS",)),
+    Way("gmail", Gmail),
 )
 
 
@@ -204,7 +206,7 @@ class DaemonOffice:
 
     def __init__(self, path: Way, server: ImapServer, user: str, daemons: Daemons, folder: Path) -> None:
         self.path, self.daemons, self.folder = path, daemons, folder
-        self.world = ImapWorld(server, user)
+        self.world = GmailWorld(server, user) if path.server is Gmail else ImapWorld(server, user)
         self.target = self.world.first
         self.sent: list[str] = []
         hands = self.world.hands
@@ -319,7 +321,7 @@ class DaemonOffice:
         """What lies there now and did not at the beginning."""
         rest = Counter(self.rest)
         ours = []
-        for folder, uid, lying in self.world.hands.look():
+        for folder, uid, lying in self.world.look():
             if rest[self._key(lying)] > 0:
                 rest[self._key(lying)] -= 1
             else:
@@ -447,11 +449,13 @@ def offices(daemons: Daemons, folder: Path, paths: Sequence[Way] = WAYS) -> Iter
         servers: dict[str, ImapServer] = {}
         made = []
         for number, path in enumerate(paths):
+            user = f"office{number}"
             if path.server.name not in servers:
-                servers[path.server.name] = stack.enter_context(path.server())
+                server = Gmail(user) if path.server is Gmail else path.server()
+                servers[path.server.name] = stack.enter_context(server)
             place = folder / str(number)
             place.mkdir()
-            office = DaemonOffice(path, servers[path.server.name], f"office{number}", daemons, place)
+            office = DaemonOffice(path, servers[path.server.name], user, daemons, place)
             stack.callback(office.close)
             made.append(office)
         yield made
