@@ -81,7 +81,7 @@ demo: $(VENV)/installed  ## a mail server, a mailbox, a model trained on it, mai
 
 # Cheap and quick first: style, types, logic; then what starts servers and trains models.
 test: lint types servers  ## everything that must be true, against real servers and a real model
-	$(BIN)/python -m pytest -p tests.quick_first $(ARGS)
+	$(BIN)/python -m pytest -p tests.quick_first --numprocesses 2 --dist loadfile $(ARGS)
 
 # -- parts of them ------------------------------------------------------------------------------------------------------
 

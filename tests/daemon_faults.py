@@ -195,6 +195,8 @@ class Verdict:
     flags_changed: int = 0
     unexplained: int = 0
     problems: tuple[str, ...] = ()
+    elsewhere: bool = False
+    """Did the fault befall another command than the one it was meant for?"""
 
     @property
     def clean(self) -> bool:
@@ -419,14 +421,15 @@ class DaemonOffice:
         self.deliver()
         code, said, befell = self.strike(state, fault)
         crashed = [f"a bug: {said}"] if code in (1, 70) and "Traceback" in said else []
-        if befell != self.sent[fault.command - 1]:
+        if elsewhere := befell != self.sent[fault.command - 1]:
             crashed.append(f"the fault befell {befell} and not {self.sent[fault.command - 1]}")
         # Only a command that nobody waited for may still be on its way; elsewhere the line saw to it.
         stuck = self.at_rest(state, settle=1.0 if fault.moment == "race" else 0.0)
         verdict = self.verdict(state)
         self.clean_up()
         problems = (*crashed, *stuck, *verdict.problems)
-        return Verdict(verdict.lost, verdict.duplicated, verdict.flags_changed, verdict.unexplained, problems)
+        counted = (verdict.lost, verdict.duplicated, verdict.flags_changed, verdict.unexplained)
+        return Verdict(*counted, problems, elsewhere)
 
     def close(self) -> None:
         self.world.close()
@@ -497,6 +500,10 @@ def exhaustive(only: str) -> FaultTally:
             with counting_bar(False, "faults on") as show:
                 for number, fault in enumerate(faults):
                     verdict = office.one_fault(fault)
+                    if verdict.elsewhere and len(verdict.problems) == 1:
+                        # In a mailbox of hundreds of moves a server forgets its history, and the daemon asks otherwise.
+                        commands = office.commands()
+                        verdict = office.one_fault(fault)
                     total.judge(verdict, f"{office.path.name}: {fault} at {commands[fault.command - 1]}")
                     if not verdict.clean:
                         click.echo(total.bad[-1], err=True)

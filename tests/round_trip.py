@@ -45,7 +45,7 @@ class Trip:
     refused: int = 0
     """Not taken by the server at delivery: nothing of ours has touched them."""
     altered_by_server: int = 0
-    """Came back from APPEND with other bytes than they were sent with."""
+    """Came back from APPEND with other bytes than they were sent with: the server's doing, before anything of ours."""
     unread: int = 0
     unmoved: int = 0
     changed: int = 0
@@ -54,7 +54,7 @@ class Trip:
 
     @property
     def clean(self) -> bool:
-        return not (self.altered_by_server or self.unread or self.unmoved or self.changed)
+        return not (self.unread or self.unmoved or self.changed)
 
 
 def read_archive(path: Path) -> list[bytes]:

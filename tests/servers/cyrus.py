@@ -45,6 +45,7 @@ tls_server_cert: {root}/cert.pem
 tls_server_key: {root}/key.pem
 sync_log: no
 statuscache: on
+munge8bit: no
 """
 
 MASTER = """START {{
