@@ -9,8 +9,8 @@ from transformers import AutoModelForCausalLM
 from daemon.prompt import PromptSettings, Renderer
 from tests.lessons import examples_of, office_rows
 from tests.tiny_models import save_folder, tiny_qwen3
-from trainer.finetune.pooling import fit_pooling, fit_space, room_of, silence, write_model
-from trainer.finetune.reading import Reader
+from trainer.finetune.pooling import Room, fit_pooling, fit_space, room_of, silence, write_model
+from trainer.finetune.reading import Reader, Readings
 from trainer.heads import fit_head
 
 pytestmark = pytest.mark.model
@@ -40,7 +40,7 @@ def test_the_written_model_computes_the_features_that_were_fitted(fitted, tmp_pa
     base, prompts, readings, pooling, *_ = fitted
     features = pooling.features(readings)
     rows = {5: pooling.rows[0], 9: pooling.rows[1], 11: pooling.rows[2]}
-    write_model(load(base), DEPTH, pooling, rows, silence(features), tmp_path)
+    write_model(load(base), DEPTH, pooling, rows, silence(pooling), tmp_path)
     model = load(tmp_path)
     assert len(model.model.layers) == DEPTH + 1
     with torch.no_grad():
@@ -50,14 +50,16 @@ def test_the_written_model_computes_the_features_that_were_fitted(fitted, tmp_pa
             assert np.allclose(logits[list(rows)].numpy(), expected, atol=1e-3)
 
 
-def test_every_other_token_is_less_likely_than_the_best_code(fitted, tmp_path):
-    base, prompts, readings, pooling, *_ = fitted
-    rows = {5: pooling.rows[0], 9: pooling.rows[1], 11: pooling.rows[2], 13: pooling.rows[3]}
-    write_model(load(base), DEPTH, pooling, rows, silence(pooling.features(readings)), tmp_path)
-    model = load(tmp_path)
-    with torch.no_grad():
-        logits = model(input_ids=torch.tensor([prompts[0].ids])).logits[0, -1]
-    assert int(logits.argmax()) in rows
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_a_token_that_is_no_code_is_less_likely_than_every_code_for_mail_of_a_rare_category_too(fitted, share):
+    _, _, readings, _, head, space, labels = fitted
+    often = np.flatnonzero(labels == 0)
+    rest = np.flatnonzero(labels != 0)
+    kept = np.concatenate([np.resize(often, round(share * 80)), np.resize(rest, 80 - round(share * 80))])
+    uneven = Readings(readings.means[kept], readings.lasts[kept])
+    pooling = fit_pooling(uneven, space, head.rows, head.offsets, Room(64, 1e-6))
+    features = pooling.features(readings)
+    assert (features @ silence(pooling) < (features @ pooling.rows.T).min(axis=1)).all()
 
 
 def test_the_models_own_head_answers_as_the_head_that_was_fitted(fitted):

@@ -131,7 +131,7 @@ def export(
         merged = Path(name)
         model = load_base(prepared)
         model.load_state_dict(dict(layers), strict=False)
-        changed = write_model(model, depth, language.pooling, rows, silence(language.features), merged)
+        changed = write_model(model, depth, language.pooling, rows, silence(language.pooling), merged)
         copyfile(prepared.tokenizer, merged / "tokenizer.json")
         export_ct2(merged, folder / "ct2", forms.ct2, codes)
         if forms.exact:

@@ -80,13 +80,14 @@ class Room:
 class Pooling:
     """`project` (directions, width) makes values of normalised states, `restore` (width, directions) puts them back.
 
-    `rows` is the head that reads them, a row for each category. `gain` is the weight of the norm behind the attention,
-    None for an architecture without one.
+    `rows` is the head that reads them, a row for each category. `constant` is a row that answers about 1 to every mail.
+    `gain` is the weight of the norm behind the attention, None for an architecture without one.
     """
 
     project: Floats
     restore: Floats
     rows: Floats
+    constant: Floats
     epsilon: float
     gain: float | None = None
 
@@ -126,7 +127,8 @@ def fit_pooling(readings: Readings, space: Space, rows: Floats, offsets: Floats,
         gain, wanted_length = wanted_length / width**0.5, width**0.5
     scale = wanted_length / length if length > 0 else 0.0
     project, restore = (kept @ space.matrix.T).astype(np.float32), (scale * place).astype(np.float32)
-    pooling = Pooling(project, restore, np.zeros((len(rows), width), np.float32), room.epsilon, gain)
+    nothing = np.zeros((len(rows), width), np.float32)
+    pooling = Pooling(project, restore, nothing, nothing[0], room.epsilon, gain)
     seen = pooling.features(readings).astype(np.float64)
     wanted = space.features(readings.means) @ kept.T
     ratio = float(np.sum((seen @ place) * wanted) / max(np.sum(wanted**2), 1e-12)) or 1.0
@@ -134,8 +136,9 @@ def fit_pooling(readings: Readings, space: Space, rows: Floats, offsets: Floats,
     # A model's head has no offsets. What all mails' last positions share takes their place: it is nearly constant.
     constant = seen.mean(axis=0)
     constant -= place @ (place.T @ constant)
-    head += np.outer(offsets, constant / max(float(np.mean(seen @ constant)), 1e-12))
-    return replace(pooling, rows=head.astype(np.float32))
+    constant /= max(float(np.mean(seen @ constant)), 1e-12)
+    head += np.outer(offsets, constant)
+    return replace(pooling, rows=head.astype(np.float32), constant=constant.astype(np.float32))
 
 
 def _basis(rows: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float64]:
@@ -228,7 +231,6 @@ def _unit(norm: Any) -> float:
     return 0.0 if "Gemma" in type(norm).__name__ else 1.0
 
 
-def silence(features: Floats) -> Floats:
-    """A head row that scores low on every mail: against what all features have in common."""
-    mean = features.mean(axis=0)
-    return np.asarray(-SILENCE * mean / max(float(mean @ mean), 1e-6), dtype=np.float32)
+def silence(pooling: Pooling) -> Floats:
+    """A head row that scores low on every mail, for it reads nothing of what tells mails apart."""
+    return np.asarray(-SILENCE * pooling.constant, dtype=np.float32)
