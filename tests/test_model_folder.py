@@ -218,8 +218,11 @@ def test_categories_that_the_linear_model_never_saw_are_unlikely() -> None:
     assert np.exp(found[0, 2]) < 1e-9
 
 
-def test_batches_hold_every_index_once_and_stay_within_the_limit() -> None:
-    lengths = [5, 300, 20, 256, 1, 256, 2000, 19]
-    groups = list(batches(lengths, limit=512))
-    assert sorted(index for group in groups for index in group) == list(range(8))
+@pytest.mark.parametrize("mixed", [True, False])
+def test_batches_hold_every_index_once_and_stay_within_the_limit(mixed: bool) -> None:
+    lengths = [5, 300, 20, 256, 1, 256, 2000, 19, 5]
+    groups = list(batches(lengths, 512, mixed))
+    assert sorted(index for group in groups for index in group) == list(range(9))
     assert all(len(group) == 1 or len(group) * max(lengths[i] for i in group) <= 512 for group in groups)
+    assert any(len({lengths[i] for i in group}) > 1 for group in groups) == mixed
+    assert any(len(group) > 1 for group in groups)

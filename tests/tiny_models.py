@@ -132,6 +132,20 @@ REAL_SHAPES: dict[str, dict[str, Any]] = {
         "head_dim": 128,
         "initializer_range": 0.02,
     },
+    "qwen2:0.5b": {
+        "hidden_size": 896,
+        "intermediate_size": 256,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+        "initializer_range": 0.02,
+    },
+    "gemma3:270m": {
+        "hidden_size": 640,
+        "intermediate_size": 256,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 1,
+        "initializer_range": 0.02,
+    },
 }
 
 

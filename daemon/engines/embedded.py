@@ -42,6 +42,7 @@ class EmbeddedEngine(Engine):
             ) from error
         self._name = model_dir.parent.name if model_dir.name == "ct2" else model_dir.name
         self._threads = threads
+        self._mixed = True  # prompts of several lengths in one batch
 
     def code_logprobs(self, prompts: Sequence[Prompt], codes: Sequence[str]) -> Floats:
         strange = [code for code in codes if code not in self._rows]
@@ -51,8 +52,18 @@ class EmbeddedEngine(Engine):
                 "It was made for another codebook; train again."
             )
         rows = [self._rows[code] for code in codes]
-        scores = np.empty((len(prompts), len(codes)), dtype=np.float32)
-        for batch in batches([len(prompt.ids) for prompt in prompts]):
+        try:
+            return self._code_logprobs(prompts, rows)
+        except EngineError:
+            if not self._mixed:
+                raise
+            # CTranslate2 4.8 fails on padded prompts of Gemma 3 270M ("Length mask has size ..."), not on one length.
+            self._mixed = False
+            return self._code_logprobs(prompts, rows)
+
+    def _code_logprobs(self, prompts: Sequence[Prompt], rows: Sequence[int]) -> Floats:
+        scores = np.empty((len(prompts), len(rows)), dtype=np.float32)
+        for batch in batches([len(prompt.ids) for prompt in prompts], mixed=self._mixed):
             try:
                 output = self._generator.forward_batch([list(prompts[index].ids) for index in batch])
             except (RuntimeError, ValueError) as error:
@@ -70,15 +81,15 @@ class EmbeddedEngine(Engine):
         self._generator.unload_model()
 
 
-def batches(lengths: Sequence[int], limit: int = TOKENS_A_BATCH) -> Iterator[list[int]]:
-    """Indices grouped by similar length, each group at most `limit` tokens with its padding. Pure.
+def batches(lengths: Sequence[int], limit: int = TOKENS_A_BATCH, mixed: bool = True) -> Iterator[list[int]]:
+    """Indices grouped by similar length, or by one length if not `mixed`, each at most `limit` tokens. Pure.
 
-    Short prompts never wait for long ones: a batch is as long as its longest member.
+    Padding counts as tokens. Short prompts never wait for long ones: a batch is as long as its longest member.
     """
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
         longest = lengths[batch[0]] if batch else lengths[index]
-        if batch and longest * (len(batch) + 1) > limit:
+        if batch and (longest * (len(batch) + 1) > limit or not (mixed or lengths[index] == longest)):
             yield batch
             batch = []
         batch.append(index)
