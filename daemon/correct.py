@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from connectors.base import MailText, Message
+from connectors.base import MailText, Message, MessageRef
 from daemon.corrections import Judgement, judge, label_means, moved_by_rule
 from daemon.decide import is_from
 from daemon.desk import Desk
@@ -32,11 +32,12 @@ class _Judged:
 def correct(desk: Desk) -> int:
     """Record every correction that has settled. Returns how many there were."""
     with desk.database.begin() as tx:
-        judged = _judge_all(tx, desk)
+        judged, copies = _judge_all(tx, desk)
         silent = [each for each in judged if each.judgement is None]
         messages.mark_judged(tx, [each.sighting.id for each in silent])
+    _split_copies(desk, copies)
     spoken = [each for each in judged if each.judgement is not None]
-    texts = _texts(desk, [each for each in spoken if each.judgement and each.judgement.teaches])
+    texts = _texts(desk, [each.sighting for each in spoken if each.judgement and each.judgement.teaches])
     spoken = _without_never_senders(desk, spoken, texts)
     found = 0
     for each in spoken:
@@ -57,11 +58,12 @@ def correct(desk: Desk) -> int:
     return found
 
 
-def _judge_all(tx: Tx, desk: Desk) -> list[_Judged]:
+def _judge_all(tx: Tx, desk: Desk) -> tuple[list[_Judged], list[KnownSighting]]:
+    """What has come to rest, and what turned out to be a second copy."""
     roles = {folder.name: folder.role for folder in mailboxes.folders(tx, desk.mailbox_id)}
     by_folder = {category.folder: category for category in mailboxes.categories(tx, desk.mailbox_id)}
     mailbox = mailboxes.find(tx, desk.settings.name)
-    judged = []
+    judged, copies = [], []
     for sighting in messages.unjudged(tx, desk.mailbox_id, desk.clock() - desk.sorting.settle):
         places = messages.sightings(tx, sighting.message)
         known = messages.get(tx, sighting.message)
@@ -73,7 +75,7 @@ def _judge_all(tx: Tx, desk: Desk) -> list[_Judged]:
                 continue
         elif any(place.gone is None and place.id != sighting.id for place in places):
             if mailbox is not None and mailbox.polled is not None and sighting.seen < mailbox.polled:
-                _split_copy(tx, desk, sighting)
+                copies.append(sighting)
             continue  # its old place may not have been looked at since it moved
         earlier = [place for place in places if place.id < sighting.id]
         made = decisions.of_message(tx, sighting.message)
@@ -84,23 +86,32 @@ def _judge_all(tx: Tx, desk: Desk) -> list[_Judged]:
             judgement = None
             decisions.add_remark(tx, known.id, desk.clock(), "teaches nothing: a rule moved it as soon as it arrived")
         judged.append(_Judged(known, sighting, judgement, decision.id if decision else None))
-    return judged
+    return judged, copies
 
 
-def _split_copy(tx: Tx, desk: Desk, sighting: KnownSighting) -> None:
-    """It rests in two places: not moved but copied, by a person. From now on the copy is a message of its own, which
-    nobody asked us to sort."""
-    state: MessageState = "existing" if sighting.ref.folder == desk.settings.inbox else "elsewhere"
-    copy = messages.copy_of(tx, desk.mailbox_id, sighting.message, state, desk.clock())
-    messages.adopt(tx, sighting.id, copy)
+def _split_copies(desk: Desk, copies: list[KnownSighting]) -> None:
+    """They rest in two places: not moved but copied, by a person. From now on each copy is a message of its own, which
+    nobody asked us to sort.
+
+    Its identity is read anew: a list's copy differs from the direct one in more than its place, and with the other's
+    identity it would be taken for that one as soon as the UIDs of both folders restart.
+    """
+    found = {ref: message.sighting.identity for ref, message in _texts(desk, copies).items()}
+    for each in copies:
+        if (identity := found.get(each.ref)) is None:
+            continue  # it moved on while we looked
+        state: MessageState = "existing" if each.ref.folder == desk.settings.inbox else "elsewhere"
+        with desk.database.begin() as tx:
+            copy = messages.copy_of(tx, desk.mailbox_id, each.message, identity, state, desk.clock())
+            messages.adopt(tx, each.id, copy)
 
 
-def _texts(desk: Desk, judged: list[_Judged]) -> dict[object, Message]:
-    refs = [each.sighting.ref for each in judged]
+def _texts(desk: Desk, places: list[KnownSighting]) -> dict[MessageRef, Message]:
+    refs = [place.ref for place in places]
     return {message.sighting.ref: message for message in desk.connector.fetch(refs)} if refs else {}
 
 
-def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[object, Message]) -> list[_Judged]:
+def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[MessageRef, Message]) -> list[_Judged]:
     """Their mail teaches nothing, wherever people put it."""
     kept = []
     for each in spoken:

@@ -439,6 +439,23 @@ def test_category_listed_in_the_settings_follows_its_renamed_folder_until_the_na
     assert (bills.folder, bills.uid) == ("Invoices", office.uids["Bills to pay"])
 
 
+def test_two_copies_first_seen_apart_are_not_mistaken_for_each_other_when_all_uids_restart(
+    make_office: Callable[..., Office],
+) -> None:
+    """Found by random histories: one copy was filed before anybody looked, and later the UIDs of both folders restart."""
+    office = make_office(object_ids=False)
+    for subject in ("puzzle", "puzzle [list]"):
+        office.deliver(subject, message_id="<twin@example.org>", date="today", arrived=office.clock())
+    office.box.move_by_person(office.ref_of("puzzle"), "Invoices")
+    office.settle()
+    office.settle()
+    for folder in ("Invoices", "INBOX"):
+        office.box.restart_uids(folder)
+    office.settle()
+    office.settle()
+    assert office.corrections() == []
+
+
 @pytest.mark.parametrize("object_ids", [True, False])
 def test_unsure_mail_follows_the_renamed_review_folder_and_stays_when_that_is_gone(
     make_office: Callable[..., Office], object_ids: bool

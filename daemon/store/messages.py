@@ -234,11 +234,22 @@ def adopt(tx: Tx, sighting_id: int, message: int) -> None:
     tx.execute(update(t.sightings).where(t.sightings.c.id == sighting_id).values(message_id=message, judged=True))
 
 
-def copy_of(tx: Tx, mailbox: int, message: int, state: MessageState, now: datetime) -> int:
-    """A new message just like this one: its second copy. Returns the new id."""
+def copy_of(tx: Tx, mailbox: int, message: int, identity: Identity, state: MessageState, now: datetime) -> int:
+    """A new message of the same thread and arrival as this one: its second copy. Returns the new id."""
     row = tx.execute(select(t.messages).where(t.messages.c.id == message)).mappings().one()
-    same = {key: row[key] for key in ("object_id", "rfc_id", "digest", "thread", "arrived", "origin")}
-    result = tx.execute(insert(t.messages).values(mailbox_id=mailbox, first_seen=now, state=state, **same))
+    result = tx.execute(
+        insert(t.messages).values(
+            mailbox_id=mailbox,
+            object_id=identity.object_id,
+            rfc_id=identity.message_id,
+            digest=identity.digest,
+            origin=identity.origin or None,
+            thread=row["thread"],
+            arrived=row["arrived"],
+            first_seen=now,
+            state=state,
+        )
+    )
     return new_id(result)
 
 
