@@ -442,7 +442,7 @@ def test_category_listed_in_the_settings_follows_its_renamed_folder_until_the_na
 def test_two_copies_first_seen_apart_are_not_mistaken_for_each_other_when_all_uids_restart(
     make_office: Callable[..., Office],
 ) -> None:
-    """Found by random histories: one copy was filed before anybody looked, and later the UIDs of both folders restart."""
+    """Found by random histories: one copy is filed before anybody looks, and later the UIDs of both folders restart."""
     office = make_office(object_ids=False)
     for subject in ("puzzle", "puzzle [list]"):
         office.deliver(subject, message_id="<twin@example.org>", date="today", arrived=office.clock())
