@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from connectors.base import MailText
 from daemon.disclaimers import find_disclaimers, without_disclaimers
 from tests.lessons import START, lesson, office_rows
-from trainer.dataset import build, neighbours, split
+from trainer.dataset import Example, build, evened, neighbours, split
 from trainer.job import Category, Job, Lesson
 
 
@@ -127,3 +127,18 @@ def test_too_many_lessons_are_thinned_to_the_newest_of_each_category(monkeypatch
     assert len(kept) == 40
     assert {example.id for example in kept} >= {0, *range(170, 200)}
     assert any("newest lessons used" in sentence for sentence in data.report)
+
+
+def weights_of(**counts):
+    examples = [
+        Example(0, name, MailText(), 0, 0.0, 2.0, False) for name, count in counts.items() for _ in range(count)
+    ]
+    return {example.category: example.weight for example in evened(examples)}, evened(examples)
+
+
+def test_a_rare_category_weighs_more_by_the_square_root_and_all_together_as_before():
+    weights, examples = weights_of(common=90, rare=10)
+    assert abs(weights["rare"] / weights["common"] - 3) < 1e-9
+    assert abs(sum(example.weight for example in examples) - 200) < 1e-9
+    assert weights_of(one=7, other=7)[0] == {"one": 2.0, "other": 2.0}
+    assert evened([]) == ()

@@ -16,7 +16,7 @@ from daemon.engines.embedded import EmbeddedEngine
 from daemon.engines.ollama import serve_folder
 from daemon.labels import Codebook
 from daemon.prompt import Prompt, PromptSettings, Renderer
-from trainer.dataset import Dataset, Example
+from trainer.dataset import Dataset, Example, evened
 from trainer.heads import Labels
 from trainer.job import Clock, Job, Progress
 from trainer.prepare import PreparedBase
@@ -46,7 +46,7 @@ class Night:
     @property
     def lessons(self) -> tuple[Example, ...]:
         """All that is learnt: people's lessons in order of time, then the names of the categories."""
-        return (*self.data.train, *(name for name in self.data.names if name.category in self.categories))
+        return evened((*self.data.train, *(name for name in self.data.names if name.category in self.categories)))
 
     @property
     def settings(self) -> PromptSettings:
