@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -31,7 +31,7 @@ from daemon.registry import Registry
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes
 from daemon.store.database import Database, Tx
-from daemon.store.records import Category, Lesson
+from daemon.store.records import Category, Lesson, ModelRecord
 
 log = structlog.get_logger()
 
@@ -178,8 +178,9 @@ def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:
 def _job(
     tx: Tx, settings: Settings, registry: Registry, mailbox: int, version: str, training_dir: Path
 ) -> dict[str, Any]:
+    models = learning.models(tx, mailbox)
     current = learning.current_model(tx, mailbox)
-    rival = learning.withdrawn_model(learning.models(tx, mailbox))
+    rival = learning.withdrawn_model(models)
     return {
         "version": version,
         "mailbox": mailboxes.name_of(tx, mailbox),
@@ -198,12 +199,19 @@ def _job(
         "wanted_precision": settings.sorting.precision,
         "seed": settings.training.seed,
         "tuning": settings.training.tuning,
+        "lora": lora_tried(models),
         "backend": settings.training.backend,
         "unsloth_python": str(settings.training.unsloth_python) if settings.training.unsloth_python else None,
         "memory_mb": settings.training.memory_mb,
         "threads": settings.training.threads,
         "time_limit_s": settings.training.time_limit.total_seconds(),
     }
+
+
+def lora_tried(models: Sequence[ModelRecord]) -> Any:
+    """What the newest night that knew of LoRA left for the next one; None before the first. Pure."""
+    details = (model.exam.get("details") or {} for model in models)
+    return next((found for each in details if (found := each.get("lora"))), None)
 
 
 def _category(category: Category) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from trainer import tuning
 from trainer.finetune.lora import Tuned, tune
 from trainer.finetune.pooling import Room, room_of
 from trainer.finetune.reading import Reader
+from trainer.job import LoraTried
 from trainer.language import LanguageModel, fit_language
-from trainer.tuning import Lessons, fine_tune
+from trainer.tuning import Lessons, fine_tune, worth_trying
 
 pytestmark = pytest.mark.model
 DEPTH = 2
@@ -114,3 +115,19 @@ def test_time_limit_in_the_middle_leaves_no_adapter(tmp_path: Path) -> None:
     with pytest.raises(TimeoutError):
         fine_tune(tiny_qwen3(), DEPTH, begun, lessons, room, tmp_path / "lora", 1, out_of_time)
     assert not (tmp_path / "lora").exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "newest", "worth"),
+    [
+        (None, 100, True),
+        (LoraTried(newest=100, paid=True), 100, True),
+        (LoraTried(newest=100, paid=False), 100, False),
+        (LoraTried(newest=100, paid=False), 124, False),
+        (LoraTried(newest=100, paid=False), 125, True),
+    ],
+)
+def test_lora_that_did_not_pay_is_tried_again_on_enough_new_lessons(
+    before: LoraTried | None, newest: int, worth: bool
+) -> None:
+    assert worth_trying(before, range(1, newest + 1)) is worth

@@ -15,7 +15,7 @@ import pytest
 from connectors.base import MailText
 from daemon.basemodel import BaseFile
 from daemon.engines.base import EngineUnavailable
-from daemon.night import TrainingBusy, train
+from daemon.night import TrainingBusy, lora_tried, train
 from daemon.registry import ModelError, Registry
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes
@@ -87,8 +87,16 @@ def test_lessons_become_a_model_in_use_and_a_second_night_can_be_rolled_back(hom
     classifier = home.registry.classifier(home.mailbox)
     assert classifier is not None
     assert len(classifier.classify([MailText(body="please pay 12 euros to our account")])[0].ranking) == 4
+    with home.database.begin() as tx:
+        tried = lora_tried(learning.models(tx, home.mailbox))
+        taught = [lesson.id for lesson in learning.lessons(tx, home.mailbox)]
+    assert tried["newest"] in taught
     home.teach(160, skip=120)
     second = home.train()
+    details = (second.exam or {})["details"]
+    skipped = "LoRA had not paid on most of these lessons" in details["language"]
+    assert details["lora"] == tried if skipped else details["lora"]["newest"] > tried["newest"]
+    assert not (skipped and tried["paid"])
     assert second.outcome in ("promoted", "kept")
     if second.outcome == "kept":
         home.registry.promote(home.mailbox, second.version or "", home.clock())

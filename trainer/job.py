@@ -56,6 +56,14 @@ class Base(BaseModel):
     path: Path | None = None
 
 
+class LoraTried(BaseModel):
+    """When LoRA was tried last: the newest lesson's id then, and did it pay?"""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    newest: int
+    paid: bool
+
+
 class Job(BaseModel):
     """job.json."""
 
@@ -81,6 +89,8 @@ class Job(BaseModel):
     epochs: int | None = Field(default=None, ge=0)
     max_tokens: int | None = Field(default=None, ge=64)
     tuning: Literal["pooled", "answer"] = "pooled"
+    lora: LoraTried | None = None
+    """None: LoRA was never tried here."""
     backend: Literal["peft", "unsloth"] = "peft"
     unsloth_python: Path | None = None
     memory_mb: int = Field(default=1024, ge=1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,13 @@ from daemon.engines.base import EngineError, EngineUnavailable, Floats
 from daemon.engines.openai import Fingerprint
 from daemon.prompt import Prompt
 from trainer import language as languages
-from trainer.finetune.pooling import room_of
+from trainer.finetune.pooling import Room, room_of
 from trainer.finetune.reading import Reader
 from trainer.forms import exact_if_better, forms_for
 from trainer.heads import Labels
-from trainer.job import TrainingFailed
+from trainer.job import LoraTried, TrainingFailed
 from trainer.night import Night
-from trainer.tuning import Lessons, fine_tune
+from trainer.tuning import Lessons, fine_tune, worth_trying
 
 # What fitting, export and exam need at the end; reading and tuning stop in time for it.
 RESERVED_SECONDS = 25.0
@@ -63,27 +64,14 @@ def language_candidate(
         night.report.append(f"{error} Only the linear model was trained.")
         return None, None, "none: failed"
 
-    def tuning(done: int, total: int) -> None:
-        if night.clock.left < RESERVED_SECONDS and done < total:
-            raise TimeoutError
-        night.progress("train", done, total + 2, "fine-tuning the language model")
-
-    layers: dict[str, Any] = {}
-    try:
-        fitted, layers = fine_tune(
-            languages.load_base(night.prepared),
-            depth,
-            fitted,
-            Lessons(readings, [prompt.ids for prompt in prompts], labels, weights, len(night.categories), parts),
-            room,
-            made / "adapter" / "lora",
-            night.job.seed,
-            tuning,
-        )
-    except TimeoutError:
-        night.report.append("The time limit was too short for fine-tuning; the language model serves as it was begun.")
-    except TrainingFailed as error:
-        night.report.append(f"{error} The language model serves as it was begun.")
+    fitted, layers = _tuned(
+        night,
+        fitted,
+        Lessons(readings, [prompt.ids for prompt in prompts], labels, weights, len(night.categories), parts),
+        depth,
+        room,
+        made / "adapter" / "lora",
+    )
     if not layers:
         shutil.rmtree(made / "adapter", ignore_errors=True)
     codes = [night.book.code(category) for category in night.categories]
@@ -110,3 +98,30 @@ def language_candidate(
         night.report.append(f"The engine cannot run what was trained ({error}). Only the linear model was trained.")
         return None, None, "none: refused by the engine"
     return fitted.answers, answers, fitted.chosen
+
+
+def _tuned(
+    night: Night, start: languages.LanguageModel, lessons: Lessons, depth: int, room: Room, adapter: Path
+) -> tuple[languages.LanguageModel, dict[str, Any]]:
+    """The start, or its form tuned by LoRA with the layers to change; `night.lora` remembers a try."""
+    ids = [example.id for example in night.data.train]
+    if not worth_trying(night.job.lora, ids):
+        return replace(start, chosen=f"{start.chosen}; LoRA had not paid on most of these lessons"), {}
+
+    def tick(done: int, total: int) -> None:
+        if night.clock.left < RESERVED_SECONDS and done < total:
+            raise TimeoutError
+        night.progress("train", done, total + 2, "fine-tuning the language model")
+
+    base = languages.load_base(night.prepared)
+    try:
+        fitted, layers = fine_tune(base, depth, start, lessons, room, adapter, night.job.seed, tick)
+    except TimeoutError:
+        night.report.append("The time limit was too short for fine-tuning; the language model serves as it was begun.")
+        return start, {}
+    except TrainingFailed as error:
+        night.report.append(f"{error} The language model serves as it was begun.")
+        return start, {}
+    newest = max((each for each in ids if isinstance(each, int)), default=0)
+    night.lora = LoraTried(newest=newest, paid=bool(layers))
+    return fitted, layers

@@ -18,7 +18,7 @@ from daemon.labels import Codebook
 from daemon.prompt import Prompt, PromptSettings, Renderer
 from trainer.dataset import Dataset, Example, evened
 from trainer.heads import Labels
-from trainer.job import Clock, Job, Progress
+from trainer.job import Clock, Job, LoraTried, Progress
 from trainer.prepare import PreparedBase
 
 
@@ -40,6 +40,8 @@ class Night:
     """How the language candidate is written; known once it is."""
     layers_kept: int | None = None
     """Of the base, in the language candidate; None where all are."""
+    lora: LoraTried | None = None
+    """What the next night must know of LoRA: this night's try, or an earlier one's."""
     form: str = ""
     """A sentence for the verdict, where that is not what was expected."""
 

@@ -45,7 +45,7 @@ from trainer.dataset import Dataset, Example
 from trainer.evaluate import figures, paired_chance
 from trainer.gate import ExamAnswer
 from trainer.heads import folds
-from trainer.job import Clock, Job, Lesson, Progress, TrainingFailed, read_job, read_lessons, write_result
+from trainer.job import Clock, Job, Lesson, LoraTried, Progress, TrainingFailed, read_job, read_lessons, write_result
 from trainer.neighbours import fit_neighbours, fit_share
 from trainer.night import Night
 from trainer.prepare import check_window, prepare_base
@@ -112,7 +112,9 @@ def _train(folder: Path, job: Job, lessons: Sequence[Lesson], progress: Progress
     tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
     book = _codebook(job).extended([category.id for category in job.categories], tokenizer)
     categories = tuple(category for category in book.categories if category in present)
-    night = Night(job, base, prepared, tokenizer, book, data, categories, progress, clock, list(data.report))
+    night = Night(
+        job, base, prepared, tokenizer, book, data, categories, progress, clock, list(data.report), lora=job.lora
+    )
     progress("prepare", 1, 1, f"base model {base.name}")
     with tempfile.TemporaryDirectory(prefix=".training-", dir=folder) as name:
         return _candidate(night, Path(name), folder / "candidate")
@@ -212,6 +214,7 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
         "linear": linear.chosen,
         "blend_weight": weight,
         "neighbours": nearness,
+        "lora": _of_use(night.lora, kind),
     }
     night.progress("exam", 1, 1, sentence)
 
@@ -366,6 +369,11 @@ def _exam_figures(
             "filed_precision_of_held_out": round(sum(p.correct for p in filed) / len(filed), 4) if filed else None,
         },
     }
+
+
+def _of_use(lora: LoraTried | None, kind: str) -> dict[str, Any] | None:
+    """What the next night must know: tuning a language model that does not serve was in vain, too."""
+    return None if lora is None else {"newest": lora.newest, "paid": lora.paid and kind != "linear"}
 
 
 def _meta(

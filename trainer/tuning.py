@@ -1,7 +1,8 @@
 """Fine-tuning the language candidate, and whether it paid.
 
-the pooled start | LoRA on the kept layers (trainer.finetune.lora) | head and pooling fitted anew on what they read
-| the newest fold, which neither has learnt: one half ends the training, the other judges  ->  tuned model or start
+in vain on these lessons already? | the pooled start | LoRA on the kept layers (trainer.finetune.lora)
+| head and pooling fitted anew on what they read | judged by the newest fold, which neither has learnt: one half of it
+ends the training, the other decides  ->  tuned model or start
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from trainer.finetune.lora import tune
 from trainer.finetune.pooling import Room
 from trainer.finetune.reading import Readings
 from trainer.heads import Fold, Labels, share_right
+from trainer.job import LoraTried
 from trainer.language import LanguageModel, fit_language, fit_once
 
+# LoRA was refused: this share of the lessons must be newer before it is tried again.
+ENOUGH_NEW = 0.2
 # LoRA's layers end where the pooling layer begins, and begin so many below. Two of four cost half as much as all.
 TUNED_LAYERS = 2
 
@@ -34,6 +38,14 @@ class Lessons:
     weights: Floats
     classes: int
     parts: Sequence[Fold]
+
+
+def worth_trying(before: LoraTried | None, ids: Sequence[int | str]) -> bool:
+    """May LoRA pay on these lessons? Not while most of them are those on which it did not. Pure."""
+    if before is None or before.paid:
+        return True
+    fresh = sum(not isinstance(each, int) or each > before.newest for each in ids)
+    return fresh >= ENOUGH_NEW * len(ids)
 
 
 def fine_tune(
