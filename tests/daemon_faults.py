@@ -103,10 +103,10 @@ class Daemons:
         )
         return self
 
-    def once(self, config: Path, *words: str, settle: float = 0.0, timeout: float = 20.0) -> Once:
-        """Start one pass. `settle` and `timeout` shorten what the daemon waits for, nothing else."""
+    def once(self, config: Path, *words: str, settle: float = 0.0) -> Once:
+        """Start one pass. `settle` shortens what the daemon waits for, nothing else."""
         assert self.process.stdin
-        job = {"config": str(config), "words": words or ["once"], "settle": settle, "timeout": timeout}
+        job = {"config": str(config), "words": words or ["once"], "settle": settle}
         print(json.dumps(job), file=self.process.stdin, flush=True)
         return Once(self.process)
 
@@ -139,7 +139,6 @@ class Once:
 def parent() -> None:
     """Load everything, then fork a child for every job on standard input."""
     import connectors.imap
-    import connectors.imap_account
     from daemon import cli, mailroom
 
     with tempfile.TemporaryDirectory() as folder:  # so that no child has to load and compile it all again
@@ -159,9 +158,6 @@ def parent() -> None:
                 os.write(1, (json.dumps({"pid": os.getpid()}) + "\n").encode())
                 os.dup2(said.fileno(), 1)
                 os.dup2(said.fileno(), 2)
-                mailroom.ImapAccount = partial(  # type: ignore[misc,assignment]
-                    connectors.imap_account.ImapAccount, timeout=job["timeout"]
-                )
                 mailroom.ImapConnector = partial(  # type: ignore[misc,assignment]
                     connectors.imap.ImapConnector, settle=job["settle"]
                 )
@@ -231,10 +227,10 @@ class DaemonOffice:
         secret.write_text("open-sesame")
         return state
 
-    def configure(self, state: Path, port: int) -> Path:
-        """The settings of a daemon on this state, over this port."""
+    def configure(self, state: Path, port: int, timeout: float = 20.0) -> Path:
+        """The settings of a daemon on this state, over this port, which waits so many seconds for an answer."""
         config = state.with_suffix(f".{port}.toml")
-        mailbox = f'act_by = "{self.path.act_by}"'
+        mailbox = f'act_by = "{self.path.act_by}"\ntimeout = "{timeout}s"'
         values = {"state": state, "port": port, "user": self.world.user, "mode": "live", "mailbox": mailbox}
         config.write_text(SETTINGS.format(sorting="", **values))
         return config
@@ -342,8 +338,8 @@ class DaemonOffice:
 
         timeout = 20.0 if fault.kill else STALLED_SECONDS
         with FaultyLine(self.world.server.port, fault, kill, hide=self.path.hide) as line:
-            config = self.configure(state, line.port)
-            started.append(self.daemons.once(config, settle=settle, timeout=timeout))
+            config = self.configure(state, line.port, timeout)
+            started.append(self.daemons.once(config, settle=settle))
             ready.set()
             code, said = started[0].wait()
             befell = line.commands[fault.command - 1] if line.struck else "nothing"

@@ -95,7 +95,7 @@ def during(office: DaemonOffice, state: Path, command: bytes, what: Callable[[in
         return line
 
     with FaultyLine(office.world.server.port, change=change, hide=office.path.hide) as line:
-        started.append(office.daemons.once(office.configure(state, line.port), timeout=30.0))
+        started.append(office.daemons.once(office.configure(state, line.port, timeout=30.0)))
         ready.set()
         ended = started[0].wait()
     assert happened
