@@ -11,6 +11,8 @@ The first place that has the name counts.
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -21,6 +23,9 @@ from daemon.errors import CredentialMissing
 
 LONGEST = 64 * 1024
 """Bytes. A token of Microsoft 365 has some 4 kB; whoever names a larger file named the wrong one."""
+
+UNIT_FOLDER = "/etc/postroom/credentials"
+"""What systemd/postroom.service hands over; systemd does not tell where a secret came from."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,30 @@ class Credentials:
         raise CredentialMissing(
             f'credential "{name}"',
             f"not found; looked at {', '.join(looked)}.",
-            f"Put the secret alone into {looked[-1]}."
-            if looked[-1].startswith("$")
-            else f"Write the secret alone into {self.state_dir / 'credentials' / name}, then chmod 600 it.",
+            self._like(name) + self._remedy(name, looked[-1]),
         )
+
+    def _like(self, name: str) -> str:
+        """A question, if a secret of nearly the same name is there."""
+        names: set[str] = set()
+        for path, _ in self._paths(name):
+            with contextlib.suppress(OSError):
+                names.update(each.name.removeprefix("postroom_") for each in path.parent.iterdir() if each.is_file())
+        near = difflib.get_close_matches(name, sorted(names), n=1)
+        return f'There is "{near[0]}": did you mean that? ' if near else ""
+
+    def _remedy(self, name: str, last: str) -> str:
+        """Where the secret belongs on a machine that delivers secrets in this way."""
+        if last.startswith("$"):
+            return f"Put the secret alone into {last}."
+        if self.environ.get("CREDENTIALS_DIRECTORY"):
+            return (
+                f"As root, write the secret alone into {UNIT_FOLDER}/{name}, the folder that the unit names in "
+                "LoadCredential=; a running service then wants `systemctl restart postroom`."
+            )
+        if handed := self.environ.get("POSTROOM_CREDENTIALS_DIR"):
+            return f"Write the secret alone into {Path(handed, name)}."
+        return f"Write the secret alone into {self.state_dir / 'credentials' / name}, then chmod 600 it."
 
     def _paths(self, name: str) -> Iterator[tuple[Path, bool]]:
         if from_systemd := self.environ.get("CREDENTIALS_DIRECTORY"):

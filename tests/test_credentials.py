@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.credentials import LONGEST, Credentials
+from daemon.credentials import LONGEST, UNIT_FOLDER, Credentials
 from daemon.errors import CredentialMissing, ExitCode
 
 
@@ -75,7 +75,27 @@ def test_a_missing_secret_names_the_places_and_the_next_step(tmp_path: Path) -> 
         Credentials(tmp_path, {"CREDENTIALS_DIRECTORY": "/run/credentials/postroom.service"}).read("office-imap")
     assert "/run/credentials/postroom.service/office-imap" in caught.value.fact
     assert str(tmp_path / "credentials" / "office-imap") in caught.value.fact
-    assert "chmod 600" in caught.value.next_step
+    assert "write the secret alone into /etc/postroom/credentials/office-imap" in caught.value.next_step
+    unit = Path(__file__).parent.parent / "systemd" / "postroom.service"
+    assert f"LoadCredential=postroom:{UNIT_FOLDER}\n" in unit.read_text(encoding="utf-8")
+
+
+def test_without_systemd_a_missing_secret_belongs_into_the_state_directory_or_the_handed_folder(tmp_path: Path) -> None:
+    with pytest.raises(CredentialMissing) as caught:
+        Credentials(tmp_path, {}).read("office-imap")
+    assert (
+        caught.value.next_step == f"Write the secret alone into {tmp_path}/credentials/office-imap, then chmod 600 it."
+    )
+    with pytest.raises(CredentialMissing) as caught:
+        Credentials(tmp_path, {"POSTROOM_CREDENTIALS_DIR": "/run/secrets"}).read("office-imap")
+    assert caught.value.next_step == "Write the secret alone into /run/secrets/office-imap."
+
+
+@pytest.mark.parametrize("there", ["office-imp", "postroom_office-imp"])
+def test_a_secret_of_nearly_the_same_name_is_offered(tmp_path: Path, there: str) -> None:
+    write(tmp_path / "handed" / there, "s3cret")
+    with pytest.raises(CredentialMissing, match='There is "office-imp": did you mean that'):
+        Credentials(tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path / "handed")}).read("office-imap")
 
 
 def test_the_environment_is_not_read_unless_it_is_allowed(tmp_path: Path) -> None:
