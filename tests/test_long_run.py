@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from daemon.commands.common import LINE_EVERY, counting_bar, counting_lines
+from daemon.commands.common import LINE_EVERY, counting_bar, counting_lines, training_bar
 from tests.fakes import Clock
 from tests.long_run import FIGURES, Tally, daemon_log
 
@@ -39,3 +39,13 @@ def test_without_a_terminal_a_line_a_minute_tells_how_far_it_is(capsys: pytest.C
         bar("Invoices", 3, 3)
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "reading Invoices: 3 of 3\n")
+
+
+def test_without_a_terminal_each_stage_of_a_training_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with training_bar(False) as show:
+        assert show is not None
+        for event in ({"stage": "clean", "text": "cleaning lessons"}, {"stage": "train", "text": "reading [/list]"}):
+            show(event)
+            show(event)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "training: cleaning lessons\ntraining: reading [/list]\n")

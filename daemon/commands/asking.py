@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import click
+from rich.markup import escape
 
 from connectors.base import Message
 from daemon import logs
@@ -57,7 +58,7 @@ def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> N
 
 
 def _show_status(each: dict[str, Any], days: int) -> None:
-    console.print(f"[bold]{each['name']}[/bold]  {each['mode']}" + _state(each))
+    console.print(f"[bold]{each['name']}[/bold]  {each['mode']}" + _state(each), markup=True)
     if each["stopped"]:
         console.print(f"  Stopped: {each['stopped']}", soft_wrap=True)
     if each["paused"]:
@@ -125,7 +126,8 @@ def why(context: Context, message_id: str, as_json: bool) -> None:
 
 
 def _show_story(story: dict[str, Any]) -> None:
-    console.print(f"[bold]{story['message_id']}[/bold] in {story['mailbox']}: {story['state']}")
+    head = f"[bold]{escape(story['message_id'])}[/bold] in {story['mailbox']}: {story['state']}"
+    console.print(head, soft_wrap=True, markup=True)
     events: list[tuple[str, str]] = []
     events += [(place["seen"], f"seen in {place['folder']}" + _by(place["by"])) for place in story["places"]]
     events += [(each["at"], f"decided ({each['mode']}): {each['reason']}") for each in story["decisions"]]

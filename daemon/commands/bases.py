@@ -74,7 +74,7 @@ def _show(fetched: Fetched) -> None:
     ]
     table("It was here already" if fetched.already else "Fetched", ["", ""], rows)
     console.print("\nTo train on it, write this under [engine] in config.toml, and train again:", soft_wrap=True)
-    console.print(f'    base = "{fetched.base.path}"', markup=False, soft_wrap=True)
+    console.print(f'    base = "{fetched.base.path}"', soft_wrap=True)
 
 
 @model.command("list")

@@ -51,7 +51,7 @@ def check(context: Context, as_json: bool) -> None:
     else:
         for finding in findings:
             mark = "[green]fine [/green]" if finding.fine else "[red]WRONG[/red]"
-            console.print(mark, escape(f"{finding.what}: {finding.seen}"), soft_wrap=True)
+            console.print(mark, escape(f"{finding.what}: {finding.seen}"), soft_wrap=True, markup=True)
     if not all(finding.fine for finding in findings):
         raise SystemExit(ExitCode.TROUBLE)
 

@@ -22,8 +22,9 @@ from daemon.settings import Settings, find_config
 from daemon.store import mailboxes
 from daemon.store.records import Mailbox
 
-console = Console(highlight=False)
-notices = Console(stderr=True, highlight=False)
+# No markup unless a line asks for it: subjects and folders may hold "[/list]", which would vanish or raise.
+console = Console(highlight=False, markup=False)
+notices = Console(stderr=True, highlight=False, markup=False)
 
 LINE_EVERY = 60.0
 """Seconds between two lines of progress where no terminal shows a bar."""
@@ -105,12 +106,15 @@ def table(
 
 @contextmanager
 def training_bar(quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None] | None]:
-    """A progress bar fed by the trainer's events; none with `quiet`."""
+    """A progress bar fed by the trainer's events; none with `quiet`. Without a terminal a line now and then."""
     if quiet:
         yield None
         return
+    if not notices.is_terminal:
+        yield training_lines(lambda line: click.echo(line, err=True))
+        return
     with Progress(
-        TextColumn("{task.description:<34}"),
+        TextColumn("{task.description:<34}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -144,7 +148,10 @@ def counting_bar(quiet: bool, what: str) -> Iterator[Callable[[str, int, int], N
         yield counting_lines(what, lambda line: click.echo(line, err=True))
         return
     with Progress(
-        TextColumn("{task.description:<34}"), BarColumn(bar_width=24), MofNCompleteColumn(), console=notices
+        TextColumn("{task.description:<34}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        console=notices,
     ) as bars:
         tasks: dict[str, TaskID] = {}
 
@@ -154,6 +161,22 @@ def counting_bar(quiet: bool, what: str) -> Iterator[Callable[[str, int, int], N
             bars.update(tasks[name], completed=done, total=total)
 
         yield show
+
+
+def training_lines(
+    say: Callable[[str], None], now: Callable[[], float] = time.monotonic
+) -> Callable[[Mapping[str, Any]], None]:
+    """show(event), which says a line when a stage begins and otherwise one every `LINE_EVERY` seconds."""
+    said, stage = now(), ""
+
+    def show(event: Mapping[str, Any]) -> None:
+        nonlocal said, stage
+        name = str(event.get("stage", ""))
+        if name != stage or now() - said >= LINE_EVERY:
+            said, stage = now(), name
+            say(f"training: {event.get('text') or name}")
+
+    return show
 
 
 def counting_lines(

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 import click
+from rich.markup import escape
 
 from connectors.errors import ConnectorError, LoginRefused
 from daemon.commands.common import Context, console, notices, pass_context
@@ -55,7 +56,7 @@ def login(context: Context, mailbox: str | None) -> None:
             _by_browser(box, cast("GoogleTokens", tokens))
         token = report(wanted_by(box), tokens)
         for problem in token.problems:
-            console.print(f"[red]WRONG[/red] the token: {problem}", soft_wrap=True)
+            console.print("[red]WRONG[/red] the token:", escape(problem), soft_wrap=True, markup=True)
     _try(box, credentials, token)
     if token is not None and token.problems:
         raise SystemExit(ExitCode.NEEDS_PERSON)
@@ -81,8 +82,8 @@ def _by_code(box: ImapSettings, tokens: MicrosoftTokens) -> None:
     code = tokens.begin()
     minutes = max(code.seconds // 60, 1)
     console.print(f"Sign in for the mailbox {box.name}:\n", soft_wrap=True)
-    console.print(f"  1. In a browser, on any machine, open   [bold]{code.address}[/bold]", soft_wrap=True)
-    console.print(f"  2. Type this code                       [bold]{code.code}[/bold]", soft_wrap=True)
+    console.print(f"  1. In a browser, on any machine, open   [bold]{code.address}[/bold]", soft_wrap=True, markup=True)
+    console.print(f"  2. Type this code                       [bold]{code.code}[/bold]", soft_wrap=True, markup=True)
     console.print(f"  3. Sign in as                           {tokens.wanted.person}\n", soft_wrap=True)
     console.print(f"The code is good for {minutes} minutes. Give it to nobody: it opens the mailbox.", soft_wrap=True)
     _wait(tokens, code)
@@ -125,8 +126,7 @@ def _try(box: ImapSettings, credentials: Credentials, token: TokenReport | None)
     except ConnectorError as error:
         advice = token.advice(error) if token is not None else ""
         if advice:
-            console.print(advice, soft_wrap=True, markup=False)
+            console.print(advice, soft_wrap=True)
         raise
-    console.print(
-        f"[green]It works:[/green] {box.host} opens the mailbox of {box.user}, {len(folders)} folders.", soft_wrap=True
-    )
+    opened = escape(f"{box.host} opens the mailbox of {box.user}, {len(folders)} folders.")
+    console.print("[green]It works:[/green]", opened, soft_wrap=True, markup=True)

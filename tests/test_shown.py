@@ -1,0 +1,31 @@
+"""What the commands print holds other people's words, and these may look like rich's markup."""
+
+from __future__ import annotations
+
+import pytest
+
+from daemon.commands import asking, common, folders
+from daemon.folders import Shown
+
+LIKE_MARKUP = ["[list] Minutes", "[/list] Minutes", "a [bold] claim"]
+
+
+@pytest.mark.parametrize("words", LIKE_MARKUP)
+def test_words_that_look_like_markup_are_shown_as_they_are(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    common.table(words, [words], [(words,)])
+    common.console.print(words)
+    assert capsys.readouterr().out.count(words) == 4
+
+
+@pytest.mark.parametrize("words", LIKE_MARKUP)
+def test_a_message_id_may_look_like_markup_too(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parts: list[str] = ["places", "decisions", "actions", "corrections", "lessons"]
+    asking._show_story({"message_id": words, "mailbox": "office", "state": "new", **{part: [] for part in parts}})
+    assert capsys.readouterr().out.splitlines()[0] == f"{words} in office: new"
+
+
+def test_where_a_wrong_guess_is_put_right_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    folders._show("office", [Shown("[list]", "neutral", "guessed", 1)])
+    said = capsys.readouterr().out
+    assert "[mailbox.roles]" in said
+    assert "[list]" in said
