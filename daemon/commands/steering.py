@@ -12,7 +12,7 @@ from daemon.undo import undo as put_back
 
 NO_MODEL = (
     "will move mail, but there is no model yet. Until one is in use, it files only replies to and near copies of mail "
-    "that people filed. `postroom learn --from-folders` trains the first."
+    "that people filed. `postroom learn --from-folders` trains the first"
 )
 
 
@@ -41,7 +41,7 @@ def _set_mode(context: Context, mailbox: str | None, mode: Mode, words: str) -> 
         desk = context.one(mailroom, mailbox)
         with desk.database.begin() as tx:
             mailboxes.set_mode(tx, desk.mailbox_id, mode)
-    console.print(f"{desk.settings.name} is {mode}: Postroom {words}.")
+    console.print(f"{desk.settings.name} is {mode}: Postroom {words}.", soft_wrap=True)
 
 
 @click.command()
