@@ -21,6 +21,8 @@ Labels = npt.NDArray[np.int64]
 
 COLDEST, HOTTEST = 0.05, 20.0
 WEIGHTS = tuple(step / 10 for step in range(1, 10))
+# The share that was best or near it on every set (docs/experiments.md).
+EVEN = 0.6
 # How much of "no change at all" is mixed into every temperature: as if so many lessons had been answered honestly.
 TIMID = 5.0
 
@@ -140,19 +142,33 @@ def fit_temperature(logprobs: Floats, labels: Labels) -> float:
 
 
 def fit_blend(language: Floats, linear: Floats, labels: Labels) -> float:
-    """The language model's share with which the blend answers best: by probability given to the right answers,
-    each weight at its own best temperature. 0.5 without evidence."""
+    """The language model's share in the blend, EVEN without evidence.
+
+    Judged by the probability given to the right answers, each share at its own best temperature. Of all shares that are
+    within one standard error of the best the one nearest to EVEN (the rule of Breiman et al., Classification and
+    Regression Trees, 1984, section 3.4.3): a few hundred answers can't tell neighbouring shares apart.
+    """
     if len(labels) == 0:
-        return 0.5
-    return min(
-        WEIGHTS, key=lambda weight: (calibrated_loss(blend(language, linear, weight), labels), abs(weight - 0.5))
-    )
+        return EVEN
+    losses = {weight: _calibrated_losses(blend(language, linear, weight), labels) for weight in WEIGHTS}
+    best = min(WEIGHTS, key=lambda weight: losses[weight].mean())
+
+    def alike(weight: float) -> bool:
+        more = losses[weight] - losses[best]
+        return bool(more.mean() <= more.std() / len(labels) ** 0.5)
+
+    return min(filter(alike, WEIGHTS), key=lambda weight: abs(weight - EVEN))
 
 
 def calibrated_loss(logprobs: Floats, labels: Labels) -> float:
     """Mean negative log-probability of the right answers at the best temperature."""
+    return float(_calibrated_losses(logprobs, labels).mean())
+
+
+def _calibrated_losses(logprobs: Floats, labels: Labels) -> npt.NDArray[np.float64]:
     scaled = renormalised(logprobs / fit_temperature(logprobs, labels))
-    return float(-np.maximum(scaled[np.arange(len(labels)), labels], LEAST_LOGPROB).mean())
+    losses: npt.NDArray[np.float64] = -np.maximum(scaled[np.arange(len(labels)), labels], LEAST_LOGPROB)
+    return losses
 
 
 def expected_calibration_error(probabilities: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]) -> float:
