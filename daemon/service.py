@@ -74,9 +74,8 @@ class Service:
     rounds: dict[str, Round] = field(default_factory=dict)
 
     def run(self) -> int:
-        """Work until told to stop. Raises AlreadyRunning and StoreError before anything was done."""
+        """Work until told to stop. Raises PostroomError (AlreadyRunning, StoreError) before anything was done."""
         self._listen()
-        self.settings.state_dir.mkdir(parents=True, exist_ok=True)
         with StateLock(self.settings.state_dir):
             while not self.stopping.is_set():
                 self._run_until_change()
