@@ -28,6 +28,7 @@ OTHER_NAMES = {
 """What people write when they know another program: ours after the colon."""
 UNSHOWN = {"credential", "user", "url"}
 """Keys whose value may hold a secret by mistake, so that it is not repeated in a message."""
+SHARES = {"precision", "hide_precision"}
 LISTS_OF_TABLES = {"mailbox": "[[mailbox]]", "category": "[[mailbox.category]]"}
 SECTIONS = ("sorting", "engine", "training", "log")
 
@@ -175,7 +176,14 @@ def _fact(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return "must be a table of its own: a line with its name in brackets, and its keys below it."
     wanted = detail["msg"].replace("Input should be", "must be").split(", unable to")[0]
     given = "" if key in UNSHOWN else f", not {_shown(detail['input'])}"
-    return f"{wanted}{given}."
+    return f"{wanted}{given}.{_as_share(key, detail['input'])}"
+
+
+def _as_share(key: str, given: object) -> str:
+    """The next step for a precision that was meant in per cent."""
+    if key not in SHARES or isinstance(given, bool) or not isinstance(given, int | float) or not 50 <= given < 100:
+        return ""
+    return f" Write {given / 100:g} for {given:g} %."
 
 
 def _unknown_key(key: str, known: list[str]) -> str:

@@ -241,6 +241,7 @@ nam = "x"
 [sorting]
 poll = "5x"
 precision = 1.5
+hide_precision = 99
 skip_flaged = true
 [trainin]
 """
@@ -253,6 +254,7 @@ skip_flaged = true
     assert any(line.startswith('[[mailbox]] 1 (office) [roles] "Archive/2019": "neutrl" is not') for line in found)
     assert '[sorting] poll: "5x" is not a duration; write 90s, 5m, 2h or 180d.' in found
     assert "[sorting] precision: must be less than or equal to 0.999, not 1.5." in found
+    assert "[sorting] hide_precision: must be less than or equal to 0.999, not 99. Write 0.99 for 99 %." in found
     assert '[sorting] skip_flaged: unknown key. Did you mean "skip_flagged"?' in found
     assert 'trainin: unknown key. Did you mean "training"?' in found
     assert any(
