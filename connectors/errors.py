@@ -73,7 +73,7 @@ class SetupWrong(NeedsPerson):
 class FolderMissing(ConnectorError):
     """The target folder does not exist. We never create folders in a shared mailbox."""
 
-    next_step = "Create the folder, or point the category elsewhere."
+    next_step = "Create the folder, or correct its name in the settings."
 
 
 class MessageGone(ConnectorError):

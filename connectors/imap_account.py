@@ -73,7 +73,9 @@ def tls_context(account: ImapAccount) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=account.ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise SetupWrong(account.place, f"The CA file {account.ca_file} cannot be used: {error}.") from error
+        raise SetupWrong(
+            account.place, f"The CA file {account.ca_file} cannot be used: {error.strerror or error}."
+        ) from error
     if account.fingerprint is not None:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE  # log_in compares the pin before anything is sent

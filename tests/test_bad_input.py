@@ -46,6 +46,29 @@ def test_check_names_every_folder_that_is_missing(office: ServiceProcess) -> Non
     assert [finding["what"] for finding in findings if not finding["fine"]] == ['office category Bills "Bils"']
 
 
+def test_check_names_a_wrong_inbox_and_every_other_folder_with_what_may_have_been_meant(office: ServiceProcess) -> None:
+    replace(
+        office,
+        "[sorting]",
+        'inbox = "INBOXX"\n[[mailbox.category]]\nname = "orders"\n[mailbox.roles]\n"Junck" = "never"\n[sorting]',
+    )
+    wrong = {finding["what"]: finding["seen"] for finding in office.ask("check", fine=(1,)) if not finding["fine"]}
+    assert wrong.keys() == {
+        'office inbox "INBOXX"',
+        'office category orders "orders"',
+        'office role never "Junck"',
+    }
+    assert [seen.split('"')[1] for seen in wrong.values()] == ["INBOX", "Orders", "Junk"]
+
+
+@pytest.mark.parametrize("command", ["check", "status", "run"])
+def test_a_state_dir_that_is_a_file_is_told_with_the_next_step(office: ServiceProcess, command: str) -> None:
+    replace(office, f'"{office.state}"', f'"{office.config}"')
+    failed = office.command(command, fine=(1,))
+    assert "state_dir" in failed.stdout + failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
 def test_host_that_does_not_answer_is_worth_another_try(office: ServiceProcess) -> None:
     replace(office, f"port = {office.config.read_text().split('port = ')[1].split()[0]}", "port = 1")
     failed = office.command("once", fine=(75,))

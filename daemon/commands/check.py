@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 
 import click
 from rich.markup import escape
 
-from connectors.errors import ConnectorError
+from connectors.base import Capabilities, Connector
+from connectors.errors import ConnectorError, FolderMissing
 from daemon.basemodel import find_base
 from daemon.commands.common import Context, console, json_option, pass_context, print_json
 from daemon.credentials import Credentials
@@ -88,6 +90,8 @@ def _names() -> Finding:
 def _state_dir(settings: Settings) -> str:
     place = settings.state_dir
     nearest = next(path for path in (place, *place.parents) if path.exists())
+    if not nearest.is_dir():
+        raise PostroomError(str(nearest), "is not a folder.", "Correct `state_dir`.")
     if not os.access(nearest, os.W_OK):
         raise PostroomError(str(place), "cannot be written.", "Run as the service's user, or correct its owner.")
     free = shutil.disk_usage(nearest).free
@@ -115,11 +119,11 @@ def _mailbox(mailbox: AnyMailbox, credentials: Credentials) -> Iterator[Finding]
                 yield Finding(f"{mailbox.name} credential", fine, seen)
     try:
         with connector_for(mailbox, credentials) as connector:
-            able = connector.capabilities()
-            yield Finding(f"{mailbox.name} login", True, "; ".join(able.notes) or "ok")
-            if mailbox.act_by == "tag" and not able.tags:
+            here = [folder.name for folder in connector.folders()]
+            able = _able(connector)
+            yield Finding(f"{mailbox.name} login", True, "; ".join(able.notes) or "ok" if able is not None else "ok")
+            if mailbox.act_by == "tag" and able is not None and not able.tags:
                 yield Finding(f"{mailbox.name} tags", False, no_tags(mailbox))
-            here = {folder.name for folder in connector.folders()}
     except (PostroomError, ConnectorError) as error:
         advice = token.advice(error) if token is not None and isinstance(error, ConnectorError) else ""
         yield Finding(f"{mailbox.name} login", False, "\n".join(filter(None, (str(error), advice))))
@@ -127,10 +131,26 @@ def _mailbox(mailbox: AnyMailbox, credentials: Credentials) -> Iterator[Finding]
     wanted = {mailbox.inbox: "inbox", **{each.folder: f"category {each.name}" for each in mailbox.categories}}
     if mailbox.review_folder:
         wanted[mailbox.review_folder] = "review folder"
+    for folder, role in mailbox.roles.items():  # a misspelt "never" would let Postroom look into the folder meant
+        wanted.setdefault(folder, f"role {role}")
     for folder, use in wanted.items():
         there = folder in here
-        seen = "there" if there else "no such folder. Make it in the mail program, or correct the settings."
-        yield Finding(f'{mailbox.name} {use} "{folder}"', there, seen)
+        yield Finding(f'{mailbox.name} {use} "{folder}"', there, "there" if there else _not_there(folder, here))
+
+
+def _able(connector: Connector) -> Capabilities | None:
+    """What the server can do; None without the inbox, which the server is asked about it."""
+    try:
+        return connector.capabilities()
+    except FolderMissing:
+        return None
+
+
+def _not_there(folder: str, here: Sequence[str]) -> str:
+    by_small = {name.casefold(): name for name in here}
+    close = get_close_matches(folder.casefold(), by_small, 1)
+    hint = f' Did you mean "{by_small[close[0]]}"?' if close else ""
+    return f"no such folder.{hint} Make it in the mail program, or correct the settings."
 
 
 def _token(mailbox: ImapSettings, tokens: TokenSource | None, credentials: Credentials) -> TokenReport | None:
