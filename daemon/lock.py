@@ -15,11 +15,29 @@ from daemon.errors import AlreadyRunning, PostroomError
 
 @contextmanager
 def turn(path: Path) -> Iterator[None]:
-    """Wait for our turn to act on one mailbox: the service's pass and a command beside it never act at once."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.open("w") as file:
+    """Wait for our turn to act on one mailbox: the service's pass and a command beside it never act at once.
+
+    Raises PostroomError if the file cannot be made.
+    """
+    file = _opened(path)
+    try:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(file)
+
+
+def _opened(path: Path) -> int:
+    """The lock's file, made with its folder if need be. Raises PostroomError."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise PostroomError(
+            str(path),
+            f"cannot be opened ({error.strerror}).",
+            "Give the service's user the right to write there, or change state_dir.",
+        ) from None
 
 
 class StateLock:
@@ -33,16 +51,9 @@ class StateLock:
         self._file: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock, making the directory if need be. Raises AlreadyRunning, which names the other process."""
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise PostroomError(
-                str(self.path),
-                f"cannot be opened ({error.strerror}).",
-                "Give the service's user the right to write there, or change state_dir.",
-            ) from None
+        """Take the lock, making the directory if need be. Raises AlreadyRunning, which names the other process, or
+        PostroomError if its file cannot be made."""
+        file = _opened(self.path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import AlreadyRunning, ExitCode, PostroomError
-from daemon.lock import StateLock
+from daemon.lock import StateLock, turn
 
 HOLDER = """
 import sys, time
@@ -67,3 +67,5 @@ def test_a_state_directory_that_cannot_be_used_is_told_with_the_next_step(tmp_pa
     (tmp_path / "file").touch()
     with pytest.raises(PostroomError, match="change state_dir"):
         StateLock(tmp_path / "file").acquire()
+    with pytest.raises(PostroomError, match="change state_dir"), turn(tmp_path / "file" / "office"):
+        pytest.fail("it is nobody's turn without a file")
