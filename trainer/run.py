@@ -31,18 +31,16 @@ from daemon.artifact import ModelMeta, Point
 from daemon.basemodel import find_base
 from daemon.calibration import calibrated
 from daemon.classifier import Classifier, aligned, blend
-from daemon.coverage import thresholds
 from daemon.engines.base import EngineError, Floats, renormalised
 from daemon.engines.openai import FINGERPRINT
 from daemon.labels import Codebook, CodebookError
 from daemon.linear import LinearModel
 from daemon.neighbours import Neighbours
 from daemon.prompt import PromptSettings
-from trainer import dataset, gate
+from trainer import dataset, exam_words, gate
 from trainer.baseline import fit_linear
 from trainer.calibrate import Calibration, Labels, fit_blend, fit_calibration
 from trainer.dataset import Dataset, Example
-from trainer.evaluate import figures, paired_chance
 from trainer.gate import ExamAnswer
 from trainer.heads import folds
 from trainer.job import Clock, Job, Lesson, LoraTried, Progress, TrainingFailed, read_job, read_lessons, write_result
@@ -205,10 +203,10 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     verdict = gate.beat_the_withdrawn(verdict, candidate_right, rival)
     if current_error:
         night.report.append(current_error)
-    sentence = f"{verdict.sentence} {_which(kind, weight, scores)}{_near(nearness)}"
+    sentence = f"{verdict.sentence} {exam_words.which(kind, weight, scores)}{exam_words.near(nearness)}"
     if kind != "linear" and night.form:
         sentence += f" {night.form}"
-    exam_figures = _exam_figures(night, candidate_right, current, scores, points, kind, calibration)
+    exam_figures = exam_words.exam_figures(night, candidate_right, current, scores, points, kind, calibration)
     exam_figures["details"] |= {
         "language": language_words,
         "linear": linear.chosen,
@@ -305,70 +303,6 @@ def _answers_of(night: Night, folder: Path | None) -> tuple[list[bool] | None, f
     except EngineError as error:
         return None, frozenset(), f"The model in use could not take the exam: {error}"
     return [p.best == example.category for p, example in zip(predictions, exam, strict=True)], known, None
-
-
-def _which(kind: str, weight: float, scores: Mapping[str, Mapping[str, Sequence[bool]]]) -> str:
-    """In words: which candidate won and by how much."""
-    total = {name: sum(score["exam"]) + sum(score["folds"]) for name, score in scores.items()}
-    count = len(scores["linear"]["exam"]) + len(scores["linear"]["folds"])
-    if "llm" not in scores:
-        return "Only the linear model could be trained."
-    if kind == "linear":
-        return (
-            f"The linear model serves: {total['linear']} of {count} held-out lessons right, "
-            f"the language model {total['llm']}, both together {total['blend']}."
-        )
-    name = "The language model" if kind == "llm" else f"A blend ({weight:.0%} language model)"
-    return f"{name} serves: {total[kind]} of {count} held-out lessons right, the linear model alone {total['linear']}."
-
-
-def _near(nearness: float) -> str:
-    return f" What people did with the most similar mails counts {nearness:.0%} beside it." if nearness else ""
-
-
-def _exam_figures(
-    night: Night,
-    candidate: Sequence[bool],
-    current: Sequence[bool] | None,
-    scores: Mapping[str, Mapping[str, list[bool]]],
-    points: Sequence[Point],
-    kind: str,
-    calibration: Calibration,
-) -> dict[str, Any]:
-    found = figures(candidate)
-    limits = thresholds(points, night.job.wanted_precision)
-    filed = [p for p in points if (limit := limits.get(p.predicted)) is not None and p.probability >= limit]
-    shares = {name: figures(score["exam"])["accuracy"] for name, score in scores.items()}
-    by_category: dict[str, list[bool]] = {}
-    for example, right in zip(night.data.exam, candidate, strict=True):
-        by_category.setdefault(example.category, []).append(right)
-    return {
-        "n": len(candidate),
-        "candidate": found["accuracy"],
-        "interval": found["interval"],
-        "current": None if current is None else figures(current)["accuracy"],
-        "linear": shares.get("linear"),
-        "llm": shares.get("llm"),
-        "blend": shares.get("blend"),
-        "kind": kind,
-        "details": {
-            "frozen": sum(example.frozen for example in night.data.exam),
-            "by_time": night.data.by_time,
-            "folds": {name: figures(score["folds"]) for name, score in scores.items()},
-            "better_than_current_by_chance": None if current is None else round(paired_chance(candidate, current), 4),
-            "by_category": {category: figures(part) for category, part in by_category.items()},
-            "temperature": round(calibration.temperature, 3),
-            "calibration": {
-                "method": calibration.method,
-                "answers": calibration.answers,
-                "error_before": round(calibration.before, 4),
-                "error_by_temperature": round(calibration.by_temperature, 4),
-                "error_after": round(calibration.after, 4),
-            },
-            "filed_share_of_held_out": round(len(filed) / len(points), 4) if points else None,
-            "filed_precision_of_held_out": round(sum(p.correct for p in filed) / len(filed), 4) if filed else None,
-        },
-    }
 
 
 def _of_use(lora: LoraTried | None, kind: str) -> dict[str, Any] | None:
