@@ -33,7 +33,7 @@ from daemon.linear import LinearModel, Vocabulary, pieces, words
 from daemon.pipeline import one_pass
 from daemon.registry import Registry
 from daemon.settings import EngineSettings, ImapSettings, SortingSettings
-from daemon.store import learning, mailboxes
+from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database
 
 VERSION = "bench"
@@ -95,8 +95,8 @@ def office(model: Path, state: Path, lessons: int, clock: Moving) -> tuple[Desk,
         mailboxes.extend_codebook(tx, known.id, list(zip(codes, uids, strict=True)))
         for number, text in enumerate(mails(lessons, 1_000_000)):
             learning.teach(tx, known.id, uids[number % len(uids)], text, clock(), source="folder")
-        learning.add_model(tx, known.id, VERSION, f"office/{VERSION}", clock(), state="kept", verdict="", exam={})
-        learning.promote(tx, known.id, VERSION, clock())
+        training.add_model(tx, known.id, VERSION, f"office/{VERSION}", clock(), state="kept", verdict="", exam={})
+        training.promote(tx, known.id, VERSION, clock())
     with_linear(folder, uids)
     rows = tuple(CodeRow(code=code, category=uid) for code, uid in zip(codes, uids, strict=True))
     changes = {"kind": "blend", "blend_weight": 0.5, "codebook": rows, "categories": tuple(uids), "version": VERSION}

@@ -21,7 +21,7 @@ from connectors.errors import FolderMissing
 from daemon import breakers
 from daemon.desk import Desk
 from daemon.errors import ExitCode, PostroomError
-from daemon.store import decisions, learning, mailboxes, messages
+from daemon.store import decisions, mailboxes, messages, training
 from daemon.store.database import Tx
 from daemon.store.records import Mailbox
 
@@ -134,7 +134,7 @@ def check_overrides(desk: Desk) -> None:
     with desk.database.begin() as tx:
         mailbox = _mailbox(tx, desk)
         filed = decisions.filed_since(tx, desk.mailbox_id, now - breakers.USUAL - breakers.RECENT, mailbox.mode)
-        models = learning.models(tx, desk.mailbox_id)
+        models = training.models(tx, desk.mailbox_id)
     current = next((model for model in models if model.state == "current"), None)
     previous = next((model for model in models if model.state == "previous"), None)
     since = mailbox.evidence_from
@@ -200,9 +200,9 @@ def silence(tx: Tx, mailbox: Mailbox, now: datetime) -> str | None:
 
 def concerns(tx: Tx, mailbox: Mailbox, now: datetime) -> dict[str, Any]:
     """What stopped by itself, for `postroom status`: stopped, silence, rolled_back; None where nothing did."""
-    models = learning.models(tx, mailbox.id)
+    models = training.models(tx, mailbox.id)
     current = next((model for model in models if model.state == "current"), None)
-    taken_back = learning.withdrawn_model(models)
+    taken_back = training.withdrawn_model(models)
     return {
         "stopped": mailbox.stopped,
         "silence": silence(tx, mailbox, now),

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from daemon.artifact import Point
 from daemon.coverage import lower_bound
-from daemon.store import learning, mailboxes, messages
+from daemon.store import learning, mailboxes, messages, training
 from daemon.store.database import Tx
 from daemon.store.records import Category, Lesson
 
@@ -115,7 +115,7 @@ class Side:
 def contradictions(tx: Tx, mailbox: int) -> list[tuple[Side, Side]]:
     """Near-identical mails that people keep in different categories, as far as both still teach."""
     complete = ("promoted", "kept", "nothing")
-    pairs = next((run.contradictions for run in learning.runs(tx, mailbox, 50) if run.outcome in complete), ())
+    pairs = next((run.contradictions for run in training.runs(tx, mailbox, 50) if run.outcome in complete), ())
     known = learning.lessons_named(tx, mailbox, (one for pair in pairs for one in pair))
     categories = {category.uid: category for category in mailboxes.categories(tx, mailbox)}
     return [

@@ -29,7 +29,7 @@ from daemon.decide import is_from, shown_in
 from daemon.errors import PostroomError
 from daemon.registry import Registry
 from daemon.settings import Settings
-from daemon.store import learning, mailboxes
+from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database, Tx
 from daemon.store.records import Category, Lesson, ModelRecord
 
@@ -74,11 +74,11 @@ def train(
         registry.prune(mailbox, settings.training.keep_models)
         _forget_never_senders(database, mailbox, settings, clock())
         with database.begin() as tx:
-            learning.interrupt_runs(tx, mailbox, clock())
+            training.interrupt_runs(tx, mailbox, clock())
             newest, count = learning.lesson_state(tx, mailbox)
             version = _next_version(tx, mailbox, clock())
             job = _job(tx, settings, registry, mailbox, version, training_dir)
-            run = learning.start_run(tx, mailbox, clock(), count, newest)
+            run = training.start_run(tx, mailbox, clock(), count, newest)
         folder = training_dir / f"job-{run}"
         _write_job(database, mailbox, folder, job)
         try:
@@ -89,7 +89,7 @@ def train(
             registry.tidy_server(mailbox)
         with database.begin() as tx:
             pairs = result.get("contradictions") or ()
-            learning.end_run(tx, run, clock(), outcome.outcome, outcome.verdict, outcome.report, pairs)
+            training.end_run(tx, run, clock(), outcome.outcome, outcome.verdict, outcome.report, pairs)
     log.info("trained", mailbox=job["mailbox"], status=outcome.outcome, model=outcome.version)
     return outcome
 
@@ -169,7 +169,7 @@ def sweep(state_dir: Path) -> None:
 def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:
     """The day and a letter: 2026-11-22a, then b ... z, then aa."""
     day = f"{now.astimezone():%Y-%m-%d}"
-    taken = {model.version for model in learning.models(tx, mailbox)}
+    taken = {model.version for model in training.models(tx, mailbox)}
     letters = [*"abcdefghijklmnopqrstuvwxyz"]
     names = (first + second for first in ["", *letters] for second in letters)
     return next(f"{day}{name}" for name in names if f"{day}{name}" not in taken)
@@ -178,9 +178,9 @@ def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:
 def _job(
     tx: Tx, settings: Settings, registry: Registry, mailbox: int, version: str, training_dir: Path
 ) -> dict[str, Any]:
-    models = learning.models(tx, mailbox)
-    current = learning.current_model(tx, mailbox)
-    rival = learning.withdrawn_model(models)
+    models = training.models(tx, mailbox)
+    current = training.current_model(tx, mailbox)
+    rival = training.withdrawn_model(models)
     return {
         "version": version,
         "mailbox": mailboxes.name_of(tx, mailbox),
@@ -351,7 +351,7 @@ def _take_over(
         entries = [(entry["code"], entry["category"]) for entry in result["codebook"]["entries"]]
         mailboxes.extend_codebook(tx, mailbox, entries)
         learning.freeze(tx, mailbox, result.get("frozen") or ())
-        learning.add_model(
+        training.add_model(
             tx,
             mailbox,
             version,

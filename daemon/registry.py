@@ -29,7 +29,7 @@ from daemon.engines.openai import Fingerprint, OpenAIEngine
 from daemon.errors import PostroomError
 from daemon.labels import Codebook, Entry
 from daemon.settings import EngineSettings
-from daemon.store import learning, mailboxes
+from daemon.store import mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import ModelRecord
 
@@ -62,7 +62,7 @@ class Registry:
         Raises EngineUnavailable if a model server does not answer.
         """
         with self._database.begin() as tx:
-            known = {model.state: model for model in learning.models(tx, mailbox)}
+            known = {model.state: model for model in training.models(tx, mailbox)}
         current = known.get("current")
         with self._lock_of(mailbox):
             version, classifier = self._loaded.get(mailbox, ("", None))
@@ -179,7 +179,7 @@ class Registry:
             return []
         with self._database.begin() as tx:
             box = mailboxes.name_of(tx, mailbox)
-            kept = [model for model in learning.models(tx, mailbox) if model.state in ("current", "previous")]
+            kept = [model for model in training.models(tx, mailbox) if model.state in ("current", "previous")]
         prefix, meant = names_of(box), {}
         try:
             for model in kept:
@@ -202,7 +202,7 @@ class Registry:
     def points(self, mailbox: int) -> tuple[Point, ...]:
         """The held-out answers of the model in use, without loading it; none without a model or when it is damaged."""
         with self._database.begin() as tx:
-            current = learning.current_model(tx, mailbox)
+            current = training.current_model(tx, mailbox)
         if current is None:
             return ()
         try:
@@ -213,7 +213,7 @@ class Registry:
     def points_of(self, mailbox: int, version: str) -> tuple[Point, ...]:
         """The held-out answers of one version. Raises ModelError if there is none, or its files are gone or damaged."""
         with self._database.begin() as tx:
-            model = _version(learning.models(tx, mailbox), version)
+            model = _version(training.models(tx, mailbox), version)
         try:
             return artifact.load(self.folder_of(model), check_files=False).points
         except EngineError as error:
@@ -229,7 +229,7 @@ class Registry:
         `withdraw`: why the one in use is bad, so that nothing returns to it by itself.
         """
         with self._database.begin() as tx:
-            model = _version(learning.models(tx, mailbox), version)
+            model = _version(training.models(tx, mailbox), version)
         if model.state == "removed":
             raise ModelError(version, "its files were removed to save space.", "Train again: `postroom train`.")
         try:
@@ -238,16 +238,16 @@ class Registry:
         except EngineError as error:
             raise ModelError(version, f"it cannot be used ({error}).", "The model in use stays.") from error
         with self._database.begin() as tx:
-            learning.promote(tx, mailbox, version, now)
+            training.promote(tx, mailbox, version, now)
             if withdraw is not None:
-                learning.withdraw(tx, mailbox, now, withdraw)
+                training.withdraw(tx, mailbox, now, withdraw)
         self.tidy_server(mailbox, only_names=True)
         return model
 
     def rollback(self, mailbox: int, now: datetime) -> ModelRecord:
         """Back to the previous model. Raises ModelError without one."""
         with self._database.begin() as tx:
-            previous = next((each for each in learning.models(tx, mailbox) if each.state == "previous"), None)
+            previous = next((each for each in training.models(tx, mailbox) if each.state == "previous"), None)
         if previous is None:
             raise ModelError("models", "there is no previous model to go back to.", "See `postroom models`.")
         return self.promote(mailbox, previous.version, now)
@@ -258,14 +258,14 @@ class Registry:
         Nor those of a withdrawn one that none has beaten yet. What a crash left behind is removed as well.
         """
         with self._database.begin() as tx:
-            models = learning.models(tx, mailbox)
+            models = training.models(tx, mailbox)
         present = [model for model in models if model.state != "removed"]
-        rival = learning.withdrawn_model(models)
+        rival = training.withdrawn_model(models)
         needed = {model.version for model in models if model.state in ("current", "previous") or model is rival}
         spare = [model for model in present[keep:] if model.version not in needed]
         for model in spare:
             with self._database.begin() as tx:
-                learning.mark_removed(tx, mailbox, model.version)
+                training.mark_removed(tx, mailbox, model.version)
             shutil.rmtree(self.folder_of(model), ignore_errors=True)
         self._sweep(mailbox)
         return [model.version for model in spare]
@@ -274,7 +274,7 @@ class Registry:
         """Remove folders that no model is registered for: a crash came between a folder and its record."""
         with self._database.begin() as tx:
             home = self.models_dir / mailboxes.name_of(tx, mailbox)
-            wanted = {self.folder_of(model) for model in learning.models(tx, mailbox) if model.state != "removed"}
+            wanted = {self.folder_of(model) for model in training.models(tx, mailbox) if model.state != "removed"}
         for folder in home.iterdir() if home.is_dir() else ():
             if folder.is_dir() and not folder.is_symlink() and folder not in wanted:
                 log.info("leftover-removed", folder=folder.name)

@@ -12,7 +12,7 @@ from typing import Any
 
 from daemon.artifact import Point
 from daemon.lessons import overview
-from daemon.store import decisions, journal, learning, mailboxes, messages
+from daemon.store import decisions, journal, learning, mailboxes, messages, training
 from daemon.store.database import Tx
 from daemon.store.records import Correction, KnownMessage, Mailbox, StoredDecision
 
@@ -62,8 +62,8 @@ def mailbox_status(
     made = decisions.since(tx, mailbox.id, since)
     corrections = learning.corrections(tx, mailbox.id, since=since)
     counted = agreement(made, corrections)
-    current = learning.current_model(tx, mailbox.id)
-    runs = learning.runs(tx, mailbox.id, limit=1)
+    current = training.current_model(tx, mailbox.id)
+    runs = training.runs(tx, mailbox.id, limit=1)
     return {
         "name": mailbox.name,
         "kind": mailbox.kind,

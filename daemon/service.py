@@ -34,7 +34,7 @@ from daemon.notify import Notifier
 from daemon.pipeline import Pass, one_pass
 from daemon.schedule import back_off, night_is_due
 from daemon.settings import Settings
-from daemon.store import learning, mailboxes, messages
+from daemon.store import learning, mailboxes, messages, training
 
 log = structlog.get_logger()
 
@@ -231,7 +231,7 @@ class Service:
 
     def _is_due(self, desk: Desk, up_since: datetime) -> bool:
         with desk.database.begin() as tx:
-            runs = learning.runs(tx, desk.mailbox_id, limit=1)
+            runs = training.runs(tx, desk.mailbox_id, limit=1)
         last = runs[0].started if runs else None
         return night_is_due(self.clock().astimezone(), self.settings.training.window, last, up_since)
 
@@ -239,13 +239,13 @@ class Service:
         now = self.clock()
         with desk.database.begin() as tx:
             messages.forget_older_than(tx, desk.mailbox_id, now - self.settings.sorting.identity_keep)
-            runs = learning.runs(tx, desk.mailbox_id, limit=400)
+            runs = training.runs(tx, desk.mailbox_id, limit=400)
             learned = [run for run in runs if run.outcome in ("promoted", "kept")]
             fresh = learning.lessons_since(tx, desk.mailbox_id, learned[0].newest_lesson if learned else 0)
             if fresh < self.settings.training.min_corrections:
                 newest, count = learning.lesson_state(tx, desk.mailbox_id)
-                run = learning.start_run(tx, desk.mailbox_id, now, count, newest)
-                learning.end_run(tx, run, now, "skipped", f"Only {fresh} new lessons: nothing worth a training.")
+                run = training.start_run(tx, desk.mailbox_id, now, count, newest)
+                training.end_run(tx, run, now, "skipped", f"Only {fresh} new lessons: nothing worth a training.")
                 return
         train(mailroom.database, mailroom.registry, self.settings, desk.mailbox_id, self.clock, stop=self.stopping)
 

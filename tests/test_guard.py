@@ -13,7 +13,7 @@ from connectors.memory import MemoryConnector
 from daemon import guard
 from daemon.errors import PostroomError
 from daemon.pipeline import Pass, one_pass
-from daemon.store import learning, mailboxes, messages
+from daemon.store import mailboxes, messages, training
 from daemon.store.records import Mailbox
 from tests.test_pipeline import Office, make_office
 
@@ -216,9 +216,9 @@ class Registry:
         if self.broken:
             raise PostroomError(version, "its files are damaged.")
         with self.office.database.begin() as tx:
-            learning.promote(tx, mailbox, version, now)
+            training.promote(tx, mailbox, version, now)
             if withdraw is not None:
-                learning.withdraw(tx, mailbox, now, withdraw)
+                training.withdraw(tx, mailbox, now, withdraw)
 
 
 def two_models(office: Office, monkeypatch: pytest.MonkeyPatch) -> Registry:
@@ -228,14 +228,14 @@ def two_models(office: Office, monkeypatch: pytest.MonkeyPatch) -> Registry:
     box = office.desk.mailbox_id
     with office.database.begin() as tx:
         for version in ("m1", "m2"):
-            learning.add_model(
+            training.add_model(
                 tx, box, version, f"office/{version}", office.clock(), state="kept", verdict="Promoted.", exam={}
             )
-        learning.promote(tx, box, "m1", office.clock())
+        training.promote(tx, box, "m1", office.clock())
     override(office, range(40), "before", 1)
     office.clock.advance(days=10)
     with office.database.begin() as tx:
-        learning.promote(tx, box, "m2", office.clock())
+        training.promote(tx, box, "m2", office.clock())
     import daemon.sort
 
     ask = daemon.sort.current_policy
@@ -250,7 +250,7 @@ def two_models(office: Office, monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 def states(office: Office) -> dict[str, str]:
     with office.database.begin() as tx:
-        return {model.version: model.state for model in learning.models(tx, office.desk.mailbox_id)}
+        return {model.version: model.state for model in training.models(tx, office.desk.mailbox_id)}
 
 
 def test_model_that_people_override_far_more_than_the_one_before_is_rolled_back(
@@ -263,16 +263,16 @@ def test_model_that_people_override_far_more_than_the_one_before_is_rolled_back(
     box_now = mailbox(office)
     with office.database.begin() as tx:
         told = guard.concerns(tx, box_now, office.clock())
-        rival = learning.withdrawn_model(learning.models(tx, office.desk.mailbox_id))
+        rival = training.withdrawn_model(training.models(tx, office.desk.mailbox_id))
     assert told["rolled_back"].startswith("from m2 to m1: people moved ")
     assert rival is not None
     assert rival.version == "m2"
     # One that beats it ends the matter.
     with office.database.begin() as tx:
         box, now = office.desk.mailbox_id, office.clock() + timedelta(days=1)
-        learning.add_model(tx, box, "m3", "office/m3", now, state="kept", verdict="", exam={})
-        learning.promote(tx, box, "m3", now)
-        assert learning.withdrawn_model(learning.models(tx, box)) is None
+        training.add_model(tx, box, "m3", "office/m3", now, state="kept", verdict="", exam={})
+        training.promote(tx, box, "m3", now)
+        assert training.withdrawn_model(training.models(tx, box)) is None
 
 
 def test_if_the_model_before_cannot_be_used_the_mailbox_is_paused(

@@ -18,7 +18,7 @@ from daemon.cli import postroom
 from daemon.errors import PostroomError
 from daemon.learn import CsvError, _read_file
 from daemon.lessons import contradictions, overview, trouble_with
-from daemon.store import learning, mailboxes, messages
+from daemon.store import learning, mailboxes, messages, training
 from daemon.store.database import Database
 from daemon.store.records import Category
 from tests.fakes import START
@@ -58,8 +58,8 @@ def office(database: Database) -> dict[str, Any]:
             text = MailText(subject="Secret deal", body=f"We order and you bill us, no. {number}")
             learning.teach(tx, box, uids[name], text, START, source="folder", message=message)
         ids = [lesson.id for lesson in learning.lessons(tx, box)]
-        run = learning.start_run(tx, box, START, 2, 2)
-        learning.end_run(tx, run, START, "kept", "Kept.", ["One pair."], [ids])
+        run = training.start_run(tx, box, START, 2, 2)
+        training.end_run(tx, run, START, "kept", "Kept.", ["One pair."], [ids])
     return {"box": box, "ids": ids, **uids}
 
 
@@ -120,8 +120,8 @@ def test_going_live_without_a_model_says_that_mail_stays(
 ) -> None:
     assert "there is no model yet" in command("live")
     with database.begin() as tx:
-        learning.add_model(tx, office["box"], "v1", "office/v1", START, state="kept", verdict="", exam={})
-        learning.promote(tx, office["box"], "v1", START)
+        training.add_model(tx, office["box"], "v1", "office/v1", START, state="kept", verdict="", exam={})
+        training.promote(tx, office["box"], "v1", START)
     assert "moves mail from its next look on" in command("live")
 
 
@@ -186,7 +186,7 @@ def test_curve_of_a_model_files_less_the_more_is_wanted(
         place = "office/2026-03-01a"
         noted = {"method": "isotonic", "answers": 600, "error_before": 0.081, "error_by_temperature": 0.04}
         exam = {"details": {"calibration": noted | {"error_after": 0.021}}}
-        learning.add_model(tx, office["box"], "2026-03-01a", place, START, state="kept", verdict="Kept.", exam=exam)
+        training.add_model(tx, office["box"], "2026-03-01a", place, START, state="kept", verdict="Kept.", exam=exam)
     told = json.loads(command("models", "--curve", "2026-03-01a", "--json"))
     shares = [row["filed"] for row in told["curve"]]
     assert shares == sorted(shares, reverse=True)

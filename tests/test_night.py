@@ -18,7 +18,7 @@ from daemon.engines.base import EngineUnavailable
 from daemon.night import TrainingBusy, lora_tried, train
 from daemon.registry import ModelError, Registry
 from daemon.settings import Settings
-from daemon.store import learning, mailboxes
+from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import Category
 from tests.fakes import START, Clock
@@ -52,7 +52,7 @@ class Home:
 
     def states(self) -> list[str]:
         with self.database.begin() as tx:
-            return [model.state for model in learning.models(tx, self.mailbox)]
+            return [model.state for model in training.models(tx, self.mailbox)]
 
 
 def home_in(folder: Path, base: BaseFile, **engine: Any) -> Iterator[Home]:
@@ -88,7 +88,7 @@ def test_lessons_become_a_model_in_use_and_a_second_night_can_be_rolled_back(hom
     assert classifier is not None
     assert len(classifier.classify([MailText(body="please pay 12 euros to our account")])[0].ranking) == 4
     with home.database.begin() as tx:
-        tried = lora_tried(learning.models(tx, home.mailbox))
+        tried = lora_tried(training.models(tx, home.mailbox))
         taught = [lesson.id for lesson in learning.lessons(tx, home.mailbox)]
     assert tried["newest"] in taught
     home.teach(160, skip=120)
@@ -166,7 +166,7 @@ def test_damaged_model_is_not_promoted_and_the_one_in_use_stays(home: Home) -> N
     with pytest.raises(ModelError, match="cannot be used"):
         home.registry.promote(home.mailbox, newer, home.clock())
     with home.database.begin() as tx:
-        current = learning.current_model(tx, home.mailbox)
+        current = training.current_model(tx, home.mailbox)
     assert current is not None
     assert current.version == older
 
@@ -175,8 +175,8 @@ def test_previous_model_serves_while_the_one_in_use_is_damaged(home: Home) -> No
     home.teach(120)
     first = home.train()
     with home.database.begin() as tx:
-        learning.add_model(tx, home.mailbox, "broken", "office/broken", START, state="kept", verdict="", exam={})
-        learning.promote(tx, home.mailbox, "broken", START)
+        training.add_model(tx, home.mailbox, "broken", "office/broken", START, state="kept", verdict="", exam={})
+        training.promote(tx, home.mailbox, "broken", START)
     (home.registry.models_dir / "office" / "broken").mkdir()
     classifier = home.registry.classifier(home.mailbox)
     assert classifier is not None

@@ -25,7 +25,7 @@ from daemon.labels import code_token, usable_codes
 from daemon.prompt import PromptSettings, Renderer
 from daemon.registry import ModelError, Registry
 from daemon.settings import EngineSettings
-from daemon.store import learning, mailboxes
+from daemon.store import mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import Category
 from tests.model_fixtures import Trained
@@ -56,7 +56,7 @@ class Office:
         for version, turned in (("first", 0), ("second", 1)):
             self._make(trained, version, turned)
         with self.database.begin() as tx:
-            learning.promote(tx, self.box, "first", NOW)
+            training.promote(tx, self.box, "first", NOW)
 
     def _make(self, trained: Trained, version: str, turned: int) -> None:
         """A model as the trainer leaves it; each version gives the codes' rows to other codes."""
@@ -82,7 +82,7 @@ class Office:
         meta = ModelMeta(version=version, created=NOW, kind="llm", codebook=book, categories=tuple(self.uids))
         artifact.save(folder, meta)
         with self.database.begin() as tx:
-            learning.add_model(tx, self.box, version, f"office/{version}", NOW, state="kept", verdict="", exam={})
+            training.add_model(tx, self.box, version, f"office/{version}", NOW, state="kept", verdict="", exam={})
 
     def registry(self, host: str, kind: Literal["openai", "ollama"] = "openai") -> Registry:
         return Registry(self.database, EngineSettings(kind=kind, host=host), self.folder / "models")

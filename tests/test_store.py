@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from connectors.base import Identity, MailText, MessageRef, Sighting
-from daemon.store import learning, mailboxes, messages
+from daemon.store import learning, mailboxes, messages, training
 from daemon.store.database import Database, StoreError
 from daemon.store.tables import metadata
 from tests.fakes import START
@@ -119,9 +119,9 @@ def test_voided_correction_teaches_nothing_any_more(database: Database, office: 
 def test_there_is_always_exactly_one_current_model(database: Database, office: int) -> None:
     with database.begin() as tx:
         for version in ("a", "b", "c"):
-            learning.add_model(tx, office, version, f"office/{version}", START, state="kept", verdict="", exam={})
-            learning.promote(tx, office, version, START)
-        states = {model.version: model.state for model in learning.models(tx, office)}
+            training.add_model(tx, office, version, f"office/{version}", START, state="kept", verdict="", exam={})
+            training.promote(tx, office, version, START)
+        states = {model.version: model.state for model in training.models(tx, office)}
     assert states == {"a": "kept", "b": "previous", "c": "current"}
 
 

@@ -10,7 +10,7 @@ import pytest
 from daemon.night import _only_one, sweep
 from daemon.registry import Registry
 from daemon.settings import EngineSettings
-from daemon.store import learning, mailboxes
+from daemon.store import mailboxes, training
 from daemon.store.database import Database
 from tests.fakes import START
 
@@ -36,13 +36,13 @@ def test_models_beyond_the_limit_go_with_their_folders_and_so_do_folders_of_no_m
     with database.begin() as tx:
         box = mailboxes.ensure(tx, "office", "imap", "live", START).id
         for version in "abcdef":
-            learning.add_model(tx, box, version, f"office/{version}", START, state="kept", verdict="", exam={})
+            training.add_model(tx, box, version, f"office/{version}", START, state="kept", verdict="", exam={})
         for version in "ab":
-            learning.promote(tx, box, version, START)
+            training.promote(tx, box, version, START)
         if withdrawn:
-            learning.promote(tx, box, "a", START)
-            learning.withdraw(tx, box, START, "people moved 12 of 30 messages that it filed elsewhere")
-        learning.mark_removed(tx, box, "c")  # a crash came before its folder was removed
+            training.promote(tx, box, "a", START)
+            training.withdraw(tx, box, START, "people moved 12 of 30 messages that it filed elsewhere")
+        training.mark_removed(tx, box, "c")  # a crash came before its folder was removed
     for name in "abcdefx":
         (tmp_path / "models" / "office" / name).mkdir(parents=True)
     assert registry.prune(box, keep=2) == ["d"]

@@ -32,7 +32,7 @@ from daemon.mailroom import Mailroom
 from daemon.night import TrainingOutcome
 from daemon.night import compare_labels as compare_tonight
 from daemon.night import train as train_tonight
-from daemon.store import learning, mailboxes
+from daemon.store import learning, mailboxes, training
 
 CURVE = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99)
 CURVE_HEADS = ("wanted precision", "filed", "precision", "right")
@@ -187,7 +187,7 @@ def models(context: Context, curve: str | None, mailbox: str | None, as_json: bo
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
         with desk.database.begin() as tx:
-            found = learning.models(tx, desk.mailbox_id)
+            found = training.models(tx, desk.mailbox_id)
         if curve is not None:
             points = mailroom.registry.points_of(desk.mailbox_id, curve)
             [details] = [each.exam.get("details", {}) for each in found if each.version == curve]

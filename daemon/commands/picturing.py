@@ -10,7 +10,7 @@ import click
 from daemon.commands.common import Context, console, mailbox_option, pass_context
 from daemon.errors import PostroomError
 from daemon.picture import page, weeks
-from daemon.store import decisions, learning, mailboxes
+from daemon.store import decisions, learning, mailboxes, training
 
 
 @click.command()
@@ -34,7 +34,7 @@ def report(context: Context, html: Path, days: int, mailbox: str | None) -> None
                 learning.corrections(tx, desk.mailbox_id, since=since),
             )
             names = {category.uid: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
-            current = learning.current_model(tx, desk.mailbox_id)
+            current = training.current_model(tx, desk.mailbox_id)
     version = current.version if current else None
     text = page(desk.settings.name, now, by_week, points, names, desk.sorting.precision, version)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from daemon.commands.common import Context, console, counting_bar, json_option, mailbox_option, pass_context, print_json
-from daemon.store import learning, mailboxes
+from daemon.store import mailboxes, training
 from daemon.store.records import Mode
 from daemon.undo import moment
 from daemon.undo import undo as put_back
@@ -24,7 +24,7 @@ def live(context: Context, mailbox: str | None) -> None:
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
         with desk.database.begin() as tx:
-            model = learning.current_model(tx, desk.mailbox_id)
+            model = training.current_model(tx, desk.mailbox_id)
     _set_mode(context, mailbox, "live", "moves mail from its next look on" if model is not None else NO_MODEL)
 
 

@@ -43,7 +43,7 @@ from daemon.errors import ExitCode, PostroomError
 from daemon.learn import learn_from_folders
 from daemon.mailroom import Mailroom, open_mailroom
 from daemon.night import TrainingOutcome, train
-from daemon.store import learning, mailboxes
+from daemon.store import mailboxes, training
 
 HISTORY = 300
 """Messages that lie in the folders when the demo begins."""
@@ -300,7 +300,7 @@ class _Demo:
 
     def _current_model(self, mailroom: Mailroom) -> Path:
         with mailroom.database.begin() as tx:
-            current = learning.current_model(tx, mailroom.desk(MAILBOX).mailbox_id)
+            current = training.current_model(tx, mailroom.desk(MAILBOX).mailbox_id)
         assert current is not None
         return mailroom.registry.folder_of(current)
 

@@ -1,4 +1,4 @@
-"""Corrections, lessons, models and training runs."""
+"""Corrections and lessons. The models made of them: `training.py`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, RowMapping, Select, and_, func, insert, or_, select, update
 
 from connectors.base import MailText
 from daemon.store import tables as t
 from daemon.store.database import Tx, new_id
-from daemon.store.records import Correction, CorrectionKind, Lesson, ModelRecord, TrainingRun
+from daemon.store.records import Correction, CorrectionKind, Lesson
 
 MOST_OF_A_THREAD = 200
 """Messages of one thread that are looked through for a lesson, the newest."""
@@ -322,141 +321,3 @@ def thread_place(tx: Tx, mailbox: int, ancestors: Sequence[str], thread: str | N
     query = select(t.lessons).where(lesson.message_id.in_(sorted(of_thread)), lesson.voided.is_(None))
     row = tx.execute(query.order_by(lesson.id.desc()).limit(1)).mappings().one_or_none() if of_thread else None
     return None if row is None else _lesson(row)
-
-
-# --- models
-
-
-def add_model(
-    tx: Tx,
-    mailbox: int,
-    version: str,
-    folder: str,
-    now: datetime,
-    *,
-    state: Literal["kept", "rejected"],
-    verdict: str,
-    exam: dict[str, Any],
-) -> None:
-    """Register a finished model. It is not in use until it is promoted."""
-    tx.execute(
-        insert(t.models).values(
-            mailbox_id=mailbox, version=version, folder=folder, state=state, created=now, verdict=verdict, exam=exam
-        )
-    )
-
-
-def models(tx: Tx, mailbox: int) -> list[ModelRecord]:
-    """All models, newest first."""
-    rows = tx.execute(
-        select(t.models).where(t.models.c.mailbox_id == mailbox).order_by(t.models.c.id.desc())
-    ).mappings()
-    return [
-        ModelRecord(
-            row["version"],
-            row["folder"],
-            row["state"],
-            row["created"],
-            row["promoted"],
-            row["verdict"],
-            row["exam"],
-            row["withdrawn"],
-            row["withdrawn_because"],
-        )
-        for row in rows
-    ]
-
-
-def withdrawn_model(found: Sequence[ModelRecord]) -> ModelRecord | None:
-    """The model that was taken out of use by itself and that no later one has beaten yet. Pure."""
-    current = next((model for model in found if model.state == "current"), None)
-    since = None if current is None else current.promoted
-    taken_back = [model for model in found if model.withdrawn is not None and since is not None]
-    newest = max(taken_back, key=lambda model: model.withdrawn or model.created, default=None)
-    return newest if newest is not None and since is not None and (newest.withdrawn or since) >= since else None
-
-
-def current_model(tx: Tx, mailbox: int) -> ModelRecord | None:
-    """The model in use."""
-    return next((model for model in models(tx, mailbox) if model.state == "current"), None)
-
-
-def promote(tx: Tx, mailbox: int, version: str, now: datetime) -> None:
-    """Put this model into use; the one before becomes `previous`. One transaction: there is always exactly one."""
-    mine = t.models.c.mailbox_id == mailbox
-    tx.execute(update(t.models).where(mine, t.models.c.state == "previous").values(state="kept"))
-    tx.execute(update(t.models).where(mine, t.models.c.state == "current").values(state="previous"))
-    values = {"state": "current", "promoted": now, "withdrawn": None, "withdrawn_because": None}
-    tx.execute(update(t.models).where(mine, t.models.c.version == version).values(**values))
-
-
-def withdraw(tx: Tx, mailbox: int, now: datetime, because: str) -> None:
-    """The model that has just become `previous` was bad: `rollback` must not return to it."""
-    bad = (t.models.c.mailbox_id == mailbox) & (t.models.c.state == "previous")
-    tx.execute(update(t.models).where(bad).values(state="rejected", withdrawn=now, withdrawn_because=because))
-
-
-def mark_removed(tx: Tx, mailbox: int, version: str) -> None:
-    """Its files are gone; the record stays."""
-    where = (t.models.c.mailbox_id == mailbox) & (t.models.c.version == version)
-    tx.execute(update(t.models).where(where).values(state="removed"))
-
-
-# --- training runs
-
-
-def start_run(tx: Tx, mailbox: int, now: datetime, lesson_count: int, newest: int) -> int:
-    """A training begins. Returns the run's id."""
-    result = tx.execute(
-        insert(t.training_runs).values(mailbox_id=mailbox, started=now, lessons=lesson_count, newest_lesson=newest)
-    )
-    return new_id(result)
-
-
-def end_run(
-    tx: Tx,
-    run: int,
-    now: datetime,
-    outcome: str,
-    verdict: str,
-    report: Sequence[str] = (),
-    contradictions: Sequence[Sequence[int]] = (),
-) -> None:
-    """A training has ended: promoted, kept, nothing, failed or interrupted, and why in a sentence.
-
-    `report` is what it found out about the lessons, `contradictions` pairs of lesson ids.
-    """
-    found = {"sentences": list(report), "contradictions": [list(pair) for pair in contradictions]}
-    values = {"ended": now, "outcome": outcome, "verdict": verdict, "report": found}
-    tx.execute(update(t.training_runs).where(t.training_runs.c.id == run).values(**values))
-
-
-def runs(tx: Tx, mailbox: int, limit: int = 20) -> list[TrainingRun]:
-    """The latest training runs, newest first."""
-    rows = tx.execute(
-        select(t.training_runs)
-        .where(t.training_runs.c.mailbox_id == mailbox)
-        .order_by(t.training_runs.c.id.desc())
-        .limit(limit)
-    ).mappings()
-    return [
-        TrainingRun(
-            row["id"],
-            row["started"],
-            row["ended"],
-            row["outcome"],
-            row["verdict"],
-            row["lessons"],
-            row["newest_lesson"],
-            tuple((row["report"] or {}).get("sentences", ())),
-            tuple((first, second) for first, second in (row["report"] or {}).get("contradictions", ())),
-        )
-        for row in rows
-    ]
-
-
-def interrupt_runs(tx: Tx, mailbox: int, now: datetime) -> int:
-    """Runs without an end belong to a process that died. Returns how many."""
-    where = (t.training_runs.c.mailbox_id == mailbox) & t.training_runs.c.ended.is_(None)
-    values = {"ended": now, "outcome": "interrupted", "verdict": "Training was interrupted; nothing was changed."}
-    return int(tx.execute(update(t.training_runs).where(where).values(**values)).rowcount)
