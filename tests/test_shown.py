@@ -21,7 +21,9 @@ def test_words_that_look_like_markup_are_shown_as_they_are(words: str, capsys: p
 def test_a_message_id_may_look_like_markup_too(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     parts: list[str] = ["places", "decisions", "actions", "corrections", "lessons"]
     asking._show_story({"message_id": words, "mailbox": "office", "state": "new", **{part: [] for part in parts}})
-    assert capsys.readouterr().out.splitlines()[0] == f"{words} in office: new"
+    said = capsys.readouterr().out
+    assert said.splitlines()[0] == f"{words} in office: new"
+    assert "Not decided yet" in said
 
 
 def test_where_a_wrong_guess_is_put_right_is_named(capsys: pytest.CaptureFixture[str]) -> None:

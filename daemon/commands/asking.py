@@ -62,7 +62,8 @@ def _show_status(each: dict[str, Any], days: int) -> None:
     if each["stopped"]:
         console.print(f"  Stopped: {each['stopped']}", soft_wrap=True)
     if each["paused"]:
-        console.print(f"  Paused: {each['paused']}", soft_wrap=True)
+        resumes = "" if "postroom resume" in each["paused"] else " (`postroom resume` goes on)"
+        console.print(f"  Paused: {each['paused']}{resumes}", soft_wrap=True)
     if each["trouble"]:
         console.print(f"  Trouble: {each['trouble']}", soft_wrap=True)
     if each["silence"]:
@@ -140,6 +141,8 @@ def _show_story(story: dict[str, Any]) -> None:
         void = f" (void since {lesson['voided']})" if lesson["voided"] else ""
         events.append((lesson["at"], f"lesson {lesson['id']}: {lesson['category']}{void}"))
     table("", ["when", "what"], sorted(events, key=lambda event: event[0]))
+    if story["state"] == "new" and not story["decisions"]:
+        console.print("Not decided yet: it waits for `act_after`, or sorting is paused (`postroom status`).")
 
 
 def _by(who: str | None) -> str:

@@ -315,6 +315,9 @@ def corrections(context: Context, void: int | None, limit: int, mailbox: str | N
             ]
         )
         return
+    if not found:
+        console.print("No corrections yet: nobody has moved what Postroom decided about.")
+        return
     rows = [
         (
             each.id,
