@@ -68,6 +68,8 @@ def configure(settings: LogSettings, stream: TextIO | None = None, environ: Mapp
     )
     # Libraries speak of their own affairs, and at lower levels of what passes through them: warnings only.
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # A pass that outlasts `poll` is normal life, and the watchdog sees one that never ends: no warning a poll about it.
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
     logging.captureWarnings(True)
 
 

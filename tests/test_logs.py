@@ -181,3 +181,12 @@ def test_no_log_call_in_the_code_names_a_key_that_carries_mail() -> None:
             ):
                 found += [f"{file.name}:{node.lineno} {word.arg}" for word in node.keywords if word.arg in MAIL_KEYS]
     assert found == []
+
+
+def test_a_poll_skipped_because_a_pass_still_runs_is_no_warning() -> None:
+    stream = io.StringIO()
+    configure(LogSettings.model_validate({"format": "json", "level": "info"}), stream, {})
+    scheduler = logging.getLogger("apscheduler.scheduler")
+    scheduler.warning("skipped: maximum number of running instances reached")
+    scheduler.error("something else")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["something else"]
