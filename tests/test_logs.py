@@ -184,8 +184,7 @@ def test_no_log_call_in_the_code_names_a_key_that_carries_mail() -> None:
 
 
 def test_a_poll_skipped_because_a_pass_still_runs_is_no_warning() -> None:
-    stream = io.StringIO()
-    configure(LogSettings.model_validate({"format": "json", "level": "info"}), stream, {})
+    stream = listen()
     scheduler = logging.getLogger("apscheduler.scheduler")
     scheduler.warning("skipped: maximum number of running instances reached")
     scheduler.error("something else")
