@@ -479,34 +479,37 @@ class FaultTally(Tally):
             self.bad.append(f"{what}: {'; '.join(verdict.problems)}")
 
 
-def exhaustive(only: str) -> FaultTally:
-    """Every fault at every command of every path whose name starts with `only`."""
+def exhaustive(paths: Sequence[Way]) -> FaultTally:
+    """Every fault at every command of these paths, one after the other: servers end a session that waits too long."""
     total = FaultTally()
-    paths = [path for path in WAYS if path.name.startswith(only)]
-    with (
-        tempfile.TemporaryDirectory(prefix="postroom-faults-") as folder,
-        Daemons() as daemons,
-        offices(daemons, Path(folder), paths) as made,
-    ):
-        for office in made:
-            commands = office.commands()
-            faults = all_faults(commands)
-            click.echo(f"{office.path.name}: {len(commands)} commands, {len(faults)} faults", err=True)
-            began = time.monotonic()
-            with counting_bar(False, "faults on") as show:
-                for number, fault in enumerate(faults):
-                    verdict = office.one_fault(fault)
-                    if verdict.elsewhere and len(verdict.problems) == 1:
-                        # In a mailbox of hundreds of moves a server forgets its history, and the daemon asks otherwise.
-                        commands = office.commands()
-                        verdict = office.one_fault(fault)
-                    total.judge(verdict, f"{office.path.name}: {fault} at {commands[fault.command - 1]}")
-                    if not verdict.clean:
-                        click.echo(total.bad[-1], err=True)
-                    if show:
-                        show(office.path.name, number + 1, len(faults))
-            click.echo(f"{office.path.name}: {time.monotonic() - began:.0f} s", err=True)
+    with Daemons() as daemons:
+        for path in paths:
+            with (
+                tempfile.TemporaryDirectory(prefix="postroom-faults-") as folder,
+                offices(daemons, Path(folder), [path]) as [office],
+            ):
+                began = time.monotonic()
+                _all_of(office, total)
+            click.echo(f"{path.name}: {time.monotonic() - began:.0f} s", err=True)
     return total
+
+
+def _all_of(office: DaemonOffice, total: FaultTally) -> None:
+    commands = office.commands()
+    faults = all_faults(commands)
+    click.echo(f"{office.path.name}: {len(commands)} commands, {len(faults)} faults", err=True)
+    with counting_bar(False, "faults on") as show:
+        for number, fault in enumerate(faults):
+            verdict = office.one_fault(fault)
+            if verdict.elsewhere and len(verdict.problems) == 1:
+                # In a mailbox of hundreds of moves a server forgets its history, and the daemon asks otherwise.
+                commands = office.commands()
+                verdict = office.one_fault(fault)
+            total.judge(verdict, f"{office.path.name}: {fault} at {commands[fault.command - 1]}")
+            if not verdict.clean:
+                click.echo(total.bad[-1], err=True)
+            if show:
+                show(office.path.name, number + 1, len(faults))
 
 
 def main() -> int:
@@ -518,8 +521,11 @@ def main() -> int:
     if arguments.parent:
         parent()
         return 0
+    paths = [path for path in WAYS if path.name.startswith(arguments.path)]
+    if not paths:
+        parser.error(f"no path starts with {arguments.path!r}: {', '.join(path.name for path in WAYS)}")
     with daemon_log(arguments.log):
-        total = exhaustive(arguments.path)
+        total = exhaustive(paths)
     total.tell()
     return 1 if total.bad else 0
 
