@@ -1,6 +1,8 @@
-"""What the commands print holds other people's words, and these may look like rich's markup."""
+"""What the commands print: words that may look like rich's markup, and times as the clock on the wall shows them."""
 
 from __future__ import annotations
+
+import time
 
 import pytest
 
@@ -31,3 +33,12 @@ def test_where_a_wrong_guess_is_put_right_is_named(capsys: pytest.CaptureFixture
     said = capsys.readouterr().out
     assert "[mailbox.roles]" in said
     assert "[list]" in said
+
+
+def test_times_are_those_of_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as here:
+        here.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        assert common.local("2026-01-05T23:30:00+00:00") == "2026-01-06 00:30:00"
+        assert common.local("2026-07-05T12:00:00+00:00") == "2026-07-05 14:00:00"
+    time.tzset()

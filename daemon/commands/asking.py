@@ -15,6 +15,7 @@ from daemon.commands.common import (
     console,
     json_option,
     known,
+    local,
     mailbox_option,
     pass_context,
     print_json,
@@ -68,8 +69,9 @@ def _show_status(each: dict[str, Any], days: int) -> None:
         console.print(f"  Trouble: {each['trouble']}", soft_wrap=True)
     if each["silence"]:
         console.print(f"  Silence: {each['silence']}", soft_wrap=True)
-    polled = each["polled"] or "never (the service has not run yet)"
-    console.print(f"  Last look: {polled}   last new mail: {each['last_arrival'] or 'none yet'}", soft_wrap=True)
+    polled = local(each["polled"]) if each["polled"] else "never (the service has not run yet)"
+    arrived = local(each["last_arrival"]) if each["last_arrival"] else "none yet"
+    console.print(f"  Last look: {polled}   last new mail: {arrived}", soft_wrap=True)
     console.print(f"  {days} days: {each['sentence']}", soft_wrap=True)
     model = each["model"]
     console.print(f"  Model: {model['version'] if model else 'none yet: postroom learn --from-folders'}")
@@ -77,7 +79,9 @@ def _show_status(each: dict[str, Any], days: int) -> None:
         console.print(f"  Rolled back {each['rolled_back']}", soft_wrap=True)
     if each["training"]:
         run = each["training"]
-        console.print(f"  Last training: {run['started']} {run['outcome']}. {run['verdict'] or ''}", soft_wrap=True)
+        console.print(
+            f"  Last training: {local(run['started'])} {run['outcome']}. {run['verdict'] or ''}", soft_wrap=True
+        )
     rows = [
         (category["name"], category["folder"], category["lessons"], category["trouble"])
         for category in each["categories"]
@@ -138,9 +142,10 @@ def _show_story(story: dict[str, Any]) -> None:
         for each in story["corrections"]
     ]
     for lesson in story["lessons"]:
-        void = f" (void since {lesson['voided']})" if lesson["voided"] else ""
+        void = f" (void since {local(lesson['voided'])})" if lesson["voided"] else ""
         events.append((lesson["at"], f"lesson {lesson['id']}: {lesson['category']}{void}"))
-    table("", ["when", "what"], sorted(events, key=lambda event: event[0]))
+    # By the time itself: an hour of the clock comes twice in autumn.
+    table("", ["when", "what"], [(local(at), what) for at, what in sorted(events, key=lambda event: event[0])])
     if story["state"] == "new" and not story["decisions"]:
         console.print("Not decided yet: it waits for `act_after`, or sorting is paused (`postroom status`).")
 

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +193,8 @@ def counting_lines(
             say(f"{what} {name}: {done} of {total}")
 
     return show
+
+
+def local(moment: str) -> str:
+    """A time in ISO 8601 as a person's clock shows it."""
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S}"
