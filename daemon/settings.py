@@ -316,11 +316,13 @@ class Settings(BaseSettings):
         if error is None:
             return []
         found = in_words(error, document, cls, os.environ)
-        for number in unknown_kinds(error):
-            guesses = [with_kind(document, number, kind) for kind in KINDS]
-            document = min(guesses, key=cls._how_wrong)
-        more = cls._refusal(document)
-        return list(dict.fromkeys([*found, *(in_words(more, document, cls, os.environ) if more else [])]))
+        if numbers := unknown_kinds(error):
+            for number in numbers:
+                guesses = [with_kind(document, number, kind) for kind in KINDS]
+                document = min(guesses, key=cls._how_wrong)
+            more = cls._refusal(document)
+            found += in_words(more, document, cls, os.environ) if more else []
+        return list(dict.fromkeys(found))
 
     @classmethod
     def _refusal(cls, document: Mapping[str, Any]) -> ValidationError | None:

@@ -121,7 +121,7 @@ def _mailbox(mailbox: AnyMailbox, credentials: Credentials) -> Iterator[Finding]
         with connector_for(mailbox, credentials) as connector:
             here = [folder.name for folder in connector.folders()]
             able = _able(connector)
-            yield Finding(f"{mailbox.name} login", True, "; ".join(able.notes) or "ok" if able is not None else "ok")
+            yield Finding(f"{mailbox.name} login", True, "; ".join(able.notes if able is not None else ()) or "ok")
             if mailbox.act_by == "tag" and able is not None and not able.tags:
                 yield Finding(f"{mailbox.name} tags", False, no_tags(mailbox))
     except (PostroomError, ConnectorError) as error:

@@ -21,11 +21,7 @@ NO_MODEL = (
 @pass_context
 def live(context: Context, mailbox: str | None) -> None:
     """Let Postroom move mail in this mailbox from now on. `postroom status` says whether it has earned that."""
-    with context.mailroom() as mailroom:
-        desk = context.one(mailroom, mailbox)
-        with desk.database.begin() as tx:
-            model = training.current_model(tx, desk.mailbox_id)
-    _set_mode(context, mailbox, "live", "moves mail from its next look on" if model is not None else NO_MODEL)
+    _set_mode(context, mailbox, "live", "moves mail from its next look on", without_model=NO_MODEL)
 
 
 @click.command()
@@ -33,15 +29,18 @@ def live(context: Context, mailbox: str | None) -> None:
 @pass_context
 def shadow(context: Context, mailbox: str | None) -> None:
     """Decide and count, but move nothing: how every new mailbox starts."""
-    _set_mode(context, mailbox, "shadow", "moves nothing from its next look on")
+    words = "moves nothing from its next look on"
+    _set_mode(context, mailbox, "shadow", words, without_model=words)
 
 
-def _set_mode(context: Context, mailbox: str | None, mode: Mode, words: str) -> None:
+def _set_mode(context: Context, mailbox: str | None, mode: Mode, words: str, *, without_model: str) -> None:
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
         with desk.database.begin() as tx:
             mailboxes.set_mode(tx, desk.mailbox_id, mode)
-    console.print(f"{desk.settings.name} is {mode}: Postroom {words}.", soft_wrap=True)
+            model = training.current_model(tx, desk.mailbox_id)
+    said = words if model is not None else without_model
+    console.print(f"{desk.settings.name} is {mode}: Postroom {said}.", soft_wrap=True)
 
 
 @click.command()

@@ -22,15 +22,11 @@ _CHUNK = 500  # SQLite allows some 32,000 variables a statement; stay far below
 
 def add(tx: Tx, mailbox: int, sighting: Sighting, state: MessageState, now: datetime, due: datetime | None) -> int:
     """Remember a message that was not known. Returns its id."""
-    identity = sighting.identity
     result = tx.execute(
         insert(t.messages).values(
             mailbox_id=mailbox,
-            object_id=identity.object_id,
-            rfc_id=identity.message_id,
-            digest=identity.digest,
-            origin=identity.origin or None,
-            thread=sighting.references[0] if sighting.references else identity.message_id,
+            **_identity(sighting.identity),
+            thread=sighting.references[0] if sighting.references else sighting.identity.message_id,
             arrived=sighting.arrived,
             first_seen=now,
             state=state,
@@ -38,6 +34,15 @@ def add(tx: Tx, mailbox: int, sighting: Sighting, state: MessageState, now: date
         )
     )
     return new_id(result)
+
+
+def _identity(identity: Identity) -> dict[str, str | None]:
+    return {
+        "object_id": identity.object_id,
+        "rfc_id": identity.message_id,
+        "digest": identity.digest,
+        "origin": identity.origin or None,
+    }
 
 
 def get(tx: Tx, message: int) -> KnownMessage:
@@ -240,10 +245,7 @@ def copy_of(tx: Tx, mailbox: int, message: int, identity: Identity, state: Messa
     result = tx.execute(
         insert(t.messages).values(
             mailbox_id=mailbox,
-            object_id=identity.object_id,
-            rfc_id=identity.message_id,
-            digest=identity.digest,
-            origin=identity.origin or None,
+            **_identity(identity),
             thread=row["thread"],
             arrived=row["arrived"],
             first_seen=now,
