@@ -77,6 +77,10 @@ class ImapWorld:
     def contents(self) -> Sequence[Lying]:
         return [lying for _, _, lying in self.look()]
 
+    def folders_of(self, subject: str) -> list[str]:
+        """Where mail of this subject lies; perhaps nowhere while it moves, for a look goes from folder to folder."""
+        return [lying.folder for lying in self.contents() if lying.subject == subject]
+
     def look(self) -> Sequence[tuple[str, str, Lying]]:
         """(folder, UID, message) of all that lies anywhere."""
         return self.hands.look()

@@ -99,11 +99,7 @@ def test_undo_beside_the_running_service_doubles_and_loses_nothing_and_stays(
     assert service.status()["corrections"] == 1, "what undo moved teaches nothing"
     assert service.ask("undo", "--since", "1h", "--dry-run")["put_back"] == len(late) - len(back)
     world.hands.put(reply("the next"))
-    # A look goes from folder to folder, so it may meet a mail on its way nowhere.
-    eventually(
-        lambda: [each.folder for each in world.contents() if each.subject == "the next"] == [world.second],
-        "the service goes on filing",
-    )
+    eventually(lambda: world.folders_of("the next") == [world.second], "the service goes on filing")
 
 
 def contents(world: ImapWorld) -> Counter[tuple[str, str]]:
