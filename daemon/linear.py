@@ -1,6 +1,7 @@
 """The linear model: the cheap opponent that every language model has to beat, and half of the blend.
 
-    MailText | words of the fields and the body, characters of all of them | TF-IDF | one row a category | softmax
+    MailText | words of the fields and the body, characters of all of them | TF-IDF, weighed by what a term tells
+    about the categories | one row a category | softmax
 
 Everything that scoring needs lies in two files, `linear.npz` (weights) and `linear.json` (vocabularies). Nothing is
 pickled: a model folder is data, and opening one must never run code. The trainer makes them (`trainer.baseline`) with
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "linear.npz"
 VOCABULARY = "linear.json"
-LAYOUT = 2
+LAYOUT = 3
 
 # Enough for any mail that a person wrote; a pasted log of megabytes must not cost seconds.
 MOST_CHARACTERS = 20_000
@@ -96,10 +97,13 @@ def _pairs(sequence: Sequence[str]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The terms that one vectoriser knows, in the order of the columns, and their inverse document frequencies."""
+    """The terms that one vectoriser knows, in the order of the columns, and what each weighs.
+
+    A weight is the inverse document frequency times what the term tells about the categories (trainer.terms).
+    """
 
     terms: tuple[str, ...]
-    idf: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
 
 
 def vectoriser(part: str) -> TfidfVectorizer:
@@ -138,11 +142,11 @@ class LinearModel:
         scores = np.tile(self._intercepts, (len(texts), 1))
         start = 0
         for part, columns in self._columns.items():
-            idf = self._vocabularies[part].idf
+            weights = self._vocabularies[part].weights
             for row, text in enumerate(texts):
-                found, weights = _tf_idf(ANALYSERS[part](text), columns, idf)
-                scores[row] += self._coefficients[:, start + found] @ weights
-            start += len(idf)
+                found, values = _weighed(ANALYSERS[part](text), columns, weights)
+                scores[row] += self._coefficients[:, start + found] @ values
+            start += len(weights)
         return renormalised(scores * self._scale)
 
     def save(self, folder: Path) -> None:
@@ -155,13 +159,13 @@ class LinearModel:
             "terms": {part: vocabulary.terms for part, vocabulary in self._vocabularies.items()},
         }
         (folder / VOCABULARY).write_text(json.dumps(note, ensure_ascii=False), "utf-8")
-        idf = {f"idf_{part}": vocabulary.idf for part, vocabulary in self._vocabularies.items()}
+        weights = {f"weights_{part}": vocabulary.weights for part, vocabulary in self._vocabularies.items()}
         np.savez_compressed(  # half precision: the weights' third digit changes no decision, and the file halves
             folder / WEIGHTS,
             allow_pickle=False,
             coefficients=self._coefficients.astype(np.float16),
             intercepts=self._intercepts,
-            **idf,
+            **weights,
         )
 
     @classmethod
@@ -172,7 +176,7 @@ class LinearModel:
             note: dict[str, Any] = json.loads((folder / VOCABULARY).read_text("utf-8"))
             with (folder / WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 vocabularies = {
-                    part: Vocabulary(tuple(terms), arrays[f"idf_{part}"]) for part, terms in note["terms"].items()
+                    part: Vocabulary(tuple(terms), arrays[f"weights_{part}"]) for part, terms in note["terms"].items()
                 }
                 coefficients = arrays["coefficients"].astype(np.float32)
                 intercepts = arrays["intercepts"].astype(np.float32)
@@ -186,11 +190,11 @@ class LinearModel:
             raise ModelRefused(f"{folder}: the linear model is damaged ({error}). {advice}") from error
 
 
-def _tf_idf(
-    terms: Sequence[str], columns: dict[str, int], idf: npt.NDArray[np.float64]
+def _weighed(
+    terms: Sequence[str], columns: dict[str, int], weights: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """The columns of the known terms and their weights, (1 + log count) * idf, of length one together. Pure."""
+    """The columns of the known terms and their values, (1 + log count) * weight, of length one together. Pure."""
     counted = Counter(column for term in terms if (column := columns.get(term)) is not None)
     found = np.fromiter(counted.keys(), np.int64, len(counted))
-    weights = (1 + np.log(np.fromiter(counted.values(), np.float64, len(counted)))) * idf[found]
-    return found, weights / max(float(np.linalg.norm(weights)), 1e-12)
+    values = (1 + np.log(np.fromiter(counted.values(), np.float64, len(counted)))) * weights[found]
+    return found, values / max(float(np.linalg.norm(values)), 1e-12)

@@ -6,7 +6,7 @@ import pytest
 from daemon.engines.base import renormalised
 from tests.lessons import examples_of, office_rows
 from trainer.calibrate import expected_calibration_error, fit_blend, fit_temperature
-from trainer.heads import fit_head, folds, out_of_fold, share_right
+from trainer.heads import fit_head, folds, share_right
 
 
 def clouds(count, classes, width, seed):
@@ -43,12 +43,6 @@ def test_folds_without_time_judge_every_lesson_once_and_keep_groups_together():
     parts = folds(examples, False, 1)
     assert sorted(np.concatenate([judged for _, judged in parts])) == list(range(50))
     assert all(not set(learnt) & set(judged) for learnt, judged in parts)
-
-
-def test_out_of_fold_answers_are_missing_where_no_fold_judged():
-    answers = out_of_fold(lambda _: lambda rows: np.zeros((len(rows), 2)), [(np.array([0]), np.array([2]))], 3, 2)
-    assert np.isnan(answers[:2]).all()
-    assert (answers[2] == 0).all()
 
 
 def test_temperature_mends_a_model_that_is_too_sure():

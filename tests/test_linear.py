@@ -45,7 +45,7 @@ def test_scoring_counts_as_scikit_learn_does(fitted):
     start = 0
     for part, vocabulary in model._vocabularies.items():
         theirs = vectoriser(part)
-        theirs.vocabulary, theirs.idf_ = model._columns[part], vocabulary.idf
+        theirs.vocabulary, theirs.idf_ = model._columns[part], vocabulary.weights
         end = start + len(vocabulary.terms)
         scores += theirs.transform(texts) @ model._coefficients[:, start:end].T
         start = end

@@ -1,10 +1,11 @@
-"""The linear candidate: TF-IDF with whichever linear classifier validates best on these very lessons.
+"""The linear candidate: weighed TF-IDF with whichever linear classifier validates best on these very lessons.
 
-    texts | TF-IDF of words and of characters | rotate to as many columns as there are texts | try each kind
-    on the folds | fit the best on everything | turn its rows back  ->  LinearModel and its out-of-fold answers
+    texts | TF-IDF of words and of characters | each fold: weigh by what its lessons tell (trainer.terms), rotate to as
+    many columns as there are texts, try each kind | the best one on everything | turn its rows back
+    ->  LinearModel and its out-of-fold answers
 
 The rotation (the eigenvectors of the Gram matrix) loses nothing while there are fewer texts than terms, and makes
-thirty fits as cheap as one: a thousand dense columns instead of a hundred thousand sparse ones.
+fits cheap: a thousand dense columns instead of a hundred thousand sparse ones.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse  # type: ignore[import-untyped]
 from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
 from sklearn.naive_bayes import ComplementNB  # type: ignore[import-untyped]
+from sklearn.preprocessing import normalize  # type: ignore[import-untyped]
 from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
 
 from daemon.engines.base import Floats, renormalised
 from daemon.linear import LinearModel, Vocabulary, vectoriser
 from trainer.calibrate import fit_temperature
 from trainer.dataset import Example
-from trainer.heads import Fold, Head, Labels, fit_head, mean_loss, out_of_fold, share_right
+from trainer.heads import Fold, Head, Labels, fit_head, mean_loss, share_right
+from trainer.terms import telling
 
 PARTS = ("words", "characters")
 # More columns than this make the rotation itself the slowest part of the night: then every n-th text spans the columns.
@@ -68,63 +72,95 @@ class Linear:
 def fit_linear(examples: Sequence[Example], labels: Labels, categories: Sequence[str], parts: Sequence[Fold]) -> Linear:
     """Try all kinds on the folds and fit the best. Deterministic."""
     texts = [example.text for example in examples]
-    weights = np.array([example.weight for example in examples], np.float32)
+    lessons = _Lessons(labels, np.array([example.weight for example in examples], np.float32), len(categories))
     vectorisers = [vectoriser(part) for part in PARTS]
-    counts = sparse.hstack([each.fit_transform(texts) for each in vectorisers]).tocsr().astype(np.float32)
-    rotated, back = _rotation(counts)
-    work = rotated.size * len(categories)
-    kinds = KINDS if work < MUCH_WORK else tuple(kind for kind in KINDS if kind in CHEAP_KINDS)
+    counts = [each.fit_transform(texts).astype(np.float32) for each in vectorisers]
+    work = len(texts) * min(len(texts), MOST_COLUMNS) * len(categories)
+    kinds = KINDS if work < MUCH_WORK else CHEAP_KINDS
     parts = parts if work < 15 * MUCH_WORK else parts[-2:]
-    tried: list[tuple[float, float, Kind, Floats, float]] = []
-    for kind in kinds:
-        fit = _fitter(kind, counts, rotated, labels, weights, len(categories))
-        answers = out_of_fold(fit, parts, len(examples), len(categories))
-        judged = ~np.isnan(answers[:, 0])
-        scale = 1.0
-        if judged.any():
-            scale = 1 / fit_temperature(answers[judged], labels[judged])
-            answers[judged] = renormalised(answers[judged] * scale)
-        tried.append((round(share_right(answers, labels), 3), -mean_loss(answers, labels), kind, answers, scale))
-    best = max(tried, key=lambda entry: entry[:2])
-    _, _, kind, answers, scale = best
-    head = _fit(kind, counts, rotated, labels, weights, len(categories))
-    rows = head.rows if kind.name == "bayes" else back(head.rows)
+    answers = {kind: np.full((len(texts), len(categories)), np.nan, np.float32) for kind in kinds}
+    for learnt, judged in parts:
+        terms = _Terms.weighed(counts, lessons, learnt)
+        for kind in kinds:
+            answers[kind][judged] = _fit(kind, terms, lessons, learnt).logprobs(terms.seen_by(kind)[judged])
+    scales = {kind: _calibrate(answers[kind], labels) for kind in kinds}
+    kind = max(
+        kinds, key=lambda each: (round(share_right(answers[each], labels), 3), -mean_loss(answers[each], labels))
+    )
+    everything = np.arange(len(texts))
+    terms = _Terms.weighed(counts, lessons, everything)
+    head = _fit(kind, terms, lessons, everything)
+    rows = head.rows if kind.name == "bayes" else terms.back(head.rows)
     vocabularies = {
-        part: Vocabulary(tuple(map(str, each.get_feature_names_out())), each.idf_)
-        for part, each in zip(PARTS, vectorisers, strict=True)
+        part: Vocabulary(tuple(map(str, each.get_feature_names_out())), each.idf_ * weights)
+        for part, each, weights in zip(PARTS, vectorisers, terms.weights, strict=True)
     }
-    model = LinearModel(categories, vocabularies, rows, head.offsets, scale)
-    return Linear(model, answers, f"{kind.name} {kind.strength:g}")
+    model = LinearModel(categories, vocabularies, rows, head.offsets, scales[kind])
+    return Linear(model, answers[kind], f"{kind.name} {kind.strength:g}")
 
 
-def _rotation(counts: sparse.csr_matrix) -> tuple[Floats, Callable[[Floats], Floats]]:
-    """Dense columns that keep every angle between the texts, and the way back for a model's rows."""
-    spanning = counts[:: -(-counts.shape[0] // MOST_COLUMNS)]
-    gram = (spanning @ spanning.T).toarray().astype(np.float64)
-    values, vectors = np.linalg.eigh(gram)
-    kept = values > 1e-6 * max(values.max(initial=0), 1e-12)
-    columns = vectors[:, kept] / np.sqrt(values[kept])
-    rotated = np.asarray((counts @ spanning.T) @ columns, np.float32)
-    return rotated, lambda rows: np.asarray(spanning.T @ (columns @ rows.T.astype(np.float64)), np.float32).T
+def _calibrate(answers: Floats, labels: Labels) -> float:
+    """Bring the judged answers to their best temperature, in place; what a score has to be multiplied by for that."""
+    judged = ~np.isnan(answers[:, 0])
+    if not judged.any():
+        return 1.0
+    scale = 1 / fit_temperature(answers[judged], labels[judged])
+    answers[judged] = renormalised(answers[judged] * scale)
+    return scale
 
 
-def _fitter(
-    kind: Kind, counts: sparse.csr_matrix, rotated: Floats, labels: Labels, weights: Floats, classes: int
-) -> Callable[[Rows], Callable[[Rows], Floats]]:
-    def fit(learnt: Rows) -> Callable[[Rows], Floats]:
-        head = _fit(kind, counts[learnt], rotated[learnt], labels[learnt], weights[learnt], classes)
-        features = counts if kind.name == "bayes" else rotated
-        return lambda judged: head.logprobs(features[judged])
+@dataclass(frozen=True)
+class _Lessons:
+    """What stands beside the texts: one label and one weight each."""
 
-    return fit
+    labels: Labels
+    weights: Floats
+    classes: int
 
 
-def _fit(kind: Kind, counts: sparse.csr_matrix, rotated: Floats, labels: Labels, weights: Floats, classes: int) -> Head:
+@dataclass(frozen=True)
+class _Terms:
+    """All texts as rows of weighed terms, and the same rows turned into few columns that keep every angle.
+
+    `weights`: of the terms of each part, beside their IDF. `back` turns a model's rows into weights of terms again.
+    """
+
+    weights: tuple[Floats, ...]
+    counts: sparse.csr_matrix
+    rotated: Floats
+    back: Callable[[Floats], Floats]
+
+    @classmethod
+    def weighed(cls, parts: Sequence[sparse.csr_matrix], lessons: _Lessons, learnt: Rows) -> Self:
+        """Weighed by what the texts in `learnt` tell; their rows span the columns."""
+        weights = tuple(telling(part[learnt], lessons.labels[learnt], lessons.classes) for part in parts)
+        weighed = [normalize(part.multiply(each).tocsr()) for part, each in zip(parts, weights, strict=True)]
+        counts = sparse.hstack(weighed).tocsr()
+        spanning = counts[learnt[:: -(-len(learnt) // MOST_COLUMNS)]]
+        gram = (spanning @ spanning.T).toarray().astype(np.float64)
+        values, vectors = np.linalg.eigh(gram)
+        kept = values > 1e-6 * max(values.max(initial=0), 1e-12)
+        columns = vectors[:, kept] / np.sqrt(values[kept])
+        rotated = np.asarray((counts @ spanning.T) @ columns, np.float32)
+
+        def back(rows: Floats) -> Floats:
+            return np.asarray(spanning.T @ (columns @ rows.T.astype(np.float64)), np.float32).T
+
+        return cls(weights, counts, rotated, back)
+
+    def seen_by(self, kind: Kind) -> Any:
+        """The features that this kind is fitted on."""
+        return self.counts if kind.name == "bayes" else self.rotated
+
+
+def _fit(kind: Kind, terms: _Terms, lessons: _Lessons, learnt: Rows) -> Head:
+    labels, weights, classes = lessons.labels[learnt], lessons.weights[learnt], lessons.classes
+    if kind.name == "bayes":
+        return _fit_bayes(terms.counts[learnt], labels, weights, classes, kind.strength)
+    rows = terms.rotated[learnt]
     if kind.name == "logistic" or len(np.unique(labels)) < 2:
-        return fit_head(rotated, labels, weights, classes, kind.strength, offset=True)
-    if kind.name == "svm":
-        return _fit_svm(rotated, labels, weights, classes, kind.strength)
-    return _fit_bayes(counts, labels, weights, classes, kind.strength)
+        return fit_head(rows, labels, weights, classes, kind.strength, offset=True)
+    return _fit_svm(rows, labels, weights, classes, kind.strength)
 
 
 def _fit_svm(rotated: Floats, labels: Labels, weights: Floats, classes: int, strength: float) -> Head:

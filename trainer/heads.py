@@ -109,22 +109,6 @@ def _dealt(examples: Sequence[Example], count: int, seed: int) -> Labels:
     return number
 
 
-def out_of_fold(
-    fit: Callable[[npt.NDArray[np.int64]], Callable[[npt.NDArray[np.int64]], Floats]],
-    parts: Sequence[Fold],
-    size: int,
-    classes: int,
-) -> Floats:
-    """Log-probabilities of every example by a model that didn't see it; NaN where no fold judges it.
-
-    `fit(rows)` returns a function that answers for rows.
-    """
-    answers = np.full((size, classes), np.nan, np.float32)
-    for learnt, judged in parts:
-        answers[judged] = fit(learnt)(judged)
-    return answers
-
-
 def mean_loss(logprobs: Floats, labels: Labels) -> float:
     """Mean negative log-probability of the right answers, those without one left out; each at most 30."""
     rows = ~np.isnan(logprobs[:, 0])

@@ -1,0 +1,42 @@
+"""How much each term of a mail tells about its category: what the linear model and the neighbours weigh words by.
+
+    counts of terms | in what share of each category's texts | entropy of these shares  ->  a weight a term
+
+A term's rarity (IDF) knows nothing of the categories: a name that stands in every folder is rare as well. Weighing by
+the categories as well was worth four points of a hundred on a real mailbox (docs/experiments.md). Categories count
+alike, however many texts they have: "balanced distributional concentration" of Wang, Cai, Leung, Lau and Min, "Entropy-
+Based Term Weighting Schemes for Text Categorization in VSM" (ICTAI 2015), smoothed and squared.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse  # type: ignore[import-untyped]
+
+from daemon.engines.base import Floats
+from trainer.heads import Labels
+
+# A share that every category gets for nothing: a term of one or two texts is no proof.
+SMOOTHING = 0.01
+# How much a term that all categories hold alike still counts, before squaring, beside 1 for the most telling one.
+LEAST = 0.2
+
+
+def telling(counts: sparse.csr_matrix, labels: Labels, classes: int) -> Floats:
+    """One weight a column, from (LEAST / (1 + LEAST))² for what tells nothing to nearly 1. Pure.
+
+    `counts` holds a row for each text; of its values only zero or not counts. Of one category alone nothing can be
+    told, and all columns weigh the same.
+    """
+    present = np.bincount(labels, minlength=classes)
+    seen = np.flatnonzero(present)
+    if len(seen) < 2:
+        return np.ones(counts.shape[1], np.float32)
+    rows = np.arange(len(labels))
+    members = sparse.csr_matrix((np.ones(len(labels), np.float32), (labels, rows)), (classes, len(labels)))
+    holds = (members @ counts.astype(bool).astype(np.float32)).toarray()[seen]
+    shares = holds / present[seen, None] + SMOOTHING
+    shares /= shares.sum(axis=0)
+    entropy = -(shares * np.log(shares)).sum(axis=0) / np.log(len(seen))
+    weights = ((1 - entropy + LEAST) / (1 + LEAST)) ** 2
+    return np.asarray(np.maximum(weights, (LEAST / (1 + LEAST)) ** 2), np.float32)
