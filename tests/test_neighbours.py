@@ -137,6 +137,17 @@ def test_the_share_follows_the_evidence():
     labels = np.arange(200) % 2
     right = np.where(np.arange(2)[None] == labels[:, None], np.log(0.9), np.log(0.1)).astype(np.float32)
     even = np.full((200, 2), np.log(0.5), np.float32)
-    assert fit_share(right, even, labels) == 0
-    assert fit_share(even, right, labels) >= 0.8
-    assert fit_share(even, right, labels[:0]) == 0
+    assert fit_share(right, even, labels, by_time=True) == 0
+    assert fit_share(even, right, labels, by_time=True) >= 0.8
+    assert fit_share(even, right, labels, by_time=False) >= 0.8
+    assert fit_share(even, right, labels[:0], by_time=True) == 0
+
+
+def test_without_dates_a_gain_that_may_be_luck_is_no_evidence():
+    labels = np.arange(200) % 2
+    right = np.where(np.arange(2)[None] == labels[:, None], np.log(0.6), np.log(0.4)).astype(np.float32)
+    trained = np.where(np.arange(200)[:, None] < 2, right[:, ::-1], right)  # two of two hundred are wrong
+    sure = np.where(np.arange(2)[None] == labels[:, None], np.log(0.99), np.log(0.01)).astype(np.float32)
+    neighbours = np.where(np.arange(200)[:, None] < 2, sure, right)
+    assert fit_share(trained, neighbours, labels, by_time=True) > 0
+    assert fit_share(trained, neighbours, labels, by_time=False) == 0

@@ -28,7 +28,7 @@ TIMID = 5.0
 
 # Fewer held-out answers can't tell the steps of a curve from luck.
 ENOUGH = 400
-# The curve's gain in log loss, in its own standard errors: so much is luck once in twenty times.
+# A gain in its own standard errors: so much is luck once in twenty times.
 REALLY_BETTER = 1.64
 FOLDS = 5
 # The stated probability's part in every knot, so that the curve rises everywhere and never reaches 0 or 1.

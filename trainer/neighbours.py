@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse  # type: ignore[import-untyped]
 
 from daemon.classifier import blend
 from daemon.engines.base import Floats
 from daemon.neighbours import COLUMNS, Neighbours, Rows, hashed, rarity, unit_rows, votes
-from trainer.calibrate import calibrated_loss
+from trainer.calibrate import REALLY_BETTER, calibrated_loss
 from trainer.dataset import Example
 from trainer.heads import Fold, Labels
 
@@ -53,17 +54,22 @@ def _matrix(rows: Rows) -> sparse.csr_matrix:
     return sparse.csr_matrix((rows.values, rows.columns, rows.starts), shape=(len(rows), COLUMNS))
 
 
-def fit_share(trained: Floats, neighbours: Floats, labels: Labels) -> float:
+def fit_share(trained: Floats, neighbours: Floats, labels: Labels, by_time: bool) -> float:
     """The neighbours' share with which both together answer best; 0 without evidence.
 
-    By right answers to half a point, then by the probability given to them; a smaller share wins a draw.
+    By right answers to half a point, then by the probability given to them; a smaller share wins a draw. Mail without
+    dates shows nothing of the bursts that neighbours are for: there the gain in right answers must be more than luck.
     """
     if len(labels) == 0:
         return 0.0
 
-    def worth(share: float) -> tuple[int, float]:
-        both = blend(neighbours, trained, share)
-        right = float((both.argmax(axis=1) == labels).mean())
-        return round(right * 200), -calibrated_loss(both, labels)
+    def right(share: float) -> npt.NDArray[np.float64]:
+        return np.asarray(blend(neighbours, trained, share).argmax(axis=1) == labels, np.float64)
 
-    return max(WEIGHTS, key=lambda share: (*worth(share), -share))
+    def worth(share: float) -> tuple[int, float]:
+        return round(float(right(share).mean()) * 200), -calibrated_loss(blend(neighbours, trained, share), labels)
+
+    best = max(WEIGHTS, key=lambda share: (*worth(share), -share))
+    gain = right(best) - right(0.0)
+    lucky = gain.mean() <= REALLY_BETTER * gain.std() / len(labels) ** 0.5
+    return 0.0 if lucky and not by_time else best

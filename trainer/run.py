@@ -172,7 +172,7 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     share = {"llm": 1.0, "linear": 0.0, "blend": weight}[kind]
     chosen_held, chosen_exam = _answers(held, kind, weight), _answers(asked, kind, weight)
     neighbours, near = fit_neighbours(train, labels, night.categories, parts, night.data.by_time)
-    nearness = fit_share(chosen_held, near[judged], held.labels)
+    nearness = fit_share(chosen_held, near[judged], held.labels, night.data.by_time)
     if nearness > 0:
         neighbours.save(made)
         near_exam = Neighbours.load(made).logprobs([example.text for example in exam])
