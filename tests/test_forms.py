@@ -37,18 +37,13 @@ from trainer.prepare import PreparedBase
     ],
 )
 def test_each_engine_gets_its_forms(engine: str, quantization: str, gguf_base: bool, expected: Forms) -> None:
-    assert forms_for(engine, quantization, gguf_base, 10**9) == expected
-
-
-def test_a_small_model_is_kept_exact_unless_somebody_asks_for_less() -> None:
-    assert forms_for("embedded", "auto", True, 210_000_000) == Forms("float32", "float32")
-    assert forms_for("embedded", "int8", True, 210_000_000) == Forms("int8", "int8")
+    assert forms_for(engine, quantization, gguf_base) == expected
 
 
 def test_every_setting_has_a_form_that_its_engine_can_read() -> None:
     for engine, settings in FORMS.items():
         for quantization in settings:
-            forms = forms_for(engine, quantization, True, 10**9)
+            forms = forms_for(engine, quantization, True)
             assert engine == "embedded" or forms.gguf or forms.safetensors
 
 

@@ -23,7 +23,7 @@ from trainer.finetune.backends import Outcome, fine_tune
 from trainer.forms import forms_for
 from trainer.heads import Labels
 from trainer.job import TrainingFailed
-from trainer.language import exact_bytes, load_base, served
+from trainer.language import load_base, served
 from trainer.language_candidate import RESERVED_SECONDS
 from trainer.night import Night
 from trainer.prepare import quiet
@@ -84,7 +84,7 @@ def answering_candidate(
     except TrainingFailed as error:
         night.report.append(f"{error} Only the linear model was trained.")
         return None, None, "none: failed"
-    _export(night, out, codes, made, scratch)
+    _export(night, out, codes, prompts, made, scratch)
     answers = np.full((len(prompts), len(codes)), np.nan, np.float32)
     with night.engine(made) as engine:
         answers[judging] = served(engine, [prompts[row] for row in judging], codes)
@@ -93,7 +93,9 @@ def answering_candidate(
     return answers, asked, words
 
 
-def _export(night: Night, out: Outcome, codes: Sequence[str], made: Path, scratch: Path) -> None:
+def _export(
+    night: Night, out: Outcome, codes: Sequence[str], prompts: Sequence[Prompt], made: Path, scratch: Path
+) -> None:
     """Write `made`/ct2 and /adapter. Raises OSError, ModelRefused."""
     with tempfile.TemporaryDirectory(prefix="model-", dir=scratch) as name:
         whole = Path(name)
@@ -102,8 +104,7 @@ def _export(night: Night, out: Outcome, codes: Sequence[str], made: Path, scratc
         with quiet():
             model.save_pretrained(whole)
         shutil.copyfile(night.prepared.tokenizer, whole / "tokenizer.json")
-        size = exact_bytes(model, len(model.model.layers))
-        forms = forms_for(night.job.engine, night.job.quantization, not night.base.path.is_dir(), size)
-        export_ct2(whole, made / "ct2", forms.ct2, codes)
+        forms = forms_for(night.job.engine, night.job.quantization, not night.base.path.is_dir())
+        export_ct2(whole, made / "ct2", forms.ct2, codes, [prompt.ids for prompt in prompts])
         night.quantization = forms.named
     shutil.move(out.adapter, made / "adapter")

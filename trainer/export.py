@@ -1,6 +1,7 @@
 """From trained weights to what serves: a CTranslate2 folder for the embedded engine, a GGUF file for llama.cpp.
 
-    Hugging Face folder (merged) | CTranslate2's converter | only the codes' rows of the head | tokenizer  ->  folder
+    Hugging Face folder (merged) | channels made alike | CTranslate2's converter | only the codes' rows of the head
+    | tokenizer  ->  folder
     Hugging Face folder (merged) | what vLLM's loader asks for  ->  folder
     base GGUF + merged tensors   | GGUF names, GGUF order of rows | quantise what training touched         ->  file
 
@@ -28,6 +29,7 @@ from daemon.engines.base import ModelRefused
 from daemon.engines.embedded import ANSWERS
 from daemon.labels import code_token, usable_codes
 from trainer.prepare import quiet
+from trainer.smoothing import smooth
 
 Quantization = Literal["int8", "int8_float32", "float32"]
 GgufType = Literal["Q8_0", "F16", "BF16", "F32"]
@@ -37,13 +39,18 @@ EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
 
 def export_ct2(
-    hf_dir: Path, out: Path, quantization: Quantization = "int8", codes: Sequence[str] | None = None
+    hf_dir: Path,
+    out: Path,
+    quantization: Quantization = "int8",
+    codes: Sequence[str] | None = None,
+    prompts: Sequence[Sequence[int]] = (),
 ) -> Path:
     """Write the CTranslate2 folder that EmbeddedEngine serves, and return it.
 
     `hf_dir` holds config.json, safetensors (any number of layers, tied or untied head) and tokenizer.json. `codes` are
-    the answers that it can give; all usable codes of the vocabulary by default. Raises ModelRefused for an architecture
-    that CTranslate2 doesn't know or a code that isn't one token.
+    the answers that it can give; all usable codes of the vocabulary by default. `prompts`, token ids of some mails,
+    show how large the channels grow: int8 then costs half as much (trainer.smoothing). Raises ModelRefused for an
+    architecture that CTranslate2 doesn't know or a code that isn't one token.
     """
     tokenizer = Tokenizer.from_file(str(hf_dir / "tokenizer.json"))
     answers = {code: code_token(code, tokenizer) for code in (codes or usable_codes(tokenizer))}
@@ -53,7 +60,8 @@ def export_ct2(
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         with quiet():
-            _CodesOnly(hf_dir, tokenizer, list(answers.values())).convert(str(out), quantization=quantization)
+            shown = () if quantization == "float32" else prompts
+            _CodesOnly(hf_dir, tokenizer, list(answers.values()), shown).convert(str(out), quantization=quantization)
     except (ValueError, NotImplementedError) as error:
         raise ModelRefused(f"{hf_dir}: CTranslate2 can't convert this model: {error}") from error
     (out / ANSWERS).write_text(json.dumps({"codes": list(answers)}), "utf-8")
@@ -74,17 +82,22 @@ def write_for_vllm(merged: Path, out: Path) -> Path:
 class _CodesOnly(TransformersConverter):  # type: ignore[misc]
     """CTranslate2's converter, with the output head cut down to the given rows."""
 
-    def __init__(self, hf_dir: Path, tokenizer: Tokenizer, rows: Sequence[int | None]) -> None:
+    def __init__(
+        self, hf_dir: Path, tokenizer: Tokenizer, rows: Sequence[int | None], prompts: Sequence[Sequence[int]]
+    ) -> None:
         super().__init__(str(hf_dir))
         self._tokenizer = tokenizer
         self._rows = rows
+        self._prompts = prompts
 
     def load_tokenizer(self, *_: Any, **__: Any) -> _Vocabulary:
         return _Vocabulary(self._tokenizer)
 
     def load_model(self, model_class: Any, path: str, **options: Any) -> Any:
         # float32 whatever the file holds: quantising from anything less would round twice.
-        return model_class.from_pretrained(path, **{**options, "dtype": torch.float32, "local_files_only": True})
+        model = model_class.from_pretrained(path, **{**options, "dtype": torch.float32, "local_files_only": True})
+        smooth(model, self._prompts)
+        return model
 
     def _load(self) -> Any:
         spec = super()._load()

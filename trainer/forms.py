@@ -3,10 +3,9 @@
     engine, quantization | what to write  ->  Forms
     answers of int8, answers of float32, the exam's labels  ->  does rounding cost lessons?
 
-The embedded engine gets float32 where memory for it is no question (SmolLM2-135M's seven layers: 210 MB), since int8
-costs one to two lessons of a hundred, which a small exam can't see. A larger base gets int8, and float32 where the exam
-says that int8 costs accuracy. CTranslate2's int8_float32 is no third choice here: it differs from int8 only for models
-whose other weights are stored in half precision, and ours are not.
+The embedded engine gets int8, which trainer.smoothing makes cost next to nothing, and float32 where the exam says that
+it costs accuracy all the same. CTranslate2's int8_float32 is no third choice here: it differs from int8 only for
+models whose other weights are stored in half precision, and ours are not.
 """
 
 from __future__ import annotations
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 LEAST_LOST = 2
 """Lessons. One alone may turn on a hair, and float32 may be wrong where int8 is right."""
 LEAST_LOST_SHARE = 0.01
-AFFORDABLE_BYTES = 300_000_000
-"""Of weights in float32: what an office server has to spare for one model."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +45,8 @@ class Forms:
     safetensors: bool = False
 
 
-def forms_for(engine: str, quantization: str, gguf_base: bool, exact_bytes: int) -> Forms:
-    """What to write for this engine and setting; `gguf_base`: the base is a GGUF file. Pure.
-
-    `exact_bytes` is the size of the kept weights in float32.
-    """
+def forms_for(engine: str, quantization: str, gguf_base: bool) -> Forms:
+    """What to write for this engine and setting; `gguf_base`: the base is a GGUF file. Pure."""
     auto = quantization == "auto"
     if engine == "ollama":
         named = "q8_0" if auto else quantization
@@ -62,11 +56,9 @@ def forms_for(engine: str, quantization: str, gguf_base: bool, exact_bytes: int)
         named = ("f16" if gguf_base else "float32") if auto else quantization
         kinds: dict[str, GgufType] = {"q8_0": "Q8_0", "f16": "F16"}
         return Forms(named, "float32", gguf=kinds.get(named), safetensors=named not in kinds)
-    affordable = auto and exact_bytes <= AFFORDABLE_BYTES
-    ct2: Quantization = "float32" if quantization == "float32" or affordable else "int8"
-    if quantization == "int8_float32":
-        ct2 = "int8_float32"
-    return Forms(ct2, ct2, exact=auto and not affordable)
+    asked: dict[str, Quantization] = {"float32": "float32", "int8_float32": "int8_float32"}
+    ct2 = asked.get(quantization, "int8")
+    return Forms(ct2, ct2, exact=auto)
 
 
 def rounding_costs(rounded: Floats, exact: Floats, labels: Labels) -> int:

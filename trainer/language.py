@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 from daemon.basemodel import BaseFile
 from daemon.engines.base import Engine, Floats, renormalised
 from daemon.labels import Codebook, code_token
+from daemon.prompt import Prompt
 from trainer.calibrate import calibrated_loss
 from trainer.finetune.pooling import Pooling, Room, fit_pooling, fit_space, save_adapter, silence, write_model
 from trainer.finetune.reading import Readings
@@ -37,12 +38,6 @@ DEPTH = 6
 def depth_of(layers: int) -> int:
     """How many layers are kept below the pooling layer, of a base with so many: one must be left to become it."""
     return min(DEPTH, layers - 1)
-
-
-def exact_bytes(model: Any, layers: int) -> int:
-    """How large the embedding and so many layers are in float32."""
-    kept = [model.get_input_embeddings(), *model.model.layers[:layers]]
-    return 4 * sum(int(parameter.numel()) for part in kept for parameter in part.parameters())
 
 
 @dataclass(frozen=True)
@@ -115,9 +110,10 @@ def export(
     folder: Path,
     scratch: Path,
     forms: Forms,
+    prompts: Sequence[Prompt],
 ) -> None:
     """Write `folder`/ct2, /adapter and what else `forms` names, and `scratch`/exact if it asks for that; `layers` are
-    the fine-tuned weights by their full name.
+    the fine-tuned weights by their full name, `prompts` the lessons that show how large the model's channels grow.
 
     Raises OSError, ModelRefused.
     """
@@ -133,7 +129,7 @@ def export(
         model.load_state_dict(dict(layers), strict=False)
         changed = write_model(model, depth, language.pooling, rows, silence(language.pooling), merged)
         copyfile(prepared.tokenizer, merged / "tokenizer.json")
-        export_ct2(merged, folder / "ct2", forms.ct2, codes)
+        export_ct2(merged, folder / "ct2", forms.ct2, codes, [prompt.ids for prompt in prompts])
         if forms.exact:
             export_ct2(merged, scratch / "exact", "float32", codes)
         if forms.safetensors:

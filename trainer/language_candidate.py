@@ -43,7 +43,6 @@ def language_candidate(
     model = languages.load_base(night.prepared)
     depth, room = languages.depth_of(model.config.num_hidden_layers), room_of(model)
     night.layers_kept = depth + 1
-    size = languages.exact_bytes(model, depth + 1)
 
     def tick(done: int) -> None:
         if night.clock.left < RESERVED_SECONDS and done < len(prompts):
@@ -75,10 +74,10 @@ def language_candidate(
     if not layers:
         shutil.rmtree(made / "adapter", ignore_errors=True)
     codes = [night.book.code(category) for category in night.categories]
-    forms = forms_for(night.job.engine, night.job.quantization, not night.base.path.is_dir(), size)
+    forms = forms_for(night.job.engine, night.job.quantization, not night.base.path.is_dir())
     arguments = (night.base, night.prepared, depth, fitted, layers, night.book, night.categories)
     try:
-        languages.export(*arguments, made, scratch, forms)
+        languages.export(*arguments, made, scratch, forms, prompts)
         night.quantization = forms.named
         with night.engine(made) as engine:
             answers = languages.served(engine, exam, codes)
