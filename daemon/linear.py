@@ -174,6 +174,8 @@ class LinearModel:
         advice = "Run `postroom rollback`, or train again."
         try:
             note: dict[str, Any] = json.loads((folder / VOCABULARY).read_text("utf-8"))
+            if note["layout"] != LAYOUT:
+                raise ModelRefused(f"{folder}: the linear model was written by another version of Postroom. {advice}")
             with (folder / WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 vocabularies = {
                     part: Vocabulary(tuple(terms), arrays[f"weights_{part}"]) for part, terms in note["terms"].items()
@@ -181,7 +183,7 @@ class LinearModel:
                 coefficients = arrays["coefficients"].astype(np.float32)
                 intercepts = arrays["intercepts"].astype(np.float32)
             columns = sum(len(vocabulary.terms) for vocabulary in vocabularies.values())
-            if coefficients.shape != (len(note["categories"]), columns) or note["layout"] != LAYOUT:
+            if coefficients.shape != (len(note["categories"]), columns):
                 raise ValueError("the two files do not belong together")
             return cls(note["categories"], vocabularies, coefficients, intercepts, float(note["scale"]))
         except FileNotFoundError as error:

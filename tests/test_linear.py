@@ -1,5 +1,6 @@
 """The linear model on disk: what was saved answers the same, and damage is refused in words."""
 
+import json
 import subprocess
 import sys
 
@@ -117,4 +118,13 @@ def test_a_pickle_is_never_opened(fitted, tmp_path):
     with (tmp_path / WEIGHTS).open("wb") as file:
         np.savez(file, coefficients=np.array([object()], dtype=object), intercepts=np.zeros(1))
     with pytest.raises(ModelRefused):
+        LinearModel.load(tmp_path)
+
+
+def test_a_model_of_another_layout_is_refused_by_name(fitted, tmp_path):
+    linear, _, _ = fitted
+    linear.model.save(tmp_path)
+    note = json.loads((tmp_path / VOCABULARY).read_text())
+    (tmp_path / VOCABULARY).write_text(json.dumps(note | {"layout": 2}))
+    with pytest.raises(ModelRefused, match="written by another version of Postroom"):
         LinearModel.load(tmp_path)

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from tests.lessons import examples_of, office_rows
+from trainer import terms
 from trainer.baseline import fit_linear
 from trainer.heads import folds
 from trainer.terms import LEAST, telling
@@ -37,6 +38,14 @@ def test_how_often_a_text_holds_a_term_does_not_matter():
 def test_one_category_alone_tells_nothing_and_absent_ones_do_not_count():
     assert (weights_of([[1, 0], [1, 1]], [3, 3], 5) == 1).all()
     assert np.allclose(weights_of([[1, 0], [0, 1]], [0, 4], 5), weights_of([[1, 0], [0, 1]], [0, 1], 2))
+
+
+def test_many_columns_are_weighed_in_parts(monkeypatch):
+    rows = np.random.default_rng(1).integers(0, 2, (12, 50))
+    labels = [0, 1, 2] * 4
+    whole = weights_of(rows, labels, 3)
+    monkeypatch.setattr(terms, "COLUMNS_AT_ONCE", 7)
+    assert (weights_of(rows, labels, 3) == whole).all()
 
 
 def test_a_fold_is_weighed_by_its_own_lessons_only():

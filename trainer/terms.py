@@ -20,6 +20,8 @@ from trainer.heads import Labels
 SMOOTHING = 0.01
 # How much a term that all categories hold alike still counts, before squaring, beside 1 for the most telling one.
 LEAST = 0.2
+# Bounds the memory: hundreds of categories times a million terms don't fit at once.
+COLUMNS_AT_ONCE = 20_000
 
 
 def telling(counts: sparse.csr_matrix, labels: Labels, classes: int) -> Floats:
@@ -30,13 +32,16 @@ def telling(counts: sparse.csr_matrix, labels: Labels, classes: int) -> Floats:
     """
     present = np.bincount(labels, minlength=classes)
     seen = np.flatnonzero(present)
+    weights = np.ones(counts.shape[1], np.float32)
     if len(seen) < 2:
-        return np.ones(counts.shape[1], np.float32)
+        return weights
     rows = np.arange(len(labels))
     members = sparse.csr_matrix((np.ones(len(labels), np.float32), (labels, rows)), (classes, len(labels)))
-    holds = (members @ counts.astype(bool).astype(np.float32)).toarray()[seen]
-    shares = holds / present[seen, None] + SMOOTHING
-    shares /= shares.sum(axis=0)
-    entropy = -(shares * np.log(shares)).sum(axis=0) / np.log(len(seen))
-    weights = ((1 - entropy + LEAST) / (1 + LEAST)) ** 2
-    return np.asarray(np.maximum(weights, (LEAST / (1 + LEAST)) ** 2), np.float32)
+    holds = (members @ counts.astype(bool).astype(np.float32)).tocsc()
+    for start in range(0, len(weights), COLUMNS_AT_ONCE):
+        part = slice(start, start + COLUMNS_AT_ONCE)
+        shares = holds[:, part].toarray()[seen] / present[seen, None] + SMOOTHING
+        shares /= shares.sum(axis=0)
+        entropy = -(shares * np.log(shares)).sum(axis=0) / np.log(len(seen))
+        weights[part] = ((np.maximum(1 - entropy, 0) + LEAST) / (1 + LEAST)) ** 2
+    return weights
