@@ -16,10 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from daemon.commands.common import LINE_EVERY
+
 LONGEST = 1 << 16
 MEMORY_MB = 1024
-TOLD_EVERY = 60.0
-"""Seconds between two lines of progress."""
 
 
 def child(arguments: list[str]) -> None:
@@ -36,7 +36,7 @@ def child(arguments: list[str]) -> None:
         # libFuzzer tells of every doubling only, and of new lines: after an hour it is silent for the next.
         nonlocal seen, told
         seen += 1
-        if time.monotonic() - told >= TOLD_EVERY:
+        if time.monotonic() - told >= LINE_EVERY:
             told = time.monotonic()
             sys.stderr.write(f"{seen} mails\n")
         before = time.perf_counter()

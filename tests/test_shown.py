@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -39,6 +40,7 @@ def test_times_are_those_of_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatc
     with monkeypatch.context() as here:
         here.setenv("TZ", "Europe/Berlin")
         time.tzset()
-        assert common.local("2026-01-05T23:30:00+00:00") == "2026-01-06 00:30:00"
-        assert common.local("2026-07-05T12:00:00+00:00") == "2026-07-05 14:00:00"
+        assert common.local("2026-01-05T23:30:00+00:00") == "2026-01-06 00:30"
+        assert common.local("2026-07-05T12:00:00+00:00") == "2026-07-05 14:00"
+        assert common.local_day(datetime(2026, 1, 5, 23, 30, tzinfo=UTC)) == "2026-01-06"
     time.tzset()

@@ -195,6 +195,15 @@ def counting_lines(
     return show
 
 
-def local(moment: str) -> str:
-    """A time in ISO 8601 as a person's clock shows it."""
-    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S}"
+def local(moment: datetime | str) -> str:
+    """A time, as text in ISO 8601, as a person's calendar and clock show it."""
+    return f"{_here(moment):%Y-%m-%d %H:%M}"
+
+
+def local_day(moment: datetime | str) -> str:
+    """The day of it on a person's calendar."""
+    return f"{_here(moment):%Y-%m-%d}"
+
+
+def _here(moment: datetime | str) -> datetime:
+    return (datetime.fromisoformat(moment) if isinstance(moment, str) else moment).astimezone()

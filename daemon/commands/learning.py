@@ -15,6 +15,7 @@ from daemon.commands.common import (
     console,
     counting_bar,
     json_option,
+    local,
     mailbox_option,
     notices,
     pass_context,
@@ -215,7 +216,7 @@ def models(context: Context, curve: str | None, mailbox: str | None, as_json: bo
         (
             model.version,
             "withdrawn" if model.withdrawn else model.state,
-            f"{model.created.astimezone():%d %b %H:%M}",
+            local(model.created),
             model.verdict if model.withdrawn is None else f"Rolled back by itself: {model.withdrawn_because}.",
         )
         for model in found
@@ -321,7 +322,7 @@ def corrections(context: Context, void: int | None, limit: int, mailbox: str | N
     rows = [
         (
             each.id,
-            f"{each.at.astimezone():%d %b %H:%M}",
+            local(each.at),
             each.kind + (" (void)" if each.voided else ""),
             each.from_folder,
             each.to_folder,

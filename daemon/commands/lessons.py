@@ -12,6 +12,7 @@ from daemon.commands.common import (
     Context,
     console,
     json_option,
+    local_day,
     mailbox_option,
     pass_context,
     print_json,
@@ -102,7 +103,7 @@ def _show_overview(desk: Desk, as_json: bool) -> None:
             each.name,
             each.lessons,
             each.sources,
-            "" if each.newest is None else f"{each.newest.astimezone():%d %b %Y}",
+            "" if each.newest is None else local_day(each.newest),
             each.trouble or "can be learnt",
         )
         for each in found
@@ -120,7 +121,7 @@ def _show_contradictions(pairs: list[tuple[Side, Side]], as_json: bool) -> None:
     rows: list[tuple[Any, ...]] = []
     for number, pair in enumerate(pairs, start=1):
         for side in pair:
-            when = f"{side.at.astimezone():%d %b %Y}"
+            when = local_day(side.at)
             rows.append((number, side.lesson, when, side.folder or side.category, side.name, side.subject[:40]))
     table("Contradictions", ["pair", "lesson", "when", "folder", "message", "subject"], rows, frozenset({0, 1}))
     console.print("`postroom why MESSAGE` tells more; `postroom lessons --void LESSON` takes the wrong one back.")
@@ -165,7 +166,7 @@ def _show_category(desk: Desk, name: str, limit: int, as_json: bool) -> None:
     shown = [
         (
             lesson.id,
-            f"{lesson.at.astimezone():%d %b %Y}",
+            local_day(lesson.at),
             known_lessons.SOURCES.get(lesson.source, lesson.source),
             names.get(lesson.id),
             lesson.text.subject[:40],
