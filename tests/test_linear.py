@@ -11,7 +11,7 @@ from connectors.base import MailText
 from daemon.engines.base import ModelMissing, ModelRefused
 from daemon.linear import VOCABULARY, WEIGHTS, LinearModel, characters, pieces, vectoriser, words
 from tests.lessons import examples_of, office_rows
-from trainer.baseline import fit_linear
+from trainer.baseline import Kind, _best, fit_linear
 from trainer.heads import folds
 
 
@@ -128,3 +128,17 @@ def test_a_model_of_another_layout_is_refused_by_name(fitted, tmp_path):
     (tmp_path / VOCABULARY).write_text(json.dumps(note | {"layout": 2}))
     with pytest.raises(ModelRefused, match="written by another version of Postroom"):
         LinearModel.load(tmp_path)
+
+
+def test_kinds_that_are_alike_are_told_apart_by_the_probability_of_the_right_answer():
+    labels = np.arange(300) % 2
+
+    def answers(wrong: int, sure: float, place: int = 0) -> np.ndarray:
+        said = np.where((np.arange(300) - place) % 300 < wrong, 1 - labels, labels)
+        return np.log(np.where(np.arange(2)[None] == said[:, None], sure, 1 - sure)).astype(np.float32)
+
+    sharp, timid, poor = Kind("logistic", 10.0), Kind("svm", 0.3), Kind("bayes", 0.3)
+    found = {poor: answers(90, 0.7), timid: answers(30, 0.6), sharp: answers(31, 0.9, place=200)}
+    assert _best(found, labels) == sharp
+    assert _best(found | {sharp: answers(60, 0.8, place=200)}, labels) == timid
+    assert _best({timid: np.full((300, 2), np.nan, np.float32)}, labels) == timid
