@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -104,6 +105,10 @@ for title in SECTIONS:
 
 def main() -> None:
     """Entry point. A person's mistake becomes a sentence and an exit code; a bug keeps its traceback."""
+    for ended in (signal.SIGTERM, signal.SIGHUP):
+        # As after Ctrl-C: mail that a command laid down for a while goes with it. What `nohup` ignores stays ignored.
+        if signal.getsignal(ended) == signal.SIG_DFL:
+            signal.signal(ended, signal.default_int_handler)
     try:
         postroom()
     except EXPECTED as error:

@@ -283,12 +283,18 @@ def _run_trainer(
     ):
         watcher = threading.Thread(target=_stop_with, args=(process, stop, stopped), daemon=True)
         watcher.start()
-        for line in process.stdout or ():
-            if progress is not None and (event := _parse(line)) is not None:
-                progress(event)
-        code = process.wait()
-        stopped.set()
-        watcher.join()
+        try:
+            for line in process.stdout or ():
+                if progress is not None and (event := _parse(line)) is not None:
+                    progress(event)
+            code = process.wait()
+        except BaseException:
+            process.kill()  # whoever ends the command ends its training: nobody would take the result
+            process.wait()
+            raise
+        finally:
+            stopped.set()
+            watcher.join()
     if stop is not None and stop.is_set():
         return {"outcome": "stopped", "verdict": "Training was stopped; yesterday's model goes on serving."}
     try:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -252,3 +255,34 @@ def test_command_names_a_manifest_that_is_not_there(tmp_path: Path):
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "no.jsonl: cannot be read" in result.stderr
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGHUP])
+def test_an_ended_rehearsal_leaves_no_mail_behind(ended_by: signal.Signals, tmp_path: Path):
+    rows = [
+        {"folder": each.folder, "date": each.at.isoformat(), "from": each.text.sender, "body": each.text.body}
+        for each in office_mail(60)
+    ]
+    manifest = tmp_path / "mail.jsonl"
+    manifest.write_text("\n".join(map(json.dumps, rows)))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "daemon.cli", "rehearse", "--manifest", str(manifest)]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(scratch)}, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not list(scratch.glob("postroom-rehearsal-*/training/job-*/lessons.jsonl")):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(ended_by)
+        assert process.wait(30) == 1
+    assert list(scratch.glob("postroom-*")) == []
+    assert not [each for each in Path("/proc").glob("[0-9]*/cmdline") if str(scratch).encode() in _read(each)]
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:  # it has ended since
+        return b""
