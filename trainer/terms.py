@@ -1,4 +1,4 @@
-"""How much each term of a mail tells about its category: what the linear model and the neighbours weigh words by.
+"""How much each term of a mail tells about its category: what the linear model weighs words by.
 
     counts of terms | in what share of each category's texts | entropy of these shares  ->  a weight a term
 
