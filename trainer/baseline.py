@@ -149,12 +149,13 @@ class _Terms:
         weights = tuple(telling(part[learnt], lessons.labels[learnt], lessons.classes) for part in parts)
         weighed = [normalize(part.multiply(each).tocsr()) for part, each in zip(parts, weights, strict=True)]
         counts = sparse.hstack(weighed).tocsr()
-        spanning = counts[learnt[:: -(-len(learnt) // MOST_COLUMNS)]]
-        gram = (spanning @ spanning.T).toarray().astype(np.float64)
-        values, vectors = np.linalg.eigh(gram)
+        chosen = learnt[:: -(-len(learnt) // MOST_COLUMNS)]
+        spanning = counts[chosen]
+        products = (counts @ spanning.T).toarray()
+        values, vectors = np.linalg.eigh(products[chosen].astype(np.float64))
         kept = values > 1e-6 * max(values.max(initial=0), 1e-12)
         columns = vectors[:, kept] / np.sqrt(values[kept])
-        rotated = np.asarray((counts @ spanning.T) @ columns, np.float32)
+        rotated = np.asarray(products @ columns, np.float32)
 
         def back(rows: Floats) -> Floats:
             return np.asarray(spanning.T @ (columns @ rows.T.astype(np.float64)), np.float32).T
