@@ -42,7 +42,7 @@ def measure(task: Task, seed: int, cache: Path, threads: int) -> dict[str, Any]:
 
 def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Means over the seeds of every figure that all runs have, and the accuracy's spread."""
-    keys = [key for key, value in runs[0].items() if isinstance(value, float) and all(key in run for run in runs)]
+    keys = [key for key in runs[0] if all(isinstance(run.get(key), float) for run in runs)]
     accuracies = [run["accuracy"] for run in runs]
     return {key: round(statistics.fmean(run[key] for run in runs), 4) for key in keys} | {
         "lowest": round(min(accuracies), 4),
