@@ -51,7 +51,8 @@ def fit_head(
     seen = np.unique(labels)
     offsets[seen] = 0
     if len(seen) > 1:
-        model = LogisticRegression(C=strength, max_iter=150, tol=1e-3, fit_intercept=offset)
+        # With ten times the tolerance 150 categories ended after a handful of steps: each one's gradient is small.
+        model = LogisticRegression(C=strength, max_iter=300, tol=1e-4, fit_intercept=offset)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(features, labels, sample_weight=weights)
