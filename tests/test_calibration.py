@@ -15,7 +15,7 @@ from daemon.artifact import ModelMeta
 from daemon.calibration import calibrated
 from daemon.classifier import ranked
 from daemon.engines.base import renormalised
-from trainer.calibrate import ENOUGH, expected_calibration_error, fit_calibration, fit_curve
+from trainer.calibrate import ENOUGH, expected_calibration_error, fit_calibration, fit_curve, really_more
 
 SCORES = st.integers(2, 12).flatmap(lambda width: arrays(np.float32, (3, width), elements=st.floats(-30, 0, width=32)))
 TEMPERATURES = st.sampled_from([0.05, 0.5, 1.0, 3.0, 20.0])
@@ -132,3 +132,12 @@ def test_model_json_carries_the_curve_and_refuses_one_that_falls():
     for bad in ([[0, 0.5], [1, 0.4]], [[0, 0.1], [0, 0.2]], [[0, -0.1], [1, 1]], [[0, 0], [1, float("nan")]]):
         with pytest.raises(ValidationError, match="does not rise"):
             ModelMeta.model_validate(said | {"isotonic": bad})
+
+
+def test_a_gain_is_more_than_luck_or_it_is_none():
+    base = np.zeros(200)
+    assert not really_more(base, base)
+    assert not really_more(np.zeros(0), np.zeros(0))
+    assert not really_more((np.arange(200) < 2).astype(float), base)
+    assert really_more((np.arange(200) < 4).astype(float), base)
+    assert not really_more(base, (np.arange(200) < 4).astype(float))

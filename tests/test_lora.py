@@ -54,8 +54,8 @@ def parts_of(count: int) -> Any:
 
 
 def tuned(folder: Path, seed: int = 1) -> Tuned | None:
-    prompts, labels = order_matters(240)
-    parts = parts_of(240)
+    prompts, labels = order_matters(320)
+    parts = parts_of(320)
     begun, lessons, _ = start(prompts, labels, parts)
     (learnt, held_out) = parts[0]
     return tune(
@@ -85,7 +85,7 @@ def test_readings_of_the_tuned_layers_are_those_of_the_merged_model(tmp_path: Pa
     assert found is not None
     model = tiny_qwen3()
     model.load_state_dict(found.layers, strict=False)
-    prompts, _ = order_matters(240)
+    prompts, _ = order_matters(320)
     rows = [type("Ids", (), {"ids": tuple(prompt)})() for prompt in prompts]
     readings = Reader(model, DEPTH, "tuned", None).read(rows)
     # The states between are kept in half precision.
@@ -102,6 +102,19 @@ def test_start_is_kept_where_tuning_does_not_pay(tmp_path: Path, monkeypatch: py
     assert layers == {}
     assert kept.pooling is begun.pooling
     assert "LoRA got no better" in kept.chosen
+
+
+def test_a_tuned_model_that_is_no_better_does_not_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts, labels = order_matters(60)
+    begun, lessons, room = start(prompts, labels, parts_of(60))
+    same = Tuned({"model.layers.0.mlp.up_proj.weight": torch.zeros(1)}, lessons.readings, 2, 0.7, 0.6)
+    monkeypatch.setattr(tuning, "tune", lambda *_arguments: same)
+    kept, layers = fine_tune(
+        tiny_qwen3(), DEPTH, begun, lessons, room, tmp_path / "lora", 1, lambda _done, _total: None
+    )
+    assert layers == {}
+    assert kept.pooling is begun.pooling
+    assert "LoRA, 2 epochs" in kept.chosen
 
 
 def test_time_limit_in_the_middle_leaves_no_adapter(tmp_path: Path) -> None:

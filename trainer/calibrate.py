@@ -171,6 +171,12 @@ def _calibrated_losses(logprobs: Floats, labels: Labels) -> npt.NDArray[np.float
     return losses
 
 
+def really_more(ours: npt.NDArray[np.float64], theirs: npt.NDArray[np.float64]) -> bool:
+    """Is the mean of `ours` more than luck above that of `theirs`, pair by pair? False without any. Pure."""
+    gain = ours - theirs
+    return len(gain) > 0 and bool(gain.mean() > REALLY_BETTER * gain.std() / len(gain) ** 0.5)
+
+
 def expected_calibration_error(probabilities: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]) -> float:
     """How far stated probabilities are from shares of right answers, over ten equal bins, weighted by size."""
     if len(correct) == 0:

@@ -15,7 +15,7 @@ from scipy import sparse  # type: ignore[import-untyped]
 from daemon.classifier import blend
 from daemon.engines.base import Floats
 from daemon.neighbours import COLUMNS, Neighbours, Rows, hashed, rarity, unit_rows, votes
-from trainer.calibrate import REALLY_BETTER, calibrated_loss
+from trainer.calibrate import calibrated_loss, really_more
 from trainer.dataset import Example
 from trainer.heads import Fold, Labels
 
@@ -70,6 +70,4 @@ def fit_share(trained: Floats, neighbours: Floats, labels: Labels, by_time: bool
         return round(float(right(share).mean()) * 200), -calibrated_loss(blend(neighbours, trained, share), labels)
 
     best = max(WEIGHTS, key=lambda share: (*worth(share), -share))
-    gain = right(best) - right(0.0)
-    lucky = gain.mean() <= REALLY_BETTER * gain.std() / len(labels) ** 0.5
-    return 0.0 if lucky and not by_time else best
+    return best if by_time or really_more(right(best), right(0.0)) else 0.0

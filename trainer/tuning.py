@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from daemon.engines.base import Floats
+from trainer.calibrate import really_more
 from trainer.finetune.lora import tune
 from trainer.finetune.pooling import Room
 from trainer.finetune.reading import Readings
-from trainer.heads import Fold, Labels, share_right
+from trainer.heads import Fold, Labels
 from trainer.job import LoraTried
 from trainer.language import LanguageModel, fit_language, fit_once
 
@@ -101,10 +102,11 @@ def fine_tune(
         room,
     )
     before, after = (
-        share_right(answers[judging], lessons.labels[judging]) for answers in (start.answers, again.answers)
+        (answers[judging].argmax(axis=1) == lessons.labels[judging]).astype(float)
+        for answers in (start.answers, again.answers)
     )
-    words = f"LoRA, {tuned.epochs} epochs: {after:.1%} of the newest lessons right, {before:.1%} without"
-    if after <= before:  # it costs more than the start: a draw is not enough
+    words = f"LoRA, {tuned.epochs} epochs: {after.mean():.1%} of the newest lessons right, {before.mean():.1%} without"
+    if not really_more(after, before):  # it costs more than the start: a lucky lesson is not enough
         return replace(start, chosen=f"{start.chosen}; {words}"), {}
     # The older folds keep the start's answers: no better than the tuned model's, so what is promised from them holds.
     answers = np.where(np.isnan(again.answers), start.answers, again.answers)
