@@ -68,6 +68,8 @@ def fine_tune(
     learnt, fold = lessons.parts[-1]
     # The half that ends the training flatters it, so the other half judges.
     stopping, judging = fold[::2], fold[1::2]
+    if not len(judging):  # a fold of one lesson judges nothing
+        return start, {}
     # A start that has not learnt the held-out lessons either: else it would look better there than it is.
     begun = fit_once(
         lessons.readings[learnt],
