@@ -269,7 +269,11 @@ def test_an_ended_rehearsal_leaves_no_mail_behind(ended_by: signal.Signals, tmp_
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     command = [sys.executable, "-m", "daemon.cli", "rehearse", "--manifest", str(manifest)]
-    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(scratch)}, stderr=subprocess.PIPE) as process:
+    # Under `nohup` the tests themselves would hand down that SIGHUP is ignored, and the command respects that.
+    before = signal.signal(ended_by, signal.SIG_DFL)
+    process = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(scratch)}, stderr=subprocess.PIPE)
+    signal.signal(ended_by, before)
+    with process:
         deadline = time.monotonic() + 60
         while not list(scratch.glob("postroom-rehearsal-*/training/job-*/lessons.jsonl")):
             assert time.monotonic() < deadline
