@@ -92,29 +92,23 @@ def test_readings_of_the_tuned_layers_are_those_of_the_merged_model(tmp_path: Pa
     np.testing.assert_allclose(found.readings.means, readings.means, atol=0.02)
 
 
-def test_start_is_kept_where_tuning_does_not_pay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_better(lessons: Lessons) -> Tuned:
+    return Tuned({"model.layers.0.mlp.up_proj.weight": torch.zeros(1)}, lessons.readings, 2, 0.7, 0.6)
+
+
+@pytest.mark.parametrize(("found", "said"), [(lambda _: None, "LoRA got no better"), (no_better, "LoRA, 2 epochs")])
+def test_start_is_kept_where_tuning_does_not_pay(
+    found: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prompts, labels = order_matters(60)
     begun, lessons, room = start(prompts, labels, parts_of(60))
-    monkeypatch.setattr(tuning, "tune", lambda *_arguments: None)
+    monkeypatch.setattr(tuning, "tune", lambda *_arguments: found(lessons))
     kept, layers = fine_tune(
         tiny_qwen3(), DEPTH, begun, lessons, room, tmp_path / "lora", 1, lambda _done, _total: None
     )
     assert layers == {}
     assert kept.pooling is begun.pooling
-    assert "LoRA got no better" in kept.chosen
-
-
-def test_a_tuned_model_that_is_no_better_does_not_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prompts, labels = order_matters(60)
-    begun, lessons, room = start(prompts, labels, parts_of(60))
-    same = Tuned({"model.layers.0.mlp.up_proj.weight": torch.zeros(1)}, lessons.readings, 2, 0.7, 0.6)
-    monkeypatch.setattr(tuning, "tune", lambda *_arguments: same)
-    kept, layers = fine_tune(
-        tiny_qwen3(), DEPTH, begun, lessons, room, tmp_path / "lora", 1, lambda _done, _total: None
-    )
-    assert layers == {}
-    assert kept.pooling is begun.pooling
-    assert "LoRA, 2 epochs" in kept.chosen
+    assert said in kept.chosen
 
 
 def test_time_limit_in_the_middle_leaves_no_adapter(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
 
 from daemon.engines.base import Floats, renormalised
 from daemon.linear import LinearModel, Vocabulary, vectoriser
-from trainer.calibrate import fit_temperature
+from trainer.calibrate import fit_temperature, really_more
 from trainer.dataset import Example
 from trainer.heads import Fold, Head, Labels, fit_head, mean_loss
 from trainer.terms import telling
@@ -104,12 +104,8 @@ def _best(answers: Mapping[Kind, Floats], labels: Labels) -> Kind:
         return next(iter(answers))
     right = {kind: (found.argmax(axis=1) == labels)[judged].astype(float) for kind, found in answers.items()}
     most = max(right, key=lambda kind: float(right[kind].mean()))
-
-    def alike(kind: Kind) -> bool:
-        fewer = right[most] - right[kind]
-        return bool(fewer.mean() <= fewer.std() / len(fewer) ** 0.5)
-
-    return min(filter(alike, answers), key=lambda kind: mean_loss(answers[kind], labels))
+    alike = [kind for kind in answers if not really_more(right[most], right[kind], errors=1)]
+    return min(alike, key=lambda kind: mean_loss(answers[kind], labels))
 
 
 def _calibrate(answers: Floats, labels: Labels) -> float:

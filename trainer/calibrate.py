@@ -153,11 +153,8 @@ def fit_blend(language: Floats, linear: Floats, labels: Labels) -> float:
     losses = {weight: _calibrated_losses(blend(language, linear, weight), labels) for weight in WEIGHTS}
     best = min(WEIGHTS, key=lambda weight: losses[weight].mean())
 
-    def alike(weight: float) -> bool:
-        more = losses[weight] - losses[best]
-        return bool(more.mean() <= more.std() / len(labels) ** 0.5)
-
-    return min(filter(alike, WEIGHTS), key=lambda weight: abs(weight - EVEN))
+    alike = [weight for weight in WEIGHTS if not really_more(losses[weight], losses[best], errors=1)]
+    return min(alike, key=lambda weight: abs(weight - EVEN))
 
 
 def calibrated_loss(logprobs: Floats, labels: Labels) -> float:
@@ -171,10 +168,13 @@ def _calibrated_losses(logprobs: Floats, labels: Labels) -> npt.NDArray[np.float
     return losses
 
 
-def really_more(ours: npt.NDArray[np.float64], theirs: npt.NDArray[np.float64]) -> bool:
-    """Is the mean of `ours` more than luck above that of `theirs`, pair by pair? False without any. Pure."""
+def really_more(ours: npt.NDArray[np.float64], theirs: npt.NDArray[np.float64], errors: float = REALLY_BETTER) -> bool:
+    """Is the mean of `ours` more than so many standard errors above that of `theirs`, pair by pair? Pure.
+
+    False without any pair.
+    """
     gain = ours - theirs
-    return len(gain) > 0 and bool(gain.mean() > REALLY_BETTER * gain.std() / len(gain) ** 0.5)
+    return len(gain) > 0 and bool(gain.mean() > errors * gain.std() / len(gain) ** 0.5)
 
 
 def expected_calibration_error(probabilities: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]) -> float:

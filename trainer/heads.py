@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,10 +36,6 @@ class Head:
     def logprobs(self, features: npt.NDArray[np.float32]) -> Floats:
         """Natural logarithms, one row for each row of `features`."""
         return renormalised(features @ self.rows.T + self.offsets)
-
-    def of(self, features: Floats) -> Callable[[Labels], Floats]:
-        """A function that answers for the given rows of `features`."""
-        return lambda rows: self.logprobs(features[rows])
 
 
 def fit_head(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse  # type: ignore[import-untyped]
 
 from daemon.classifier import blend
@@ -63,11 +62,11 @@ def fit_share(trained: Floats, neighbours: Floats, labels: Labels, by_time: bool
     if len(labels) == 0:
         return 0.0
 
-    def right(share: float) -> npt.NDArray[np.float64]:
-        return np.asarray(blend(neighbours, trained, share).argmax(axis=1) == labels, np.float64)
+    both = {share: blend(neighbours, trained, share) for share in WEIGHTS}
+    right = {share: (answers.argmax(axis=1) == labels).astype(float) for share, answers in both.items()}
 
     def worth(share: float) -> tuple[int, float]:
-        return round(float(right(share).mean()) * 200), -calibrated_loss(blend(neighbours, trained, share), labels)
+        return round(float(right[share].mean()) * 200), -calibrated_loss(both[share], labels)
 
     best = max(WEIGHTS, key=lambda share: (*worth(share), -share))
-    return best if by_time or really_more(right(best), right(0.0)) else 0.0
+    return best if by_time or really_more(right[best], right[0.0]) else 0.0

@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 
+from trainer.finetune.pooling import unit
+
 # How much of the difference between channels the weights take over; 0.5 in the paper, for weights that are harder to
 # round than ours: each row of a weight has its own scale.
 STRENGTH = 0.85
@@ -54,7 +56,7 @@ def _largest(model: Any, prompts: Sequence[Sequence[int]]) -> dict[Any, torch.Te
     hooks = [module.register_forward_pre_hook(look) for module in linear]
     try:
         for prompt in prompts:
-            model(input_ids=torch.tensor([list(prompt)]), use_cache=False, logits_to_keep=1)
+            model.model(input_ids=torch.tensor([list(prompt)]), use_cache=False)
     finally:
         for hook in hooks:
             hook.remove()
@@ -64,7 +66,7 @@ def _largest(model: Any, prompts: Sequence[Sequence[int]]) -> dict[Any, torch.Te
 def _through_norm(norm: Any, readers: Sequence[Any], largest: dict[Any, torch.Tensor]) -> None:
     """Scale what a norm puts out, and the columns of the layers that read it the other way."""
     scale = _scale(largest[readers[0]], readers)
-    plus = 1.0 if "Gemma" in type(norm).__name__ else 0.0  # Gemma's norms multiply by one plus their weight
+    plus = 1 - unit(norm)
     norm.weight.copy_((norm.weight + plus) / scale - plus)
     for reader in readers:
         reader.weight *= scale

@@ -175,7 +175,7 @@ def write_model(
     cut_config(config, depth + 1)
     layer = core.layers[depth]
     _make_pooling(layer, pooling, config)
-    core.norm.weight.fill_(_unit(core.norm))
+    core.norm.weight.fill_(unit(core.norm))
     head = torch.nn.Linear(config.hidden_size, config.vocab_size, bias=False)
     head.weight.copy_(torch.from_numpy(background).expand_as(head.weight))
     for token, row in rows.items():
@@ -206,7 +206,7 @@ def save_adapter(changed: Mapping[str, torch.Tensor], rows: Mapping[int, Floats]
 def _make_pooling(layer: Any, pooling: Pooling, config: Any) -> None:
     attention = layer.self_attn
     heads, shared, size = config.num_attention_heads, config.num_key_value_heads, head_size(config)
-    layer.input_layernorm.weight.fill_(_unit(layer.input_layernorm))
+    layer.input_layernorm.weight.fill_(unit(layer.input_layernorm))
     for projection in (attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj):
         projection.weight.zero_()
         if projection.bias is not None:
@@ -223,10 +223,10 @@ def _make_pooling(layer: Any, pooling: Pooling, config: Any) -> None:
         layer.mlp.down_proj.bias.zero_()
     if pooling.gain is not None:
         norm = layer.post_attention_layernorm
-        norm.weight.fill_(_unit(norm) + pooling.gain - 1)
+        norm.weight.fill_(unit(norm) + pooling.gain - 1)
 
 
-def _unit(norm: Any) -> float:
+def unit(norm: Any) -> float:
     """The weight with which this norm only normalises. Gemma's norms multiply by one plus their weight."""
     return 0.0 if "Gemma" in type(norm).__name__ else 1.0
 
