@@ -71,8 +71,7 @@ def fit_calibration(logprobs: Floats, labels: Labels) -> Calibration:
     served = plain
     if count >= ENOUGH:
         curved = _cross_validated(logprobs, labels, curved=True)
-        gain = _losses(plain, right) - _losses(curved, right)
-        if gain.mean() > REALLY_BETTER * gain.std(ddof=1) / np.sqrt(count):
+        if really_more(_losses(plain, right), _losses(curved, right)):
             curve, served = fit_curve(_best(calibrated(logprobs, temperature)), right), curved
     before, by_temperature, after = (expected_calibration_error(each, right) for each in (bare, plain, served))
     return Calibration(temperature, curve, count, before, by_temperature, after)

@@ -86,8 +86,7 @@ def run_demo(json: bool, keep: bool, seed: int) -> int:
     _check_extras()
     from daemon.demo.server import DemoServer  # pymap is an extra
 
-    # TERM ends the demo as Ctrl-C does, even in the background: with the daemon stopped and the folder removed.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell makes what it starts in the background deaf to INT; the demo then still stops its daemon and tidies up.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     page = Page(aside=json)
     folder = Path(tempfile.mkdtemp(prefix="postroom-demo-"))
