@@ -16,7 +16,7 @@ from trainer.finetune.pooling import Room, room_of
 from trainer.finetune.reading import Reader
 from trainer.job import LoraTried
 from trainer.language import LanguageModel, fit_language
-from trainer.tuning import Lessons, fine_tune, worth_trying
+from trainer.tuning import Lessons, behind, fine_tune, worth_trying
 
 pytestmark = pytest.mark.model
 DEPTH = 2
@@ -138,3 +138,24 @@ def test_lora_that_did_not_pay_is_tried_again_on_enough_new_lessons(
     before: LoraTried | None, newest: int, worth: bool
 ) -> None:
     assert worth_trying(before, range(1, newest + 1)) is worth
+
+
+@pytest.mark.parametrize(
+    ("ours", "linear", "is_behind"),
+    [(80, 90, True), (88, 90, False), (90, 90, False), (90, 80, False)],  # of 100 lessons, so many right
+)
+def test_lora_is_spared_where_the_start_is_behind_the_linear_model_by_more_than_luck(
+    ours: int, linear: int, is_behind: bool
+) -> None:
+    labels = np.zeros(101, np.int64)
+
+    def answers(right: int) -> Any:
+        rows = np.tile(np.array([-2.0, -0.1], np.float32), (101, 1))
+        rows[:right] = [-0.1, -2.0]
+        return rows
+
+    language, rival = answers(ours), answers(linear)
+    language[100] = np.nan  # no fold judged it
+    assert behind(language, rival, labels) is is_behind
+    rival[:] = np.nan
+    assert not behind(language, rival, labels), "nothing to compare"

@@ -3,7 +3,7 @@
     JOB/job.json, JOB/lessons.jsonl  ->  Job, [Lesson]
     stdout: one JSON object a line, {"stage", "done", "total", "text"}      JOB/result.json: how it ended
 
-Stages: prepare, clean, cache, train, exam, export.
+Stages: clean, prepare, linear, cache, train, exam, export.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from trainer.forms import exact_if_better, forms_for
 from trainer.heads import Labels
 from trainer.job import LoraTried, TrainingFailed
 from trainer.night import Night
-from trainer.tuning import Lessons, fine_tune, worth_trying
+from trainer.tuning import Lessons, behind, fine_tune, worth_trying
 
 # What fitting, export and exam need at the end; reading and tuning stop in time for it.
 RESERVED_SECONDS = 25.0
@@ -53,7 +53,7 @@ def language_candidate(
         reader = Reader(model, depth, night.prepared.sha256, night.job.cache)
         readings = reader.read(prompts, tick)
         del reader, model
-        night.progress("train", 0, 2, "fitting the language model")
+        night.progress("train", 0, 1, "fitting the language model")
         weights = np.array([example.weight for example in night.lessons], np.float32)
         fitted = languages.fit_language(readings, labels, weights, len(night.categories), parts, room)
     except TimeoutError:
@@ -71,6 +71,7 @@ def language_candidate(
         room,
         made / "adapter" / "lora",
     )
+    night.progress("train", 1, 1, f"language model: {fitted.chosen}")
     if not layers:
         shutil.rmtree(made / "adapter", ignore_errors=True)
     codes = [night.book.code(category) for category in night.categories]
@@ -106,11 +107,13 @@ def _tuned(
     ids = [example.id for example in night.data.train]
     if not worth_trying(night.job.lora, ids):
         return replace(start, chosen=f"{start.chosen}; LoRA had not paid on most of these lessons"), {}
+    if night.linear is not None and behind(start.answers, night.linear, lessons.labels):
+        return replace(start, chosen=f"{start.chosen}; too far behind the linear model for LoRA"), {}
 
     def tick(done: int, total: int) -> None:
         if night.clock.left < RESERVED_SECONDS and done < total:
             raise TimeoutError
-        night.progress("train", done, total + 2, "fine-tuning the language model")
+        night.progress("train", 1 + done, 1 + total, "fine-tuning the language model")
 
     base = languages.load_base(night.prepared)
     try:

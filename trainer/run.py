@@ -1,7 +1,8 @@
 """One night's work, top to bottom.
 
-    job folder | base model and codebook | clean and split lessons | read them with the base's lower layers
-    | fit: language model, linear model, blend | export | exam of the served form | gate  ->  candidate/, result.json
+    job folder | base model and codebook | clean and split lessons | fit the linear model | read them with the base's
+    lower layers | fit the language model, and both as a blend | export | exam of the served form | gate
+    ->  candidate/, result.json
 
 Nothing is written outside the job folder but the caches. `candidate/` appears by one rename when it is complete, so a
 kill at any moment leaves none. Every expected end is a sentence in result.json; yesterday's model goes on serving.
@@ -146,21 +147,23 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     made = scratch / "made"
     made.mkdir()
 
+    night.progress("linear", 0, 1, "fitting the linear model")
+    linear = fit_linear(train, labels, night.categories, parts)
+    linear.model.save(made / "linear")
+    loaded = LinearModel.load(made / "linear")
+    linear_exam = aligned(loaded.logprobs([example.text for example in exam]), loaded.categories, night.categories)
+    night.linear = linear.answers
+    night.progress("linear", 1, 1, f"linear model: {linear.chosen}")
+
     # torch and transformers take seconds to import, which a job without lessons should not wait for.
     if night.job.tuning == "answer":
         from trainer.answering_candidate import answering_candidate as language_candidate
     else:
         from trainer.language_candidate import language_candidate
 
-    prompts = night.prompts(exam)
-    language_folds, language_exam, language_words = language_candidate(night, parts, labels, prompts, made, scratch)
-    night.progress("train", 1, 2, "fitting the linear model")
-    linear = fit_linear(train, labels, night.categories, parts)
-    linear.model.save(made / "linear")
-    loaded = LinearModel.load(made / "linear")
-    linear_exam = aligned(loaded.logprobs([example.text for example in exam]), loaded.categories, night.categories)
-    night.progress("train", 2, 2, f"linear model: {linear.chosen}")
-
+    language_folds, language_exam, language_words = language_candidate(
+        night, parts, labels, night.prompts(exam), made, scratch
+    )
     night.progress("exam", 0, 1, "taking the exam")
     judged = ~np.isnan(linear.answers[:, 0])
     if language_folds is not None:  # tuning a whole base is too dear for every fold

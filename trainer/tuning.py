@@ -1,8 +1,8 @@
 """Fine-tuning the language candidate, and whether it paid.
 
-in vain on these lessons already? | the pooled start | LoRA on the kept layers (trainer.finetune.lora)
-| head and pooling fitted anew on what they read | judged by the newest fold, which neither has learnt: one half of it
-ends the training, the other decides  ->  tuned model or start
+in vain on these lessons already, or the start far behind the linear model? | the pooled start | LoRA on the kept layers
+(trainer.finetune.lora) | head and pooling fitted anew on what they read | judged by the newest fold, which neither has
+learnt: one half of it ends the training, the other decides  ->  tuned model or start
 """
 
 from __future__ import annotations
@@ -47,6 +47,16 @@ def worth_trying(before: LoraTried | None, ids: Sequence[int | str]) -> bool:
         return True
     fresh = sum(not isinstance(each, int) or each > before.newest for each in ids)
     return fresh >= ENOUGH_NEW * len(ids)
+
+
+def behind(language: Floats, linear: Floats, labels: Labels) -> bool:
+    """Is the linear model right more often than the language model, by more than luck? NaN where no fold judged. Pure.
+
+    LoRA has never closed such a gap (docs/experiments.md), and costs more than all the rest of the night.
+    """
+    judged = ~(np.isnan(language[:, 0]) | np.isnan(linear[:, 0]))
+    ours, theirs = ((each[judged].argmax(axis=1) == labels[judged]).astype(float) for each in (linear, language))
+    return really_more(ours, theirs)
 
 
 def fine_tune(

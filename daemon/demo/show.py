@@ -23,8 +23,9 @@ LEFT = "left in inbox"
 STAGES = {
     "prepare": "reading the base model",
     "clean": "cleaning the lessons",
+    "linear": "the linear model",
     "cache": "reading the lessons",
-    "train": "training",
+    "train": "the language model",
     "exam": "taking the exam",
     "export": "writing the model",
 }
