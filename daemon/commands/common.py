@@ -152,6 +152,7 @@ def counting_bar(quiet: bool, what: str) -> Iterator[Callable[[str, int, int], N
         TextColumn("{task.description:<34}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
+        TimeElapsedColumn(),
         console=notices,
     ) as bars:
         tasks: dict[str, TaskID] = {}

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from daemon import logs
-from daemon.commands.common import Context, console, json_option, notices, pass_context, print_json, table
+from daemon.commands.common import (
+    Context,
+    console,
+    counting_bar,
+    json_option,
+    notices,
+    pass_context,
+    print_json,
+    table,
+)
 from daemon.rehearse import LabelledMail, RehearsalOptions, RehearsalReport
 from daemon.rehearse import rehearse as go_through
 from daemon.rehearse_office import RehearsedOffice, by_words
@@ -75,7 +81,7 @@ def rehearse(
     hides = frozenset(
         each.folder for box in settings.mailboxes if box.name == mailbox for each in box.categories if each.hides
     )
-    with RehearsedOffice(settings, hides) as office, _bars(as_json) as show:
+    with RehearsedOffice(settings, hides) as office, counting_bar(as_json, "rehearsing") as show:
         report = go_through(mails, options, office, by_words, settings.sorting.precision, show)
     if as_json:
         print_json(report.as_json())
@@ -101,24 +107,6 @@ def _read(
         return mails
     with context.mailroom() as mailroom:
         return from_mailbox(context.one(mailroom, mailbox), PER_FOLDER)
-
-
-@contextmanager
-def _bars(quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Two bars: trainings and messages."""
-    if quiet:
-        yield None
-        return
-    columns = TextColumn("{task.description:<14}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=notices) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
-
-        yield show
 
 
 def _show(report: RehearsalReport) -> None:
