@@ -52,7 +52,7 @@ def worth_trying(before: LoraTried | None, ids: Sequence[int | str]) -> bool:
 def behind(language: Floats, linear: Floats, labels: Labels) -> bool:
     """Is the linear model right more often than the language model, by more than luck? NaN where no fold judged. Pure.
 
-    LoRA has never closed such a gap (docs/experiments.md), and costs more than all the rest of the night.
+    No rehearsal has seen LoRA close such a gap (docs/decisions.md), and it costs more than all the rest of the night.
     """
     judged = ~(np.isnan(language[:, 0]) | np.isnan(linear[:, 0]))
     ours, theirs = ((each[judged].argmax(axis=1) == labels[judged]).astype(float) for each in (linear, language))
