@@ -17,8 +17,6 @@ FORBIDDEN = ("torch", "transformers", "peft", "accelerate", "gguf", "trainer")
 def test_no_module_of_the_daemon_loads_torch_or_the_trainer() -> None:
     script = f"""
 import importlib, pkgutil, sys
-import pytest
-
 import daemon
 for module in pkgutil.walk_packages(daemon.__path__, "daemon."):
     # Alembic runs these files inside a migration; they import nothing but SQLAlchemy and cannot be imported alone.
