@@ -57,6 +57,9 @@ def test_rounding_costs_only_what_is_more_than_chance() -> None:
     assert rounding_costs(right, right, labels) == 0
     assert rounding_costs(answers(1, 1, 2, 0, 1, 0), right, labels) == 0  # one lesson proves nothing
     assert rounding_costs(answers(1, 2, 2, 0, 1, 0), right, labels) == 2
+    some = np.zeros(35, np.int64)  # an exam of 35 lessons: two lost are luck, three are not
+    assert rounding_costs(answers(*[1] * 2, *[0] * 33), answers(*[0] * 35), some) == 0
+    assert rounding_costs(answers(*[1] * 3, *[0] * 32), answers(*[0] * 35), some) == 3
     assert rounding_costs(right, answers(1, 2, 2, 0, 1, 0), labels) == 0
     many = np.zeros(400, np.int64)
     assert rounding_costs(answers(*[1] * 3, *[0] * 397), answers(*[0] * 400), many) == 0  # less than a hundredth

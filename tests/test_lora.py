@@ -44,7 +44,7 @@ def start(prompts: list[list[int]], labels: Any, parts: Any) -> tuple[LanguageMo
     rows = [type("Ids", (), {"ids": tuple(prompt)})() for prompt in prompts]
     readings = reader.read(rows)
     weights = np.ones(len(labels), np.float32)
-    begun = fit_language(readings, labels, weights, 2, parts, room)
+    begun = fit_language(readings, labels, weights, 2, parts, room, DEPTH)
     return begun, Lessons(readings, prompts, labels, weights, 2, parts), room
 
 
@@ -103,9 +103,7 @@ def test_start_is_kept_where_tuning_does_not_pay(
     prompts, labels = order_matters(60)
     begun, lessons, room = start(prompts, labels, parts_of(60))
     monkeypatch.setattr(tuning, "tune", lambda *_arguments: found(lessons))
-    kept, layers = fine_tune(
-        tiny_qwen3(), DEPTH, begun, lessons, room, tmp_path / "lora", 1, lambda _done, _total: None
-    )
+    kept, layers = fine_tune(tiny_qwen3(), begun, lessons, room, tmp_path / "lora", 1, lambda _done, _total: None)
     assert layers == {}
     assert kept.pooling is begun.pooling
     assert said in kept.chosen
@@ -120,7 +118,7 @@ def test_time_limit_in_the_middle_leaves_no_adapter(tmp_path: Path) -> None:
             raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        fine_tune(tiny_qwen3(), DEPTH, begun, lessons, room, tmp_path / "lora", 1, out_of_time)
+        fine_tune(tiny_qwen3(), begun, lessons, room, tmp_path / "lora", 1, out_of_time)
     assert not (tmp_path / "lora").exists()
 
 

@@ -69,12 +69,12 @@ def pooled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     model.load_state_dict(layers, strict=False)
     readings = Reader(model, depth, "tuned", None).read(prompts)
     weights = np.ones(len(labels), np.float32)
-    language = fit_language(readings, labels, weights, len(categories), [], room)
+    language = fit_language(readings, labels, weights, len(categories), [], room, depth)
     book = Codebook().extended(categories, tokenizer)
     codes = [book.code(category) for category in categories]
     (place / "scratch").mkdir()
     forms = Forms("float32", "float32", gguf="F32", safetensors=True)
-    export(base, prepared, depth, language, layers, book, categories, place / "made", place / "scratch", forms, [])
+    export(base, prepared, language, layers, book, categories, place / "made", place / "scratch", forms, [])
     tokens = [token for code in codes if (token := code_token(code, tokenizer)) is not None]
     chosen = [0, 7, 33]
     return Pooled(place / "made", [prompts[row] for row in chosen], codes, tokens, closed_form(language)[chosen])

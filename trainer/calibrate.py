@@ -149,7 +149,7 @@ def fit_blend(language: Floats, linear: Floats, labels: Labels) -> float:
     """
     if len(labels) == 0:
         return EVEN
-    losses = {weight: _calibrated_losses(blend(language, linear, weight), labels) for weight in WEIGHTS}
+    losses = {weight: calibrated_losses(blend(language, linear, weight), labels) for weight in WEIGHTS}
     best = min(WEIGHTS, key=lambda weight: losses[weight].mean())
 
     alike = [weight for weight in WEIGHTS if not really_more(losses[weight], losses[best], errors=1)]
@@ -158,10 +158,11 @@ def fit_blend(language: Floats, linear: Floats, labels: Labels) -> float:
 
 def calibrated_loss(logprobs: Floats, labels: Labels) -> float:
     """Mean negative log-probability of the right answers at the best temperature."""
-    return float(_calibrated_losses(logprobs, labels).mean())
+    return float(calibrated_losses(logprobs, labels).mean())
 
 
-def _calibrated_losses(logprobs: Floats, labels: Labels) -> npt.NDArray[np.float64]:
+def calibrated_losses(logprobs: Floats, labels: Labels) -> npt.NDArray[np.float64]:
+    """Negative log-probability of each right answer, all at the temperature that is best for their mean."""
     scaled = renormalised(logprobs / fit_temperature(logprobs, labels))
     losses: npt.NDArray[np.float64] = -np.maximum(scaled[np.arange(len(labels)), labels], LEAST_LOGPROB)
     return losses

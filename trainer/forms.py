@@ -21,14 +21,14 @@ import numpy as np
 from daemon.engines.base import Floats
 from daemon.engines.embedded import EmbeddedEngine
 from daemon.prompt import Prompt
+from trainer.calibrate import really_more
 from trainer.heads import Labels
 
 if TYPE_CHECKING:
     from trainer.export import GgufType, Quantization
 
-LEAST_LOST = 2
-"""Lessons. One alone may turn on a hair, and float32 may be wrong where int8 is right."""
 LEAST_LOST_SHARE = 0.01
+"""Of the exam's lessons; float32 is four times as large."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def forms_for(engine: str, quantization: str, gguf_base: bool) -> Forms:
 def rounding_costs(rounded: Floats, exact: Floats, labels: Labels) -> int:
     """How many more lessons the exact form has right, 0 where that is no more than chance would do. Pure."""
     known = labels >= 0
-    right = [int((answers.argmax(axis=1) == labels)[known].sum()) if len(labels) else 0 for answers in (rounded, exact)]
-    lost = right[1] - right[0]
-    return lost if lost >= max(LEAST_LOST, LEAST_LOST_SHARE * int(known.sum())) else 0
+    less, more = ((answers.argmax(axis=1) == labels)[known].astype(float) for answers in (rounded, exact))
+    lost = round(float(more.sum() - less.sum()))
+    return lost if really_more(more, less) and lost >= LEAST_LOST_SHARE * len(more) else 0
 
 
 def exact_if_better(

@@ -1,16 +1,16 @@
 """The language candidate, from readings of the base model to files that serve.
 
 readings of training part | pooling | strength that validates best on the folds | head  ->  LanguageModel
-LanguageModel | Hugging Face folder | CTranslate2, and GGUF for Ollama | adapter
+LanguageModel | Hugging Face folder, one for each depth | CTranslate2, and GGUF for Ollama | adapter
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import copyfile
+from shutil import copyfile, move
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 
 from daemon.basemodel import BaseFile
 from daemon.engines.base import Engine, Floats, renormalised
+from daemon.engines.embedded import DEEPER
 from daemon.labels import Codebook, code_token
 from daemon.prompt import Prompt
 from trainer.calibrate import calibrated_loss
@@ -45,10 +46,13 @@ class LanguageModel:
     """`answers`: out of fold, NaN where no fold judged. `features`: of the lessons, as the model's head sees them."""
 
     pooling: Pooling
+    depth: int
     strength: float
     answers: Floats
     features: Floats
     chosen: str
+    deeper: LanguageModel | None = None
+    """A second model that reads more layers; both answer together (trainer.deeper), and `answers` are of both."""
 
 
 def load_base(prepared: PreparedBase) -> Any:
@@ -68,14 +72,16 @@ def fit_language(
     classes: int,
     parts: Sequence[Fold],
     room: Room,
+    depth: int,
+    strengths: Sequence[float] = STRENGTHS,
 ) -> LanguageModel:
-    """Fit head and pooling layer. Raises TrainingFailed when the readings are not numbers."""
+    """Fit head and pooling layer on what `depth` layers read. Raises TrainingFailed when that is not numbers."""
     if not (np.isfinite(readings.means).all() and np.isfinite(readings.lasts).all()):
         raise TrainingFailed("The base model's numbers overflowed (NaN); its file may be damaged.")
     # The space knows the labels, so each fold needs its own: judged lessons must not shape it.
     seen = [fit_space(readings.means[learnt], labels[learnt]).features(readings.means) for learnt, _ in parts]
     tried: list[tuple[float, float, float, Floats]] = []
-    for strength in STRENGTHS:
+    for strength in strengths:
         answers = np.full((len(labels), classes), np.nan, np.float32)
         for (learnt, judged), features in zip(parts, seen, strict=True):
             head = fit_head(features[learnt], labels[learnt], weights[learnt], classes, strength, offset=True)
@@ -83,7 +89,8 @@ def fit_language(
         tried.append((round(share_right(answers, labels), 3), -calibrated(answers, labels), strength, answers))
     _, _, strength, answers = max(tried, key=lambda entry: entry[:2])
     pooling = fit_once(readings, labels, weights, classes, strength, room)
-    return LanguageModel(pooling, strength, answers, pooling.features(readings), f"pooled, strength {strength:g}")
+    chosen = f"pooled, strength {strength:g}"
+    return LanguageModel(pooling, depth, strength, answers, pooling.features(readings), chosen)
 
 
 def fit_once(readings: Readings, labels: Labels, weights: Floats, classes: int, strength: float, room: Room) -> Pooling:
@@ -102,7 +109,6 @@ def calibrated(answers: Floats, labels: Labels) -> float:
 def export(
     base: BaseFile,
     prepared: PreparedBase,
-    depth: int,
     language: LanguageModel,
     layers: Mapping[str, torch.Tensor],
     book: Codebook,
@@ -115,7 +121,7 @@ def export(
     """Write `folder`/ct2, /adapter and what else `forms` names, and `scratch`/exact if it asks for that; `layers` are
     the fine-tuned weights by their full name, `prompts` the lessons that show how large the model's channels grow.
 
-    Raises OSError, ModelRefused.
+    A deeper model is written within ct2, exact and adapter. Raises OSError, ModelRefused.
     """
     from trainer.export import export_ct2, export_gguf, write_for_vllm
 
@@ -127,7 +133,7 @@ def export(
         merged = Path(name)
         model = load_base(prepared)
         model.load_state_dict(dict(layers), strict=False)
-        changed = write_model(model, depth, language.pooling, rows, silence(language.pooling), merged)
+        changed = write_model(model, language.depth, language.pooling, rows, silence(language.pooling), merged)
         copyfile(prepared.tokenizer, merged / "tokenizer.json")
         export_ct2(merged, folder / "ct2", forms.ct2, codes, [prompt.ids for prompt in prompts])
         if forms.exact:
@@ -136,8 +142,17 @@ def export(
             write_for_vllm(merged, folder / "hf")
     save_adapter(changed, rows, folder / "adapter")
     if forms.gguf is not None:
-        export_gguf(base, {**layers, **changed}, folder / "gguf" / "model.gguf", forms.gguf, depth + 1)
+        export_gguf(base, {**layers, **changed}, folder / "gguf" / "model.gguf", forms.gguf, language.depth + 1)
         copyfile(prepared.tokenizer, folder / "gguf" / "tokenizer.json")
+    if language.deeper is not None:
+        only_ct2 = replace(forms, gguf=None, safetensors=False)
+        with tempfile.TemporaryDirectory(prefix="deeper-", dir=scratch) as name:
+            made = Path(name)
+            export(base, prepared, language.deeper, {}, book, categories, made, made, only_ct2, prompts)
+            move(made / "ct2", folder / "ct2" / DEEPER)
+            move(made / "adapter", folder / "adapter" / DEEPER)
+            if forms.exact:
+                move(made / "exact", scratch / "exact" / DEEPER)
 
 
 def served(engine: Engine, prompts: Sequence[Any], codes: Sequence[str]) -> Floats:

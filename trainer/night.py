@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from daemon import artifact
 from daemon.basemodel import BaseFile
-from daemon.engines.base import Engine, Floats
+from daemon.engines.base import Engine
 from daemon.engines.embedded import EmbeddedEngine
 from daemon.engines.ollama import serve_folder
 from daemon.labels import Codebook
@@ -36,16 +36,14 @@ class Night:
     progress: Progress
     clock: Clock
     report: list[str] = field(default_factory=list)
-    linear: Floats | None = None
-    """The linear model's answers out of fold, NaN where no fold judged; known before the language model begins."""
     quantization: str = ""
     """How the language candidate is written; known once it is."""
     layers_kept: int | None = None
     """Of the base, in the language candidate; None where all are."""
     lora: LoraTried | None = None
     """What the next night must know of LoRA: this night's try, or an earlier one's."""
-    form: str = ""
-    """A sentence for the verdict, where that is not what was expected."""
+    remarks: list[str] = field(default_factory=list)
+    """Sentences for the verdict, where the language candidate is not of the usual form."""
 
     @property
     def lessons(self) -> tuple[Example, ...]:

@@ -152,18 +152,19 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     linear.model.save(made / "linear")
     loaded = LinearModel.load(made / "linear")
     linear_exam = aligned(loaded.logprobs([example.text for example in exam]), loaded.categories, night.categories)
-    night.linear = linear.answers
     night.progress("linear", 1, 1, f"linear model: {linear.chosen}")
 
     # torch and transformers take seconds to import, which a job without lessons should not wait for.
+    prompts = night.prompts(exam)
     if night.job.tuning == "answer":
-        from trainer.answering_candidate import answering_candidate as language_candidate
+        from trainer.answering_candidate import answering_candidate
+
+        found = answering_candidate(night, parts, labels, prompts, made, scratch)
     else:
         from trainer.language_candidate import language_candidate
 
-    language_folds, language_exam, language_words = language_candidate(
-        night, parts, labels, night.prompts(exam), made, scratch
-    )
+        found = language_candidate(night, linear.answers, parts, labels, prompts, made, scratch)
+    language_folds, language_exam, language_words = found
     night.progress("exam", 0, 1, "taking the exam")
     judged = ~np.isnan(linear.answers[:, 0])
     if language_folds is not None:  # tuning a whole base is too dear for every fold
@@ -207,8 +208,8 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     if current_error:
         night.report.append(current_error)
     sentence = f"{verdict.sentence} {exam_words.which(kind, weight, scores)}{exam_words.near(nearness)}"
-    if kind != "linear" and night.form:
-        sentence += f" {night.form}"
+    if kind != "linear":
+        sentence = " ".join([sentence, *night.remarks])
     exam_figures = exam_words.exam_figures(night, candidate_right, current, scores, points, kind, calibration)
     exam_figures["details"] |= {
         "language": language_words,

@@ -1,6 +1,6 @@
 """Fine-tuning the language candidate, and whether it paid.
 
-in vain on these lessons already, or the start far behind the linear model? | the pooled start | LoRA on the kept layers
+the start far behind the linear model, or tuned in vain on these lessons already? | LoRA on the start's upper layers
 (trainer.finetune.lora) | head and pooling fitted anew on what they read | judged by the newest fold, which neither has
 learnt: one half of it ends the training, the other decides  ->  tuned model or start
 """
@@ -61,7 +61,6 @@ def behind(language: Floats, linear: Floats, labels: Labels) -> bool:
 
 def fine_tune(
     model: Any,
-    depth: int,
     start: LanguageModel,
     lessons: Lessons,
     room: Room,
@@ -73,7 +72,7 @@ def fine_tune(
 
     Raises whatever `tick` raises, and TrainingFailed.
     """
-    if not lessons.parts or not depth:  # nothing to judge by, or no layer below the pooling layer
+    if not lessons.parts or not start.depth:  # nothing to judge by, or no layer below the pooling layer
         return start, {}
     learnt, fold = lessons.parts[-1]
     # The half that ends the training flatters it, so the other half judges.
@@ -91,8 +90,8 @@ def fine_tune(
     )
     tuned = tune(
         model,
-        max(0, depth - TUNED_LAYERS),
-        depth,
+        max(0, start.depth - TUNED_LAYERS),
+        start.depth,
         begun,
         lessons.prompts,
         lessons.labels,
@@ -112,6 +111,7 @@ def fine_tune(
         lessons.classes,
         [(learnt, fold)],
         room,
+        start.depth,
     )
     before, after = (
         (answers[judging].argmax(axis=1) == lessons.labels[judging]).astype(float)

@@ -47,8 +47,8 @@ class Reader:
         self._core = lower_part(model, depth)
         self._width = int(model.config.hidden_size)
         self._epsilon = float(model.config.rms_norm_eps)
-        self._key = hashlib.sha256(f"1|{key}|{depth}".encode()).hexdigest()[:24]
-        self._file = None if cache is None else cache / f"readings-{self._key}.npz"
+        self._base = hashlib.sha256(f"2|{key}".encode()).hexdigest()[:24]
+        self._file = None if cache is None else cache / f"readings-{self._base}-{depth}.npz"
 
     def read(self, prompts: Sequence[Prompt], tick: Callable[[int], None] = lambda _: None) -> Readings:
         """The readings of all prompts; `tick` hears how many are known so far. Raises OSError when the disk is full."""
@@ -108,7 +108,7 @@ class Reader:
             np.savez(file, allow_pickle=False, keys=np.array(kept), rows=np.stack([rows[key] for key in kept]))
         beside.rename(self._file)
         for other in self._file.parent.glob("readings-*.npz"):  # of an older base or prompt layout
-            if other != self._file:
+            if not other.name.startswith(f"readings-{self._base}-"):
                 other.unlink(missing_ok=True)
 
 

@@ -1,0 +1,79 @@
+"""A second language model that reads deeper in the base, where the folds show that it pays.
+
+    the start (six layers) | what sixteen layers read | pooled and fitted alike | the mean of both models' answers
+    | blended with the linear model, really likelier out of fold than the start is?  ->  both, or the start
+
+The lower layers know which words there are, the middle ones what is asked; their mistakes differ. On short questions
+in many categories both together are one to two points better, on mail with a sender and a subject no better
+(docs/experiments.md), so the lessons decide, every night.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.classifier import blend
+from daemon.engines.base import Floats
+from daemon.engines.embedded import together
+from trainer.calibrate import calibrated_losses, fit_blend, really_more
+from trainer.finetune.pooling import Room
+from trainer.finetune.reading import Readings
+from trainer.heads import Labels
+from trainer.language import LanguageModel, fit_language
+from trainer.tuning import Lessons
+
+# Layers below the deeper model's pooling layer. Twelve gained less, twenty no more.
+DEPTH = 16
+# What the deeper model may add to the daemon's memory; a byte a weight in int8. Of SmolLM2 135M it is 88 MB.
+MOST_BYTES = 150_000_000
+
+
+def possible(model: Any, depth: int) -> bool:
+    """Has this whole base enough layers above `depth`, and are they small enough to be kept in memory as well?"""
+    core = model.model
+    if not depth < DEPTH < len(core.layers):
+        return False
+    weights = core.embed_tokens.weight.numel() + sum(
+        weight.numel() for layer in core.layers[: DEPTH + 1] for weight in layer.parameters()
+    )
+    return bool(weights <= MOST_BYTES)
+
+
+def deepened(
+    start: LanguageModel, lessons: Lessons, linear: Floats, room: Room, read: Callable[[], Readings]
+) -> LanguageModel:
+    """`start` with a deeper model beside it if that pays, else `start`, which says why not.
+
+    `read` gives what DEPTH layers read of the lessons; `linear` the linear model's answers out of fold. Raises whatever
+    `read` raises, and TrainingFailed.
+    """
+    if not lessons.parts:
+        return start
+    deeper = fit_language(
+        read(),
+        lessons.labels,
+        lessons.weights,
+        lessons.classes,
+        lessons.parts,
+        room,
+        DEPTH,
+        [start.strength],
+    )
+    both = together([start.answers, deeper.answers])
+    alone, beside = (_losses(answers, linear, lessons.labels) for answers in (start.answers, both))
+    words = f"with {DEPTH} layers beside it, loss {beside.mean():.3f} instead of {alone.mean():.3f} in the blend"
+    if not really_more(alone, beside):
+        return replace(start, chosen=f"{start.chosen}; no better {words}")
+    return replace(start, answers=both, chosen=f"{start.chosen}; {words}", deeper=deeper)
+
+
+def _losses(language: Floats, linear: Floats, labels: Labels) -> npt.NDArray[np.float64]:
+    """Of the lessons that both have judged: the loss of their blend at its best share and temperature."""
+    judged = ~(np.isnan(language[:, 0]) | np.isnan(linear[:, 0]))
+    share = fit_blend(language[judged], linear[judged], labels[judged])
+    return calibrated_losses(blend(language[judged], linear[judged], share), labels[judged])
