@@ -98,7 +98,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch, better: bool, **options: Any) -> dict[str, Any]:
     """One night on small office mail; `better` says what the folds say of the deeper model."""
     monkeypatch.setattr(deeper, "DEPTH", 8)
-    monkeypatch.setattr(deeper, "really_more", lambda _ours, _theirs: better)
+    monkeypatch.setattr(deeper, "really_more", lambda *_: better)
     cache = folder.parent / "cache"
     write_job(folder, office_rows(120), cache, base={"path": str(base)}, threads=1, epochs=1, **options)
     return run(folder, lambda *_: None)

@@ -1,7 +1,7 @@
 """A second language model that reads deeper in the base, where the folds show that it pays.
 
     the start (six layers) | what sixteen layers read | pooled and fitted alike | the mean of both models' answers
-    | blended with the linear model, really likelier out of fold than the start is?  ->  both, or the start
+    | blended with the linear model, likelier out of fold than the start by a standard error?  ->  both, or the start
 
 The lower layers know which words there are, the middle ones what is asked; their mistakes differ. On short questions
 in many categories both together are one to two points better, on mail with a sender and a subject no better
@@ -29,6 +29,11 @@ from trainer.tuning import Lessons
 
 # Layers below the deeper model's pooling layer. Twelve gained less, twenty no more.
 DEPTH = 16
+# How close its head follows the lessons; any of trainer.language's STRENGTHS is as good here.
+STRENGTH = 10.0
+# The simpler model serves where it is within so many standard errors of the better one (Breiman et al.,
+# Classification and Regression Trees, 1984, section 3.4.3).
+BETTER = 1.0
 # What the deeper model may add to the daemon's memory; a byte a weight in int8. Of SmolLM2 135M it is 88 MB.
 MOST_BYTES = 150_000_000
 
@@ -62,12 +67,12 @@ def deepened(
         lessons.parts,
         room,
         DEPTH,
-        [start.strength],
+        [STRENGTH],
     )
     both = together([start.answers, deeper.answers])
     alone, beside = (_losses(answers, linear, lessons.labels) for answers in (start.answers, both))
     words = f"with {DEPTH} layers beside it, loss {beside.mean():.3f} instead of {alone.mean():.3f} in the blend"
-    if not really_more(alone, beside):
+    if not really_more(alone, beside, BETTER):
         return replace(start, chosen=f"{start.chosen}; no better {words}")
     return replace(start, answers=both, chosen=f"{start.chosen}; {words}", deeper=deeper)
 
