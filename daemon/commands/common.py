@@ -114,14 +114,7 @@ def training_bar(quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None] | 
     if not notices.is_terminal:
         yield training_lines(lambda line: click.echo(line, err=True))
         return
-    with Progress(
-        TextColumn("{task.description:<34}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=notices,
-        transient=True,
-    ) as bars:
+    with _bars(transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(event: Mapping[str, Any]) -> None:
@@ -148,13 +141,7 @@ def counting_bar(quiet: bool, what: str) -> Iterator[Callable[[str, int, int], N
     if not notices.is_terminal:
         yield counting_lines(what, lambda line: click.echo(line, err=True))
         return
-    with Progress(
-        TextColumn("{task.description:<34}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=notices,
-    ) as bars:
+    with _bars(transient=False) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(name: str, done: int, total: int) -> None:
@@ -163,6 +150,18 @@ def counting_bar(quiet: bool, what: str) -> Iterator[Callable[[str, int, int], N
             bars.update(tasks[name], completed=done, total=total)
 
         yield show
+
+
+def _bars(transient: bool) -> Progress:
+    """Bars in one form, gone at the end if `transient`."""
+    return Progress(
+        TextColumn("{task.description:<34}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=notices,
+        transient=transient,
+    )
 
 
 def training_lines(
