@@ -100,7 +100,7 @@ def trained(folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch, better: b
     monkeypatch.setattr(deeper, "DEPTH", 8)
     monkeypatch.setattr(deeper, "really_more", lambda *_: better)
     cache = folder.parent / "cache"
-    write_job(folder, office_rows(120), cache, base={"path": str(base)}, threads=1, epochs=1, **options)
+    write_job(folder, office_rows(60), cache, base={"path": str(base)}, threads=1, max_tokens=64, **options)
     return run(folder, lambda *_: None)
 
 
