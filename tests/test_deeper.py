@@ -83,11 +83,17 @@ def test_nothing_is_read_where_nothing_can_be_judged() -> None:
 
 def test_a_base_must_have_the_layers_and_be_small_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deeper, "DEPTH", 4)
-    assert possible(tiny_qwen3(layers=5), 3)
-    assert not possible(tiny_qwen3(layers=4), 3)  # none is left to pool
-    assert not possible(tiny_qwen3(layers=5), 4)
+    questions = [12, 20, 300]
+    assert possible(tiny_qwen3(layers=5), 3, questions)
+    assert not possible(tiny_qwen3(layers=4), 3, questions)  # none is left to pool
+    assert not possible(tiny_qwen3(layers=5), 4, questions)
     monkeypatch.setattr(deeper, "MOST_BYTES", 20_000)
-    assert not possible(tiny_qwen3(layers=5), 3)
+    assert not possible(tiny_qwen3(layers=5), 3, questions)
+
+
+def test_mail_is_too_long_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deeper, "DEPTH", 4)
+    assert not possible(tiny_qwen3(layers=5), 3, [20, 110, 120])
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +104,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch, better: bool, **options: Any) -> dict[str, Any]:
     """One night on small office mail; `better` says what the folds say of the deeper model."""
     monkeypatch.setattr(deeper, "DEPTH", 8)
+    monkeypatch.setattr(deeper, "SHORT", 64)  # the tiny vocabulary cuts a mail into many more tokens
     monkeypatch.setattr(deeper, "really_more", lambda *_: better)
     cache = folder.parent / "cache"
     write_job(folder, office_rows(60), cache, base={"path": str(base)}, threads=1, max_tokens=64, **options)

@@ -48,7 +48,9 @@ def language_candidate(
     model = languages.load_base(night.prepared)
     depth, room = languages.depth_of(model.config.num_hidden_layers), room_of(model)
     # Other engines serve one model.
-    may_deepen = night.job.engine == "embedded" and deeper.possible(model, depth)
+    may_deepen = night.job.engine == "embedded" and deeper.possible(
+        model, depth, [len(prompt.ids) for prompt in prompts]
+    )
     night.layers_kept = depth + 1
     weights = np.array([example.weight for example in night.lessons], np.float32)
     try:
