@@ -1,7 +1,8 @@
 """A second language model that reads deeper in the base, for short questions where the folds show that it pays.
 
-    short texts? | the start (six layers) | what sixteen layers read | pooled and fitted alike | the mean of both
-    models' answers | blended with the linear model, likelier out of fold than the start by a standard error?  ->  both, or the start
+    short texts? | the start (six layers) | what sixteen layers read | pooled and fitted alike
+    | the mean of both models' answers | blended with the linear model, likelier out of fold by a standard error?
+    ->  both, or the start
 
 The lower layers know which words there are, the middle ones what is asked; their mistakes differ. On short questions
 in many categories both together are one to two points better, and the lessons decide, every night. Mail with a sender
