@@ -87,7 +87,7 @@ def test_a_base_must_have_the_layers_and_be_small_enough(monkeypatch: pytest.Mon
     assert possible(tiny_qwen3(layers=5), 3, questions)
     assert not possible(tiny_qwen3(layers=4), 3, questions)  # none is left to pool
     assert not possible(tiny_qwen3(layers=5), 4, questions)
-    monkeypatch.setattr(deeper, "MOST_BYTES", 20_000)
+    monkeypatch.setattr(deeper, "MOST_WEIGHTS", 20_000)
     assert not possible(tiny_qwen3(layers=5), 3, questions)
 
 

@@ -35,8 +35,8 @@ STRENGTH = 10.0
 # The simpler model serves where it is within so many standard errors of the better one (Breiman et al.,
 # Classification and Regression Trees, 1984, section 3.4.3).
 BETTER = 1.0
-# What the deeper model may add to the daemon's memory; a byte a weight in int8. Of SmolLM2 135M it is 88 MB.
-MOST_BYTES = 150_000_000
+# Weights of the deeper model, a byte each in int8: SmolLM2 135M has 88 million, and the daemon grows by 150 MB.
+MOST_WEIGHTS = 150_000_000
 # Tokens of the lesson in the middle: 18 to 23 in the sets of questions that gained, over a hundred in mail.
 SHORT = 48
 
@@ -50,7 +50,7 @@ def possible(model: Any, depth: int, lengths: Sequence[int]) -> bool:
     weights = core.embed_tokens.weight.numel() + sum(
         weight.numel() for layer in core.layers[: DEPTH + 1] for weight in layer.parameters()
     )
-    return bool(weights <= MOST_BYTES)
+    return bool(weights <= MOST_WEIGHTS)
 
 
 def deepened(
