@@ -154,8 +154,8 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     linear_exam = aligned(loaded.logprobs([example.text for example in exam]), loaded.categories, night.categories)
     night.progress("linear", 1, 1, f"linear model: {linear.chosen}")
 
-    # torch and transformers take seconds to import, which a job without lessons should not wait for.
     prompts = night.prompts(exam)
+    # torch and transformers take seconds to import, which a job without lessons should not wait for.
     if night.job.tuning == "answer":
         from trainer.answering_candidate import answering_candidate
 

@@ -40,7 +40,7 @@ class EmbeddedEngine(Engine):
                     str(folder), device="cpu", compute_type=compute_type, inter_threads=1, intra_threads=threads
                 )
                 for folder in (model_dir, model_dir / DEEPER)
-                if folder == model_dir or folder.is_dir()
+                if folder.is_dir()
             ]
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise ModelRefused(
@@ -78,7 +78,7 @@ class EmbeddedEngine(Engine):
                 logits = np.asarray(output)
                 for place, index in enumerate(batch):
                     answers[index] = logits[place, len(prompts[index].ids) - 1, rows]
-        return together([renormalised(answers) for answers in scores])
+        return together(scores)
 
     def describe(self) -> str:
         kind = self._generators[0].compute_type
@@ -90,8 +90,8 @@ class EmbeddedEngine(Engine):
             generator.unload_model()
 
 
-def together(answers: Sequence[Floats]) -> Floats:
-    """The answers of models that all count alike: the mean of their log-probabilities, renormalised. Pure."""
+def together(answers: Sequence[Floats] | Floats) -> Floats:
+    """The answers of models that all count alike: the mean of their log-scores, renormalised. Pure."""
     return renormalised(np.mean(answers, axis=0))
 
 
