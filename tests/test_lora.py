@@ -103,8 +103,8 @@ def test_start_is_kept_where_tuning_does_not_pay(
     prompts, labels = order_matters(60)
     begun, lessons, room = start(prompts, labels, parts_of(60))
     monkeypatch.setattr(tuning, "tune", lambda *_arguments: found(lessons))
-    kept, layers = fine_tune(tiny_qwen3(), begun, lessons, room, tmp_path / "lora", 1, lambda _done, _total: None)
-    assert layers == {}
+    kept = fine_tune(tiny_qwen3(), begun, lessons, room, tmp_path / "lora", 1, lambda _done, _total: None)
+    assert not kept.layers
     assert kept.pooling is begun.pooling
     assert said in kept.chosen
 

@@ -6,7 +6,7 @@ Beside the tiny models: two layers with the true widths of Qwen3 0.6B.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from tests.test_bases import asked
 from tests.test_export import llama
 from tests.tiny_models import ARCHITECTURES, REAL_SHAPES, save_gguf, tiny_model
 from trainer.finetune.pooling import room_of
-from trainer.finetune.reading import Reader
+from trainer.finetune.reading import Reader, Readings
 from trainer.forms import Forms
 from trainer.language import LanguageModel, depth_of, export, fit_language, load_base
 from trainer.prepare import prepare_base
@@ -74,10 +74,13 @@ def pooled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     codes = [book.code(category) for category in categories]
     (place / "scratch").mkdir()
     forms = Forms("float32", "float32", gguf="F32", safetensors=True)
-    export(base, prepared, language, layers, book, categories, place / "made", place / "scratch", forms, [])
+    language = replace(language, layers=layers)
+    export(base, prepared, language, book, categories, place / "made", place / "scratch", forms, [])
     tokens = [token for code in codes if (token := code_token(code, tokenizer)) is not None]
     chosen = [0, 7, 33]
-    return Pooled(place / "made", [prompts[row] for row in chosen], codes, tokens, closed_form(language)[chosen])
+    return Pooled(
+        place / "made", [prompts[row] for row in chosen], codes, tokens, closed_form(language, readings)[chosen]
+    )
 
 
 def disturbed(model: Any, depth: int) -> dict[str, torch.Tensor]:
@@ -90,8 +93,8 @@ def disturbed(model: Any, depth: int) -> dict[str, torch.Tensor]:
     }
 
 
-def closed_form(language: LanguageModel) -> Any:
-    scores = torch.from_numpy(language.features @ language.pooling.rows.T)
+def closed_form(language: LanguageModel, readings: Readings) -> Any:
+    scores = torch.from_numpy(language.pooling.features(readings) @ language.pooling.rows.T)
     return torch.log_softmax(scores, -1).numpy()
 
 

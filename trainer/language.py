@@ -1,16 +1,16 @@
 """The language candidate, from readings of the base model to files that serve.
 
 readings of training part | pooling | strength that validates best on the folds | head  ->  LanguageModel
-LanguageModel | Hugging Face folder, one for each depth | CTranslate2, and GGUF for Ollama | adapter
+LanguageModel | Hugging Face folder | CTranslate2, and GGUF for Ollama | adapter
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import copyfile, move
+from shutil import copyfile
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from tokenizers import Tokenizer
 
 from daemon.basemodel import BaseFile
 from daemon.engines.base import Engine, Floats, renormalised
-from daemon.engines.embedded import DEEPER
 from daemon.labels import Codebook, code_token
 from daemon.prompt import Prompt
 from trainer.calibrate import calibrated_loss
@@ -43,16 +42,15 @@ def depth_of(layers: int) -> int:
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """`answers`: out of fold, NaN where no fold judged. `features`: of the lessons, as the model's head sees them."""
+    """`answers`: out of fold, NaN where no fold judged."""
 
     pooling: Pooling
     depth: int
     strength: float
     answers: Floats
-    features: Floats
     chosen: str
-    deeper: LanguageModel | None = None
-    """A second model that reads more layers; both answer together (trainer.deeper), and `answers` are of both."""
+    layers: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    """The fine-tuned weights by their full name."""
 
 
 def load_base(prepared: PreparedBase) -> Any:
@@ -90,7 +88,7 @@ def fit_language(
     _, _, strength, answers = max(tried, key=lambda entry: entry[:2])
     pooling = fit_once(readings, labels, weights, classes, strength, room)
     chosen = f"pooled, strength {strength:g}"
-    return LanguageModel(pooling, depth, strength, answers, pooling.features(readings), chosen)
+    return LanguageModel(pooling, depth, strength, answers, chosen)
 
 
 def fit_once(readings: Readings, labels: Labels, weights: Floats, classes: int, strength: float, room: Room) -> Pooling:
@@ -110,7 +108,6 @@ def export(
     base: BaseFile,
     prepared: PreparedBase,
     language: LanguageModel,
-    layers: Mapping[str, torch.Tensor],
     book: Codebook,
     categories: Sequence[str],
     folder: Path,
@@ -118,10 +115,10 @@ def export(
     forms: Forms,
     prompts: Sequence[Prompt],
 ) -> None:
-    """Write `folder`/ct2, /adapter and what else `forms` names, and `scratch`/exact if it asks for that; `layers` are
-    the fine-tuned weights by their full name, `prompts` the lessons that show how large the model's channels grow.
+    """Write `folder`/ct2, /adapter and what else `forms` names, and `scratch`/exact if it asks for that;
+    `prompts` are the lessons that show how large the model's channels grow.
 
-    A deeper model is written within ct2, exact and adapter. Raises OSError, ModelRefused.
+    Raises OSError, ModelRefused.
     """
     from trainer.export import export_ct2, export_gguf, write_for_vllm
 
@@ -132,7 +129,7 @@ def export(
     with tempfile.TemporaryDirectory(prefix="model-", dir=scratch) as name:
         merged = Path(name)
         model = load_base(prepared)
-        model.load_state_dict(dict(layers), strict=False)
+        model.load_state_dict(dict(language.layers), strict=False)
         changed = write_model(model, language.depth, language.pooling, rows, silence(language.pooling), merged)
         copyfile(prepared.tokenizer, merged / "tokenizer.json")
         export_ct2(merged, folder / "ct2", forms.ct2, codes, [prompt.ids for prompt in prompts])
@@ -142,17 +139,10 @@ def export(
             write_for_vllm(merged, folder / "hf")
     save_adapter(changed, rows, folder / "adapter")
     if forms.gguf is not None:
-        export_gguf(base, {**layers, **changed}, folder / "gguf" / "model.gguf", forms.gguf, language.depth + 1)
+        export_gguf(
+            base, {**language.layers, **changed}, folder / "gguf" / "model.gguf", forms.gguf, language.depth + 1
+        )
         copyfile(prepared.tokenizer, folder / "gguf" / "tokenizer.json")
-    if language.deeper is not None:
-        only_ct2 = replace(forms, gguf=None, safetensors=False)
-        with tempfile.TemporaryDirectory(prefix="deeper-", dir=scratch) as name:
-            made = Path(name)
-            export(base, prepared, language.deeper, {}, book, categories, made, made, only_ct2, prompts)
-            move(made / "ct2", folder / "ct2" / DEEPER)
-            move(made / "adapter", folder / "adapter" / DEEPER)
-            if forms.exact:
-                move(made / "exact", scratch / "exact" / DEEPER)
 
 
 def served(engine: Engine, prompts: Sequence[Any], codes: Sequence[str]) -> Floats:

@@ -1,7 +1,7 @@
 """The language candidate of one night, from lessons to exported files and answers.
 
     lessons | read by the base's lower layers, from the cache where known | pooled start
-    | a second model that reads deeper, if it pays | else LoRA, if it pays | export
+    | short questions: a model that reads deeper, if it pays; else LoRA, if it pays | export
     | the exam's answers by the engine that will serve
 
 Imports torch and transformers, which take seconds: only a night that has lessons comes here.
@@ -23,6 +23,7 @@ from daemon.engines.openai import Fingerprint
 from daemon.prompt import Prompt
 from trainer import deeper
 from trainer import language as languages
+from trainer.finetune.contrast import Likened, contrast
 from trainer.finetune.pooling import Room, room_of
 from trainer.finetune.reading import Reader, Readings
 from trainer.forms import exact_if_better, forms_for
@@ -47,14 +48,10 @@ def language_candidate(
     prompts = night.prompts(night.lessons)
     model = languages.load_base(night.prepared)
     depth, room = languages.depth_of(model.config.num_hidden_layers), room_of(model)
-    # Other engines serve one model.
-    may_deepen = night.job.engine == "embedded" and deeper.possible(
-        model, depth, [len(prompt.ids) for prompt in prompts]
-    )
-    night.layers_kept = depth + 1
+    may_deepen = deeper.possible(model, depth, [len(prompt.ids) for prompt in prompts])
     weights = np.array([example.weight for example in night.lessons], np.float32)
     try:
-        readings = _read(night, model, depth, prompts, "reading lessons")
+        readings = _read(night, model, depth, prompts)
         del model
         night.progress("train", 0, 1, "fitting the language model")
         fitted = languages.fit_language(readings, labels, weights, len(night.categories), parts, room, depth)
@@ -66,22 +63,18 @@ def language_candidate(
         return None, None, "none: failed"
 
     lessons = Lessons(readings, [prompt.ids for prompt in prompts], labels, weights, len(night.categories), parts)
-    layers: dict[str, Any] = {}
+    adapter = made / "adapter" / "lora"
     if behind(fitted.answers, linear, labels):
         fitted = replace(fitted, chosen=f"{fitted.chosen}; too far behind the linear model for more")
     else:
-        if may_deepen:
-            fitted = _deepened(night, fitted, lessons, linear, room, prompts)
-        if fitted.deeper is None:
-            fitted, layers = _tuned(night, fitted, lessons, room, made / "adapter" / "lora")
+        fitted = _tuned(night, fitted, lessons, linear, room, may_deepen, adapter)
     night.progress("train", 1, 1, f"language model: {fitted.chosen}")
-    if fitted.deeper is not None:
-        night.remarks.append("A second language model, which reads deeper, answers beside the first.")
-    if not layers:
+    night.layers_kept = fitted.depth + 1
+    if not fitted.layers:
         shutil.rmtree(made / "adapter", ignore_errors=True)
     codes = [night.book.code(category) for category in night.categories]
     forms = forms_for(night.job.engine, night.job.quantization, not night.base.path.is_dir())
-    arguments = (night.base, night.prepared, fitted, layers, night.book, night.categories)
+    arguments = (night.base, night.prepared, fitted, night.book, night.categories)
     try:
         languages.export(*arguments, made, scratch, forms, prompts)
         night.quantization = forms.named
@@ -106,62 +99,57 @@ def language_candidate(
     return fitted.answers, answers, fitted.chosen
 
 
-def _read(night: Night, model: Any, depth: int, prompts: Sequence[Prompt], words: str) -> Readings:
+def _read(night: Night, model: Any, depth: int, prompts: Sequence[Prompt]) -> Readings:
     """What the lower `depth` layers make of the lessons; `model` is cut. Raises TimeoutError."""
 
     def tick(done: int) -> None:
-        if night.clock.left < RESERVED_SECONDS and done < len(prompts):
-            raise TimeoutError
-        night.progress("cache", done, len(prompts), words)
+        _in_time(night, done, len(prompts))
+        night.progress("cache", done, len(prompts), "reading lessons")
 
     return Reader(model, depth, night.prepared.sha256, night.job.cache).read(prompts, tick)
 
 
-def _deepened(
+def _tuned(
     night: Night,
     start: languages.LanguageModel,
     lessons: Lessons,
     linear: Floats,
     room: Room,
-    prompts: Sequence[Prompt],
+    deep: bool,
+    adapter: Path,
 ) -> languages.LanguageModel:
-    """The start, with a model that reads deeper beside it where that pays."""
-
-    def read() -> Readings:
-        base = languages.load_base(night.prepared)
-        return _read(night, base, deeper.DEPTH, prompts, "reading lessons deeper")
-
-    try:
-        return deeper.deepened(start, lessons, linear, room, read)
-    except TimeoutError:
-        night.report.append("The time limit was too short to read the lessons deeper; that goes on next time.")
-    except TrainingFailed as error:
-        night.report.append(f"{error} The language model serves as it was begun.")
-    return start
-
-
-def _tuned(
-    night: Night, start: languages.LanguageModel, lessons: Lessons, room: Room, adapter: Path
-) -> tuple[languages.LanguageModel, dict[str, Any]]:
-    """The start, or its form tuned by LoRA with the layers to change; `night.lora` remembers a try."""
+    """The start, or a tuned model: one that reads deeper if `deep`, else the start's own layers. `night.lora`
+    remembers a try."""
     ids = [example.id for example in night.data.train]
     if not worth_trying(night.job.lora, ids):
-        return replace(start, chosen=f"{start.chosen}; LoRA had not paid on most of these lessons"), {}
+        return replace(start, chosen=f"{start.chosen}; LoRA had not paid on most of these lessons")
 
     def tick(done: int, total: int) -> None:
-        if night.clock.left < RESERVED_SECONDS and done < total:
-            raise TimeoutError
+        _in_time(night, done, total)
         night.progress("train", 1 + done, 1 + total, "fine-tuning the language model")
+
+    def contrasted(learnt: Labels) -> Likened | None:
+        layers, seed = (deeper.LOWEST, deeper.DEPTH), night.job.seed
+        return contrast(base, *layers, lessons.prompts, lessons.labels, learnt, adapter, seed, tick)
 
     base = languages.load_base(night.prepared)
     try:
-        fitted, layers = fine_tune(base, start, lessons, room, adapter, night.job.seed, tick)
+        if deep:
+            fitted = deeper.deepened(start, lessons, linear, room, contrasted)
+        else:
+            fitted = fine_tune(base, start, lessons, room, adapter, night.job.seed, tick)
     except TimeoutError:
         night.report.append("The time limit was too short for fine-tuning; the language model serves as it was begun.")
-        return start, {}
+        return start
     except TrainingFailed as error:
         night.report.append(f"{error} The language model serves as it was begun.")
-        return start, {}
+        return start
     newest = max((each for each in ids if isinstance(each, int)), default=0)
-    night.lora = LoraTried(newest=newest, paid=bool(layers))
-    return fitted, layers
+    night.lora = LoraTried(newest=newest, paid=bool(fitted.layers))
+    return fitted
+
+
+def _in_time(night: Night, done: int, total: int) -> None:
+    """Raises TimeoutError when too little time is left for the steps that follow this one."""
+    if night.clock.left < RESERVED_SECONDS and done < total:
+        raise TimeoutError

@@ -67,18 +67,18 @@ def fine_tune(
     adapter: Path,
     seed: int,
     tick: Callable[[int, int], None],
-) -> tuple[LanguageModel, dict[str, Any]]:
-    """The better of `start` and its fine-tuned form, with the weights to change in `model`; none for the start.
+) -> LanguageModel:
+    """The better of `start` and its fine-tuned form, which has `layers`.
 
     Raises whatever `tick` raises, and TrainingFailed.
     """
     if not lessons.parts or not start.depth:  # nothing to judge by, or no layer below the pooling layer
-        return start, {}
+        return start
     learnt, fold = lessons.parts[-1]
     # The half that ends the training flatters it, so the other half judges.
     stopping, judging = fold[::2], fold[1::2]
     if not len(judging):  # a fold of one lesson judges nothing
-        return start, {}
+        return start
     # A start that has not learnt the held-out lessons either: else it would look better there than it is.
     begun = fit_once(
         lessons.readings[learnt],
@@ -103,7 +103,7 @@ def fine_tune(
         tick,
     )
     if tuned is None:
-        return replace(start, chosen=f"{start.chosen}; LoRA got no better"), {}
+        return replace(start, chosen=f"{start.chosen}; LoRA got no better")
     again = fit_language(
         tuned.readings,
         lessons.labels,
@@ -119,7 +119,7 @@ def fine_tune(
     )
     words = f"LoRA, {tuned.epochs} epochs: {after.mean():.1%} of the newest lessons right, {before.mean():.1%} without"
     if not really_more(after, before):  # it costs more than the start: a lucky lesson is not enough
-        return replace(start, chosen=f"{start.chosen}; {words}"), {}
+        return replace(start, chosen=f"{start.chosen}; {words}")
     # The older folds keep the start's answers: no better than the tuned model's, so what is promised from them holds.
     answers = np.where(np.isnan(again.answers), start.answers, again.answers)
-    return replace(again, answers=answers, chosen=f"{again.chosen}; {words}"), tuned.layers
+    return replace(again, answers=answers, chosen=f"{again.chosen}; {words}", layers=tuned.layers)

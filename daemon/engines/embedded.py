@@ -3,8 +3,7 @@
     prompts by length | batches of bounded size | one pass | the last position of each | renormalise over the codes
 
 The model folder is what `trainer.export.export_ct2` writes: model.bin, whose output head has one row for each code in
-answers.json, CTranslate2's config.json and vocabulary.json, and tokenizer.json for the renderer. Where a second model
-that reads deeper in the base pays (trainer.deeper), it lies in a folder within, and both answer with their mean.
+answers.json, CTranslate2's config.json and vocabulary.json, and tokenizer.json for the renderer.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from daemon.engines.base import Engine, EngineError, Floats, ModelMissing, Model
 from daemon.prompt import Prompt
 
 ANSWERS = "answers.json"
-DEEPER = "deeper"
 
 # Bounds the activations: 1,024 tokens take 20 MB more than 512 for a 135M model, and are no faster on two cores.
 TOKENS_A_BATCH = 512
@@ -35,13 +33,9 @@ class EmbeddedEngine(Engine):
         try:
             answers = json.loads((model_dir / ANSWERS).read_text("utf-8"))["codes"]
             self._rows = {str(code): row for row, code in enumerate(answers)}
-            self._generators = [
-                ctranslate2.Generator(
-                    str(folder), device="cpu", compute_type=compute_type, inter_threads=1, intra_threads=threads
-                )
-                for folder in (model_dir, model_dir / DEEPER)
-                if folder.is_dir()
-            ]
+            self._generator = ctranslate2.Generator(
+                str(model_dir), device="cpu", compute_type=compute_type, inter_threads=1, intra_threads=threads
+            )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise ModelRefused(
                 f"{model_dir}: the model can't be loaded ({error}). Run `postroom rollback`, or train again."
@@ -68,31 +62,23 @@ class EmbeddedEngine(Engine):
             return self._code_logprobs(prompts, rows)
 
     def _code_logprobs(self, prompts: Sequence[Prompt], rows: Sequence[int]) -> Floats:
-        scores = np.empty((len(self._generators), len(prompts), len(rows)), dtype=np.float32)
+        scores = np.empty((len(prompts), len(rows)), dtype=np.float32)
         for batch in batches([len(prompt.ids) for prompt in prompts], mixed=self._mixed):
-            for generator, answers in zip(self._generators, scores, strict=True):
-                try:
-                    output = generator.forward_batch([list(prompts[index].ids) for index in batch])
-                except (RuntimeError, ValueError) as error:
-                    raise EngineError(f"model {self._name}: CTranslate2 failed: {error}") from error
-                logits = np.asarray(output)
-                for place, index in enumerate(batch):
-                    answers[index] = logits[place, len(prompts[index].ids) - 1, rows]
-        return together(scores)
+            try:
+                output = self._generator.forward_batch([list(prompts[index].ids) for index in batch])
+            except (RuntimeError, ValueError) as error:
+                raise EngineError(f"model {self._name}: CTranslate2 failed: {error}") from error
+            logits = np.asarray(output)
+            for place, index in enumerate(batch):
+                scores[index] = logits[place, len(prompts[index].ids) - 1, rows]
+        return renormalised(scores)
 
     def describe(self) -> str:
-        kind = self._generators[0].compute_type
-        depths = ", two depths" if len(self._generators) > 1 else ""
-        return f"embedded: CTranslate2 {ctranslate2.__version__}, {self._name}, {kind}{depths}, {self._threads} threads"
+        kind = self._generator.compute_type
+        return f"embedded: CTranslate2 {ctranslate2.__version__}, {self._name}, {kind}, {self._threads} threads"
 
     def close(self) -> None:
-        for generator in self._generators:
-            generator.unload_model()
-
-
-def together(answers: Sequence[Floats] | Floats) -> Floats:
-    """The answers of models that all count alike: the mean of their log-scores, renormalised. Pure."""
-    return renormalised(np.mean(answers, axis=0))
+        self._generator.unload_model()
 
 
 def batches(lengths: Sequence[int], limit: int = TOKENS_A_BATCH, mixed: bool = True) -> Iterator[list[int]]:

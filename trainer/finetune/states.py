@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from trainer.finetune.reading import cut_config
+
 TOKENS_A_BATCH = 2048
 ROWS_A_BATCH = 16
 
@@ -90,20 +92,21 @@ def split(core: Any, lowest: int) -> tuple[Any, Any]:
 
     Both share their weights with `core`, so what is trained in one is trained in all.
     """
-    lower, upper = _part(core, 0, lowest), _part(core, lowest, len(core.layers))
+    lower, upper = part(core, 0, lowest), part(core, lowest, len(core.layers))
     lower.norm = torch.nn.Identity()
     return lower, upper
 
 
-def _part(core: Any, first: int, end: int) -> Any:
-    part = copy.copy(core)
-    part._modules = dict(core._modules)
-    part.config = copy.deepcopy(core.config)
-    part.layers = core.layers[first:end]
-    part.config.num_hidden_layers = end - first
-    if getattr(part.config, "layer_types", None):
-        part.config.layer_types = part.config.layer_types[first:end]
-    return part
+def part(core: Any, first: int, end: int) -> Any:
+    """A decoder of these layers alone, which are `core`'s own, with its embedding and last norm; `core` keeps all."""
+    found = copy.copy(core)
+    found._modules = dict(core._modules)
+    found.config = copy.deepcopy(core.config)
+    if getattr(found.config, "layer_types", None):
+        found.config.layer_types = found.config.layer_types[first:]
+    cut_config(found.config, end - first)
+    found.layers = core.layers[first:end]
+    return found
 
 
 def by_length(

@@ -1,0 +1,124 @@
+"""The base's upper layers, which learn by LoRA, over lower ones that don't.
+
+    prompts | embedding and lower layers, once | states of every token | LoRA layers | mean of positions, last position
+    merge  ->  tuned layers, readings of every prompt
+
+Low-Rank Adaptation (Hu and others, 2021, arXiv:2106.09685) by peft. How the layers learn is the caller's: by the codes
+(trainer.finetune.lora) or by likeness (trainer.finetune.contrast).
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import LoraConfig, get_peft_model
+
+from trainer.finetune.reading import Readings
+from trainer.finetune.states import by_length, part
+from trainer.heads import Labels
+from trainer.prepare import quiet
+
+RANK = 16
+# Tokens through the LoRA layers in one night: some two minutes on two office cores for two layers of a 135M model. The
+# newest lessons come first, and no more of them than this.
+TOKENS_A_NIGHT = 100_000
+
+
+class Upper:
+    """Layers `lowest` to `depth` of `model`, a copy of their own, with LoRA on them. `states` are empty until read."""
+
+    def __init__(self, model: Any, lowest: int, depth: int, prompts: Sequence[Sequence[int]]) -> None:
+        self._model, self._lowest, self._prompts = model, lowest, prompts
+        self._epsilon = float(model.config.rms_norm_eps)
+        self.lengths = [len(prompt) for prompt in prompts]
+        self.states: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
+        upper = part(model.model, lowest, depth)
+        upper.layers, upper.norm = copy.deepcopy(upper.layers), torch.nn.Identity()
+        upper.requires_grad_(False)
+        # A pattern of names, since peft looks for layers below the top level only.
+        wanted = LoraConfig(r=RANK, lora_alpha=2 * RANK, lora_dropout=0.05, target_modules=r"layers\.\d+\..*_proj")
+        with quiet(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft still asks transformers by an old name
+            self.layers: Any = get_peft_model(upper, wanted)
+
+    def adapters(self) -> list[torch.nn.Parameter]:
+        """What peft added."""
+        return [parameter for parameter in self.layers.parameters() if parameter.requires_grad]
+
+    @torch.inference_mode()
+    def read_lower(self, rows: Labels) -> None:
+        """Put into `states` what the lowest tuned layer reads for these rows: every token, in half precision, (tokens,
+        width)."""
+        lower = part(self._model.model, 0, self._lowest)
+        lower.norm = torch.nn.Identity()
+        lower.eval()
+        for batch in by_length(rows, self.lengths):
+            longest = max(self.lengths[row] for row in batch)
+            tokens = torch.tensor([[*self._prompts[row], *[0] * (longest - self.lengths[row])] for row in batch])
+            read = (
+                lower(input_ids=tokens, use_cache=False).last_hidden_state
+                if self._lowest
+                else lower.embed_tokens(tokens)
+            )
+            for row, state in zip(batch, read, strict=True):
+                self.states[row] = _halved(state[: self.lengths[row]])
+
+    def pooled(self, states: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The mean over positions of the normalised states, and the last state, as `trainer.finetune.reading` has
+        them."""
+        lengths = torch.tensor([len(state) for state in states])
+        padded = torch.nn.utils.rnn.pad_sequence([state.float() for state in states], batch_first=True)
+        out = self.layers(inputs_embeds=padded, use_cache=False).last_hidden_state
+        inside = (torch.arange(out.shape[1])[None] < lengths[:, None]).unsqueeze(-1)
+        means = (normalised(out, self._epsilon) * inside).sum(1) / lengths[:, None]
+        return means, out[torch.arange(len(states)), lengths - 1]
+
+    @torch.inference_mode()
+    def readings(self, rows: Labels) -> Readings:
+        """What the upper layers, as they are now, make of these rows; their states must have been read."""
+        self.layers.eval()
+        width = self.states[rows[0]].shape[1]
+        means, lasts = (np.zeros((len(rows), width), np.float32) for _ in range(2))
+        for batch in by_length(np.arange(len(rows)), [self.lengths[row] for row in rows]):
+            mean, last = self.pooled([self.states[rows[place]] for place in batch])
+            means[batch], lasts[batch] = mean.numpy(), last.numpy()
+        return Readings(means, lasts)
+
+    def merged(self, adapter: Path) -> tuple[dict[str, torch.Tensor], Readings]:
+        """The changed weights by their full name, and what the tuned layers read of all prompts. peft's files go to
+        `adapter`. Ends the tuning. Raises OSError when the disk is full."""
+        with quiet():
+            self.layers.save_pretrained(str(adapter))
+        self.layers = self.layers.merge_and_unload()
+        everything = np.arange(len(self.states))
+        self.read_lower(np.array([row for row in everything if not len(self.states[row])], np.int64))
+        readings = self.readings(everything)
+        layers = {
+            f"model.layers.{self._lowest + index}.{name}": value.detach()
+            for index, layer in enumerate(self.layers.layers)
+            for name, value in layer.state_dict().items()
+        }
+        return layers, readings
+
+
+def normalised(states: torch.Tensor, epsilon: float) -> torch.Tensor:
+    """States of a mean square of one."""
+    return states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + epsilon)
+
+
+def newest_within(rows: Labels, lengths: Sequence[int]) -> Labels:
+    """The last of these rows that fit into one night. Lessons are in order of time, so the newest stay. Pure."""
+    taken = np.cumsum([lengths[row] for row in rows[::-1]])
+    return rows[::-1][taken <= TOKENS_A_NIGHT][::-1]
+
+
+def _halved(state: torch.Tensor) -> torch.Tensor:
+    """In half precision; Gemma 3's states can be larger than float16 holds, bfloat16 then keeps their size."""
+    exact = state.to(torch.float16)
+    return exact if exact.isfinite().all() else state.to(torch.bfloat16)
