@@ -1,4 +1,4 @@
-"""A second model that reads deeper: taken where the folds show that it pays, served beside the first, dropped else."""
+"""A model that reads deeper: served where the newest lessons show that it pays, dropped else."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 import trainer.run
-from connectors.base import MailText
 from daemon import artifact
 from daemon.classifier import Classifier
-from daemon.engines.base import Floats, ModelRefused
-from daemon.engines.embedded import DEEPER, EmbeddedEngine, together
+from daemon.engines.base import Floats
 from tests.lessons import examples_of, office_rows, write_job
 from tests.tiny_models import save_folder, tiny_qwen3
 from trainer import deeper
 from trainer.deeper import deepened, possible
+from trainer.finetune import contrast, upper
+from trainer.finetune.contrast import Likened
 from trainer.finetune.pooling import Room
 from trainer.finetune.reading import Readings
 from trainer.language import LanguageModel, fit_language
@@ -55,30 +55,47 @@ def started(told: set[int]) -> tuple[LanguageModel, Lessons, Floats]:
     return start, Lessons(readings, [], labels, weights, 4, parts), np.full((160, 4), np.log(0.25), np.float32)
 
 
-def test_a_deeper_model_that_knows_more_serves_beside_the_first() -> None:
+def likened(lessons: Lessons, told: set[int]) -> Likened:
+    return Likened({}, readings_of(lessons.labels, told, seed=2), steps=7)
+
+
+def test_a_deeper_model_that_knows_more_serves_instead() -> None:
     start, lessons, linear = started({0, 1})
-    found = deepened(start, lessons, linear, ROOM, lambda: readings_of(lessons.labels, {2, 3}, seed=2))
-    assert found.deeper is not None
-    assert found.deeper.depth == deeper.DEPTH
-    assert found.pooling is start.pooling
-    assert np.allclose(found.answers, together([start.answers, found.deeper.answers]))
-    right = [(answers.argmax(axis=1) == lessons.labels).mean() for answers in (start.answers, found.answers)]
+    learnt, fold = lessons.parts[-1]
+    asked = []
+
+    def tune(rows: Any) -> Likened:
+        asked.append(rows)
+        return likened(lessons, {1, 2, 3})
+
+    found = deepened(start, lessons, linear, ROOM, tune)
+    assert [rows.tolist() for rows in asked] == [learnt.tolist()], "the newest fold judges"
+    assert found.depth == deeper.DEPTH
+    right = [(each.answers[fold].argmax(axis=1) == lessons.labels[fold]).mean() for each in (start, found)]
     assert right[1] > right[0] + 0.1
-    assert "16 layers beside it" in found.chosen
+    assert np.array_equal(found.answers[learnt], start.answers[learnt]), "what was promised from the older folds"
+    assert "16 layers tuned by likeness" in found.chosen
 
 
 def test_a_deeper_model_that_knows_no_more_is_dropped() -> None:
     start, lessons, linear = started({0, 1, 2, 3})
-    found = deepened(start, lessons, linear, ROOM, lambda: readings_of(lessons.labels, set(), seed=2))
-    assert found.deeper is None
+    found = deepened(start, lessons, linear, ROOM, lambda _: likened(lessons, set()))
+    assert found.pooling is start.pooling
     assert found.answers is start.answers
     assert "no better" in found.chosen
 
 
-def test_nothing_is_read_where_nothing_can_be_judged() -> None:
+def test_numbers_that_overflow_leave_the_start() -> None:
+    start, lessons, linear = started({0, 1})
+    found = deepened(start, lessons, linear, ROOM, lambda _: None)
+    assert found.pooling is start.pooling
+    assert "failed" in found.chosen
+
+
+def test_nothing_is_tuned_where_nothing_can_be_judged() -> None:
     start, lessons, linear = started({0, 1})
     without = Lessons(lessons.readings, [], lessons.labels, lessons.weights, 4, [])
-    assert deepened(start, without, linear, ROOM, lambda: pytest.fail("read for nothing")) is start
+    assert deepened(start, without, linear, ROOM, lambda _: pytest.fail("tuned for nothing")) is start
 
 
 def test_a_base_must_have_the_layers_and_be_small_enough(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,12 +119,16 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trained(folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch, better: bool, **options: Any) -> dict[str, Any]:
-    """One night on small office mail; `better` says what the folds say of the deeper model."""
+    """One night on small office mail; `better` says if the deeper model is likelier."""
     monkeypatch.setattr(deeper, "DEPTH", 8)
+    monkeypatch.setattr(deeper, "LOWEST", 6)
     monkeypatch.setattr(deeper, "SHORT", 64)  # the tiny vocabulary cuts a mail into many more tokens
-    monkeypatch.setattr(deeper, "really_more", lambda *_: better)
-    cache = folder.parent / "cache"
-    write_job(folder, office_rows(60), cache, base={"path": str(base)}, threads=1, max_tokens=64, **options)
+    for module in (contrast, upper):
+        monkeypatch.setattr(module, "TOKENS_A_NIGHT", 8_000)
+    losses = iter([np.array([1.0]), np.array([0.5 if better else 1.5])])
+    monkeypatch.setattr(deeper, "_losses", lambda *_: next(losses))
+    monkeypatch.setattr("trainer.language_candidate.behind", lambda *_: False)
+    write_job(folder, office_rows(60), folder.parent / "cache", base={"path": str(base)}, max_tokens=64, **options)
     return run(folder, lambda *_: None)
 
 
@@ -116,77 +137,51 @@ def language(folder: Path) -> str:
     return words
 
 
-@pytest.mark.parametrize("quantization", ["float32", "auto"])
-def test_both_are_written_and_answer_with_their_mean(
-    quantization: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("engine", ["embedded", "openai"])
+def test_it_is_written_as_one_model_and_answers(
+    engine: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose = trainer.run._choose
     # Such a small base is never the best candidate.
     monkeypatch.setattr(trainer.run, "_choose", lambda *answers: ("llm", choose(*answers)[1]))
-    result = trained(tmp_path / "job", base, monkeypatch, True, quantization=quantization)
+    result = trained(tmp_path / "job", base, monkeypatch, True, engine=engine)
     assert result["outcome"] == "candidate"
-    assert "8 layers beside it" in language(tmp_path / "job")
-    assert "A second language model" in result["verdict"]
+    assert "8 layers tuned by likeness" in language(tmp_path / "job")
     made = tmp_path / "job" / "candidate"
-    assert len(list((tmp_path / "cache").glob("readings-*.npz"))) == 2
+    assert artifact.load(made).layers_kept == 9
+    assert (made / "adapter" / "lora" / "adapter_model.safetensors").is_file()
     mail = [example.text for example in examples_of(office_rows(8))[0]]
-    with Classifier.load(made, threads=1) as classifier, EmbeddedEngine(made / "ct2" / DEEPER, 1) as second:
-        assert classifier._renderer is not None
-        assert classifier._engine is not None
-        assert "two depths" in classifier._engine.describe()
-        prompts = [classifier._renderer.render(text) for text in mail]
-        codes = [classifier.meta.book().code(category) for category in classifier.meta.categories]
-        both = classifier._engine.code_logprobs(prompts, codes)
-        deep = second.code_logprobs(prompts, codes)
-    (made / "ct2" / DEEPER).rename(tmp_path / "aside")
-    with EmbeddedEngine(made / "ct2", 1) as first:
-        assert "two depths" not in first.describe()
-        assert np.allclose(both, together([first.code_logprobs(prompts, codes), deep]), atol=1e-5)
-    with pytest.raises(ModelRefused, match="deeper"):
-        artifact.load(made)
+    with Classifier.load(made, threads=1) as classifier:
+        assert all(answer.best for answer in classifier.classify(mail))
 
 
-def test_the_next_night_reads_nothing_again_at_either_depth(
-    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from trainer.finetune.reading import Reader
-
-    trained(tmp_path / "one", base, monkeypatch, True)
-    monkeypatch.setattr(Reader, "_compute", lambda *_: pytest.fail("read again"))
-    assert trained(tmp_path / "two", base, monkeypatch, True)["outcome"] == "candidate"
-
-
-def test_where_it_does_not_pay_one_model_is_written(
+def test_where_it_does_not_pay_the_start_serves_and_it_is_not_tried_again(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = trained(tmp_path / "job", base, monkeypatch, False)
-    assert "no better with 8 layers beside it" in language(tmp_path / "job")
-    assert "second language model" not in result["verdict"]
-    assert not list((tmp_path / "job").rglob(DEEPER))
+    assert "no better by 8 layers" in language(tmp_path / "job")
+    tried = result["exam"]["details"]["lora"]
+    assert not tried["paid"]
+    assert not list((tmp_path / "job").rglob("lora"))
+    monkeypatch.setattr(deeper, "deepened", lambda *_: pytest.fail("tried again on the same lessons"))
+    assert trained(tmp_path / "again", base, monkeypatch, False, lora=tried)["outcome"] == "candidate"
 
 
-def test_too_little_time_to_read_deeper_leaves_the_first_model(
-    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_little_time_leaves_the_start(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from trainer import language_candidate
 
-    read = language_candidate._read
+    in_time = language_candidate._in_time
+    calls = []
 
-    def late(night: Any, model: Any, depth: int, prompts: Any, words: str) -> Readings:
-        if depth == 8:
+    def late(night: Any, done: int, total: int) -> None:
+        if night.report is not None and total != len(night.lessons):  # not while reading
+            calls.append(done)
             raise TimeoutError
-        return read(night, model, depth, prompts, words)
+        in_time(night, done, total)
 
-    monkeypatch.setattr(language_candidate, "_read", late)
+    monkeypatch.setattr(language_candidate, "_in_time", late)
     result = trained(tmp_path / "job", base, monkeypatch, True)
     assert result["outcome"] == "candidate"
-    assert any("too short to read the lessons deeper" in line for line in result["report"])
-    assert not list((tmp_path / "job").rglob(DEEPER))
-
-
-def test_another_engine_gets_one_model(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deeper, "deepened", lambda *_: pytest.fail("only the embedded engine serves two"))
-    result = trained(tmp_path / "job", base, monkeypatch, True, engine="openai")
-    assert result["outcome"] == "candidate"
-    with Classifier.load(tmp_path / "job" / "candidate", threads=1) as classifier:
-        assert classifier.classify([MailText(subject="order", body="please ship 12 chairs")])[0].best
+    assert calls == [1]
+    assert any("too short for fine-tuning" in line for line in result["report"])
+    assert not list((tmp_path / "job").rglob("lora"))

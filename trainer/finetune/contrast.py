@@ -24,7 +24,7 @@ import torch
 from trainer.finetune.pooling import fit_space
 from trainer.finetune.reading import Readings
 from trainer.finetune.states import by_length
-from trainer.finetune.upper import TOKENS_A_NIGHT, Upper, newest_within
+from trainer.finetune.upper import TOKENS_A_NIGHT, Upper, newest_within, up_and_down
 from trainer.heads import Labels
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def contrast(
     space = torch.from_numpy(fit_space(upper.readings(learnt).means, labels[learnt]).matrix)
     steps = draws(labels, learnt, [min(length, LONGEST) for length in upper.lengths], random)
     optimizer = torch.optim.AdamW(upper.adapters(), lr=RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=len(steps) + 1, pct_start=0.1)
+    schedule = up_and_down(optimizer, [RATE], len(steps))
     upper.layers.train()
     for done, rows in enumerate(steps, start=1):
         seen = [_partly(upper.states[row], random) for row in rows]
@@ -115,8 +115,9 @@ def draws(labels: Labels, learnt: Labels, lengths: Sequence[int], random: np.ran
     steps: list[Labels] = []
     deck: list[int] = []
     for _ in range(max(1, int(TOKENS_A_NIGHT / tokens))):
-        while len(deck) < width:
-            deck += random.permutation(len(by_category)).tolist()
+        if len(deck) < width:
+            # Those that are left from the last deal come at the end of this one, so that no step has one twice.
+            deck += sorted(random.permutation(len(by_category)).tolist(), key=deck.__contains__)
         chosen, deck = deck[:width], deck[width:]
         rows = [random.choice(by_category[k], each, replace=len(by_category[k]) < each) for k in chosen]
         steps.append(np.concatenate(rows))

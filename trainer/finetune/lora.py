@@ -22,7 +22,7 @@ from daemon.engines.base import Floats
 from trainer.finetune.pooling import Pooling
 from trainer.finetune.reading import Readings
 from trainer.finetune.states import by_length
-from trainer.finetune.upper import TOKENS_A_NIGHT, Upper, newest_within, normalised
+from trainer.finetune.upper import TOKENS_A_NIGHT, Upper, newest_within, normalised, up_and_down
 from trainer.heads import Labels
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def tune(
         ]
     )
     total = sum(map(len, plan))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, [RATE, HEAD_RATE], total_steps=total + 1, pct_start=0.1)
+    schedule = up_and_down(optimizer, [RATE, HEAD_RATE], total)
     done = chosen = 0
     for epoch, batches in enumerate(plan, start=1):
         upper.layers.train()

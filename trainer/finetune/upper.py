@@ -112,6 +112,15 @@ def normalised(states: torch.Tensor, epsilon: float) -> torch.Tensor:
     return states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + epsilon)
 
 
+def up_and_down(
+    optimizer: torch.optim.Optimizer, rates: Sequence[float], steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """A rate for each group of parameters: up over a tenth of the steps, then down to nothing; for one step or more."""
+    # OneCycleLR divides by pct_start * total_steps - 1, which a tenth alone would make 0 for nine steps.
+    warm = (1 + 0.1 * steps) / (steps + 1)
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, list(rates), total_steps=steps + 1, pct_start=warm)
+
+
 def newest_within(rows: Labels, lengths: Sequence[int]) -> Labels:
     """The last of these rows that fit into one night. Lessons are in order of time, so the newest stay. Pure."""
     taken = np.cumsum([lengths[row] for row in rows[::-1]])
