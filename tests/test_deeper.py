@@ -82,7 +82,14 @@ def test_a_deeper_model_that_knows_no_more_is_dropped() -> None:
     found = deepened(start, lessons, linear, ROOM, lambda _: likened(lessons, set()))
     assert found.pooling is start.pooling
     assert found.answers is start.answers
-    assert "no better" in found.chosen
+    assert "clearly worse" in found.chosen
+
+
+def test_a_fold_that_says_little_does_not_speak_against_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, lessons, linear = started({0, 1})
+    losses = iter([np.zeros(32), np.arange(32) % 2 - 0.45])  # worse on average, by a tenth of its spread
+    monkeypatch.setattr(deeper, "_losses", lambda *_: next(losses))
+    assert deepened(start, lessons, linear, ROOM, lambda _: likened(lessons, {0})).depth == deeper.DEPTH
 
 
 def test_numbers_that_overflow_leave_the_start() -> None:
@@ -125,7 +132,7 @@ def trained(folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch, better: b
     monkeypatch.setattr(deeper, "SHORT", 64)  # the tiny vocabulary cuts a mail into many more tokens
     for module in (contrast, upper):
         monkeypatch.setattr(module, "TOKENS_A_NIGHT", 8_000)
-    losses = iter([np.array([1.0]), np.array([0.5 if better else 1.5])])
+    losses = iter([np.ones(4), np.full(4, 0.5 if better else 1.5)])
     monkeypatch.setattr(deeper, "_losses", lambda *_: next(losses))
     monkeypatch.setattr("trainer.language_candidate.behind", lambda *_: False)
     write_job(folder, office_rows(60), folder.parent / "cache", base={"path": str(base)}, max_tokens=64, **options)
@@ -159,7 +166,7 @@ def test_where_it_does_not_pay_the_start_serves_and_it_is_not_tried_again(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = trained(tmp_path / "job", base, monkeypatch, False)
-    assert "no better by 8 layers" in language(tmp_path / "job")
+    assert "clearly worse with 8 layers" in language(tmp_path / "job")
     tried = result["exam"]["details"]["lora"]
     assert not tried["paid"]
     assert not list((tmp_path / "job").rglob("lora"))
