@@ -109,3 +109,14 @@ def test_the_rate_goes_up_and_down_over_any_number_of_steps(steps: int) -> None:
         schedule.step()
     assert max(rates) == pytest.approx(1.0, rel=0.2) or steps < 10
     assert schedule.get_last_lr()[0] < 0.01
+
+
+def test_lessons_that_it_does_not_learn_are_read_and_forgotten(tmp_path: Path) -> None:
+    prompts, _ = order_matters(40)
+    tuned_layers = upper.Upper(tiny_qwen3(), 1, DEPTH, prompts)
+    tuned_layers.read_lower(np.arange(10))
+    calls: list[int] = []
+    _, readings = tuned_layers.merged(tmp_path / "lora", lambda: calls.append(1))
+    assert len(readings.means) == 40
+    assert [len(state) > 0 for state in tuned_layers.states] == [True] * 10 + [False] * 30
+    assert len(calls) >= 3, "a time limit is heard of"

@@ -61,8 +61,8 @@ def contrast(
 ) -> Likened | None:
     """Fine-tune layers `lowest` to `depth` of `model` on the rows `learnt`; None if numbers overflow.
 
-    `adapter` is where peft's files go; `tick` hears (done, total). Deterministic by `seed`. Raises whatever `tick`
-    raises: a time limit leaves nothing behind.
+    `adapter` is where peft's files go; `tick` hears (done, total), where reading all prompts at the end is the last.
+    Deterministic by `seed`. Raises whatever `tick` raises.
     """
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
@@ -88,8 +88,9 @@ def contrast(
         torch.nn.utils.clip_grad_norm_(upper.adapters(), 1.0)
         optimizer.step()
         schedule.step()
-        tick(done, len(steps))
-    return Likened(*upper.merged(adapter), len(steps))
+        tick(done, len(steps) + 1)
+    found = upper.merged(adapter, lambda: tick(len(steps), len(steps) + 1))
+    return Likened(*found, len(steps))
 
 
 def likeness(features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -61,12 +61,12 @@ def tune(
     """Fine-tune layers `lowest` to `depth` of `model` for the prompts' labels; None if the held-out loss got no better.
 
     Only rows in `learnt` are learnt, those in `held_out` say when to stop. `adapter` is where peft's files go; `tick`
-    hears (done, total). Deterministic by `seed`. Raises whatever `tick` raises: a time limit leaves nothing behind.
+    hears (done, total), where reading all prompts at the end is the last. Deterministic by `seed`. Raises whatever
+    `tick` raises.
     """
     torch.manual_seed(seed)
     upper = Upper(model, lowest, depth, prompts)
     learnt = newest_within(learnt, upper.lengths)
-    # The others are read only once it has paid.
     upper.read_lower(np.concatenate([learnt, held_out]))
     network = _Network(upper, pooling)
     judged = by_length(held_out, upper.lengths)
@@ -100,7 +100,7 @@ def tune(
             optimizer.step()
             schedule.step()
             done += 1
-            tick(done, total)
+            tick(done, total + 1)
         now = _loss(network, labels, judged)
         log.info("epoch %d of %d: held-out loss %.4f, before %.4f", epoch, epochs, now, best)
         if now < best:
@@ -108,7 +108,7 @@ def tune(
     if chosen == 0:
         return None
     network.restore(kept)
-    layers, readings = upper.merged(adapter)
+    layers, readings = upper.merged(adapter, lambda: tick(total, total + 1))
     return Tuned(layers, readings, chosen, start_loss, best)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,25 +80,33 @@ class Upper:
         return means, out[torch.arange(len(states)), lengths - 1]
 
     @torch.inference_mode()
-    def readings(self, rows: Labels) -> Readings:
-        """What the upper layers, as they are now, make of these rows; their states must have been read."""
+    def readings(self, rows: Labels, tick: Callable[[], None] = lambda: None) -> Readings:
+        """What the upper layers, as they are now, make of these rows; `tick` is called now and then.
+
+        States that had not been read are forgotten again: ten thousand lessons would be gigabytes.
+        """
         self.layers.eval()
-        width = self.states[rows[0]].shape[1]
+        width = int(self._model.config.hidden_size)
         means, lasts = (np.zeros((len(rows), width), np.float32) for _ in range(2))
         for batch in by_length(np.arange(len(rows)), [self.lengths[row] for row in rows]):
-            mean, last = self.pooled([self.states[rows[place]] for place in batch])
+            tick()
+            here = rows[batch]
+            unread = np.array([row for row in here if not len(self.states[row])], np.int64)
+            self.read_lower(unread)
+            mean, last = self.pooled([self.states[row] for row in here])
             means[batch], lasts[batch] = mean.numpy(), last.numpy()
+            for row in unread:
+                self.states[row] = torch.empty(0)
         return Readings(means, lasts)
 
-    def merged(self, adapter: Path) -> tuple[dict[str, torch.Tensor], Readings]:
+    @torch.inference_mode()
+    def merged(self, adapter: Path, tick: Callable[[], None]) -> tuple[dict[str, torch.Tensor], Readings]:
         """The changed weights by their full name, and what the tuned layers read of all prompts. peft's files go to
-        `adapter`. Ends the tuning. Raises OSError when the disk is full."""
+        `adapter`. Ends the tuning. Raises OSError when the disk is full, and whatever `tick` raises."""
         with quiet():
             self.layers.save_pretrained(str(adapter))
         self.layers = self.layers.merge_and_unload()
-        everything = np.arange(len(self.states))
-        self.read_lower(np.array([row for row in everything if not len(self.states[row])], np.int64))
-        readings = self.readings(everything)
+        readings = self.readings(np.arange(len(self.states)), tick)
         layers = {
             f"model.layers.{self._lowest + index}.{name}": value.detach()
             for index, layer in enumerate(self.layers.layers)
