@@ -11,6 +11,7 @@ import pytest
 
 import trainer.run
 from daemon import artifact
+from daemon.basemodel import BaseFile
 from daemon.classifier import Classifier
 from daemon.engines.base import Floats
 from tests.lessons import examples_of, office_rows, write_job
@@ -192,3 +193,25 @@ def test_too_little_time_leaves_the_start(base: Path, tmp_path: Path, monkeypatc
     assert calls == [1]
     assert any("too short for fine-tuning" in line for line in result["report"])
     assert not list((tmp_path / "job").rglob("lora"))
+
+
+@pytest.mark.slow
+def test_short_questions_by_the_real_base(smol_base: BaseFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (contrast, upper):
+        monkeypatch.setattr(module, "TOKENS_A_NIGHT", 4_000)
+    monkeypatch.setattr(deeper, "CLEARLY", 99)  # invented lessons are too easy to tell
+    monkeypatch.setattr("trainer.language_candidate.behind", lambda *_: False)
+    choose = trainer.run._choose
+    monkeypatch.setattr(trainer.run, "_choose", lambda *answers: ("llm", choose(*answers)[1]))
+    rows = office_rows(64)
+    for row in rows:
+        row["text"] |= {"sender": "", "subject": "", "body": row["text"]["body"].split("\n")[1]}
+    write_job(tmp_path / "job", rows[:48], tmp_path / "cache", base={"path": str(smol_base.path)})
+    result = run(tmp_path / "job", lambda *_: None)
+    assert "16 layers tuned by likeness" in language(tmp_path / "job"), result["verdict"]
+    made = tmp_path / "job" / "candidate"
+    assert artifact.load(made).layers_kept == 17
+    with Classifier.load(made, threads=1) as classifier:
+        answers = classifier.classify([example.text for example in examples_of(rows[48:])[0]])
+    right = sum(answer.best == row["category"] for answer, row in zip(answers, rows[48:], strict=True))
+    assert right >= 14
