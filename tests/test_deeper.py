@@ -196,6 +196,7 @@ def test_too_little_time_leaves_the_start(base: Path, tmp_path: Path, monkeypatc
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("smol_prepared")
 def test_short_questions_by_the_real_base(smol_base: BaseFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (contrast, upper):
         monkeypatch.setattr(module, "TOKENS_A_NIGHT", 4_000)
@@ -206,7 +207,8 @@ def test_short_questions_by_the_real_base(smol_base: BaseFile, tmp_path: Path, m
     rows = office_rows(64)
     for row in rows:
         row["text"] |= {"sender": "", "subject": "", "body": row["text"]["body"].split("\n")[1]}
-    write_job(tmp_path / "job", rows[:48], tmp_path / "cache", base={"path": str(smol_base.path)})
+    options = {"base": {"path": str(smol_base.path)}, "quantization": "int8"}
+    write_job(tmp_path / "job", rows[:48], Path(".models"), **options)
     result = run(tmp_path / "job", lambda *_: None)
     assert "16 layers tuned by likeness" in language(tmp_path / "job"), result["verdict"]
     made = tmp_path / "job" / "candidate"
