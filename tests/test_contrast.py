@@ -13,9 +13,11 @@ from tests.test_lora import DEPTH, order_matters
 from tests.tiny_models import tiny_qwen3
 from trainer.finetune import contrast as contrasting
 from trainer.finetune import upper
-from trainer.finetune.contrast import Likened, contrast, draws, likeness
+from trainer.finetune.contrast import contrast, draws, likeness
+from trainer.finetune.descent import Descent
 from trainer.finetune.pooling import fit_space
 from trainer.finetune.reading import Reader
+from trainer.finetune.upper import Merged
 from trainer.heads import fit_head
 
 pytestmark = pytest.mark.model
@@ -51,7 +53,7 @@ def test_many_categories_come_in_turn() -> None:
     assert seen.max() - seen.min() <= 2
 
 
-def tuned(folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int = 1, hidden: float = 0.0) -> Likened:
+def tuned(folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int = 1, hidden: float = 0.0) -> Merged:
     prompts, labels = order_matters(320)
     monkeypatch.setattr(contrasting, "HIDDEN", hidden)
     learnt = np.arange(240)
@@ -100,13 +102,13 @@ def test_a_loss_that_is_no_number_ends_it(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("steps", [1, 2, 8, 9, 10, 100])
 def test_the_rate_goes_up_and_down_over_any_number_of_steps(steps: int) -> None:
-    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
-    schedule = upper.up_and_down(optimizer, [1.0], steps)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    descent = Descent([parameter], 1.0, steps)
+    schedule = descent.schedule
     rates = []
     for _ in range(steps):
         rates.append(schedule.get_last_lr()[0])
-        optimizer.step()
-        schedule.step()
+        assert descent.step((parameter**2).sum())
     assert max(rates) == pytest.approx(1.0, rel=0.2) or steps < 10
     assert schedule.get_last_lr()[0] < 0.01
 
@@ -116,7 +118,7 @@ def test_lessons_that_it_does_not_learn_are_read_and_forgotten(tmp_path: Path) -
     tuned_layers = upper.Upper(tiny_qwen3(), 1, DEPTH, prompts)
     tuned_layers.read_lower(np.arange(10))
     calls: list[int] = []
-    _, readings = tuned_layers.merged(tmp_path / "lora", lambda: calls.append(1))
+    readings = tuned_layers.merged(tmp_path / "lora", lambda: calls.append(1)).readings
     assert len(readings.means) == 40
     assert [len(state) > 0 for state in tuned_layers.states] == [True] * 10 + [False] * 30
     assert len(calls) >= 3, "a time limit is heard of"

@@ -19,9 +19,9 @@ from tests.tiny_models import save_folder, tiny_qwen3
 from trainer import deeper
 from trainer.deeper import deepened, possible
 from trainer.finetune import contrast, upper
-from trainer.finetune.contrast import Likened
 from trainer.finetune.pooling import Room
 from trainer.finetune.reading import Readings
+from trainer.finetune.upper import Merged
 from trainer.language import LanguageModel, fit_language
 from trainer.run import run
 from trainer.tuning import Lessons
@@ -56,8 +56,8 @@ def started(told: set[int]) -> tuple[LanguageModel, Lessons, Floats]:
     return start, Lessons(readings, [], labels, weights, 4, parts), np.full((160, 4), np.log(0.25), np.float32)
 
 
-def likened(lessons: Lessons, told: set[int]) -> Likened:
-    return Likened({}, readings_of(lessons.labels, told, seed=2), steps=7)
+def likened(lessons: Lessons, told: set[int]) -> Merged:
+    return Merged({}, readings_of(lessons.labels, told, seed=2))
 
 
 def test_a_deeper_model_that_knows_more_serves_instead() -> None:
@@ -65,7 +65,7 @@ def test_a_deeper_model_that_knows_more_serves_instead() -> None:
     learnt, fold = lessons.parts[-1]
     asked = []
 
-    def tune(rows: Any) -> Likened:
+    def tune(rows: Any) -> Merged:
         asked.append(rows)
         return likened(lessons, {1, 2, 3})
 

@@ -22,11 +22,11 @@ import numpy.typing as npt
 from daemon.classifier import blend
 from daemon.engines.base import Floats
 from trainer.calibrate import calibrated_losses, fit_blend, really_more
-from trainer.finetune.contrast import Likened
 from trainer.finetune.pooling import Room
+from trainer.finetune.upper import Merged
 from trainer.heads import Labels
 from trainer.language import LanguageModel, fit_language
-from trainer.tuning import Lessons
+from trainer.tuning import Lessons, instead
 
 # Layers below the pooling layer, and the lowest of those that are tuned.
 DEPTH = 16
@@ -58,7 +58,7 @@ def deepened(
     lessons: Lessons,
     linear: Floats,
     room: Room,
-    contrast: Callable[[Labels], Likened | None],
+    contrast: Callable[[Labels], Merged | None],
 ) -> LanguageModel:
     """A deeper model unless that is clearly worse, then `start`, which says so.
 
@@ -87,13 +87,9 @@ def deepened(
     words = f"{DEPTH} layers tuned by likeness, loss {after.mean():.3f} for {before.mean():.3f} on the newest, blended"
     if really_more(after, before, CLEARLY):
         return replace(start, chosen=f"{start.chosen}; clearly worse with {words}")
-    # The older folds keep the start's answers: no better than the deeper model's, so what is promised from them holds.
-    answers = np.where(np.isnan(deeper.answers), start.answers, deeper.answers)
-    return replace(deeper, answers=answers, chosen=f"{deeper.chosen}; {words}", layers=likened.layers)
+    return instead(start, deeper, words, likened.layers)
 
 
 def _losses(language: Floats, linear: Floats, labels: Labels) -> npt.NDArray[np.float64]:
-    """Of the lessons that both have judged: the loss of their blend at its best share and temperature."""
-    judged = ~(np.isnan(language[:, 0]) | np.isnan(linear[:, 0]))
-    share = fit_blend(language[judged], linear[judged], labels[judged])
-    return calibrated_losses(blend(language[judged], linear[judged], share), labels[judged])
+    """Lesson by lesson: the loss of their blend at its best share and temperature."""
+    return calibrated_losses(blend(language, linear, fit_blend(language, linear, labels)), labels)

@@ -23,9 +23,10 @@ from daemon.engines.openai import Fingerprint
 from daemon.prompt import Prompt
 from trainer import deeper
 from trainer import language as languages
-from trainer.finetune.contrast import Likened, contrast
+from trainer.finetune.contrast import contrast
 from trainer.finetune.pooling import Room, room_of
 from trainer.finetune.reading import Reader, Readings
+from trainer.finetune.upper import Merged
 from trainer.forms import exact_if_better, forms_for
 from trainer.heads import Labels
 from trainer.job import LoraTried, TrainingFailed
@@ -128,7 +129,7 @@ def _tuned(
         _in_time(night, done, total)
         night.progress("train", 1 + done, 1 + total, "fine-tuning the language model")
 
-    def contrasted(learnt: Labels) -> Likened | None:
+    def contrasted(learnt: Labels) -> Merged | None:
         layers, seed = (deeper.LOWEST, deeper.DEPTH), night.job.seed
         return contrast(base, *layers, lessons.prompts, lessons.labels, learnt, adapter, seed, tick)
 

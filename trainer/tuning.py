@@ -7,7 +7,7 @@ learnt: one half of it ends the training, the other decides  ->  tuned model or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,13 @@ def fine_tune(
     words = f"LoRA, {tuned.epochs} epochs: {after.mean():.1%} of the newest lessons right, {before.mean():.1%} without"
     if not really_more(after, before):  # it costs more than the start: a lucky lesson is not enough
         return replace(start, chosen=f"{start.chosen}; {words}")
-    # The older folds keep the start's answers: no better than the tuned model's, so what is promised from them holds.
-    answers = np.where(np.isnan(again.answers), start.answers, again.answers)
-    return replace(again, answers=answers, chosen=f"{again.chosen}; {words}", layers=tuned.layers)
+    return instead(start, again, words, tuned.layers)
+
+
+def instead(start: LanguageModel, tuned: LanguageModel, words: str, layers: Mapping[str, Any]) -> LanguageModel:
+    """The tuned model, which serves instead of `start`. Pure.
+
+    The older folds keep the start's answers: no better than the tuned model's, so what is promised from them holds.
+    """
+    answers = np.where(np.isnan(tuned.answers), start.answers, tuned.answers)
+    return replace(tuned, answers=answers, chosen=f"{tuned.chosen}; {words}", layers=layers)

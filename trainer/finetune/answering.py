@@ -24,6 +24,7 @@ import numpy.typing as npt
 import torch
 
 from trainer.finetune.answers import AnswerTree
+from trainer.finetune.descent import Descent
 from trainer.finetune.states import States, by_length, lower_states, padded, split
 
 log = logging.getLogger(__name__)
@@ -151,12 +152,8 @@ class _Loop:
             by_length(learnt, lengths, np.random.default_rng([task.seed, epoch])) for epoch in range(task.recipe.epochs)
         ]
         self._judged = by_length(np.array(task.validation, np.int64), lengths)
-        self._optimizer = torch.optim.AdamW(self._parameters, lr=task.recipe.rate, weight_decay=0.01)
-        total = sum(map(len, self._plan))
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer, task.recipe.rate, total_steps=total + 1, pct_start=0.1
-        )
-        self._total, self._done = total, 0
+        self._total, self._done = sum(map(len, self._plan)), 0
+        self._descent = Descent(self._parameters, task.recipe.rate, self._total)
         self.losses: list[float] = []
         self.best = 0
         self._kept = self._values()
@@ -203,14 +200,8 @@ class _Loop:
         self._model.train()
         losses = self._row_losses(batch, self._task.recipe.smoothing)
         weights = torch.tensor([self._task.weights[row] for row in batch], device=losses.device)
-        loss = (losses * weights).mean()
-        if not torch.isfinite(loss):
+        if not self._descent.step((losses * weights).mean()):
             raise LossIsNotANumber("the loss is not a number")
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
-        self._optimizer.step()
-        self._schedule.step()
 
     def _end_epoch(self, epoch: int) -> None:
         self.losses.append(self._loss())
@@ -265,8 +256,8 @@ class _Loop:
             {
                 "now": self._values(),
                 "kept": self._kept,
-                "optimizer": self._optimizer.state_dict(),
-                "schedule": self._schedule.state_dict(),
+                "optimizer": self._descent.optimizer.state_dict(),
+                "schedule": self._descent.schedule.state_dict(),
                 "done": self._done,
                 "losses": self.losses,
                 "best": self.best,
@@ -287,8 +278,8 @@ class _Loop:
             return False
         self._restore(saved["now"])
         self._kept = saved["kept"]
-        self._optimizer.load_state_dict(saved["optimizer"])
-        self._schedule.load_state_dict(saved["schedule"])
+        self._descent.optimizer.load_state_dict(saved["optimizer"])
+        self._descent.schedule.load_state_dict(saved["schedule"])
         self._done, self.losses, self.best = saved["done"], list(saved["losses"]), saved["best"]
         return True
 

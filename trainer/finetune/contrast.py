@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from trainer.finetune.descent import Descent
 from trainer.finetune.pooling import fit_space
-from trainer.finetune.reading import Readings
 from trainer.finetune.states import by_length
-from trainer.finetune.upper import TOKENS_A_NIGHT, Upper, newest_within, up_and_down
+from trainer.finetune.upper import TOKENS_A_NIGHT, Merged, Upper, newest_within
 from trainer.heads import Labels
 
 log = logging.getLogger(__name__)
@@ -39,15 +38,6 @@ HIDDEN = 0.1
 LONGEST = 64
 
 
-@dataclass(frozen=True)
-class Likened:
-    """`layers`: the changed weights by their full name. `readings`: of all prompts, as the tuned layers see them."""
-
-    layers: dict[str, torch.Tensor]
-    readings: Readings
-    steps: int
-
-
 def contrast(
     model: Any,
     lowest: int,
@@ -58,7 +48,7 @@ def contrast(
     adapter: Path,
     seed: int,
     tick: Callable[[int, int], None],
-) -> Likened | None:
+) -> Merged | None:
     """Fine-tune layers `lowest` to `depth` of `model` on the rows `learnt`; None if numbers overflow.
 
     `adapter` is where peft's files go; `tick` hears (done, total), where reading all prompts at the end is the last.
@@ -72,25 +62,17 @@ def contrast(
     # As the head will see it: what varies inside the categories is evened out.
     space = torch.from_numpy(fit_space(upper.readings(learnt).means, labels[learnt]).matrix)
     steps = draws(labels, learnt, [min(length, LONGEST) for length in upper.lengths], random)
-    optimizer = torch.optim.AdamW(upper.adapters(), lr=RATE, weight_decay=0.01)
-    schedule = up_and_down(optimizer, [RATE], len(steps))
+    descent = Descent(upper.adapters(), RATE, len(steps))
     upper.layers.train()
     for done, rows in enumerate(steps, start=1):
         seen = [_partly(upper.states[row], random) for row in rows]
         parts = by_length(np.arange(len(rows)), [len(state) for state in seen])
         means = torch.cat([upper.pooled([seen[place] for place in part])[0] for part in parts])
-        loss = likeness(means @ space, torch.from_numpy(labels[rows[np.concatenate(parts)]]))
-        if not torch.isfinite(loss):
+        if not descent.step(likeness(means @ space, torch.from_numpy(labels[rows[np.concatenate(parts)]]))):
             log.warning("the loss is not a number; the model serves as it was begun")
             return None
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(upper.adapters(), 1.0)
-        optimizer.step()
-        schedule.step()
         tick(done, len(steps) + 1)
-    found = upper.merged(adapter, lambda: tick(len(steps), len(steps) + 1))
-    return Likened(*found, len(steps))
+    return upper.merged(adapter, lambda: tick(len(steps), len(steps) + 1))
 
 
 def likeness(features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -19,10 +19,11 @@ import numpy as np
 import torch
 
 from daemon.engines.base import Floats
+from trainer.finetune.descent import Descent
 from trainer.finetune.pooling import Pooling
-from trainer.finetune.reading import Readings
+from trainer.finetune.reading import normalised
 from trainer.finetune.states import by_length
-from trainer.finetune.upper import TOKENS_A_NIGHT, Upper, newest_within, normalised, up_and_down
+from trainer.finetune.upper import TOKENS_A_NIGHT, Merged, Upper, newest_within
 from trainer.heads import Labels
 
 log = logging.getLogger(__name__)
@@ -34,11 +35,9 @@ EPOCHS = 4
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """`layers`: the changed weights by their full name. `readings`: of all prompts, as the tuned layers see them."""
+class Tuned(Merged):
+    """With the epochs that were of use, and the held-out loss before and after them."""
 
-    layers: dict[str, torch.Tensor]
-    readings: Readings
     epochs: int
     start_loss: float
     loss: float
@@ -75,14 +74,8 @@ def tune(
     random = np.random.default_rng(seed)
     epochs = max(1, min(EPOCHS, TOKENS_A_NIGHT // max(1, sum(upper.lengths[row] for row in learnt))))
     plan = [by_length(learnt, upper.lengths, random) for _ in range(epochs)]
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": upper.adapters(), "lr": RATE, "weight_decay": 0.01},
-            {"params": [network.rows], "lr": HEAD_RATE, "weight_decay": 0.0},
-        ]
-    )
     total = sum(map(len, plan))
-    schedule = up_and_down(optimizer, [RATE, HEAD_RATE], total)
+    descent = Descent(upper.adapters(), RATE, total, [network.rows], HEAD_RATE)
     done = chosen = 0
     for epoch, batches in enumerate(plan, start=1):
         upper.layers.train()
@@ -90,15 +83,9 @@ def tune(
             logits = network.logits(batch)
             target = torch.from_numpy(labels[batch])
             losses = torch.nn.functional.cross_entropy(logits, target, label_smoothing=SMOOTHING, reduction="none")
-            loss = (losses * torch.from_numpy(weights[batch])).mean()
-            if not torch.isfinite(loss):
+            if not descent.step((losses * torch.from_numpy(weights[batch])).mean()):
                 log.warning("the loss is not a number; the pooled start serves")
                 return None
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(upper.adapters(), 1.0)
-            optimizer.step()
-            schedule.step()
             done += 1
             tick(done, total + 1)
         now = _loss(network, labels, judged)
@@ -108,8 +95,8 @@ def tune(
     if chosen == 0:
         return None
     network.restore(kept)
-    layers, readings = upper.merged(adapter, lambda: tick(total, total + 1))
-    return Tuned(layers, readings, chosen, start_loss, best)
+    merged = upper.merged(adapter, lambda: tick(total, total + 1))
+    return Tuned(merged.layers, merged.readings, chosen, start_loss, best)
 
 
 class _Network:

@@ -47,8 +47,8 @@ class Reader:
         self._core = lower_part(model, depth)
         self._width = int(model.config.hidden_size)
         self._epsilon = float(model.config.rms_norm_eps)
-        self._base = hashlib.sha256(f"2|{key}".encode()).hexdigest()[:24]
-        self._file = None if cache is None else cache / f"readings-{self._base}-{depth}.npz"
+        self._key = hashlib.sha256(f"1|{key}|{depth}".encode()).hexdigest()[:24]
+        self._file = None if cache is None else cache / f"readings-{self._key}.npz"
 
     def read(self, prompts: Sequence[Prompt], tick: Callable[[int], None] = lambda _: None) -> Readings:
         """The readings of all prompts; `tick` hears how many are known so far. Raises OSError when the disk is full."""
@@ -78,11 +78,7 @@ class Reader:
         # Padded on the right: attention looks to the left only, so what stands behind a text can't change it.
         tokens = torch.tensor([[*each, *[0] * (longest - len(each))] for each in ids])
         states = self._core(input_ids=tokens, use_cache=False).last_hidden_state
-        normed = states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + self._epsilon)
-        inside = (torch.arange(longest)[None] < lengths[:, None]).unsqueeze(-1)
-        means = (normed * inside).sum(1) / lengths[:, None]
-        lasts = states[torch.arange(len(ids)), lengths - 1]
-        result: Floats = torch.cat([means, lasts], dim=1).numpy()
+        result: Floats = torch.cat(pooled(states, lengths, self._epsilon), dim=1).numpy()
         return result
 
     def _load(self) -> dict[str, Floats]:
@@ -108,8 +104,20 @@ class Reader:
             np.savez(file, allow_pickle=False, keys=np.array(kept), rows=np.stack([rows[key] for key in kept]))
         beside.rename(self._file)
         for other in self._file.parent.glob("readings-*.npz"):  # of an older base or prompt layout
-            if not other.name.startswith(f"readings-{self._base}-"):
+            if other != self._file:
                 other.unlink(missing_ok=True)
+
+
+def pooled(states: torch.Tensor, lengths: torch.Tensor, epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of padded states (prompts, positions, width): the mean over positions of the normalised ones, and the last."""
+    inside = (torch.arange(states.shape[1])[None] < lengths[:, None]).unsqueeze(-1)
+    means = (normalised(states, epsilon) * inside).sum(1) / lengths[:, None]
+    return means, states[torch.arange(len(lengths)), lengths - 1]
+
+
+def normalised(states: torch.Tensor, epsilon: float) -> torch.Tensor:
+    """States of a mean square of one."""
+    return states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + epsilon)
 
 
 def lower_part(model: Any, depth: int) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 
-from trainer.finetune.reading import Readings
-from trainer.finetune.states import by_length, part
+from trainer.finetune.reading import Readings, pooled
+from trainer.finetune.states import by_length, padded, part, split
 from trainer.heads import Labels
 from trainer.prepare import quiet
 
@@ -30,12 +31,21 @@ RANK = 16
 TOKENS_A_NIGHT = 100_000
 
 
+@dataclass(frozen=True)
+class Merged:
+    """`layers`: the changed weights by their full name. `readings`: of all prompts, as the tuned layers see them."""
+
+    layers: dict[str, torch.Tensor]
+    readings: Readings
+
+
 class Upper:
     """Layers `lowest` to `depth` of `model`, a copy of their own, with LoRA on them. `states` are empty until read."""
 
     def __init__(self, model: Any, lowest: int, depth: int, prompts: Sequence[Sequence[int]]) -> None:
-        self._model, self._lowest, self._prompts = model, lowest, prompts
-        self._epsilon = float(model.config.rms_norm_eps)
+        self._lowest, self._prompts = lowest, prompts
+        self._width, self._epsilon = int(model.config.hidden_size), float(model.config.rms_norm_eps)
+        self._lower = split(model.model, lowest)[0].eval()
         self.lengths = [len(prompt) for prompt in prompts]
         self.states: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
         upper = part(model.model, lowest, depth)
@@ -55,29 +65,22 @@ class Upper:
     def read_lower(self, rows: Labels) -> None:
         """Put into `states` what the lowest tuned layer reads for these rows: every token, in half precision, (tokens,
         width)."""
-        lower = part(self._model.model, 0, self._lowest)
-        lower.norm = torch.nn.Identity()
-        lower.eval()
         for batch in by_length(rows, self.lengths):
-            longest = max(self.lengths[row] for row in batch)
-            tokens = torch.tensor([[*self._prompts[row], *[0] * (longest - self.lengths[row])] for row in batch])
+            tokens = padded([self._prompts[row] for row in batch])
             read = (
-                lower(input_ids=tokens, use_cache=False).last_hidden_state
+                self._lower(input_ids=tokens, use_cache=False).last_hidden_state
                 if self._lowest
-                else lower.embed_tokens(tokens)
+                else self._lower.embed_tokens(tokens)
             )
             for row, state in zip(batch, read, strict=True):
                 self.states[row] = _halved(state[: self.lengths[row]])
 
     def pooled(self, states: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """The mean over positions of the normalised states, and the last state, as `trainer.finetune.reading` has
-        them."""
+        """What the upper layers make of these: see `trainer.finetune.reading.pooled`."""
         lengths = torch.tensor([len(state) for state in states])
-        padded = torch.nn.utils.rnn.pad_sequence([state.float() for state in states], batch_first=True)
-        out = self.layers(inputs_embeds=padded, use_cache=False).last_hidden_state
-        inside = (torch.arange(out.shape[1])[None] < lengths[:, None]).unsqueeze(-1)
-        means = (normalised(out, self._epsilon) * inside).sum(1) / lengths[:, None]
-        return means, out[torch.arange(len(states)), lengths - 1]
+        whole = torch.nn.utils.rnn.pad_sequence([state.float() for state in states], batch_first=True)
+        out = self.layers(inputs_embeds=whole, use_cache=False).last_hidden_state
+        return pooled(out, lengths, self._epsilon)
 
     @torch.inference_mode()
     def readings(self, rows: Labels, tick: Callable[[], None] = lambda: None) -> Readings:
@@ -86,8 +89,7 @@ class Upper:
         States that had not been read are forgotten again: ten thousand lessons would be gigabytes.
         """
         self.layers.eval()
-        width = int(self._model.config.hidden_size)
-        means, lasts = (np.zeros((len(rows), width), np.float32) for _ in range(2))
+        means, lasts = (np.zeros((len(rows), self._width), np.float32) for _ in range(2))
         for batch in by_length(np.arange(len(rows)), [self.lengths[row] for row in rows]):
             tick()
             here = rows[batch]
@@ -100,9 +102,9 @@ class Upper:
         return Readings(means, lasts)
 
     @torch.inference_mode()
-    def merged(self, adapter: Path, tick: Callable[[], None]) -> tuple[dict[str, torch.Tensor], Readings]:
-        """The changed weights by their full name, and what the tuned layers read of all prompts. peft's files go to
-        `adapter`. Ends the tuning. Raises OSError when the disk is full, and whatever `tick` raises."""
+    def merged(self, adapter: Path, tick: Callable[[], None]) -> Merged:
+        """What tuning has changed, and ends it; peft's files go to `adapter`. Raises OSError when the disk is full, and
+        whatever `tick` raises."""
         with quiet():
             self.layers.save_pretrained(str(adapter))
         self.layers = self.layers.merge_and_unload()
@@ -112,21 +114,7 @@ class Upper:
             for index, layer in enumerate(self.layers.layers)
             for name, value in layer.state_dict().items()
         }
-        return layers, readings
-
-
-def normalised(states: torch.Tensor, epsilon: float) -> torch.Tensor:
-    """States of a mean square of one."""
-    return states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + epsilon)
-
-
-def up_and_down(
-    optimizer: torch.optim.Optimizer, rates: Sequence[float], steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    """A rate for each group of parameters: up over a tenth of the steps, then down to nothing; for one step or more."""
-    # OneCycleLR divides by pct_start * total_steps - 1, which a tenth alone would make 0 for nine steps.
-    warm = (1 + 0.1 * steps) / (steps + 1)
-    return torch.optim.lr_scheduler.OneCycleLR(optimizer, list(rates), total_steps=steps + 1, pct_start=warm)
+        return Merged(layers, readings)
 
 
 def newest_within(rows: Labels, lengths: Sequence[int]) -> Labels:
