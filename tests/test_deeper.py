@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import trainer.run
 from daemon import artifact
 from daemon.basemodel import BaseFile
 from daemon.classifier import Classifier
-from daemon.engines.base import Floats
 from tests.lessons import examples_of, office_rows, write_job
 from tests.tiny_models import save_folder, tiny_qwen3
 from trainer import deeper
@@ -45,7 +45,7 @@ def readings_of(labels: np.ndarray[Any, Any], told: set[int], seed: int) -> Read
     return Readings(means.astype(np.float32), random.normal(scale=0.1, size=(len(labels), 16)).astype(np.float32))
 
 
-def started(told: set[int]) -> tuple[LanguageModel, Lessons, Floats]:
+def started(told: set[int]) -> tuple[LanguageModel, Lessons]:
     """A model that knows `told` of four categories, its lessons, and a linear model that knows nothing."""
     labels = np.arange(160) % 4
     rows = np.arange(160)
@@ -53,7 +53,8 @@ def started(told: set[int]) -> tuple[LanguageModel, Lessons, Floats]:
     weights = np.ones(160, np.float32)
     readings = readings_of(labels, told, seed=1)
     start = fit_language(readings, labels, weights, 4, parts, ROOM, 6)
-    return start, Lessons(readings, [], labels, weights, 4, parts), np.full((160, 4), np.log(0.25), np.float32)
+    linear = np.full((160, 4), np.log(0.25), np.float32)
+    return start, Lessons(readings, [], labels, weights, 4, parts, linear, ROOM)
 
 
 def likened(lessons: Lessons, told: set[int]) -> Merged:
@@ -61,7 +62,7 @@ def likened(lessons: Lessons, told: set[int]) -> Merged:
 
 
 def test_a_deeper_model_that_knows_more_serves_instead() -> None:
-    start, lessons, linear = started({0, 1})
+    start, lessons = started({0, 1})
     learnt, fold = lessons.parts[-1]
     asked = []
 
@@ -69,7 +70,7 @@ def test_a_deeper_model_that_knows_more_serves_instead() -> None:
         asked.append(rows)
         return likened(lessons, {1, 2, 3})
 
-    found = deepened(start, lessons, linear, ROOM, tune)
+    found = deepened(start, lessons, tune)
     assert [rows.tolist() for rows in asked] == [learnt.tolist()], "the newest fold judges"
     assert found.depth == deeper.DEPTH
     right = [(each.answers[fold].argmax(axis=1) == lessons.labels[fold]).mean() for each in (start, found)]
@@ -79,31 +80,31 @@ def test_a_deeper_model_that_knows_more_serves_instead() -> None:
 
 
 def test_a_deeper_model_that_knows_no_more_is_dropped() -> None:
-    start, lessons, linear = started({0, 1, 2, 3})
-    found = deepened(start, lessons, linear, ROOM, lambda _: likened(lessons, set()))
+    start, lessons = started({0, 1, 2, 3})
+    found = deepened(start, lessons, lambda _: likened(lessons, set()))
     assert found.pooling is start.pooling
     assert found.answers is start.answers
     assert "clearly worse" in found.chosen
 
 
 def test_a_fold_that_says_little_does_not_speak_against_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    start, lessons, linear = started({0, 1})
+    start, lessons = started({0, 1})
     losses = iter([np.zeros(32), np.arange(32) % 2 - 0.45])  # worse on average, by a tenth of its spread
     monkeypatch.setattr(deeper, "_losses", lambda *_: next(losses))
-    assert deepened(start, lessons, linear, ROOM, lambda _: likened(lessons, {0})).depth == deeper.DEPTH
+    assert deepened(start, lessons, lambda _: likened(lessons, {0})).depth == deeper.DEPTH
 
 
 def test_numbers_that_overflow_leave_the_start() -> None:
-    start, lessons, linear = started({0, 1})
-    found = deepened(start, lessons, linear, ROOM, lambda _: None)
+    start, lessons = started({0, 1})
+    found = deepened(start, lessons, lambda _: None)
     assert found.pooling is start.pooling
     assert "failed" in found.chosen
 
 
 def test_nothing_is_tuned_where_nothing_can_be_judged() -> None:
-    start, lessons, linear = started({0, 1})
-    without = Lessons(lessons.readings, [], lessons.labels, lessons.weights, 4, [])
-    assert deepened(start, without, linear, ROOM, lambda _: pytest.fail("tuned for nothing")) is start
+    start, lessons = started({0, 1})
+    without = replace(lessons, parts=[])
+    assert deepened(start, without, lambda _: pytest.fail("tuned for nothing")) is start
 
 
 def test_a_base_must_have_the_layers_and_be_small_enough(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import torch
 from tests.tiny_models import tiny_qwen3
 from trainer import tuning
 from trainer.finetune.lora import Tuned, tune
-from trainer.finetune.pooling import Room, room_of
+from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader
 from trainer.job import LoraTried
 from trainer.language import LanguageModel, fit_language
@@ -37,7 +37,7 @@ def order_matters(count: int, seed: int = 1) -> tuple[list[list[int]], Any]:
     return prompts, np.array(labels, np.int64)
 
 
-def start(prompts: list[list[int]], labels: Any, parts: Any) -> tuple[LanguageModel, Lessons, Room]:
+def start(prompts: list[list[int]], labels: Any, parts: Any) -> tuple[LanguageModel, Lessons]:
     model = tiny_qwen3()
     room = room_of(model)
     reader = Reader(model, DEPTH, "tiny", None)
@@ -45,7 +45,8 @@ def start(prompts: list[list[int]], labels: Any, parts: Any) -> tuple[LanguageMo
     readings = reader.read(rows)
     weights = np.ones(len(labels), np.float32)
     begun = fit_language(readings, labels, weights, 2, parts, room, DEPTH)
-    return begun, Lessons(readings, prompts, labels, weights, 2, parts), room
+    nobody = np.full((len(labels), 2), np.nan, np.float32)
+    return begun, Lessons(readings, prompts, labels, weights, 2, parts, nobody, room)
 
 
 def parts_of(count: int) -> Any:
@@ -56,7 +57,7 @@ def parts_of(count: int) -> Any:
 def tuned(folder: Path, seed: int = 1) -> Tuned | None:
     prompts, labels = order_matters(320)
     parts = parts_of(320)
-    begun, lessons, _ = start(prompts, labels, parts)
+    begun, lessons = start(prompts, labels, parts)
     (learnt, held_out) = parts[0]
     return tune(
         tiny_qwen3(), 0, DEPTH, begun.pooling, prompts, labels, lessons.weights, learnt, held_out, folder, seed,
@@ -101,9 +102,9 @@ def test_start_is_kept_where_tuning_does_not_pay(
     found: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompts, labels = order_matters(60)
-    begun, lessons, room = start(prompts, labels, parts_of(60))
+    begun, lessons = start(prompts, labels, parts_of(60))
     monkeypatch.setattr(tuning, "tune", lambda *_arguments: found(lessons))
-    kept = fine_tune(tiny_qwen3(), begun, lessons, room, tmp_path / "lora", 1, lambda _done, _total: None)
+    kept = fine_tune(tiny_qwen3(), begun, lessons, tmp_path / "lora", 1, lambda _done, _total: None)
     assert not kept.layers
     assert kept.pooling is begun.pooling
     assert said in kept.chosen
@@ -111,14 +112,14 @@ def test_start_is_kept_where_tuning_does_not_pay(
 
 def test_time_limit_in_the_middle_leaves_no_adapter(tmp_path: Path) -> None:
     prompts, labels = order_matters(60)
-    begun, lessons, room = start(prompts, labels, parts_of(60))
+    begun, lessons = start(prompts, labels, parts_of(60))
 
     def out_of_time(done: int, _total: int) -> None:
         if done == 2:
             raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        fine_tune(tiny_qwen3(), begun, lessons, room, tmp_path / "lora", 1, out_of_time)
+        fine_tune(tiny_qwen3(), begun, lessons, tmp_path / "lora", 1, out_of_time)
     assert not (tmp_path / "lora").exists()
 
 

@@ -22,7 +22,6 @@ import numpy.typing as npt
 from daemon.classifier import blend
 from daemon.engines.base import Floats
 from trainer.calibrate import calibrated_losses, fit_blend, really_more
-from trainer.finetune.pooling import Room
 from trainer.finetune.upper import Merged
 from trainer.heads import Labels
 from trainer.language import LanguageModel, fit_language
@@ -53,17 +52,11 @@ def possible(model: Any, depth: int, lengths: Sequence[int]) -> bool:
     return bool(weights <= MOST_WEIGHTS)
 
 
-def deepened(
-    start: LanguageModel,
-    lessons: Lessons,
-    linear: Floats,
-    room: Room,
-    contrast: Callable[[Labels], Merged | None],
-) -> LanguageModel:
+def deepened(start: LanguageModel, lessons: Lessons, contrast: Callable[[Labels], Merged | None]) -> LanguageModel:
     """A deeper model unless that is clearly worse, then `start`, which says so.
 
-    `contrast` tunes layers LOWEST to DEPTH on these rows; `linear` are the linear model's answers out of fold. Raises
-    whatever `contrast` raises, and TrainingFailed.
+    `contrast` tunes layers LOWEST to DEPTH on these rows. Raises whatever `contrast` raises, and
+    TrainingFailed.
     """
     if not lessons.parts:
         return start
@@ -77,12 +70,13 @@ def deepened(
         lessons.weights,
         lessons.classes,
         [(learnt, fold)],
-        room,
+        lessons.room,
         DEPTH,
         [STRENGTH],
     )
     before, after = (
-        _losses(answers[fold], linear[fold], lessons.labels[fold]) for answers in (start.answers, deeper.answers)
+        _losses(answers[fold], lessons.linear[fold], lessons.labels[fold])
+        for answers in (start.answers, deeper.answers)
     )
     words = f"{DEPTH} layers tuned by likeness, loss {after.mean():.3f} for {before.mean():.3f} on the newest, blended"
     if really_more(after, before, CLEARLY):

@@ -24,7 +24,7 @@ from daemon.prompt import Prompt
 from trainer import deeper
 from trainer import language as languages
 from trainer.finetune.contrast import contrast
-from trainer.finetune.pooling import Room, room_of
+from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader, Readings
 from trainer.finetune.upper import Merged
 from trainer.forms import exact_if_better, forms_for
@@ -63,12 +63,13 @@ def language_candidate(
         night.report.append(f"{error} Only the linear model was trained.")
         return None, None, "none: failed"
 
-    lessons = Lessons(readings, [prompt.ids for prompt in prompts], labels, weights, len(night.categories), parts)
+    ids, classes = [prompt.ids for prompt in prompts], len(night.categories)
+    lessons = Lessons(readings, ids, labels, weights, classes, parts, linear, room)
     adapter = made / "adapter" / "lora"
     if behind(fitted.answers, linear, labels):
         fitted = replace(fitted, chosen=f"{fitted.chosen}; too far behind the linear model for more")
     else:
-        fitted = _tuned(night, fitted, lessons, linear, room, may_deepen, adapter)
+        fitted = _tuned(night, fitted, lessons, may_deepen, adapter)
     night.progress("train", 1, 1, f"language model: {fitted.chosen}")
     night.layers_kept = fitted.depth + 1
     if not fitted.layers:
@@ -111,13 +112,7 @@ def _read(night: Night, model: Any, depth: int, prompts: Sequence[Prompt]) -> Re
 
 
 def _tuned(
-    night: Night,
-    start: languages.LanguageModel,
-    lessons: Lessons,
-    linear: Floats,
-    room: Room,
-    deep: bool,
-    adapter: Path,
+    night: Night, start: languages.LanguageModel, lessons: Lessons, deep: bool, adapter: Path
 ) -> languages.LanguageModel:
     """The start, or a tuned model: one that reads deeper if `deep`, else the start's own layers. `night.lora`
     remembers a try."""
@@ -136,9 +131,9 @@ def _tuned(
     base = languages.load_base(night.prepared)
     try:
         if deep:
-            fitted = deeper.deepened(start, lessons, linear, room, contrasted)
+            fitted = deeper.deepened(start, lessons, contrasted)
         else:
-            fitted = fine_tune(base, start, lessons, room, adapter, night.job.seed, tick)
+            fitted = fine_tune(base, start, lessons, adapter, night.job.seed, tick)
     except TimeoutError:
         night.report.append("The time limit was too short for fine-tuning; the language model serves as it was begun.")
         return start

@@ -31,7 +31,8 @@ TUNED_LAYERS = 2
 
 @dataclass(frozen=True)
 class Lessons:
-    """What there is to learn from, in order of time; `readings` by the base as it is."""
+    """What there is to learn from, in order of time; `readings` by the base as it is, `linear` the linear model's
+    answers out of fold, NaN where no fold judged."""
 
     readings: Readings
     prompts: Sequence[Sequence[int]]
@@ -39,6 +40,8 @@ class Lessons:
     weights: Floats
     classes: int
     parts: Sequence[Fold]
+    linear: Floats
+    room: Room
 
 
 def worth_trying(before: LoraTried | None, ids: Sequence[int | str]) -> bool:
@@ -63,7 +66,6 @@ def fine_tune(
     model: Any,
     start: LanguageModel,
     lessons: Lessons,
-    room: Room,
     adapter: Path,
     seed: int,
     tick: Callable[[int, int], None],
@@ -86,7 +88,7 @@ def fine_tune(
         lessons.weights[learnt],
         lessons.classes,
         start.strength,
-        room,
+        lessons.room,
     )
     tuned = tune(
         model,
@@ -110,7 +112,7 @@ def fine_tune(
         lessons.weights,
         lessons.classes,
         [(learnt, fold)],
-        room,
+        lessons.room,
         start.depth,
     )
     before, after = (
