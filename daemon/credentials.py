@@ -97,7 +97,7 @@ def _refuse_open_file(path: Path) -> None:
     mode = path.stat().st_mode
     if stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO):
         raise CredentialMissing(
-            str(path), f"other users may read it (mode {stat.S_IMODE(mode):04o}).", f"Run: chmod 600 {path}"
+            str(path), f"may be read by other users (mode {stat.S_IMODE(mode):04o}).", f"Run: chmod 600 {path}"
         )
 
 

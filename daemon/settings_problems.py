@@ -31,6 +31,13 @@ UNSHOWN = {"credential", "user", "url"}
 SHARES = {"precision", "hide_precision"}
 LISTS_OF_TABLES = {"mailbox": "[[mailbox]]", "category": "[[mailbox.category]]"}
 SECTIONS = ("sorting", "engine", "training", "log")
+TABLES: Mapping[str, tuple[str, ...]] = {
+    "at the top of the file": (),
+    **{f"under [{section}]": (section,) for section in SECTIONS},
+    "under [[mailbox]], above its other tables": ("mailbox",),
+    "under [[mailbox.category]]": ("mailbox", "category"),
+}
+"""Where a key can stand, and the way there."""
 
 
 def in_words(
@@ -157,7 +164,7 @@ def _fact(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "missing":
         return f'missing. Write {key} = "...".'
     if kind == "extra_forbidden":
-        return _unknown_key(key, _keys_at(model, location[:-1]))
+        return _unknown_key(key, _keys_at(model, location[:-1]), _homes(key, model))
     if kind == "value_error":
         return str(context["error"])
     if kind == "literal_error":
@@ -186,7 +193,7 @@ def _as_share(key: str, given: object) -> str:
     return f" Write {given / 100:g} for {given:g} %."
 
 
-def _unknown_key(key: str, known: list[str]) -> str:
+def _unknown_key(key: str, known: list[str], homes: list[str]) -> str:
     close = get_close_matches(key.lower(), [*known, *OTHER_NAMES, *SECRET_WORDS], 1, cutoff=0.7)
     meant = close[0] if close else ""
     if meant in SECRET_WORDS and "credential" in known:
@@ -196,6 +203,8 @@ def _unknown_key(key: str, known: list[str]) -> str:
             f"{'a secret must not be in this file' if exactly else 'unknown key'}. {hint}"
             'Write credential = "NAME", and put the secret into a file NAME (docs/installing.md, "Secrets").'
         )
+    if homes:
+        return f"unknown key here. It belongs {' or '.join(homes)}."
     meant = OTHER_NAMES.get(meant, meant)
     if meant in known:
         return f'unknown key. Did you mean "{meant}"?'
@@ -215,6 +224,11 @@ def _misspelt(key: str, given: object) -> str:
     if key == "name":
         return f"{_shown(given)} must be short: small letters, digits and dashes."
     return 'must begin with "http://" or "https://".'
+
+
+def _homes(key: str, model: type[BaseModel]) -> list[str]:
+    """The tables that know this key."""
+    return [place for place, location in TABLES.items() if key in _keys_at(model, location)]
 
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

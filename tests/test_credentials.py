@@ -62,7 +62,7 @@ def test_a_new_password_counts_at_once(tmp_path: Path) -> None:
 def test_a_file_that_others_may_read_is_refused_with_the_command_that_helps(tmp_path: Path, mode: int) -> None:
     file = write(tmp_path / "credentials" / "x", "s3cret", mode)
     with pytest.raises(
-        CredentialMissing, match=rf"other users may read it \(mode {mode:04o}\). Run: chmod 600 "
+        CredentialMissing, match=rf"may be read by other users \(mode {mode:04o}\). Run: chmod 600 "
     ) as caught:
         Credentials(tmp_path, {}).read("x")
     assert caught.value.exit_code == ExitCode.NEEDS_PERSON

@@ -263,6 +263,31 @@ skip_flaged = true
     assert len(found) >= 10
 
 
+def test_a_key_in_the_wrong_table_is_told_where_it_belongs(tmp_path: Path) -> None:
+    """TOML gives every key to the table above it, so this is easily done."""
+    text = """
+state_dir = "/var/lib/postroom"
+[[mailbox]]
+name = "office"
+kind = "imap"
+user = "office"
+credential = "office-imap"
+poll = "1m"
+[[mailbox.category]]
+name = "Invoices"
+port = 993
+[log]
+hides = true
+"""
+    found = problems(tmp_path, text)
+    assert "[[mailbox]] 1 (office) poll: unknown key here. It belongs under [sorting]." in found
+    assert (
+        "[[mailbox]] 1 (office) [[category]] 1 port: unknown key here. "
+        "It belongs under [[mailbox]], above its other tables." in found
+    )
+    assert "[log] hides: unknown key here. It belongs under [[mailbox.category]]." in found
+
+
 @pytest.mark.parametrize("key", ["password", "token", "secret", "pass", "api_key", "Password"])
 def test_a_secret_in_the_file_is_refused_with_the_way_to_do_it_and_never_repeated(tmp_path: Path, key: str) -> None:
     found = problems(tmp_path, OFFICE + f'{key} = "hunter2"')

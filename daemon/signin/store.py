@@ -46,7 +46,9 @@ class TokenFile:
                     mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
                     if mode & (stat.S_IRWXG | stat.S_IRWXO):
                         raise CredentialMissing(
-                            str(self.path), f"other users may read it (mode {mode:04o}).", f"Run: chmod 600 {self.path}"
+                            str(self.path),
+                            f"may be read by other users (mode {mode:04o}).",
+                            f"Run: chmod 600 {self.path}",
                         )
                     return file.read()
             except FileNotFoundError:
