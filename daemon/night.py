@@ -74,7 +74,7 @@ def train(
         registry.prune(mailbox, settings.training.keep_models)
         _forget_never_senders(database, mailbox, settings, clock())
         with database.begin() as tx:
-            training.interrupt_runs(tx, mailbox, clock())
+            training.interrupt_runs(tx, clock())
             newest, count = learning.lesson_state(tx, mailbox)
             version = _next_version(tx, mailbox, clock())
             job = _job(tx, settings, registry, mailbox, version, training_dir)
@@ -158,12 +158,25 @@ def _sweep(training_dir: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def sweep(state_dir: Path) -> None:
-    """The same at start-up, unless a training works there now: mail does not wait in a dead job for the next night."""
+def sweep(database: Database, state_dir: Path, now: datetime) -> None:
+    """At start-up, unless a training works now: mail does not wait in a dead job for the next night, and a training
+    that died with the machine has ended."""
     training_dir = state_dir / "training"
     if training_dir.is_dir():
-        with contextlib.suppress(TrainingBusy), _only_one(training_dir):
+        with contextlib.suppress(TrainingBusy), _only_one(training_dir), database.begin() as tx:
             _sweep(training_dir)
+            training.interrupt_runs(tx, now)
+
+
+def at_work(state_dir: Path) -> bool:
+    """Does a training work here now?"""
+    try:
+        with _only_one(state_dir / "training"):
+            return False
+    except TrainingBusy:
+        return True
+    except FileNotFoundError:
+        return False
 
 
 def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:

@@ -5,7 +5,7 @@ Agreement counts only what people showed by acting: a message that nobody touche
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -53,11 +53,17 @@ def agreement(made: list[StoredDecision], corrections: list[Correction]) -> Agre
 
 
 def mailbox_status(
-    tx: Tx, mailbox: Mailbox, since: datetime, points: Sequence[Point] = (), least: int = 0
+    tx: Tx,
+    mailbox: Mailbox,
+    since: datetime,
+    at_work: Callable[[], bool],
+    points: Sequence[Point] = (),
+    least: int = 0,
 ) -> dict[str, Any]:
     """Everything that `postroom status` shows about one mailbox, ready for JSON.
 
-    `points`: held-out answers of the model in use. `least`: lessons that a category needs before it may file.
+    `at_work`: does a training work now? `points`: held-out answers of the model in use.
+    `least`: lessons that a category needs before it may file.
     """
     made = decisions.since(tx, mailbox.id, since)
     corrections = learning.corrections(tx, mailbox.id, since=since)
@@ -101,11 +107,17 @@ def mailbox_status(
         else {
             "started": _iso(runs[0].started),
             "ended": _iso(runs[0].ended),
-            "outcome": runs[0].outcome or "running",
-            "verdict": runs[0].verdict,
+            **({"outcome": runs[0].outcome, "verdict": runs[0].verdict} if runs[0].outcome else _unended(at_work)),
         },
         "unfinished": len(journal.unfinished(tx, mailbox.id)),
     }
+
+
+def _unended(at_work: Callable[[], bool]) -> dict[str, Any]:
+    """What became of a training whose end was not written down."""
+    if at_work():
+        return {"outcome": "running", "verdict": None}
+    return {"outcome": "interrupted", "verdict": training.INTERRUPTED}
 
 
 def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, Any]:

@@ -1,16 +1,20 @@
 """When to do what. Pure: times in, a yes or no out.
 
 back-off after trouble      1, 2, 4, ... minutes, with jitter, at most half an hour
-is a training due?          once a window; later in the day only if the machine slept through it
+is a training due?          once a window; later in the day only if the machine slept through it; once more if it was
+                            broken off
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from daemon.durations import Window
 
 LONGEST_BACK_OFF = timedelta(minutes=30)
+# Outcomes of a training that did not come to its end: the service was stopped, or died.
+BROKEN_OFF = ("stopped", "interrupted")
 
 
 def back_off(failures: int, first: timedelta, jitter: float) -> timedelta:
@@ -23,6 +27,17 @@ def latest_window_start(now: datetime, window: Window) -> datetime:
     """When the window last opened, in the same zone as `now`."""
     today = datetime.combine(now.date(), window.start, tzinfo=now.tzinfo)
     return today if today <= now else today - timedelta(days=1)
+
+
+def last_attempt(runs: Sequence[tuple[datetime, str | None]]) -> datetime | None:
+    """When the latest training began that counts, of (started, outcome), the newest first.
+
+    One that a restart or a power cut broke off is made up for. The second in a row counts: it may be the training
+    itself that brings the machine down.
+    """
+    broken = [outcome in BROKEN_OFF for _, outcome in runs[:2]]
+    counting = runs[1:] if broken[:1] == [True] and True not in broken[1:] else runs
+    return counting[0][0] if counting else None
 
 
 def night_is_due(now: datetime, window: Window, last_started: datetime | None, up_since: datetime) -> bool:

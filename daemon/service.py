@@ -32,7 +32,7 @@ from daemon.mailroom import Mailroom, open_mailroom
 from daemon.night import sweep, train
 from daemon.notify import Notifier
 from daemon.pipeline import Pass, one_pass
-from daemon.schedule import back_off, night_is_due
+from daemon.schedule import back_off, last_attempt, night_is_due
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, messages, training
 
@@ -101,7 +101,7 @@ class Service:
     def _run_until_change(self) -> None:
         with open_mailroom(self.settings, clock=self.clock, stop=self._interrupted) as mailroom:
             up_since = self.clock()
-            sweep(self.settings.state_dir)
+            sweep(mailroom.database, self.settings.state_dir, up_since)
             desks = mailroom.desks()
             self.rounds = {desk.settings.name: Round() for desk in desks}
             scheduler = self._schedule(mailroom, desks, up_since)
@@ -231,9 +231,9 @@ class Service:
 
     def _is_due(self, desk: Desk, up_since: datetime) -> bool:
         with desk.database.begin() as tx:
-            runs = training.runs(tx, desk.mailbox_id, limit=1)
-        last = runs[0].started if runs else None
-        return night_is_due(self.clock().astimezone(), self.settings.training.window, last, up_since)
+            runs = training.runs(tx, desk.mailbox_id, limit=2)
+        attempt = last_attempt([(run.started, run.outcome) for run in runs])
+        return night_is_due(self.clock().astimezone(), self.settings.training.window, attempt, up_since)
 
     def _train(self, mailroom: Mailroom, desk: Desk) -> None:
         now = self.clock()

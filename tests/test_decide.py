@@ -13,7 +13,7 @@ from daemon.durations import Window
 from daemon.memory import LessonMemory
 from daemon.own_domains import own_domain
 from daemon.roles import guess_roles
-from daemon.schedule import back_off, latest_window_start, night_is_due
+from daemon.schedule import back_off, last_attempt, latest_window_start, night_is_due
 from daemon.settings import SortingSettings
 from daemon.store.records import Category
 
@@ -187,6 +187,18 @@ def test_window_across_midnight_belongs_to_the_day_it_opened() -> None:
     assert latest_window_start(at(2, 3), late) == at(1, 22)
     assert night_is_due(at(2, 3), late, at(1, 3), up_since=at(1, 0))
     assert not night_is_due(at(2, 3), late, at(1, 22, 5), up_since=at(1, 0))
+
+
+def test_a_training_that_was_broken_off_is_made_up_for_once() -> None:
+    first, second = at(2, 1, 1), at(2, 1, 30)
+    assert last_attempt([]) is None
+    assert last_attempt([(first, "promoted")]) == first
+    assert last_attempt([(first, None)]) == first, "it works now"
+    for outcome in ("stopped", "interrupted"):
+        assert last_attempt([(first, outcome)]) is None
+        assert last_attempt([(first, outcome), (at(1, 1), "kept")]) == at(1, 1)
+        assert last_attempt([(second, outcome), (first, outcome)]) == second, "it may bring the machine down"
+    assert last_attempt([(second, "promoted"), (first, "stopped")]) == second
 
 
 def test_back_off_grows_and_is_bounded() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from daemon.night import _only_one, sweep
+from daemon.night import _only_one, at_work, sweep
 from daemon.registry import Registry
+from daemon.report import mailbox_status
 from daemon.settings import EngineSettings
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
@@ -16,15 +18,37 @@ from tests.fakes import START
 
 
 def test_dead_jobs_and_old_bases_go_and_the_two_newest_bases_stay(tmp_path: Path) -> None:
-    training = tmp_path / "training"
+    database = Database.open(tmp_path / "postroom.sqlite")
+    with database.begin() as tx:
+        box = mailboxes.ensure(tx, "office", "imap", "live", START).id
+        run = training.start_run(tx, box, START, 0, 0)
+    jobs = tmp_path / "training"
     for number, name in enumerate(("job-1", "cache/base-a", "cache/base-b", "cache/base-c", "cache/.base-half")):
-        (training / name).mkdir(parents=True)
-        os.utime(training / name, (number, number))
-    with _only_one(training):
-        sweep(tmp_path)
-    assert (training / "job-1").is_dir(), "a training works there"
-    sweep(tmp_path)
-    assert sorted(each.name for each in training.rglob("*") if each.is_dir()) == ["base-b", "base-c", "cache"]
+        (jobs / name).mkdir(parents=True)
+        os.utime(jobs / name, (number, number))
+    with _only_one(jobs):
+        sweep(database, tmp_path, START)
+        assert told(database, tmp_path)["outcome"] == "running"
+    assert (jobs / "job-1").is_dir(), "a training works there"
+    assert told(database, tmp_path)["outcome"] == "interrupted", "it works there no more"
+    sweep(database, tmp_path, START)
+    assert sorted(each.name for each in jobs.rglob("*") if each.is_dir()) == ["base-b", "base-c", "cache"]
+    with database.begin() as tx:
+        (ended,) = training.runs(tx, box)
+    assert (ended.id, ended.outcome, ended.ended) == (run, "interrupted", START)
+    database.close()
+
+
+def told(database: Database, state_dir: Path) -> dict[str, Any]:
+    """What `postroom status` says about the latest training."""
+    with database.begin() as tx:
+        (box,) = mailboxes.everyone(tx)
+        found: dict[str, Any] = mailbox_status(tx, box, START, lambda: at_work(state_dir))["training"]
+    return found
+
+
+def test_no_training_works_where_there_never_was_one(tmp_path: Path) -> None:
+    assert not at_work(tmp_path)
 
 
 @pytest.mark.parametrize("withdrawn", [False, True])

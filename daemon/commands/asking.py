@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import click
@@ -25,6 +26,7 @@ from daemon.decide import Decision, decide, hands_off
 from daemon.desk import Desk
 from daemon.errors import ExitCode, PostroomError
 from daemon.guard import concerns
+from daemon.night import at_work
 from daemon.report import mailbox_status, message_story
 from daemon.sort import classify, current_policy, guesser
 from daemon.store import messages
@@ -42,12 +44,13 @@ def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> N
     """
     with context.mailroom() as mailroom:
         found = []
+        working = partial(at_work, context.settings.state_dir)
         for desk in context.some(mailroom, mailbox):
             box = known(desk)
             points = desk.registry.points(desk.mailbox_id)
             since = desk.clock() - timedelta(days=days)
             with desk.database.begin() as tx:
-                told = mailbox_status(tx, box, since, points, desk.sorting.min_examples)
+                told = mailbox_status(tx, box, since, working, points, desk.sorting.min_examples)
                 found.append({**told, **concerns(tx, box, desk.clock())})
     if as_json:
         print_json({"mailboxes": found})

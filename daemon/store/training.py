@@ -92,6 +92,8 @@ def mark_removed(tx: Tx, mailbox: int, version: str) -> None:
 
 # --- training runs
 
+INTERRUPTED = "Training was interrupted; nothing was changed."
+
 
 def start_run(tx: Tx, mailbox: int, now: datetime, lesson_count: int, newest: int) -> int:
     """A training begins. Returns the run's id."""
@@ -143,8 +145,7 @@ def runs(tx: Tx, mailbox: int, limit: int = 20) -> list[TrainingRun]:
     ]
 
 
-def interrupt_runs(tx: Tx, mailbox: int, now: datetime) -> int:
-    """Runs without an end belong to a process that died. Returns how many."""
-    where = (t.training_runs.c.mailbox_id == mailbox) & t.training_runs.c.ended.is_(None)
-    values = {"ended": now, "outcome": "interrupted", "verdict": "Training was interrupted; nothing was changed."}
-    return int(tx.execute(update(t.training_runs).where(where).values(**values)).rowcount)
+def interrupt_runs(tx: Tx, now: datetime) -> int:
+    """Runs without an end belong to a process that died, if no training works now. Returns how many."""
+    values = {"ended": now, "outcome": "interrupted", "verdict": INTERRUPTED}
+    return int(tx.execute(update(t.training_runs).where(t.training_runs.c.ended.is_(None)).values(**values)).rowcount)
