@@ -45,6 +45,7 @@ from daemon.settings_values import (
     OptionalCredentialName,
     OptionalDate,
     OptionalPath,
+    Overrides,
     Precision,
     Quantization,
     SenderRule,
@@ -340,14 +341,14 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic calls this with all of them
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file; nothing else is read."""
-        return env_settings, init_settings
+        return Overrides(settings_cls), init_settings
 
     def mailbox_named(self, name: str) -> Mailbox:
         """The mailbox of that name. Raises PostroomError that lists the names there are."""

@@ -129,11 +129,11 @@ def _location(detail: ErrorDetails) -> tuple[int | str, ...]:
 
 def _place(location: tuple[int | str, ...], document: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     """("mailbox", 0, "imap", "host") -> "[[mailbox]] 1 (office) host"; an overridden key names its variable."""
+    variable = "POSTROOM_" + "__".join(str(part) for part in location if isinstance(part, str)).upper()
+    for given in environ:
+        if given.upper() == variable:
+            return f"${given}"
     if location[0] in SECTIONS:
-        variable = "POSTROOM_" + "__".join(str(part) for part in location).upper()
-        for given in environ:
-            if given.upper() == variable:
-                return f"${given}"
         return " ".join([f"[{location[0]}]", *map(str, location[1:])])
     if location[0] != "mailbox" or len(location) == 1:
         return ".".join(map(str, location))

@@ -1,12 +1,15 @@
-"""The kinds of values in the settings: durations, paths, names, precisions, each with its own words for a mistake."""
+"""The kinds of values in the settings: durations, paths, names, precisions, each with its own words for a mistake; and
+what the environment says instead of the file."""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic.fields import FieldInfo
+from pydantic_settings import EnvSettingsSource
 
 from daemon.durations import Window, format_duration, parse_duration
 
@@ -82,3 +85,14 @@ FORMS = {
 }
 """Which quantization each kind of engine can serve."""
 FolderRole = Literal["neutral", "never", "category", "review"]
+
+
+class Overrides(EnvSettingsSource):
+    """Environment variables. A list is JSON; any other text is checked as it would be in the file."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """JSON where it is JSON."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value

@@ -156,6 +156,31 @@ def test_a_category_without_a_folder_lies_in_the_folder_of_its_name(tmp_path: Pa
     assert settings.mailboxes[0].categories[0].folder == "Orders"
 
 
+@pytest.mark.parametrize(
+    ("variable", "given", "said"),
+    [
+        ("TRAINING__WINDOW", "01:00", '"01:00" is not a time window; write 01:00-05:00 or 22:00-04:00.'),
+        ("SORTING__NEVER_SENDERS", "a@b.c", 'must be a list. Write never_senders = ["...", "..."].'),
+        ("SORTING__NEVER_SENDERS", '["a@"]', '"a@" is neither an address nor a domain; write "ann@example.org" or'),
+        ("TRAINING", "x", "must be a table of its own"),
+        ("STATE_DIR", "x", '"x" is not a whole path; begin it with "/".'),
+    ],
+)
+def test_an_override_that_makes_no_sense_is_told_by_its_name(
+    variable: str, given: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"POSTROOM_{variable}", given)
+    [problem] = problems(tmp_path, OFFICE)
+    assert problem.startswith(f"$POSTROOM_{variable}: {said}")
+
+
+def test_windows_and_lists_can_be_overridden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTROOM_TRAINING__WINDOW", "02:00-03:00")
+    monkeypatch.setenv("POSTROOM_SORTING__NEVER_SENDERS", '["ann@example.org"]')
+    settings = load(tmp_path, OFFICE)
+    assert (str(settings.training.window), settings.sorting.never_senders) == ("02:00-03:00", ("ann@example.org",))
+
+
 def test_the_environment_overrides_one_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSTROOM_SORTING__POLL", "5s")
     settings = load(tmp_path, OFFICE + '[sorting]\npoll = "9m"\nsettle = "1m"')
