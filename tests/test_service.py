@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.imap_fixtures import ImapWorld
+from tests.servers.hands import make_mail
 from tests.service_process import ServiceProcess, eventually
 
 pytestmark = pytest.mark.imap
@@ -103,6 +105,31 @@ def test_service_survives_a_kill_and_goes_on(service: ServiceProcess, dovecot_wo
     service.heard.clear()
     service.start()
     eventually(lambda: service.status()["messages"].get("left") == 1, "the message was decided on")
+
+
+def test_a_training_that_dies_with_the_machine_has_ended_and_begins_once_more(
+    service: ServiceProcess, dovecot_world: ImapWorld
+) -> None:
+    for number in range(4):
+        for folder in (dovecot_world.first, dovecot_world.second):
+            dovecot_world.hands.put(make_mail(f"{folder[-3:]} {number}"), folder)
+    service.command("learn", "--from-folders", "--no-train")
+    now = datetime.now().astimezone()
+    window = f"{now - timedelta(hours=2):%H:%M}-{now + timedelta(hours=2):%H:%M}"
+    night = {"POSTROOM_TRAINING__WINDOW": window, "POSTROOM_TRAINING__MIN_CORRECTIONS": "1"}
+    begun = []
+    for _ in range(2):
+        service.heard.clear()
+        service.start(**night)
+        eventually(lambda: (service.status()["training"] or {}).get("outcome") == "running", "a training")
+        begun.append(service.status()["training"]["started"])
+        service.stop(signal.SIGKILL)
+        assert service.status()["training"]["outcome"] == "interrupted"
+    assert begun[0] < begun[1]
+    service.heard.clear()
+    service.start(**night)
+    eventually(lambda: service.status()["polled"] > begun[1], "a look after the second kill")
+    assert service.status()["training"]["started"] == begun[1], "a third might bring the machine down again"
 
 
 def test_logs_of_a_whole_run_hold_no_mail(service: ServiceProcess, dovecot_world: ImapWorld) -> None:
