@@ -285,8 +285,8 @@ def _run_trainer(
     stopped = threading.Event()
     with (
         (folder / "trainer.log").open("w") as errors,
-        subprocess.Popen(  # niced by `nice`: preexec_fn is not safe beside threads
-            ["nice", "-n", str(settings.training.nice), *command],
+        subprocess.Popen(
+            [*_prefix(settings.training.nice), *command],
             stdout=subprocess.PIPE,
             stderr=errors,
             stdin=subprocess.DEVNULL,
@@ -319,6 +319,13 @@ def _run_trainer(
             "verdict": f"The trainer ended with exit code {code} and no result. {last}".strip(),
         }
     return found
+
+
+def _prefix(nice: int) -> list[str]:
+    """Commands before the trainer's own, since preexec_fn is not safe beside threads. It gives way to other work, and
+    it ends with whoever started it, however that ends: nobody would take the result, and it holds lessons."""
+    ends = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []  # of util-linux
+    return [*ends, "nice", "-n", str(nice)]
 
 
 def _stop_with(process: subprocess.Popen[str], stop: threading.Event | None, ended: threading.Event) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.imap_fixtures import ImapWorld
@@ -107,6 +108,14 @@ def test_service_survives_a_kill_and_goes_on(service: ServiceProcess, dovecot_wo
     eventually(lambda: service.status()["messages"].get("left") == 1, "the message was decided on")
 
 
+def trainers_of(service: ServiceProcess) -> list[psutil.Process]:
+    """The processes that train for this service."""
+    place = str(service.state / "training")
+    return [
+        each for each in psutil.process_iter(["cmdline"]) if any(place in word for word in each.info["cmdline"] or ())
+    ]
+
+
 def test_a_training_that_dies_with_the_machine_has_ended_and_begins_once_more(
     service: ServiceProcess, dovecot_world: ImapWorld
 ) -> None:
@@ -125,6 +134,7 @@ def test_a_training_that_dies_with_the_machine_has_ended_and_begins_once_more(
         begun.append(service.status()["training"]["started"])
         service.stop(signal.SIGKILL)
         assert service.status()["training"]["outcome"] == "interrupted"
+        eventually(lambda: not trainers_of(service), "the trainer's end", 5)
     assert begun[0] < begun[1]
     service.heard.clear()
     service.start(**night)
