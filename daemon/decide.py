@@ -132,7 +132,10 @@ def _by_model(prediction: Prediction, policy: Policy) -> Decision:
     if threshold is None:
         return Decision(None, "model", f"left: {said}; {category.name} has too little evidence yet", *figures)
     if probability < threshold:
-        return Decision(None, "model", f"left: {said}; {category.name} needs {threshold:.2f}", *figures)
+        # "1.00, needs 1.00" would puzzle whoever asks why it was left.
+        digits = next((each for each in (2, 3, 4) if f"{probability:.{each}f}" != f"{threshold:.{each}f}"), 5)
+        said = _in_words(prediction, policy, digits)
+        return Decision(None, "model", f"left: {said}; {category.name} needs {threshold:.{digits}f}", *figures)
     return Decision(best, "model", f"{said}; needs {threshold:.2f}; model {policy.model}", *figures)
 
 
@@ -145,9 +148,9 @@ def _figures(prediction: Prediction | None) -> tuple[str | None, float | None, s
     return best, probability, *prediction.ranking[1]
 
 
-def _in_words(prediction: Prediction, policy: Policy) -> str:
+def _in_words(prediction: Prediction, policy: Policy, digits: int = 2) -> str:
     best, probability = prediction.ranking[0]
-    words = f"{_name(best, policy)} {probability:.2f}"
+    words = f"{_name(best, policy)} {probability:.{digits}f}"
     if len(prediction.ranking) > 1:
         second, less = prediction.ranking[1]
         words += f", next {_name(second, policy)} {less:.2f}"

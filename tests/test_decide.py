@@ -33,6 +33,17 @@ def test_unsure_message_is_left() -> None:
     assert decision.best == "c1"
 
 
+def test_what_falls_short_by_little_is_told_with_as_many_digits_as_it_takes() -> None:
+    policy = Policy({"c1": INVOICES, "c2": ORDERS}, {"c1": 0.9984}, "m7")
+    for chance, said in (
+        (0.9961, "Invoices 0.996, next Orders 0.00; Invoices needs 0.998"),
+        (0.9983, "Invoices 0.9983"),
+    ):
+        decision = decide(Prediction((("c1", chance), ("c2", 0.001))), None, policy)
+        assert decision.category is None
+        assert decision.reason.startswith(f"left: {said}")
+
+
 def test_category_without_evidence_is_left_however_sure_the_model_is() -> None:
     decision = decide(Prediction((("c2", 0.999), ("c1", 0.001))), None, POLICY)
     assert decision.category is None
