@@ -126,13 +126,8 @@ class Registry:
     def _engine_for(self, folder: Path, box: str) -> Engine | None:
         """The server's engine, where one serves and the model has a language part; None: the embedded one."""
         settings = self._engine
-        if settings.kind == "openai" and ((folder / "gguf").is_dir() or (folder / "hf").is_dir()):
-            name, key = settings.credential, None
-            if name and self._credentials is not None:
-                key = functools.partial(self._credentials.read, name)
-            return OpenAIEngine(
-                settings.host, f"postroom-{box}", Fingerprint.load(folder), key, ca_file=settings.ca_file
-            )
+        if settings.kind == "openai":
+            return served_elsewhere(settings, folder, box, self._credentials)
         if settings.kind != "ollama" or not (folder / "gguf").is_dir():
             return None
         form = artifact.load(folder, check_files=False).quantization
@@ -287,6 +282,21 @@ class Registry:
                 _version, classifier = self._loaded.pop(mailbox)
                 if classifier is not None:
                     classifier.close()
+
+
+def served_elsewhere(
+    settings: EngineSettings, folder: Path, box: str, credentials: Credentials | None
+) -> OpenAIEngine | None:
+    """For kind "openai", the server that should serve this folder; None if its model has no language part.
+
+    Raises EngineError.
+    """
+    if not ((folder / "gguf").is_dir() or (folder / "hf").is_dir()):
+        return None
+    name, key = settings.credential, None
+    if name and credentials is not None:
+        key = functools.partial(credentials.read, name)
+    return OpenAIEngine(settings.host, f"postroom-{box}", Fingerprint.load(folder), key, ca_file=settings.ca_file)
 
 
 def _version(models: Sequence[ModelRecord], version: str) -> ModelRecord:

@@ -190,9 +190,6 @@ class DownEngine(Engine):
     def code_logprobs(self, prompts: Sequence[Prompt], codes: Sequence[str]) -> Floats:
         raise EngineError("down")
 
-    def describe(self) -> str:
-        return "down"
-
     def close(self) -> None:
         pass
 

@@ -245,7 +245,7 @@ def test_a_model_folder_is_uploaded_once_and_served(
     for _ in range(2):
         with serve_folder(server.host, tmp_path, "office", "2026-11-23a", max_tokens=256, num_thread=2) as engine:
             assert engine.code_logprobs(prompts, codes).shape == (2, 30)
-            assert "num_ctx 512" in engine.describe()
+    assert {body["options"]["num_ctx"] for path, body in server.requests if path == "/api/generate"} == {512}
     assert [path for path, _ in server.requests].count("/api/create") == 1
     with pytest.raises(ModelRefused, match="not exported for Ollama"):
         serve_folder(server.host, tmp_path / "gguf", "office", "2026-11-23a", max_tokens=256)

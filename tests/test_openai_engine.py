@@ -105,7 +105,7 @@ def test_a_llama_server_answers_like_the_embedded_engine_for_every_code(
     asked = [body for path, body in server.requests if path == "/v1/completions"]
     assert [len(body["prompt"]) for body in asked] == [4, 8, 3]
     assert asked[1]["prompt"][0] == list(prompts[0].ids)
-    assert "llamacpp" in engine.describe()
+    assert asked[1]["cache_prompt"] is True, "known as a llama-server"
 
 
 def test_vllm_shows_twenty_and_the_rest_is_bounded(

@@ -18,13 +18,14 @@ from connectors.base import MailText
 from daemon import artifact
 from daemon.artifact import CodeRow, ModelMeta
 from daemon.basemodel import BaseFile
+from daemon.commands.check import Finding, examine
 from daemon.engines.base import EngineUnavailable
 from daemon.engines.embedded import EmbeddedEngine
 from daemon.engines.openai import Fingerprint
 from daemon.labels import code_token, usable_codes
 from daemon.prompt import PromptSettings, Renderer
 from daemon.registry import ModelError, Registry
-from daemon.settings import EngineSettings
+from daemon.settings import EngineSettings, Settings
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import Category
@@ -102,6 +103,37 @@ def office(tiny_trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> I
     made = Office(tmp_path_factory.mktemp("openai-office"), tiny_trained)
     yield made
     made.database.close()
+
+
+def checked(office: Office, kind: str, host: str) -> Finding:
+    """What `postroom check` says about the model server."""
+    box = {"name": "office", "kind": "imap", "host": "127.0.0.1", "tls": "none", "user": "o", "credential": "o"}
+    settings = Settings(state_dir=office.folder, engine={"kind": kind, "host": host}, mailbox=[box])  # type: ignore[arg-type]
+    [found] = [each for each in examine(settings) if "model server" in each.what]
+    return found
+
+
+def test_check_asks_the_model_server(office: Office, tmp_path: Path) -> None:
+    nobody = "http://127.0.0.1:9"
+    office.current.unlink(missing_ok=True)
+    first = checked(office, "openai", nobody)
+    assert (first.fine, first.seen) == (True, "not asked: there is no model yet")
+    office.current.symlink_to("first")
+    for kind in ("openai", "ollama"):
+        down = checked(office, kind, nobody)
+        assert not down.fine
+        assert "127.0.0.1:9" in down.seen
+    with LlamaServer(office.gguf, "postroom-office", context=1024) as server:
+        assert checked(office, "openai", server.host) == Finding(
+            "office model server", True, f"{server.host} serves the model in use, first"
+        )
+        office.current.unlink()
+        office.current.symlink_to("second")
+        assert "Restart it" in checked(office, "openai", server.host).seen
+    office.current.unlink()
+    with OllamaStandIn(tmp_path) as ollama:
+        there = checked(office, "ollama", f"http://{ollama.host}")
+        assert (there.fine, there.seen) == (True, f"Ollama at http://{ollama.host} answers; it has 0 models")
 
 
 def test_a_model_server_is_recognised_waited_for_and_rolled_back(office: Office, tiny_base: BaseFile) -> None:

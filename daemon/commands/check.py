@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
+from functools import partial
 
 import click
 from rich.markup import escape
@@ -18,9 +19,11 @@ from daemon.basemodel import find_base
 from daemon.commands.common import Context, console, json_option, pass_context, print_json
 from daemon.credentials import Credentials
 from daemon.engines.base import EngineError
+from daemon.engines.ollama import Publisher
 from daemon.errors import ExitCode, PostroomError
 from daemon.folders import no_tags
 from daemon.mailroom import AnyMailbox, connector_for
+from daemon.registry import served_elsewhere
 from daemon.settings import ImapSettings, Settings
 from daemon.signin.base import TokenSource
 from daemon.signin.examine import TokenReport, credential_end, report, report_given
@@ -43,7 +46,7 @@ class Finding:
 @json_option
 @pass_context
 def check(context: Context, as_json: bool) -> None:
-    """Log in everywhere, look for every folder, the model and the disk. Every line that is not fine says what to do.
+    """Log in everywhere, look for every folder, the models and the disk. Every line that is not fine says what to do.
 
     Changes nothing. Exit code 0 if all is fine, 1 if not.
     """
@@ -63,6 +66,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _names()
     yield _guard("state_dir", lambda: _state_dir(settings))
     yield _guard("base model", lambda: str(find_base(settings.engine.base).path))
+    yield from _servers(settings)
     for mailbox in settings.mailboxes:
         yield from _mailbox(mailbox, Credentials(settings.state_dir))
 
@@ -98,6 +102,34 @@ def _state_dir(settings: Settings) -> str:
     if free < LEAST_FREE_BYTES:
         raise PostroomError(str(place), f"only {free / 1024**3:.1f} GB are free.", "Make room: training needs 2 GB.")
     return f"{place}, {free / 1024**3:.0f} GB free"
+
+
+def _servers(settings: Settings) -> Iterator[Finding]:
+    """The model server, where the settings name one."""
+    if settings.engine.kind == "ollama":
+        yield _guard("model server", lambda: _ollama(settings.engine.host))
+    elif settings.engine.kind == "openai":
+        for mailbox in settings.mailboxes:
+            yield _guard(f"{mailbox.name} model server", partial(_serves, settings, mailbox.name))
+
+
+def _ollama(host: str) -> str:
+    with Publisher(host, timeout=10) as server:
+        count = len(server.names())
+    return f"Ollama at {host} answers; it has {count} {'model' if count == 1 else 'models'}"
+
+
+def _serves(settings: Settings, box: str) -> str:
+    """Does the server serve this mailbox's model in use? Raises EngineError."""
+    current = settings.state_dir / "models" / box / "current"
+    if not current.exists():  # it is started with the first model (docs/engines.md)
+        return "not asked: there is no model yet"
+    engine = served_elsewhere(settings.engine, current, box, Credentials(settings.state_dir))
+    if engine is None:
+        return "not needed: the model in use has no language part"
+    with engine:
+        engine.verify()
+    return f"{settings.engine.host} serves the model in use, {current.readlink().name}"
 
 
 def _mailbox(mailbox: AnyMailbox, credentials: Credentials) -> Iterator[Finding]:

@@ -56,10 +56,6 @@ class Engine(ABC):
         """Is it the model that it should be? For servers that others start. Raises EngineError."""
 
     @abstractmethod
-    def describe(self) -> str:
-        """One line for `postroom status`: which engine, which model, where."""
-
-    @abstractmethod
     def close(self) -> None:
         """Give back memory and connections. Never raises."""
 

@@ -41,7 +41,6 @@ class EmbeddedEngine(Engine):
                 f"{model_dir}: the model can't be loaded ({error}). Run `postroom rollback`, or train again."
             ) from error
         self._name = model_dir.parent.name if model_dir.name == "ct2" else model_dir.name
-        self._threads = threads
         self._mixed = True  # prompts of several lengths in one batch
 
     def code_logprobs(self, prompts: Sequence[Prompt], codes: Sequence[str]) -> Floats:
@@ -72,10 +71,6 @@ class EmbeddedEngine(Engine):
             for place, index in enumerate(batch):
                 scores[index] = logits[place, len(prompts[index].ids) - 1, rows]
         return renormalised(scores)
-
-    def describe(self) -> str:
-        kind = self._generator.compute_type
-        return f"embedded: CTranslate2 {ctranslate2.__version__}, {self._name}, {kind}, {self._threads} threads"
 
     def close(self) -> None:
         self._generator.unload_model()

@@ -119,9 +119,6 @@ class OllamaEngine(Engine):
         """Its name on the server."""
         return self._model
 
-    def describe(self) -> str:
-        return f"ollama: {self._model} at {self._host}, num_ctx {self._num_ctx}"
-
     def close(self) -> None:
         self._client.close()  # type: ignore[no-untyped-call]
 
@@ -157,6 +154,11 @@ class Publisher:
         if last != "success":
             raise EngineUnavailable(f"Ollama at {self._host}: creating {name} ended with {last!r}. Try again.")
         return self.digest(name)
+
+    def names(self) -> list[str]:
+        """All models of the server, ours or not."""
+        with translated(self._host, ""):
+            return [model.model or "" for model in self._client.list().models]
 
     def digest(self, name: str) -> str:
         """The digest under which Ollama lists a model. Raises ModelMissing."""
@@ -201,9 +203,7 @@ class Publisher:
 
     def keep_only(self, prefix: str, names: Collection[str]) -> list[str]:
         """Remove the models whose name begins with `prefix` and is not among `names`; return what was removed."""
-        with translated(self._host, prefix):
-            found = [model.model or "" for model in self._client.list().models]
-        spare = sorted(name for name in found if name.startswith(prefix) and name not in names)
+        spare = sorted(name for name in self.names() if name.startswith(prefix) and name not in names)
         for name in spare:
             self.remove(name)
         return spare

@@ -213,9 +213,6 @@ class OpenAIEngine(Engine):
         """Its name on the server."""
         return self._model
 
-    def describe(self) -> str:
-        return f"openai: {self._model} at {self._host}" + (f" ({self._owner})" if self._owner else "")
-
     def close(self) -> None:
         self._client.close()
 
