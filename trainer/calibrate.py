@@ -90,8 +90,12 @@ def fit_curve(stated: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> 
     y = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit_transform(x, shares)
     steps = [(float(x[y == level].mean()), float(level)) for level in np.unique(y)]
     steps = [(0.0, steps[0][1]), *steps, (1.0, steps[-1][1])]
-    knots = {round(at, 6): round(STATED * at + (1 - STATED) * level, 6) for at, level in steps}
-    return tuple(sorted(knots.items()))
+    first, *inner, last = ((round(at, 6), round(STATED * at + (1 - STATED) * level, 6)) for at, level in steps)
+    knots = [first]
+    for at, level in inner:  # rounding can make neighbours one
+        if knots[-1][0] < at < last[0] and knots[-1][1] < level < last[1]:
+            knots.append((at, level))
+    return (*knots, last)
 
 
 def _cross_validated(logprobs: Floats, labels: Labels, *, curved: bool) -> npt.NDArray[np.float64]:
