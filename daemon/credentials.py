@@ -42,7 +42,7 @@ class Credentials:
             looked.append(str(path))
             try:
                 if is_ours:
-                    _refuse_open_file(path)
+                    refuse_open_file(path, path.stat().st_mode)
                 with path.open("rb") as file:
                     return _clean(file.read(LONGEST + 1), path)
             except (FileNotFoundError, NotADirectoryError):
@@ -93,8 +93,8 @@ class Credentials:
         yield self.state_dir / "credentials" / name, True
 
 
-def _refuse_open_file(path: Path) -> None:
-    mode = path.stat().st_mode
+def refuse_open_file(path: Path, mode: int) -> None:
+    """Raises CredentialMissing if others than the owner may do anything with a file of this mode."""
     if stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO):
         raise CredentialMissing(
             str(path), f"may be read by other users (mode {stat.S_IMODE(mode):04o}).", f"Run: chmod 600 {path}"

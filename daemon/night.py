@@ -163,9 +163,10 @@ def sweep(database: Database, state_dir: Path, now: datetime) -> None:
     that died with the machine has ended."""
     training_dir = state_dir / "training"
     if training_dir.is_dir():
-        with contextlib.suppress(TrainingBusy), _only_one(training_dir), database.begin() as tx:
+        with contextlib.suppress(TrainingBusy), _only_one(training_dir):
             _sweep(training_dir)
-            training.interrupt_runs(tx, now)
+            with database.begin() as tx:
+                training.interrupt_runs(tx, now)
 
 
 def at_work(state_dir: Path) -> bool:

@@ -6,6 +6,7 @@ import json
 from itertools import islice
 from pathlib import Path
 
+import ctranslate2
 import numpy as np
 import pytest
 
@@ -88,6 +89,7 @@ def test_a_form_that_costs_lessons_gives_way_and_says_so(
     kept, words = exact_if_better(tmp_path, exact, worse, labels, prompts, codes, 1)
     assert words == f"It is kept in float32, because int8 had {lost} of 12 exam lessons fewer right."
     assert np.allclose(kept, better)
+    assert ctranslate2.Generator(str(tmp_path / "ct2")).compute_type == "float32"
     with EmbeddedEngine(tmp_path / "ct2", 1) as engine:
         assert np.allclose(engine.code_logprobs(prompts, codes), better, atol=1e-5)
 

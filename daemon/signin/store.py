@@ -11,12 +11,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from daemon.credentials import refuse_open_file
 from daemon.errors import CredentialMissing
 
 
@@ -43,13 +43,7 @@ class TokenFile:
         with self._in_words(self.path):
             try:
                 with self.path.open(encoding="utf-8") as file:
-                    mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-                    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-                        raise CredentialMissing(
-                            str(self.path),
-                            f"may be read by other users (mode {mode:04o}).",
-                            f"Run: chmod 600 {self.path}",
-                        )
+                    refuse_open_file(self.path, os.fstat(file.fileno()).st_mode)
                     return file.read()
             except FileNotFoundError:
                 return ""
