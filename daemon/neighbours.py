@@ -149,7 +149,7 @@ class Neighbours:
     @property
     def newest(self) -> int:
         """The highest id of a lesson that is known; 0 without any."""
-        return max(0, int(self._ids.max(initial=0)))
+        return max(0, int(np.max(self._ids, initial=0)))
 
     def add(self, lessons: Sequence[tuple[int, MailText, str]]) -> None:
         """Take in lessons (id, text, category) that are not known yet; those of unknown categories are left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,11 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database = Database.open(tmp_path / "postroom.sqlite")
     yield database
     database.close()
+
+
+def open_files() -> list[str]:
+    """What this process holds open, by path."""
+    return [str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
 
 
 @pytest.fixture
@@ -50,6 +56,7 @@ def test_newer_database_is_refused_with_the_next_step(tmp_path: Path) -> None:
     raw.close()
     with pytest.raises(StoreError, match="written by a newer Postroom"):
         Database.open(path)
+    assert str(path) not in open_files()
 
 
 def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
@@ -57,6 +64,19 @@ def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"not a database at all, but long enough to look at" * 50)
     with pytest.raises(StoreError, match="damaged or no SQLite database"):
         Database.open(path)
+    assert str(path) not in open_files()
+
+
+def test_somebody_elses_database_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_the_owner(_path: Path, _mode: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    path = tmp_path / "postroom.sqlite"
+    Database.open(path).close()
+    monkeypatch.setattr(Path, "chmod", not_the_owner)
+    with pytest.raises(StoreError, match="Run Postroom as the user who owns it"):
+        Database.open(path)
+    assert str(path) not in open_files()
 
 
 def test_full_disk_is_a_sentence_and_nothing_is_written(database: Database, office: int) -> None:

@@ -13,11 +13,11 @@ import logging
 import secrets
 import threading
 from argparse import Namespace
-from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
-from proxyprotocol.reader import ProxyProtocolReader
+from proxyprotocol.sock import SocketInfoLocal
 from pymap.backend.dict import DictBackend
 from pymap.imap import IMAPServer
 from pysasl.hashing import BuiltinHash
@@ -76,14 +76,21 @@ class DemoServer:
         # A client that hangs up is normal life here, but asyncio and pymap would print it over the demo's pages.
         for name in ("asyncio", "pymap"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        server = await asyncio.start_server(await self._callback(), self.host, 0)
+        imap = await self._imap()
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # asyncio holds on to this task. pymap's own start makes one more that nothing holds: Python 3.13 collects
+            # it, and the connection with it.
+            await imap(reader, writer, SocketInfoLocal(writer, unique_id=uuid4().bytes))
+
+        server = await asyncio.start_server(connected, self.host, 0)
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         async with server:
             await self._stop.wait()
         # asyncio.run cancels the connections that are still open.
 
-    async def _callback(self) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    async def _imap(self) -> IMAPServer:
         """pymap's own start does this from command-line arguments (pymap.imap.IMAPService.start)."""
         arguments = Namespace(
             host=self.host,
@@ -104,4 +111,4 @@ class DemoServer:
         more = {} if self._hash_rounds is None else {"hash_context": BuiltinHash(rounds=self._hash_rounds)}
         backend, config = await DictBackend.init(arguments, secure_auth=False, reject_dnsbl=False, **more)
         config.apply_context()
-        return ProxyProtocolReader(config.proxy_protocol).get_callback(IMAPServer(backend.login, config))
+        return IMAPServer(backend.login, config)

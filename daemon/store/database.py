@@ -55,9 +55,12 @@ class Database:
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin_immediate)
         database = cls(engine, str(path))
-        with database.begin() as tx:
-            _migrate(tx, str(path))
-        path.chmod(0o600)  # lessons hold mail text
+        with contextlib.ExitStack() as failed:
+            failed.callback(database.close)
+            with database.begin() as tx:
+                _migrate(tx, str(path))
+            _hide(path)
+            failed.pop_all()
         return database
 
     @contextmanager
@@ -91,10 +94,24 @@ def new_id(result: Any) -> int:
     return int(result.inserted_primary_key[0])
 
 
+def _hide(path: Path) -> None:
+    """Lessons hold mail text."""
+    try:
+        path.chmod(0o600)
+    except OSError as error:
+        raise StoreError(
+            str(path), f"its rights cannot be set ({error.strerror}).", "Run Postroom as the user who owns it."
+        ) from error
+
+
 def _prepare(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # sqlite3 must not begin transactions by itself
-    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()  # no pool knows it yet
+        raise
 
 
 def _begin_immediate(connection: Tx) -> None:

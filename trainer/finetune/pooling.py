@@ -144,7 +144,7 @@ def fit_pooling(readings: Readings, space: Space, rows: Floats, offsets: Floats,
 def _basis(rows: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float64]:
     """An orthonormal basis of the strongest directions in `rows`, at most so many."""
     _, strength, directions = np.linalg.svd(rows, full_matrices=False)
-    count = min(most, int((strength > 1e-6 * max(float(strength.max(initial=0)), 1e-12)).sum()))
+    count = min(most, int((strength > 1e-6 * max(float(np.max(strength, initial=0)), 1e-12)).sum()))
     return np.asarray(directions[:count])
 
 
