@@ -53,7 +53,9 @@ def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 0 when every task was measured."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.accuracy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with banking77/ and clinc150/")
     parser.add_argument("--out", type=Path, help="JSON file for all figures")
     parser.add_argument("--seeds", default="1,2,3", help="one training each (default: 1,2,3)")

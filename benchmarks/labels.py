@@ -71,7 +71,9 @@ def as_set(learnt: Sequence[Row], judged: Sequence[Row], wordings: int = 1) -> S
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 0 when every set was compared."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.labels", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.labels", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with banking77/ and household_thelgevold/")
     parser.add_argument("--only", help="only sets whose name holds this")
     parser.add_argument("--seeds", default="1,2,3", help="one training each and for each kind (default: 1,2,3)")

@@ -62,7 +62,9 @@ def trl(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 0 when both were measured."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with banking77/")
     parser.add_argument("--trl-python", type=Path, required=True, help="python of an environment with TRL")
     parser.add_argument("--out", type=Path, help="JSON file for all figures")

@@ -140,7 +140,7 @@ def soak(runs: int, seed: int, show: Callable[[str, int, int], None] | None = No
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--log", type=Path, default=Path("build/soak.log"), help="what the daemon says goes there")

@@ -192,7 +192,9 @@ def _to_stderr(stage: str, done: int, total: int, text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. 0 with figures on stdout, 1 when no candidate came out, 2 for files that can't be read."""
-    parser = argparse.ArgumentParser(prog="python -m trainer.bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--train", type=Path, required=True, help="JSONL with text (or subject, body, from) and label")
     parser.add_argument("--test", type=Path, required=True, help='the same; label null or "oos" for strangers')
     parser.add_argument("--seeds", default="1", help="comma-separated, one training each (default: 1)")

@@ -301,7 +301,9 @@ def set_of_files(train: Path, test: Path) -> Set:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: a table on stdout, progress on stderr. 2 for files that can't be used."""
-    parser = argparse.ArgumentParser(prog="python -m trainer.compare", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--train", type=Path, help="JSONL with text (or subject, body, from) and label")
     parser.add_argument("--test", type=Path, help="the same, to judge by")
     parser.add_argument("--job", type=Path, help="a job folder of the daemon instead; result.json gets the result")
