@@ -28,7 +28,7 @@ from daemon.commands import (
     steering,
 )
 from daemon.engines.base import EngineError, EngineUnavailable
-from daemon.errors import ExitCode, PostroomError
+from daemon.errors import ExitCode, PostroomError, disk_trouble
 
 
 class Sections(click.Group):
@@ -114,6 +114,12 @@ def main() -> None:
     except EXPECTED as error:
         click.echo(str(error), err=True)
         sys.exit(exit_code(error))
+    except OSError as error:
+        trouble = disk_trouble(error, Path.cwd())
+        if trouble is None:
+            raise
+        click.echo(str(trouble), err=True)
+        sys.exit(trouble.exit_code)
 
 
 EXPECTED = (PostroomError, ConnectorError, EngineError)

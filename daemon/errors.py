@@ -4,13 +4,17 @@
       SettingsError          the config file, with every mistake at once
       CredentialMissing      a secret that nobody delivered, or that everybody could read
       AlreadyRunning         another daemon works on this state directory
+      DiskTrouble            a disk that is full or may not be written
 
 What a mail server does to us is in `connectors.errors`. Everything else is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -67,3 +71,32 @@ class AlreadyRunning(PostroomError):
     """Another process works on this state directory. Two would sort the same mail twice."""
 
     exit_code = ExitCode.TRY_AGAIN
+
+
+class DiskTrouble(PostroomError):
+    """A disk that is full or may not be written."""
+
+
+DISK_STEPS = {
+    errno.ENOSPC: "Make room there.",
+    errno.EDQUOT: "Make room there, or raise the quota.",
+    errno.EROFS: "Mount it for writing.",
+    errno.EACCES: "Correct its owner and rights.",
+}
+
+
+def disk_trouble(error: BaseException, place: Path) -> DiskTrouble | None:
+    """What a person should hear of `error` if a disk was at fault, else None. `place`: for errors that name no file.
+
+    Libraries that write tensors have exceptions of their own for a full disk: it is their cause, or in their words.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        for code, next_step in DISK_STEPS.items():
+            fact = os.strerror(code)
+            if isinstance(seen, OSError) and seen.errno == code:
+                return DiskTrouble(str(seen.filename2 or seen.filename or place), f"{fact}.", next_step)
+            if not isinstance(seen, OSError) and fact in str(seen):
+                return DiskTrouble(str(place), f"{fact}.", next_step)
+        seen = seen.__cause__ or seen.__context__
+    return None

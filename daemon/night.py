@@ -26,7 +26,7 @@ from typing import Any
 import structlog
 
 from daemon.decide import is_from, shown_in
-from daemon.errors import PostroomError
+from daemon.errors import PostroomError, disk_trouble
 from daemon.registry import Registry
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, training
@@ -80,10 +80,16 @@ def train(
             job = _job(tx, settings, registry, mailbox, version, training_dir)
             run = training.start_run(tx, mailbox, clock(), count, newest)
         folder = training_dir / f"job-{run}"
-        _write_job(database, mailbox, folder, job)
+        result: Mapping[str, Any] = {}
         try:
+            _write_job(database, mailbox, folder, job)
             result = _run_trainer(folder, settings, progress, stop)
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock)
+        except OSError as error:
+            trouble = disk_trouble(error, training_dir)
+            if trouble is None:
+                raise
+            outcome = TrainingOutcome("failed", str(trouble))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             registry.tidy_server(mailbox)
@@ -128,8 +134,8 @@ def compare_labels(
         with database.begin() as tx:
             job = _job(tx, settings, registry, mailbox, "comparison", training_dir)
         folder = training_dir / "job-comparison"
-        _write_job(database, mailbox, folder, job)
         try:
+            _write_job(database, mailbox, folder, job)
             found = _run_trainer(folder, settings, progress, None, "trainer.compare", "--job")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -219,6 +225,7 @@ def _job(
         "memory_mb": settings.training.memory_mb,
         "threads": settings.training.threads,
         "time_limit_s": settings.training.time_limit.total_seconds(),
+        "started_by": os.getpid(),
     }
 
 
@@ -324,7 +331,8 @@ def _run_trainer(
 
 def _prefix(nice: int) -> list[str]:
     """Commands before the trainer's own, since preexec_fn is not safe beside threads. It gives way to other work, and
-    it ends with whoever started it, however that ends: nobody would take the result, and it holds lessons."""
+    it ends with whoever started it, however that ends: nobody would take the result, and it holds lessons. Whoever
+    ended before `setpriv` was ready is missed by the trainer itself (`trainer.job.read_job`)."""
     ends = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []  # of util-linux
     return [*ends, "nice", "-n", str(nice)]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -160,6 +162,21 @@ def test_states_that_are_too_many_for_memory_lie_in_a_file_and_are_the_same(tmp_
         assert (small.spilled, large.spilled) == (False, True)
         torch.testing.assert_close(small.batch([0, 2]), large.batch([0, 2]))
         assert any(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_room_for_states_is_taken_before_they_are_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def full(_file: int, start: int, size: int) -> None:
+        asked.append((start, size))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    lower, _ = split(tiny_qwen3().model, 1)
+    with pytest.raises(OSError, match="No space left"), lower_states(lower, [[30, 31, 32]], 64, 10, tmp_path):
+        pass
+    assert asked == [(0, 4 * 3 * 64)]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from connectors.base import MailText
+from daemon import night
 from daemon.basemodel import BaseFile
 from daemon.engines.base import EngineUnavailable
 from daemon.night import TrainingBusy, lora_tried, train
@@ -105,6 +107,23 @@ def test_lessons_become_a_model_in_use_and_a_second_night_can_be_rolled_back(hom
     with home.database.begin() as tx:
         assert len(mailboxes.codebook(tx, home.mailbox)) == 4
     assert not list((home.settings.state_dir / "training").glob("job-*")), "mail text must not stay behind"
+
+
+@pytest.mark.parametrize("place", ["write_lessons", "_take_over"])
+def test_a_disk_that_is_full_for_the_service_itself_ends_the_night_in_a_sentence(
+    home: Home, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/srv/postroom")
+
+    home.teach(40)
+    monkeypatch.setattr(night, place, full)
+    outcome = home.train()
+    assert outcome.outcome == "failed"
+    assert outcome.verdict == "/srv/postroom: No space left on device. Make room there."
+    assert not list((home.settings.state_dir / "training").glob("job-*")), "mail text must not stay behind"
+    with home.database.begin() as tx:
+        assert [run.outcome for run in training.runs(tx, home.mailbox)] == ["failed"]
 
 
 def test_nothing_to_learn_is_said_and_nothing_is_changed(home: Home) -> None:

@@ -28,6 +28,10 @@ pytestmark = [
 ]
 
 
+OWN_MOUNTS = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+"""The start of a command line whose mounts nobody else sees."""
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """A Hugging Face folder of a tiny random Qwen3, and a cache next to it."""
@@ -234,6 +238,35 @@ def test_a_job_that_cannot_be_read_is_refused_without_quoting_it(tmp_path, conte
     (tmp_path / "job.json").write_text(content)
     with pytest.raises(BadJob, match=r"job\.json"):
         run(tmp_path, silent)
+
+
+def test_a_training_whose_starter_has_ended_does_not_begin(tmp_path):
+    folder = write_job(tmp_path / "job", office_rows(4), tmp_path / "cache", started_by=os.getppid() + 1)
+    with pytest.raises(BadJob, match="nothing to train for"):
+        run(folder, silent)
+    assert not (folder / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("tuning", "kilobytes"),
+    [
+        pytest.param("pooled", 1000, id="while the base is written"),
+        pytest.param("answer", 2000, id="while a checkpoint is written"),
+        pytest.param("pooled", 3500, id="while the candidate is written"),
+    ],
+)
+def test_a_disk_that_fills_in_training_ends_in_a_sentence(tuning, kilobytes, tiny, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    options = {"base": {"path": str(tiny[0])}, "threads": 1, "epochs": 1, "tuning": tuning}
+    job = write_job(tmp_path / "job", office_rows(60), disk / "cache", **options)
+    script = f"""
+        mount -t tmpfs -o size={kilobytes}k disk {disk} && cp -r {job} {disk}
+        {sys.executable} -P -m trainer {disk}/job >&2
+        cat {disk}/job/result.json; ls {disk}/job >&2"""
+    done = subprocess.run([*OWN_MOUNTS, "sh", "-c", script], capture_output=True, text=True, check=True)
+    assert "No space left on device. Make room there." in json.loads(done.stdout)["verdict"]
+    assert done.stderr.split()[-3:] == ["job.json", "lessons.jsonl", "result.json"]
 
 
 def test_a_damaged_lesson_is_named_by_its_line_and_its_text_is_not_shown(tiny, tmp_path):

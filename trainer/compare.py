@@ -25,6 +25,7 @@ from tokenizers import Tokenizer
 from connectors.base import MailText
 from daemon.basemodel import find_base
 from daemon.engines.base import EngineError
+from daemon.errors import disk_trouble
 from daemon.labels import usable_codes
 from daemon.prompt import PromptSettings, Renderer
 from trainer import dataset
@@ -336,10 +337,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 work = set_of_files(options.train, options.test)
             prepared = prepare_base(find_base(base), cache or Path(name))
             found = compare(work, prepared, chosen, to_stdout if options.job else _to_stderr)
-    except (OSError, ValueError, BadJob, EngineError, LossIsNotANumber) as error:
-        sys.stderr.write(f"{error}\n")
+    except Exception as error:
+        trouble = disk_trouble(error, options.job or options.cache or Path(tempfile.gettempdir()))
+        if trouble is None and not isinstance(error, OSError | ValueError | BadJob | EngineError | LossIsNotANumber):
+            raise
+        sys.stderr.write(f"{trouble or error}\n")
         if options.job is not None:
-            write_result(options.job, {"outcome": "failed", "verdict": str(error)})
+            write_result(options.job, {"outcome": "failed", "verdict": str(trouble or error)})
         return 2
     if options.job is not None:
         write_result(options.job, {"outcome": "compared", "verdict": as_text(found), "comparison": found})

@@ -40,7 +40,7 @@ class PreparedBase:
 def prepare_base(base: BaseFile, cache_dir: Path) -> PreparedBase:
     """The base model ready for training, made now or long ago.
 
-    Raises ModelRefused when transformers can't read the file, OSError when the disk is full.
+    Raises ModelRefused when transformers can't read the file, and what `disk_trouble` words when the disk is full.
     """
     folder = cache_dir / f"base-{base.sha256[:24]}-{LAYOUT}"
     if not folder.is_dir():

@@ -10,7 +10,6 @@ kill at any moment leaves none. Every expected end is a sentence in result.json;
 
 from __future__ import annotations
 
-import errno
 import logging
 import random
 import resource
@@ -34,6 +33,7 @@ from daemon.calibration import calibrated
 from daemon.classifier import Classifier, aligned, blend
 from daemon.engines.base import EngineError, Floats, renormalised
 from daemon.engines.openai import FINGERPRINT
+from daemon.errors import disk_trouble
 from daemon.labels import Codebook, CodebookError
 from daemon.linear import LinearModel
 from daemon.neighbours import Neighbours
@@ -69,10 +69,11 @@ def run(folder: Path, progress: Progress) -> dict[str, Any]:
         result = _ended(
             "failed", "There is not enough memory for training. Give the service more, or lower max_tokens."
         )
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+    except Exception as error:
+        trouble = disk_trouble(error, folder)
+        if trouble is None:
             raise
-        result = _ended("failed", f"{error.filename or folder}: {error.strerror}. Make room there, then train again.")
+        result = _ended("failed", f"{trouble} Training needs some 2 GB for a while.")
     result["train_cpu_s"] = round(time.process_time() - started, 2)
     result["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     if result["outcome"] != "candidate":

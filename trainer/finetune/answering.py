@@ -252,18 +252,17 @@ class _Loop:
     def _save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}")
-        torch.save(
-            {
-                "now": self._values(),
-                "kept": self._kept,
-                "optimizer": self._descent.optimizer.state_dict(),
-                "schedule": self._descent.schedule.state_dict(),
-                "done": self._done,
-                "losses": self.losses,
-                "best": self.best,
-            },
-            beside,
-        )
+        state = {
+            "now": self._values(),
+            "kept": self._kept,
+            "optimizer": self._descent.optimizer.state_dict(),
+            "schedule": self._descent.schedule.state_dict(),
+            "done": self._done,
+            "losses": self.losses,
+            "best": self.best,
+        }
+        with beside.open("wb") as file:  # given a name, torch would not say that the disk is full
+            torch.save(state, file)
         beside.rename(path)
 
     def resume(self, path: Path) -> bool:

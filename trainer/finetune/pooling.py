@@ -168,7 +168,7 @@ def write_model(
     """Rewrite `model` (a whole base model) into the pooled one and save it to `folder` in Hugging Face form.
 
     `rows` holds the head's row for each code's token id; every other token answers with `background`. Returns what was
-    changed, by its name. Raises OSError when the disk is full.
+    changed, by its name. Raises what `disk_trouble` words when the disk is full.
     """
     config, core = model.config, model.model
     core.layers = core.layers[: depth + 1]

@@ -9,6 +9,7 @@ it in memory as there is room for, and the process is never charged for more tha
 from __future__ import annotations
 
 import copy
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -63,7 +64,10 @@ def lower_states(
     with tempfile.TemporaryDirectory(prefix="states-", dir=scratch) as folder:
         values: npt.NDArray[np.float32]
         if 4 * shape[0] * shape[1] > most_bytes:
-            values = np.memmap(Path(folder, "states"), np.float32, "w+", shape=shape)
+            file = Path(folder, "states")
+            with file.open("wb") as room:  # all of it now: a page without room later would be SIGBUS, not an error
+                os.posix_fallocate(room.fileno(), 0, 4 * shape[0] * shape[1])
+            values = np.memmap(file, np.float32, "r+", shape=shape)
         else:
             values = np.empty(shape, np.float32)
         done = 0

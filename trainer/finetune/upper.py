@@ -103,8 +103,8 @@ class Upper:
 
     @torch.inference_mode()
     def merged(self, adapter: Path, tick: Callable[[], None]) -> Merged:
-        """What tuning has changed, and ends it; peft's files go to `adapter`. Raises OSError when the disk is full, and
-        whatever `tick` raises."""
+        """What tuning has changed, and ends it; peft's files go to `adapter`. Raises whatever `tick` raises, and what
+        `disk_trouble` words when the disk is full."""
         with quiet():
             self.layers.save_pretrained(str(adapter))
         self.layers = self.layers.merge_and_unload()
