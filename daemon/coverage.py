@@ -1,18 +1,23 @@
 """From a wanted precision to a threshold for each category. Pure; drawn again whenever the owner changes their mind.
 
     held-out answers (points) | best first | lower confidence bound of the precision above each threshold | the lowest
-    threshold that keeps what is wanted  ->  {category: threshold, or None without enough evidence}
+    threshold that keeps what is wanted, but none that hardly any right answer falls short of
+    ->  {category: threshold, or None without enough evidence}
 
 "File only what will be right 19 times in 20" is a promise about mail that nobody has seen yet, so a threshold has to
 hold with the doubt that few held-out lessons leave. A category's own evidence is joined with that of all others, which
 counts less the more of its own there is.
+
+Held-out lessons all belong somewhere; mail that belongs nowhere is not among them. A model that is nearly always right
+on them would need no threshold to keep the promise, and would file every stranger. So what is less probable than
+almost all right answers were is left, whatever the precision above it (Hendrycks & Gimpel, ICLR 2017).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import floor, sqrt
 
 from daemon.artifact import Point
 
@@ -22,6 +27,8 @@ DOUBT = 0.67
 BORROWED = 8.0
 # So many answers for a category must have been seen before it files alone.
 LEAST_SEEN = 2
+# This share of the right held-out answers is probable enough to be filed; the rest is the price for leaving strangers.
+FAMILIAR = 0.97
 
 
 @dataclass(frozen=True)
@@ -34,12 +41,19 @@ class CoveragePoint:
 
 
 def thresholds(
-    points: Sequence[Point], wanted_precision: float, overrides: Mapping[str, float] | None = None
+    held_out: Sequence[Point],
+    wanted_precision: float,
+    overrides: Mapping[str, float] | None = None,
+    lately: Sequence[Point] = (),
 ) -> dict[str, float | None]:
     """The least probability that each category needs before it may file, for every category that was ever answered.
 
-    `overrides` gives single categories a wanted precision of their own. None: too little evidence to file at all.
+    `overrides` gives single categories a wanted precision of their own; `lately` are decisions whose outcome is known.
+    None: too little evidence to file at all.
     """
+    points = [*held_out, *lately]
+    # Not from what became of decisions: what was filed had passed a threshold, and would raise the next one.
+    least = familiar(held_out)
     by_category: dict[str, list[Point]] = {}
     for point in points:
         by_category.setdefault(point.predicted, []).append(point)
@@ -48,7 +62,8 @@ def thresholds(
     for category, own in by_category.items():
         wanted = (overrides or {}).get(category, wanted_precision)
         if wanted not in pooled:
-            pooled[wanted] = lowest_threshold(points, wanted)
+            common = lowest_threshold(points, wanted)
+            pooled[wanted] = None if common is None else max(common, least)
         found[category] = _for_category(own, points, wanted, pooled[wanted])
     return found
 
@@ -83,6 +98,12 @@ def lowest_threshold(points: Sequence[Point], wanted: float) -> float | None:
         if not tied and lower_bound(right, count) >= wanted:
             best = point.probability
     return best
+
+
+def familiar(points: Sequence[Point]) -> float:
+    """The probability that all but a few of the right answers reach; 0 without any."""
+    right = sorted(point.probability for point in points if point.correct)
+    return right[floor((1 - FAMILIAR) * len(right))] if right else 0.0
 
 
 def lower_bound(right: int, count: int, doubt: float = DOUBT) -> float:

@@ -131,7 +131,7 @@ def current_policy(desk: Desk) -> Policy:
     if classifier is None:
         return Policy(categories, {}, newcomers=frozenset(categories))
     wanted = {uid: _wanted_precision(category, desk) for uid, category in categories.items()}
-    found = dict(thresholds([*classifier.meta.points, *lately], desk.sorting.precision, wanted))
+    found = dict(thresholds(classifier.meta.points, desk.sorting.precision, wanted, lately))
     for uid in categories:
         if lessons.get(uid, 0) < desk.sorting.min_examples:
             found[uid] = None

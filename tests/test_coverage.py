@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from daemon.artifact import Point
-from daemon.coverage import lower_bound, risk_coverage, thresholds
+from daemon.coverage import lower_bound, lowest_threshold, risk_coverage, thresholds
 
 
 def mailbox(count, seed, categories=6):
@@ -54,6 +54,31 @@ def test_an_override_asks_more_of_one_category():
     common, strict = thresholds(points, 0.9), thresholds(points, 0.9, {"c1": 0.97})
     assert strict["c0"] == common["c0"]
     assert strict["c1"] is None or (common["c1"] is not None and strict["c1"] > common["c1"])
+
+
+def nearly_always_right(count=600):
+    """One in a hundred wrong, and most answers surer than 0.9: any threshold at all would keep 0.95."""
+    return [Point(f"c{n % 6}", f"c{n % 6}", 1 - 0.5 * (n / count) ** 6, n % 100 != 7) for n in range(count)]
+
+
+def test_a_model_that_is_nearly_always_right_still_leaves_what_is_unlike_its_lessons():
+    points = nearly_always_right()
+    limits = thresholds(points, 0.95)
+    right = [point for point in points if point.correct]
+    taken = [point for point in right if point.probability >= limits[point.predicted]]
+    assert 0.96 <= len(taken) / len(right) < 0.99
+    stranger = 0.55
+    assert lowest_threshold(points, 0.95) < stranger < min(limits.values())
+
+
+def test_what_was_filed_does_not_raise_the_threshold_that_it_passed():
+    points = nearly_always_right()
+    first = thresholds(points, 0.95)
+    later, limits = [], first
+    for _ in range(20):
+        later += [point for point in points if point.probability >= limits[point.predicted]]
+        limits = thresholds(points, 0.95, lately=later)
+    assert limits == first
 
 
 @given(some.integers(0, 200), some.integers(0, 200))
