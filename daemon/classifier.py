@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -41,6 +41,8 @@ class Prediction:
     """
 
     ranking: tuple[tuple[str, float], ...]
+    newcomer: str | None = None
+    """A category that the model was not trained for, whose lessons are more like the message than any other's."""
 
     @property
     def best(self) -> str | None:
@@ -123,11 +125,15 @@ class Classifier:
         blended = self.logprobs(texts)[:, kept]
         categories = [self.meta.categories[column] for column in kept]
         served = calibrated(blended, self.meta.temperature, self.meta.isotonic)
-        return [ranked(row, categories, order) for row, order in zip(served, blended, strict=True)]
+        found = [ranked(row, categories, order) for row, order in zip(served, blended, strict=True)]
+        if self._neighbours is None:
+            return found
+        newcomers = self._neighbours.newcomers(self._plain(texts))
+        return [replace(each, newcomer=newcomer) for each, newcomer in zip(found, newcomers, strict=True)]
 
     def logprobs(self, texts: Sequence[MailText]) -> Floats:
         """All parts together before mask and calibration, in the order of `meta.categories`."""
-        texts = [without_disclaimers(text, self._disclaimers) for text in texts]
+        texts = self._plain(texts)
         language = None
         if self._engine is not None and self._renderer is not None:
             prompts = [self._renderer.render(text) for text in texts]
@@ -139,6 +145,9 @@ class Classifier:
         if self._neighbours is None:
             return trained
         return blend(self._neighbours.logprobs(texts), trained, self.meta.neighbours)
+
+    def _plain(self, texts: Sequence[MailText]) -> list[MailText]:
+        return [without_disclaimers(text, self._disclaimers) for text in texts]
 
     @property
     def newest_lesson(self) -> int | None:

@@ -106,10 +106,16 @@ def decide(
     if prediction is None:
         return _without_model(guess, policy)
     decision = _by_model(prediction, policy)
-    if decision.category is None and guess is not None and guess.best in policy.newcomers:
-        more = f"perhaps {_name(guess.best, policy)}, which this model does not know yet"
-        return replace(decision, reason=f"{decision.reason}; {more}")
-    return decision
+    if prediction.newcomer in policy.newcomers:
+        # Nor is it evidence of how sure the model may be: it could not have known that folder.
+        said = decision.reason if decision.category is None else f"left: {_in_words(prediction, policy)}"
+        decision = replace(decision, category=None, source="none")
+        more = f"more like mail that people put into {_name(prediction.newcomer, policy)}"
+    elif decision.category is None and guess is not None and guess.best in policy.newcomers:
+        said, more = decision.reason, f"perhaps {_name(guess.best, policy)}"
+    else:
+        return decision
+    return replace(decision, reason=f"{said}; {more}, which this model does not know yet")
 
 
 def _without_model(guess: Prediction | None, policy: Policy) -> Decision:

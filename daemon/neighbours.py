@@ -6,6 +6,9 @@ A model trained at night is a day old when the next correction comes. Neighbours
 adding a row. On a real mailbox by date that was worth three points of a hundred (docs/experiments.md). What is kept of
 a lesson is a row of hashed word weights, no text; how much neighbours count beside the trained model is fitted on
 held-out lessons like everything else (`trainer.neighbours`).
+
+A folder that is newer than the model has no part in its answers. Its lessons are kept beside the others all the same,
+to know its mail when it comes: `newcomers`.
 """
 
 from __future__ import annotations
@@ -114,13 +117,11 @@ def unit_rows(counts: Rows, rare: Floats) -> Rows:
     return Rows((values / np.maximum(lengths, 1e-12)[row]).astype(np.float32), counts.columns, counts.starts)
 
 
-def votes(likeness: Floats, labels: Ints, ages: Floats, classes: int) -> Floats:
-    """Log-probabilities of one mail's categories from its likeness to lessons of these labels and ages. Pure.
-
-    `ages` counts the newer lessons of each.
-    """
+def votes(likeness: Floats, labels: Ints, classes: int) -> Floats:
+    """Log-probabilities of one mail's categories from its likeness to lessons of these labels, newest last. Pure."""
     near = np.argsort(-likeness, kind="stable")[:NEAREST]
-    weights = np.maximum(likeness[near], 0) ** SHARPNESS * 0.5 ** (ages[near] / HALF_LIFE)
+    newer = len(labels) - 1 - near
+    weights = np.maximum(likeness[near], 0) ** SHARPNESS * 0.5 ** (newer / HALF_LIFE)
     sums = np.full(classes, FLOOR)
     np.add.at(sums, labels[near], weights)
     return np.asarray(np.log(sums / sums.sum()), np.float32)
@@ -135,6 +136,8 @@ class Neighbours:
         self._labels = labels
         self._ids = ids
         self._rare = rare
+        # Categories that the model does not know, in the order in which they came; their labels follow its own.
+        self._newcomers: tuple[str, ...] = ()
         self._lock = threading.Lock()
 
     @classmethod
@@ -152,14 +155,15 @@ class Neighbours:
         return max(0, int(np.max(self._ids, initial=0)))
 
     def add(self, lessons: Sequence[tuple[int, MailText, str]]) -> None:
-        """Take in lessons (id, text, category) that are not known yet; those of unknown categories are left out."""
+        """Take in lessons (id, text, category) that are not known yet."""
         known = set(self._ids.tolist())
-        fresh = [each for each in lessons if each[0] not in known and each[2] in self.categories][-CAPACITY:]
+        fresh = [each for each in lessons if each[0] not in known][-CAPACITY:]
         if not fresh:
             return
         rows = unit_rows(hashed([text for _, text, _ in fresh]), self._rare)
-        places = {category: column for column, category in enumerate(self.categories)}
         with self._lock:
+            self._newcomers += tuple(dict.fromkeys(each[2] for each in fresh if each[2] not in self._all))
+            places = {category: column for column, category in enumerate(self._all)}
             self._rows = self._rows.then(rows).newest(CAPACITY)
             self._labels = np.append(self._labels, [places[category] for _, _, category in fresh])[-CAPACITY:]
             self._ids = np.append(self._ids, [each[0] for each in fresh])[-CAPACITY:]
@@ -176,11 +180,26 @@ class Neighbours:
         classes = len(self.categories)
         with self._lock:
             rows, labels = self._rows, self._labels
-        if not len(texts) or not len(labels):
+        own = labels < classes
+        if not len(texts) or not own.any():
             return np.full((len(texts), classes), -np.log(classes), np.float32)
+        asked, labels = unit_rows(hashed(texts), self._rare), labels[own]
+        return np.stack([votes(rows.likeness(asked, row)[own], labels, classes) for row in range(len(texts))])
+
+    def newcomers(self, texts: Sequence[MailText]) -> list[str | None]:
+        """For each text the category that the model does not know, if its lessons are more like it than any other's."""
+        with self._lock:
+            rows, labels, names = self._rows, self._labels, self._all
+        own = len(self.categories)
+        if not len(texts) or not (labels >= own).any():
+            return [None] * len(texts)
         asked = unit_rows(hashed(texts), self._rare)
-        ages = np.arange(len(labels) - 1, -1, -1, dtype=np.float32)
-        return np.stack([votes(rows.likeness(asked, row), labels, ages, classes) for row in range(len(texts))])
+        best = [int(votes(rows.likeness(asked, row), labels, len(names)).argmax()) for row in range(len(texts))]
+        return [names[column] if column >= own else None for column in best]
+
+    @property
+    def _all(self) -> tuple[str, ...]:
+        return (*self.categories, *self._newcomers)
 
     def save(self, folder: Path) -> None:
         """Write the one file. Raises OSError."""

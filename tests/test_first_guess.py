@@ -79,6 +79,23 @@ def test_category_that_the_model_does_not_know_is_named_only_where_the_model_lea
     assert "perhaps" not in known.reason
 
 
+def test_mail_like_that_of_a_newer_folder_is_left_however_sure_the_model_is() -> None:
+    policy = Policy(BY_UID, {"c1": 0.9}, "m", frozenset({"c3"}))
+    sure = decide(Prediction((("c1", 0.99), ("c2", 0.01)), newcomer="c3"), None, policy)
+    assert (sure.category, sure.best, sure.probability) == (None, "c1", 0.99)
+    assert sure.source == "none", "what people do with it says nothing about the model"
+    assert sure.reason == (
+        "left: Invoices 0.99, next Orders 0.01; more like mail that people put into Garden, "
+        "which this model does not know yet"
+    )
+    unsure = decide(Prediction((("c1", 0.5),), newcomer="c3"), None, policy, Prediction((("c3", 0.7),)))
+    assert unsure.reason.endswith(
+        "needs 0.90; more like mail that people put into Garden, which this model does not know yet"
+    )
+    known = Policy(BY_UID, {"c1": 0.9}, "m")
+    assert decide(Prediction((("c1", 0.99),), newcomer="c3"), None, known).category == "c1"
+
+
 def test_paused_categories_are_no_newcomers() -> None:
     paused = Category("c4", "Old", "Old", paused="there is no folder")
     assert [each.uid for each in unknown_to({"c1", "c2"}, {**BY_UID, "c4": paused})] == ["c3"]

@@ -65,10 +65,19 @@ def test_a_mail_like_no_other_gets_no_opinion(neighbours):
     assert neighbours.logprobs([]).shape == (0, len(neighbours.categories))
 
 
-def test_a_lesson_of_a_category_that_the_model_does_not_know_is_left_to_the_next_training(neighbours):
-    size = len(neighbours)
-    neighbours.add([(5000, FAIR, "no such category")])
-    assert len(neighbours) == size
+def test_a_category_that_the_model_does_not_know_has_no_part_in_its_answers_and_knows_its_own_mail(neighbours):
+    again = MailText(sender="anna@fair.example", subject="Re: Stand at the summer fair", body="Number seven, please.")
+    order = MailText(subject="purchase order 12", body="please ship 3 chairs by the 9th")
+    before = neighbours.logprobs([again, order])
+    assert neighbours.newcomers([again, order]) == [None, None]
+    neighbours.add([(5000, FAIR, "fairs"), (5001, BILL, neighbours.categories[0])])
+    neighbours.keep(range(5001))
+    neighbours.add([(5002, FAIR, "fairs")])
+    assert neighbours.newcomers([again, order, MailText(), MailText(body="☃ 漢字")]) == ["fairs", None, None, None]
+    assert np.allclose(neighbours.logprobs([again, order]), before, atol=1e-5)
+    assert neighbours.newest == 5002
+    neighbours.keep([])
+    assert neighbours.newcomers([again]) == [None]
 
 
 def test_saved_and_loaded_neighbours_answer_the_same_and_go_on_learning(neighbours, tmp_path):

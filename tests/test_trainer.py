@@ -78,6 +78,19 @@ def test_a_job_becomes_a_candidate_that_serves(night):
     assert prediction.best == "orders"
 
 
+def test_a_candidate_knows_mail_of_a_folder_that_is_newer_than_itself(night):
+    folder, _ = night
+    fair = MailText(sender="anna@fair.example", subject="Stand at the summer fair", body="Which stand shall we take?")
+    reply = MailText(sender="anna@fair.example", subject="Re: Stand at the summer fair", body="Number seven, please.")
+    order = MailText(subject="order", body="please ship 12 chairs by the 9th")
+    with Classifier.load(folder / "candidate", threads=1) as classifier:
+        assert [each.newcomer for each in classifier.classify([reply, order])] == [None, None]
+        before = classifier.logprobs([reply, order])
+        classifier.learn([(10_000, fair, "fairs")], range(10_001))
+        assert [each.newcomer for each in classifier.classify([reply, order])] == ["fairs", None]
+        assert np.allclose(classifier.logprobs([reply, order]), before, atol=1e-5)
+
+
 def test_every_candidates_figures_are_in_the_result(night):
     _, result = night
     assert {"candidate", "current", "linear", "llm", "blend", "n", "interval"} <= set(result["exam"])

@@ -43,8 +43,7 @@ def fit_neighbours(
         likeness = (rows[asked] @ rows[seen].T).toarray()
         for row, at, index in zip(likeness, asked, judged, strict=True):
             before = int(np.searchsorted(seen, at)) if by_time else len(seen)
-            ages = np.arange(before - 1, -1, -1, dtype=np.float32)
-            answers[index] = votes(row[:before], labels[order[seen[:before]]], ages, len(categories))
+            answers[index] = votes(row[:before], labels[order[seen[:before]]], len(categories))
     ids = np.array([example.id if isinstance(example.id, int) else -1 for example in examples], np.int64)
     return Neighbours.of(categories, counts, labels[order], ids[order]), answers
 
