@@ -15,7 +15,7 @@ from datetime import datetime
 
 import structlog
 
-from connectors.base import Folder, MessageRef, Role
+from connectors.base import Folder, Identity, MessageRef, Role
 from connectors.errors import SetupWrong
 from daemon import guard
 from daemon.desk import Desk
@@ -199,7 +199,12 @@ def _overlap(desk: Desk, rename: Rename) -> bool | None:
     found = {each.sighting.ref.uid: each.sighting.identity for each in desk.connector.fetch(refs)}
     if not found:
         return None  # all deleted since, or moved on
-    return all(found[uid] == known[uid] for uid in found)
+    return all(_same_mail(found[uid], known[uid]) for uid in found)
+
+
+def _same_mail(one: Identity, other: Identity) -> bool:
+    """What is noted of a message may be of its double: of mails with one Message-ID that came in the same second."""
+    return one == other or (one.message_id is not None and one.message_id == other.message_id)
 
 
 def _follow(tx: Tx, desk: Desk, renames: Mapping[str, str]) -> None:

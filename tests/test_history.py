@@ -338,3 +338,14 @@ TestHistory = History.TestCase
 TestHistory.settings = settings(
     max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+def test_a_folder_with_mail_of_a_used_message_id_is_known_again_when_it_is_renamed() -> None:
+    """Found by chance once."""
+    history = History()
+    history.start(object_ids=False, mode="live")
+    history.deliver_with_a_used_message_id(word="invoice")
+    second = history.deliver_with_a_used_message_id(word="invoice")
+    history.a_person_moves(folder="Invoices", subject=second)
+    history.rename(folder="Invoices")
+    history.teardown()
