@@ -33,6 +33,8 @@ FILE = "neighbours.npz"
 COLUMNS = 2**18
 # The newest lessons only: some 300 words each, so 6,000 take about 15 MB and are asked in some ten milliseconds.
 CAPACITY = 6000
+# Of folders newer than the model so many at once, or a large one would crowd out what the model answers from.
+MOST_NEW = 500
 NEAREST = 10
 # How much more a near mail counts than a far one, and after how many newer lessons one counts half.
 SHARPNESS, HALF_LIFE = 3.0, 1000.0
@@ -157,6 +159,7 @@ class Neighbours:
     def add(self, lessons: Sequence[tuple[int, MailText, str]]) -> None:
         """Take in lessons (id, text, category) that are not known yet."""
         known = set(self._ids.tolist())
+        known.update([number for number, _, category in lessons if category not in self.categories][:-MOST_NEW])
         fresh = [each for each in lessons if each[0] not in known][-CAPACITY:]
         if not fresh:
             return

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from connectors.base import MailText
 from daemon.engines.base import ModelMissing, ModelRefused
-from daemon.neighbours import CAPACITY, COLUMNS, FILE, Neighbours, Rows, hashed, rarity, unit_rows
+from daemon.neighbours import CAPACITY, COLUMNS, FILE, MOST_NEW, Neighbours, Rows, hashed, rarity, unit_rows
 from tests.lessons import examples_of, office_rows
 from trainer.heads import folds
 from trainer.neighbours import fit_neighbours, fit_share
@@ -117,6 +117,13 @@ def test_only_the_newest_lessons_are_kept():
     found.add([(size, FAIR, "b")])
     assert len(found) == CAPACITY
     assert found.newest == size
+
+
+def test_a_large_new_folder_does_not_crowd_out_what_the_model_knows(neighbours):
+    size = len(neighbours)
+    neighbours.add([(7000 + number, FAIR, "fairs") for number in range(CAPACITY)])
+    assert len(neighbours) == size + MOST_NEW
+    assert neighbours.newest == 7000 + CAPACITY - 1
 
 
 @given(some.lists(some.text(max_size=40), min_size=1, max_size=6), some.text(max_size=40))
