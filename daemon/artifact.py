@@ -29,6 +29,7 @@ from daemon.labels import Codebook, CodebookError
 from daemon.prompt import PromptSettings
 
 MODEL_FILE = "model.json"
+NEIGHBOURS_FILE = "neighbours.npz"
 LAYOUT = 1
 
 Kind = Literal["llm", "linear", "blend"]
@@ -83,9 +84,9 @@ class ModelMeta(_Part):
 
     `categories` are the ids that this model can answer, a subset of its codebook. `blend_weight` is the language
     model's share, 1 for kind "llm" and 0 for "linear". `neighbours` is the share of the nearest lessons beside that
-    blend; `temperature` divides what comes out, and `isotonic` are the knots of the curve that the best answer's
-    probability is then read off (daemon/calibration.py); none: it stays as it is.
-    `disclaimers` are checksums of lines that are dropped from every text before it is read.
+    blend, 0 where they only know mail of newer folders; `temperature` divides what comes out, and `isotonic` are the
+    knots of the curve that the best answer's probability is then read off (daemon/calibration.py); none: it stays as
+    it is. `disclaimers` are checksums of lines that are dropped from every text before it is read.
     """
 
     layout: int = LAYOUT

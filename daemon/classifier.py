@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 
 from connectors.base import MailText
 from daemon import artifact
-from daemon.artifact import ModelMeta
+from daemon.artifact import NEIGHBOURS_FILE, ModelMeta
 from daemon.calibration import calibrated
 from daemon.disclaimers import without_disclaimers
 from daemon.engines.base import Engine, Floats, ModelRefused, renormalised
@@ -99,7 +99,7 @@ class Classifier:
             from daemon.linear import LinearModel
 
             linear = LinearModel.load(folder / "linear")
-        if meta.neighbours > 0:
+        if meta.neighbours > 0 or (folder / NEIGHBOURS_FILE).is_file():
             from daemon.neighbours import Neighbours
 
             neighbours = Neighbours.load(folder)
@@ -142,7 +142,7 @@ class Classifier:
         if self._linear is not None:
             linear = aligned(self._linear.logprobs(texts), self._linear.categories, self.meta.categories)
         trained = blend(language, linear, self.meta.blend_weight)
-        if self._neighbours is None:
+        if self._neighbours is None or self.meta.neighbours == 0:
             return trained
         return blend(self._neighbours.logprobs(texts), trained, self.meta.neighbours)
 

@@ -26,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.base import MailText
+from daemon.artifact import NEIGHBOURS_FILE
 from daemon.engines.base import Floats, ModelMissing, ModelRefused
 from daemon.linear import words
 
-FILE = "neighbours.npz"
 COLUMNS = 2**18
 # The newest lessons only: some 300 words each, so 6,000 take about 15 MB and are asked in some ten milliseconds.
 CAPACITY = 6000
@@ -207,7 +207,7 @@ class Neighbours:
     def save(self, folder: Path) -> None:
         """Write the one file. Raises OSError."""
         np.savez_compressed(
-            folder / FILE,
+            folder / NEIGHBOURS_FILE,
             allow_pickle=False,
             categories=np.array(self.categories),
             ids=self._ids,
@@ -223,7 +223,7 @@ class Neighbours:
         """Read what `save` wrote. Raises ModelMissing, or ModelRefused for a file that is damaged."""
         advice = "Run `postroom rollback`, or train again."
         try:
-            with (folder / FILE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with (folder / NEIGHBOURS_FILE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 found: dict[str, Any] = dict(arrays)
             starts, columns = found["starts"].astype(np.int64), found["columns"].astype(np.int32)
             labels, ids = found["labels"].astype(np.int64), found["ids"].astype(np.int64)

@@ -178,8 +178,8 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     chosen_held, chosen_exam = _answers(held, kind, weight), _answers(asked, kind, weight)
     neighbours, near = fit_neighbours(train, labels, night.categories, parts, night.data.by_time)
     nearness = fit_share(chosen_held, near[judged], held.labels, night.data.by_time)
+    neighbours.save(made)  # without a share, too: they know mail of folders that are newer than the model
     if nearness > 0:
-        neighbours.save(made)
         near_exam = Neighbours.load(made).logprobs([example.text for example in exam])
         chosen_held = blend(near[judged], chosen_held, nearness)
         chosen_exam = blend(near_exam, chosen_exam, nearness)
