@@ -115,7 +115,7 @@ def main() -> None:
         click.echo(str(error), err=True)
         sys.exit(exit_code(error))
     except OSError as error:
-        trouble = disk_trouble(error, Path.cwd())
+        trouble = disk_trouble(error, Path())
         if trouble is None:
             raise
         click.echo(str(trouble), err=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from datetime import UTC, datetime
 
 import pytest
 
+from daemon import cli
 from daemon.commands import asking, common, folders
+from daemon.errors import ExitCode
 from daemon.folders import Shown
 
 LIKE_MARKUP = ["[list] Minutes", "[/list] Minutes", "a [bold] claim"]
@@ -44,3 +47,17 @@ def test_times_are_those_of_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatc
         assert common.local("2026-07-05T12:00:00+00:00") == "2026-07-05 14:00"
         assert common.local_day(datetime(2026, 1, 5, 23, 30, tzinfo=UTC)) == "2026-01-06"
     time.tzset()
+
+
+def test_a_full_disk_is_a_sentence_in_every_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/srv/postroom/x")
+
+    monkeypatch.setattr(cli, "postroom", full)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)  # these are the tests' own
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == ExitCode.TROUBLE
+    assert capsys.readouterr().err == "/srv/postroom/x: No space left on device. Make room there.\n"

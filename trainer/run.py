@@ -73,7 +73,8 @@ def run(folder: Path, progress: Progress) -> dict[str, Any]:
         trouble = disk_trouble(error, folder)
         if trouble is None:
             raise
-        result = _ended("failed", f"{trouble} Training needs some 2 GB for a while.")
+        room = " Training needs some 2 GB for a while." if "room" in trouble.next_step else ""
+        result = _ended("failed", f"{trouble}{room}")
     result["train_cpu_s"] = round(time.process_time() - started, 2)
     result["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     if result["outcome"] != "candidate":
