@@ -122,18 +122,21 @@ class Classifier:
         ]
         if not kept:
             return [Prediction(()) for _ in texts]
-        blended = self.logprobs(texts)[:, kept]
+        plain = self._plain(texts)
+        blended = self._logprobs(plain)[:, kept]
         categories = [self.meta.categories[column] for column in kept]
         served = calibrated(blended, self.meta.temperature, self.meta.isotonic)
         found = [ranked(row, categories, order) for row, order in zip(served, blended, strict=True)]
         if self._neighbours is None:
             return found
-        newcomers = self._neighbours.newcomers(self._plain(texts))
+        newcomers = self._neighbours.newcomers(plain)
         return [replace(each, newcomer=newcomer) for each, newcomer in zip(found, newcomers, strict=True)]
 
     def logprobs(self, texts: Sequence[MailText]) -> Floats:
         """All parts together before mask and calibration, in the order of `meta.categories`."""
-        texts = self._plain(texts)
+        return self._logprobs(self._plain(texts))
+
+    def _logprobs(self, texts: Sequence[MailText]) -> Floats:
         language = None
         if self._engine is not None and self._renderer is not None:
             prompts = [self._renderer.render(text) for text in texts]
