@@ -26,7 +26,8 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 
-from trainer.finetune.reading import Floats, Readings, cut_config
+from trainer.finetune.cutting import cut_config
+from trainer.finetune.reading import Floats, Readings
 from trainer.prepare import quiet
 
 # The pooled part's length, in multiples of what stood at the last position before.

@@ -21,6 +21,7 @@ import torch
 
 from daemon.engines.embedded import batches
 from daemon.prompt import Prompt
+from trainer.finetune.cutting import lower_part
 
 Floats = npt.NDArray[np.float32]
 
@@ -118,22 +119,3 @@ def pooled(states: torch.Tensor, lengths: torch.Tensor, epsilon: float) -> tuple
 def normalised(states: torch.Tensor, epsilon: float) -> torch.Tensor:
     """States of a mean square of one."""
     return states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + epsilon)
-
-
-def lower_part(model: Any, depth: int) -> Any:
-    """The decoder's embedding and lowest `depth` layers, without its last norm. Cuts `model` itself."""
-    core = model.model
-    core.layers = core.layers[:depth]
-    cut_config(core.config, depth)
-    core.norm = torch.nn.Identity()
-    core.eval()
-    return core
-
-
-def cut_config(config: Any, layers: int) -> None:
-    """Make a configuration say that there are so many layers."""
-    config.num_hidden_layers = layers
-    if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[:layers]
-    if getattr(config, "max_window_layers", None):
-        config.max_window_layers = min(config.max_window_layers, layers)

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trainer.finetune.reading import cut_config
+from trainer.finetune.cutting import cut_config
 
 TOKENS_A_BATCH = 2048
 ROWS_A_BATCH = 16
