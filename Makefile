@@ -62,15 +62,14 @@ FETCH := $(wildcard tests/servers/fetch.sh tests/servers/fetch_rt.sh tests/serve
 	@for script in $(FETCH); do echo "Fetching servers for the tests: $$script ..." >&2; sh $$script >&2 || exit 1; done
 	@mkdir -p .servers && touch $@
 
-# Unsloth wants other versions than ours, so it has an environment of its own. The two steps are on purpose: what pip
-# resolves to has no CPU back end, and torchvision as published does not load beside a torch for CPUs.
-$(UNSLOTH)/installed: Makefile
+# Unsloth wants other versions than ours, so it has an environment of its own, with what the extra `unsloth` names and no
+# more. torchvision as published does not load beside a torch for CPUs, and nobody needs it.
+UNSLOTH_NEEDS = 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["unsloth"])'
+$(UNSLOTH)/installed: pyproject.toml
 	@echo "Installing Unsloth into $(UNSLOTH) (once; some minutes and 3 GB) ..." >&2
 	@[ -x $(UNSLOTH)/bin/pip ] || $(PYTHON) -m venv --clear $(UNSLOTH) >&2
 	@$(UNSLOTH)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch==2.13.0 unsloth >&2
-	@$(UNSLOTH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  unsloth==2026.10.9 unsloth_zoo==2026.10.9 >&2
+	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) $$($(UNSLOTH)/bin/python -c $(UNSLOTH_NEEDS)) >&2
 	@$(UNSLOTH)/bin/python -m pip uninstall --quiet --yes torchvision >&2
 	@touch $@
 
@@ -80,7 +79,7 @@ demo: $(VENV)/installed  ## a mail server, a mailbox, a model trained on it, mai
 	@$(BIN)/postroom demo $(ARGS)
 
 # Cheap and quick first: style, types, logic; then what starts servers and trains models.
-test: lint types servers  ## everything that must be true, against real servers and a real model
+test: lint types servers $(UNSLOTH)/installed  ## everything that must be true, against real servers and a real model
 	$(BIN)/python -m pytest -p tests.quick_first --numprocesses 2 --dist loadfile $(ARGS)
 
 # -- parts of them ------------------------------------------------------------------------------------------------------
@@ -164,7 +163,7 @@ unsloth: $(UNSLOTH)/installed  ## the other back end of the training, in .venv-u
 
 # Both back ends of the training on this machine, for real; some minutes.
 test-unsloth: $(VENV)/installed-dev $(UNSLOTH)/installed  ## both back ends on this machine
-	UNSLOTH_PYTHON=$(UNSLOTH)/bin/python $(BIN)/python -m pytest tests/unsloth_check.py $(ARGS)
+	$(BIN)/python -m pytest tests/test_unsloth.py $(ARGS)
 
 clean:  ## remove all that these targets set up
 	rm -rf $(VENV) $(UNSLOTH) .servers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -479,8 +479,11 @@ class FaultTally(Tally):
             self.bad.append(f"{what}: {'; '.join(verdict.problems)}")
 
 
-def exhaustive(paths: Sequence[Way]) -> FaultTally:
-    """Every fault at every command of these paths, one after the other: servers end a session that waits too long."""
+def exhaustive(paths: Sequence[Way], most: int | None = None) -> FaultTally:
+    """Every fault at every command of these paths, one after the other: servers end a session that waits too long.
+
+    `most`: only the first so many of each path, which are those at commands that change something.
+    """
     total = FaultTally()
     with Daemons() as daemons:
         for path in paths:
@@ -489,14 +492,14 @@ def exhaustive(paths: Sequence[Way]) -> FaultTally:
                 offices(daemons, Path(folder), [path]) as [office],
             ):
                 began = time.monotonic()
-                _all_of(office, total)
+                _all_of(office, total, most)
             click.echo(f"{path.name}: {time.monotonic() - began:.0f} s", err=True)
     return total
 
 
-def _all_of(office: DaemonOffice, total: FaultTally) -> None:
+def _all_of(office: DaemonOffice, total: FaultTally, most: int | None) -> None:
     commands = office.commands()
-    faults = all_faults(commands)
+    faults = all_faults(commands)[:most]
     click.echo(f"{office.path.name}: {len(commands)} commands, {len(faults)} faults", err=True)
     with counting_bar(False, "faults on") as show:
         for number, fault in enumerate(faults):
@@ -515,6 +518,7 @@ def _all_of(office: DaemonOffice, total: FaultTally) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="The whole daemon under every fault at every command of every path.")
     parser.add_argument("--path", default="", help="only the paths whose name starts so")
+    parser.add_argument("--most", type=int, help="only so many faults on each path, to try the command out")
     parser.add_argument("--log", type=Path, default=Path("build/faults.log"), help="what the daemon says goes there")
     parser.add_argument("--parent", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -525,7 +529,7 @@ def main() -> int:
     if not paths:
         parser.error(f"no path starts with {arguments.path!r}: {', '.join(path.name for path in WAYS)}")
     with daemon_log(arguments.log):
-        total = exhaustive(paths)
+        total = exhaustive(paths, arguments.most)
     total.tell()
     return 1 if total.bad else 0
 

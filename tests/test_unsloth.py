@@ -1,4 +1,4 @@
-"""Both back ends for real: `make test-unsloth`. Not in the suite, for Unsloth's environment takes minutes to make.
+"""Both back ends of the training, for real: part of `make test`, which makes Unsloth's environment first.
 
 A LoRA through Unsloth on this machine's CPU: its adapter loads into peft and answers as Unsloth's own process said it
 does.
@@ -6,7 +6,8 @@ does.
 
 from __future__ import annotations
 
-import os
+import subprocess
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,19 @@ from trainer.finetune.backends import available, fine_tune
 from trainer.prepare import prepare_base
 
 pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(1800)]
-PYTHON = Path(os.environ.get("UNSLOTH_PYTHON", ".venv-unsloth/bin/python")).absolute()
+ROOT = Path(__file__).parent.parent
+PYTHON = ROOT / ".venv-unsloth" / "bin" / "python"
 
 
-def test_the_environment_that_make_unsloth_makes_is_there() -> None:
+def test_the_environment_that_make_unsloth_makes_holds_the_versions_that_the_extra_names() -> None:
     assert available(PYTHON).startswith("Unsloth 20")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    pins = [line.split("==") for line in project["optional-dependencies"]["unsloth"]]
+    script = "import importlib.metadata as m, sys; print(*(m.version(name).split('+')[0] for name in sys.argv[1:]))"
+    asked = subprocess.run(
+        [str(PYTHON), "-c", script, *(name for name, _ in pins)], capture_output=True, text=True, check=True
+    )
+    assert asked.stdout.split() == [version for _, version in pins]
 
 
 def test_real_lora_through_unsloth_answers_the_same_in_peft(tmp_path: Path) -> None:
