@@ -82,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(
             line.format(name, *cells, _percent(row["accuracy"]), spread, *rest, f"{row['train_cpu_s']:.0f}")
         )
+    sys.stdout.write(json.dumps({name: summary(runs) for name, runs in found.items()}) + "\n")
     return 0
 
 

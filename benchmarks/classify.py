@@ -128,7 +128,6 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=1000, help="messages before memory is measured; 0: not at all")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, help="also write the figures to this file")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
 
     base = find_base(options.base)
@@ -140,15 +139,13 @@ def main() -> None:
             result |= memory(folder, options.messages)
     if options.out is not None:
         options.out.write_text(json.dumps(result, indent=1) + "\n")
-    if options.json:
-        print(json.dumps(result))  # noqa: T201
-        return
     print(f"one message of {result['tokens']} tokens, {result['threads']} threads, {result['rounds']} rounds")  # noqa: T201
     print(f"  ours, from text to decision       {result['ours_ms']:8.1f} ms")  # noqa: T201
     print(f"  llama.cpp, prompt evaluation only {result['llama_cpp_ms']:8.1f} ms")  # noqa: T201
     print(f"  ratio {result['ratio']} (from {result['ratio_lowest']} to {result['ratio_highest']})")  # noqa: T201
     if options.messages:
         print(f"  memory after {result['messages']} messages: {result['pss_mb']} MB (PSS)")  # noqa: T201
+    print(json.dumps(result))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -94,8 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     best = max(row["accuracy"] for row in history)
     words = "to equal accuracy" if reached else f"at least: TRL got to {100 * best:.1f} % by then"
     sys.stdout.write(
-        f"{json.dumps(found)}\nours: {100 * wanted:.1f} % in {cpu:.0f} CPU s; TRL: {history[-1]['cpu_s']:.0f} CPU s. "
-        f"{found['times_less']} times less ({words}).\n"
+        f"ours: {100 * wanted:.1f} % in {cpu:.0f} CPU s; TRL: {history[-1]['cpu_s']:.0f} CPU s. "
+        f"{found['times_less']} times less ({words}).\n{json.dumps(found)}\n"
     )
     if options.out:
         options.out.write_text(json.dumps(found, indent=1), "utf-8")

@@ -12,6 +12,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,11 @@ def clean(found: dict[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Look:
-    """A target with the words of its quick form. `holds`: what its last line, JSON, must say; None: no JSON."""
+    """A target with the words of its quick form. `holds`: what its last line must say, as JSON."""
 
     target: str
     words: tuple[str, ...]
-    holds: Callable[[Any], bool] | None
+    holds: Callable[[Any], bool]
 
     def __str__(self) -> str:
         return " ".join((self.target, *self.words))
@@ -61,12 +62,19 @@ LOOKS = (
         ("DATA={data}", "ARGS=--batches 1 --time-limit 1m"),
         lambda found: found["messages"] == 0.4 * MAILS and not found["messages_lost"] and not found["messages_twice"],
     ),
-    Look("bench-accuracy", ("DATA={data}", "ARGS=--seeds 1 --only clinc150"), None),
+    Look(
+        "bench-accuracy",
+        ("DATA={data}", "ARGS=--seeds 1 --only clinc150"),
+        lambda found: found["clinc150 ten-shot"]["accuracy"] > 0,
+    ),
     Look("bench-imap", ("ARGS=--servers dovecot --rounds 1",), lambda found: found["ratio_median"] > 0),
-    Look("bench-training", ("DATA={data}", "ARGS=--limit 26 --epochs 1 --most 0.1"), None),
-    Look("bench-classify", ("ARGS=--rounds 1 --messages 5",), None),
+    Look(
+        "bench-training",
+        ("DATA={data}", "ARGS=--limit 26 --epochs 1 --most 0.1"),
+        lambda found: found["ours"]["cpu_s"] > 0 and found["trl"][-1]["cpu_s"] > 0,
+    ),
+    Look("bench-classify", ("ARGS=--rounds 1 --messages 5",), lambda found: found["ratio"] > 0 and found["pss_mb"] > 0),
     Look("bench-lessons", ("ARGS=--lessons 200",), lambda found: found["lessons"] == 200),
-    Look("check-install", (), None),
 )
 ELSEWHERE = {"unsloth", "test-unsloth"}
 """What `make test` itself needs or does."""
@@ -90,11 +98,16 @@ def test_a_long_look_runs_to_its_end(look: Look, data: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     last = done.stdout.rstrip().splitlines()[-1]
-    if look.holds is not None:
-        assert look.holds(json.loads(last)), last
+    assert look.holds(json.loads(last)), last
+
+
+def test_the_package_alone_runs_where_nothing_else_is_installed() -> None:
+    done = subprocess.run(["make", "--no-print-directory", "check-install"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines()[-1] == f"postroom, version {version('postroom')}"
 
 
 def test_no_long_look_is_left_out() -> None:
     after = MAKEFILE[MAKEFILE.index(SECTION) :]
     targets = set(re.findall(r"^([a-z][a-z-]*):.*##", after, re.MULTILINE)) - {"clean"}
-    assert {look.target for look in LOOKS} - {"check-install"} == targets - ELSEWHERE
+    assert {look.target for look in LOOKS} == targets - ELSEWHERE
