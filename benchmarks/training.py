@@ -76,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     task = overlapping(options.data / "banking77", options.seed)
     if options.limit:
-        task = Task(task.name, task.train[: options.limit], task.test[: options.limit])
+        train = task.train[: options.limit]
+        learnt = {row.label for row in train}
+        task = Task(task.name, train, tuple(row for row in task.test if row.label in learnt)[: options.limit])
     with tempfile.TemporaryDirectory(prefix="postroom-bench-") as name:
         cache = Path(name)
         prepared = prepare_base(find_base(), cache)  # once in a base model's life, so in nobody's figures

@@ -70,7 +70,7 @@ LOOKS = (
     Look("bench-imap", ("ARGS=--servers dovecot --rounds 1",), lambda found: found["ratio_median"] > 0),
     Look(
         "bench-training",
-        ("DATA={data}", "ARGS=--limit 26 --epochs 1 --most 0.1"),
+        ("DATA={data}", "ARGS=--limit 40 --epochs 1 --most 0.1"),
         lambda found: found["ours"]["cpu_s"] > 0 and found["trl"][-1]["cpu_s"] > 0,
     ),
     Look("bench-classify", ("ARGS=--rounds 1 --messages 5",), lambda found: found["ratio"] > 0 and found["pss_mb"] > 0),
