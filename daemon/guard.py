@@ -45,7 +45,7 @@ def check_listing(desk: Desk, listed: Sequence[Folder]) -> None:
     here = {folder.name: (folder.object_id, folder.epoch) for folder in listed}
     counted = all(folder.messages is not None for folder in listed)
     counts = {folder.name: folder.messages or 0 for folder in listed} if counted else None
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         mailbox = _mailbox(tx, desk)
         known = [
             folder
@@ -71,10 +71,8 @@ def check_listing(desk: Desk, listed: Sequence[Folder]) -> None:
         mailboxes.set_contents(tx, desk.mailbox_id, counts)
 
 
-def check_changes(desk: Desk, watch: Watch, changes: Changes) -> None:
-    """Would what this look found be too much to be true? Raises LooksWrong."""
-    with desk.database.begin() as tx:
-        mailbox = _mailbox(tx, desk)
+def check_changes(desk: Desk, mailbox: Mailbox, watch: Watch, changes: Changes) -> None:
+    """Would what this look found be too much to be true? `mailbox`: as it was before. Raises LooksWrong."""
     if mailbox.vouched is not None or mailbox.cursor is None:
         return
     known = {folder: len(uids) for folder, uids in watch.known.items()}
@@ -104,7 +102,7 @@ def _is_another(desk: Desk, known: dict[str, int]) -> bool:
         except FolderMissing:
             continue
         looked_at += len(newest)
-        with desk.database.begin() as tx:
+        with desk.database.read() as tx:
             found += sum(bool(messages.copies(tx, desk.mailbox_id, each.identity)) for each in newest)
     return breakers.is_another(sum(known[folder] for folder in folders), looked_at, found)
 
@@ -118,10 +116,10 @@ def stop(desk: Desk, problem: LooksWrong) -> str:
     return why
 
 
-def looked(desk: Desk) -> None:
-    """A whole look went well: what a person vouched for has been recorded, and from now on counts as normal."""
-    with desk.database.begin() as tx:
-        if _mailbox(tx, desk).vouched is not None:
+def looked(desk: Desk, before: Mailbox) -> None:
+    """A whole look went well: what a person had vouched for `before` it has been recorded, and counts as normal now."""
+    if before.vouched is not None:
+        with desk.database.begin() as tx:
             mailboxes.set_vouched(tx, desk.mailbox_id, None)
 
 
@@ -131,7 +129,7 @@ def looked(desk: Desk) -> None:
 def check_overrides(desk: Desk) -> None:
     """People have overridden something: is it so often that we should go back to the model before, or pause?"""
     now = desk.clock()
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         mailbox = _mailbox(tx, desk)
         filed = decisions.filed_since(tx, desk.mailbox_id, now - breakers.USUAL - breakers.RECENT, mailbox.mode)
         models = training.models(tx, desk.mailbox_id)

@@ -57,7 +57,7 @@ def learn_from_folders(
 ) -> list[FolderLessons]:
     """Make lessons of the newest messages in every category folder. Raises ConnectorError."""
     list_folders(desk)
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         categories = [each for each in mailboxes.categories(tx, desk.mailbox_id) if each.paused is None]
     return [_learn_folder(desk, category, per_folder, desk.clock() - max_age, show) for category in categories]
 
@@ -80,7 +80,7 @@ def _newest_of_people(desk: Desk, folder: str, limit: int, since: datetime) -> l
     while True:
         lying = desk.connector.filed_by_people(folder, asked)
         young = [each for each in lying if each.arrived is None or each.arrived >= since]
-        with desk.database.begin() as tx:
+        with desk.database.read() as tx:
             theirs = [each for each in young if not _moved_by_us(tx, desk, each)]
         nothing_ours, all_seen = len(theirs) == len(young), len(lying) < asked
         if len(theirs) >= limit or nothing_ours or all_seen or asked >= _LOOK_BACK * limit:
@@ -148,7 +148,7 @@ def learn_from_csv(desk: Desk, path: Path) -> dict[str, int]:
     A name that ends in .jsonl or .ndjson: one JSON object a line with the same keys.
     Returns lessons per category. Raises CsvError with every mistake; then nothing was learnt.
     """
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         by_name = {}
         for category in mailboxes.categories(tx, desk.mailbox_id):
             by_name[category.name] = by_name[category.folder] = category.uid

@@ -2,8 +2,9 @@
 
     list folders, now and then | changes since the cursor | is it a message we know? | sightings, new messages
 
-Recording is one transaction with the connector's cursor, so a crash sees nothing twice and misses nothing. A message is
-known again by the ladder of `daemon.store.messages`; of several copies the one that has just left its place moved.
+Recording is one transaction with the connector's cursor, so a crash sees nothing twice and misses nothing. A look that
+found nothing writes nothing, but for a note now and then that we looked. A message is known again by the ladder of
+`daemon.store.messages`; of several copies the one that has just left its place moved.
 """
 
 from __future__ import annotations
@@ -65,21 +66,26 @@ def look(desk: Desk) -> Looked:
 def _look_once(desk: Desk) -> tuple[Looked, bool]:
     """One call of the connector, recorded; and whether it has more to tell."""
     now = desk.clock()
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         mailbox = mailboxes.find(tx, desk.settings.name)
         assert mailbox is not None
         watch = Watch(desk.settings.inbox, messages.known_uids(tx, desk.mailbox_id, watched_folders(tx, desk)))
+        early = messages.left_early(tx, desk.mailbox_id, desk.settings.inbox)
     changes = desk.connector.changes(mailbox.cursor, watch)
-    guard.check_changes(desk, watch, changes)
-    with desk.database.begin() as tx:
-        looked = record(tx, desk, changes, mailbox)
-        mailboxes.looked(
-            tx,
-            desk.mailbox_id,
-            now,
-            cursor=changes.cursor if changes.cursor != mailbox.cursor else None,
-            arrival=looked.new > 0,
-        )
+    guard.check_changes(desk, mailbox, watch, changes)
+    if _is_quiet(changes, mailbox) and not early and not _is_to_be_noted(desk, mailbox, now):
+        looked = Looked(missing=changes.missing)
+    else:
+        with desk.database.begin() as tx:
+            looked = record(tx, desk, changes, mailbox)
+            mailboxes.looked(
+                tx,
+                desk.mailbox_id,
+                now,
+                cursor=changes.cursor if changes.cursor != mailbox.cursor else None,
+                arrival=looked.new > 0,
+            )
+    desk.looked = now
     if changes.restarted or changes.relisted:
         log.warning(
             "uids-restarted",
@@ -88,6 +94,19 @@ def _look_once(desk: Desk) -> tuple[Looked, bool]:
             rematched=looked.rematched,
         )
     return looked, changes.more
+
+
+def _is_quiet(changes: Changes, mailbox: Mailbox) -> bool:
+    found = changes.arrived or changes.vanished or changes.restarted or changes.relisted
+    return not found and changes.cursor == mailbox.cursor
+
+
+def _is_to_be_noted(desk: Desk, mailbox: Mailbox, now: datetime) -> bool:
+    """Should the database hear of this look although it found nothing? Trouble is over at once; and the first look of
+    a process says that somebody looks again."""
+    if mailbox.trouble is not None or mailbox.polled is None or desk.looked is None:
+        return True
+    return abs(now - mailbox.polled) >= mailboxes.QUIET_NOTE  # clocks are set back, too
 
 
 def watched_folders(tx: Tx, desk: Desk) -> list[str]:
@@ -182,7 +201,7 @@ def _record_new(tx: Tx, desk: Desk, sighting: Sighting, now: datetime, mailbox: 
     if sighting.ref.folder == desk.settings.inbox:
         old = mailbox.cursor is None and not desk.settings.sort_existing
         if relisted:  # the inbox holds more than we ever looked at
-            since = mailbox.polled or now
+            since = desk.looked or mailbox.polled or now
             old = sighting.arrived is None or sighting.arrived < since - ON_THE_WAY
         state = "existing" if old else "new"
         due = now + desk.sorting.act_after if state == "new" else None

@@ -62,8 +62,11 @@ class Mailroom:
         return [self.desk(mailbox.name) for mailbox in self.settings.mailboxes]
 
     def _open(self, mailbox: AnyMailbox) -> Desk:
-        with self.database.begin() as tx:
-            known = mailboxes.ensure(tx, mailbox.name, mailbox.kind, mailbox.mode, self.clock())
+        with self.database.read() as tx:
+            known = mailboxes.find(tx, mailbox.name)
+        if known is None:
+            with self.database.begin() as tx:
+                known = mailboxes.ensure(tx, mailbox.name, mailbox.kind, mailbox.mode, self.clock())
         return Desk(
             settings=mailbox,
             sorting=self.settings.sorting,

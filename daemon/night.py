@@ -122,7 +122,7 @@ def compare_labels(
 
     Raises TrainingBusy, and PostroomError with the trainer's sentence when it could not compare.
     """
-    with database.begin() as tx:
+    with database.read() as tx:
         name, taught = mailboxes.name_of(tx, mailbox), learning.lesson_counts(tx, mailbox)
     if len(taught) < 2:  # the trainer would say so too, after a minute of imports
         why = "there is nothing to compare: it takes two categories with some lessons each."
@@ -131,7 +131,7 @@ def compare_labels(
     training_dir.mkdir(parents=True, exist_ok=True)
     with _only_one(training_dir):
         _sweep(training_dir)
-        with database.begin() as tx:
+        with database.read() as tx:
             job = _job(tx, settings, registry, mailbox, "comparison", training_dir)
         folder = training_dir / "job-comparison"
         try:
@@ -171,8 +171,11 @@ def sweep(database: Database, state_dir: Path, now: datetime) -> None:
     if training_dir.is_dir():
         with contextlib.suppress(TrainingBusy), _only_one(training_dir):
             _sweep(training_dir)
-            with database.begin() as tx:
-                training.interrupt_runs(tx, now)
+            with database.read() as tx:
+                died = training.some_have_no_end(tx)
+            if died:
+                with database.begin() as tx:
+                    training.interrupt_runs(tx, now)
 
 
 def at_work(state_dir: Path) -> bool:
@@ -271,7 +274,7 @@ def _each_lesson(database: Database, mailbox: int) -> Iterator[Lesson]:
     """All lessons that count, by id, a page at a time: neither memory nor the database is held for 100,000 of them."""
     last = 0
     while True:
-        with database.begin() as tx:
+        with database.read() as tx:
             page = learning.lessons(tx, mailbox, after=last, oldest=LESSONS_A_PAGE)
         if not page:
             return
@@ -376,7 +379,7 @@ def _take_over(
     verdict, exam, report = str(result["verdict"]), result.get("exam") or {}, tuple(result.get("report") or ())
     if result["outcome"] != "candidate":
         return TrainingOutcome(str(result["outcome"]), verdict, None, exam, report)
-    with database.begin() as tx:
+    with database.read() as tx:
         mailbox_name = mailboxes.name_of(tx, mailbox)
     home = registry.models_dir / mailbox_name
     home.mkdir(parents=True, exist_ok=True)

@@ -19,8 +19,7 @@ from daemon.desk import Desk
 from daemon.evidence import confirm_now_and_then
 from daemon.look import Looked, look
 from daemon.sort import Sorted, sort
-from daemon.store import mailboxes
-from daemon.store.records import Mailbox
+from daemon.store import journal, mailboxes
 
 
 @dataclass(frozen=True)
@@ -41,24 +40,23 @@ def one_pass(desk: Desk) -> Pass:
 
 
 def _pass(desk: Desk) -> Pass:
-    if (stopped := _mailbox(desk).stopped) is not None:
-        return Pass(0, Looked(), 0, Sorted(), stopped)
-    recovered = recover(desk)
+    with desk.database.read() as tx:
+        before = mailboxes.find(tx, desk.settings.name)
+        assert before is not None
+        cut_short = journal.unfinished(tx, desk.mailbox_id)
+    if before.stopped is not None:
+        return Pass(0, Looked(), 0, Sorted(), before.stopped)
+    recovered = recover(desk) if cut_short else 0
     try:
         looked = look(desk)
     except guard.LooksWrong as problem:
         return Pass(recovered, Looked(), 0, Sorted(), guard.stop(desk, problem))
-    guard.looked(desk)
+    guard.looked(desk, before)
     corrections = correct(desk)
     if corrections:
         guard.check_overrides(desk)
     confirm_now_and_then(desk)
-    paused = _mailbox(desk).paused
-    return Pass(recovered, looked, corrections, Sorted() if paused else sort(desk), paused)
-
-
-def _mailbox(desk: Desk) -> Mailbox:
-    with desk.database.begin() as tx:
-        found = mailboxes.find(tx, desk.settings.name)
-    assert found is not None
-    return found
+    with desk.database.read() as tx:  # anew: we may just have paused it
+        now = mailboxes.find(tx, desk.settings.name)
+        assert now is not None
+    return Pass(recovered, looked, corrections, Sorted() if now.paused else sort(desk), now.paused)

@@ -61,7 +61,7 @@ class Registry:
 
         Raises EngineUnavailable if a model server does not answer.
         """
-        with self._database.begin() as tx:
+        with self._database.read() as tx:
             known = {model.state: model for model in training.models(tx, mailbox)}
         current = known.get("current")
         with self._lock_of(mailbox):
@@ -117,7 +117,7 @@ class Registry:
 
     def _open(self, mailbox: int, model: ModelRecord) -> Classifier:
         """Raises EngineError: damaged, of another codebook, or its server does not answer."""
-        with self._database.begin() as tx:
+        with self._database.read() as tx:
             book = Codebook(tuple(Entry(code, uid) for code, uid in mailboxes.codebook(tx, mailbox)))
             box = mailboxes.name_of(tx, mailbox)
         folder = self.folder_of(model)
@@ -137,7 +137,7 @@ class Registry:
         """Let the server's names say which model is in use and which one rollback returns to. Raises EngineError."""
         if self._engine.kind == "openai":
             return self._link(model)
-        with self._database.begin() as tx:
+        with self._database.read() as tx:
             box = mailboxes.name_of(tx, mailbox)
         engine = self._engine_for(self.folder_of(model), box)
         if not isinstance(engine, OllamaEngine):
@@ -172,7 +172,7 @@ class Registry:
         """
         if self._engine.kind != "ollama":
             return []
-        with self._database.begin() as tx:
+        with self._database.read() as tx:
             box = mailboxes.name_of(tx, mailbox)
             kept = [model for model in training.models(tx, mailbox) if model.state in ("current", "previous")]
         prefix, meant = names_of(box), {}
@@ -196,7 +196,7 @@ class Registry:
 
     def points(self, mailbox: int) -> tuple[Point, ...]:
         """The held-out answers of the model in use, without loading it; none without a model or when it is damaged."""
-        with self._database.begin() as tx:
+        with self._database.read() as tx:
             current = training.current_model(tx, mailbox)
         if current is None:
             return ()
@@ -207,7 +207,7 @@ class Registry:
 
     def points_of(self, mailbox: int, version: str) -> tuple[Point, ...]:
         """The held-out answers of one version. Raises ModelError if there is none, or its files are gone or damaged."""
-        with self._database.begin() as tx:
+        with self._database.read() as tx:
             model = _version(training.models(tx, mailbox), version)
         try:
             return artifact.load(self.folder_of(model), check_files=False).points
@@ -223,7 +223,7 @@ class Registry:
 
         `withdraw`: why the one in use is bad, so that nothing returns to it by itself.
         """
-        with self._database.begin() as tx:
+        with self._database.read() as tx:
             model = _version(training.models(tx, mailbox), version)
         if model.state == "removed":
             raise ModelError(version, "its files were removed to save space.", "Train again: `postroom train`.")
@@ -241,7 +241,7 @@ class Registry:
 
     def rollback(self, mailbox: int, now: datetime) -> ModelRecord:
         """Back to the previous model. Raises ModelError without one."""
-        with self._database.begin() as tx:
+        with self._database.read() as tx:
             previous = next((each for each in training.models(tx, mailbox) if each.state == "previous"), None)
         if previous is None:
             raise ModelError("models", "there is no previous model to go back to.", "See `postroom models`.")
@@ -252,7 +252,7 @@ class Registry:
 
         Nor those of a withdrawn one that none has beaten yet. What a crash left behind is removed as well.
         """
-        with self._database.begin() as tx:
+        with self._database.read() as tx:
             models = training.models(tx, mailbox)
         present = [model for model in models if model.state != "removed"]
         rival = training.withdrawn_model(models)
@@ -267,7 +267,7 @@ class Registry:
 
     def _sweep(self, mailbox: int) -> None:
         """Remove folders that no model is registered for: a crash came between a folder and its record."""
-        with self._database.begin() as tx:
+        with self._database.read() as tx:
             home = self.models_dir / mailboxes.name_of(tx, mailbox)
             wanted = {self.folder_of(model) for model in training.models(tx, mailbox) if model.state != "removed"}
         for folder in home.iterdir() if home.is_dir() else ():

@@ -110,7 +110,7 @@ def from_mailbox(
 ) -> list[LabelledMail]:
     """The newest mail of every category folder; nothing is changed, not even \\Seen. Raises ConnectorError."""
     list_folders(desk)
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         folders = [each.folder for each in mailboxes.categories(tx, desk.mailbox_id) if each.paused is None]
     mails: list[LabelledMail] = []
     for done, folder in enumerate(folders, start=1):

@@ -1,20 +1,35 @@
 """When to do what. Pure: times in, a yes or no out.
 
+first look                  the first few mailboxes at once, the others spread over one interval
 back-off after trouble      1, 2, 4, ... minutes, with jitter, at most half an hour
+whose training first?       who has waited longest
 is a training due?          once a window; later in the day only if the machine slept through it; once more if it was
                             broken off
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 from daemon.durations import Window
 
 LONGEST_BACK_OFF = timedelta(minutes=30)
 # Outcomes of a training that did not come to its end: the service was stopped, or died.
 BROKEN_OFF = ("stopped", "interrupted")
+
+
+def first_look(position: int, mailboxes: int, at_once: int, poll: timedelta) -> timedelta:
+    """How long after the start the mailbox at this position, from 0, is first looked at. Those that can be worked on at
+    once begin at once. The others follow at even distances, so that the polls of hundreds don't meet in one second."""
+    return timedelta() if position < at_once else poll * position / mailboxes
+
+
+def longest_waiting(attempts: Mapping[str, datetime | None]) -> list[str]:
+    """The names by their latest training, the oldest first and those without one before all: where a night is too
+    short for everybody, the last of one night are the first of the next."""
+    never = datetime.min.replace(tzinfo=UTC)
+    return sorted(attempts, key=lambda name: attempts[name] or never)
 
 
 def back_off(failures: int, first: timedelta, jitter: float) -> timedelta:

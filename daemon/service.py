@@ -4,6 +4,7 @@
 
 TERM and INT stop, HUP reads the settings again. A mailbox in trouble is tried again with growing pauses; one that
 needs a person is left alone until HUP or a restart, and says so. One mailbox's trouble never stops another.
+Every mailbox has a thread; only `passes_at_once` work at the same moment, and who waits or listens holds nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import random
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +34,7 @@ from daemon.mailroom import Mailroom, open_mailroom
 from daemon.night import sweep, train
 from daemon.notify import Notifier
 from daemon.pipeline import Pass, one_pass
-from daemon.schedule import back_off, last_attempt, night_is_due
+from daemon.schedule import back_off, first_look, last_attempt, longest_waiting, night_is_due
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, messages, training
 
@@ -53,7 +55,7 @@ class Round:
     not_before: datetime | None = None
     needs_person: str | None = None
     begun: datetime | None = None
-    """When the pass in hand began; None: none is running."""
+    """When the pass in hand began; None: none is running, or it waits for its turn."""
     silence_asked: datetime | None = None
     silent: bool = False
     """No mail has come for unusually long, and the log says so."""
@@ -72,6 +74,11 @@ class Service:
     stopping: threading.Event = field(default_factory=threading.Event)
     reloading: threading.Event = field(default_factory=threading.Event)
     rounds: dict[str, Round] = field(default_factory=dict)
+    at_work: threading.Semaphore = field(default_factory=threading.Semaphore)
+    """Held by every pass; how many there are follows from the settings."""
+    in_trouble: threading.Semaphore = field(default_factory=threading.Semaphore)
+    """Held besides by the passes of mailboxes whose last one failed: half as many, so that those whose server lets
+    them wait until a time-out leave room for the others."""
 
     def run(self) -> int:
         """Work until told to stop. Raises PostroomError (AlreadyRunning, StoreError) before anything was done."""
@@ -104,6 +111,7 @@ class Service:
             sweep(mailroom.database, self.settings.state_dir, up_since)
             desks = mailroom.desks()
             self.rounds = {desk.settings.name: Round() for desk in desks}
+            self.limit_passes()
             scheduler = self._schedule(mailroom, desks, up_since)
             scheduler.start()
             log.info("started", mailboxes=len(desks))
@@ -121,6 +129,11 @@ class Service:
                     desk.connector.close()  # ends the wait
             scheduler.shutdown(wait=True)
 
+    def limit_passes(self) -> None:
+        """Let so many passes work at once as the settings say, from the next ones on."""
+        at_once = self.settings.sorting.passes_at_once
+        self.at_work, self.in_trouble = threading.Semaphore(at_once), threading.Semaphore(max(1, at_once // 2))
+
     def _sleep(self, seconds: float) -> None:
         # Signal handlers run between bytecodes of this thread: wait in short steps for either event.
         for _ in range(max(1, round(seconds / 0.2))):
@@ -134,9 +147,11 @@ class Service:
             timezone=UTC,
         )
         now = datetime.now(UTC)
-        for desk in desks:
-            seconds = self.settings.sorting.poll.total_seconds()
-            scheduler.add_job(self._poll, "interval", seconds=seconds, args=[desk], next_run_time=now)
+        sorting = self.settings.sorting
+        for position, desk in enumerate(desks):
+            first = now + first_look(position, len(desks), sorting.passes_at_once, sorting.poll)
+            seconds = sorting.poll.total_seconds()
+            scheduler.add_job(self._poll, "interval", seconds=seconds, args=[desk], next_run_time=first)
         scheduler.add_job(
             self._night, "interval", seconds=NIGHT_CHECK_S, args=[mailroom, desks, up_since], next_run_time=now
         )
@@ -167,6 +182,11 @@ class Service:
             round_.waiting = False
 
     def _poll_once(self, desk: Desk, round_: Round) -> None:
+        with self.in_trouble if round_.failures else nullcontext(), self.at_work:
+            if not self._interrupted():  # while it waited for its turn
+                self._work(desk, round_)
+
+    def _work(self, desk: Desk, round_: Round) -> None:
         round_.begun = self.clock()
         try:
             done = one_pass(desk)
@@ -199,40 +219,42 @@ class Service:
         if round_.silence_asked is not None and now - round_.silence_asked < SILENCE_EVERY:
             return
         round_.silence_asked = now
-        try:
-            with desk.database.begin() as tx:
+        with _told_only():
+            with desk.database.read() as tx:
                 mailbox = mailboxes.find(tx, desk.settings.name)
                 words = guard.silence(tx, mailbox, now) if mailbox is not None else None
-        except PostroomError as error:
-            log.error("trouble", problem=str(error))
-            return
-        if words is not None and not round_.silent:
-            log.error("silence", problem=words)
-        round_.silent = words is not None
+            if words is not None and not round_.silent:
+                log.error("silence", problem=words)
+            round_.silent = words is not None
 
     def _note_trouble(self, desk: Desk, trouble: str) -> None:
-        try:
-            with desk.database.begin() as tx:
-                mailboxes.looked(tx, desk.mailbox_id, self.clock(), trouble=trouble)
-        except PostroomError as error:  # the database itself is the trouble
-            log.error("trouble", problem=str(error))
+        with _told_only(), desk.database.begin() as tx:  # perhaps the database itself is the trouble
+            mailboxes.looked(tx, desk.mailbox_id, self.clock(), trouble=trouble)
 
     # --- training
 
     def _night(self, mailroom: Mailroom, desks: list[Desk], up_since: datetime) -> None:
-        for desk in desks:
+        by_name = {desk.settings.name: desk for desk in desks}
+        attempts: dict[str, datetime | None] = {}
+        with _told_only():
+            attempts = self._attempts(mailroom, desks)
+        for name in longest_waiting(attempts):
             try:
-                if not self._interrupted() and self._is_due(desk, up_since):
-                    self._train(mailroom, desk)
+                # Asked anew before each: the window may have ended during the training before.
+                if not self._interrupted() and self._is_due(attempts[name], up_since):
+                    self._train(mailroom, by_name[name])
             except PostroomError as error:
-                log.warning("training-trouble", mailbox=desk.settings.name, problem=str(error))
+                log.warning("training-trouble", mailbox=name, problem=str(error))
             except Exception:
-                log.exception("bug", mailbox=desk.settings.name)
+                log.exception("bug", mailbox=name)
 
-    def _is_due(self, desk: Desk, up_since: datetime) -> bool:
-        with desk.database.begin() as tx:
-            runs = training.runs(tx, desk.mailbox_id, limit=2)
-        attempt = last_attempt([(run.started, run.outcome) for run in runs])
+    def _attempts(self, mailroom: Mailroom, desks: list[Desk]) -> dict[str, datetime | None]:
+        """When each mailbox's latest training began that counts."""
+        with mailroom.database.read() as tx:
+            runs = {desk.settings.name: training.runs(tx, desk.mailbox_id, limit=2) for desk in desks}
+        return {name: last_attempt([(run.started, run.outcome) for run in each]) for name, each in runs.items()}
+
+    def _is_due(self, attempt: datetime | None, up_since: datetime) -> bool:
         return night_is_due(self.clock().astimezone(), self.settings.training.window, attempt, up_since)
 
     def _train(self, mailroom: Mailroom, desk: Desk) -> None:
@@ -256,12 +278,10 @@ class Service:
         now = self.clock()
         if any(round_.begun is not None and now - round_.begun > PASS_GRACE for round_ in self.rounds.values()):
             return False
-        try:
-            with mailroom.database.begin() as tx:
-                mailboxes.everyone(tx)
-        except PostroomError:
-            return False
-        return True
+        with _told_only(), mailroom.database.read() as tx:
+            mailboxes.everyone(tx)
+            return True
+        return False
 
     def _status(self) -> str:
         troubled = [name for name, round_ in self.rounds.items() if round_.needs_person or round_.failures]
@@ -283,6 +303,17 @@ class Service:
         self.settings = fresh
         logs.configure(fresh.log)
         log.info("settings-reloaded")
+
+
+@contextmanager
+def _told_only() -> Iterator[None]:
+    """For what is done beside passes: trouble with the database goes to the log and ends neither job nor service."""
+    try:
+        yield
+    except PostroomError as error:
+        log.error("trouble", problem=str(error))
+    except Exception:
+        log.exception("bug")
 
 
 def _tell(done: Pass) -> None:

@@ -194,6 +194,8 @@ class SortingSettings(Section):
     """When to look, when to act, and how sure to be."""
 
     poll: Span = timedelta(seconds=60)
+    passes_at_once: int = Field(default=8, ge=1, le=256)
+    """How many mailboxes are worked on at the same moment; the others wait their turn."""
     act_after: Duration = timedelta(minutes=2)
     settle: Duration = timedelta(minutes=10)
     precision: Precision = 0.95

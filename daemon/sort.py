@@ -54,7 +54,7 @@ def sort(desk: Desk) -> Sorted:
     """Sort what is due, in batches, until nothing is left or somebody says stop."""
     result = Sorted()
     while not desk.stop():
-        with desk.database.begin() as tx:
+        with desk.database.read() as tx:
             mailbox = mailboxes.find(tx, desk.settings.name)
             assert mailbox is not None
             allowance = _allowance(tx, desk)
@@ -110,7 +110,7 @@ def teach_neighbours(desk: Desk, classifier: Classifier) -> None:
     """What people taught since the model was trained counts from the next mail on, and what they took back no more."""
     if classifier.newest_lesson is None:
         return
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         state = (classifier.meta.version, *learning.lesson_state(tx, desk.mailbox_id))
         if state == desk.taught:
             return
@@ -123,7 +123,7 @@ def teach_neighbours(desk: Desk, classifier: Classifier) -> None:
 def current_policy(desk: Desk) -> Policy:
     """The owner's wanted precision, turned into a threshold for each category: by the current model's exam,
     and by what became of the decisions of the last weeks."""
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         categories = {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)}
         lessons = learning.lesson_counts(tx, desk.mailbox_id)
         lately = evidence(tx, desk)
@@ -143,7 +143,7 @@ def guesser(desk: Desk, policy: Policy) -> FirstGuess | None:
     """What guesses before a model knows a category; None when the model knows them all."""
     if not policy.newcomers:
         return None
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         lessons = learning.lessons(tx, desk.mailbox_id, newest=NEWEST_LESSONS)
     in_use = [category for category in policy.categories.values() if category.paused is None]
     return FirstGuess(in_use, lessons)
@@ -217,7 +217,7 @@ def _labelled(desk: Desk, known: KnownMessage, policy: Policy) -> str | None:
     if not known.identity.labelled:
         return None
     folders = {category.folder for category in policy.categories.values()}
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         places = messages.sightings(tx, known.id)
     if any(place.gone is None and place.ref.folder in folders for place in places):
         return "it has a category's label already"
@@ -226,7 +226,7 @@ def _labelled(desk: Desk, known: KnownMessage, policy: Policy) -> str | None:
 
 def _action(desk: Desk, category: Category | None) -> Action | None:
     if category is None:
-        with desk.database.begin() as tx:
+        with desk.database.read() as tx:
             folder = review_folder(tx, desk)
         return Move(folder) if folder is not None else None
     if desk.settings.act_by == "tag":
@@ -245,7 +245,7 @@ def _as_its_copy(desk: Desk, known: KnownMessage, policy: Policy) -> Decision | 
 
     If a person has put that copy back into the inbox, this one stays there too.
     """
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         made = decisions.of_copy(tx, known.id)
         said = [] if made is None else learning.corrections(tx, desk.mailbox_id, message=made.message)
     if made is None:
@@ -264,7 +264,7 @@ def _as_its_copy(desk: Desk, known: KnownMessage, policy: Policy) -> Decision | 
 
 def find_hint(desk: Desk, known: KnownMessage, message: Message) -> Hint | None:
     """Where people put this mail's thread, or a mail nearly like it."""
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         lesson = learning.thread_place(tx, desk.mailbox_id, message.sighting.references, known.thread)
         _refresh_memory(tx, desk)
     if lesson is not None:

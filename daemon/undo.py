@@ -67,7 +67,7 @@ def undo(desk: Desk, since: datetime, category: str | None, *, dry_run: bool, sh
 
     What was put back before, by a call that was cut short, is not counted again.
     """
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         wanted = _wanted(tx, desk, category)
         entries = [
             entry
@@ -78,7 +78,7 @@ def undo(desk: Desk, since: datetime, category: str | None, *, dry_run: bool, sh
     back = touched = 0
     for start in range(0, len(entries), BATCH):
         batch = entries[start : start + BATCH]
-        with desk.database.begin() as tx:
+        with desk.database.read() as tx:
             ours = [(entry, _untouched(tx, desk, entry)) for entry in batch]
         flags = _flags(desk, [place for _, place in ours if place is not None])
         for done, (entry, place) in enumerate(ours, start + 1):

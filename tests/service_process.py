@@ -43,6 +43,7 @@ window = "00:00-00:01"
 min_corrections = 100000
 [log]
 format = "json"
+level = "debug"
 """
 
 
@@ -137,6 +138,10 @@ class ServiceProcess:
         """What `postroom status` says about the mailbox."""
         [mailbox] = self.ask("status", fine=(0, 3))["mailboxes"]
         return dict(mailbox)
+
+    def passes(self) -> int:
+        """How many passes have ended well since the first start; quiet ones are told at level debug only."""
+        return self.log.read_text().count('"event": "pass"')
 
     def __enter__(self) -> ServiceProcess:
         return self

@@ -13,7 +13,14 @@ from daemon.durations import Window
 from daemon.memory import LessonMemory
 from daemon.own_domains import own_domain
 from daemon.roles import guess_roles
-from daemon.schedule import back_off, last_attempt, latest_window_start, night_is_due
+from daemon.schedule import (
+    back_off,
+    first_look,
+    last_attempt,
+    latest_window_start,
+    longest_waiting,
+    night_is_due,
+)
 from daemon.settings import SortingSettings
 from daemon.store.records import Category
 
@@ -210,6 +217,20 @@ def test_a_training_that_was_broken_off_is_made_up_for_once() -> None:
         assert last_attempt([(first, outcome), (at(1, 1), "kept")]) == at(1, 1)
         assert last_attempt([(second, outcome), (first, outcome)]) == second, "it may bring the machine down"
     assert last_attempt([(second, "promoted"), (first, "stopped")]) == second
+
+
+def test_first_looks_fill_one_interval_and_a_few_mailboxes_never_wait() -> None:
+    minute = timedelta(minutes=1)
+    assert [first_look(position, 3, 8, minute) for position in range(3)] == [timedelta()] * 3
+    waits = [first_look(position, 50, 8, minute) for position in range(50)]
+    assert waits[:8] == [timedelta()] * 8
+    assert waits[8:] == sorted(waits[8:])
+    assert max(waits) < minute
+    assert len(set(waits[8:])) == 42
+
+
+def test_who_was_never_trained_comes_before_who_was_trained_long_ago() -> None:
+    assert longest_waiting({"a": at(3, 1), "b": None, "c": at(1, 1), "d": None}) == ["b", "d", "c", "a"]
 
 
 def test_back_off_grows_and_is_bounded() -> None:

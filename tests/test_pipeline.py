@@ -39,6 +39,11 @@ class Office:
     model: FakeClassifier
     uids: dict[str, str]
 
+    @property
+    def place(self) -> Path:
+        """The database's file."""
+        return Path(self.database.place)
+
     def deliver(self, subject: str, body: str = "Please see to it.", **more: Any) -> Sighting:
         return self.box.deliver(MailText(sender="ann@example.org", subject=subject, body=body), **more)
 

@@ -513,6 +513,14 @@ def test_sender_rules_that_would_never_fit_are_refused(tmp_path: Path, rule: str
     assert "neither an address nor a domain" in problem
 
 
+def test_as_many_passes_as_mailboxes_may_work_at_once_but_not_none(tmp_path: Path) -> None:
+    assert load(tmp_path, OFFICE).sorting.passes_at_once == 8
+    assert load(tmp_path, f"{OFFICE}\n[sorting]\npasses_at_once = 1\n").sorting.passes_at_once == 1
+    for wrong in ("0", "257", '"many"'):
+        [problem] = problems(tmp_path, f"{OFFICE}\n[sorting]\npasses_at_once = {wrong}\n")
+        assert problem.startswith("[sorting] passes_at_once: ")
+
+
 # -- the engine
 
 

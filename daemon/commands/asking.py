@@ -49,7 +49,7 @@ def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> N
             box = known(desk)
             points = desk.registry.points(desk.mailbox_id)
             since = desk.clock() - timedelta(days=days)
-            with desk.database.begin() as tx:
+            with desk.database.read() as tx:
                 told = mailbox_status(tx, box, since, working, points, desk.sorting.min_examples)
                 found.append({**told, **concerns(tx, box, desk.clock())})
     if as_json:
@@ -117,7 +117,7 @@ def why(context: Context, message_id: str, as_json: bool) -> None:
         stories = []
         for desk in mailroom.desks():
             box = known(desk)
-            with desk.database.begin() as tx:
+            with desk.database.read() as tx:
                 for message in messages.named(tx, box.id, message_id):
                     stories.append(message_story(tx, box, message))
     if not stories:

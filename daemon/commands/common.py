@@ -82,7 +82,7 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def known(desk: Desk) -> Mailbox:
     """The desk's mailbox as the store has it."""
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         found = mailboxes.find(tx, desk.settings.name)
     assert found is not None
     return found

@@ -41,7 +41,7 @@ def folders(context: Context, mailbox: str | None, as_json: bool) -> None:
     with context.mailroom() as mailroom:
         for desk in context.some(mailroom, mailbox):
             list_folders(desk)
-            with desk.database.begin() as tx:
+            with desk.database.read() as tx:
                 shown = show_folders(tx, desk)
             found.append({"mailbox": desk.settings.name, "folders": [asdict(each) for each in shown]})
             if not as_json:

@@ -158,7 +158,7 @@ def _as_json(outcome: TrainingOutcome) -> dict[str, Any]:
 def _troubles(desk: Desk) -> list[tuple[str, str]]:
     """(category, why it can't be learnt well), by the model that is in use now."""
     points = desk.registry.points(desk.mailbox_id)
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         found = overview(tx, desk.mailbox_id, points, desk.sorting.min_examples)
     return [(each.name, each.trouble) for each in found if each.trouble is not None]
 
@@ -187,7 +187,7 @@ def models(context: Context, curve: str | None, mailbox: str | None, as_json: bo
     """
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
-        with desk.database.begin() as tx:
+        with desk.database.read() as tx:
             found = training.models(tx, desk.mailbox_id)
         if curve is not None:
             points = mailroom.registry.points_of(desk.mailbox_id, curve)
@@ -294,9 +294,11 @@ def corrections(context: Context, void: int | None, limit: int, mailbox: str | N
     """List what people moved, newest first: the ledger that Postroom learns from."""
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
-        with desk.database.begin() as tx:
-            if void is not None and not learning.void_correction(tx, desk.mailbox_id, void, desk.clock()):
-                raise PostroomError(str(void), "there is no such correction, or it is void.", "List them first.")
+        if void is not None:
+            with desk.database.begin() as tx:
+                if not learning.void_correction(tx, desk.mailbox_id, void, desk.clock()):
+                    raise PostroomError(str(void), "there is no such correction, or it is void.", "List them first.")
+        with desk.database.read() as tx:
             found = learning.corrections(tx, desk.mailbox_id)[-limit:][::-1]
             names = {category.uid: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
     if as_json:

@@ -58,7 +58,7 @@ def lessons(
         if void is not None:
             _void(desk, void)
         elif contradictions:
-            with desk.database.begin() as tx:
+            with desk.database.read() as tx:
                 pairs = known_lessons.contradictions(tx, desk.mailbox_id)
             _show_contradictions(pairs, as_json)
         elif category is not None:
@@ -78,7 +78,7 @@ def _void(desk: Desk, lesson: int) -> None:
 
 def _show_overview(desk: Desk, as_json: bool) -> None:
     points = desk.registry.points(desk.mailbox_id)
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         found = known_lessons.overview(tx, desk.mailbox_id, points, desk.sorting.min_examples)
     if as_json:
         rows = [
@@ -138,7 +138,7 @@ def _side(side: Side) -> dict[str, Any]:
 
 
 def _show_category(desk: Desk, name: str, limit: int, as_json: bool) -> None:
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         categories = mailboxes.categories(tx, desk.mailbox_id)
         wanted = next((each for each in categories if name in (each.name, each.folder)), None)
         if wanted is None:

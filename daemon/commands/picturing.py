@@ -27,7 +27,7 @@ def report(context: Context, html: Path, days: int, mailbox: str | None) -> None
         desk = context.one(mailroom, mailbox)
         now = desk.clock()
         points = desk.registry.points(desk.mailbox_id)
-        with desk.database.begin() as tx:
+        with desk.database.read() as tx:
             since = now - timedelta(days=days)
             by_week = weeks(
                 decisions.since(tx, desk.mailbox_id, since),

@@ -298,7 +298,7 @@ class _Demo:
         page.say(f"[bold]{escape(outcome.verdict)}[/bold]")
 
     def _current_model(self, mailroom: Mailroom) -> Path:
-        with mailroom.database.begin() as tx:
+        with mailroom.database.read() as tx:
             current = training.current_model(tx, mailroom.desk(MAILBOX).mailbox_id)
         assert current is not None
         return mailroom.registry.folder_of(current)
@@ -346,7 +346,7 @@ class _Demo:
 
 def _guesses_right(mailroom: Mailroom, folder: Path, mails: Sequence[SampleMail]) -> int:
     """How many of these a model's best guess gets right. None of them was in any training."""
-    with mailroom.database.begin() as tx:
+    with mailroom.database.read() as tx:
         names = {each.uid: each.name for each in mailboxes.categories(tx, mailroom.desk(MAILBOX).mailbox_id)}
     with Classifier.load(folder, threads=mailroom.settings.engine.threads) as classifier:
         predictions = classifier.classify([parse(mail.raw).text for mail in mails])

@@ -189,13 +189,13 @@ class Ledger:
 
     def polled(self) -> bool | None:
         """True once the daemon has looked at the mailbox, None before."""
-        with self._database.begin() as tx:
+        with self._database.read() as tx:
             box = mailboxes.find(tx, self._mailbox)
         return True if box is not None and box.polled is not None and box.cursor is not None else None
 
     def story(self, message_id: str) -> dict[str, Any] | None:
         """What `postroom why` says, once the daemon has finished with the message; None before."""
-        with self._database.begin() as tx:
+        with self._database.read() as tx:
             box = mailboxes.find(tx, self._mailbox)
             assert box is not None
             found = messages.named(tx, box.id, message_id)
@@ -206,7 +206,7 @@ class Ledger:
 
     def corrections(self) -> int:
         """How many times a person was seen putting a message somewhere, agreements left out."""
-        with self._database.begin() as tx:
+        with self._database.read() as tx:
             box = mailboxes.find(tx, self._mailbox)
             assert box is not None
             return sum(each.kind != "agreement" for each in learning.corrections(tx, box.id))

@@ -16,6 +16,9 @@ from daemon.store.records import Category, Guess, KnownFolder, Mailbox, Mode
 
 OFFERED_FOR = timedelta(days=30)
 """How long a new folder is called new."""
+QUIET_NOTE = timedelta(minutes=2)
+"""How old `polled` may grow while looks find nothing, before it is noted again. Hundreds of quiet mailboxes would
+otherwise write, and sync to the disk, at every poll. Whoever judges how long ago a look was allows for it."""
 
 
 def find(tx: Tx, name: str) -> Mailbox | None:

@@ -213,11 +213,8 @@ def live_in(tx: Tx, mailbox: int, folder: str) -> list[KnownSighting]:
     return [_seen(row) for row in rows.mappings()]
 
 
-def give_up_new(tx: Tx, mailbox: int, inbox: str) -> list[int]:
-    """A new message that left the inbox before its time came is no longer ours to sort, even if it comes back.
-
-    Returns the ids of those that left.
-    """
+def left_early(tx: Tx, mailbox: int, inbox: str) -> list[int]:
+    """The ids of new messages that left the inbox before their time came."""
     there = (
         select(t.sightings.c.id)
         .where(
@@ -228,7 +225,12 @@ def give_up_new(tx: Tx, mailbox: int, inbox: str) -> list[int]:
         .exists()
     )
     where = and_(t.messages.c.mailbox_id == mailbox, t.messages.c.state == "new", ~there)
-    left = list(tx.execute(select(t.messages.c.id).where(where)).scalars())
+    return list(tx.execute(select(t.messages.c.id).where(where)).scalars())
+
+
+def give_up_new(tx: Tx, mailbox: int, inbox: str) -> list[int]:
+    """What left early is no longer ours to sort, even if it comes back. Returns the ids."""
+    left = left_early(tx, mailbox, inbox)
     for message in left:
         set_state(tx, message, "gone")
     return left

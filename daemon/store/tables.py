@@ -6,6 +6,8 @@ messages  1-n sightings, decisions, actions, corrections
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +29,18 @@ from sqlalchemy import (
 )
 
 
+class Unreadable(ValueError):
+    """A stored value is not what we stored: the file is damaged. Quotes nothing, for it may be mail."""
+
+
+def parse_json(stored: str | bytes) -> Any:
+    """The value of a JSON column. Raises Unreadable."""
+    try:
+        return json.loads(stored)
+    except ValueError:
+        raise Unreadable("a stored JSON value") from None
+
+
 class Utc(TypeDecorator[datetime]):
     """Aware datetimes in, aware UTC datetimes out; SQLite itself keeps no zone."""
 
@@ -41,9 +55,18 @@ class Utc(TypeDecorator[datetime]):
             raise ValueError("a datetime without a zone cannot be stored")
         return value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """The stored moment, aware."""
-        return None if value is None else value.replace(tzinfo=UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:
+        """Makes the stored moment an aware one. Raises Unreadable."""
+        plain = self.impl_instance.result_processor(dialect, coltype)
+
+        def aware(stored: Any) -> datetime | None:
+            try:
+                found: datetime | None = stored if plain is None else plain(stored)
+            except (ValueError, TypeError):
+                raise Unreadable("a stored moment") from None
+            return None if found is None else found.replace(tzinfo=UTC)
+
+        return aware
 
 
 metadata = MetaData(

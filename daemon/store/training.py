@@ -145,6 +145,13 @@ def runs(tx: Tx, mailbox: int, limit: int = 20) -> list[TrainingRun]:
     ]
 
 
+def some_have_no_end(tx: Tx) -> bool:
+    """Does a training work now, or did one die?"""
+    return (
+        tx.execute(select(t.training_runs.c.id).where(t.training_runs.c.ended.is_(None)).limit(1)).first() is not None
+    )
+
+
 def interrupt_runs(tx: Tx, now: datetime) -> int:
     """Runs without an end belong to a process that died, if no training works now. Returns how many."""
     values = {"ended": now, "outcome": "interrupted", "verdict": INTERRUPTED}

@@ -1,0 +1,264 @@
+"""The service with more mailboxes than work at once, and with a database that fails: slower, never dead."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from connectors.errors import Unreachable
+from daemon import service as served
+from daemon.look import Looked
+from daemon.mailroom import Mailroom, open_mailroom
+from daemon.night import sweep
+from daemon.pipeline import Pass
+from daemon.service import PASS_GRACE, Round, Service
+from daemon.settings import Settings
+from daemon.sort import Sorted
+from daemon.store import database as store
+from daemon.store import training
+from daemon.store.database import StoreError
+from tests.fakes import START, Clock
+from tests.test_database import held_by_another
+
+AT_ONCE, MAILBOXES = 3, 12
+NOTHING = Pass(0, Looked(), 0, Sorted())
+
+
+def settings(folder: Path, count: int = MAILBOXES, **sorting: Any) -> Settings:
+    box = {"kind": "imap", "host": "localhost", "tls": "none", "user": "u", "credential": "c"}
+    return Settings(
+        state_dir=folder / "state",
+        mailbox=[{**box, "name": f"box{number}"} for number in range(count)],  # type: ignore[call-arg]
+        sorting={"passes_at_once": AT_ONCE, **sorting},
+    )
+
+
+class Office:
+    """A service on a real database, whose passes and waits do what the test says."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, mailroom: Mailroom) -> None:
+        self.clock = Clock()
+        self.service = Service(folder / "config.toml", mailroom.settings, clock=self.clock)
+        self.mailroom, self.desks = mailroom, mailroom.desks()
+        self.service.rounds = {desk.settings.name: Round() for desk in self.desks}
+        self.service.limit_passes()
+        self.lock = threading.Lock()
+        self.now = self.most = self.passes = 0
+        self.go_on = threading.Event()
+        self.full = threading.Event()
+        self.troubled: frozenset[str] = frozenset()
+        monkeypatch.setattr(served, "one_pass", self.one_pass)
+        for desk in self.desks:
+            monkeypatch.setattr(desk.connector, "wait", lambda _seconds: False)
+
+    def one_pass(self, desk: Any) -> Pass:
+        with self.lock:
+            self.now += 1
+            self.passes += 1
+            self.most = max(self.most, self.now)
+            if self.now == AT_ONCE:
+                self.full.set()
+        assert self.go_on.wait(30)
+        with self.lock:
+            self.now -= 1
+        if desk.settings.name in self.troubled:
+            raise Unreachable("box", "The server does not answer.")
+        return NOTHING
+
+    def poll_all(self, pool: ThreadPoolExecutor) -> list[Any]:
+        return [pool.submit(self.service._poll, desk) for desk in self.desks]
+
+
+@pytest.fixture(autouse=True)
+def said() -> Iterator[list[Any]]:
+    """What is logged."""
+    with structlog.testing.capture_logs() as events:
+        yield events
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Office]]:
+    opened = []
+
+    def open_(**more: Any) -> Office:
+        manager = open_mailroom(settings(tmp_path, **more), clock=Clock())
+        opened.append(manager)
+        return Office(tmp_path, monkeypatch, manager.__enter__())
+
+    yield open_
+    for manager in opened:
+        manager.__exit__(None, None, None)
+
+
+@pytest.fixture
+def office(make: Callable[..., Office]) -> Office:
+    return make()
+
+
+def test_only_so_many_passes_work_at_once_and_all_get_their_turn(office: Office) -> None:
+    with ThreadPoolExecutor(MAILBOXES) as pool:
+        polls = office.poll_all(pool)
+        assert office.full.wait(30)
+        begun = [round_ for round_ in office.service.rounds.values() if round_.begun is not None]
+        assert len(begun) == AT_ONCE, "who waits for a turn has not begun"
+        office.go_on.set()
+        for poll in polls:
+            poll.result(30)
+    assert (office.passes, office.most) == (MAILBOXES, AT_ONCE)
+
+
+def test_who_listens_for_mail_holds_no_turn_and_no_connection(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    listening, end = threading.Semaphore(0), threading.Event()
+
+    def wait(_seconds: float) -> bool:
+        listening.release()
+        assert end.wait(30)
+        return False
+
+    for desk in office.desks:
+        monkeypatch.setattr(desk.connector, "wait", wait)
+    office.go_on.set()
+    with ThreadPoolExecutor(MAILBOXES + AT_ONCE) as pool:
+        polls = office.poll_all(pool)
+        for _ in range(MAILBOXES):
+            assert listening.acquire(timeout=30)
+        assert office.mailroom.database._engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        turns = [office.service.at_work.acquire(blocking=False) for _ in range(AT_ONCE)]
+        assert turns == [True] * AT_ONCE
+        end.set()
+        for poll in polls:
+            poll.result(30)
+
+
+def test_mailboxes_in_trouble_leave_room_for_the_others(make: Callable[..., Office]) -> None:
+    office = make()
+    office.go_on.set()
+    names = [desk.settings.name for desk in office.desks]
+    office.troubled = frozenset(names[:-1])
+    for desk in office.desks:
+        office.service._poll(desk)
+    office.go_on.clear()
+    office.clock.advance(hours=1)
+    with ThreadPoolExecutor(MAILBOXES) as pool:
+        polls = [pool.submit(office.service._poll, desk) for desk in office.desks[:-1]]
+        wait_for(lambda: office.now == AT_ONCE // 2)
+        polls += [pool.submit(office.service._poll, office.desks[-1])]
+        well = office.service.rounds[names[-1]]
+        wait_for(lambda: well.begun is not None)
+        assert office.now <= 1 + AT_ONCE // 2
+        office.go_on.set()
+        for poll in polls:
+            poll.result(30)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if condition():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("not within 30 s")
+
+
+def test_waiting_for_a_turn_is_no_pass_that_hangs(office: Office) -> None:
+    with ThreadPoolExecutor(MAILBOXES) as pool:
+        polls = office.poll_all(pool)
+        assert office.full.wait(30)
+        for round_ in office.service.rounds.values():
+            if round_.begun is not None:
+                round_.begun += 2 * PASS_GRACE  # those that work have just begun
+        office.clock.now += 2 * PASS_GRACE
+        assert office.service._healthy(office.mailroom)
+        office.clock.now += 2 * PASS_GRACE
+        assert not office.service._healthy(office.mailroom), "but one that works so long hangs"
+        office.go_on.set()
+        for poll in polls:
+            poll.result(30)
+
+
+def test_who_waits_for_a_turn_when_the_service_stops_does_not_begin(office: Office) -> None:
+    with ThreadPoolExecutor(MAILBOXES) as pool:
+        polls = office.poll_all(pool)
+        assert office.full.wait(30)
+        office.service.stopping.set()
+        office.go_on.set()
+        for poll in polls:
+            poll.result(30)
+    assert office.passes == AT_ONCE
+
+
+FAILURES = [StoreError("postroom.sqlite", "the disk is full."), RuntimeError("anything")]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=["worded", "not worded"])
+def test_a_database_that_fails_ends_neither_service_nor_job(
+    office: Office, monkeypatch: pytest.MonkeyPatch, failure: Exception, said: list[Any]
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise failure
+
+    up_since = datetime.now(UTC)
+    for name in ("read", "begin"):
+        monkeypatch.setattr(office.mailroom.database, name, fail)
+    desk = office.desks[0]
+    office.go_on.set()
+    assert office.service._healthy(office.mailroom) is False
+    office.service._night(office.mailroom, office.desks, up_since)
+    office.service._poll(desk)  # the pass works, and asking about silence fails
+    office.troubled = frozenset({desk.settings.name})
+    office.service._poll(desk)  # it fails, and noting that fails
+    assert office.service.rounds[desk.settings.name].failures == 1
+    monkeypatch.setattr(served, "one_pass", fail)
+    office.clock.advance(hours=1)
+    office.service._poll(desk)
+    assert office.service.rounds[desk.settings.name].failures == 2
+    told = [event["event"] for event in said if event["log_level"] in ("warning", "error")]
+    assert set(told) == ({"trouble"} if isinstance(failure, StoreError) else {"trouble", "bug"})
+
+
+def test_a_start_or_reload_waits_for_no_other_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "BUSY_TIMEOUT_S", 0.2)
+    chosen = settings(tmp_path)
+    (chosen.state_dir / "training").mkdir(parents=True)
+    for _ in range(2):
+        with open_mailroom(chosen) as mailroom, ExitStack() as beside:
+            desks = mailroom.desks()
+            beside.enter_context(held_by_another(Path(mailroom.database.place)))
+            sweep(mailroom.database, chosen.state_dir, START)
+            with open_mailroom(chosen) as again:
+                assert [desk.mailbox_id for desk in again.desks()] == [desk.mailbox_id for desk in desks]
+
+
+def test_first_polls_are_spread_over_the_interval_but_a_few_begin_at_once(make: Callable[..., Office]) -> None:
+    office = make(poll=timedelta(seconds=60))
+    before = datetime.now(UTC)
+    scheduler = office.service._schedule(office.mailroom, office.desks, before)
+    scheduler.start(paused=True)
+    jobs = {job.args[0].settings.name: job for job in scheduler.get_jobs() if job.func == office.service._poll}
+    first = [(jobs[desk.settings.name].next_run_time - before).total_seconds() for desk in office.desks]
+    scheduler.shutdown()
+    assert [round(seconds) for seconds in first] == [0] * AT_ONCE + [5 * n for n in range(AT_ONCE, MAILBOXES)]
+
+
+def test_the_night_begins_with_who_has_waited_longest(
+    office: Office, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    night = datetime(2026, 3, 10, 2, tzinfo=UTC).astimezone()
+    office.clock.now = night.replace(hour=2)
+    days = {0: 2, 1: 5, 2: 1, 3: 9}  # the others were never trained
+    with office.mailroom.database.begin() as tx:
+        for number, ago in days.items():
+            box = office.desks[number].mailbox_id
+            run = training.start_run(tx, box, office.clock() - timedelta(days=ago), 1, 1)
+            training.end_run(tx, run, office.clock(), "kept", "")
+    order: list[str] = []
+    monkeypatch.setattr(office.service, "_train", lambda _, desk: order.append(desk.settings.name))
+    office.service._night(office.mailroom, office.desks, START)
+    assert order == [*(f"box{n}" for n in range(4, MAILBOXES)), "box3", "box1", "box0", "box2"]
