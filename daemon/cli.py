@@ -1,6 +1,6 @@
 """The command `postroom`: collects the commands, prints every mistake of a person in one place.
 
-0 fine   1 trouble   2 wrong usage or settings   3 a person must act   75 try again later
+0 fine   1 trouble   2 wrong usage or settings   3 a person must act   4 no service runs   75 try again later
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def postroom(context: click.Context, config: Path | None) -> None:
       postroom live                    let it move mail
 
     \b
-    Exit codes: 0 fine, 1 trouble, 2 wrong usage or settings, 3 a person must act, 75 try again later.
+    Exit codes: 0 fine, 1 trouble, 2 wrong usage or settings, 3 a person must act, 4 no service runs (status), 75 try
+    again later.
     """
     context.obj = common.Context(config)
 

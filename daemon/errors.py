@@ -29,6 +29,8 @@ class ExitCode(IntEnum):
     """Wrong usage or wrong settings. click uses the same number for a wrong command line."""
     NEEDS_PERSON = 3
     """A refused login, a paused mailbox, a missing secret: nothing gets better by trying again."""
+    NOT_RUNNING = 4
+    """`status`: no service works on this state directory, so what it tells is old."""
     TRY_AGAIN = 75
 
 

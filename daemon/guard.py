@@ -21,6 +21,8 @@ from connectors.errors import FolderMissing
 from daemon import breakers
 from daemon.desk import Desk
 from daemon.errors import ExitCode, PostroomError
+from daemon.night_trouble import NightTrouble, night_trouble
+from daemon.settings import TrainingSettings
 from daemon.store import decisions, mailboxes, messages, training
 from daemon.store.database import Tx
 from daemon.store.records import Mailbox
@@ -193,6 +195,21 @@ def silence(tx: Tx, mailbox: Mailbox, now: datetime) -> str | None:
     return (
         f"no new mail for {hours} hours, unusually long for this mailbox. "
         "Send yourself a test mail; look at the mail server and at its forwarding."
+    )
+
+
+def nights(
+    tx: Tx, mailbox: Mailbox, settings: TrainingSettings, now: datetime, *, at_work: bool
+) -> NightTrouble | None:
+    """What is wrong with this mailbox's trainings; None while all is well. `at_work`: does one work now?"""
+    return night_trouble(
+        training.runs(tx, mailbox.id, limit=training.RUNS_JUDGED),
+        settings.window,
+        now.astimezone(),
+        known_since=mailbox.created,
+        fresh=training.fresh_lessons(tx, mailbox.id),
+        wanted=settings.min_corrections,
+        at_work=at_work,
     )
 
 

@@ -25,7 +25,9 @@ from typing import Any
 
 import structlog
 
+from daemon import child
 from daemon.decide import is_from, shown_in
+from daemon.engines.base import EngineError
 from daemon.errors import PostroomError, disk_trouble
 from daemon.registry import Registry
 from daemon.settings import Settings
@@ -85,9 +87,12 @@ def train(
             _write_job(database, mailbox, folder, job)
             result = _run_trainer(folder, settings, progress, stop)
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock)
-        except OSError as error:
+        except (PostroomError, EngineError) as error:
+            outcome = TrainingOutcome("failed", str(error))
+        except Exception as error:
             trouble = disk_trouble(error, training_dir)
             if trouble is None:
+                _note_bug(database, run, clock())
                 raise
             outcome = TrainingOutcome("failed", str(trouble))
         finally:
@@ -98,6 +103,12 @@ def train(
             training.end_run(tx, run, clock(), outcome.outcome, outcome.verdict, outcome.report, pairs)
     log.info("trained", mailbox=job["mailbox"], status=outcome.outcome, model=outcome.version)
     return outcome
+
+
+def _note_bug(database: Database, run: int, now: datetime) -> None:
+    """It ended, and not by a power cut: people hear of it where they hear of other failures."""
+    with contextlib.suppress(PostroomError), database.begin() as tx:
+        training.end_run(tx, run, now, "failed", "An unexpected error; see the log.")
 
 
 def _forget_never_senders(database: Database, mailbox: int, settings: Settings, now: datetime) -> None:
@@ -228,7 +239,6 @@ def _job(
         "memory_mb": settings.training.memory_mb,
         "threads": settings.training.threads,
         "time_limit_s": settings.training.time_limit.total_seconds(),
-        "started_by": os.getpid(),
     }
 
 
@@ -286,7 +296,8 @@ def _run_trainer(
     folder: Path, settings: Settings, progress: ShowProgress | None, stop: threading.Event | None, *module: str
 ) -> dict[str, Any]:
     """The trainer's result; a crash or a kill becomes a result that says so."""
-    command = [sys.executable, "-P", "-m", *(module or ("trainer",)), str(folder)]
+    name, *options = module or ("trainer",)
+    command = child.command(sys.executable, settings.training.nice, name, *options, str(folder))
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": str(settings.training.threads),
@@ -297,7 +308,7 @@ def _run_trainer(
     with (
         (folder / "trainer.log").open("w") as errors,
         subprocess.Popen(
-            [*_prefix(settings.training.nice), *command],
+            command,
             stdout=subprocess.PIPE,
             stderr=errors,
             stdin=subprocess.DEVNULL,
@@ -330,14 +341,6 @@ def _run_trainer(
             "verdict": f"The trainer ended with exit code {code} and no result. {last}".strip(),
         }
     return found
-
-
-def _prefix(nice: int) -> list[str]:
-    """Commands before the trainer's own, since preexec_fn is not safe beside threads. It gives way to other work, and
-    it ends with whoever started it, however that ends: nobody would take the result, and it holds lessons. Whoever
-    ended before `setpriv` was ready is missed by the trainer itself (`trainer.job.read_job`)."""
-    ends = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []  # of util-linux
-    return [*ends, "nice", "-n", str(nice)]
 
 
 def _stop_with(process: subprocess.Popen[str], stop: threading.Event | None, ended: threading.Event) -> None:

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from daemon.artifact import Point
+from daemon.guard import nights
 from daemon.lessons import overview
+from daemon.lock import Holder
+from daemon.schedule import last_attempt, late_by, next_night
+from daemon.settings import Settings
 from daemon.store import decisions, journal, learning, mailboxes, messages, training
 from daemon.store.database import Tx
 from daemon.store.records import Correction, KnownMessage, Mailbox, StoredDecision
+
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,33 @@ def mailbox_status(
             **({"outcome": runs[0].outcome, "verdict": runs[0].verdict} if runs[0].outcome else _unended(at_work)),
         },
         "unfinished": len(journal.unfinished(tx, mailbox.id)),
+    }
+
+
+def service_status(
+    tx: Tx, mailbox: Mailbox, settings: Settings, now: datetime, holder: Holder | None, working: bool
+) -> dict[str, Any]:
+    """What `postroom status` shows of the service's work on one mailbox: is it behind, do the nights bear fruit?
+
+    `holder`: who runs, None if nobody does. `working`: does a training work now?
+    """
+    here = now.astimezone()
+    trouble = nights(tx, mailbox, settings.training, now, at_work=working)
+    since = None if holder is None else holder.since
+    late = None if since is None or mailbox.trouble else late_by(now, mailbox.polled, since, settings.sorting.poll)
+    attempt = last_attempt([(run.started, run.outcome) for run in training.runs(tx, mailbox.id, limit=2)])
+    due = next_night(here, settings.training.window, attempt, since or now)
+    return {
+        "late": None if late is None else f"no look for {late // MINUTE} minutes, though the service runs.",
+        "training_trouble": None
+        if trouble is None
+        else {"kind": trouble.kind, "since": _iso(trouble.since), "words": trouble.words},
+        "next_training": {
+            "at": _iso(due),
+            "due": due <= here,
+            "new_lessons": training.fresh_lessons(tx, mailbox.id),
+            "wanted": settings.training.min_corrections,
+        },
     }
 
 

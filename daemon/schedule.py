@@ -5,6 +5,8 @@ back-off after trouble      1, 2, 4, ... minutes, with jitter, at most half an h
 whose training first?       who has waited longest
 is a training due?          once a window; later in the day only if the machine slept through it; once more if it was
                             broken off
+when is the next one?       now, or when the window opens again
+are we late?                no look for some polls, though the service runs
 """
 
 from __future__ import annotations
@@ -14,6 +16,10 @@ from datetime import UTC, datetime, timedelta
 
 from daemon.durations import Window
 
+LEAST_PATIENCE = timedelta(minutes=5)
+POLLS_MISSED = 5
+POLLED_SLACK = timedelta(minutes=5)
+"""How long the time of the last look may lag behind: a pass in which nothing changed need not write it down."""
 LONGEST_BACK_OFF = timedelta(minutes=30)
 # Outcomes of a training that did not come to its end: the service was stopped, or died.
 BROKEN_OFF = ("stopped", "interrupted")
@@ -65,7 +71,27 @@ def night_is_due(now: datetime, window: Window, last_started: datetime | None, u
         return False
     if window.contains(now.time()):
         return True
-    closed = datetime.combine(opened.date(), window.end, tzinfo=now.tzinfo)
-    if closed <= opened:
-        closed += timedelta(days=1)
-    return up_since > closed
+    return up_since > window_end(opened, window)
+
+
+def window_end(opened: datetime, window: Window) -> datetime:
+    """When the window that opened then closes."""
+    closed = datetime.combine(opened.date(), window.end, tzinfo=opened.tzinfo)
+    return closed if closed > opened else closed + timedelta(days=1)
+
+
+def next_night(now: datetime, window: Window, last_started: datetime | None, up_since: datetime) -> datetime:
+    """When the service looks next whether there is enough to train on; `now` if it is due. `now` in local time."""
+    if night_is_due(now, window, last_started, up_since):
+        return now
+    return latest_window_start(now, window) + timedelta(days=1)
+
+
+def late_by(now: datetime, polled: datetime | None, running_since: datetime, poll: timedelta) -> timedelta | None:
+    """How long ago the last look was, if that is too long for a service that runs; None while all is well.
+
+    A service that has just started has as long as one that has just looked.
+    """
+    latest = max(filter(None, (polled, running_since)))
+    since = now - latest
+    return since if since > max(LEAST_PATIENCE, POLLS_MISSED * poll) + POLLED_SLACK else None

@@ -31,7 +31,7 @@ from daemon.engines.base import EngineError
 from daemon.errors import ExitCode, PostroomError
 from daemon.lock import StateLock
 from daemon.mailroom import Mailroom, open_mailroom
-from daemon.night import sweep, train
+from daemon.night import at_work, sweep, train
 from daemon.notify import Notifier
 from daemon.pipeline import Pass, one_pass
 from daemon.schedule import back_off, first_look, last_attempt, longest_waiting, night_is_due
@@ -59,6 +59,8 @@ class Round:
     silence_asked: datetime | None = None
     silent: bool = False
     """No mail has come for unusually long, and the log says so."""
+    training: str | None = None
+    """What is wrong with the nights, in words: the log has it already."""
     waiting: bool = False
     """Between two polls, listening for the server's hint."""
 
@@ -243,6 +245,8 @@ class Service:
                 # Asked anew before each: the window may have ended during the training before.
                 if not self._interrupted() and self._is_due(attempts[name], up_since):
                     self._train(mailroom, by_name[name])
+                if not self._interrupted():
+                    self._mind_training(by_name[name])
             except PostroomError as error:
                 log.warning("training-trouble", mailbox=name, problem=str(error))
             except Exception:
@@ -261,15 +265,26 @@ class Service:
         now = self.clock()
         with desk.database.begin() as tx:
             messages.forget_older_than(tx, desk.mailbox_id, now - self.settings.sorting.identity_keep)
-            runs = training.runs(tx, desk.mailbox_id, limit=400)
-            learned = [run for run in runs if run.outcome in ("promoted", "kept")]
-            fresh = learning.lessons_since(tx, desk.mailbox_id, learned[0].newest_lesson if learned else 0)
+            fresh = training.fresh_lessons(tx, desk.mailbox_id)
             if fresh < self.settings.training.min_corrections:
                 newest, count = learning.lesson_state(tx, desk.mailbox_id)
                 run = training.start_run(tx, desk.mailbox_id, now, count, newest)
                 training.end_run(tx, run, now, "skipped", f"Only {fresh} new lessons: nothing worth a training.")
                 return
         train(mailroom.database, mailroom.registry, self.settings, desk.mailbox_id, self.clock, stop=self.stopping)
+
+    def _mind_training(self, desk: Desk) -> None:
+        """A service that never learns looks as well as one that does: say it once, until something changes."""
+        working = at_work(self.settings.state_dir)
+        with desk.database.read() as tx:
+            mailbox = mailboxes.find(tx, desk.settings.name)
+            assert mailbox is not None
+            trouble = guard.nights(tx, mailbox, self.settings.training, self.clock(), at_work=working)
+        round_ = self.rounds[desk.settings.name]
+        words = None if trouble is None else trouble.words
+        if words is not None and words != round_.training:
+            log.warning("training-trouble", mailbox=desk.settings.name, problem=words)
+        round_.training = words
 
     # --- how we are
 
@@ -285,9 +300,15 @@ class Service:
 
     def _status(self) -> str:
         troubled = [name for name, round_ in self.rounds.items() if round_.needs_person or round_.failures]
-        fine = len(self.rounds) - len(troubled)
+        fruitless = [(name, round_.training) for name, round_ in self.rounds.items() if round_.training]
+        fine = len(self.rounds) - len({*troubled, *(name for name, _ in fruitless)})
         words = f"{fine} of {len(self.rounds)} mailboxes fine"
-        return words + (f"; trouble with {', '.join(troubled)}: see postroom status" if troubled else "")
+        if troubled:
+            words += f"; trouble with {', '.join(troubled)}: see postroom status"
+        if fruitless:
+            (name, first), others = fruitless[0], len(fruitless) - 1
+            words += f"; training {name}: {first}" + (f" And {others} more: see postroom status" if others else "")
+        return words
 
     def _reload(self) -> None:
         self.reloading.clear()

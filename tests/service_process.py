@@ -136,7 +136,7 @@ class ServiceProcess:
 
     def status(self) -> dict[str, Any]:
         """What `postroom status` says about the mailbox."""
-        [mailbox] = self.ask("status", fine=(0, 3))["mailboxes"]
+        [mailbox] = self.ask("status", fine=(0, 3, 4))["mailboxes"]
         return dict(mailbox)
 
     def passes(self) -> int:

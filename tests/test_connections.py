@@ -68,7 +68,7 @@ def test_mailbox_behind_a_stalled_line_does_not_make_another_wait(
         service.start()
 
         def status() -> dict[str, dict[str, object]]:
-            return {each["name"]: each for each in service.ask("status", fine=(0, 3))["mailboxes"]}
+            return {each["name"]: each for each in service.ask("status", fine=(0, 3, 4))["mailboxes"]}
 
         eventually(lambda: status()["second"]["polled"] is not None, "the first look of the other mailbox")
         dovecot_world.deliver("in time")

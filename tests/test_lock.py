@@ -1,15 +1,17 @@
 """One daemon per state directory, told apart by the kernel and not by a file that may be left over."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import AlreadyRunning, ExitCode, PostroomError
-from daemon.lock import StateLock, turn
+from daemon.lock import StateLock, holder, turn
 
 HOLDER = """
 import sys, time
@@ -69,3 +71,28 @@ def test_a_state_directory_that_cannot_be_used_is_told_with_the_next_step(tmp_pa
         StateLock(tmp_path / "file").acquire()
     with pytest.raises(PostroomError, match="change state_dir"), turn(tmp_path / "file" / "office"):
         pytest.fail("it is nobody's turn without a file")
+
+
+def test_who_holds_a_directory_is_told_without_taking_it(tmp_path: Path) -> None:
+    assert holder(tmp_path) is None
+    assert not list(tmp_path.iterdir()), "looking leaves nothing behind"
+    with hold(tmp_path) as other:
+        found = holder(tmp_path)
+        assert found is not None
+        assert found.process == str(other.pid)
+        assert abs(found.since - datetime.now(UTC)) < timedelta(minutes=1)
+        other.kill()
+        other.wait()
+        assert holder(tmp_path) is None, "its file is still there"
+
+
+def test_a_service_that_starts_while_somebody_looks_is_not_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with StateLock(tmp_path):
+        pass
+    looking = (tmp_path / "postroom.lock").open()
+    fcntl.flock(looking, fcntl.LOCK_SH)  # as `holder` does, for a moment
+    monkeypatch.setattr("daemon.lock.time.sleep", lambda seconds: looking.close() if seconds else None)
+    with StateLock(tmp_path):
+        assert looking.closed

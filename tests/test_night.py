@@ -126,6 +126,39 @@ def test_a_disk_that_is_full_for_the_service_itself_ends_the_night_in_a_sentence
         assert [run.outcome for run in training.runs(tx, home.mailbox)] == ["failed"]
 
 
+def test_a_night_whose_model_cannot_be_promoted_has_failed_and_says_why(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> None:
+        raise ModelError("office/1", "cannot be used.", "Train again.")
+
+    home.teach(40)
+    monkeypatch.setattr(home.registry, "promote", refused)
+    outcome = home.train()
+    assert (outcome.outcome, outcome.verdict) == ("failed", "office/1: cannot be used. Train again.")
+    with home.database.begin() as tx:
+        assert [(run.outcome, run.verdict) for run in training.runs(tx, home.mailbox)] == [
+            ("failed", "office/1: cannot be used. Train again.")
+        ]
+
+
+def test_a_night_that_ends_in_a_bug_of_ours_has_failed_and_keeps_its_traceback(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*_: Any) -> None:
+        raise AssertionError
+
+    home.teach(40)
+    monkeypatch.setattr(night, "_take_over", wrong)
+    with pytest.raises(AssertionError):
+        home.train()
+    with home.database.begin() as tx:
+        assert [(run.outcome, run.verdict) for run in training.runs(tx, home.mailbox)] == [
+            ("failed", "An unexpected error; see the log.")
+        ]
+    assert not list((home.settings.state_dir / "training").glob("job-*")), "mail text must not stay behind"
+
+
 def test_nothing_to_learn_is_said_and_nothing_is_changed(home: Home) -> None:
     outcome = home.train()
     assert outcome.outcome == "nothing"

@@ -253,13 +253,6 @@ def test_a_job_that_cannot_be_read_is_refused_without_quoting_it(tmp_path, conte
         run(tmp_path, silent)
 
 
-def test_a_training_whose_starter_has_ended_does_not_begin(tmp_path):
-    folder = write_job(tmp_path / "job", office_rows(4), tmp_path / "cache", started_by=os.getppid() + 1)
-    with pytest.raises(BadJob, match="nothing to train for"):
-        run(folder, silent)
-    assert not (folder / "result.json").exists()
-
-
 @pytest.mark.parametrize(
     ("tuning", "kilobytes"),
     [

@@ -73,6 +73,10 @@ def test_the_watchdog_and_readiness_are_on() -> None:
     assert service["KillMode"] == ["mixed"]
 
 
+def test_many_mailboxes_do_not_run_out_of_files() -> None:
+    assert directives()["LimitNOFILE"] == ["65536"]
+
+
 def test_modules_are_never_taken_from_the_working_directory() -> None:
     assert "PYTHONSAFEPATH=1" in directives()["Environment"]
 

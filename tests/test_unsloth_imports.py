@@ -15,6 +15,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from trainer.finetune import unsloth_worker
 from trainer.finetune.backends import ROOT, WORKER
 
 BROUGHT_ALONG = ("torch", "transformers", "peft", "safetensors", "tokenizers", "numpy")
@@ -63,7 +64,7 @@ def refused() -> set[str]:
 
 def imports_of_the_worker() -> str:
     """Every import statement of the worker, also those inside functions, but for Unsloth's own."""
-    tree = ast.parse(WORKER.read_text("utf-8"))
+    tree = ast.parse(Path(unsloth_worker.__file__).read_text("utf-8"))
     found = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     future = [node for node in found if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
     kept = [node for node in found if node not in future and "unsloth" not in ast.unparse(node)]
@@ -91,5 +92,5 @@ def test_the_refusal_refuses() -> None:
     assert "ctranslate2 is not in Unsloth's environment" in run("import daemon.engines.embedded").stderr
 
 
-def test_the_worker_is_where_the_back_end_looks_for_it() -> None:
-    assert Path(ROOT / "trainer" / "finetune" / "unsloth_worker.py") == WORKER
+def test_the_worker_is_the_module_that_the_back_end_runs() -> None:
+    assert unsloth_worker.__name__ == WORKER

@@ -166,7 +166,7 @@ def test_another_owners_mailbox_stops_everything_and_our_own_goes_on_afterwards(
         assert ANOTHER in office.once()["paused"]
     assert office.records() == before
     assert office.world.contents() == theirs, "nothing of theirs is moved"
-    told = office.service.command("status", fine=(3,)).stdout
+    told = office.service.command("status", fine=(4,)).stdout
     assert "STOPPED" in told
     assert ANOTHER in told
     office.swap(other)

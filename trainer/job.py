@@ -94,8 +94,6 @@ class Job(BaseModel):
     backend: Literal["peft", "unsloth"] = "peft"
     unsloth_python: Path | None = None
     memory_mb: int = Field(default=1024, ge=1)
-    started_by: int | None = None
-    """The process that waits for the result."""
 
     def title(self, category: str) -> str:
         """What people call a category id."""
@@ -146,17 +144,14 @@ class Lesson(BaseModel):
 
 
 def read_job(folder: Path) -> Job:
-    """Read job.json. Raises BadJob, also if nobody waits for the result any more: the folder holds mail."""
+    """Read job.json. Raises BadJob."""
     path = folder / "job.json"
     try:
-        job = Job.model_validate_json(path.read_bytes())
+        return Job.model_validate_json(path.read_bytes())
     except OSError as error:
         raise BadJob(f"{path}: can't be read: {error.strerror}. Name a job folder that the daemon wrote.") from error
     except ValidationError as error:
         raise BadJob(f"{path}: {_first(error)}") from error
-    if job.started_by not in (None, os.getppid()):
-        raise BadJob(f"{path}: whoever started this training has ended, so there is nothing to train for.")
-    return job
 
 
 def read_lessons(folder: Path) -> list[Lesson]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import click
@@ -26,10 +25,19 @@ from daemon.decide import Decision, decide, hands_off
 from daemon.desk import Desk
 from daemon.errors import ExitCode, PostroomError
 from daemon.guard import concerns
+from daemon.lock import holder
 from daemon.night import at_work
-from daemon.report import mailbox_status, message_story
+from daemon.report import mailbox_status, message_story, service_status
 from daemon.sort import classify, current_policy, guesser
 from daemon.store import messages
+
+NOT_RUNNING = (
+    "No service runs here: nothing is sorted and nothing is learnt. `systemctl start postroom` starts it, and "
+    "`systemctl status postroom` says why it ended."
+)
+CONCERNS = ("trouble", "paused", "stopped", "silence", "late", "training_trouble")
+"""What a person has to see to."""
+LATE_STEPS = "`journalctl -u postroom` may say why; `systemctl restart postroom` helps where it hangs."
 
 
 @click.command()
@@ -40,24 +48,32 @@ from daemon.store import messages
 def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> None:
     """How every mailbox is doing: the last look, what was filed, what people did about it.
 
-    Exit code 3 if a mailbox waits for a person.
+    Exit code 4 if no service runs, else 3 if a mailbox waits for a person, was not looked at for too long, or is not
+    learnt from any more.
     """
+    settings = context.settings
     with context.mailroom() as mailroom:
         found = []
-        working = partial(at_work, context.settings.state_dir)
+        runs = holder(settings.state_dir)
+        working = at_work(settings.state_dir)
         for desk in context.some(mailroom, mailbox):
             box = known(desk)
             points = desk.registry.points(desk.mailbox_id)
             since = desk.clock() - timedelta(days=days)
             with desk.database.read() as tx:
-                told = mailbox_status(tx, box, since, working, points, desk.sorting.min_examples)
-                found.append({**told, **concerns(tx, box, desk.clock())})
+                told = mailbox_status(tx, box, since, lambda: working, points, desk.sorting.min_examples)
+                service = service_status(tx, box, settings, desk.clock(), runs, working)
+                found.append({**told, **concerns(tx, box, desk.clock()), **service})
     if as_json:
-        print_json({"mailboxes": found})
+        print_json({"running": runs is not None, "mailboxes": found})
     else:
+        if runs is None:
+            console.print(NOT_RUNNING, soft_wrap=True)
         for each in found:
             _show_status(each, days)
-    if any(each[what] for each in found for what in ("trouble", "paused", "stopped", "silence")):
+    if runs is None:
+        raise SystemExit(ExitCode.NOT_RUNNING)
+    if any(each[what] for each in found for what in CONCERNS):
         raise SystemExit(ExitCode.NEEDS_PERSON)
 
 
@@ -72,6 +88,11 @@ def _show_status(each: dict[str, Any], days: int) -> None:
         console.print(f"  Trouble: {each['trouble']}", soft_wrap=True)
     if each["silence"]:
         console.print(f"  Silence: {each['silence']}", soft_wrap=True)
+    if each["late"]:
+        console.print(f"  Late: {each['late']} {LATE_STEPS}", soft_wrap=True)
+    if each["training_trouble"]:
+        words = each["training_trouble"]["words"]
+        console.print(f"  Training: {words}", soft_wrap=True)
     polled = local(each["polled"]) if each["polled"] else "never (the service has not run yet)"
     arrived = local(each["last_arrival"]) if each["last_arrival"] else "none yet"
     console.print(f"  Last look: {polled}   last new mail: {arrived}", soft_wrap=True)
@@ -85,6 +106,7 @@ def _show_status(each: dict[str, Any], days: int) -> None:
         console.print(
             f"  Last training: {local(run['started'])} {run['outcome']}. {run['verdict'] or ''}", soft_wrap=True
         )
+    console.print(f"  Next training: {_next_training(each['next_training'])}", soft_wrap=True)
     rows = [
         (category["name"], category["folder"], category["lessons"], category["trouble"])
         for category in each["categories"]
@@ -96,6 +118,15 @@ def _show_status(each: dict[str, Any], days: int) -> None:
     if new := [folder["name"] for folder in each["folders_new"]]:
         shown = ", ".join(new[:5]) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
         console.print(f"  New folders: {shown}. What they are for: postroom folders", soft_wrap=True)
+
+
+def _next_training(planned: dict[str, Any]) -> str:
+    """When, and whether there is enough to learn by now."""
+    when = "as soon as the service looks" if planned["due"] else local(planned["at"])
+    fresh, wanted = planned["new_lessons"], planned["wanted"]
+    if fresh >= wanted:
+        return f"{when}; {fresh} lessons are new."
+    return f"{when}, if {wanted} lessons are new by then; {fresh} are now."
 
 
 def _state(each: dict[str, Any]) -> str:

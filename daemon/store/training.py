@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 
 from daemon.store import tables as t
 from daemon.store.database import Tx, new_id
+from daemon.store.learning import lessons_since
 from daemon.store.records import ModelRecord, TrainingRun
 
 # --- models
@@ -150,6 +151,17 @@ def some_have_no_end(tx: Tx) -> bool:
     return (
         tx.execute(select(t.training_runs.c.id).where(t.training_runs.c.ended.is_(None)).limit(1)).first() is not None
     )
+
+
+RUNS_JUDGED = 30
+"""So many runs, the newest, tell how the nights go."""
+
+
+def fresh_lessons(tx: Tx, mailbox: int) -> int:
+    """How many lessons came after the last training that learnt something."""
+    where = (t.training_runs.c.mailbox_id == mailbox) & t.training_runs.c.outcome.in_(("promoted", "kept"))
+    newest = select(t.training_runs.c.newest_lesson).where(where).order_by(t.training_runs.c.id.desc()).limit(1)
+    return lessons_since(tx, mailbox, int(tx.execute(newest).scalar() or 0))
 
 
 def interrupt_runs(tx: Tx, now: datetime) -> int:

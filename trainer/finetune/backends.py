@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from daemon import child
 from trainer.finetune import adapters
 from trainer.finetune.answering import Limits, LossIsNotANumber, Scores, Task, Trained, score, train
 from trainer.job import TrainingFailed
@@ -30,7 +31,7 @@ from trainer.prepare import PreparedBase, quiet
 
 Backend = Literal["peft", "unsloth"]
 ROOT = Path(__file__).resolve().parents[2]
-WORKER = Path(__file__).with_name("unsloth_worker.py")
+WORKER = "trainer.finetune.unsloth_worker"
 # The exit code by which the worker says that the loss was no number.
 NOT_A_NUMBER = 3
 
@@ -173,7 +174,7 @@ def _run(python: Path, folder: Path, threads: int, tick: Callable[[int, int], No
     with (
         log.open("w", encoding="utf-8") as errors,
         subprocess.Popen(
-            [str(python), "-P", str(WORKER), str(folder.resolve())],
+            child.command(str(python), 0, WORKER, str(folder.resolve())),
             stdout=subprocess.PIPE,
             stderr=errors,
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,154 @@
+"""The shipped unit for real: installed as docs/installing.md says, run by systemd itself, on a real Dovecot.
+
+Nothing here is skipped where systemd cannot be had: then these tests fail, and say what they need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from daemon.basemodel import BaseFile
+from daemon.errors import ExitCode
+from tests.installed_unit import InstalledPostroom, documented, kill_main
+from tests.lessons import office_rows
+from tests.servers.dovecot import Dovecot
+from tests.servers.hands import Hands, make_mail
+from tests.servers.systemd import NoSystemd, PrivateSystemd
+from tests.service_process import eventually
+
+pytestmark = [pytest.mark.imap, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
+
+ALL_DAY = "00:00-00:00"
+_users = count(1)
+
+
+@pytest.fixture(scope="module")
+def installed(tiny_base: BaseFile) -> Iterator[InstalledPostroom]:
+    with Dovecot() as server, PrivateSystemd() as machine:
+        yield InstalledPostroom(machine, server.port, tiny_base.path)
+
+
+@pytest.fixture
+def office(installed: InstalledPostroom) -> Iterator[tuple[InstalledPostroom, Hands]]:
+    """A mailbox with filed mail that nothing was learnt from yet; the service is not running."""
+    user, rows = f"office-{next(_users)}", office_rows(80)
+    hands = Hands(installed.port, user)
+    for folder in sorted({row["category"].title() for row in rows}):
+        hands.create(folder)
+    for row in rows:
+        hands.put(make_mail(row["text"]["subject"], row["text"]["body"]), row["category"].title())
+    installed.begin(user, ALL_DAY)
+    yield installed, hands
+    installed.machine.run("systemctl", "stop", "postroom")
+    hands.close()
+
+
+def start(postroom: InstalledPostroom) -> None:
+    """As the page says. It returns when the service has said READY."""
+    line = next(line for line in documented("3. The service") if line.startswith("systemctl enable"))
+    postroom.shell(line.split("#")[0])
+    assert postroom.shown("ActiveState") == "active"
+
+
+def outcome(postroom: InstalledPostroom) -> str | None:
+    """How the latest training stands."""
+    return (postroom.status()["training"] or {}).get("outcome")
+
+
+def test_what_the_page_says_works_with_the_service_and_the_wrapper_script(
+    office: tuple[InstalledPostroom, Hands],
+) -> None:
+    postroom, hands = office
+    assert "fine" in postroom.postroom("check"), "the wrapper has the secret, too"
+    assert "Invoices" in postroom.postroom("folders")
+    assert "No service runs here" in postroom.postroom("status", fine=(ExitCode.NOT_RUNNING,))
+    start(postroom)
+    postroom.until(lambda: postroom.status()["polled"] is not None, "the first look, with the secret from systemd")
+    assert postroom.shown("StatusText") == "1 of 1 mailboxes fine"
+    assert "Next training" in postroom.postroom("status")
+    hands.put(make_mail("before there is a model"))
+    postroom.until(lambda: postroom.status()["messages"].get("left") == 1, "the message is decided on")
+    assert "event=started mailboxes=1" in postroom.log()
+    postroom.edit_settings(ALL_DAY, level="debug")
+    postroom.machine.run("systemctl", "reload", "postroom")
+    postroom.until(lambda: "event=pass" in postroom.log().partition("settings-reloaded")[2], "it tells more now")
+    assert (postroom.shown("NRestarts"), postroom.shown("ActiveState")) == ("0", "active")
+
+
+def test_the_service_trains_by_itself_and_files_by_what_it_learnt(office: tuple[InstalledPostroom, Hands]) -> None:
+    postroom, hands = office
+    postroom.postroom("learn", "--from-folders", "--no-train")
+    start(postroom)
+    postroom.until(lambda: outcome(postroom) not in (None, "running"), "a training", 240)
+    assert outcome(postroom) == "promoted", postroom.log()
+    assert not postroom.trainers()
+    postroom.postroom("live")
+    hands.put(make_mail("please pay", "please pay 912 euros to our account; a reminder of bill 77"))
+    postroom.until(lambda: "Invoices" in places(hands, "please pay"), "the mail is filed")
+    postroom.postroom("status")
+
+
+def places(hands: Hands, subject: str) -> list[str]:
+    """Where it lies; perhaps nowhere while it moves."""
+    return [lying.folder for lying in hands.contents() if lying.subject == subject]
+
+
+def test_a_training_ends_with_the_service_by_a_kill_and_by_a_stop(office: tuple[InstalledPostroom, Hands]) -> None:
+    postroom, hands = office
+    postroom.postroom("learn", "--from-folders", "--no-train")
+    start(postroom)
+    postroom.until(lambda: bool(postroom.trainers()), "a training")
+    first = postroom.trainers()
+    kill_main(postroom, "KILL")
+    postroom.until(lambda: not any(each.is_running() for each in first), "its end")
+    postroom.until(lambda: postroom.shown("NRestarts") == "1" and bool(postroom.trainers()), "it begins once more")
+    hands.put(make_mail("after the kill"))
+    postroom.until(lambda: postroom.status()["messages"].get("left") == 1, "the message is decided on")
+    if postroom.trainers():  # on a quick machine it may be through by now
+        postroom.machine.run("systemctl", "stop", "postroom")  # raises if it takes longer than `seconds`
+        assert not postroom.trainers()
+        assert (postroom.shown("ActiveState"), postroom.shown("Result")) == ("inactive", "success")
+        told = postroom.postroom("status", fine=(ExitCode.NOT_RUNNING,))
+        assert "2 trainings in a row have come to nothing" in told
+        assert outcome(postroom) == "stopped"
+
+
+def test_a_service_that_hangs_is_restarted_by_the_watchdog(office: tuple[InstalledPostroom, Hands]) -> None:
+    postroom, hands = office
+    drop_in = "/etc/systemd/system/postroom.service.d"
+    postroom.shell(f"mkdir {drop_in}")
+    postroom.shell(f"cat > {drop_in}/quick.conf && systemctl daemon-reload", given="[Service]\nWatchdogSec=10s\n")
+    start(postroom)
+    postroom.until(lambda: postroom.status()["polled"] is not None, "the first look")
+    kill_main(postroom, "STOP")
+    postroom.until(lambda: int(postroom.shown("NRestarts")) > 0, "the restart")
+    assert "Watchdog timeout" in postroom.log()
+    hands.put(make_mail("after the hang"))
+    postroom.until(lambda: postroom.status()["messages"].get("left") == 1, "the message is decided on")
+
+
+def test_without_root_or_systemd_these_tests_fail_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as changed:
+        changed.setattr("tests.servers.private.SERVERS", Path("/nowhere"))
+        with pytest.raises(NoSystemd, match="Run `make servers` first"), PrivateSystemd():
+            pass
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(NoSystemd, match="Run as root"), PrivateSystemd():
+        pass
+
+
+def test_a_private_systemd_leaves_nothing_behind() -> None:
+    with PrivateSystemd() as machine:
+        machine.run("sh", "-c", "touch /etc/only-inside /opt/only-inside /var/lib/only-inside /usr/only-inside")
+        machine.run("systemd-run", "--quiet", "--unit=sleeps", "sleep", "1000")
+        eventually(lambda: len(machine.processes("1000")) == 1, "it sleeps")
+        (sleeper,) = machine.processes("1000")
+    assert not sleeper.is_running()
+    assert not machine.cgroup.exists()
+    assert not machine.root.exists()
+    for place in ("/etc", "/opt", "/var/lib", "/usr"):
+        assert not Path(place, "only-inside").exists()
