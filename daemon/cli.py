@@ -29,6 +29,7 @@ from daemon.commands import (
 )
 from daemon.engines.base import EngineError, EngineUnavailable
 from daemon.errors import ExitCode, PostroomError, disk_trouble
+from daemon.private import close_umask
 
 
 class Sections(click.Group):
@@ -105,6 +106,7 @@ for title in SECTIONS:
 
 def main() -> None:
     """Entry point. A person's mistake becomes a sentence and an exit code; a bug keeps its traceback."""
+    close_umask()
     for ended in (signal.SIGTERM, signal.SIGHUP):
         # As after Ctrl-C: mail that a command laid down for a while goes with it. What `nohup` ignores stays ignored.
         if signal.getsignal(ended) == signal.SIG_DFL:
