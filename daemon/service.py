@@ -32,9 +32,10 @@ from daemon.mailroom import Mailroom, open_mailroom
 from daemon.night import sweep, train
 from daemon.notify import Notifier
 from daemon.pipeline import Pass, one_pass
+from daemon.retention import hold, hold_others, void_never_senders
 from daemon.schedule import back_off, last_attempt, night_is_due
 from daemon.settings import Settings
-from daemon.store import learning, mailboxes, messages, training
+from daemon.store import learning, mailboxes, training
 
 log = structlog.get_logger()
 
@@ -103,6 +104,8 @@ class Service:
             up_since = self.clock()
             sweep(mailroom.database, self.settings.state_dir, up_since)
             desks = mailroom.desks()
+            for desk in desks:  # the settings may name senders that they did not name before
+                void_never_senders(mailroom.database, desk.mailbox_id, self.settings, up_since)
             self.rounds = {desk.settings.name: Round() for desk in desks}
             scheduler = self._schedule(mailroom, desks, up_since)
             scheduler.start()
@@ -220,9 +223,13 @@ class Service:
     # --- training
 
     def _night(self, mailroom: Mailroom, desks: list[Desk], up_since: datetime) -> None:
+        others_held = False
         for desk in desks:
             try:
                 if not self._interrupted() and self._is_due(desk, up_since):
+                    if not others_held:
+                        hold_others(mailroom.database, {each.mailbox_id for each in desks}, self.settings, self.clock())
+                        others_held = True
                     self._train(mailroom, desk)
             except PostroomError as error:
                 log.warning("training-trouble", mailbox=desk.settings.name, problem=str(error))
@@ -237,8 +244,8 @@ class Service:
 
     def _train(self, mailroom: Mailroom, desk: Desk) -> None:
         now = self.clock()
+        hold(desk.database, desk.mailbox_id, self.settings, now)
         with desk.database.begin() as tx:
-            messages.forget_older_than(tx, desk.mailbox_id, now - self.settings.sorting.identity_keep)
             runs = training.runs(tx, desk.mailbox_id, limit=400)
             learned = [run for run in runs if run.outcome in ("promoted", "kept")]
             fresh = learning.lessons_since(tx, desk.mailbox_id, learned[0].newest_lesson if learned else 0)

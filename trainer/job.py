@@ -97,6 +97,11 @@ class Job(BaseModel):
     started_by: int | None = None
     """The process that waits for the result."""
 
+    @property
+    def own_cache(self) -> Path:
+        """Where this mailbox's lessons leave numbers for the next night, apart from the bases that all share."""
+        return self.cache / "lessons" / self.mailbox if self.mailbox else self.cache
+
     def title(self, category: str) -> str:
         """What people call a category id."""
         return next((each.title for each in self.categories if each.id == category), category)
