@@ -13,10 +13,13 @@ from alembic.config import Config
 
 from connectors.base import Identity, MailText, MessageRef, Sighting
 from daemon import retention
+from daemon.mailroom import open_mailroom
+from daemon.service import Service
 from daemon.settings import Settings
-from daemon.store import learning, mailboxes, messages
+from daemon.store import learning, mailboxes, messages, training
 from daemon.store.database import MIGRATIONS, Database
 from tests.fakes import START
+from tests.test_lessons import CONFIG
 
 NOW = START + timedelta(days=400)
 
@@ -166,6 +169,33 @@ def test_mailboxes_that_the_settings_no_longer_name_grow_old_too(office: Office)
     assert office.words() == ["zqold"]
     retention.hold_others(office.database, {other}, Settings(), NOW)
     assert office.words() == []
+
+
+def test_every_night_holds_it_also_one_that_trains_nothing_and_each_start_for_the_senders(
+    office: Office, tmp_path: Path
+) -> None:
+    with office.database.begin() as tx:
+        other = mailboxes.ensure(tx, "no longer in the settings", "imap", "shadow", START).id
+        learning.teach(tx, other, "c9", MailText(body="zqother"), START, source="csv")
+    office.teach("zqold")
+    office.teach("zqyoung", at=NOW)
+    config = tmp_path / "postroom.toml"
+    limits = '[training]\nwindow = "00:00-23:59"\nmin_corrections = 1000\n'
+    config.write_text(CONFIG.format(state=tmp_path) + limits + '[sorting]\nnever_senders = ["@y.example"]\n')
+    settings = Settings.load(config)
+    service = Service(config, settings, clock=lambda: NOW)
+    with open_mailroom(settings, clock=lambda: NOW) as mailroom:
+        service._night(mailroom, mailroom.desks(), NOW)
+    with office.database.begin() as tx:
+        assert [run.outcome for run in training.runs(tx, office.box)] == ["skipped"]
+        assert learning.lesson_counts(tx, other) == {}
+    assert office.words() == ["zqyoung"]
+    assert not office.holds("zqold")
+    assert not office.holds("zqother")
+    office.teach("zqlisted", at=NOW, sender="bob@y.example")
+    service.stopping.set()
+    service._run_until_change()
+    assert office.words() == ["zqyoung"]
 
 
 def test_a_reader_that_holds_the_log_only_puts_its_emptying_off(
