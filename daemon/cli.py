@@ -18,6 +18,7 @@ from daemon.commands import (
     check,
     common,
     folders,
+    forgetting,
     learning,
     lessons,
     login,
@@ -29,6 +30,7 @@ from daemon.commands import (
 )
 from daemon.engines.base import EngineError, EngineUnavailable
 from daemon.errors import ExitCode, PostroomError, disk_trouble
+from daemon.private import close_umask
 
 
 class Sections(click.Group):
@@ -93,6 +95,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         steering.pause,
         steering.resume,
         steering.undo,
+        forgetting.forget_command,
     ),
     "Asking": (asking.status, asking.why, picturing.report, learning.corrections, lessons.lessons, learning.models),
     "Models": (learning.train, learning.promote, learning.rollback, bases.model),
@@ -106,6 +109,7 @@ for title in SECTIONS:
 
 def main() -> None:
     """Entry point. A person's mistake becomes a sentence and an exit code; a bug keeps its traceback."""
+    close_umask()
     for ended in (signal.SIGTERM, signal.SIGHUP):
         # As after Ctrl-C: mail that a command laid down for a while goes with it. What `nohup` ignores stays ignored.
         if signal.getsignal(ended) == signal.SIG_DFL:

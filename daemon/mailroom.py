@@ -22,7 +22,9 @@ from daemon.credentials import Credentials
 from daemon.desk import Desk, utc_now
 from daemon.errors import CredentialMissing
 from daemon.lock import turn
+from daemon.private import enclose
 from daemon.registry import Registry
+from daemon.scratch import sweep_scratch
 from daemon.settings import ImapSettings, RequestTrackerSettings, Settings
 from daemon.signin.source import tokens_for
 from daemon.store import mailboxes
@@ -101,7 +103,13 @@ def open_mailroom(
     stop: Callable[[], bool] = lambda: False,
     database_file: Path | None = None,
 ) -> Iterator[Mailroom]:
-    """Open the database (`database_file`: another one than usual) and all that hangs on it. Raises StoreError."""
+    """Open the database (`database_file`: another one than usual) and all that hangs on it.
+
+    Whatever came before us, the state directory is private, and what killed commands left there is gone, before
+    anything is opened. Raises PostroomError.
+    """
+    enclose(settings.state_dir)
+    sweep_scratch(settings.state_dir)
     database = Database.open(database_file or database_path(settings))
     registry = Registry(database, settings.engine, settings.state_dir / "models", Credentials(settings.state_dir))
     mailroom = Mailroom(settings, database, registry, clock, stop)

@@ -26,20 +26,20 @@ from typing import Any
 import structlog
 
 from daemon import child
-from daemon.decide import is_from, shown_in
 from daemon.engines.base import EngineError
 from daemon.errors import PostroomError, disk_trouble
+from daemon.lessons import each_lesson
 from daemon.registry import Registry
+from daemon.retention import void_never_senders
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database, Tx
-from daemon.store.records import Category, Lesson, ModelRecord
+from daemon.store.records import Category, ModelRecord
 
 log = structlog.get_logger()
 
 KEPT_BASES = 2
 """Prepared base models that stay in the cache: the one in use, and the one before it."""
-LESSONS_A_PAGE = 500
 ShowProgress = Callable[[Mapping[str, Any]], None]
 
 
@@ -74,7 +74,7 @@ def train(
     with _only_one(training_dir):
         _sweep(training_dir)
         registry.prune(mailbox, settings.training.keep_models)
-        _forget_never_senders(database, mailbox, settings, clock())
+        void_never_senders(database, mailbox, settings, clock())
         with database.begin() as tx:
             training.interrupt_runs(tx, clock())
             newest, count = learning.lesson_state(tx, mailbox)
@@ -84,7 +84,7 @@ def train(
         folder = training_dir / f"job-{run}"
         result: Mapping[str, Any] = {}
         try:
-            _write_job(database, mailbox, folder, job)
+            _write_job(database, mailbox, folder, job, newest)
             result = _run_trainer(folder, settings, progress, stop)
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock)
         except (PostroomError, EngineError) as error:
@@ -109,16 +109,6 @@ def _note_bug(database: Database, run: int, now: datetime) -> None:
     """It ended, and not by a power cut: people hear of it where they hear of other failures."""
     with contextlib.suppress(PostroomError), database.begin() as tx:
         training.end_run(tx, run, now, "failed", "An unexpected error; see the log.")
-
-
-def _forget_never_senders(database: Database, mailbox: int, settings: Settings, now: datetime) -> None:
-    """What was learnt from them before they were listed teaches nothing any more."""
-    rules = settings.sorting.never_senders
-    if rules:
-        known = _each_lesson(database, mailbox)
-        theirs = [each.id for each in known if is_from(shown_in(each.text.sender), rules)]
-        with database.begin() as tx:
-            learning.void_lessons(tx, theirs, now)
 
 
 def compare_labels(
@@ -146,7 +136,7 @@ def compare_labels(
             job = _job(tx, settings, registry, mailbox, "comparison", training_dir)
         folder = training_dir / "job-comparison"
         try:
-            _write_job(database, mailbox, folder, job)
+            _write_job(database, mailbox, folder, job, None)
             found = _run_trainer(folder, settings, progress, None, "trainer.compare", "--job")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -167,12 +157,24 @@ def _only_one(training_dir: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def no_training(state_dir: Path) -> Iterator[None]:
+    """While the block runs nothing trains, and what killed trainings left is gone. Raises TrainingBusy."""
+    training_dir = state_dir / "training"
+    training_dir.mkdir(parents=True, exist_ok=True)
+    with _only_one(training_dir):
+        _sweep(training_dir)
+        yield
+
+
 def _sweep(training_dir: Path) -> None:
     """Remove what a killed training left behind. Lessons are mail: they don't stay in a job folder."""
     cache = training_dir / "cache"
     made = sorted(cache.glob("base-*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
     for leftover in (*training_dir.glob("job-*"), *cache.glob(".base-*"), *made[KEPT_BASES:]):
         shutil.rmtree(leftover, ignore_errors=True)
+    for stray in cache.glob("readings-*"):  # of a Postroom that kept those of all mailboxes in one file
+        stray.unlink(missing_ok=True)
 
 
 def sweep(database: Database, state_dir: Path, now: datetime) -> None:
@@ -257,16 +259,17 @@ def _category(category: Category) -> dict[str, Any]:
     }
 
 
-def _write_job(database: Database, mailbox: int, folder: Path, job: Mapping[str, Any]) -> None:
+def _write_job(database: Database, mailbox: int, folder: Path, job: Mapping[str, Any], newest: int | None) -> None:
+    """`newest`: the last lesson that the run has noted, so that `forget` can tell what a model has learnt from."""
     folder.mkdir(mode=0o700)
     (folder / "job.json").write_text(json.dumps(job, indent=1))
-    write_lessons(database, mailbox, folder / "lessons.jsonl")
+    write_lessons(database, mailbox, folder / "lessons.jsonl", newest)
 
 
-def write_lessons(database: Database, mailbox: int, path: Path) -> None:
-    """All lessons that count, one JSON object a line, for the trainer. Raises OSError."""
+def write_lessons(database: Database, mailbox: int, path: Path, newest: int | None = None) -> None:
+    """All lessons that count, up to `newest`, one JSON object a line, for the trainer. Raises OSError."""
     with path.open("w") as out:
-        for lesson in _each_lesson(database, mailbox):
+        for lesson in each_lesson(database, mailbox, newest):
             row = {
                 "id": lesson.id,
                 "category": lesson.category,
@@ -280,18 +283,6 @@ def write_lessons(database: Database, mailbox: int, path: Path) -> None:
             out.write(json.dumps(row) + "\n")
 
 
-def _each_lesson(database: Database, mailbox: int) -> Iterator[Lesson]:
-    """All lessons that count, by id, a page at a time: neither memory nor the database is held for 100,000 of them."""
-    last = 0
-    while True:
-        with database.read() as tx:
-            page = learning.lessons(tx, mailbox, after=last, oldest=LESSONS_A_PAGE)
-        if not page:
-            return
-        yield from page
-        last = max(lesson.id for lesson in page)
-
-
 def _run_trainer(
     folder: Path, settings: Settings, progress: ShowProgress | None, stop: threading.Event | None, *module: str
 ) -> dict[str, Any]:
@@ -303,6 +294,7 @@ def _run_trainer(
         "OMP_NUM_THREADS": str(settings.training.threads),
         "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait would take the cores from the service
         "TOKENIZERS_PARALLELISM": "false",
+        "TMPDIR": str(folder),  # what libraries lay down for a while goes with the job, however that ends
     }
     stopped = threading.Event()
     with (

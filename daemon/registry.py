@@ -67,6 +67,9 @@ class Registry:
         with self._lock_of(mailbox):
             version, classifier = self._loaded.get(mailbox, ("", None))
             if current is None:
+                if classifier is not None:  # `forget` took it out of use
+                    del self._loaded[mailbox]
+                    classifier.close()
                 return None
             if current.version == version and mailbox not in self._waiting:
                 return classifier
@@ -264,6 +267,24 @@ class Registry:
             shutil.rmtree(self.folder_of(model), ignore_errors=True)
         self._sweep(mailbox)
         return [model.version for model in spare]
+
+    def remove(self, mailbox: int, models: Sequence[ModelRecord]) -> None:
+        """Take these out of use and delete their files, the one in use among them: then none serves until the next
+        training. The model server is tidied by `tidy_server`."""
+        for model in models:
+            with self._database.begin() as tx:
+                training.mark_removed(tx, mailbox, model.version)
+            folder = self.folder_of(model)
+            if model.state == "current":
+                for pointer in (folder.with_name("current"), folder.with_name("current.version")):
+                    pointer.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+        with self._lock_of(mailbox):
+            version, classifier = self._loaded.get(mailbox, ("", None))
+            if version in {model.version for model in models}:
+                del self._loaded[mailbox]
+                if classifier is not None:
+                    classifier.close()
 
     def _sweep(self, mailbox: int) -> None:
         """Remove folders that no model is registered for: a crash came between a folder and its record."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import resource
-import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from daemon.errors import PostroomError
 from daemon.night import ShowProgress, train
 from daemon.registry import Registry
 from daemon.rehearse import LabelledMail, Office, Trained, Verdict
+from daemon.scratch import scratch_folder
 from daemon.settings import ImapSettings, Settings
 from daemon.sort import classify, current_policy, find_hint
 from daemon.store import learning, mailboxes, messages
@@ -36,9 +37,17 @@ NAME = "rehearsal"
 class RehearsedOffice(Office):
     """A mailbox that exists only on paper. Use it in `with`: its folder holds mail text and is removed."""
 
-    def __init__(self, settings: Settings, hides: frozenset[str] = frozenset()) -> None:
-        """`settings`: engine, training and sorting are taken from them. `hides`: folders people stop looking into."""
-        self._folder = Path(tempfile.mkdtemp(prefix="postroom-rehearsal-"))
+    def __init__(self, settings: Settings, hides: frozenset[str] = frozenset(), state_dir: Path | None = None) -> None:
+        """`settings`: engine, training and sorting are taken from them. `hides`: folders people stop looking into.
+
+        `state_dir`: where to work; None: in the directory for temporary files, for whoever has no state directory.
+        """
+        self._scratch: AbstractContextManager[Path | str]
+        if state_dir is not None:
+            self._scratch = scratch_folder(state_dir, NAME)
+        else:
+            self._scratch = tempfile.TemporaryDirectory(prefix="postroom-rehearsal-", ignore_cleanup_errors=True)
+        self._folder = Path(self._scratch.__enter__())
         # A model server would have to be given every model of a rehearsal, and answers for one mailbox: not this one.
         engine = settings.engine.model_copy(update={"kind": "embedded", "quantization": "auto"})
         if settings.engine.kind == "embedded":
@@ -66,11 +75,14 @@ class RehearsedOffice(Office):
         self.progress: ShowProgress | None = None
 
     def _share_prepared_base(self, settings: Settings) -> None:
-        """The prepared base model is the same for every training on this machine: do not prepare it again."""
-        cache = settings.state_dir / "training" / "cache"
-        if cache.is_dir():
-            (self._folder / "training").mkdir()
-            (self._folder / "training" / "cache").symlink_to(cache)
+        """The prepared base model is the same for every training on this machine: do not prepare it again.
+
+        It alone: what the base makes of the rehearsed mail goes when the rehearsal ends.
+        """
+        own = self._folder / "training" / "cache"
+        own.mkdir(parents=True)
+        for base in (settings.state_dir / "training" / "cache").glob("base-*"):
+            (own / base.name).symlink_to(base)
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +92,7 @@ class RehearsedOffice(Office):
     ) -> None:
         self._registry.close()
         self._database.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.__exit__(kind, error, trace)
 
     def learn(self, mails: Sequence[LabelledMail]) -> None:
         """Lessons, each with its message, so that its thread is found again."""

@@ -34,9 +34,10 @@ from daemon.mailroom import Mailroom, open_mailroom
 from daemon.night import at_work, sweep, train
 from daemon.notify import Notifier
 from daemon.pipeline import Pass, one_pass
+from daemon.retention import hold, hold_others, void_never_senders
 from daemon.schedule import back_off, first_look, last_attempt, longest_waiting, night_is_due
 from daemon.settings import Settings
-from daemon.store import learning, mailboxes, messages, training
+from daemon.store import learning, mailboxes, training
 
 log = structlog.get_logger()
 
@@ -112,6 +113,8 @@ class Service:
             up_since = self.clock()
             sweep(mailroom.database, self.settings.state_dir, up_since)
             desks = mailroom.desks()
+            for desk in desks:  # the settings may name senders that they did not name before
+                void_never_senders(mailroom.database, desk.mailbox_id, self.settings, up_since)
             self.rounds = {desk.settings.name: Round() for desk in desks}
             self.limit_passes()
             scheduler = self._schedule(mailroom, desks, up_since)
@@ -240,10 +243,14 @@ class Service:
         attempts: dict[str, datetime | None] = {}
         with _told_only():
             attempts = self._attempts(mailroom, desks)
+        others_held = False
         for name in longest_waiting(attempts):
             try:
                 # Asked anew before each: the window may have ended during the training before.
                 if not self._interrupted() and self._is_due(attempts[name], up_since):
+                    if not others_held:
+                        hold_others(mailroom.database, {each.mailbox_id for each in desks}, self.settings, self.clock())
+                        others_held = True
                     self._train(mailroom, by_name[name])
                 if not self._interrupted():
                     self._mind_training(by_name[name])
@@ -263,8 +270,8 @@ class Service:
 
     def _train(self, mailroom: Mailroom, desk: Desk) -> None:
         now = self.clock()
+        hold(desk.database, desk.mailbox_id, self.settings, now)
         with desk.database.begin() as tx:
-            messages.forget_older_than(tx, desk.mailbox_id, now - self.settings.sorting.identity_keep)
             fresh = training.fresh_lessons(tx, desk.mailbox_id)
             if fresh < self.settings.training.min_corrections:
                 newest, count = learning.lesson_state(tx, desk.mailbox_id)

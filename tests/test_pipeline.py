@@ -20,7 +20,7 @@ from daemon.folders import list_folders, show_folders
 from daemon.pipeline import one_pass
 from daemon.settings import CategorySettings, ImapSettings, SortingSettings
 from daemon.sort import keyword
-from daemon.store import decisions, journal, learning, mailboxes, messages
+from daemon.store import decisions, deletion, journal, learning, mailboxes, messages
 from daemon.store.database import Database
 from daemon.undo import BadMoment, Undone, moment, undo
 from tests.fakes import START, Clock, FakeClassifier, FakeRegistry
@@ -573,7 +573,7 @@ def test_restarted_inbox_makes_no_old_mail_new(make_office: Callable[..., Office
     seen = office.deliver("invoice old", arrived=office.clock() - timedelta(days=400))
     one_pass(office.desk)
     with office.database.begin() as tx:  # forgotten since, or beyond what the first look reported
-        messages.forget_older_than(tx, office.desk.mailbox_id, office.clock() + timedelta(days=1))
+        deletion.forget_older_than(tx, office.desk.mailbox_id, office.clock() + timedelta(days=1))
     office.box.restart_uids("INBOX")
     office.settle()
     assert office.folder_of("invoice old") == ["INBOX"]

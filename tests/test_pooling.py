@@ -81,6 +81,21 @@ def test_readings_come_from_the_cache_and_do_not_depend_on_the_batch(fitted, tmp
     assert calls == []
 
 
+def test_readings_that_are_not_asked_for_any_more_leave_the_cache(fitted, tmp_path):
+    base, prompts, *_ = fitted
+    Reader(load(base), DEPTH, "tiny", tmp_path).read(prompts[:4])
+    (file,) = tmp_path.glob("readings-*.npz")
+
+    def kept():
+        with np.load(file) as arrays:
+            return set(arrays["keys"].tolist())
+
+    before = kept()
+    Reader(load(base), DEPTH, "tiny", tmp_path).read(prompts[:3])
+    assert kept() < before
+    assert len(kept()) == 3
+
+
 def test_a_damaged_cache_is_made_again(fitted, tmp_path):
     base, prompts, readings, *_ = fitted
     Reader(load(base), DEPTH, "tiny", tmp_path).read(prompts[:4])

@@ -45,6 +45,7 @@ def test_database_is_wal_with_foreign_keys_and_readable_by_its_owner_only(databa
     with database.begin() as tx:
         assert tx.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert tx.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        assert tx.exec_driver_sql("PRAGMA secure_delete").scalar() == 1, "what is deleted is overwritten"
     assert (tmp_path / "postroom.sqlite").stat().st_mode & 0o077 == 0
 
 

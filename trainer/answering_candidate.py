@@ -71,7 +71,7 @@ def answering_candidate(
             [],
             Limits(job.threads, job.memory_mb << 20, None if left == float("inf") else left),
             scratch / "tuning",
-            job.cache,
+            job.own_cache,
             job.unsloth_python,
             tick,
         )

@@ -95,6 +95,11 @@ class Job(BaseModel):
     unsloth_python: Path | None = None
     memory_mb: int = Field(default=1024, ge=1)
 
+    @property
+    def own_cache(self) -> Path:
+        """Where this mailbox's lessons leave numbers for the next night, apart from the bases that all share."""
+        return self.cache / "lessons" / self.mailbox if self.mailbox else self.cache
+
     def title(self, category: str) -> str:
         """What people call a category id."""
         return next((each.title for each in self.categories if each.id == category), category)

@@ -108,7 +108,7 @@ def _read(night: Night, model: Any, depth: int, prompts: Sequence[Prompt]) -> Re
         _in_time(night, done, len(prompts))
         night.progress("cache", done, len(prompts), "reading lessons")
 
-    return Reader(model, depth, night.prepared.sha256, night.job.cache).read(prompts, tick)
+    return Reader(model, depth, night.prepared.sha256, night.job.own_cache).read(prompts, tick)
 
 
 def _tuned(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from daemon.commands.common import Context, console, json_option, notices, pass_
 from daemon.credentials import Credentials
 from daemon.engines.base import EngineError
 from daemon.fetch import Fetched, fetch, listed
+from daemon.private import callers_umask, enclose
 
 
 @click.group("model")
@@ -51,11 +52,13 @@ def fetch_command(
     A download that breaks off goes on where it stopped. Nothing is used before it is whole and its checksum is right.
     Bases of the architectures llama, qwen2, qwen3 and gemma3 are accepted.
     """
+    if to is None:
+        enclose(context.settings.state_dir)
     bases = to.absolute() if to is not None else context.settings.state_dir / "bases"
     token = None
     if credential is not None:
         token = Credentials(context.settings.state_dir).read(credential)
-    with _bytes_bar(as_json) as show:
+    with _bytes_bar(as_json) as show, callers_umask() if to is not None else nullcontext():
         fetched = fetch(source, bases, file, revision, token, show)
     if as_json:
         print_json({**asdict(fetched), "base": {**asdict(fetched.base), "path": str(fetched.base.path)}})

@@ -23,6 +23,7 @@ from daemon.engines.ollama import Publisher
 from daemon.errors import ExitCode, PostroomError
 from daemon.folders import no_tags
 from daemon.mailroom import AnyMailbox, connector_for
+from daemon.private import open_to
 from daemon.registry import served_elsewhere
 from daemon.settings import ImapSettings, Settings
 from daemon.signin.base import TokenSource
@@ -98,6 +99,12 @@ def _state_dir(settings: Settings) -> str:
         raise PostroomError(str(nearest), "is not a folder.", "Correct `state_dir`.")
     if not os.access(nearest, os.W_OK):
         raise PostroomError(str(place), "cannot be written.", "Run as the service's user, or correct its owner.")
+    if place.is_dir() and (problem := open_to(place)) is not None:
+        raise PostroomError(
+            str(place),
+            f"holds the text of mail, and {problem}.",
+            f"As root, run: chown -R --reference={place} {place}; chmod -R go= {place}",
+        )
     free = shutil.disk_usage(nearest).free
     if free < LEAST_FREE_BYTES:
         raise PostroomError(str(place), f"only {free / 1024**3:.1f} GB are free.", "Make room: training needs 2 GB.")

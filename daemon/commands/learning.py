@@ -33,6 +33,7 @@ from daemon.mailroom import Mailroom
 from daemon.night import TrainingOutcome
 from daemon.night import compare_labels as compare_tonight
 from daemon.night import train as train_tonight
+from daemon.retention import hold
 from daemon.store import learning, mailboxes, training
 
 CURVE = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99)
@@ -130,6 +131,7 @@ def train(context: Context, compare_labels: bool, mailbox: str | None, as_json: 
 
 
 def _train(context: Context, mailroom: Mailroom, desk: Desk, quiet: bool) -> TrainingOutcome:
+    hold(mailroom.database, desk.mailbox_id, context.settings, desk.clock())
     with training_bar(quiet) as show:
         return train_tonight(
             mailroom.database, mailroom.registry, context.settings, desk.mailbox_id, desk.clock, progress=show

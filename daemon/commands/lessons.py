@@ -21,13 +21,15 @@ from daemon.commands.common import (
 from daemon.desk import Desk
 from daemon.errors import PostroomError
 from daemon.lessons import Side
+from daemon.person import Person
 from daemon.store import learning, mailboxes, messages
 
 
 @click.command()
 @click.option("--contradictions", is_flag=True, help="Near-identical mails that people keep in different categories.")
 @click.option("--category", metavar="NAME", help="The newest lessons of one category, one by one.")
-@click.option("--limit", default=50, show_default=True, help="With --category: how many.")
+@click.option("--from", "person", metavar="ADDRESS|@DOMAIN", help="The newest lessons whose mail holds an address.")
+@click.option("--limit", default=50, show_default=True, help="With --category and --from: how many.")
 @click.option("--void", type=int, metavar="ID", help="Take one lesson back: it teaches nothing any more.")
 @mailbox_option
 @json_option
@@ -36,6 +38,7 @@ def lessons(
     context: Context,
     contradictions: bool,
     category: str | None,
+    person: str | None,
     limit: int,
     void: int | None,
     mailbox: str | None,
@@ -49,10 +52,12 @@ def lessons(
     \b
     postroom lessons
     postroom lessons --contradictions
+    postroom lessons --from ann@example.org
     postroom lessons --void 4711
     """
-    if sum((contradictions, category is not None, void is not None)) > 1:
-        raise click.UsageError("Say only one of --contradictions, --category and --void.")
+    if sum((contradictions, category is not None, person is not None, void is not None)) > 1:
+        raise click.UsageError("Say only one of --contradictions, --category, --from and --void.")
+    somebody = None if person is None else Person(person)
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
         if void is not None:
@@ -63,6 +68,8 @@ def lessons(
             _show_contradictions(pairs, as_json)
         elif category is not None:
             _show_category(desk, category, limit, as_json)
+        elif somebody is not None:
+            _show_person(desk, somebody, limit, as_json)
         else:
             _show_overview(desk, as_json)
 
@@ -73,7 +80,7 @@ def _void(desk: Desk, lesson: int) -> None:
             raise PostroomError(
                 str(lesson), "there is no such lesson, or it is void.", "See `postroom lessons --category NAME`."
             )
-    console.print(f"Lesson {lesson} teaches nothing from the next training on. The mail stays where it is.")
+    console.print(f"Lesson {lesson} is deleted and teaches nothing any more. The mail stays where it is.")
 
 
 def _show_overview(desk: Desk, as_json: bool) -> None:
@@ -174,6 +181,45 @@ def _show_category(desk: Desk, name: str, limit: int, as_json: bool) -> None:
         for lesson in found
     ]
     table(f"Newest lessons of {wanted.name}", ["lesson", "when", "from", "message", "subject"], shown, frozenset({0}))
+
+
+def _show_person(desk: Desk, person: Person, limit: int, as_json: bool) -> None:
+    """What `forget` would delete; in JSON, which scripts may log, without subjects and addresses."""
+    found = [
+        (lesson, place)
+        for lesson in known_lessons.each_lesson(desk.database, desk.mailbox_id)
+        if (place := person.place(lesson.text)) is not None
+    ]
+    found = sorted(found, key=lambda each: (each[0].at, each[0].id), reverse=True)[:limit]
+    with desk.database.begin() as tx:
+        names = {category.uid: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
+    if as_json:
+        print_json(
+            [
+                {
+                    "lesson": lesson.id,
+                    "at": _iso(lesson.at),
+                    "category": names.get(lesson.category),
+                    "source": lesson.source,
+                    "address_in": place,
+                }
+                for lesson, place in found
+            ]
+        )
+        return
+    rows = [
+        (
+            lesson.id,
+            local_day(lesson.at),
+            names.get(lesson.category),
+            place,
+            lesson.text.sender,
+            lesson.text.subject[:40],
+        )
+        for lesson, place in found
+    ]
+    heads = ["lesson", "when", "category", "address in", "sender", "subject"]
+    table(f"Lessons that hold {person.words}", heads, rows, frozenset({0}))
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -14,6 +14,7 @@ from daemon.commands.common import Context, console, notices, pass_context
 from daemon.credentials import Credentials
 from daemon.errors import ExitCode, PostroomError
 from daemon.mailroom import connector_for
+from daemon.private import enclose
 from daemon.settings import ImapSettings, Settings
 from daemon.signin.examine import TokenReport, report
 from daemon.signin.loopback import listen, wait_for_address
@@ -40,6 +41,7 @@ def login(context: Context, mailbox: str | None) -> None:
     """
     settings = context.settings
     box = _chosen(settings, mailbox)
+    enclose(settings.state_dir)
     credentials = Credentials(settings.state_dir)
     tokens = tokens_for(box, settings.state_dir, credentials.read)
     token: TokenReport | None = None

@@ -10,6 +10,7 @@ import click
 from daemon.commands.common import Context, console, mailbox_option, pass_context
 from daemon.errors import PostroomError
 from daemon.picture import page, weeks
+from daemon.private import callers_umask
 from daemon.store import decisions, learning, mailboxes, training
 
 
@@ -38,7 +39,8 @@ def report(context: Context, html: Path, days: int, mailbox: str | None) -> None
     version = current.version if current else None
     text = page(desk.settings.name, now, by_week, points, names, desk.sorting.precision, version)
     try:
-        html.write_text(text, "utf-8")
+        with callers_umask():
+            html.write_text(text, "utf-8")
     except OSError as error:
         raise PostroomError(str(html), f"cannot be written ({error.strerror}).", "Name another file.") from error
     console.print(f"Written: {html}", soft_wrap=True)

@@ -18,10 +18,12 @@ from daemon.commands.common import (
     print_json,
     table,
 )
+from daemon.private import enclose
 from daemon.rehearse import LabelledMail, RehearsalOptions, RehearsalReport
 from daemon.rehearse import rehearse as go_through
 from daemon.rehearse_office import RehearsedOffice, by_words
 from daemon.rehearse_sources import from_eml_tree, from_mailbox, from_manifest
+from daemon.scratch import sweep_scratch
 from daemon.settings import PLACES, Settings
 
 PER_FOLDER = 5000
@@ -74,14 +76,20 @@ def rehearse(
     """
     if [eml_tree, manifest, mailbox].count(None) != 2:
         raise click.UsageError("Say one of --eml-tree DIR, --manifest FILE and --mailbox NAME.")
-    settings = Settings() if mailbox is None and _no_settings() else context.settings
+    nothing_set = mailbox is None and _no_settings()
+    settings = Settings() if nothing_set else context.settings
     logs.configure(settings.log.model_copy(update={"level": "error"}))
     mails = _read(context, eml_tree, manifest, mailbox, as_json)
     options = RehearsalOptions(warmup, retrain_every, limit)
     hides = frozenset(
         each.folder for box in settings.mailboxes if box.name == mailbox for each in box.categories if each.hides
     )
-    with RehearsedOffice(settings, hides) as office, counting_bar(as_json, "rehearsing") as show:
+    place = None
+    if not nothing_set:
+        place = settings.state_dir
+        enclose(place)
+        sweep_scratch(place)
+    with RehearsedOffice(settings, hides, place) as office, counting_bar(as_json, "rehearsing") as show:
         report = go_through(mails, options, office, by_words, settings.sorting.precision, show)
     if as_json:
         print_json(report.as_json())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +14,8 @@ from daemon.desk import Desk
 from daemon.lock import StateLock
 from daemon.mailroom import database_path, open_mailroom
 from daemon.pipeline import Pass, one_pass
+from daemon.private import enclose
+from daemon.scratch import scratch_folder
 from daemon.service import Service
 from daemon.settings import Settings
 from daemon.store import journal, mailboxes
@@ -84,8 +84,9 @@ def _outcomes(outcomes: dict[str, int]) -> str:
 
 def _dry_run(settings: Settings, mailbox: str | None) -> list[dict[str, Any]]:
     """The same pass, in shadow, on a copy of the database that is thrown away: no command that changes anything."""
-    with tempfile.TemporaryDirectory(prefix="postroom-") as scratch:
-        copy = Path(scratch) / "postroom.sqlite"
+    enclose(settings.state_dir)  # before the copy is made
+    with scratch_folder(settings.state_dir, "dry-run") as scratch:
+        copy = scratch / "postroom.sqlite"
         copy_database(database_path(settings), copy)
         sorting = settings.sorting.model_copy(update={"act_after": timedelta(), "settle": timedelta()})
         with open_mailroom(settings.model_copy(update={"sorting": sorting}), database_file=copy) as mailroom:

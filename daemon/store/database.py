@@ -11,6 +11,7 @@ SQLAlchemy stays inside `daemon.store`: to the rest of Postroom `Tx` is only a h
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,9 @@ BUSY_TIMEOUT_S = 30.0
 KEPT_CONNECTIONS = 10
 """So many stay open between transactions; others are closed at their end. Nobody ever waits for one."""
 LOOKS_ONLY = "postroom_looks_only"
+SCRUB_TIMEOUT_S = 2.0
+"""How long emptying the log waits for whoever reads it just now."""
+SCRUB = "scrub"
 
 
 class StoreError(PostroomError):
@@ -59,6 +63,7 @@ class Database:
             raise StoreError(
                 str(path.parent), f"the folder cannot be made ({error.strerror}).", "Correct `state_dir`."
             ) from error
+        _hide(path)
         engine = sqlalchemy.create_engine(
             f"sqlite:///{path}",
             connect_args={"timeout": BUSY_TIMEOUT_S},
@@ -77,8 +82,9 @@ class Database:
                 newest = _current_revision(tx) == _newest_revision()
             if not newest:
                 with database.begin() as tx:
-                    _migrate(tx, str(path))
-            _hide(path)
+                    grown = _migrate(tx, str(path))
+                if grown:  # an older Postroom left what it deleted in free pages
+                    database.rewrite()
             failed.pop_all()
         return database
 
@@ -89,8 +95,12 @@ class Database:
         Holds the write lock from its beginning, so keep it short and only look in `read`. Raises StoreError if SQLite
         refuses, and sqlalchemy's IntegrityError as it is.
         """
-        with _in_words(self.place), self._engine.begin() as tx:
-            yield tx
+        with _in_words(self.place):
+            with self._engine.begin() as tx:
+                yield tx
+                wiped = tx.info.pop(SCRUB, False)
+            if wiped:
+                self.scrub()
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
@@ -100,6 +110,35 @@ class Database:
         """
         with _in_words(self.place, looking=True), self._looking.begin() as tx:
             yield tx
+
+    def scrub(self) -> bool:
+        """Write what was deleted out of the write-ahead log, too. False: not now, because somebody reads or the disk is
+        full; the next deletion or the next night does it."""
+        try:
+            shortly = f"PRAGMA busy_timeout={1000 * SCRUB_TIMEOUT_S:.0f}"
+            return self._alone(shortly, "PRAGMA wal_checkpoint(TRUNCATE)") == 0
+        except StoreError:  # what was deleted is committed: no reason to call that a failure
+            return False
+
+    def rewrite(self) -> None:
+        """Write the whole file anew, without a trace of what was ever deleted. Takes seconds. Raises StoreError."""
+        self._alone("VACUUM")
+        self.scrub()
+
+    def _alone(self, *statements: str) -> int | None:
+        """Run statements outside of a transaction; the last one's first number. Raises StoreError."""
+        with _in_words(self.place):
+            raw = self._engine.raw_connection()
+            cursor = raw.cursor()
+            try:
+                row: Any = None
+                for statement in ("PRAGMA query_only=OFF", *statements):
+                    cursor.execute(statement)
+                    row = cursor.fetchone()
+                return None if row is None else int(row[0])
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT_S:.0f}")
+                raw.close()
 
     def close(self) -> None:
         """Close every connection."""
@@ -126,6 +165,7 @@ def copy_database(source: Path, target: Path) -> None:
     """A consistent copy of a database that may be in use; nothing if there is none yet. Raises StoreError."""
     if not source.exists():
         return
+    _hide(target)
     with (
         _in_words(str(source)),
         contextlib.closing(sqlite3.connect(source)) as old,
@@ -139,10 +179,19 @@ def new_id(result: Any) -> int:
     return int(result.inserted_primary_key[0])
 
 
+def scrub_after(tx: Tx) -> None:
+    """What this transaction deletes leaves the write-ahead log as soon as it is committed."""
+    tx.info[SCRUB] = True
+
+
 def _hide(path: Path) -> None:
-    """Lessons hold mail text."""
+    """Lessons hold mail text. SQLite gives its other files the rights of the database, so that comes first."""
     try:
-        path.chmod(0o600)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            with contextlib.suppress(FileNotFoundError):
+                each.chmod(0o600)
     except OSError as error:
         raise StoreError(
             str(path), f"its rights cannot be set ({error.strerror}).", "Run Postroom as the user who owns it."
@@ -152,7 +201,9 @@ def _hide(path: Path) -> None:
 def _prepare(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # sqlite3 must not begin transactions by itself
     try:
-        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
+        # Deleted text is overwritten, and none is laid down elsewhere for a sort.
+        private = ("secure_delete=ON", "temp_store=MEMORY")
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", *private):
             connection.execute(f"PRAGMA {pragma}")
     except sqlite3.Error:
         connection.close()  # no pool knows it yet
@@ -167,7 +218,8 @@ def _begin(connection: Tx) -> None:
     connection.exec_driver_sql("BEGIN" if looks_only else "BEGIN IMMEDIATE")
 
 
-def _migrate(tx: Tx, place: str) -> None:
+def _migrate(tx: Tx, place: str) -> bool:
+    """Bring the tables up to date. True if they were there in an older form."""
     config = _config()
     config.attributes["connection"] = tx
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
@@ -182,6 +234,7 @@ def _migrate(tx: Tx, place: str) -> None:
         command.upgrade(config, "head")
     except CommandError as error:
         raise StoreError(place, f"the database cannot be migrated: {error}.", "Keep a copy and report this.") from error
+    return found is not None and found != _current_revision(tx)
 
 
 def _config() -> Config:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, delete, func, insert, or_, select, update
 
 from connectors.base import MailText
 from daemon.store import tables as t
-from daemon.store.database import Tx, new_id
+from daemon.store.database import Tx, new_id, scrub_after
 from daemon.store.records import Correction, CorrectionKind, Lesson
 
 MOST_OF_A_THREAD = 200
@@ -81,7 +81,7 @@ def corrections(tx: Tx, mailbox: int, *, since: datetime | None = None, message:
 
 
 def void_correction(tx: Tx, mailbox: int, correction: int, now: datetime) -> bool:
-    """Take a correction back: its lesson is gone from the next training. False if there is no such correction."""
+    """Take a correction back: its lesson and the text of that are gone. False if there is no such correction."""
     found = next((each for each in corrections(tx, mailbox) if each.id == correction and each.voided is None), None)
     if found is None:
         return False
@@ -110,7 +110,10 @@ def teach(
     thread: str | None = None,
     weight: float = 1.0,
 ) -> bool:
-    """Add a lesson; the last word about a mail, all its copies, or a text wins. False if exactly this was known."""
+    """Add a lesson; the last word about a mail, all its copies, or a text wins, and the word before keeps no text.
+
+    False if exactly this was known.
+    """
     print_ = fingerprint(text)
     about = t.lessons.c.fingerprint == print_
     if message is not None:
@@ -127,7 +130,7 @@ def teach(
     if source == "folder" and again:
         # It lies where it lay when somebody took the lesson back; only a new move by a person would teach it again.
         return False
-    tx.execute(update(t.lessons).where(t.lessons.c.id.in_([row.id for row in same])).values(voided=at))
+    _void(tx, t.lessons.c.id.in_([row.id for row in same]), at)
     tx.execute(
         insert(t.lessons).values(
             mailbox_id=mailbox,
@@ -152,9 +155,47 @@ def _copies(mailbox: int, message: int) -> Select[tuple[int]]:
 
 
 def void_lesson(tx: Tx, mailbox: int, lesson: int, now: datetime) -> bool:
-    """Take one lesson back: it is gone from the next training. False if there is no such lesson, or it is void."""
-    where = (t.lessons.c.mailbox_id == mailbox) & (t.lessons.c.id == lesson) & t.lessons.c.voided.is_(None)
-    return bool(tx.execute(update(t.lessons).where(where).values(voided=now)).rowcount)
+    """Take one lesson back: its text is gone. False if there is no such lesson, or it is void."""
+    return bool(_void(tx, (t.lessons.c.mailbox_id == mailbox) & (t.lessons.c.id == lesson), now))
+
+
+def _void(tx: Tx, which: ColumnElement[bool], now: datetime) -> int:
+    """These lessons teach nothing any more. What stays says that there was one, of which category, and until when."""
+    nothing = {"voided": now, "text": {}, "fingerprint": "", "thread": None}
+    number = int(tx.execute(update(t.lessons).where(which, t.lessons.c.voided.is_(None)).values(**nothing)).rowcount)
+    if number:
+        scrub_after(tx)
+    return number
+
+
+def expire(tx: Tx, mailbox: int, oldest: datetime, most: int) -> int:
+    """Delete the lessons from before `oldest`, and of each category all but the newest `most`. Returns how many.
+
+    Those of the frozen exam are the last of their category to go, but they grow old like all others.
+    """
+    lesson = t.lessons.c
+    rank = func.row_number().over(
+        partition_by=lesson.category, order_by=(lesson.frozen.desc(), lesson.at.desc(), lesson.id.desc())
+    )
+    ranked = (
+        select(lesson.id, rank.label("rank")).where(lesson.mailbox_id == mailbox, lesson.voided.is_(None)).subquery()
+    )
+    beyond = lesson.id.in_(select(ranked.c.id).where(ranked.c.rank > most))
+    return _delete(tx, (lesson.mailbox_id == mailbox) & or_(lesson.at < oldest, beyond))
+
+
+def delete_lessons(tx: Tx, lesson_ids: Sequence[int]) -> int:
+    """Nothing of these lessons stays. Returns how many there were."""
+    return sum(
+        _delete(tx, t.lessons.c.id.in_(lesson_ids[start : start + 500])) for start in range(0, len(lesson_ids), 500)
+    )
+
+
+def _delete(tx: Tx, which: ColumnElement[bool]) -> int:
+    number = int(tx.execute(delete(t.lessons).where(which)).rowcount)
+    if number:
+        scrub_after(tx)
+    return number
 
 
 def lessons_of(tx: Tx, message: int) -> list[Lesson]:
@@ -179,20 +220,18 @@ def lessons_named(tx: Tx, mailbox: int, ids: Iterable[int]) -> dict[int, Lesson]
 
 def void_lessons_of(tx: Tx, message: int, now: datetime) -> int:
     """Forget what this message taught. Returns how many lessons that was."""
-    where = and_(t.lessons.c.message_id == message, t.lessons.c.voided.is_(None))
-    return int(tx.execute(update(t.lessons).where(where).values(voided=now)).rowcount)
+    return _void(tx, t.lessons.c.message_id == message, now)
 
 
 def void_lessons(tx: Tx, lesson_ids: Sequence[int], now: datetime) -> None:
     """These lessons teach nothing any more."""
     for start in range(0, len(lesson_ids), 500):
-        where = t.lessons.c.id.in_(lesson_ids[start : start + 500])
-        tx.execute(update(t.lessons).where(where).values(voided=now))
+        _void(tx, t.lessons.c.id.in_(lesson_ids[start : start + 500]), now)
 
 
 def _lesson(row: RowMapping) -> Lesson:
     text = dict(row["text"])
-    text["attachments"] = tuple(text["attachments"])
+    text["attachments"] = tuple(text.get("attachments", ()))
     return Lesson(
         row["id"],
         row["message_id"],
@@ -208,13 +247,21 @@ def _lesson(row: RowMapping) -> Lesson:
 
 
 def lessons(
-    tx: Tx, mailbox: int, *, after: int = 0, newest: int | None = None, oldest: int | None = None
+    tx: Tx,
+    mailbox: int,
+    *,
+    after: int = 0,
+    up_to: int | None = None,
+    newest: int | None = None,
+    oldest: int | None = None,
 ) -> list[Lesson]:
-    """The lessons that count, oldest first: with `after`, those with a higher id; with `newest`, the last so many by
-    id; with `oldest`, the first so many."""
+    """The lessons that count, oldest first: with `after`, those with a higher id; with `up_to`, none beyond it; with
+    `newest`, the last so many by id; with `oldest`, the first so many."""
     query = select(t.lessons).where(
         t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None), t.lessons.c.id > after
     )
+    if up_to is not None:
+        query = query.where(t.lessons.c.id <= up_to)
     if newest is not None:
         query = query.order_by(t.lessons.c.id.desc()).limit(newest)
     elif oldest is not None:
@@ -296,6 +343,12 @@ def lesson_state(tx: Tx, mailbox: int) -> tuple[int, int]:
 def lessons_since(tx: Tx, mailbox: int, lesson: int) -> int:
     """How many lessons came after this one."""
     where = (t.lessons.c.mailbox_id == mailbox) & (t.lessons.c.id > lesson) & t.lessons.c.voided.is_(None)
+    return int(tx.execute(select(func.count()).select_from(t.lessons).where(where)).scalar_one())
+
+
+def count_up_to(tx: Tx, mailbox: int, lesson: int) -> int:
+    """How many of the lessons up to this one count still. It only ever falls."""
+    where = (t.lessons.c.mailbox_id == mailbox) & (t.lessons.c.id <= lesson) & t.lessons.c.voided.is_(None)
     return int(tx.execute(select(func.count()).select_from(t.lessons).where(where)).scalar_one())
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, RowMapping, and_, delete, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, RowMapping, and_, func, insert, or_, select, true, update
 
 from connectors.base import Identity, MessageRef, Sighting
 from daemon.store import tables as t
@@ -149,21 +149,6 @@ def arrivals_since(tx: Tx, mailbox: int, moment: datetime) -> list[datetime]:
         .order_by(first_seen)
     )
     return [row.first_seen for row in rows]
-
-
-def forget_older_than(tx: Tx, mailbox: int, moment: datetime) -> int:
-    """Drop messages last seen before `moment` that taught nothing. Returns how many."""
-    last_seen = (
-        select(func.max(t.sightings.c.seen)).where(t.sightings.c.message_id == t.messages.c.id).scalar_subquery()
-    )
-    taught = select(t.lessons.c.id).where(t.lessons.c.message_id == t.messages.c.id).exists()
-    unfinished = (
-        select(t.actions.c.id)
-        .where(t.actions.c.message_id == t.messages.c.id, t.actions.c.state.in_(("planned", "sent")))
-        .exists()
-    )
-    old = delete(t.messages).where(t.messages.c.mailbox_id == mailbox, last_seen < moment, ~taught, ~unfinished)
-    return int(tx.execute(old).rowcount)
 
 
 # --- sightings

@@ -175,7 +175,8 @@ class Correction:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One labelled text that training may use. Always from a person. `voided`: it teaches nothing since then."""
+    """One labelled text that training may use. Always from a person. `voided`: it teaches nothing since then, and its
+    text has gone."""
 
     id: int
     message: int | None

@@ -83,8 +83,8 @@ def _mailbox() -> Column[int]:
     return Column("mailbox_id", ForeignKey("mailboxes.id"), nullable=False)
 
 
-def _message(*, nullable: bool = False) -> Column[int]:
-    return Column("message_id", ForeignKey("messages.id", ondelete="CASCADE"), nullable=nullable)
+def _message() -> Column[int]:
+    return Column("message_id", ForeignKey("messages.id", ondelete="CASCADE"), nullable=False)
 
 
 mailboxes = Table(
@@ -263,10 +263,10 @@ lessons = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     _mailbox(),
-    _message(nullable=True),
+    Column("message_id", ForeignKey("messages.id", ondelete="SET NULL")),  # NULL: from a file, or its identity has gone
     Column("category", Text, nullable=False),
-    Column("text", JSON, nullable=False),  # MailText's fields
-    Column("fingerprint", Text, nullable=False),  # sha256 of the text: the same mail is learnt once
+    Column("text", JSON, nullable=False),  # MailText's fields; {} as soon as it teaches nothing any more
+    Column("fingerprint", Text, nullable=False),  # sha256 of the text: the same mail is learnt once; "" without text
     Column("thread", Text),
     Column("at", Utc, nullable=False),
     Column("weight", Float, nullable=False, default=1.0),
@@ -278,6 +278,7 @@ lessons = Table(
     Index(None, "message_id"),
     Index(None, "mailbox_id", "fingerprint"),
     Index(None, "mailbox_id", "thread"),
+    sqlite_autoincrement=True,  # the number of a deleted lesson never comes again: models know lessons by it
 )
 
 models = Table(

@@ -122,8 +122,8 @@ def end_run(
     tx.execute(update(t.training_runs).where(t.training_runs.c.id == run).values(**values))
 
 
-def runs(tx: Tx, mailbox: int, limit: int = 20) -> list[TrainingRun]:
-    """The latest training runs, newest first."""
+def runs(tx: Tx, mailbox: int, limit: int | None = 20) -> list[TrainingRun]:
+    """The latest training runs, newest first; None: all there are."""
     rows = tx.execute(
         select(t.training_runs)
         .where(t.training_runs.c.mailbox_id == mailbox)

@@ -3,7 +3,8 @@
     prompts not read before | batches by length | the lower layers | mean of positions, last position  ->  Readings
 
 The layers below the pooling layer (see `trainer.finetune.pooling`) never change, so a text has to be read only once in
-its life: a night reads the new lessons and takes the rest from the cache.
+its life: a night reads the new lessons and takes the rest from the cache. What it did not ask for goes from there: the
+lesson is gone.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Reader:
                 tick(done)
         finally:
             # Also when the time is up: the next night then reads on from here.
-            if missing:
+            if missing or rows.keys() - set(keys):
                 self._store(rows, [key for key in keys if key in rows])
         found = np.stack([rows[key] for key in keys]) if keys else np.zeros((0, 2 * self._width), np.float32)
         return Readings(found[:, : self._width], found[:, self._width :])
@@ -94,12 +95,11 @@ class Reader:
             return {}
         return dict(zip(keys.tolist(), rows, strict=True))
 
-    def _store(self, rows: dict[str, Floats], newest: Sequence[str]) -> None:
-        if self._file is None or not rows:
+    def _store(self, rows: dict[str, Floats], asked: Sequence[str]) -> None:
+        if self._file is None or not asked:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        recent = dict.fromkeys(newest)
-        kept = [*(key for key in rows if key not in recent), *recent][-MOST_KEPT:]
+        kept = [*dict.fromkeys(asked)][-MOST_KEPT:]
         beside = self._file.with_name(f".{self._file.name}")
         with beside.open("wb") as file:
             np.savez(file, allow_pickle=False, keys=np.array(kept), rows=np.stack([rows[key] for key in kept]))

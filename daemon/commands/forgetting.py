@@ -1,0 +1,132 @@
+"""forget: what was learnt from a person's mail goes, and every model that may have learnt from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from daemon import logs
+from daemon.commands.common import (
+    Context,
+    console,
+    json_option,
+    mailbox_option,
+    pass_context,
+    print_json,
+    training_bar,
+)
+from daemon.desk import Desk
+from daemon.errors import ExitCode
+from daemon.forget import Forgotten, forget, look_for
+from daemon.mailroom import Mailroom
+from daemon.night import TrainingBusy, TrainingOutcome, train
+from daemon.person import Person
+
+OUTSIDE = (
+    "The mail itself is in the mailbox. Delete it there, or list the address in never_senders: else the next person "
+    "who moves it, or `postroom learn --from-folders`, teaches it again.",
+    "Copies and backups of the state directory hold what it held. Delete them, too.",
+    "Mail that taught nothing has left an id and a checksum, which name nobody; they go after identity_keep.",
+    "A name without the address, in other people's mail, is not found: look with `postroom lessons --category NAME`.",
+)
+"""What is not in Postroom's hands."""
+
+
+@click.command("forget")
+@click.argument("person", metavar="ADDRESS|@DOMAIN")
+@click.option("--dry-run", is_flag=True, help="Change nothing: say what would go.")
+@click.option("--no-train", is_flag=True, help="Train no new model, if the one in use goes: none serves until then.")
+@mailbox_option
+@json_option
+@pass_context
+def forget_command(
+    context: Context, person: str, dry_run: bool, no_train: bool, mailbox: str | None, as_json: bool
+) -> None:
+    """Forget a person: every lesson whose mail holds the address, and every model that may have learnt from one.
+
+    Lessons go with their text, the identity of their messages and whatever points at these; models go with their
+    files, also from an Ollama server. If the model in use is one of them, a new one is trained at once. It may run
+    beside the service, and be cut short: called again it goes on. The mail in the mailbox is not touched.
+
+    \b
+    postroom forget ann@example.org --dry-run
+    postroom forget @example.org
+    """
+    somebody = Person(person)
+    logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
+    with context.mailroom() as mailroom:
+        desks = context.some(mailroom, mailbox)
+        for desk in desks:  # before anything is deleted: the address may be one that is refused
+            look_for(desk, somebody)
+        told = []
+        for desk in desks:
+            gone = Forgotten(look_for(desk, somebody)) if dry_run else forget(desk, context.settings, somebody)
+            wanted = not dry_run and not no_train and gone.found.in_use is not None
+            outcome = _train(context, mailroom, desk, as_json) if wanted else None
+            told.append(_as_json(desk, gone, outcome))
+    if as_json:
+        print_json({"dry_run": dry_run, "mailboxes": told, "outside": OUTSIDE})
+    else:
+        for each in told:
+            _show(each, dry_run)
+        console.print("Not in Postroom's hands:")
+        for line in OUTSIDE:
+            console.print(f"  - {line}", soft_wrap=True)
+    if any((each["training"] or {}).get("outcome") == "failed" for each in told):
+        raise SystemExit(ExitCode.TROUBLE)
+    if any(each["troubles"] for each in told):
+        raise SystemExit(ExitCode.NEEDS_PERSON)
+
+
+def _train(context: Context, mailroom: Mailroom, desk: Desk, quiet: bool) -> TrainingOutcome:
+    try:
+        with training_bar(quiet) as show:
+            return train(
+                mailroom.database, mailroom.registry, context.settings, desk.mailbox_id, desk.clock, progress=show
+            )
+    except TrainingBusy:
+        return TrainingOutcome("busy", "A training that has just begun works without what was forgotten.")
+
+
+def _as_json(desk: Desk, gone: Forgotten, outcome: TrainingOutcome | None) -> dict[str, Any]:
+    found = gone.found
+    return {
+        "mailbox": desk.settings.name,
+        "lessons": len(found.lessons),
+        "messages": len(found.messages) - gone.unfinished,
+        "unfinished": gone.unfinished,
+        "models": [model.version for model in found.models],
+        "in_use": found.in_use,
+        "training": None if outcome is None else {"outcome": outcome.outcome, "verdict": outcome.verdict},
+        "troubles": list(gone.troubles),
+    }
+
+
+def _show(told: dict[str, Any], dry_run: bool) -> None:
+    would = "would be" if dry_run else "were"
+    what = f"{told['lessons']} lessons and the identities of {told['messages']} messages"
+    console.print(f"{told['mailbox']}: {what} {would} deleted.", soft_wrap=True)
+    if told["unfinished"]:
+        console.print(
+            f"  {told['unfinished']} messages are in the middle of a move and keep their identity until that has "
+            "ended: run the same command again after the next look.",
+            soft_wrap=True,
+        )
+    if told["models"]:
+        console.print(
+            f"  Models that may have learnt from such mail {would} removed: {', '.join(told['models'])}.",
+            soft_wrap=True,
+        )
+    if told["in_use"]:
+        console.print(f"  {_next(told, dry_run)}", soft_wrap=True)
+    for trouble in told["troubles"]:
+        console.print(f"  {trouble}", soft_wrap=True)
+
+
+def _next(told: dict[str, Any], dry_run: bool) -> str:
+    if dry_run:
+        return f"{told['in_use']} is in use: a new one would be trained at once."
+    if told["training"] is None:
+        return "No model is in use until the next training: mail stays in the inbox. `postroom train` makes one now."
+    return str(told["training"]["verdict"])

@@ -1,0 +1,102 @@
+"""The state directory is for its owner alone: it holds the text of mail.
+
+    umask 0077 for the process (`close_umask`) | what lies there already is closed (`enclose`) | can anybody look in?
+    (`open_to`)
+
+Everything that a command or its trainer makes is then private from its first byte, SQLite's -wal and -shm included.
+Only what a person asks for elsewhere (`report --html FILE`, `model fetch --to DIR`) is made as their own umask says.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from daemon.errors import PostroomError
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+SECRETS = "credentials"
+"""Its files are not closed but refused (daemon/credentials.py): a secret that others could read is none any more."""
+
+_callers: int | None = None
+
+
+def close_umask() -> None:
+    """From now on nobody else may read what this process makes, nor what its children make."""
+    global _callers  # the process has one umask
+    before = os.umask(0o077)
+    if _callers is None:
+        _callers = before
+
+
+@contextmanager
+def callers_umask() -> Iterator[None]:
+    """For files that a person wants elsewhere, to be read by whomever they like."""
+    if _callers is None:
+        yield
+        return
+    ours = os.umask(_callers)
+    try:
+        yield
+    finally:
+        os.umask(ours)
+
+
+def enclose(state_dir: Path) -> None:
+    """Make the directory if need be, and close it and all that lies in it. Raises PostroomError."""
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path, mode in _open_ones(state_dir):
+            if stat.S_ISDIR(mode) or state_dir / SECRETS not in path.parents:
+                _close(path, mode)
+    except OSError as error:
+        raise PostroomError(
+            str(error.filename or state_dir),
+            f"cannot be made private ({error.strerror}).",
+            "Give the state directory and all that lies in it to the service's user.",
+        ) from error
+
+
+def _close(path: Path, mode: int) -> None:
+    with suppress(FileNotFoundError):  # whoever works beside us was faster
+        path.chmod(stat.S_IMODE(mode) & ~OTHERS)
+
+
+def open_to(state_dir: Path) -> str | None:
+    """Who but its owner can look into the directory or owns something in it, in words; None: nobody. Raises OSError."""
+    owner = state_dir.stat().st_uid
+    for path, mode in _open_ones(state_dir):
+        what = "entered" if stat.S_ISDIR(mode) else "read or written"
+        return f"{path} may be {what} by other users (mode {stat.S_IMODE(mode):04o})"
+    for path, found in _everything(state_dir):
+        if found.st_uid != owner:
+            return f"{path} belongs to another user (uid {found.st_uid}) than the directory (uid {owner})"
+    return None
+
+
+def _open_ones(state_dir: Path) -> Iterator[tuple[Path, int]]:
+    return ((path, found.st_mode) for path, found in _everything(state_dir) if found.st_mode & OTHERS)
+
+
+def _everything(top: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """The directory and what lies below it; links are not followed and have no rights of their own."""
+    yield top, top.stat()
+    waiting = [top]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    try:
+                        found = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue
+                    if entry.is_symlink():
+                        continue
+                    yield Path(entry.path), found
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(Path(entry.path))
+        except FileNotFoundError:
+            continue  # a training's folder that went while we looked

@@ -1,0 +1,135 @@
+"""The state directory is its owner's alone, whatever the umask and whoever opened it before."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.base import MailText
+from daemon import private
+from daemon.commands.check import examine
+from daemon.mailroom import open_mailroom
+from daemon.private import callers_umask, close_umask, enclose, open_to
+from daemon.settings import Settings
+from daemon.store import learning, mailboxes
+from daemon.store.database import Database, copy_database
+from tests.fakes import START
+from tests.test_lessons import CONFIG
+
+
+@pytest.fixture
+def generous() -> Iterator[None]:
+    """An umask that closes nothing."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def rights(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.usefixtures("generous")
+def test_the_database_and_its_log_are_private_from_their_first_byte(tmp_path: Path) -> None:
+    path = tmp_path / "postroom.sqlite"
+    database = Database.open(path)
+    with database.begin() as tx:
+        box = mailboxes.ensure(tx, "office", "imap", "shadow", START).id
+        learning.teach(tx, box, "c1", MailText(body="secret"), START, source="csv")
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["postroom.sqlite", "postroom.sqlite-shm", "postroom.sqlite-wal"]
+    assert {rights(file) for file in files} == {0o600}
+    copy_database(path, tmp_path / "copy.sqlite")
+    assert rights(tmp_path / "copy.sqlite") == 0o600
+    database.close()
+
+
+@pytest.mark.usefixtures("generous")
+def test_what_lies_there_already_is_closed_before_anything_is_opened_and_open_secrets_stay_refused(
+    tmp_path: Path,
+) -> None:
+    state, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
+    elsewhere.touch()
+    for name in ("postroom.sqlite-wal", "models/office/a/model.json", "training/job-3/lessons.jsonl", "credentials/x"):
+        (state / name).parent.mkdir(parents=True, exist_ok=True)
+        (state / name).touch()
+    (state / "models" / "office" / "current").symlink_to(elsewhere)
+    with open_mailroom(Settings(state_dir=state)):
+        open_ones = [path for path in state.rglob("*") if not path.is_symlink() and rights(path) & 0o077]
+        assert rights(state) == 0o700
+    assert open_ones == [state / "credentials" / "x"]
+    assert rights(elsewhere) == 0o666, "links are not followed"
+
+
+@pytest.mark.usefixtures("generous")
+def test_check_says_who_can_look_in_and_changes_nothing(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    settings = Settings(state_dir=state)
+
+    def finding() -> str:
+        [found] = [each for each in examine(settings) if each.what == "state_dir"]
+        return found.seen if not found.fine else "fine"
+
+    enclose(state)
+    (state / "models").mkdir(mode=0o700)
+    assert finding() == "fine"
+    state.chmod(0o755)
+    assert f"{state} may be entered by other users (mode 0755)" in finding()
+    assert f"chmod -R go= {state}" in finding()
+    assert rights(state) == 0o755
+    state.chmod(0o700)
+    (state / "postroom.sqlite").touch()
+    assert "postroom.sqlite may be read or written by other users (mode 0666)" in finding()
+    enclose(state)
+    assert finding() == "fine"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_that_root_left_there_is_told(tmp_path: Path) -> None:
+    enclose(tmp_path)
+    (tmp_path / "postroom.lock").touch(mode=0o600)
+    os.chown(tmp_path / "postroom.lock", 65534, 65534)
+    assert "postroom.lock belongs to another user (uid 65534)" in str(open_to(tmp_path))
+
+
+def test_what_a_person_asks_for_elsewhere_has_the_rights_that_they_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(private, "_callers", None)
+    before = os.umask(0o022)
+    try:
+        close_umask()
+        (tmp_path / "ours").touch()
+        with callers_umask():
+            (tmp_path / "theirs").touch()
+        (tmp_path / "ours again").touch()
+    finally:
+        os.umask(before)
+    modes = [rights(tmp_path / name) for name in ("ours", "theirs", "ours again")]
+    assert modes == [0o600, 0o644, 0o600]
+
+
+def test_systemd_is_told_to_keep_the_directory_closed_by_the_unit_and_by_the_wrapper() -> None:
+    root = Path(__file__).parent.parent
+    wrapper = (root / "docs" / "installing.md").read_text("utf-8").partition("#!/bin/sh")[2].partition("\n\n")[0]
+    assert "--property=StateDirectoryMode=0700" in wrapper
+    assert "\nStateDirectoryMode=0700\n" in (root / "systemd" / "postroom.service").read_text("utf-8")
+
+
+def test_every_command_closes_its_umask_and_a_report_stays_readable(tmp_path: Path) -> None:
+    config = tmp_path / "postroom.toml"
+    config.write_text(CONFIG.format(state=tmp_path / "state"))
+    page = tmp_path / "page.html"
+    for words in (["report", "--html", str(page)], ["forget", "ann@x.example", "--no-train"]):
+        command = [sys.executable, "-P", "-m", "daemon.cli", "--config", str(config), *words]
+        subprocess.run(command, check=True, capture_output=True, umask=0o022)
+    assert rights(page) == 0o644
+    made = [tmp_path / "state", *(tmp_path / "state").rglob("*")]
+    assert tmp_path / "state" / "training" / "lock" in made
+    assert [path for path in made if rights(path) & 0o077] == []
