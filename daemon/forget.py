@@ -51,7 +51,7 @@ def look_for(desk: Desk, person: Person) -> Found:
             "To forget everything, stop Postroom and delete its state directory.",
         )
     lessons = [lesson for lesson in each_lesson(desk.database, desk.mailbox_id) if person.place(lesson.text)]
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         taught = {lesson.message for lesson in lessons if lesson.message is not None}
         known = deletion.with_copies(tx, desk.mailbox_id, taught)
         named = {each for each, name in deletion.names(tx, desk.mailbox_id) if person.in_words(name)}
@@ -112,7 +112,7 @@ def _left_on_server(desk: Desk, settings: Settings) -> list[str]:
     if settings.engine.kind != "ollama":
         return []
     desk.registry.tidy_server(desk.mailbox_id)
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         serving = any(model.state in ("current", "previous") for model in training.models(tx, desk.mailbox_id))
     try:
         with Publisher(settings.engine.host, timeout=10) as server:

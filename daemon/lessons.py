@@ -30,7 +30,7 @@ def each_lesson(database: Database, mailbox: int, up_to: int | None = None) -> I
     100,000 of them."""
     last = 0
     while True:
-        with database.begin() as tx:
+        with database.read() as tx:
             page = learning.lessons(tx, mailbox, after=last, up_to=up_to, oldest=LESSONS_A_PAGE)
         if not page:
             return

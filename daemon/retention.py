@@ -42,7 +42,7 @@ def hold(database: Database, mailbox: int, settings: Settings, now: datetime) ->
 
 def hold_others(database: Database, at_work: Collection[int], settings: Settings, now: datetime) -> None:
     """The same for the mailboxes that the settings name no more: theirs grows old, too. Raises StoreError."""
-    with database.begin() as tx:
+    with database.read() as tx:
         known = [mailbox.id for mailbox in mailboxes.everyone(tx)]
     for mailbox in known:
         if mailbox not in at_work:

@@ -191,7 +191,7 @@ def _show_person(desk: Desk, person: Person, limit: int, as_json: bool) -> None:
         if (place := person.place(lesson.text)) is not None
     ]
     found = sorted(found, key=lambda each: (each[0].at, each[0].id), reverse=True)[:limit]
-    with desk.database.begin() as tx:
+    with desk.database.read() as tx:
         names = {category.uid: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
     if as_json:
         print_json(
