@@ -26,6 +26,7 @@ from typing import Any
 import structlog
 
 from daemon.decide import is_from, shown_in
+from daemon.engines.base import EngineError
 from daemon.errors import PostroomError, disk_trouble
 from daemon.registry import Registry
 from daemon.settings import Settings
@@ -82,9 +83,12 @@ def train(
         folder = training_dir / f"job-{run}"
         result: Mapping[str, Any] = {}
         try:
+            registry.term_key()
             _write_job(database, mailbox, folder, job)
             result = _run_trainer(folder, settings, progress, stop)
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock)
+        except EngineError as error:  # the key of the models' words is lost, or can't be made
+            outcome = TrainingOutcome("failed", str(error))
         except OSError as error:
             trouble = disk_trouble(error, training_dir)
             if trouble is None:
@@ -135,6 +139,7 @@ def compare_labels(
             job = _job(tx, settings, registry, mailbox, "comparison", training_dir)
         folder = training_dir / "job-comparison"
         try:
+            registry.term_key()
             _write_job(database, mailbox, folder, job)
             found = _run_trainer(folder, settings, progress, None, "trainer.compare", "--job")
         finally:
@@ -206,6 +211,7 @@ def _job(
         "mailbox": mailboxes.name_of(tx, mailbox),
         "base": {"path": str(settings.engine.base) if settings.engine.base else None},
         "cache": str(training_dir / "cache"),
+        "term_key": str(registry.key_file),
         "engine": settings.engine.kind,
         "host": settings.engine.host,
         "quantization": settings.engine.quantization,

@@ -28,6 +28,7 @@ from daemon.engines.base import EngineError
 from daemon.errors import disk_trouble
 from daemon.labels import usable_codes
 from daemon.prompt import PromptSettings, Renderer
+from daemon.term_key import TermKey
 from trainer import dataset
 from trainer.bench import read_rows
 from trainer.evaluate import interval, paired_chance
@@ -255,7 +256,7 @@ def _in_words(pair: Mapping[str, Any]) -> str:
 def set_of_job(folder: Path) -> tuple[Set, Any]:
     """An office's own lessons: the newest groups judge, or drawn ones without dates. Raises BadJob, ValueError."""
     job, lessons = read_job(folder), read_lessons(folder)
-    data = dataset.build(job, lessons)
+    data = dataset.build(job, lessons, TermKey.read(job.term_key))
     examples = sorted([*data.train, *data.exam], key=lambda example: example.time)
     groups = [example.group for example in examples]
     if data.by_time:

@@ -73,6 +73,8 @@ class Job(BaseModel):
     """Its name, by which a model server knows the models."""
     base: Base = Base()
     cache: Path
+    term_key: Path
+    """The file with the key that words are hashed under."""
     engine: Literal["embedded", "ollama", "openai"] = "embedded"
     host: str = ""
     """Where Ollama listens, if it serves: the exam is taken there."""
