@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+import trainer.__main__
 from connectors.base import MailText
 from daemon import artifact
 from daemon.classifier import Classifier
@@ -318,6 +319,18 @@ def test_the_command_refuses_a_bad_job_with_code_2(tmp_path):
     assert process.returncode == 2
     assert "job.json" in errors
     assert "Traceback" not in errors
+
+
+def test_a_bug_is_told_by_kind_and_place_and_without_its_text(monkeypatch, capsys, tmp_path):
+    def choke(*_):
+        raise ValueError("could not convert 'Zephyrine, your salary'")
+
+    monkeypatch.setattr(trainer.__main__, "run", choke)
+    assert trainer.__main__.main([str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert "salary" not in told
+    assert "test_trainer.py:" in told
+    assert told.splitlines()[-1].startswith("ValueError in choke (test_trainer.py:")
 
 
 def test_a_killed_training_leaves_no_candidate_and_the_next_run_tidies_up(tiny, tmp_path):

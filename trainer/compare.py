@@ -36,7 +36,7 @@ from trainer.finetune.adapters import load_model, with_lora
 from trainer.finetune.answering import Limits, LossIsNotANumber, Recipe, Task, score
 from trainer.finetune.answering import train as tune
 from trainer.finetune.answers import after_prompt
-from trainer.job import BadJob, Progress, read_job, read_lessons, to_stdout, write_result
+from trainer.job import BadJob, Progress, bug_in_words, read_job, read_lessons, to_stdout, write_result
 from trainer.original import CUES, decode, prompt_ids, train_original
 from trainer.prepare import PreparedBase, prepare_base, quiet
 
@@ -302,7 +302,7 @@ def set_of_files(train: Path, test: Path) -> Set:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: a table on stdout, progress on stderr. 2 for files that can't be used."""
+    """The command: a table on stdout, progress on stderr. 1 for a bug, 2 for files that can't be used."""
     parser = argparse.ArgumentParser(
         prog="python -m trainer.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -341,7 +341,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         trouble = disk_trouble(error, options.job or options.cache or Path(tempfile.gettempdir()))
         if trouble is None and not isinstance(error, OSError | ValueError | BadJob | EngineError | LossIsNotANumber):
-            raise
+            sys.stderr.write(f"{bug_in_words(error)}\n")
+            return 1
         sys.stderr.write(f"{trouble or error}\n")
         if options.job is not None:
             write_result(options.job, {"outcome": "failed", "verdict": str(trouble or error)})
