@@ -33,6 +33,7 @@ from daemon.basemodel import BaseFile, find_base
 from daemon.classifier import Classifier
 from daemon.labels import Codebook
 from daemon.prompt import Prompt, Renderer
+from daemon.term_key import TermKey
 from trainer.export import export_ct2, export_gguf
 from trainer.prepare import PreparedBase, prepare_base, quiet
 
@@ -52,6 +53,7 @@ def whole_base(base: BaseFile, prepared: PreparedBase, folder: Path) -> Path:
         codebook=tuple(CodeRow(**row) for row in book.to_json()),
         categories=book.categories,
         quantization="int8",
+        term_key=TermKey.of(folder).check,
     )
     artifact.save(folder, meta)
     return folder
@@ -86,7 +88,7 @@ def compare(folder: Path, gguf: Path, rounds: int, threads: int) -> dict[str, An
     server = xllamacpp.Server(parameters)
     ours: list[float] = []
     theirs: list[float] = []
-    with Classifier.load(folder, threads=threads) as classifier:
+    with Classifier.load(folder, TermKey.of(folder), threads=threads) as classifier:
         tokenizer = Tokenizer.from_file(str(folder / "ct2" / "tokenizer.json"))
         mail, prompt = long_message(Renderer(tokenizer, classifier.meta.prompt_settings()))
         question = {"prompt": list(prompt.ids), "n_predict": 1, "temperature": 0.0, "cache_prompt": False}

@@ -35,6 +35,7 @@ from daemon.registry import Registry
 from daemon.settings import EngineSettings, ImapSettings, SortingSettings
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database
+from daemon.term_key import TermKey
 
 VERSION = "bench"
 BATCH = 10
@@ -63,17 +64,17 @@ def mails(count: int, start: int = 0) -> Iterator[MailText]:
         yield MailText(sender=f"Ann <ann{number % 97}@example.org>", subject=f"Order {number}", body=body)
 
 
-def with_linear(folder: Path, uids: list[str]) -> None:
+def with_linear(folder: Path, uids: list[str], key: TermKey) -> None:
     """Make a pure language model a blend, as most are: a linear part with a full vocabulary beside it."""
     seen = {"words": words, "characters": pieces}
     vocabularies = {}
     for part, size in TERMS.items():
         known = dict.fromkeys(term for text in mails(50) for term in seen[part](text))
         terms = [*known, *(f"{part}-{number}" for number in range(size - len(known)))]
-        vocabularies[part] = Vocabulary(tuple(terms), np.ones(len(terms)))
+        vocabularies[part], _ = Vocabulary.of(terms, np.ones(len(terms)), key)
     columns = sum(len(vocabulary.terms) for vocabulary in vocabularies.values())
     weights = np.random.default_rng(1).normal(size=(len(uids), columns)).astype(np.float32)
-    LinearModel(uids, vocabularies, weights, np.zeros(len(uids), np.float32), 0.1).save(folder / "linear")
+    LinearModel(uids, vocabularies, weights, np.zeros(len(uids), np.float32), 0.1, key).save(folder / "linear")
 
 
 def office(model: Path, state: Path, lessons: int, clock: Moving) -> tuple[Desk, MemoryConnector]:
@@ -97,10 +98,11 @@ def office(model: Path, state: Path, lessons: int, clock: Moving) -> tuple[Desk,
             learning.teach(tx, known.id, uids[number % len(uids)], text, clock(), source="folder")
         training.add_model(tx, known.id, VERSION, f"office/{VERSION}", clock(), state="kept", verdict="", exam={})
         training.promote(tx, known.id, VERSION, clock())
-    with_linear(folder, uids)
+    key = registry.term_key()
+    with_linear(folder, uids, key)
     rows = tuple(CodeRow(code=code, category=uid) for code, uid in zip(codes, uids, strict=True))
     changes = {"kind": "blend", "blend_weight": 0.5, "codebook": rows, "categories": tuple(uids), "version": VERSION}
-    artifact.save(folder, meta.model_copy(update=changes))
+    artifact.save(folder, meta.model_copy(update=changes | {"term_key": key.check}))
     return desk, box
 
 

@@ -113,7 +113,7 @@ def measure(count: int) -> dict[str, Any]:
         database = Database.open(Path(name, "postroom.sqlite"))
         box, uids = fill(database, count, clock)
         settings = ImapSettings(name="office", host="localhost", user="u", credential="c")
-        registry = Registry(database, EngineSettings(), Path(name))
+        registry = Registry(database, EngineSettings(), Path(name, "models"))
         desk = Desk(settings, SortingSettings(), database, MemoryConnector(), registry, box, clock)
         asked = list(newcomers(desk, 10_000_000))
         before = megabytes()["pss_mb"]
@@ -121,11 +121,11 @@ def measure(count: int) -> dict[str, Any]:
         load = timed(lambda: find_hint(desk, *asked[0]))
         # As the night left it: a model of the newest lessons but the last hundred.
         learnt = range(max(1, count - 100 - CAPACITY), count - 100)
-        rows = hashed([mail(number) for number in learnt])
+        rows = hashed([mail(number) for number in learnt], registry.term_key())
         labels = np.array([number % FOLDERS for number in learnt], np.int64)
-        neighbours = Neighbours.of(uids, rows, labels, np.array(learnt, np.int64))
+        neighbours = Neighbours.of(uids, rows, labels, np.array(learnt, np.int64), registry.term_key())
         del rows
-        classifier = Classifier(_meta(uids), None, None, None, neighbours)
+        classifier = Classifier(_meta(uids), registry.term_key(), None, None, None, neighbours)
         catch_up = timed(lambda: teach_neighbours(desk, classifier))
         found = {
             "lessons": count,

@@ -154,8 +154,18 @@ class HttpApi:
     def _checked(self, method: str, answer: RawAnswer, expected: Collection[int]) -> Answer:
         fine = 200 <= answer.status < 300
         if not fine and answer.status not in expected:
-            raise status_error(self.place, method, answer.status, answer.headers.get("location"))
+            raise status_error(self.place, method, answer.status, self._points(answer))
         return Answer(answer.status, answer.headers, self._decoded(answer.content) if fine else None)
+
+    def _points(self, answer: RawAnswer) -> str:
+        """Where a redirect leads, in words: the address itself is the server's text and may hold anything."""
+        here = httpx.URL(self._url)
+        there = here.join(answer.headers.get("location", ""))  # one that is no address failed before (transport_error)
+        if there.host != here.host:
+            return "to another host"
+        if (there.scheme, there.port) != (here.scheme, here.port):
+            return "to https:// or another port of this host"
+        return "to another path of this host"
 
     def _decoded(self, content: bytes) -> Any:
         if not content:
@@ -230,17 +240,18 @@ def _causes(error: BaseException | None) -> list[BaseException]:
     return chain
 
 
-def status_error(place: str, method: str, status: int, location: str | None = None) -> ConnectorError:
-    """What an error status means to us. A refused read is a missing right; a refused write is a refused action."""
+def status_error(place: str, method: str, status: int, points: str = "elsewhere") -> ConnectorError:
+    """What an error status means to us. A refused read is a missing right; a refused write is a refused action.
+
+    `points`: where a redirect leads.
+    """
     reading = method == "GET"
     if status == 401:
         return LoginRefused(place, "The helpdesk does not accept the token or password.")
     if status in TRY_LATER or status >= 500:
         return Unreachable(place, f"The helpdesk answers {status}: it cannot work just now.")
     if 300 <= status < 400:
-        return SetupWrong(
-            place, f"The helpdesk points elsewhere ({status}): {location}.", "Correct the mailbox's `url`."
-        )
+        return SetupWrong(place, f"The helpdesk points {points} ({status}).", "Correct the mailbox's `url`.")
     if status == 407:
         return SetupWrong(place, "The proxy asks for a login.", "Correct HTTPS_PROXY in the daemon's environment.")
     if status == 403 and reading:

@@ -2,8 +2,9 @@
 
     exception | is the line dead? | what does the server's answer say? | ConnectorError
 
-Pure functions: an exception and a place go in, an error comes out. A server's words are quoted, shortened, except at
-login: there a clumsy server might repeat the password.
+Pure functions: an exception and a place go in, an error comes out. No error holds what a server sent: an answer that
+cannot be read is mail, and a refusal may quote some. Of a refusal only the words of servers' status texts are told
+(connectors/said.py); at login only the code, since a clumsy server might repeat the password there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import imaplib
 import re
 import socket
 import ssl
+import traceback
 
 from imapclient import exceptions
 
@@ -27,6 +29,7 @@ from connectors.errors import (
     Unexplained,
     Unreachable,
 )
+from connectors.said import CODES, quoted
 
 # Response codes of RFC 5530 and RFC 9051 section 7.1.
 TRY_LATER = {"UNAVAILABLE", "INUSE", "SERVERBUG"}
@@ -45,9 +48,9 @@ _REFUSED_WORDS = {
 
 
 def response_code(text: str) -> str:
-    """The code in brackets that a tagged NO starts with, or "" where the server gives none."""
+    """The registered code in brackets that a tagged NO starts with, or "" where the server gives none."""
     found = _CODE.search(text)
-    return found[1] if found else ""
+    return found[1] if found and found[1] in CODES else ""
 
 
 def is_dead(error: BaseException) -> bool:
@@ -57,45 +60,52 @@ def is_dead(error: BaseException) -> bool:
 
 def translate(error: Exception, place: str) -> ConnectorError:
     """What went wrong after login, as an error of ours. An error that is ours already stays as it is."""
-    words = _words(error)
+    text = _text(error)
     match error:
         case ConnectorError():
             return error
         case imaplib.IMAP4.readonly():
             return ActionRefused(place, "The folder is read-only for this account.")
         case exceptions.CapabilityError():
-            return SetupWrong(place, f"The server lacks a capability: {words}.")
+            return SetupWrong(place, f"The server lacks a capability{quoted(text)}.")
         case imaplib.IMAP4.abort():
-            return Unreachable(place, f"The connection broke: {words}.")
+            return Unreachable(place, f"The connection broke{quoted(text)}.")
         case exceptions.LoginError():
             return LoginRefused(place, "The server refused the login.")
         case exceptions.IllegalStateError() | exceptions.ProtocolError() | exceptions.InvalidCriteriaError():
-            return Unexplained(place, f"The server's answer is not understood: {words}.")
+            return _not_understood(error, place)
         case imaplib.IMAP4.error():
-            return _refusal(words, place)
+            return _refusal(text, place)
         case ssl.SSLError() | OSError():
             return unreachable(error, place)
         # imaplib and IMAPClient parse with int(), split() and indexing: a broken answer shows up as one of these.
         case _:
-            return Unexplained(place, f"The server's answer is not understood ({type(error).__name__}).")
+            return _not_understood(error, place)
 
 
-def _refusal(words: str, place: str) -> ConnectorError:
+def _not_understood(error: Exception, place: str) -> ConnectorError:
+    """Names the error and which function was reading; what it read would be somebody's mail."""
+    ours = [frame.name for frame in traceback.extract_tb(error.__traceback__) if "connectors" in frame.filename]
+    reading = f" in {ours[-1]}" if ours else ""
+    return Unexplained(place, f"The server's answer is not understood ({type(error).__name__}{reading}).")
+
+
+def _refusal(text: str, place: str) -> ConnectorError:
     """A tagged NO or BAD."""
-    code = response_code(words)
-    if "authenticated but not connected" in words.lower():
+    code = response_code(text)
+    if "authenticated but not connected" in text.lower():
         return MailboxClosed(place, _CLOSED)
     if code in TRY_LATER:
-        return Unreachable(place, f"The server cannot do this now: {words}.")
+        return Unreachable(place, f"The server cannot do this now{quoted(text)}.")
     if code in NO_SUCH_FOLDER:
         return FolderMissing(place, "There is no such folder.")
     if code == "EXPUNGEISSUED":
         return MessageGone(place, "Another client took the message at the same moment.")
     if code in _REFUSED_WORDS:
-        return ActionRefused(place, f"{_REFUSED_WORDS[code]} ({words}).")
-    if "command error: BAD" in words or "got more than" in words:
-        return Unexplained(place, f"The server does not understand us: {words}.")
-    return ActionRefused(place, f"The server refused: {words}.")
+        return ActionRefused(place, f"{_REFUSED_WORDS[code]}{quoted(text)}.")
+    if "command error: BAD" in text or "got more than" in text:
+        return Unexplained(place, f"The server does not understand us{quoted(text)}.")
+    return ActionRefused(place, f"The server refused{quoted(text)}.")
 
 
 def unreachable(error: Exception, place: str) -> ConnectorError:
@@ -141,9 +151,9 @@ def login_failure(error: Exception, place: str, user: str) -> ConnectorError:
         return Unreachable(place, "The server closed the connection during the login.")
     if isinstance(cause, OSError):
         return unreachable(cause, place)
-    if "authenticated but not connected" in _words(error).lower():
+    if "authenticated but not connected" in _text(error).lower():
         return MailboxClosed(place, _CLOSED)
-    code = response_code(_words(error))
+    code = response_code(_text(error))
     if code in TRY_LATER or code == "LIMIT":
         return Unreachable(place, f"The server does not take logins now [{code}].")
     if code == "PRIVACYREQUIRED":
@@ -152,7 +162,7 @@ def login_failure(error: Exception, place: str, user: str) -> ConnectorError:
     return LoginRefused(place, f'The server refused the login of user "{user}"{said}.')
 
 
-def _words(error: Exception) -> str:
-    """The server's own words on one line, at most 200 characters."""
+def _text(error: Exception) -> str:
+    """All that the error says, on one line: to look into, never to show."""
     text = ", ".join(part.decode("utf-8", "replace") if isinstance(part, bytes) else str(part) for part in error.args)
-    return " ".join(text.split())[:200].rstrip(".")
+    return " ".join(text.split())

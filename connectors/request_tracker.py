@@ -57,6 +57,7 @@ from connectors.request_tracker_moves import (
     others_moves,
     vanished_refs,
 )
+from connectors.said import quoted
 
 LARGEST_TEXT = 2 * 1024 * 1024
 """Bytes. A ticket with a larger first text is left to people."""
@@ -244,7 +245,7 @@ class RequestTrackerConnector(Connector):
         if after is not None and self._is_done(after[0], action, queues):
             return MessageRef(action.folder, 0, ref.uid) if isinstance(action, Move) else ref
         if after is not None and after[0].queue.id == ticket.queue.id:
-            raise ActionRefused(self._place, f"RT left ticket {ref.uid} as it was: {said}")
+            raise ActionRefused(self._place, f"RT left ticket {ref.uid} as it was{quoted(said)}.")
         raise Unexplained(self._place, f"Ticket {ref.uid} went elsewhere while we changed it.")
 
     def _change(self, ref: MessageRef, ticket: Ticket, action: Action, queues: Mapping[str, int]) -> dict[str, object]:

@@ -4,7 +4,7 @@
       model.json     everything about the model, and the sha256 of every other file; written last
       ct2/           the language model for the embedded engine, with answers.json and tokenizer.json
       gguf/          the language model for Ollama, where that engine serves
-      linear/        the linear model (npz and JSON)
+      linear/        the linear model (npz and JSON), its terms hashed
       adapter/       what training added to the base
 
 `save` is called by the trainer, `load` by everybody. A folder that is not whole is refused in words; nothing is mended.
@@ -30,7 +30,7 @@ from daemon.prompt import PromptSettings
 
 MODEL_FILE = "model.json"
 NEIGHBOURS_FILE = "neighbours.npz"
-LAYOUT = 1
+LAYOUT = 2
 
 Kind = Literal["llm", "linear", "blend"]
 
@@ -86,7 +86,8 @@ class ModelMeta(_Part):
     model's share, 1 for kind "llm" and 0 for "linear". `neighbours` is the share of the nearest lessons beside that
     blend, 0 where they only know mail of newer folders; `temperature` divides what comes out, and `isotonic` are the
     knots of the curve that the best answer's probability is then read off (daemon/calibration.py); none: it stays as
-    it is. `disclaimers` are checksums of lines that are dropped from every text before it is read.
+    it is. `disclaimers` are checksums of lines that are dropped from every text before it is read, and `term_key` tells
+    which key they and all terms were hashed under (daemon/term_key.py).
     """
 
     layout: int = LAYOUT
@@ -102,6 +103,7 @@ class ModelMeta(_Part):
     isotonic: tuple[Knot, ...] = ()
     neighbours: float = Field(default=0.0, ge=0, le=1)
     disclaimers: tuple[str, ...] = ()
+    term_key: str = ""
     quantization: str = ""
     layers_kept: int | None = None
     seed: int = 0

@@ -24,6 +24,7 @@ from daemon.disclaimers import without_disclaimers
 from daemon.engines.base import Engine, Floats, ModelRefused, renormalised
 from daemon.labels import Codebook
 from daemon.prompt import Renderer
+from daemon.term_key import KEY_FILE, TermKey
 
 if TYPE_CHECKING:
     from daemon.linear import LinearModel
@@ -66,12 +67,14 @@ class Classifier:
     def __init__(
         self,
         meta: ModelMeta,
+        key: TermKey,
         engine: Engine | None,
         renderer: Renderer | None,
         linear: LinearModel | None,
         neighbours: Neighbours | None = None,
     ) -> None:
         self.meta = meta
+        self._key = key
         self._engine = engine
         self._renderer = renderer
         self._linear = linear
@@ -82,13 +85,24 @@ class Classifier:
 
     @classmethod
     def load(
-        cls, folder: Path, engine: Engine | None = None, threads: int = 2, codebook: Codebook | None = None
+        cls,
+        folder: Path,
+        key: TermKey,
+        engine: Engine | None = None,
+        threads: int = 2,
+        codebook: Codebook | None = None,
     ) -> Classifier:
         """Load and check a model folder. `engine` defaults to the embedded one on the folder's own files.
 
-        `codebook` is the store's, which must have grown from the model's. Raises ModelMissing or ModelRefused.
+        `key` is the state directory's, under which the model's terms must have been hashed. `codebook` is the store's,
+        which must have grown from the model's. Raises ModelMissing or ModelRefused.
         """
         meta = artifact.load(folder)
+        if meta.term_key != key.check:
+            raise ModelRefused(
+                f"model {meta.version}: its words were hashed under another key than the one in this state directory "
+                f"({KEY_FILE}). Bring back the key of the directory that it was trained in, or train again."
+            )
         if codebook is not None and not codebook.fits(meta.book()):
             raise ModelRefused(
                 f"model {meta.version}: it was trained for another codebook ({meta.codebook_hash[:12]}…), "
@@ -98,11 +112,11 @@ class Classifier:
         if meta.kind != "llm":
             from daemon.linear import LinearModel
 
-            linear = LinearModel.load(folder / "linear")
+            linear = LinearModel.load(folder / "linear", key)
         if meta.neighbours > 0 or (folder / NEIGHBOURS_FILE).is_file():
             from daemon.neighbours import Neighbours
 
-            neighbours = Neighbours.load(folder)
+            neighbours = Neighbours.load(folder, key)
         if meta.kind == "linear":
             engine = None
         else:
@@ -111,7 +125,7 @@ class Classifier:
                 from daemon.engines.embedded import EmbeddedEngine
 
                 engine = EmbeddedEngine(folder / "ct2", threads)
-        return cls(meta, engine, renderer, linear, neighbours)
+        return cls(meta, key, engine, renderer, linear, neighbours)
 
     def classify(self, texts: Sequence[MailText], allowed: Collection[str] | None = None) -> list[Prediction]:
         """One prediction a text. `allowed` leaves out categories that were removed or paused. Raises EngineError."""
@@ -150,7 +164,7 @@ class Classifier:
         return blend(self._neighbours.logprobs(texts), trained, self.meta.neighbours)
 
     def _plain(self, texts: Sequence[MailText]) -> list[MailText]:
-        return [without_disclaimers(text, self._disclaimers) for text in texts]
+        return [without_disclaimers(text, self._disclaimers, self._key) for text in texts]
 
     @property
     def newest_lesson(self) -> int | None:
@@ -160,8 +174,8 @@ class Classifier:
     def learn(self, lessons: Sequence[tuple[int, MailText, str]], counting: Collection[int]) -> None:
         """Take in lessons (id, text, category); of all lessons, only those in `counting` still count."""
         if self._neighbours is not None:
-            known = self._disclaimers
-            self._neighbours.add([(each, without_disclaimers(text, known), uid) for each, text, uid in lessons])
+            plain = self._plain([text for _, text, _ in lessons])
+            self._neighbours.add([(each[0], text, each[2]) for each, text in zip(lessons, plain, strict=True)])
             self._neighbours.keep(counting)
 
     def verify(self) -> None:

@@ -1,10 +1,11 @@
 """The linear model: the cheap opponent that every language model has to beat, and half of the blend.
 
-    MailText | words of the fields and the body, characters of all of them | TF-IDF, weighed by what a term tells
-    about the categories | one row a category | softmax
+    MailText | words of the fields and the body, characters of all of them | hashed under the key (daemon/term_key.py)
+    | TF-IDF, weighed by what a term tells about the categories | one row a category | softmax
 
-Everything that scoring needs lies in two files, `linear.npz` (weights) and `linear.json` (vocabularies). Nothing is
-pickled: a model folder is data, and opening one must never run code. The trainer makes them (`trainer.baseline`) with
+Everything that scoring needs lies in two files, `linear.npz` (weights and hashed terms) and `linear.json`. No term is
+in clear: a single mail's sender and words would be. Nothing is pickled: a model folder is data, and opening one must
+never run code. The trainer makes them (`trainer.baseline`) with
 scikit-learn, which would cost the service 50 MB for the few lines that scoring takes; a test holds both together.
 """
 
@@ -14,7 +15,7 @@ import json
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,13 +26,14 @@ import numpy.typing as npt
 
 from connectors.base import MailText
 from daemon.engines.base import Floats, ModelMissing, ModelRefused, renormalised
+from daemon.term_key import Hashes, TermKey
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
 
 WEIGHTS = "linear.npz"
-VOCABULARY = "linear.json"
-LAYOUT = 3
+NOTE = "linear.json"
+LAYOUT = 4
 
 # Enough for any mail that a person wrote; a pasted log of megabytes must not cost seconds.
 MOST_CHARACTERS = 20_000
@@ -97,13 +99,23 @@ def _pairs(sequence: Sequence[str]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The terms that one vectoriser knows, in the order of the columns, and what each weighs.
+    """The terms that one vectoriser knows, hashed and in rising order, and what each weighs: one a column.
 
-    A weight is the inverse document frequency times what the term tells about the categories (trainer.terms).
+    A weight is the inverse document frequency times what the term tells about the categories (trainer.terms). The
+    order of the hashes is on purpose: in that of the alphabet a term's place would tell how it begins.
     """
 
-    terms: tuple[str, ...]
+    terms: Hashes
     weights: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, terms: Iterable[str], weights: npt.NDArray[np.float64], key: TermKey
+    ) -> tuple[Self, npt.NDArray[np.int64]]:
+        """The vocabulary of these terms in clear, and for each of its columns the place of its term among them."""
+        hashes = key.hashes(terms)
+        order = np.argsort(hashes)
+        return cls(hashes[order], weights[order]), order
 
 
 def vectoriser(part: str) -> TfidfVectorizer:
@@ -117,7 +129,10 @@ def vectoriser(part: str) -> TfidfVectorizer:
 
 
 class LinearModel:
-    """A trained linear model. `coefficients` holds a row for each category, a column for each term of all parts."""
+    """A trained linear model. `coefficients` holds a row for each category, a column for each term of all parts.
+
+    `key` must be the one that the terms were hashed under.
+    """
 
     def __init__(
         self,
@@ -126,27 +141,24 @@ class LinearModel:
         coefficients: Floats,
         intercepts: Floats,
         scale: float,
+        key: TermKey,
     ) -> None:
         self.categories = tuple(categories)
         self._vocabularies = vocabularies
         self._coefficients = coefficients
         self._intercepts = intercepts
         self._scale = scale
-        self._columns = {
-            part: {term: column for column, term in enumerate(vocabulary.terms)}
-            for part, vocabulary in vocabularies.items()
-        }
+        self._key = key
 
     def logprobs(self, texts: Sequence[MailText]) -> Floats:
         """Natural logarithms, a row for each text, columns in the order of `categories`."""
         scores = np.tile(self._intercepts, (len(texts), 1))
         start = 0
-        for part, columns in self._columns.items():
-            weights = self._vocabularies[part].weights
+        for part, vocabulary in self._vocabularies.items():
             for row, text in enumerate(texts):
-                found, values = _weighed(ANALYSERS[part](text), columns, weights)
+                found, values = _weighed(ANALYSERS[part](text), vocabulary, self._key)
                 scores[row] += self._coefficients[:, start + found] @ values
-            start += len(weights)
+            start += len(vocabulary.terms)
         return renormalised(scores * self._scale)
 
     def save(self, folder: Path) -> None:
@@ -156,36 +168,42 @@ class LinearModel:
             "layout": LAYOUT,
             "categories": self.categories,
             "scale": self._scale,
-            "terms": {part: vocabulary.terms for part, vocabulary in self._vocabularies.items()},
+            "parts": tuple(self._vocabularies),
         }
-        (folder / VOCABULARY).write_text(json.dumps(note, ensure_ascii=False), "utf-8")
+        (folder / NOTE).write_text(json.dumps(note, ensure_ascii=False), "utf-8")
         weights = {f"weights_{part}": vocabulary.weights for part, vocabulary in self._vocabularies.items()}
+        terms = {f"terms_{part}": vocabulary.terms for part, vocabulary in self._vocabularies.items()}
         np.savez_compressed(  # half precision: the weights' third digit changes no decision, and the file halves
             folder / WEIGHTS,
             allow_pickle=False,
             coefficients=self._coefficients.astype(np.float16),
             intercepts=self._intercepts,
             **weights,
+            **terms,
         )
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote. Raises ModelMissing, or ModelRefused for files that are damaged."""
+    def load(cls, folder: Path, key: TermKey) -> Self:
+        """Read what `save` wrote under this key; model.json tells another one (daemon/classifier.py).
+
+        Raises ModelMissing, or ModelRefused for files that are damaged.
+        """
         advice = "Run `postroom rollback`, or train again."
         try:
-            note: dict[str, Any] = json.loads((folder / VOCABULARY).read_text("utf-8"))
+            note: dict[str, Any] = json.loads((folder / NOTE).read_text("utf-8"))
             if note["layout"] != LAYOUT:
                 raise ModelRefused(f"{folder}: the linear model was written by another version of Postroom. {advice}")
             with (folder / WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 vocabularies = {
-                    part: Vocabulary(tuple(terms), arrays[f"weights_{part}"]) for part, terms in note["terms"].items()
+                    part: Vocabulary(arrays[f"terms_{part}"], arrays[f"weights_{part}"]) for part in note["parts"]
                 }
                 coefficients = arrays["coefficients"].astype(np.float32)
                 intercepts = arrays["intercepts"].astype(np.float32)
             columns = sum(len(vocabulary.terms) for vocabulary in vocabularies.values())
-            if coefficients.shape != (len(note["categories"]), columns):
+            fits = all(len(vocabulary.terms) == len(vocabulary.weights) for vocabulary in vocabularies.values())
+            if not fits or coefficients.shape != (len(note["categories"]), columns):
                 raise ValueError("the two files do not belong together")
-            return cls(note["categories"], vocabularies, coefficients, intercepts, float(note["scale"]))
+            return cls(note["categories"], vocabularies, coefficients, intercepts, float(note["scale"]), key)
         except FileNotFoundError as error:
             raise ModelMissing(f"{folder}: there is no linear model here. {advice}") from error
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
@@ -193,10 +211,15 @@ class LinearModel:
 
 
 def _weighed(
-    terms: Sequence[str], columns: dict[str, int], weights: npt.NDArray[np.float64]
+    terms: Sequence[str], vocabulary: Vocabulary, key: TermKey
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """The columns of the known terms and their values, (1 + log count) * weight, of length one together. Pure."""
-    counted = Counter(column for term in terms if (column := columns.get(term)) is not None)
-    found = np.fromiter(counted.keys(), np.int64, len(counted))
-    values = (1 + np.log(np.fromiter(counted.values(), np.float64, len(counted)))) * weights[found]
+    counted = Counter(terms)
+    hashes = key.hashes(counted)
+    columns = np.searchsorted(vocabulary.terms, hashes)
+    known = columns < len(vocabulary.terms)
+    known[known] = vocabulary.terms[columns[known]] == hashes[known]
+    found = columns[known]
+    counts = np.fromiter(counted.values(), np.float64, len(counted))[known]
+    values = (1 + np.log(counts)) * vocabulary.weights[found]
     return found, values / max(float(np.linalg.norm(values)), 1e-12)

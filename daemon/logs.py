@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -31,8 +30,9 @@ MAIL_KEYS = frozenset(
     {"subject", "sender", "from", "from_", "to", "cc", "bcc", "recipient", "address", "body", "text", "html", "snippet"}
 )
 PLAIN = (str, int, float, bool, type(None), date, timedelta, PurePath)
-SPOKEN = (PostroomError, ConnectorError, OSError, sqlite3.Error)
-"""Errors whose text never quotes mail. SQLAlchemy's does: it prints the parameters of the statement."""
+SPOKEN = (PostroomError, ConnectorError)
+"""Errors whose text never quotes mail. SQLAlchemy's does: it prints the parameters of the statement. SQLite's does: it
+quotes a text that it cannot decode."""
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 PRIORITIES = {"critical": 2, "exception": 3, "error": 3, "warn": 4, "warning": 4, "info": 6, "debug": 7}
 """sd-daemon(3): journald reads "<N>" at the start of a line as the syslog priority."""
@@ -131,7 +131,7 @@ def exception_in_words(_logger: WrappedLogger, _method: str, event: EventDict) -
 
 
 def _told(error: BaseException) -> Iterator[str]:
-    text = str(error) if isinstance(error, SPOKEN) else "(text withheld: it may quote mail)"
+    text = _speech(error)
     yield f"{type(error).__name__}: {text}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         yield f"  at {frame.filename}:{frame.lineno} in {frame.name}"
@@ -139,6 +139,15 @@ def _told(error: BaseException) -> Iterator[str]:
     if cause is not None:
         yield "because of"
         yield from _told(cause)
+
+
+def _speech(error: BaseException) -> str:
+    if isinstance(error, SPOKEN):
+        return str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        # The machine's words and a path. Libraries derive errors from OSError that quote a server and have no number.
+        return OSError.__str__(error)
+    return "(text withheld: it may quote mail)"
 
 
 # -- the three forms

@@ -1,6 +1,7 @@
 """The part of a model that learns between two trainings: what people did with the mails most like this one.
 
-    MailText | its words, hashed | cosine with every lesson kept | the nearest, newer ones first -> log p of a category
+    MailText | its words, hashed under the key (daemon/term_key.py) | cosine with every lesson kept
+    | the nearest, newer ones first -> log p of a category
 
 A model trained at night is a day old when the next correction comes. Neighbours take it in at once: adding a lesson is
 adding a row. On a real mailbox by date that was worth three points of a hundred (docs/experiments.md). What is kept of
@@ -20,7 +21,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
-from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from connectors.base import MailText
 from daemon.artifact import NEIGHBOURS_FILE
 from daemon.engines.base import Floats, ModelMissing, ModelRefused
 from daemon.linear import words
+from daemon.term_key import TermKey
 
 COLUMNS = 2**18
 # The newest lessons only: some 300 words each, so 6,000 take about 15 MB and are asked in some ten milliseconds.
@@ -91,13 +92,19 @@ def _starts(lengths: npt.NDArray[np.integer[Any]]) -> Ints:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def hashed(texts: Sequence[MailText]) -> Rows:
-    """Logarithms of how often each word occurs. The same on every machine. Pure."""
+def hashed(texts: Sequence[MailText], key: TermKey) -> Rows:
+    """Logarithms of how often each word occurs. The same on every machine that has the key. Pure.
+
+    Under a key, because a column that anybody can compute for a word tells which lessons hold the word.
+    """
     columns: list[int] = []
     values: list[int] = []
     lengths = []
     for text in texts:
-        counted = Counter(crc32(word.encode("utf-8", "replace")) % COLUMNS for word in words(text))
+        spread = Counter(words(text))
+        counted: Counter[int] = Counter()
+        for column, count in zip((key.hashes(spread) % COLUMNS).tolist(), spread.values(), strict=True):
+            counted[column] += count
         columns += counted.keys()
         values += counted.values()
         lengths.append(len(counted))
@@ -132,21 +139,25 @@ def votes(likeness: Floats, labels: Ints, classes: int) -> Floats:
 class Neighbours:
     """Lessons in order of time, newest last. Safe to share between threads."""
 
-    def __init__(self, categories: Sequence[str], rows: Rows, labels: Ints, ids: Ints, rare: Floats) -> None:
+    def __init__(
+        self, categories: Sequence[str], rows: Rows, labels: Ints, ids: Ints, rare: Floats, key: TermKey
+    ) -> None:
         self.categories = tuple(categories)
         self._rows = rows
         self._labels = labels
         self._ids = ids
         self._rare = rare
+        self._key = key
         # Categories that the model does not know, in the order in which they came; their labels follow its own.
         self._newcomers: tuple[str, ...] = ()
         self._lock = threading.Lock()
 
     @classmethod
-    def of(cls, categories: Sequence[str], counts: Rows, labels: Ints, ids: Ints) -> Self:
-        """From hashed lessons (see `hashed`) in order of time; the newest CAPACITY of them."""
+    def of(cls, categories: Sequence[str], counts: Rows, labels: Ints, ids: Ints, key: TermKey) -> Self:
+        """From lessons hashed under `key` (see `hashed`), in order of time; the newest CAPACITY of them."""
         rare = rarity(counts)
-        return cls(categories, unit_rows(counts.newest(CAPACITY), rare), labels[-CAPACITY:], ids[-CAPACITY:], rare)
+        rows = unit_rows(counts.newest(CAPACITY), rare)
+        return cls(categories, rows, labels[-CAPACITY:], ids[-CAPACITY:], rare, key)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -163,7 +174,7 @@ class Neighbours:
         fresh = [each for each in lessons if each[0] not in known][-CAPACITY:]
         if not fresh:
             return
-        rows = unit_rows(hashed([text for _, text, _ in fresh]), self._rare)
+        rows = unit_rows(hashed([text for _, text, _ in fresh], self._key), self._rare)
         with self._lock:
             self._newcomers += tuple(dict.fromkeys(each[2] for each in fresh if each[2] not in self._all))
             places = {category: column for column, category in enumerate(self._all)}
@@ -186,7 +197,7 @@ class Neighbours:
         own = labels < classes
         if not len(texts) or not own.any():
             return np.full((len(texts), classes), -np.log(classes), np.float32)
-        asked, labels = unit_rows(hashed(texts), self._rare), labels[own]
+        asked, labels = unit_rows(hashed(texts, self._key), self._rare), labels[own]
         return np.stack([votes(rows.likeness(asked, row)[own], labels, classes) for row in range(len(texts))])
 
     def newcomers(self, texts: Sequence[MailText]) -> list[str | None]:
@@ -196,7 +207,7 @@ class Neighbours:
         own = len(self.categories)
         if not len(texts) or not (labels >= own).any():
             return [None] * len(texts)
-        asked = unit_rows(hashed(texts), self._rare)
+        asked = unit_rows(hashed(texts, self._key), self._rare)
         best = [int(votes(rows.likeness(asked, row), labels, len(names)).argmax()) for row in range(len(texts))]
         return [names[column] if column >= own else None for column in best]
 
@@ -219,8 +230,8 @@ class Neighbours:
         )
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote. Raises ModelMissing, or ModelRefused for a file that is damaged."""
+    def load(cls, folder: Path, key: TermKey) -> Self:
+        """Read what `save` wrote, under this key. Raises ModelMissing, or ModelRefused for a file that is damaged."""
         advice = "Run `postroom rollback`, or train again."
         try:
             with (folder / NEIGHBOURS_FILE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -233,7 +244,7 @@ class Neighbours:
             inside = ((columns >= 0) & (columns < COLUMNS)).all() and (labels < len(found["categories"])).all()
             if not (fits and ordered and inside):
                 raise ValueError("its parts do not belong together")
-            return cls(list(map(str, found["categories"])), rows, labels, ids, found["rare"].astype(np.float32))
+            return cls(list(map(str, found["categories"])), rows, labels, ids, found["rare"].astype(np.float32), key)
         except FileNotFoundError as error:
             raise ModelMissing(f"{folder}: there are no neighbours here. {advice}") from error
         except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:

@@ -84,10 +84,11 @@ def train(
         folder = training_dir / f"job-{run}"
         result: Mapping[str, Any] = {}
         try:
+            registry.term_key()
             _write_job(database, mailbox, folder, job, newest)
             result = _run_trainer(folder, settings, progress, stop)
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock)
-        except (PostroomError, EngineError) as error:
+        except (PostroomError, EngineError) as error:  # also: the key of the models' words is lost, or can't be made
             outcome = TrainingOutcome("failed", str(error))
         except Exception as error:
             trouble = disk_trouble(error, training_dir)
@@ -136,6 +137,7 @@ def compare_labels(
             job = _job(tx, settings, registry, mailbox, "comparison", training_dir)
         folder = training_dir / "job-comparison"
         try:
+            registry.term_key()
             _write_job(database, mailbox, folder, job, None)
             found = _run_trainer(folder, settings, progress, None, "trainer.compare", "--job")
         finally:
@@ -222,6 +224,7 @@ def _job(
         "mailbox": mailboxes.name_of(tx, mailbox),
         "base": {"path": str(settings.engine.base) if settings.engine.base else None},
         "cache": str(training_dir / "cache"),
+        "term_key": str(registry.key_file),
         "engine": settings.engine.kind,
         "host": settings.engine.host,
         "quantization": settings.engine.quantization,

@@ -1,6 +1,7 @@
 """Which model is in use. The database says it, the models' files lie beside it, and this loads them.
 
     state_dir/models/<mailbox>/<version>/     model.json, ct2/, linear/, ...      complete or not there at all
+    state_dir/model.key                       under which all models' words are hashed (daemon/term_key.py)
     state_dir/models/<mailbox>/current        for kind = "openai": a link to the folder that the model server reads
 
 Promote and roll back are one transaction each. A running daemon notices at its next pass, since it asks the database.
@@ -32,6 +33,7 @@ from daemon.settings import EngineSettings
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import ModelRecord
+from daemon.term_key import KEY_FILE, TermKey
 
 log = structlog.get_logger()
 
@@ -50,6 +52,7 @@ class Registry:
         self._engine = engine
         self.models_dir = models_dir
         self._credentials = credentials
+        self._key: TermKey | None = None
         self._loaded: dict[int, tuple[str, Classifier | None]] = {}
         self._waiting: set[int] = set()
         """Mailboxes whose model server does not serve the current model yet."""
@@ -124,7 +127,9 @@ class Registry:
             book = Codebook(tuple(Entry(code, uid) for code, uid in mailboxes.codebook(tx, mailbox)))
             box = mailboxes.name_of(tx, mailbox)
         folder = self.folder_of(model)
-        return Classifier.load(folder, self._engine_for(folder, box), threads=self._engine.threads, codebook=book)
+        return Classifier.load(
+            folder, self.term_key(), self._engine_for(folder, box), threads=self._engine.threads, codebook=book
+        )
 
     def _engine_for(self, folder: Path, box: str) -> Engine | None:
         """The server's engine, where one serves and the model has a language part; None: the embedded one."""
@@ -216,6 +221,17 @@ class Registry:
             return artifact.load(self.folder_of(model), check_files=False).points
         except EngineError as error:
             raise ModelError(version, f"its file cannot be read ({error}).", "See `postroom models`.") from error
+
+    @property
+    def key_file(self) -> Path:
+        """Where the key of the models' words lies: not among the models, whose folder alone may be copied."""
+        return self.models_dir.parent / KEY_FILE
+
+    def term_key(self) -> TermKey:
+        """The key, made at its first use. Raises ModelRefused."""
+        if self._key is None:
+            self._key = TermKey.of(self.key_file.parent)
+        return self._key
 
     def folder_of(self, model: ModelRecord) -> Path:
         """Where its files lie."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from connectors.base import MailText
+from daemon.term_key import KEY_FILE, TermKey
 from trainer.dataset import Example
 
 PARTS = {
@@ -27,6 +28,8 @@ PARTS = {
     ),
 }
 EXTRAS = ("Kind regards", "Thanks in advance", "See you", "With best wishes", "Call me any time", "As discussed")
+SECRET = bytes(range(32))
+KEY = TermKey(SECRET)
 START = datetime(2026, 1, 1, 8, tzinfo=UTC)
 
 
@@ -62,9 +65,11 @@ def write_job(folder: Path, rows: list[dict[str, Any]], cache: Path, **options: 
     job = {
         "version": "2026-01-02a",
         "cache": str(cache),
+        "term_key": str(folder.with_name(KEY_FILE)),
         "categories": [{"id": name, "name": name.title()} for name in categories],
         **options,
     }
+    folder.with_name(KEY_FILE).write_bytes(SECRET)
     (folder / "job.json").write_text(json.dumps(job))
     (folder / "lessons.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder

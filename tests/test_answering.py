@@ -234,7 +234,7 @@ def test_checkpoints_of_other_lessons_are_removed_and_the_same_task_finds_its_ow
 def test_night_with_tuning_answer_makes_a_model_of_the_whole_base_that_serves(tmp_path: Path) -> None:
     from daemon import artifact
     from daemon.classifier import Classifier
-    from tests.lessons import office_rows, write_job
+    from tests.lessons import KEY, office_rows, write_job
     from tests.tiny_models import save_folder
     from trainer.run import run
 
@@ -248,7 +248,7 @@ def test_night_with_tuning_answer_makes_a_model_of_the_whole_base_that_serves(tm
     assert list((tmp_path / "cache").glob("tuning-*")) == []
     folder = tmp_path / "job" / "candidate"
     artifact.load(folder)
-    with Classifier.load(folder, threads=1) as classifier:
+    with Classifier.load(folder, KEY, threads=1) as classifier:
         assert classifier.classify([examples_text()])[0].best is not None
 
 

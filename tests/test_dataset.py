@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from connectors.base import MailText
 from daemon.disclaimers import find_disclaimers, without_disclaimers
-from tests.lessons import START, lesson, office_rows
+from tests.lessons import KEY, START, lesson, office_rows
 from trainer.dataset import Example, build, evened, neighbours, split
 from trainer.job import Category, Job, Lesson
 
@@ -16,12 +16,16 @@ from trainer.job import Category, Job, Lesson
 def job_for(rows, **more):
     names = sorted({row["category"] for row in rows})
     return Job(
-        version="v", cache=Path("c"), categories=tuple(Category(id=name, name=name.title()) for name in names), **more
+        version="v",
+        cache=Path("c"),
+        term_key=Path("k"),
+        categories=tuple(Category(id=name, name=name.title()) for name in names),
+        **more,
     )
 
 
 def built(rows):
-    return build(job_for(rows), [Lesson.model_validate(row) for row in rows])
+    return build(job_for(rows), [Lesson.model_validate(row) for row in rows], KEY)
 
 
 def test_exam_is_drawn_from_the_newest_when_dates_mean_something():
@@ -85,8 +89,8 @@ def test_a_disclaimer_of_many_senders_is_dropped_and_never_leaves_a_body_empty()
     legal = "This message is confidential and meant only for the person or company that it is addressed to, thank you."
     texts = [MailText(sender=f"p{n}@example.com", body=f"Offer number {n}\n{legal}") for n in range(20)]
     texts.append(MailText(sender="only@example.com", body=legal))
-    found = find_disclaimers(texts)
-    cleaned = [without_disclaimers(text, found) for text in texts]
+    found = find_disclaimers(texts, KEY)
+    cleaned = [without_disclaimers(text, found, KEY) for text in texts]
     assert all(legal not in text.body for text in cleaned[:20])
     assert cleaned[20].body == legal
 
@@ -96,7 +100,7 @@ def test_report_names_categories_that_cannot_be_learnt():
     rows.append(lesson(900, "todo", MailText(body="call the landlord back about the roof"), START))
     job = job_for(rows)
     job = job.model_copy(update={"categories": (*job.categories, Category(id="empty", name="Empty"))})
-    report = " ".join(build(job, [Lesson.model_validate(row) for row in rows]).report)
+    report = " ".join(build(job, [Lesson.model_validate(row) for row in rows], KEY).report)
     assert "Todo: only 1 lesson" in report
     assert "Empty: no lessons yet" in report
 
@@ -104,7 +108,7 @@ def test_report_names_categories_that_cannot_be_learnt():
 def test_lessons_without_text_or_of_unknown_categories_are_left_out():
     rows = office_rows(30)
     strange = [lesson(700, "orders", MailText()), lesson(701, "gone", MailText(body="something else entirely"))]
-    data = build(job_for(rows), [Lesson.model_validate(row) for row in [*rows, *strange]])
+    data = build(job_for(rows), [Lesson.model_validate(row) for row in [*rows, *strange]], KEY)
     assert not {700, 701} & {example.id for example in [*data.train, *data.exam]}
     assert any("without any text" in sentence for sentence in data.report)
     assert any("no longer exist" in sentence for sentence in data.report)

@@ -14,7 +14,7 @@ import trainer.run
 from daemon import artifact
 from daemon.basemodel import BaseFile
 from daemon.classifier import Classifier
-from tests.lessons import examples_of, office_rows, write_job
+from tests.lessons import KEY, examples_of, office_rows, write_job
 from tests.tiny_models import save_folder, tiny_qwen3
 from trainer import deeper
 from trainer.deeper import deepened, possible
@@ -160,7 +160,7 @@ def test_it_is_written_as_one_model_and_answers(
     assert artifact.load(made).layers_kept == 9
     assert (made / "adapter" / "lora" / "adapter_model.safetensors").is_file()
     mail = [example.text for example in examples_of(office_rows(8))[0]]
-    with Classifier.load(made, threads=1) as classifier:
+    with Classifier.load(made, KEY, threads=1) as classifier:
         assert all(answer.best for answer in classifier.classify(mail))
 
 
@@ -214,7 +214,7 @@ def test_short_questions_by_the_real_base(smol_base: BaseFile, tmp_path: Path, m
     assert "16 layers tuned by likeness" in language(tmp_path / "job"), result["verdict"]
     made = tmp_path / "job" / "candidate"
     assert artifact.load(made).layers_kept == 17
-    with Classifier.load(made, threads=1) as classifier:
+    with Classifier.load(made, KEY, threads=1) as classifier:
         answers = classifier.classify([example.text for example in examples_of(rows[48:])[0]])
     right = sum(answer.best == row["category"] for answer, row in zip(answers, rows[48:], strict=True))
     assert right >= 14

@@ -9,7 +9,7 @@ import pytest
 from connectors.base import MailText
 from daemon import artifact
 from daemon.classifier import Classifier
-from tests.lessons import office_rows, write_job
+from tests.lessons import KEY, office_rows, write_job
 from tests.tiny_models import save_folder, save_gguf, tiny_model
 from trainer.run import run
 
@@ -35,6 +35,6 @@ def test_a_base_becomes_a_model_that_answers(architecture, kind, tmp_path):
     assert result["exam"]["llm"] is not None
     assert result["exam"]["details"]["language"].startswith("pooled")
     assert artifact.load(job / "candidate").kind == result["exam"]["kind"]
-    with Classifier.load(job / "candidate", threads=1) as classifier:
+    with Classifier.load(job / "candidate", KEY, threads=1) as classifier:
         predictions = classifier.classify([MailText(body="please ship 12 chairs by the 9th"), MailText()])
     assert predictions[0].best == "orders"

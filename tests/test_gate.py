@@ -19,7 +19,7 @@ from daemon.registry import Registry
 from daemon.settings import EngineSettings, Settings
 from daemon.store import mailboxes
 from daemon.store.database import Database
-from tests.lessons import START, office_rows
+from tests.lessons import KEY, START, office_rows
 from trainer.baseline import fit_linear
 from trainer.dataset import build
 from trainer.evaluate import figures, interval, paired_chance
@@ -158,10 +158,16 @@ def test_a_new_category_is_learnt_when_the_known_ones_hold():
 def night_with(rows, names, book, folder):
     """A night whose model in use lies in `folder`, with `rows` as its exam."""
     job = Job.model_validate(
-        {"version": "v", "cache": "c", "categories": [{"id": name, "name": name} for name in names], "current": folder}
+        {
+            "version": "v",
+            "cache": "c",
+            "term_key": "k",
+            "categories": [{"id": name, "name": name} for name in names],
+            "current": folder,
+        }
     )
-    data = build(job, [Lesson.model_validate(row) for row in rows])
-    return Night(job, None, None, None, book, data, tuple(names), lambda *_: None, Clock(None), [])
+    data = build(job, [Lesson.model_validate(row) for row in rows], KEY)
+    return Night(job, None, None, None, book, data, tuple(names), lambda *_: None, Clock(None), KEY, [])
 
 
 def undated(rows):
@@ -175,11 +181,16 @@ def in_use(tmp_path_factory):
     folder = tmp_path_factory.mktemp("in-use")
     book = Codebook.from_json([{"code": f"A{name[0].upper()}", "category": name} for name in KNOWN])
     rows = [row for row in office_rows(120) if row["category"] in KNOWN]
-    examples = [*build(night_with(rows, KNOWN, book, None).job, [Lesson.model_validate(row) for row in rows]).train]
+    examples = [
+        *build(night_with(rows, KNOWN, book, None).job, [Lesson.model_validate(row) for row in rows], KEY).train
+    ]
     labels = np.array([KNOWN.index(example.category) for example in examples])
-    fit_linear(examples, labels, KNOWN, folds(examples, True, 1)).model.save(folder / "linear")
+    fit_linear(examples, labels, KNOWN, folds(examples, True, 1), KEY).model.save(folder / "linear")
     artifact.save(
-        folder, ModelMeta(version="1", created=START, kind="linear", codebook=book.to_json(), categories=KNOWN)
+        folder,
+        ModelMeta(
+            version="1", created=START, kind="linear", codebook=book.to_json(), categories=KNOWN, term_key=KEY.check
+        ),
     )
     return folder, book
 
@@ -206,7 +217,7 @@ def test_a_removed_category_is_masked_as_in_service(in_use):
         if row["category"] == "invoices":
             row["text"]["body"] += " I apply for the position as a clerk, my curriculum vitae for the vacancy."
     night = night_with(undated(rows), ("complaints", "invoices"), book, folder)
-    with Classifier.load(folder) as unmasked:
+    with Classifier.load(folder, KEY) as unmasked:
         assert any(each.best == "jobs" for each in unmasked.classify([example.text for example in night.data.exam]))
     right, _, trouble = _answers_of(night, folder)
     assert trouble is None

@@ -9,8 +9,8 @@ import pytest
 
 from connectors.base import MailText
 from daemon.engines.base import ModelMissing, ModelRefused
-from daemon.linear import VOCABULARY, WEIGHTS, LinearModel, characters, pieces, vectoriser, words
-from tests.lessons import examples_of, office_rows
+from daemon.linear import ANALYSERS, NOTE, WEIGHTS, LinearModel, characters, pieces, vectoriser, words
+from tests.lessons import KEY, examples_of, office_rows
 from trainer.baseline import Kind, _best, fit_linear
 from trainer.heads import folds
 
@@ -18,13 +18,13 @@ from trainer.heads import folds
 @pytest.fixture(scope="module")
 def fitted():
     examples, labels, categories = examples_of(office_rows(120))
-    return fit_linear(examples, labels, categories, folds(examples, False, 1)), examples, labels
+    return fit_linear(examples, labels, categories, folds(examples, False, 1), KEY), examples, labels
 
 
 def test_a_saved_model_answers_as_the_fitted_one(fitted, tmp_path):
     linear, examples, labels = fitted
     linear.model.save(tmp_path)
-    loaded = LinearModel.load(tmp_path)
+    loaded = LinearModel.load(tmp_path, KEY)
     texts = [example.text for example in examples]
     assert loaded.categories == linear.model.categories
     assert np.allclose(np.exp(loaded.logprobs(texts)), np.exp(linear.model.logprobs(texts)), atol=0.01)
@@ -46,7 +46,12 @@ def test_scoring_counts_as_scikit_learn_does(fitted):
     start = 0
     for part, vocabulary in model._vocabularies.items():
         theirs = vectoriser(part)
-        theirs.vocabulary, theirs.idf_ = model._columns[part], vocabulary.weights
+        known = {term for text in (*texts, *(example.text for example in examples)) for term in ANALYSERS[part](text)}
+        column = {number: place for place, number in enumerate(vocabulary.terms.tolist())}
+        hashes = dict(zip(sorted(known), KEY.hashes(sorted(known)).tolist(), strict=True))
+        theirs.vocabulary = {term: column[number] for term, number in hashes.items() if number in column}
+        theirs.idf_ = vocabulary.weights
+        assert len(theirs.vocabulary) == len(vocabulary.terms)
         end = start + len(vocabulary.terms)
         scores += theirs.transform(texts) @ model._coefficients[:, start:end].T
         start = end
@@ -101,15 +106,15 @@ def test_words_of_fields_are_told_from_words_of_the_body():
 
 def test_a_missing_model_is_told_from_a_damaged_one(fitted, tmp_path):
     with pytest.raises(ModelMissing):
-        LinearModel.load(tmp_path / "nothing")
+        LinearModel.load(tmp_path / "nothing", KEY)
     linear, _, _ = fitted
-    for name in (WEIGHTS, VOCABULARY):
+    for name in (WEIGHTS, NOTE):
         folder = tmp_path / name
         linear.model.save(folder)
         data = (folder / name).read_bytes()
         (folder / name).write_bytes(data[: len(data) // 2])
         with pytest.raises(ModelRefused, match="damaged"):
-            LinearModel.load(folder)
+            LinearModel.load(folder, KEY)
 
 
 def test_a_pickle_is_never_opened(fitted, tmp_path):
@@ -118,16 +123,16 @@ def test_a_pickle_is_never_opened(fitted, tmp_path):
     with (tmp_path / WEIGHTS).open("wb") as file:
         np.savez(file, coefficients=np.array([object()], dtype=object), intercepts=np.zeros(1))
     with pytest.raises(ModelRefused):
-        LinearModel.load(tmp_path)
+        LinearModel.load(tmp_path, KEY)
 
 
 def test_a_model_of_another_layout_is_refused_by_name(fitted, tmp_path):
     linear, _, _ = fitted
     linear.model.save(tmp_path)
-    note = json.loads((tmp_path / VOCABULARY).read_text())
-    (tmp_path / VOCABULARY).write_text(json.dumps(note | {"layout": 2}))
+    note = json.loads((tmp_path / NOTE).read_text())
+    (tmp_path / NOTE).write_text(json.dumps(note | {"layout": 3}))
     with pytest.raises(ModelRefused, match="written by another version of Postroom"):
-        LinearModel.load(tmp_path)
+        LinearModel.load(tmp_path, KEY)
 
 
 def test_kinds_that_are_alike_are_told_apart_by_the_probability_of_the_right_answer():

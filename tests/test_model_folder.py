@@ -21,6 +21,7 @@ from daemon.engines.base import Engine, EngineError, Floats, ModelMissing, Model
 from daemon.engines.embedded import ANSWERS, EmbeddedEngine, batches
 from daemon.labels import Codebook, code_token
 from daemon.prompt import Prompt, PromptSettings, Renderer
+from tests.lessons import KEY
 from tests.model_fixtures import Trained
 from trainer.export import export_ct2
 
@@ -57,6 +58,7 @@ def meta(book: Codebook, **changes: object) -> ModelMeta:
         "kind": "llm",
         "codebook": tuple(CodeRow(**row) for row in book.to_json()),
         "categories": book.categories,
+        "term_key": KEY.check,
         "points": (Point("category-1", "category-2", 0.6, False),),
         "verdict": "Better than yesterday.",
     }
@@ -72,7 +74,7 @@ def copy(made: Made, tmp_path: Path) -> Path:
 def test_classifying_gives_the_trained_weights_probabilities_best_first(made: Made) -> None:
     renderer = Renderer(made.trained.tokenizer, PromptSettings())
     rows = [code_token(code, made.trained.tokenizer) for code in made.book.codes]
-    with Classifier.load(made.folder) as classifier:
+    with Classifier.load(made.folder, KEY) as classifier:
         predictions = classifier.classify(MAILS)
     for mail, prediction in zip(MAILS, predictions, strict=True):
         with torch.no_grad():
@@ -95,7 +97,7 @@ def test_a_batch_answers_like_one_at_a_time(made: Made) -> None:
 
 
 def test_removed_categories_are_masked_and_the_rest_sums_to_one(made: Made) -> None:
-    with Classifier.load(made.folder) as classifier:
+    with Classifier.load(made.folder, KEY) as classifier:
         (masked,) = classifier.classify(MAILS[:1], allowed={"category-3", "category-9", "unheard-of"})
         (nothing,) = classifier.classify(MAILS[:1], allowed=set())
         assert classifier.classify([]) == []
@@ -106,10 +108,10 @@ def test_removed_categories_are_masked_and_the_rest_sums_to_one(made: Made) -> N
 
 def test_a_model_fits_a_codebook_that_grew_and_no_other(made: Made) -> None:
     grown = made.book.extended(["new"], made.trained.tokenizer)
-    Classifier.load(made.folder, codebook=grown).close()
+    Classifier.load(made.folder, KEY, codebook=grown).close()
     other = Codebook().extended(["someone", "else"], made.trained.tokenizer)
     with pytest.raises(ModelRefused, match="another codebook"):
-        Classifier.load(made.folder, codebook=other)
+        Classifier.load(made.folder, KEY, codebook=other)
 
 
 def test_meta_survives_the_file(made: Made) -> None:
@@ -160,12 +162,12 @@ def come_from_the_future(folder: Path) -> None:
 def test_a_damaged_folder_is_refused_in_words(copy: Path, damage: object, words: str) -> None:
     damage(copy)  # type: ignore[operator]
     with pytest.raises(ModelRefused, match=words):
-        Classifier.load(copy)
+        Classifier.load(copy, KEY)
 
 
 def test_a_folder_without_a_model_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing, match="there is no model here"):
-        Classifier.load(tmp_path)
+        Classifier.load(tmp_path, KEY)
     with pytest.raises(ModelMissing):
         EmbeddedEngine(tmp_path / "ct2")
 
@@ -195,7 +197,7 @@ class DownEngine(Engine):
 
 
 def test_another_engine_can_serve_the_same_folder(made: Made) -> None:
-    with Classifier.load(made.folder, engine=DownEngine()) as classifier, pytest.raises(EngineError, match="down"):
+    with Classifier.load(made.folder, KEY, engine=DownEngine()) as classifier, pytest.raises(EngineError, match="down"):
         classifier.classify(MAILS)
 
 

@@ -12,7 +12,7 @@ from connectors.base import MailText
 from daemon.artifact import NEIGHBOURS_FILE
 from daemon.engines.base import ModelMissing, ModelRefused
 from daemon.neighbours import CAPACITY, COLUMNS, MOST_NEW, Neighbours, Rows, hashed, rarity, unit_rows
-from tests.lessons import examples_of, office_rows
+from tests.lessons import KEY, examples_of, office_rows
 from trainer.heads import folds
 from trainer.neighbours import fit_neighbours, fit_share
 
@@ -29,7 +29,7 @@ def office():
 @pytest.fixture
 def neighbours(office):
     examples, labels, categories = office
-    return fit_neighbours(examples, labels, categories, [], by_time=True)[0]
+    return fit_neighbours(examples, labels, categories, [], by_time=True, key=KEY)[0]
 
 
 def best(neighbours, text):
@@ -83,7 +83,7 @@ def test_a_category_that_the_model_does_not_know_has_no_part_in_its_answers_and_
 
 def test_saved_and_loaded_neighbours_answer_the_same_and_go_on_learning(neighbours, tmp_path):
     neighbours.save(tmp_path)
-    loaded = Neighbours.load(tmp_path)
+    loaded = Neighbours.load(tmp_path, KEY)
     assert np.allclose(np.exp(loaded.logprobs([FAIR, BILL])), np.exp(neighbours.logprobs([FAIR, BILL])), atol=0.01)
     loaded.add([(6000, FAIR, loaded.categories[2])])
     assert best(loaded, FAIR) == loaded.categories[2]
@@ -92,28 +92,28 @@ def test_saved_and_loaded_neighbours_answer_the_same_and_go_on_learning(neighbou
 
 def test_a_missing_file_is_told_from_a_damaged_one(neighbours, tmp_path):
     with pytest.raises(ModelMissing):
-        Neighbours.load(tmp_path)
+        Neighbours.load(tmp_path, KEY)
     neighbours.save(tmp_path)
     whole = (tmp_path / NEIGHBOURS_FILE).read_bytes()
     (tmp_path / NEIGHBOURS_FILE).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelRefused, match="damaged"):
-        Neighbours.load(tmp_path)
+        Neighbours.load(tmp_path, KEY)
     with np.load(BytesIO(whole)) as arrays:
         parts = dict(arrays)
     np.savez(tmp_path / NEIGHBOURS_FILE, **(parts | {"columns": parts["columns"] + COLUMNS}))
     with pytest.raises(ModelRefused, match="belong together"):
-        Neighbours.load(tmp_path)
+        Neighbours.load(tmp_path, KEY)
 
 
 def test_only_the_newest_lessons_are_kept():
-    counts = hashed([FAIR, BILL])
+    counts = hashed([FAIR, BILL], KEY)
     many = Rows(
         np.tile(counts.values, CAPACITY),
         np.tile(counts.columns, CAPACITY),
         np.concatenate([[0], np.cumsum(np.tile(np.diff(counts.starts), CAPACITY))]).astype(np.int64),
     )
     size = 2 * CAPACITY
-    found = Neighbours.of(["a", "b"], many, np.arange(size) % 2, np.arange(size))
+    found = Neighbours.of(["a", "b"], many, np.arange(size) % 2, np.arange(size), KEY)
     assert len(found) == CAPACITY
     found.add([(size, FAIR, "b")])
     assert len(found) == CAPACITY
@@ -129,9 +129,9 @@ def test_a_large_new_folder_does_not_crowd_out_what_the_model_knows(neighbours):
 
 @given(some.lists(some.text(max_size=40), min_size=1, max_size=6), some.text(max_size=40))
 def test_likeness_is_the_cosine_of_sparse_rows(bodies, asked):
-    counts = hashed([MailText(body=body) for body in bodies])
+    counts = hashed([MailText(body=body) for body in bodies], KEY)
     rare = rarity(counts)
-    rows, one = unit_rows(counts, rare), unit_rows(hashed([MailText(body=asked)]), rare)
+    rows, one = unit_rows(counts, rare), unit_rows(hashed([MailText(body=asked)], KEY), rare)
     theirs = [
         sparse.csr_matrix((each.values, each.columns, each.starts), shape=(len(each), COLUMNS)) for each in (rows, one)
     ]
@@ -141,11 +141,11 @@ def test_likeness_is_the_cosine_of_sparse_rows(bodies, asked):
 def test_judged_lessons_ask_what_came_before_them_and_never_themselves(office):
     examples, labels, categories = office
     parts = folds(examples, True, 1)
-    _, answers = fit_neighbours(examples, labels, categories, parts, by_time=True)
+    _, answers = fit_neighbours(examples, labels, categories, parts, by_time=True, key=KEY)
     judged = ~np.isnan(answers[:, 0])
     assert judged.sum() == sum(len(part) for _, part in parts)
     shuffled = np.random.default_rng(1).permutation(labels)
-    _, nonsense = fit_neighbours(examples, shuffled, categories, parts, by_time=True)
+    _, nonsense = fit_neighbours(examples, shuffled, categories, parts, by_time=True, key=KEY)
     assert (answers[judged].argmax(axis=1) == labels[judged]).mean() > 0.6
     assert (nonsense[judged].argmax(axis=1) == shuffled[judged]).mean() < 0.5
 

@@ -29,6 +29,7 @@ from daemon.settings import EngineSettings, Settings
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import Category
+from daemon.term_key import TermKey
 from tests.model_fixtures import Trained
 from tests.servers.llama import LlamaServer
 from tests.servers.ollama import OllamaStandIn
@@ -80,7 +81,10 @@ class Office:
         with EmbeddedEngine(folder / "ct2", 1) as engine:
             Fingerprint.taken(engine, renderer, self.codes, trained.tokenizer).save(folder)
         book = tuple(CodeRow(code=c, category=u) for c, u in zip(self.codes, self.uids, strict=True))
-        meta = ModelMeta(version=version, created=NOW, kind="llm", codebook=book, categories=tuple(self.uids))
+        key = TermKey.of(self.folder).check
+        meta = ModelMeta(
+            version=version, created=NOW, kind="llm", codebook=book, categories=tuple(self.uids), term_key=key
+        )
         artifact.save(folder, meta)
         with self.database.begin() as tx:
             training.add_model(tx, self.box, version, f"office/{version}", NOW, state="kept", verdict="", exam={})

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from tests.lessons import examples_of, office_rows
+from tests.lessons import KEY, examples_of, office_rows
 from trainer import terms
 from trainer.baseline import fit_linear
 from trainer.heads import folds
@@ -52,6 +52,6 @@ def test_a_fold_is_weighed_by_its_own_lessons_only():
     """Labels of judged lessons must not reach the weights: shuffled labels are answered no better than by chance."""
     examples, labels, categories = examples_of(office_rows(160))
     shuffled = np.random.default_rng(5).permutation(labels)
-    linear = fit_linear(examples, shuffled, categories, folds(examples, False, 1))
+    linear = fit_linear(examples, shuffled, categories, folds(examples, False, 1), KEY)
     right = (linear.answers.argmax(axis=1) == shuffled).mean()
     assert right < np.bincount(shuffled).max() / len(shuffled) + 0.1

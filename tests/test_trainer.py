@@ -10,12 +10,13 @@ import time
 import numpy as np
 import pytest
 
+import trainer.__main__
 from connectors.base import MailText
 from daemon import artifact
 from daemon.classifier import Classifier
 from daemon.engines.base import EngineError
 from daemon.engines.embedded import EmbeddedEngine
-from tests.lessons import START, lesson, office_rows, write_job
+from tests.lessons import KEY, START, lesson, office_rows, write_job
 from tests.tiny_models import save_folder, tiny_qwen3
 from trainer.finetune import reading
 from trainer.job import BadJob
@@ -73,7 +74,7 @@ def test_a_job_becomes_a_candidate_that_serves(night):
     assert exam["n"] == len(meta.points) - exam["details"]["folds"]["linear"]["n"]
     assert exam["candidate"] >= 0.5
     assert exam["current"] is None
-    with Classifier.load(folder / "candidate", threads=1) as classifier:
+    with Classifier.load(folder / "candidate", KEY, threads=1) as classifier:
         (prediction,) = classifier.classify([MailText(subject="order", body="please ship 12 chairs by the 9th")])
     assert prediction.best == "orders"
 
@@ -83,7 +84,7 @@ def test_a_candidate_knows_mail_of_a_folder_that_is_newer_than_itself(night):
     fair = MailText(sender="anna@fair.example", subject="Stand at the summer fair", body="Which stand shall we take?")
     reply = MailText(sender="anna@fair.example", subject="Re: Stand at the summer fair", body="Number seven, please.")
     order = MailText(subject="order", body="please ship 12 chairs by the 9th")
-    with Classifier.load(folder / "candidate", threads=1) as classifier:
+    with Classifier.load(folder / "candidate", KEY, threads=1) as classifier:
         assert [each.newcomer for each in classifier.classify([reply, order])] == [None, None]
         before = classifier.logprobs([reply, order])
         classifier.learn([(10_000, fair, "fairs")], range(10_001))
@@ -313,6 +314,18 @@ def test_the_command_refuses_a_bad_job_with_code_2(tmp_path):
     assert "Traceback" not in errors
 
 
+def test_a_bug_is_told_by_kind_and_place_and_without_its_text(monkeypatch, capsys, tmp_path):
+    def choke(*_):
+        raise ValueError("could not convert 'Zephyrine, your salary'")
+
+    monkeypatch.setattr(trainer.__main__, "run", choke)
+    assert trainer.__main__.main([str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert "salary" not in told
+    assert "test_trainer.py:" in told
+    assert told.splitlines()[-1].startswith("ValueError in choke (test_trainer.py:")
+
+
 def test_a_killed_training_leaves_no_candidate_and_the_next_run_tidies_up(tiny, tmp_path):
     folder = write_job(tmp_path / "job", office_rows(120), tiny[1], base={"path": str(tiny[0])}, threads=1)
     process = start(folder)
@@ -337,7 +350,7 @@ def test_a_disclaimer_is_cut_from_what_the_model_is_asked_just_as_from_what_it_l
         row["text"]["body"] += f"\n{legal}"
     result = trained(tmp_path / "job", rows, tiny)
     assert any("disclaimers" in sentence for sentence in result["report"])
-    with Classifier.load(tmp_path / "job" / "candidate", threads=1) as classifier:
+    with Classifier.load(tmp_path / "job" / "candidate", KEY, threads=1) as classifier:
         plain, with_it = classifier.classify(
             [MailText(body="please ship 12 chairs"), MailText(body=f"please ship 12 chairs\n{legal}")]
         )

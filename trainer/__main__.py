@@ -1,6 +1,7 @@
 """`python -P -m trainer JOBDIR`: train as JOBDIR/job.json says. Progress on stdout, one JSON object a line.
 
-Exit codes: 0 a candidate, or nothing to do; 1 failed, result.json says why; 2 the job folder can't be understood.
+Exit codes: 0 a candidate, or nothing to do; 1 failed, result.json says why, or a bug, named by the last line on stderr;
+2 the job folder can't be understood.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
-from trainer.job import BadJob, to_stdout
+from trainer.job import BadJob, bug_in_words, to_stdout
 from trainer.run import run
 
 
@@ -24,6 +25,9 @@ def main(arguments: list[str]) -> int:
     except BadJob as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except Exception as error:
+        sys.stderr.write(f"{bug_in_words(error)}\n")
+        return 1
     sys.stderr.write(f"{result['verdict']}\n")
     return 1 if result["outcome"] == "failed" else 0
 

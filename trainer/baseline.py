@@ -25,6 +25,7 @@ from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
 
 from daemon.engines.base import Floats, renormalised
 from daemon.linear import LinearModel, Vocabulary, vectoriser
+from daemon.term_key import TermKey
 from trainer.calibrate import fit_temperature, really_more
 from trainer.dataset import Example
 from trainer.heads import Fold, Head, Labels, fit_head, mean_loss
@@ -68,8 +69,10 @@ class Linear:
     chosen: str
 
 
-def fit_linear(examples: Sequence[Example], labels: Labels, categories: Sequence[str], parts: Sequence[Fold]) -> Linear:
-    """Try all kinds on the folds and fit the best. Deterministic."""
+def fit_linear(
+    examples: Sequence[Example], labels: Labels, categories: Sequence[str], parts: Sequence[Fold], key: TermKey
+) -> Linear:
+    """Try all kinds on the folds and fit the best; its terms are hashed under `key`. Deterministic."""
     texts = [example.text for example in examples]
     lessons = _Lessons(labels, np.array([example.weight for example in examples], np.float32), len(categories))
     vectorisers = [vectoriser(part) for part in PARTS]
@@ -88,11 +91,12 @@ def fit_linear(examples: Sequence[Example], labels: Labels, categories: Sequence
     terms = _Terms.weighed(counts, lessons, everything)
     head = _fit(kind, terms, lessons, everything)
     rows = head.rows if kind.name == "bayes" else terms.back(head.rows)
-    vocabularies = {
-        part: Vocabulary(tuple(map(str, each.get_feature_names_out())), each.idf_ * weights)
-        for part, each, weights in zip(PARTS, vectorisers, terms.weights, strict=True)
-    }
-    model = LinearModel(categories, vocabularies, rows, head.offsets, scales[kind])
+    vocabularies, places, start = {}, [], 0
+    for part, each, weights in zip(PARTS, vectorisers, terms.weights, strict=True):
+        vocabularies[part], order = Vocabulary.of(each.get_feature_names_out(), each.idf_ * weights, key)
+        places.append(start + order)
+        start += len(order)
+    model = LinearModel(categories, vocabularies, rows[:, np.concatenate(places)], head.offsets, scales[kind], key)
     return Linear(model, answers[kind], f"{kind.name} {kind.strength:g}")
 
 

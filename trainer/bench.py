@@ -28,6 +28,7 @@ from daemon.coverage import thresholds
 from daemon.disclaimers import without_disclaimers
 from daemon.engines.base import Floats
 from daemon.linear import LinearModel
+from daemon.term_key import KEY_FILE, TermKey
 from trainer.evaluate import interval, paired_chance
 from trainer.run import run
 
@@ -75,9 +76,11 @@ def write_job(folder: Path, rows: Sequence[Row], cache: Path, seed: int, **optio
     """A job folder as the daemon would write it, with `rows` as its lessons."""
     folder.mkdir(parents=True, exist_ok=True)
     labels = sorted({row.label for row in rows if row.label is not None})
+    TermKey.of(folder)
     job = {
         "version": f"bench-{seed}",
         "cache": str(cache),
+        "term_key": str(folder / KEY_FILE),
         "categories": [{"id": label, "name": label} for label in labels],
         "seed": seed,
         **options,
@@ -96,22 +99,22 @@ def write_job(folder: Path, rows: Sequence[Row], cache: Path, seed: int, **optio
                 file.write(json.dumps(lesson) + "\n")
 
 
-def measure(folder: Path, tests: Sequence[Row], wanted: float, threads: int) -> dict[str, Any]:
-    """What the candidate in `folder` answers to `tests`, with every candidate beside it."""
+def measure(folder: Path, key: TermKey, tests: Sequence[Row], wanted: float, threads: int) -> dict[str, Any]:
+    """What the candidate in `folder` answers to `tests`, with every candidate beside it. `key`: its terms'."""
     meta = artifact.load(folder)
-    texts = [without_disclaimers(row.text, frozenset(meta.disclaimers)) for row in tests]
+    texts = [without_disclaimers(row.text, frozenset(meta.disclaimers), key) for row in tests]
     truth = [row.label for row in tests]
     known = [index for index, label in enumerate(truth) if label is not None]
     parts: dict[str, Floats] = {}
-    with Classifier.load(folder, threads=threads) as classifier:
+    with Classifier.load(folder, key, threads=threads) as classifier:
         started = time.perf_counter()
         predictions = classifier.classify(texts)
         seconds = time.perf_counter() - started
     if (folder / "linear").is_dir():
-        linear = LinearModel.load(folder / "linear")
+        linear = LinearModel.load(folder / "linear", key)
         parts["linear"] = aligned(linear.logprobs(texts), linear.categories, meta.categories)
     if (folder / "ct2").is_dir():
-        with Classifier.load(folder, threads=threads) as classifier:
+        with Classifier.load(folder, key, threads=threads) as classifier:
             classifier._linear = classifier._neighbours = None  # the language model alone
             parts["llm"] = classifier.logprobs(texts)
     if len(parts) == 2:
@@ -166,7 +169,7 @@ def bench(
             row: dict[str, Any] = {"seed": seed, "outcome": result["outcome"], "verdict": result["verdict"]}
             if result["outcome"] == "candidate":
                 wanted, threads = float(options.get("wanted_precision", 0.95)), int(options.get("threads", 2))
-                row |= measure(folder / "candidate", tests, wanted, threads)
+                row |= measure(folder / "candidate", TermKey.of(folder), tests, wanted, threads)
             row |= {
                 "train_s": seconds,
                 "train_cpu_s": result["train_cpu_s"],

@@ -28,6 +28,7 @@ from daemon.engines.base import EngineError
 from daemon.errors import disk_trouble
 from daemon.labels import usable_codes
 from daemon.prompt import PromptSettings, Renderer
+from daemon.term_key import TermKey
 from trainer import dataset
 from trainer.bench import read_rows
 from trainer.evaluate import interval, paired_chance
@@ -35,7 +36,7 @@ from trainer.finetune.adapters import load_model, with_lora
 from trainer.finetune.answering import Limits, LossIsNotANumber, Recipe, Task, score
 from trainer.finetune.answering import train as tune
 from trainer.finetune.answers import after_prompt
-from trainer.job import BadJob, Progress, read_job, read_lessons, to_stdout, write_result
+from trainer.job import BadJob, Progress, bug_in_words, read_job, read_lessons, to_stdout, write_result
 from trainer.original import CUES, decode, prompt_ids, train_original
 from trainer.prepare import PreparedBase, prepare_base, quiet
 
@@ -255,7 +256,7 @@ def _in_words(pair: Mapping[str, Any]) -> str:
 def set_of_job(folder: Path) -> tuple[Set, Any]:
     """An office's own lessons: the newest groups judge, or drawn ones without dates. Raises BadJob, ValueError."""
     job, lessons = read_job(folder), read_lessons(folder)
-    data = dataset.build(job, lessons)
+    data = dataset.build(job, lessons, TermKey.read(job.term_key))
     examples = sorted([*data.train, *data.exam], key=lambda example: example.time)
     groups = [example.group for example in examples]
     if data.by_time:
@@ -301,7 +302,7 @@ def set_of_files(train: Path, test: Path) -> Set:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: a table on stdout, progress on stderr. 2 for files that can't be used."""
+    """The command: a table on stdout, progress on stderr. 1 for a bug, 2 for files that can't be used."""
     parser = argparse.ArgumentParser(
         prog="python -m trainer.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -340,7 +341,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         trouble = disk_trouble(error, options.job or options.cache or Path(tempfile.gettempdir()))
         if trouble is None and not isinstance(error, OSError | ValueError | BadJob | EngineError | LossIsNotANumber):
-            raise
+            sys.stderr.write(f"{bug_in_words(error)}\n")
+            return 1
         sys.stderr.write(f"{trouble or error}\n")
         if options.job is not None:
             write_result(options.job, {"outcome": "failed", "verdict": str(trouble or error)})

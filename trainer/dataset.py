@@ -21,6 +21,7 @@ from sklearn.preprocessing import normalize  # type: ignore[import-untyped]
 
 from connectors.base import MailText
 from daemon.disclaimers import find_disclaimers, without_disclaimers
+from daemon.term_key import TermKey
 from trainer.job import Job, Lesson
 
 # A repeated copy is one lesson; a form letter with another name and number in it is a lesson of its own.
@@ -67,8 +68,11 @@ class Dataset:
     """Checksums of the lines that were dropped."""
 
 
-def build(job: Job, lessons: Sequence[Lesson]) -> Dataset:
-    """Clean, merge, group and split. Pure. Categories that the job doesn't list are left out."""
+def build(job: Job, lessons: Sequence[Lesson], key: TermKey) -> Dataset:
+    """Clean, merge, group and split. Pure. Categories that the job doesn't list are left out.
+
+    `key` is for the disclaimers' checksums.
+    """
     report: list[str] = []
     known = {category.id for category in job.categories}
     usable = [
@@ -82,8 +86,8 @@ def build(job: Job, lessons: Sequence[Lesson]) -> Dataset:
     if len(usable) > MOST_LESSONS:
         usable = _thinned(usable, MOST_LESSONS)
         report.append(f"Only the {MOST_LESSONS:,} newest lessons used, balanced over the categories.")
-    disclaimers = find_disclaimers([lesson.mail for lesson in usable])
-    texts = [without_disclaimers(lesson.mail, frozenset(disclaimers)) for lesson in usable]
+    disclaimers = find_disclaimers([lesson.mail for lesson in usable], key)
+    texts = [without_disclaimers(lesson.mail, frozenset(disclaimers), key) for lesson in usable]
     if disclaimers:
         report.append(f"{_count(len(disclaimers), 'line')} that repeat in many mails (disclaimers) are not read.")
     pairs = neighbours(texts, ALIKE)

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,6 +74,8 @@ class Job(BaseModel):
     """Its name, by which a model server knows the models."""
     base: Base = Base()
     cache: Path
+    term_key: Path
+    """The file with the key that words are hashed under."""
     engine: Literal["embedded", "ollama", "openai"] = "embedded"
     host: str = ""
     """Where Ollama listens, if it serves: the exam is taken there."""
@@ -181,6 +184,17 @@ def read_lessons(folder: Path) -> list[Lesson]:
 def _first(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
+
+
+def bug_in_words(error: BaseException) -> str:
+    """Where an unexpected error arose, and on the last line, which the daemon shows, its kind; never its text.
+
+    A library's error often quotes what it choked on, and here that is mail.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f"  at {frame.filename}:{frame.lineno} in {frame.name}" for frame in reversed(frames)]
+    place = f" in {frames[-1].name} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return "\n".join([*lines, f"{type(error).__name__}{place}: a bug; its text is withheld, for it may quote mail."])
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -1,7 +1,7 @@
 """The neighbours of one night: the lessons as rows, and how they would have answered.
 
-lessons | hashed | each judged one asks what was learnt before it, of its own fold too where dates mean something
-| the weight beside the trained model that answers best  ->  Neighbours, out-of-fold answers
+lessons | hashed under the key | each judged one asks what was learnt before it, of its own fold too where dates mean
+something | the weight beside the trained model that answers best  ->  Neighbours, out-of-fold answers
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from scipy import sparse  # type: ignore[import-untyped]
 from daemon.classifier import blend
 from daemon.engines.base import Floats
 from daemon.neighbours import COLUMNS, Neighbours, Rows, hashed, rarity, unit_rows, votes
+from daemon.term_key import TermKey
 from trainer.calibrate import calibrated_loss, really_more
 from trainer.dataset import Example
 from trainer.heads import Fold, Labels
@@ -22,7 +23,12 @@ WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8)
 
 
 def fit_neighbours(
-    examples: Sequence[Example], labels: Labels, categories: Sequence[str], parts: Sequence[Fold], by_time: bool
+    examples: Sequence[Example],
+    labels: Labels,
+    categories: Sequence[str],
+    parts: Sequence[Fold],
+    by_time: bool,
+    key: TermKey,
 ) -> tuple[Neighbours, Floats]:
     """The neighbours of all examples, and each judged example's answer (NaN where no fold judged).
 
@@ -30,7 +36,7 @@ def fit_neighbours(
     between two trainings, and that is what neighbours are for. Deterministic.
     """
     order = np.argsort([example.time for example in examples], kind="stable")
-    counts = hashed([examples[index].text for index in order])
+    counts = hashed([examples[index].text for index in order], key)
     answers = np.full((len(examples), len(categories)), np.nan, np.float32)
     place = np.empty(len(examples), np.int64)
     place[order] = np.arange(len(examples))
@@ -45,7 +51,7 @@ def fit_neighbours(
             before = int(np.searchsorted(seen, at)) if by_time else len(seen)
             answers[index] = votes(row[:before], labels[order[seen[:before]]], len(categories))
     ids = np.array([example.id if isinstance(example.id, int) else -1 for example in examples], np.int64)
-    return Neighbours.of(categories, counts, labels[order], ids[order]), answers
+    return Neighbours.of(categories, counts, labels[order], ids[order], key), answers
 
 
 def _matrix(rows: Rows) -> sparse.csr_matrix:

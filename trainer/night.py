@@ -16,6 +16,7 @@ from daemon.engines.embedded import EmbeddedEngine
 from daemon.engines.ollama import serve_folder
 from daemon.labels import Codebook
 from daemon.prompt import Prompt, PromptSettings, Renderer
+from daemon.term_key import TermKey
 from trainer.dataset import Dataset, Example, evened
 from trainer.heads import Labels
 from trainer.job import Clock, Job, LoraTried, Progress
@@ -35,6 +36,7 @@ class Night:
     categories: tuple[str, ...]
     progress: Progress
     clock: Clock
+    key: TermKey
     report: list[str] = field(default_factory=list)
     quantization: str = ""
     """How the language candidate is written; known once it is."""

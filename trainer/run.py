@@ -38,6 +38,7 @@ from daemon.labels import Codebook, CodebookError
 from daemon.linear import LinearModel
 from daemon.neighbours import Neighbours
 from daemon.prompt import PromptSettings
+from daemon.term_key import TermKey
 from trainer import dataset, exam_words, gate
 from trainer.baseline import fit_linear
 from trainer.calibrate import Calibration, Labels, fit_blend, fit_calibration
@@ -99,7 +100,8 @@ def _train(folder: Path, job: Job, lessons: Sequence[Lesson], progress: Progress
     random.seed(job.seed)
     np.random.seed(job.seed)
     progress("clean", 0, 1, "cleaning lessons")
-    data = dataset.build(job, lessons)
+    key = TermKey.read(job.term_key)
+    data = dataset.build(job, lessons, key)
     progress("clean", 1, 1, f"{len(data.train)} lessons to learn, {len(data.exam)} for the exam")
     present = Counter(example.category for example in data.train)
     if len(present) < 2:
@@ -114,7 +116,7 @@ def _train(folder: Path, job: Job, lessons: Sequence[Lesson], progress: Progress
     book = _codebook(job).extended([category.id for category in job.categories], tokenizer)
     categories = tuple(category for category in book.categories if category in present)
     night = Night(
-        job, base, prepared, tokenizer, book, data, categories, progress, clock, list(data.report), lora=job.lora
+        job, base, prepared, tokenizer, book, data, categories, progress, clock, key, list(data.report), lora=job.lora
     )
     progress("prepare", 1, 1, f"base model {base.name}")
     with tempfile.TemporaryDirectory(prefix=".training-", dir=folder) as name:
@@ -150,9 +152,9 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     made.mkdir()
 
     night.progress("linear", 0, 1, "fitting the linear model")
-    linear = fit_linear(train, labels, night.categories, parts)
+    linear = fit_linear(train, labels, night.categories, parts, night.key)
     linear.model.save(made / "linear")
-    loaded = LinearModel.load(made / "linear")
+    loaded = LinearModel.load(made / "linear", night.key)
     linear_exam = aligned(loaded.logprobs([example.text for example in exam]), loaded.categories, night.categories)
     night.progress("linear", 1, 1, f"linear model: {linear.chosen}")
 
@@ -177,11 +179,11 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     kind, scores = _choose(held, asked, weight)
     share = {"llm": 1.0, "linear": 0.0, "blend": weight}[kind]
     chosen_held, chosen_exam = _answers(held, kind, weight), _answers(asked, kind, weight)
-    neighbours, near = fit_neighbours(train, labels, night.categories, parts, night.data.by_time)
+    neighbours, near = fit_neighbours(train, labels, night.categories, parts, night.data.by_time, night.key)
     nearness = fit_share(chosen_held, near[judged], held.labels, night.data.by_time)
     neighbours.save(made)  # without a share, too: they know mail of folders that are newer than the model
     if nearness > 0:
-        near_exam = Neighbours.load(made).logprobs([example.text for example in exam])
+        near_exam = Neighbours.load(made, night.key).logprobs([example.text for example in exam])
         chosen_held = blend(near[judged], chosen_held, nearness)
         chosen_exam = blend(near_exam, chosen_exam, nearness)
     calibration = _calibration(chosen_held, held.labels, chosen_exam, asked.labels)
@@ -303,7 +305,7 @@ def _answers_of(night: Night, folder: Path | None) -> tuple[list[bool] | None, f
     allowed = {category.id for category in night.job.categories}
     try:
         engine = night.engine(folder) if artifact.load(folder).kind != "linear" else None
-        with Classifier.load(folder, engine, night.job.threads, night.book) as current:
+        with Classifier.load(folder, night.key, engine, night.job.threads, night.book) as current:
             predictions = current.classify([example.original or example.text for example in exam], allowed)
             known = frozenset(current.meta.categories)
     except EngineError as error:
@@ -346,6 +348,7 @@ def _meta(
             "temperature": calibration.temperature,
             "isotonic": calibration.curve,
             "disclaimers": night.data.disclaimers,
+            "term_key": night.key.check,
             "quantization": "" if kind == "linear" else night.quantization,
             "layers_kept": None if kind == "linear" else night.layers_kept,
             "seed": night.job.seed,

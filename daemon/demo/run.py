@@ -348,7 +348,7 @@ def _guesses_right(mailroom: Mailroom, folder: Path, mails: Sequence[SampleMail]
     """How many of these a model's best guess gets right. None of them was in any training."""
     with mailroom.database.read() as tx:
         names = {each.uid: each.name for each in mailboxes.categories(tx, mailroom.desk(MAILBOX).mailbox_id)}
-    with Classifier.load(folder, threads=mailroom.settings.engine.threads) as classifier:
+    with Classifier.load(folder, mailroom.registry.term_key(), threads=mailroom.settings.engine.threads) as classifier:
         predictions = classifier.classify([parse(mail.raw).text for mail in mails])
     return sum(names.get(found.best or "") == mail.category for found, mail in zip(predictions, mails, strict=True))
 

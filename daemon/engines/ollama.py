@@ -21,6 +21,7 @@ import numpy as np
 from ollama import Client, GenerateResponse, ResponseError
 from pydantic import ValidationError
 
+from connectors.said import said
 from daemon.basemodel import sha256_of
 from daemon.engines.base import (
     Engine,
@@ -152,7 +153,8 @@ class Publisher:
                 if report is not None:
                     report(last)
         if last != "success":
-            raise EngineUnavailable(f"Ollama at {self._host}: creating {name} ended with {last!r}. Try again.")
+            told = said(last) or "it says nothing more"
+            raise EngineUnavailable(f"Ollama at {self._host}: creating {name} did not succeed: {told}. Try again.")
         return self.digest(name)
 
     def names(self) -> list[str]:
@@ -309,7 +311,9 @@ def translated(host: str, model: str) -> Iterator[None]:
             f"Ollama at {host} broke off ({type(error).__name__}). Postroom tries again."
         ) from error
     except (httpx.InvalidURL, httpx.HTTPError) as error:
-        raise EngineError(f"Ollama at {host}: {error}. Correct `host` under [engine].") from error
+        raise EngineError(
+            f"Ollama at {host} cannot be asked ({type(error).__name__}). Correct `host` under [engine]."
+        ) from error
     except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, TypeError, AttributeError) as error:
         raise EngineUnavailable(
             f"{host} answers, but not as Ollama does ({type(error).__name__}). Check `host` under [engine]."
@@ -317,14 +321,15 @@ def translated(host: str, model: str) -> Iterator[None]:
 
 
 def _refusal(host: str, model: str, error: ResponseError) -> EngineError:
-    said = f"Ollama at {host} said: {error.error.strip()[:200]}"
+    words = said(error.error) or f"HTTP {error.status_code}"  # its text may quote the prompt, which is mail
+    told = f"Ollama at {host} said: {words}"
     if error.status_code == httpx.codes.NOT_FOUND:
         return ModelMissing(_missing(host, model))
     if error.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         return EngineUnavailable(f"Ollama at {host} is busy. Postroom tries again at the next poll.")
     if error.status_code == httpx.codes.BAD_REQUEST:
-        return ModelRefused(f"{said}. Publish the model again, or update Ollama.")
-    return EngineUnavailable(f"{said}. Postroom tries again; look at Ollama's log if it stays.")
+        return ModelRefused(f"{told}. Publish the model again, or update Ollama.")
+    return EngineUnavailable(f"{told}. Postroom tries again; look at Ollama's log if it stays.")
 
 
 def _missing(host: str, model: str) -> str:

@@ -13,8 +13,9 @@ more than `TOLERANCE`.
 from __future__ import annotations
 
 import math
+import re
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from connectors.base import MailText
+from connectors.said import said
 from daemon.engines.base import (
     Engine,
     EngineError,
@@ -45,6 +47,7 @@ TOLERANCE = 0.1
 TOP_LOGPROBS = 20
 # Enough for a batching server to work on at once, and short enough for a slow one to answer in time.
 PROMPTS_A_REQUEST = 8
+_NAME = re.compile(r"[\w.:/-]{1,100}", re.ASCII)
 
 PROBES = (
     MailText(sender="Ann Miller <ann@example.org>", subject="Invoice 4711", body="Please find our invoice attached."),
@@ -143,7 +146,7 @@ class OpenAIEngine(Engine):
         listed = _listed(self._request("GET", "/v1/models", None), self._host)
         if self._model not in listed:
             raise ModelMissing(
-                f"The model server at {self._host} has no model {self._model}, only {', '.join(sorted(listed)[:5])}. "
+                f"The model server at {self._host} has no model {self._model}, only {_names(listed)}. "
                 f"Start it with that name (llama-server --alias, vllm --served-model-name)."
             )
         self._owner = listed[self._model]
@@ -235,6 +238,11 @@ def difference(shown: Mapping[int, float], tokens: Sequence[int], expected: Sequ
     return float(np.abs(served - wanted).max())
 
 
+def _names(listed: Iterable[str]) -> str:
+    """The first names of models for people; what is no name is not repeated."""
+    return ", ".join(name if _NAME.fullmatch(name) else "one without a name" for name in sorted(listed)[:5]) or "none"
+
+
 def _listed(answer: Any, host: str) -> dict[str, str]:
     """The names of the server's models, and who says to own each: "llamacpp", "vllm" or another."""
     try:
@@ -279,14 +287,15 @@ def _strange(host: str, error: Exception) -> str:
 def _refusal(host: str, model: str, response: httpx.Response) -> EngineError:
     try:
         body = response.json()
-        said = str((body.get("error") or body)["message"])[:200]
+        told = said(str((body.get("error") or body)["message"]))  # it may quote the prompt, which is mail
     except (ValueError, KeyError, TypeError, AttributeError):
-        said = f"HTTP {response.status_code}"
+        told = ""
+    told = told or f"HTTP {response.status_code}"
     place = f"The model server at {host}"
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return EngineUnavailable(f"{place} refuses the API key. Correct the secret that [engine] credential names.")
     if response.status_code == httpx.codes.NOT_FOUND:
-        return ModelMissing(f"{place} has no model {model} ({said}). Correct `host`, or start it with that name.")
+        return ModelMissing(f"{place} has no model {model} ({told}). Correct `host`, or start it with that name.")
     if response.status_code == httpx.codes.BAD_REQUEST:
-        return ModelRefused(f"{place} refuses our prompts ({said}). Give it room for max_tokens, or train again.")
-    return EngineUnavailable(f"{place} said: {said}. Postroom tries again; look at its log if it stays.")
+        return ModelRefused(f"{place} refuses our prompts ({told}). Give it room for max_tokens, or train again.")
+    return EngineUnavailable(f"{place} said: {told}. Postroom tries again; look at its log if it stays.")
