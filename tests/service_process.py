@@ -77,6 +77,7 @@ class ServiceProcess:
 
     def set_password(self, password: str) -> None:
         """What the credential says from now on."""
+        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         credentials = self.state / "credentials"
         credentials.mkdir(parents=True, mode=0o700, exist_ok=True)
         secret = credentials / "office-imap"
