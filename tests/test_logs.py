@@ -160,13 +160,20 @@ def test_a_traceback_names_types_and_places_but_quotes_no_mail() -> None:
     [
         Unreachable("mail.example.org", "did not answer."),
         OSError(28, "No space left"),
-        sqlite3.OperationalError("locked"),
     ],
 )
 def test_errors_that_never_quote_mail_are_told_in_full(error: Exception) -> None:
     stream = listen()
     log.error("pass failed", exc_info=error)
     assert str(error) in json.loads(stream.getvalue())["exception"]
+
+
+def test_what_sqlite_cannot_decode_is_not_quoted() -> None:
+    stream = listen()
+    log.error(
+        "pass failed", exc_info=sqlite3.OperationalError("Could not decode to UTF-8 column 'text': 'Your salary'")
+    )
+    assert "salary" not in stream.getvalue()
 
 
 def test_no_log_call_in_the_code_names_a_key_that_carries_mail() -> None:
