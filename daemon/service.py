@@ -44,6 +44,8 @@ log = structlog.get_logger()
 NIGHT_CHECK_S = 60
 LEAST_WAIT_S = 2.0
 SILENCE_EVERY = timedelta(minutes=30)
+SLEPT = timedelta(minutes=10)
+"""Between two signs of life lie seconds. After longer than this the machine slept, or was held."""
 PASS_GRACE = timedelta(minutes=10)
 """A pass that takes longer than this hangs: the watchdog stops pinging."""
 
@@ -79,6 +81,8 @@ class Service:
     rounds: dict[str, Round] = field(default_factory=dict)
     at_work: threading.Semaphore = field(default_factory=threading.Semaphore)
     """Held by every pass; how many there are follows from the settings."""
+    awake_since: datetime | None = None
+    """When the service began, or when the machine last woke from a sleep."""
     in_trouble: threading.Semaphore = field(default_factory=threading.Semaphore)
     """Held besides by the passes of mailboxes whose last one failed: half as many, so that those whose server lets
     them wait until a time-out leave room for the others."""
@@ -110,19 +114,20 @@ class Service:
 
     def _run_until_change(self) -> None:
         with open_mailroom(self.settings, clock=self.clock, stop=self._interrupted) as mailroom:
-            up_since = self.clock()
-            sweep(mailroom.database, self.settings.state_dir, up_since)
+            seen = self.awake_since = self.clock()
+            sweep(mailroom.database, self.settings.state_dir, seen)
             desks = mailroom.desks()
             for desk in desks:  # the settings may name senders that they did not name before
-                void_never_senders(mailroom.database, desk.mailbox_id, self.settings, up_since)
+                void_never_senders(mailroom.database, desk.mailbox_id, self.settings, seen)
             self.rounds = {desk.settings.name: Round() for desk in desks}
             self.limit_passes()
-            scheduler = self._schedule(mailroom, desks, up_since)
+            scheduler = self._schedule(mailroom, desks)
             scheduler.start()
             log.info("started", mailboxes=len(desks))
             self.notifier.ready()
             pause = min(self.notifier.watchdog_interval() or 5.0, 5.0)
             while not self._interrupted():
+                seen = self._awake(seen)
                 if self._healthy(mailroom):
                     self.notifier.watchdog()
                 self.notifier.status(self._status())
@@ -133,6 +138,14 @@ class Service:
                 if self.rounds[desk.settings.name].waiting:
                     desk.connector.close()  # ends the wait
             scheduler.shutdown(wait=True)
+
+    def _awake(self, seen: datetime) -> datetime:
+        """The time now. `seen`: at the sign of life before; a night that lies between was slept through."""
+        now = self.clock()
+        if now - seen > SLEPT:
+            log.warning("slept", problem=f"The machine slept, or the service was held, for {now - seen}.")
+            self.awake_since = now
+        return now
 
     def limit_passes(self) -> None:
         """Let so many passes work at once as the settings say, from the next ones on."""
@@ -145,7 +158,7 @@ class Service:
             if self._interrupted() or self.stopping.wait(0.2):
                 return
 
-    def _schedule(self, mailroom: Mailroom, desks: list[Desk], up_since: datetime) -> BackgroundScheduler:
+    def _schedule(self, mailroom: Mailroom, desks: list[Desk]) -> BackgroundScheduler:
         scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(len(desks) + 1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -157,9 +170,7 @@ class Service:
             first = now + first_look(position, len(desks), sorting.passes_at_once, sorting.poll)
             seconds = sorting.poll.total_seconds()
             scheduler.add_job(self._poll, "interval", seconds=seconds, args=[desk], next_run_time=first)
-        scheduler.add_job(
-            self._night, "interval", seconds=NIGHT_CHECK_S, args=[mailroom, desks, up_since], next_run_time=now
-        )
+        scheduler.add_job(self._night, "interval", seconds=NIGHT_CHECK_S, args=[mailroom, desks], next_run_time=now)
         return scheduler
 
     # --- polling
@@ -238,7 +249,7 @@ class Service:
 
     # --- training
 
-    def _night(self, mailroom: Mailroom, desks: list[Desk], up_since: datetime) -> None:
+    def _night(self, mailroom: Mailroom, desks: list[Desk]) -> None:
         by_name = {desk.settings.name: desk for desk in desks}
         attempts: dict[str, datetime | None] = {}
         with _told_only():
@@ -247,7 +258,7 @@ class Service:
         for name in longest_waiting(attempts):
             try:
                 # Asked anew before each: the window may have ended during the training before.
-                if not self._interrupted() and self._is_due(attempts[name], up_since):
+                if not self._interrupted() and self._is_due(attempts[name]):
                     if not others_held:
                         hold_others(mailroom.database, {each.mailbox_id for each in desks}, self.settings, self.clock())
                         others_held = True
@@ -265,8 +276,9 @@ class Service:
             runs = {desk.settings.name: training.runs(tx, desk.mailbox_id, limit=2) for desk in desks}
         return {name: last_attempt([(run.started, run.outcome) for run in each]) for name, each in runs.items()}
 
-    def _is_due(self, attempt: datetime | None, up_since: datetime) -> bool:
-        return night_is_due(self.clock().astimezone(), self.settings.training.window, attempt, up_since)
+    def _is_due(self, attempt: datetime | None) -> bool:
+        now = self.clock()
+        return night_is_due(now.astimezone(), self.settings.training.window, attempt, self.awake_since or now)
 
     def _train(self, mailroom: Mailroom, desk: Desk) -> None:
         now = self.clock()

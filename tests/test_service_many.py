@@ -204,13 +204,12 @@ def test_a_database_that_fails_ends_neither_service_nor_job(
     def fail(*_: Any) -> Any:
         raise failure
 
-    up_since = datetime.now(UTC)
     for name in ("read", "begin"):
         monkeypatch.setattr(office.mailroom.database, name, fail)
     desk = office.desks[0]
     office.go_on.set()
     assert office.service._healthy(office.mailroom) is False
-    office.service._night(office.mailroom, office.desks, up_since)
+    office.service._night(office.mailroom, office.desks)
     office.service._poll(desk)  # the pass works, and asking about silence fails
     office.troubled = frozenset({desk.settings.name})
     office.service._poll(desk)  # it fails, and noting that fails
@@ -221,6 +220,25 @@ def test_a_database_that_fails_ends_neither_service_nor_job(
     assert office.service.rounds[desk.settings.name].failures == 2
     told = [event["event"] for event in said if event["log_level"] in ("warning", "error")]
     assert set(told) == ({"trouble"} if isinstance(failure, StoreError) else {"trouble", "bug"})
+
+
+def test_a_night_that_the_machine_slept_through_is_made_up_for(office: Office, said: list[Any]) -> None:
+    """Also by a service that was there all the time: only the machine was not."""
+    service, clock = office.service, office.clock
+    window = service.settings.training.window
+    clock.now = datetime.combine(START.date(), window.start).astimezone() - timedelta(hours=3)
+    last_night = clock() - timedelta(hours=21)
+    seen = service.awake_since = clock()
+    for _ in range(12 * 60):  # twelve hours awake, through the night and beyond it
+        clock.advance(minutes=1)
+        seen = service._awake(seen)
+    assert not service._is_due(last_night), "whoever was awake had a window, and had its reasons"
+    clock.now = service.awake_since
+    seen = clock()
+    clock.advance(hours=12)
+    service._awake(seen)
+    assert service._is_due(last_night)
+    assert [event["event"] for event in said] == ["slept"]
 
 
 def test_a_start_or_reload_waits_for_no_other_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
