@@ -46,12 +46,18 @@ def callers_umask() -> Iterator[None]:
 
 
 def enclose(state_dir: Path) -> None:
-    """Make the directory if need be, and close it and all that lies in it. Raises PostroomError."""
+    """Make the directory if need be, and close it and all that lies in it. Raises PostroomError.
+
+    What another user left inside is behind a closed door then, and `postroom check` names it: no reason to stop.
+    """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path, mode in _open_ones(state_dir):
-            if stat.S_ISDIR(mode) or state_dir / SECRETS not in path.parents:
+            if path == state_dir:
                 _close(path, mode)
+            elif stat.S_ISDIR(mode) or state_dir / SECRETS not in path.parents:
+                with suppress(PermissionError):
+                    _close(path, mode)
     except OSError as error:
         raise PostroomError(
             str(error.filename or state_dir),
@@ -98,5 +104,5 @@ def _everything(top: Path) -> Iterator[tuple[Path, os.stat_result]]:
                     yield Path(entry.path), found
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(Path(entry.path))
-        except FileNotFoundError:
-            continue  # a training's folder that went while we looked
+        except (FileNotFoundError, PermissionError):
+            continue  # a training's folder that went while we looked; another user's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -14,12 +15,14 @@ import pytest
 from connectors.base import MailText
 from daemon import private
 from daemon.commands.check import examine
+from daemon.errors import PostroomError
 from daemon.mailroom import open_mailroom
 from daemon.private import callers_umask, close_umask, enclose, open_to
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes
 from daemon.store.database import Database, copy_database
 from tests.fakes import START
+from tests.servers.private import private_folder
 from tests.test_lessons import CONFIG
 
 
@@ -96,6 +99,27 @@ def test_a_file_that_root_left_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "postroom.lock").touch(mode=0o600)
     os.chown(tmp_path / "postroom.lock", 65534, 65534)
     assert "postroom.lock belongs to another user (uid 65534)" in str(open_to(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_file_that_root_left_there_stops_nobody_and_a_directory_that_is_not_ours_does() -> None:
+    place = private_folder("postroom-private-")
+    ours, theirs = place / "ours", place / "theirs"
+    for state in (ours, theirs):
+        (state / "models").mkdir(parents=True)
+        (state / "models" / "model.json").touch()
+        state.chmod(0o755)
+    os.chown(ours, 65534, 65534)
+    os.seteuid(65534)
+    try:
+        enclose(ours)
+        with pytest.raises(PostroomError, match="cannot be made private"):
+            enclose(theirs)
+    finally:
+        os.seteuid(0)
+    assert rights(ours) == 0o700
+    assert "by other users" in str(open_to(ours)), "`postroom check` names it"
+    shutil.rmtree(place)
 
 
 def test_what_a_person_asks_for_elsewhere_has_the_rights_that_they_give(
