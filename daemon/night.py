@@ -82,8 +82,12 @@ def train(
         folder = training_dir / f"job-{run}"
         result: Mapping[str, Any] = {}
         try:
-            _write_job(database, mailbox, folder, job)
-            result = _run_trainer(folder, settings, progress, stop)
+            problem = registry.server_problem()  # now, not after the training that it would be in vain for
+            if problem is not None:
+                result = {"outcome": "failed", "verdict": f"Nothing was trained. {problem}"}
+            else:
+                _write_job(database, mailbox, folder, job)
+                result = _run_trainer(folder, settings, progress, stop)
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock)
         except OSError as error:
             trouble = disk_trouble(error, training_dir)

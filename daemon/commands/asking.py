@@ -51,7 +51,8 @@ def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> N
             since = desk.clock() - timedelta(days=days)
             with desk.database.begin() as tx:
                 told = mailbox_status(tx, box, since, working, points, desk.sorting.min_examples)
-                found.append({**told, **concerns(tx, box, desk.clock())})
+                told |= concerns(tx, box, desk.clock())
+            found.append({**told, "model_server": desk.registry.server_not_asked(desk.mailbox_id)})
     if as_json:
         print_json({"mailboxes": found})
     else:
@@ -78,6 +79,8 @@ def _show_status(each: dict[str, Any], days: int) -> None:
     console.print(f"  {days} days: {each['sentence']}", soft_wrap=True)
     model = each["model"]
     console.print(f"  Model: {model['version'] if model else 'none yet: postroom learn --from-folders'}")
+    if each["model_server"]:
+        console.print(f"  Model server: {each['model_server']}", soft_wrap=True)
     if each["rolled_back"]:
         console.print(f"  Rolled back {each['rolled_back']}", soft_wrap=True)
     if each["training"]:
