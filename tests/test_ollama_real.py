@@ -14,14 +14,21 @@ import psutil
 import pytest
 
 from connectors.base import MailText
+from connectors.memory import MemoryConnector
 from daemon import artifact
 from daemon.basemodel import BaseFile, find_base
+from daemon.decide import Policy
+from daemon.desk import Desk
 from daemon.engines.base import EngineUnavailable, ModelRefused, OtherModel
 from daemon.engines.ollama import Publisher, serve_folder
+from daemon.folders import list_folders
 from daemon.labels import code_token, usable_codes
+from daemon.pipeline import one_pass
 from daemon.prompt import PromptSettings, Renderer
 from daemon.registry import Registry
+from daemon.settings import ImapSettings, SortingSettings
 from daemon.store import mailboxes, training
+from tests.fakes import Clock
 from tests.lessons import letter_rows
 from tests.model_fixtures import Trained
 from tests.servers.ollama_real import RealOllama
@@ -187,6 +194,49 @@ def test_a_killed_server_means_waiting_and_an_emptied_one_after_it_is_filled_aga
     server.start()
     server.empty()
     assert answer(registry, office) == pytest.approx(before)
+
+
+def test_mail_waits_while_the_server_is_away_or_another_model_answers(
+    office: Office, server: RealOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [f"Folder {number}" for number in range(6)]
+    box, clock = MemoryConnector(folders=("INBOX", *folders)), Clock()
+    mailbox = ImapSettings(name="office", host="localhost", user="u", credential="c", mode="live")
+    registry = opened(office, server)
+    desk = Desk(mailbox, SortingSettings(), office.database, box, registry, office.box, clock)
+    list_folders(desk)
+    with office.database.begin() as tx:
+        categories = {each.uid: each for each in mailboxes.categories(tx, office.box)}
+    # These models took no exam, so that no threshold can be drawn from it.
+    policy = Policy(categories, dict.fromkeys(categories, 0.2), "first")
+    monkeypatch.setattr("daemon.sort.current_policy", lambda _: policy)
+    answer(registry, office)
+    one_pass(desk)
+    box.deliver(MAIL)
+    one_pass(desk)  # seen, and not acted upon before the server's own rules had their time
+
+    def places() -> list[str]:
+        clock.advance(minutes=11)
+        return [each.sighting.ref.folder for each in box.everything()]
+
+    assert places() == ["INBOX"]
+    server.kill()
+    for _ in range(2):
+        with pytest.raises(EngineUnavailable):
+            one_pass(desk)
+        assert places() == ["INBOX"]
+    server.start()
+    with Publisher(server.host) as publisher:
+        publisher.publish(office.folder / "models" / "office" / "second" / "gguf" / "model.gguf", "x:1")
+        publisher.point(versioned(server, "first"), "x:1")
+    for _ in range(2):
+        with pytest.raises(OtherModel):
+            one_pass(desk)
+        assert places() == ["INBOX"]
+    opened(office, server).promote(office.box, "first", NOW)
+    one_pass(desk)
+    [place] = places()
+    assert place == categories[best(answer(registry, office))].folder
 
 
 def test_a_killed_server_leaves_no_process(tmp_path: Path, office: Office) -> None:
