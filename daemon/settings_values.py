@@ -77,10 +77,12 @@ Text = Annotated[str, Field(min_length=1)]
 Domain = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"), AfterValidator(str.lower)]
 SenderRule = Annotated[str, AfterValidator(_as_sender_rule)]
 """An address, or "@domain" for all of a domain and the domains below it; in small letters."""
-Quantization = Literal["auto", "int8", "int8_float32", "float32", "q8_0", "f16", "q4_K_M", "q5_K_M", "q6_K"]
+Quantization = Literal[
+    "auto", "int8", "int8_float32", "float32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "q4_K_M"
+]
 FORMS = {
     "embedded": ("auto", "int8", "int8_float32", "float32"),
-    "ollama": ("auto", "q8_0", "f16", "q4_K_M", "q5_K_M", "q6_K"),
+    "ollama": ("auto", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "q4_K_M"),
     "openai": ("auto", "f16", "q8_0", "float32"),
 }
 """Which quantization each kind of engine can serve."""

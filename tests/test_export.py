@@ -84,7 +84,10 @@ def test_the_ctranslate2_form_answers_like_the_trained_weights(
     assert np.abs(np.exp(served) - np.exp(true_logprobs(trained, prompts, ids))).max() < tolerance
 
 
-@pytest.mark.parametrize(("kind", "tolerance"), [("F32", 0.02), ("F16", 0.05), ("Q8_0", 0.5)])
+@pytest.mark.parametrize(
+    ("kind", "tolerance"),
+    [("F32", 0.02), ("F16", 0.05), ("Q8_0", 0.5), ("Q5_1", 2), ("Q5_0", 2), ("Q4_1", 2.5), ("Q4_0", 4)],
+)
 def test_the_gguf_form_reads_the_same_tokens_and_answers_like_the_trained_weights(
     trained: Trained, tmp_path: Path, kind: Any, tolerance: float
 ) -> None:
@@ -127,11 +130,54 @@ def test_tensors_that_training_did_not_touch_stay_bit_for_bit(
     assert set(new) == set(old)
 
 
-def test_metadata_and_tokenizer_of_the_base_survive(tiny_trained: Trained, tmp_path: Path) -> None:
+def test_shapes_tokenizer_and_licence_of_the_base_survive(tiny_trained: Trained, tmp_path: Path) -> None:
     path = export_gguf(tiny_trained.base, tiny_trained.model.state_dict(), tmp_path / "model.gguf")
     old, new = gguf.GGUFReader(tiny_trained.base.path).fields, gguf.GGUFReader(path).fields
-    kept = {name for name in old if not name.startswith("GGUF.")} - {"qwen3.block_count"}
+    of_the_weights = {"qwen3.block_count", "general.name", "general.file_type"}
+    kept = {name for name in old if not name.startswith("GGUF.")} - of_the_weights
     assert {name: new[name].contents() for name in kept} == {name: old[name].contents() for name in kept}
+
+
+@pytest.mark.parametrize("kind", ["F32", "F16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0"])
+def test_the_header_says_what_the_file_is(trained: Trained, tmp_path: Path, kind: Any) -> None:
+    path = export_gguf(trained.base, trained.model.state_dict(), tmp_path / "model.gguf", kind)
+    reader = gguf.GGUFReader(path)
+    told = {name: field.contents() for name, field in reader.fields.items() if name.startswith("general.")}
+    kinds = [tensor.tensor_type.name for tensor in reader.tensors if len(tensor.shape) > 1]
+    assert set(kinds) == {kind}
+    weights = sum(int(tensor.n_elements) for tensor in reader.tensors)
+    parent = gguf.GGUFReader(trained.base.path).fields["general.name"].contents()
+    named = "ALL_F32" if kind == "F32" else f"MOSTLY_{kind}"
+    assert told["general.file_type"] == gguf.LlamaFileType[named]
+    assert told["general.quantization_version"] == gguf.GGML_QUANT_VERSION
+    assert told["general.parameter_count"] == weights
+    assert told["general.size_label"] == gguf.size_label(weights, weights, 0, 0)
+    assert told["general.name"] == f"Postroom, grown from {parent}"
+    assert told["general.base_model.0.name"] == parent
+    assert "general.finetune" not in told, "which was the base's"
+    architecture = told["general.architecture"]
+    layers = {tensor.name.split(".")[1] for tensor in reader.tensors if tensor.name.startswith("blk.")}
+    assert reader.fields[f"{architecture}.block_count"].contents() == len(layers)
+
+
+def test_a_file_of_several_types_is_called_by_the_one_that_most_weights_have(
+    smol_base: BaseFile, smol_prepared: PreparedBase, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    state = load_file(smol_prepared.folder / "model.safetensors")
+    state["model.layers.3.mlp.up_proj.weight"] *= 1.5
+    for kind, whole, expected in (
+        ("F16", False, "MOSTLY_Q4_1"),
+        ("F16", True, "MOSTLY_F16"),
+        ("Q4_0", False, "MOSTLY_Q4_0"),
+    ):
+        path = export_gguf(smol_base, state, tmp_path / "model.gguf", kind, whole=whole)  # type: ignore[arg-type]
+        reader = gguf.GGUFReader(path)
+        assert reader.fields["general.file_type"].contents() == gguf.LlamaFileType[expected]
+        kinds = {tensor.tensor_type.name for tensor in reader.tensors if len(tensor.shape) > 1}
+        assert kinds == {"F16"} if whole else kind in kinds
+    assert kinds == {"Q4_0"}, "what took more room than was asked for is rounded as well"
 
 
 def test_a_tensor_without_a_place_in_the_base_is_refused(tiny_base: BaseFile, tmp_path: Path) -> None:

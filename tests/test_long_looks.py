@@ -76,8 +76,8 @@ LOOKS = (
     Look("bench-classify", ("ARGS=--rounds 1 --messages 5",), lambda found: found["ratio"] > 0 and found["pss_mb"] > 0),
     Look("bench-lessons", ("ARGS=--lessons 200",), lambda found: found["lessons"] == 200),
 )
-ELSEWHERE = {"unsloth", "test-unsloth"}
-"""What `make test` itself needs or does."""
+ELSEWHERE = {"unsloth", "test-unsloth", "bench-many"}
+"""What `make test` itself needs or does; tests/test_many.py is the quick form of the last."""
 
 
 @pytest.fixture(scope="module")

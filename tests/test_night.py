@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -44,10 +44,11 @@ class Home:
         self.clock.advance(minutes=1)
         return train(self.database, self.registry, self.settings, self.mailbox, self.clock, **more)
 
-    def teach(self, count: int, skip: int = 0) -> None:
+    def teach(self, count: int, skip: int = 0, rows: Sequence[dict[str, Any]] = ()) -> None:
+        """Teach `rows`, or so many lessons of an office."""
         with self.database.begin() as tx:
             known = {category.name: category.uid for category in mailboxes.categories(tx, self.mailbox)}
-            for row in office_rows(count)[skip:]:
+            for row in [*(rows or office_rows(count))][skip:]:
                 text = MailText(**{**row["text"], "attachments": tuple(row["text"]["attachments"])})
                 at = START + timedelta(hours=row["id"])
                 learning.teach(tx, self.mailbox, known[row["category"]], text, at, source="folder")
@@ -57,7 +58,10 @@ class Home:
             return [model.state for model in training.models(tx, self.mailbox)]
 
 
-def home_in(folder: Path, base: BaseFile, **engine: Any) -> Iterator[Home]:
+OFFICE = ("complaints", "invoices", "jobs", "orders")
+
+
+def home_in(folder: Path, base: BaseFile, names: Sequence[str] = OFFICE, **engine: Any) -> Iterator[Home]:
     settings = Settings(
         state_dir=folder,
         engine={"base": str(base.path), "max_tokens": 64, **engine},
@@ -68,7 +72,7 @@ def home_in(folder: Path, base: BaseFile, **engine: Any) -> Iterator[Home]:
     clock = Clock()
     with database.begin() as tx:
         mailbox = mailboxes.ensure(tx, "office", "imap", "shadow", clock()).id
-        for name in ("complaints", "invoices", "jobs", "orders"):
+        for name in names:
             mailboxes.add_category(tx, mailbox, Category("", name, name), clock())
     yield Home(settings, database, registry, mailbox, clock)
     registry.close()
@@ -233,6 +237,25 @@ def test_previous_model_serves_while_the_one_in_use_is_damaged(home: Home) -> No
     classifier = home.registry.classifier(home.mailbox)
     assert classifier is not None
     assert classifier.meta.version == first.version
+
+
+def test_what_ollama_refuses_is_told_before_the_training_and_what_is_away_is_not_trained_for(
+    tmp_path: Path, tiny_base: BaseFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.night._run_trainer", lambda *_: pytest.fail("it was paid for"))
+    with OllamaStandIn(tmp_path / "ollama", "0.34.1") as server:
+        engine = {"kind": "ollama", "host": f"http://{server.host}", "quantization": "q4_K_M"}
+        for home in home_in(tmp_path / "state", tiny_base, **engine):
+            home.teach(24)
+            outcome = home.train()
+            assert outcome.outcome == "failed"
+            assert outcome.verdict == (
+                f"Nothing was trained. Ollama at http://{server.host}: version 0.34.1 makes no q4_K_M of a GGUF file "
+                '(since 0.34.1 none does). Write another `quantization` under [engine], for example "q4_0", which '
+                "Postroom makes itself."
+            )
+            server.stop()
+            assert "does not answer. Start it" in home.train().verdict
 
 
 def test_ollama_serves_the_same_categories_and_its_names_follow_promotion(tmp_path: Path, tiny_base: BaseFile) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import numpy as np
@@ -13,14 +16,18 @@ import pytest
 import torch
 
 from connectors.base import MailText
-from daemon.engines.base import EngineError, EngineUnavailable, ModelMissing, ModelRefused
+from daemon.engines.base import EngineError, EngineUnavailable, ModelMissing, ModelRefused, OtherModel
+from daemon.engines.fingerprint import Fingerprint
 from daemon.engines.ollama import (
+    ASK_AGAIN_S,
     CURRENT,
     PREVIOUS,
     OllamaEngine,
     Publisher,
+    engine_on,
     serve_folder,
 )
+from daemon.engines.ollama_client import unfit
 from daemon.engines.top_tokens import code_scores, is_loopback
 from daemon.labels import code_token, usable_codes
 from daemon.prompt import Prompt, PromptSettings, Renderer
@@ -201,22 +208,123 @@ def test_a_prompt_longer_than_the_context_is_refused_here_not_cut_there(
     assert server.requests == []
 
 
-def test_another_model_behind_our_name_is_refused(
-    server: OllamaStandIn, prompts: list[Prompt], codes: list[str]
-) -> None:
+def other_model(tiny_trained: Trained, rows: list[int], folder: Path) -> Path:
+    """The same with the codes' rows of the head moved on by one: every code means another one."""
+    state = dict(tiny_trained.model.state_dict())
+    head = codes_foremost(tiny_trained, rows)
+    head[rows] = head[[*rows[1:], rows[0]]]
+    state["lm_head.weight"] = head
+    return export_gguf(tiny_trained.base, state, folder / "other.gguf", "F32")
+
+
+@pytest.fixture
+def known(engine: OllamaEngine, tiny_trained: Trained, codes: list[str]) -> Fingerprint:
+    renderer = Renderer(tiny_trained.tokenizer, PromptSettings(max_tokens=128))
+    return Fingerprint.taken(engine, renderer, codes[:8], tiny_trained.tokenizer)
+
+
+def asked(server: OllamaStandIn, path: str) -> int:
+    return [each for each, _ in server.requests].count(path)
+
+
+def test_our_model_is_recognised_at_first_when_it_changed_when_it_was_away_and_every_hour(
+    server: OllamaStandIn, publisher: Publisher, gguf_file: Path, known: Fingerprint,
+    prompts: list[Prompt], codes: list[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    now = [1000.0]
+    monkeypatch.setattr("daemon.engines.ollama.time.monotonic", lambda: now[0])
+    publisher.publish(gguf_file, "postroom-x:1")
+
+    def questions() -> int:
+        """How many questions one mail took."""
+        before = asked(server, "/api/generate")
+        assert engine.code_logprobs(prompts[:1], codes[:8]).shape == (1, 8)
+        return asked(server, "/api/generate") - before
+
+    with OllamaEngine(server.host, "postroom-x:1", num_ctx=512, num_thread=2, fingerprint=known) as engine:
+        probes = len(known.probes)
+        assert [questions(), questions()] == [probes + 1, 1]
+        now[0] += ASK_AGAIN_S + 1
+        assert [questions(), questions()] == [probes + 1, 1]
+        server.faults.append("hang up")
+        with pytest.raises(EngineUnavailable):
+            engine.code_logprobs(prompts[:1], codes[:8])
+        assert [questions(), questions()] == [probes + 1, 1]
+        publisher.publish(export_copy(gguf_file, gguf_file.with_name("padded.gguf")), "postroom-x:1")
+        assert [questions(), questions()] == [probes + 1, 1], "another digest, the same answers: it is ours"
+
+
+@pytest.mark.parametrize("when", ["at the start", "while it runs"])
+def test_another_model_behind_our_name_is_refused_until_ours_is_back(
+    server: OllamaStandIn, publisher: Publisher, gguf_file: Path, known: Fingerprint, tiny_trained: Trained,
+    rows: list[int], tmp_path: Path, prompts: list[Prompt], codes: list[str], when: str,
+) -> None:  # fmt: skip
+    publisher.publish(gguf_file, "postroom-x:1")
+    other = other_model(tiny_trained, rows, tmp_path)
+    with engine_on(server.host, "postroom-x:1", "x", "2026-11-29a", 128, 2, known) as engine:
+        if when == "while it runs":
+            engine.code_logprobs(prompts[:1], codes[:8])
+        publisher.publish(other, "postroom-x:1")
+        for _ in range(2):  # it stays refused
+            with pytest.raises(OtherModel, match="answers as postroom-x:1") as refused:
+                engine.code_logprobs(prompts[:1], codes[:8])
+        assert str(refused.value).endswith("`postroom promote 2026-11-29a --mailbox x` publishes ours again.")
+        publisher.publish(gguf_file, "postroom-x:1")
+        assert engine.code_logprobs(prompts[:1], codes[:8]).shape == (1, 8)
+        publisher.remove("postroom-x:1")
+        with pytest.raises(ModelMissing):
+            engine.verify()
+
+
+@pytest.mark.parametrize(
+    ("version", "quantization", "words"),
+    [
+        ("0.12.10", "q8_0", "shows no log-probabilities"),
+        ("0.12.11", "q4_K_M", ""),
+        ("0.34.0", "q4_K_M", ""),
+        ("0.34.1", "q4_K_M", "makes no q4_K_M of a GGUF file (since 0.34.1 none does). Write another `quantization`"),
+        ("0.35.0-rc1", "q4_K_M", "makes no q4_K_M"),
+        ("1.0.0", "q4_0", ""),
+        ("0.0.0", "q4_K_M", ""),
+        ("unknown", "q4_K_M", ""),
+    ],
+)
+def test_what_a_version_cannot_do_is_known_before(tmp_path: Path, version: str, quantization: str, words: str) -> None:
+    found = unfit(version, quantization)
+    assert (found or "") == "" if not words else words in (found or "")
+
+
+@contextmanager
+def another_kind_of_server() -> Iterator[str]:
+    """It answers, with 404 to everything."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SimpleNotFound)
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class SimpleNotFound(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_server_says_its_version_and_what_it_cannot_do(tmp_path: Path) -> None:
+    with OllamaStandIn(tmp_path, "0.34.1") as server, Publisher(server.host) as publisher:
+        assert publisher.ready("q4_0") == "0.34.1"
+        with pytest.raises(ModelRefused, match="makes no q4_K_M"):
+            publisher.ready("q4_K_M")
     with (
-        OllamaEngine(server.host, MODEL, digest="0" * 64) as engine,
-        pytest.raises(ModelRefused, match="not the model that Postroom published"),
+        another_kind_of_server() as host,
+        Publisher(host) as publisher,
+        pytest.raises(EngineUnavailable, match="HTTP 404"),
     ):
-        engine.code_logprobs(prompts, codes)
-
-
-def test_the_published_digest_is_accepted(
-    server: OllamaStandIn, publisher: Publisher, prompts: list[Prompt], codes: list[str]
-) -> None:
-    digest = publisher.digest(MODEL)
-    with OllamaEngine(server.host, MODEL, num_ctx=512, num_thread=2, digest=digest) as engine:
-        assert engine.code_logprobs(prompts[:1], codes).shape == (1, 30)
+        publisher.ready()
 
 
 def test_promote_and_rollback_move_two_names(publisher: Publisher, gguf_file: Path) -> None:
@@ -251,7 +359,7 @@ def test_a_model_folder_is_uploaded_once_and_served(
         serve_folder(server.host, tmp_path / "gguf", "office", "2026-11-23a", max_tokens=256)
 
 
-def test_ollama_makes_k_quants_of_an_f16_file_and_of_no_other(
+def test_ollama_makes_a_k_quant_of_an_f16_file_and_of_no_other(
     server: OllamaStandIn, tiny_trained: Trained, tmp_path: Path, prompts: list[Prompt], codes: list[str],
     rows: list[int], engine: OllamaEngine,
 ) -> None:  # fmt: skip
@@ -259,13 +367,16 @@ def test_ollama_makes_k_quants_of_an_f16_file_and_of_no_other(
     state["lm_head.weight"] = codes_foremost(tiny_trained, rows)
     for name, kind in (("f16", "F16"), ("q8", "Q8_0")):
         export_gguf(tiny_trained.base, state, tmp_path / name / "gguf" / "model.gguf", kind)  # type: ignore[arg-type]
-    with serve_folder(server.host, tmp_path / "f16", "office", "k", max_tokens=256, quantization="q6_K") as quantised:
-        assert quantised.model.endswith("-q6_k")
+    with serve_folder(server.host, tmp_path / "f16", "office", "k", max_tokens=256, quantization="q4_K_M") as quantised:
+        assert quantised.model.endswith("-q4_k_m")
         served = np.exp(quantised.code_logprobs(prompts, codes[:8]))
     assert np.abs(served - np.exp(engine.code_logprobs(prompts, codes[:8]))).max() < 0.2
-    assert [body.get("quantize") for path, body in server.requests if path == "/api/create"] == ["q6_K"]
-    with pytest.raises(EngineError, match="only supported for F16 and F32"):
+    assert [body.get("quantize") for path, body in server.requests if path == "/api/create"] == ["q4_K_M"]
+    # Tomorrow it will say the same, so nothing is tried again.
+    words = r"only supported for F16 and F32 models\. That stays so: Write another"
+    with pytest.raises(ModelRefused, match=words) as no:
         serve_folder(server.host, tmp_path / "q8", "office", "k", max_tokens=256, quantization="q4_K_M")
+    assert "tries again" not in str(no.value)
 
 
 def test_only_what_is_in_use_stays_on_the_server(server: OllamaStandIn, publisher: Publisher, gguf_file: Path) -> None:
@@ -301,7 +412,7 @@ def test_an_error_in_the_middle_of_the_stream_is_not_a_success(
 
 def test_a_file_that_is_no_gguf_is_refused_by_the_server(publisher: Publisher, tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(b"nothing")
-    with pytest.raises(EngineError, match="not in GGUF format"):
+    with pytest.raises(ModelRefused, match=r"not in GGUF format\. That stays so"):
         publisher.publish(tmp_path / "model.gguf", "postroom:nothing")
 
 
@@ -344,7 +455,7 @@ def test_the_standin_refuses_what_ollama_refuses(server: OllamaStandIn) -> None:
     with httpx.Client(base_url=f"http://{server.host}", trust_env=False) as client:
         ask = {"model": MODEL, "prompt": "x", "raw": True, "stream": False}
         assert client.post("/api/generate", json=ask | {"top_logprobs": 21}).status_code == 400
-        assert client.post("/api/generate", json=ask | {"options": {"num_ctx": "many"}}).status_code == 400
+        assert client.post("/api/generate", json=ask | {"options": {"num_ctx": "many"}}).status_code == 500
         assert client.post("/api/generate", json=ask | {"options": {"unknown": 1}}).status_code == 200
         assert client.post("/api/generate", json=ask | {"system": "x"}).status_code == 400
         assert client.post("/api/generate", json=ask | {"model": "nobody"}).json() == {

@@ -13,7 +13,8 @@ import pytest
 from connectors.base import MailText
 from daemon.engines.base import EngineError, EngineUnavailable, ModelMissing, ModelRefused
 from daemon.engines.embedded import EmbeddedEngine
-from daemon.engines.openai import Fingerprint, OpenAIEngine, difference
+from daemon.engines.fingerprint import Fingerprint, difference
+from daemon.engines.openai import OpenAIEngine
 from daemon.errors import CredentialMissing
 from daemon.labels import code_token, usable_codes
 from daemon.prompt import Prompt, PromptSettings, Renderer

@@ -21,7 +21,8 @@ from daemon.basemodel import BaseFile
 from daemon.commands.check import Finding, examine
 from daemon.engines.base import EngineUnavailable
 from daemon.engines.embedded import EmbeddedEngine
-from daemon.engines.openai import Fingerprint
+from daemon.engines.fingerprint import Fingerprint
+from daemon.engines.ollama import Publisher
 from daemon.labels import code_token, usable_codes
 from daemon.prompt import PromptSettings, Renderer
 from daemon.registry import ModelError, Registry
@@ -32,7 +33,7 @@ from daemon.store.records import Category
 from daemon.term_key import TermKey
 from tests.model_fixtures import Trained
 from tests.servers.llama import LlamaServer
-from tests.servers.ollama import OllamaStandIn
+from tests.servers.ollama import OllamaStandIn, StoredModel
 from tests.test_ollama_engine import codes_foremost
 from trainer.export import export_ct2, export_gguf
 
@@ -45,24 +46,24 @@ MAIL = MailText(subject="Invoice 4711", body="Please pay.")
 class Office:
     """A state directory with two models of one mailbox, the first in use."""
 
-    def __init__(self, folder: Path, trained: Trained) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, trained: Trained, name: str = "office", turns: tuple[int, int] = (0, 1)) -> None:
+        self.folder, self.name = folder, name
         self.database = Database.open(folder / "postroom.sqlite")
         with self.database.begin() as tx:
-            self.box = mailboxes.ensure(tx, "office", "imap", "live", NOW).id
+            self.box = mailboxes.ensure(tx, name, "imap", "live", NOW).id
             names = [f"Folder {number}" for number in range(6)]
             self.uids = [mailboxes.add_category(tx, self.box, Category("", name, name), NOW).uid for name in names]
         self.codes = list(islice(usable_codes(trained.tokenizer), 6))
         with self.database.begin() as tx:
             mailboxes.extend_codebook(tx, self.box, list(zip(self.codes, self.uids, strict=True)))
-        for version, turned in (("first", 0), ("second", 1)):
+        for version, turned in zip(("first", "second"), turns, strict=True):
             self._make(trained, version, turned)
         with self.database.begin() as tx:
             training.promote(tx, self.box, "first", NOW)
 
     def _make(self, trained: Trained, version: str, turned: int) -> None:
         """A model as the trainer leaves it; each version gives the codes' rows to other codes."""
-        folder = self.folder / "models" / "office" / version
+        folder = self.folder / "models" / self.name / version
         rows = [token for code in self.codes if (token := code_token(code, trained.tokenizer)) is not None]
         head = codes_foremost(trained, rows)
         head[rows] = head[[*rows[turned:], *rows[:turned]]]
@@ -87,14 +88,25 @@ class Office:
         )
         artifact.save(folder, meta)
         with self.database.begin() as tx:
-            training.add_model(tx, self.box, version, f"office/{version}", NOW, state="kept", verdict="", exam={})
+            training.add_model(tx, self.box, version, f"{self.name}/{version}", NOW, state="kept", verdict="", exam={})
 
     def registry(self, host: str, kind: Literal["openai", "ollama"] = "openai") -> Registry:
         return Registry(self.database, EngineSettings(kind=kind, host=host), self.folder / "models")
 
+    def states(self) -> dict[str, str]:
+        """What the database says of each version."""
+        with self.database.begin() as tx:
+            return {model.version: model.state for model in training.models(tx, self.box)}
+
+    def published(self, server: OllamaStandIn, version: str) -> dict[str, StoredModel]:
+        """This version on the server, under another name than its own."""
+        with Publisher(server.host) as publisher:
+            publisher.publish(self.folder / "models" / self.name / version / "gguf" / "model.gguf", "x:1")
+        return {"x:1": server.models["x:1"]}
+
     @property
     def current(self) -> Path:
-        return self.folder / "models" / "office" / "current"
+        return self.folder / "models" / self.name / "current"
 
     @property
     def gguf(self) -> Path:
@@ -109,35 +121,58 @@ def office(tiny_trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> I
     made.database.close()
 
 
-def checked(office: Office, kind: str, host: str) -> Finding:
+def checked(office: Office, kind: str, host: str, **engine: str) -> list[Finding]:
     """What `postroom check` says about the model server."""
-    box = {"name": "office", "kind": "imap", "host": "127.0.0.1", "tls": "none", "user": "o", "credential": "o"}
-    settings = Settings(state_dir=office.folder, engine={"kind": kind, "host": host}, mailbox=[box])  # type: ignore[arg-type]
-    [found] = [each for each in examine(settings) if "model server" in each.what]
-    return found
+    box = {"name": office.name, "kind": "imap", "host": "127.0.0.1", "tls": "none", "user": "o", "credential": "o"}
+    settings = Settings(state_dir=office.folder, engine={"kind": kind, "host": host, **engine}, mailbox=[box])  # type: ignore[arg-type]
+    return [each for each in examine(settings) if "model server" in each.what]
 
 
 def test_check_asks_the_model_server(office: Office, tmp_path: Path) -> None:
     nobody = "http://127.0.0.1:9"
     office.current.unlink(missing_ok=True)
-    first = checked(office, "openai", nobody)
+    [first] = checked(office, "openai", nobody)
     assert (first.fine, first.seen) == (True, "not asked: there is no model yet")
     office.current.symlink_to("first")
     for kind in ("openai", "ollama"):
-        down = checked(office, kind, nobody)
-        assert not down.fine
-        assert "127.0.0.1:9" in down.seen
+        for down in checked(office, kind, nobody):
+            assert not down.fine
+            assert "127.0.0.1:9" in down.seen
     with LlamaServer(office.gguf, "postroom-office", context=1024) as server:
-        assert checked(office, "openai", server.host) == Finding(
-            "office model server", True, f"{server.host} serves the model in use, first"
-        )
+        served = Finding("office model server", True, f"{server.host} serves the model in use, first")
+        assert checked(office, "openai", server.host) == [served]
         office.current.unlink()
         office.current.symlink_to("second")
-        assert "Restart it" in checked(office, "openai", server.host).seen
+        [other] = checked(office, "openai", server.host)
+        assert "Restart it" in other.seen
     office.current.unlink()
-    with OllamaStandIn(tmp_path) as ollama:
-        there = checked(office, "ollama", f"http://{ollama.host}")
-        assert (there.fine, there.seen) == (True, f"Ollama at http://{ollama.host} answers; it has 0 models")
+
+
+def test_check_asks_ollama_for_its_version_and_for_the_model_in_use(office: Office, tmp_path: Path) -> None:
+    with OllamaStandIn(tmp_path / "new", "0.34.1") as ollama:
+        host = f"http://{ollama.host}"
+        there, model = checked(office, "ollama", host)
+        assert (there.fine, there.seen) == (True, f"Ollama 0.34.1 at {host} answers; it has 0 models")
+        assert (model.fine, model.seen) == (
+            True,
+            f"{host} has not got the model in use, first; the next pass publishes it",
+        )
+        refused, _ = checked(office, "ollama", host, quantization="q4_K_M")
+        assert not refused.fine
+        assert "makes no q4_K_M of a GGUF file" in refused.seen
+        registry = office.registry(host, "ollama")
+        registry.promote(office.box, "first", NOW)
+        registry.close()
+        before = sorted(office.folder.iterdir())
+        _, model = checked(office, "ollama", host)
+        assert (model.fine, model.seen) == (True, f"{host} serves the model in use, first")
+        [name] = [name for name in ollama.models if ":first-" in name]
+        [other] = [model for name, model in office.published(ollama, "second").items()]
+        ollama.models[name] = other
+        _, model = checked(office, "ollama", host)
+        assert not model.fine
+        assert "`postroom promote first --mailbox office` publishes ours again." in model.seen
+        assert sorted(office.folder.iterdir()) == before, "a check changes nothing"
 
 
 def test_a_model_server_is_recognised_waited_for_and_rolled_back(office: Office, tiny_base: BaseFile) -> None:
@@ -185,8 +220,9 @@ def test_a_link_that_a_crash_left_behind_is_set_right(office: Office) -> None:
 
 
 def test_the_names_on_an_ollama_server_say_what_is_in_use_and_where_a_rollback_leads(
-    office: Office, tmp_path: Path
+    tiny_trained: Trained, tmp_path: Path
 ) -> None:
+    office = Office(tmp_path / "office", tiny_trained)
     with OllamaStandIn(tmp_path) as server:
         registry = office.registry(f"http://{server.host}", "ollama")
 
@@ -202,6 +238,9 @@ def test_the_names_on_an_ollama_server_say_what_is_in_use_and_where_a_rollback_l
         assert meaning() == {"current": "second", "previous": "first"}
         registry.rollback(office.box, NOW)
         assert meaning() == {"current": "first", "previous": "second"}
+        registry.promote(office.box, "first", NOW)
+        assert meaning() == {"current": "first", "previous": "second"}, "nor does it forget the one before"
+        assert office.states() == {"first": "current", "second": "previous"}
         registry.promote(office.box, "second", NOW)
         registry.promote(office.box, "first", NOW, withdraw="people moved 12 of 30 messages")
         assert meaning() == {"current": "first"}, "no name leads back to what was withdrawn"
@@ -212,3 +251,4 @@ def test_the_names_on_an_ollama_server_say_what_is_in_use_and_where_a_rollback_l
         assert ":second-" in removed
         assert meaning() == {"current": "first"}
         registry.close()
+    office.database.close()

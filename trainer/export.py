@@ -3,7 +3,7 @@
     Hugging Face folder (merged) | channels made alike | CTranslate2's converter | only the codes' rows of the head
     | tokenizer  ->  folder
     Hugging Face folder (merged) | what vLLM's loader asks for  ->  folder
-    base GGUF + merged tensors   | GGUF names, GGUF order of rows | quantise what training touched         ->  file
+    base GGUF + merged tensors   | GGUF names, GGUF order of rows | quantise | a header that is true       ->  file
 
 The embedded form answers nothing but codes, so its output head holds a row for each code and nothing else. That makes
 a single pass over the prompt enough, saves a third of the time, and the result is bit for bit the full model's.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,11 +29,12 @@ from daemon.basemodel import BaseFile
 from daemon.engines.base import ModelRefused
 from daemon.engines.embedded import ANSWERS
 from daemon.labels import code_token, usable_codes
+from trainer.gguf_header import Written, header
 from trainer.prepare import quiet
 from trainer.smoothing import smooth
 
 Quantization = Literal["int8", "int8_float32", "float32"]
-GgufType = Literal["Q8_0", "F16", "BF16", "F32"]
+GgufType = Literal["Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0", "F16", "BF16", "F32"]
 Values = npt.NDArray[np.float32]
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
@@ -120,15 +122,21 @@ class _Vocabulary:
 
 
 def export_gguf(
-    base: BaseFile, state: Mapping[str, torch.Tensor], out: Path, type: GgufType = "Q8_0", layers: int | None = None
+    base: BaseFile,
+    state: Mapping[str, torch.Tensor],
+    out: Path,
+    type: GgufType = "Q8_0",
+    layers: int | None = None,
+    whole: bool = False,
 ) -> Path:
     """Write the base GGUF with the trained tensors in it, for Ollama and every other user of llama.cpp; return `out`.
 
     `state` holds merged tensors by their Hugging Face names: all of them or only those that training touched. A tensor
-    that equals the base's stays as it was, bit for bit; the others become `type` (vectors stay float32). `layers` keeps
-    only the lower ones; by default as many as a whole `state` has. A head that differs from the embedding is written
-    untied. Metadata and tokenizer are the base's. Raises ModelRefused for a base without a GGUF file and for tensors
-    that the base has no place for.
+    that equals the base's stays as it was, bit for bit, unless that takes more room than `type` or `whole` wants all of
+    the file in it; the others become `type` (vectors stay float32). `layers` keeps only the lower ones; by default as
+    many as a whole `state` has. A head that differs from the embedding is written untied. The tokenizer and the shapes
+    in the header are the base's; what describes the weights is true of these (trainer.gguf_header). Raises ModelRefused
+    for a base without a GGUF file and for tensors that the base has no place for.
     """
     if base.path.is_dir():
         raise ModelRefused(
@@ -136,8 +144,7 @@ def export_gguf(
         )
     reader = gguf.GGUFReader(base.path)
     metadata = {name: field for name, field in reader.fields.items() if not name.startswith("GGUF.")}
-    count_key = f"{base.architecture}.block_count"
-    total = int(metadata[count_key].contents())
+    total = int(metadata[f"{base.architecture}.block_count"].contents())
     kept = _layers(state, total, layers)
     names = gguf.get_tensor_name_map(_ARCHITECTURES[base.architecture], total)
     trained = {_gguf_name(name, names): name for name in state}
@@ -145,31 +152,38 @@ def export_gguf(
     if strange:
         raise ModelRefused(f"{base.path}: the base has no place for {', '.join(strange[:3])}. Export the merged model.")
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = out.with_name(f".{out.name}")
-    writer = gguf.GGUFWriter(beside, base.architecture)
-    for name, field in metadata.items():
-        if name != gguf.Keys.General.ARCHITECTURE:
-            value = kept if name == count_key else field.contents()
-            writer.add_key_value(name, value, field.types[0], field.types[-1] if len(field.types) > 1 else None)
     place = _placing(base.architecture, metadata)
-    written = set()
+    written: dict[str, _Tensor] = {}
     for tensor in reader.tensors:
         if _layer(tensor.name) >= kept:
             continue
-        written.add(tensor.name)
         source = trained.get(tensor.name)
-        values = None if source is None else place(tensor.name, _values(state[source]))
-        if values is None or np.array_equal(values, gguf.dequantize(tensor.data, tensor.tensor_type)):
-            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+        before = gguf.dequantize(tensor.data, tensor.tensor_type)
+        values = before if source is None else place(tensor.name, _values(state[source]))
+        wanted = _kind(values, type)
+        if (
+            not whole
+            and _room(tensor.tensor_type) <= _room(wanted)
+            and (values is before or np.array_equal(values, before))
+        ):
+            written[tensor.name] = _Tensor(tensor.data, tensor.tensor_type, values.shape)
         else:
-            _add(writer, tensor.name, values, type)
+            written[tensor.name] = _rounded(values, wanted)
     if "output.weight" not in written and HEAD in state and _is_untied(state, reader):
-        _add(writer, "output.weight", _values(state[HEAD]), type)
-        written.add("output.weight")
+        head = _values(state[HEAD])
+        written["output.weight"] = _rounded(head, _kind(head, type))
     lost = [name for found, name in trained.items() if found not in written and name != HEAD and _layer(found) < kept]
     if lost:
         raise ModelRefused(f"{base.path}: the base file has no tensor for {', '.join(lost[:3])}.")
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    beside = out.with_name(f".{out.name}")
+    writer = gguf.GGUFWriter(beside, base.architecture)
+    for name, entry in header(metadata, kept, [Written(each.kind, each.shape) for each in written.values()]).items():
+        inner = entry.types[-1] if len(entry.types) > 1 else None
+        writer.add_key_value(name, entry.value, entry.types[0], inner)
+    for name, each in written.items():
+        writer.add_tensor(name, each.data, raw_dtype=each.kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -239,10 +253,30 @@ def _values(tensor: torch.Tensor) -> Values:
     return tensor.detach().to("cpu", torch.float32).numpy()
 
 
-def _add(writer: gguf.GGUFWriter, name: str, values: Values, type: GgufType) -> None:
+@dataclass(frozen=True)
+class _Tensor:
+    """One tensor as it goes into the file."""
+
+    data: npt.NDArray[Any]
+    kind: gguf.GGMLQuantizationType
+    shape: tuple[int, ...]
+
+
+def _kind(values: Values, type: GgufType) -> gguf.GGMLQuantizationType:
+    """In which type these values are written where `type` is wanted. Pure."""
     wanted = gguf.GGMLQuantizationType[type]
     if values.ndim == 1:
-        wanted = gguf.GGMLQuantizationType.F32
-    elif values.shape[-1] % gguf.GGML_QUANT_SIZES[wanted][0]:
-        wanted = gguf.GGMLQuantizationType.F16  # a row must fill its blocks
-    writer.add_tensor(name, gguf.quantize(np.ascontiguousarray(values), wanted), raw_dtype=wanted)
+        return gguf.GGMLQuantizationType.F32
+    if values.shape[-1] % gguf.GGML_QUANT_SIZES[wanted][0]:
+        return gguf.GGMLQuantizationType.F16  # a row must fill its blocks
+    return wanted
+
+
+def _rounded(values: Values, kind: gguf.GGMLQuantizationType) -> _Tensor:
+    return _Tensor(gguf.quantize(np.ascontiguousarray(values), kind), kind, values.shape)
+
+
+def _room(kind: gguf.GGMLQuantizationType) -> float:
+    """Bytes for one weight."""
+    weights, size = gguf.GGML_QUANT_SIZES[kind]
+    return float(size / weights)

@@ -27,6 +27,15 @@ from trainer.heads import Labels
 if TYPE_CHECKING:
     from trainer.export import GgufType, Quantization
 
+GGUF_TYPES: dict[str, GgufType] = {
+    "f16": "F16",
+    "q8_0": "Q8_0",
+    "q5_1": "Q5_1",
+    "q5_0": "Q5_0",
+    "q4_1": "Q4_1",
+    "q4_0": "Q4_0",
+}
+"""The settings that the gguf library can write itself, by its names."""
 LEAST_LOST_SHARE = 0.01
 """Of the exam's lessons; float32 is four times as large."""
 
@@ -35,7 +44,8 @@ LEAST_LOST_SHARE = 0.01
 class Forms:
     """`ct2` is always written, `gguf` for servers that read it, `safetensors` (Hugging Face form) for vLLM.
 
-    `exact` asks for a float32 CTranslate2 form beside, to compare with. `named` is what model.json says.
+    `exact` asks for a float32 CTranslate2 form beside, to compare with. `named` is what model.json says. `whole`: all
+    of the GGUF file in its type, also what training did not touch, for a server that quantises it further.
     """
 
     named: str
@@ -43,6 +53,7 @@ class Forms:
     exact: bool = False
     gguf: GgufType | None = None
     safetensors: bool = False
+    whole: bool = False
 
 
 def forms_for(engine: str, quantization: str, gguf_base: bool) -> Forms:
@@ -50,12 +61,12 @@ def forms_for(engine: str, quantization: str, gguf_base: bool) -> Forms:
     auto = quantization == "auto"
     if engine == "ollama":
         named = "q8_0" if auto else quantization
-        return Forms(named, gguf="Q8_0" if named == "q8_0" else "F16")
+        # A K-quant is made by Ollama, of a file that is F16 throughout.
+        return Forms(named, gguf=GGUF_TYPES.get(named, "F16"), whole=named not in GGUF_TYPES)
     if engine == "openai":
         # The exam is taken in float32, which a server may then miss by rounding only (daemon.engines.openai).
         named = ("f16" if gguf_base else "float32") if auto else quantization
-        kinds: dict[str, GgufType] = {"q8_0": "Q8_0", "f16": "F16"}
-        return Forms(named, "float32", gguf=kinds.get(named), safetensors=named not in kinds)
+        return Forms(named, "float32", gguf=GGUF_TYPES.get(named), safetensors=named not in GGUF_TYPES)
     asked: dict[str, Quantization] = {"float32": "float32", "int8_float32": "int8_float32"}
     ct2 = asked.get(quantization, "int8")
     return Forms(ct2, ct2, exact=auto)

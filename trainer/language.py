@@ -139,9 +139,8 @@ def export(
             write_for_vllm(merged, folder / "hf")
     save_adapter(changed, rows, folder / "adapter")
     if forms.gguf is not None:
-        export_gguf(
-            base, {**language.layers, **changed}, folder / "gguf" / "model.gguf", forms.gguf, language.depth + 1
-        )
+        target, state = folder / "gguf" / "model.gguf", {**language.layers, **changed}
+        export_gguf(base, state, target, forms.gguf, language.depth + 1, forms.whole)
         copyfile(prepared.tokenizer, folder / "gguf" / "tokenizer.json")
 
 

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from daemon.engines.base import EngineError, EngineUnavailable, Floats
-from daemon.engines.openai import Fingerprint
+from daemon.engines.fingerprint import Fingerprint
+from daemon.engines.ollama import OllamaEngine
 from daemon.prompt import Prompt
 from trainer import deeper
 from trainer import language as languages
@@ -82,8 +83,11 @@ def language_candidate(
         night.quantization = forms.named
         with night.engine(made) as engine:
             answers = languages.served(engine, exam, codes)
-            if night.job.engine == "openai":
-                Fingerprint.taken(engine, night.renderer, codes, night.tokenizer).save(made)
+            if night.job.engine != "embedded":  # of the form that serves, or of the exact one where a server restarts
+                known = Fingerprint.taken(engine, night.renderer, codes, night.tokenizer)
+                known.save(made)
+                if isinstance(engine, OllamaEngine):
+                    engine.recognise(known)  # what is not known again would never file a mail
         if forms.exact:
             labels_asked = night.labels(night.data.exam)
             exact = scratch / "exact"

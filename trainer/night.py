@@ -13,6 +13,7 @@ from daemon import artifact
 from daemon.basemodel import BaseFile
 from daemon.engines.base import Engine
 from daemon.engines.embedded import EmbeddedEngine
+from daemon.engines.fingerprint import Fingerprint
 from daemon.engines.ollama import serve_folder
 from daemon.labels import Codebook
 from daemon.prompt import Prompt, PromptSettings, Renderer
@@ -77,7 +78,9 @@ class Night:
         if self.job.engine == "ollama" and self.job.host:
             box, longest, threads = self.job.mailbox, self.settings.max_tokens, self.job.threads
             if (folder / artifact.MODEL_FILE).is_file():
-                meta = artifact.load(folder, check_files=False)
-                return serve_folder(self.job.host, folder, box, meta.version, longest, threads, meta.quantization)
+                meta, known = artifact.load(folder, check_files=False), Fingerprint.load(folder)
+                return serve_folder(
+                    self.job.host, folder, box, meta.version, longest, threads, meta.quantization, known
+                )
             return serve_folder(self.job.host, folder, box, self.job.version, longest, threads, self.quantization)
         return EmbeddedEngine(folder / "ct2", self.job.threads)

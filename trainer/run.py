@@ -32,7 +32,7 @@ from daemon.basemodel import find_base
 from daemon.calibration import calibrated
 from daemon.classifier import Classifier, aligned, blend
 from daemon.engines.base import EngineError, Floats, renormalised
-from daemon.engines.openai import FINGERPRINT
+from daemon.engines.fingerprint import FINGERPRINT
 from daemon.errors import disk_trouble
 from daemon.labels import Codebook, CodebookError
 from daemon.linear import LinearModel

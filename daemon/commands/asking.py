@@ -62,8 +62,9 @@ def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> N
             since = desk.clock() - timedelta(days=days)
             with desk.database.read() as tx:
                 told = mailbox_status(tx, box, since, lambda: working, points, desk.sorting.min_examples)
-                service = service_status(tx, box, settings, desk.clock(), runs, working)
-                found.append({**told, **concerns(tx, box, desk.clock()), **service})
+                told |= concerns(tx, box, desk.clock())
+                told |= service_status(tx, box, settings, desk.clock(), runs, working)
+            found.append({**told, "model_server": desk.registry.server_not_asked(desk.mailbox_id)})
     if as_json:
         print_json({"running": runs is not None, "mailboxes": found})
     else:
@@ -99,6 +100,8 @@ def _show_status(each: dict[str, Any], days: int) -> None:
     console.print(f"  {days} days: {each['sentence']}", soft_wrap=True)
     model = each["model"]
     console.print(f"  Model: {model['version'] if model else 'none yet: postroom learn --from-folders'}")
+    if each["model_server"]:
+        console.print(f"  Model server: {each['model_server']}", soft_wrap=True)
     if each["rolled_back"]:
         console.print(f"  Rolled back {each['rolled_back']}", soft_wrap=True)
     if each["training"]:

@@ -15,11 +15,13 @@ from rich.markup import escape
 
 from connectors.base import Capabilities, Connector
 from connectors.errors import ConnectorError, FolderMissing
+from daemon import artifact
 from daemon.basemodel import find_base
 from daemon.commands.common import Context, console, json_option, pass_context, print_json
 from daemon.credentials import Credentials
-from daemon.engines.base import EngineError
-from daemon.engines.ollama import Publisher
+from daemon.engines.base import EngineError, ModelMissing
+from daemon.engines.fingerprint import Fingerprint
+from daemon.engines.ollama import Publisher, engine_on, name_on_server
 from daemon.errors import ExitCode, PostroomError
 from daemon.folders import no_tags
 from daemon.mailroom import AnyMailbox, connector_for
@@ -29,6 +31,7 @@ from daemon.settings import ImapSettings, Settings
 from daemon.signin.base import TokenSource
 from daemon.signin.examine import TokenReport, credential_end, report, report_given
 from daemon.signin.source import tokens_for, wanted_by
+from daemon.store.training import folder_in_use
 
 LEAST_FREE_BYTES = 2 * 1024**3
 """A training keeps some 1.2 GB of base, cache and candidate for a model of 135 million parameters."""
@@ -114,16 +117,36 @@ def _state_dir(settings: Settings) -> str:
 def _servers(settings: Settings) -> Iterator[Finding]:
     """The model server, where the settings name one."""
     if settings.engine.kind == "ollama":
-        yield _guard("model server", lambda: _ollama(settings.engine.host))
-    elif settings.engine.kind == "openai":
-        for mailbox in settings.mailboxes:
-            yield _guard(f"{mailbox.name} model server", partial(_serves, settings, mailbox.name))
+        yield _guard("model server", lambda: _ollama(settings.engine.host, settings.engine.quantization))
+    for mailbox in settings.mailboxes if settings.engine.kind != "embedded" else ():
+        look = _answers if settings.engine.kind == "ollama" else _serves
+        yield _guard(f"{mailbox.name} model server", partial(look, settings, mailbox.name))
 
 
-def _ollama(host: str) -> str:
+def _ollama(host: str, quantization: str) -> str:
+    """Does Ollama answer, and can it serve what the next training makes? Raises EngineError."""
     with Publisher(host, timeout=10) as server:
-        count = len(server.names())
-    return f"Ollama at {host} answers; it has {count} {'model' if count == 1 else 'models'}"
+        version, count = server.ready(quantization), len(server.names())
+    return f"Ollama {version} at {host} answers; it has {count} {'model' if count == 1 else 'models'}"
+
+
+def _answers(settings: Settings, box: str) -> str:
+    """Is it this mailbox's model in use that answers to its name at Ollama? Raises EngineError."""
+    found = folder_in_use(settings.state_dir / "postroom.sqlite", box)
+    if found is None:
+        return "not asked: there is no model yet"
+    folder = settings.state_dir / "models" / found
+    meta, engine = artifact.load(folder, check_files=False), settings.engine
+    if meta.kind == "linear":
+        return "not asked: the model in use has no language part"
+    name = name_on_server(folder, box, folder.name, meta.quantization)
+    known = Fingerprint.load(folder)
+    try:
+        with engine_on(engine.host, name, box, folder.name, engine.max_tokens, engine.threads, known) as server:
+            server.verify()
+    except ModelMissing:
+        return f"{engine.host} has not got the model in use, {folder.name}; the next pass publishes it"
+    return f"{engine.host} serves the model in use, {folder.name}"
 
 
 def _serves(settings: Settings, box: str) -> str:

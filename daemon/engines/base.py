@@ -6,6 +6,7 @@
       EngineUnavailable   the server is down, busy or slow: leave the mail, try again at the next poll
       ModelMissing        the model or its file is not where the settings say: a person must act
       ModelRefused        the model is there but damaged, or made for other codes: serve the previous one
+        OtherModel        a server answers under our name with a model that is not ours: file nothing by it
 
 One prompt, one pass, one position: nothing is generated and nothing is parsed, so an answer that isn't a category
 cannot come out. No other exception leaves an engine.
@@ -40,6 +41,10 @@ class ModelMissing(EngineError):
 
 class ModelRefused(EngineError):
     """The model must not be used: it is damaged, or it does not fit the codebook or the vocabulary."""
+
+
+class OtherModel(ModelRefused):
+    """Somebody put another model behind the name of ours. Its answers mean nothing to our thresholds."""
 
 
 class Engine(ABC):

@@ -1,43 +1,47 @@
 """The Ollama engine: the language model runs in an Ollama server, on this machine or another.
 
-    classify   prompt text | /api/generate: raw, one token, top 20 logprobs | codes among them, a bound for the rest
+    classify   is it ours? | prompt text | /api/generate: raw, one token, top 20 logprobs | codes among them, a bound
     publish    GGUF | /api/blobs | /api/create  ->  postroom-MAILBOX:VERSION | /api/copy  ->  :current, :previous
 
 Raw mode, think off and fixed options make the answer independent of the server's templates, which change between
 versions (docs/engines.md). Ollama shows at most 20 tokens of a position; `daemon.engines.top_tokens` bounds the rest.
+
+Anybody who reaches the server can put another model behind a name. So the engine asks four prompts whose answers were
+noted when the model took its exam (daemon.engines.fingerprint): before its first answer, when the digest behind the
+name has changed, when the server was away, and every `ASK_AGAIN_S`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
 import numpy as np
-from ollama import Client, GenerateResponse, ResponseError
-from pydantic import ValidationError
+from ollama import ResponseError
 
 from connectors.said import said
 from daemon.basemodel import sha256_of
 from daemon.engines.base import (
     Engine,
-    EngineError,
     EngineUnavailable,
     Floats,
     ModelMissing,
     ModelRefused,
+    OtherModel,
     renormalised,
 )
-from daemon.engines.top_tokens import code_scores, is_loopback
+from daemon.engines.fingerprint import TOLERANCE, Fingerprint, difference
+from daemon.engines.ollama_client import K_QUANTS, connect, missing, shown_tokens, translated, unfit, version_of
+from daemon.engines.top_tokens import code_scores
 from daemon.prompt import Prompt
 
 TOP_LOGPROBS = 20
-K_QUANTS = ("q4_K_M", "q5_K_M", "q6_K")
-"""What Ollama itself makes of an F16 upload."""
+ASK_AGAIN_S = 3600.0
+"""So long an unchanged digest is believed."""
 CURRENT, PREVIOUS = "postroom:current", "postroom:previous"
 
 
@@ -46,7 +50,8 @@ class OllamaEngine(Engine):
 
     `host` as Ollama writes it: "127.0.0.1:11434" or a URL. `timeout` in seconds; the first answer includes loading the
     model. `num_ctx` must hold the longest prompt and never change, for a change makes Ollama load the model again.
-    `digest` is what `Publisher.publish` returned: another model behind the same name is then refused.
+    `fingerprint` is what our model is recognised by; None, for a model that takes its exam only now: any model that
+    has the name. `cure` is the sentence that says how to put ours back behind it.
     """
 
     def __init__(
@@ -57,23 +62,61 @@ class OllamaEngine(Engine):
         num_ctx: int = 1024,
         num_thread: int | None = None,
         keep_alive: str = "30m",
-        digest: str | None = None,
+        fingerprint: Fingerprint | None = None,
+        cure: str = "`postroom promote VERSION` publishes ours again.",
     ) -> None:
-        self._host, self._model, self._keep_alive, self._digest = host, model, keep_alive, digest
+        self._host, self._model, self._keep_alive = host, model, keep_alive
         self._options: dict[str, int | float] = {"temperature": 0.0, "num_predict": 1, "seed": 1, "num_ctx": num_ctx}
         if num_thread is not None:
             self._options["num_thread"] = num_thread
         self._num_ctx = num_ctx
+        self._fingerprint, self._cure = fingerprint, cure
+        self._recognised, self._asked = "", 0.0
+        """The digest behind our name when the model was recognised last, and when that was."""
         self._client = connect(host, timeout)
 
     def code_logprobs(self, prompts: Sequence[Prompt], codes: Sequence[str]) -> Floats:
-        if self._digest is not None:
-            self._check_digest(self._digest)
+        self.verify()
         answers = [self._ask(prompt) for prompt in prompts]
         if not codes:
             raise ModelRefused(f"Ollama model {self._model}: there are no codes to choose from. Train again.")
         tokens = [f" {code}" for code in codes]  # a code's token has a leading space
         return renormalised(np.array([code_scores(shown, tokens) for shown in answers]).reshape(-1, len(codes)))
+
+    def verify(self) -> None:
+        """Does our model answer to our name? Raises ModelMissing without any, OtherModel, EngineError."""
+        if self._fingerprint is None:
+            return
+        try:
+            with translated(self._host, self._model):
+                listed = {model.model: model.digest for model in self._client.list().models}
+            digest = listed.get(self._model)
+            if not digest:
+                raise ModelMissing(missing(self._host, self._model))
+            if digest == self._recognised and time.monotonic() - self._asked < ASK_AGAIN_S:
+                return
+            self.recognise(self._fingerprint)
+        except BaseException:
+            self._recognised = ""
+            raise
+        self._recognised, self._asked = digest, time.monotonic()
+
+    def recognise(self, known: Fingerprint) -> None:
+        """Does the server answer as the model did whose fingerprint this is? Raises OtherModel, EngineError."""
+        tokens = [f" {code}" for code in known.tokens]
+        try:
+            answers = [self._ask(Prompt(probe.text, probe.ids)) for probe in known.probes]
+        except ModelRefused as error:
+            if not isinstance(error.__cause__, ResponseError):
+                raise
+            # The server itself says that what is there can't answer such a question: one for embeddings, for example.
+            raise OtherModel(f"{error.__cause__.error[:200]} ({self._model} at {self._host}). {self._cure}") from error
+        gap = max(difference(shown, tokens, probe.logprobs) for shown, probe in zip(answers, known.probes, strict=True))
+        if gap > TOLERANCE:
+            raise OtherModel(
+                f"Ollama at {self._host}: another model than ours answers as {self._model} (its answers are "
+                f"{gap:.0%} off). No mail is filed by it. {self._cure}"
+            )
 
     def _ask(self, prompt: Prompt) -> dict[str, float]:
         """The likeliest tokens after one prompt, with their log-probabilities."""
@@ -83,37 +126,29 @@ class OllamaEngine(Engine):
                 f"Ollama model {self._model}: prompts of {len(prompt.ids)} tokens don't fit num_ctx {self._num_ctx}. "
                 "Train again with a smaller max_tokens under [engine]."
             )
-        with translated(self._host, self._model):
-            response = self._client.generate(
-                model=self._model,
-                prompt=prompt.text,
-                raw=True,
-                think=False,
-                stream=False,
-                logprobs=True,
-                top_logprobs=TOP_LOGPROBS,
-                options=self._options,
-                keep_alive=self._keep_alive,
-            )
+        try:
+            with translated(self._host, self._model):
+                response = self._client.generate(
+                    model=self._model,
+                    prompt=prompt.text,
+                    raw=True,
+                    think=False,
+                    stream=False,
+                    logprobs=True,
+                    top_logprobs=TOP_LOGPROBS,
+                    options=self._options,
+                    keep_alive=self._keep_alive,
+                )
+        except BaseException:
+            self._recognised = ""  # a server that was away may come back as another
+            raise
         if (response.prompt_eval_count or 0) > len(prompt.ids):
             # The count may leave out cached tokens, so only too many of them prove anything.
-            raise ModelRefused(
+            raise OtherModel(
                 f"Ollama model {self._model}: it read {response.prompt_eval_count} tokens where {len(prompt.ids)} were "
-                "sent; its tokenizer is not the one we trained with. Publish the model again."
+                f"sent; its tokenizer is not the one we trained with. {self._cure}"
             )
         return shown_tokens(response, self._model)
-
-    def _check_digest(self, expected: str) -> None:
-        with translated(self._host, self._model):
-            found = {model.model: model.digest for model in self._client.list().models}
-        if self._model not in found:
-            raise ModelMissing(_missing(self._host, self._model))
-        if found[self._model] != expected:
-            raise ModelRefused(
-                f"Ollama at {self._host}: {self._model} is not the model that Postroom published "
-                f"({(found[self._model] or 'none')[:12]}… instead of {expected[:12]}…). Run `postroom promote` again."
-            )
-        self._digest = None  # once is enough: whoever replaces a model while we run also restarts us
 
     @property
     def model(self) -> str:
@@ -157,6 +192,17 @@ class Publisher:
             raise EngineUnavailable(f"Ollama at {self._host}: creating {name} did not succeed: {told}. Try again.")
         return self.digest(name)
 
+    def publish_folder(self, folder: Path, name: str, quantization: str = "") -> None:
+        """Upload a model folder's GGUF file as `name`, in the form that its model.json names."""
+        self.publish(folder / "gguf" / "model.gguf", name, quantize=quantization if quantization in K_QUANTS else None)
+
+    def ready(self, quantization: str = "") -> str:
+        """The server's version. Raises ModelRefused, with the next step, if it can't serve models of this form."""
+        version = version_of(self._client, self._host)
+        if (problem := unfit(version, quantization)) is not None:
+            raise ModelRefused(f"Ollama at {self._host}: {problem}")
+        return version
+
     def names(self) -> list[str]:
         """All models of the server, ours or not."""
         with translated(self._host, ""):
@@ -167,7 +213,7 @@ class Publisher:
         with translated(self._host, name):
             found = {model.model: model.digest for model in self._client.list().models}
         if not found.get(name):
-            raise ModelMissing(_missing(self._host, name))
+            raise ModelMissing(missing(self._host, name))
         return str(found[name])
 
     def promote(self, name: str, current: str = CURRENT, previous: str = PREVIOUS) -> str:
@@ -176,9 +222,10 @@ class Publisher:
         Each name moves in one step on the server, so the engine always finds a whole model. Several mailboxes on one
         server use names of their own.
         """
-        self.digest(name)
+        wanted = self.digest(name)
         with suppress(ModelMissing):  # the first model of all has no predecessor
-            self._copy(current, previous)
+            if self.digest(current) != wanted:  # nor is a model its own, promoted anew
+                self._copy(current, previous)
         self._copy(name, current)
         return self.digest(current)
 
@@ -235,22 +282,36 @@ def serve_folder(
     max_tokens: int,
     num_thread: int | None = None,
     quantization: str = "",
+    fingerprint: Fingerprint | None = None,
+    anew: bool = False,
 ) -> OllamaEngine:
-    """An engine on a model folder's own GGUF file, which is uploaded to the server if it isn't there yet.
+    """An engine on a model folder's own GGUF file, which is uploaded to the server if it isn't there yet, or `anew`.
 
     `quantization` is that of model.json. Raises ModelRefused for a folder that was not exported for Ollama,
     EngineError when the server can't take it.
     """
     name = name_on_server(folder, mailbox, version, quantization)
     with Publisher(host) as publisher:
-        try:
-            digest = publisher.digest(name)
-        except ModelMissing:
-            quantize = quantization if quantization in K_QUANTS else None
-            digest = publisher.publish(folder / "gguf" / "model.gguf", name, quantize=quantize)
+        if anew or name not in publisher.names():
+            publisher.publish_folder(folder, name, quantization)
+    return engine_on(host, name, mailbox, version, max_tokens, num_thread, fingerprint)
+
+
+def engine_on(
+    host: str,
+    name: str,
+    mailbox: str,
+    version: str,
+    max_tokens: int,
+    num_thread: int | None = None,
+    fingerprint: Fingerprint | None = None,
+) -> OllamaEngine:
+    """An engine on what the server has under this name. Nothing is uploaded."""
     # Room for the prompt and its one answer, in whole steps of 256 as llama.cpp allots them.
     num_ctx = -(-(max_tokens + 1) // 256) * 256
-    return OllamaEngine(host, name, num_ctx=num_ctx, num_thread=num_thread, digest=digest)
+    of = f" --mailbox {mailbox}" if mailbox else ""
+    cure = f"`postroom promote {version}{of}` publishes ours again."
+    return OllamaEngine(host, name, num_ctx=num_ctx, num_thread=num_thread, fingerprint=fingerprint, cure=cure)
 
 
 def name_on_server(folder: Path, mailbox: str, version: str, quantization: str = "") -> str:
@@ -267,70 +328,3 @@ def name_on_server(folder: Path, mailbox: str, version: str, quantization: str =
 def names_of(mailbox: str) -> str:
     """How the names of this mailbox's models begin on the server. Pure."""
     return f"postroom-{mailbox}:" if mailbox else "postroom:"
-
-
-def connect(host: str, timeout: float) -> Client:
-    """A client that goes straight to a server on this machine, whatever proxy the environment names.
-
-    Raises EngineError for a host that is no address.
-    """
-    try:
-        return Client(host=host, timeout=timeout, trust_env=not is_loopback(host))
-    except (ValueError, httpx.InvalidURL) as error:
-        raise EngineError(f'Ollama host "{host}" is not an address ({error}). Write it as 127.0.0.1:11434.') from error
-
-
-def shown_tokens(response: GenerateResponse, model: str) -> dict[str, float]:
-    """The tokens that one answer shows, with their log-probabilities. Pure. Raises ModelRefused without any."""
-    first = response.logprobs[0] if response.logprobs else None
-    if first is None or not first.top_logprobs:
-        raise ModelRefused(
-            f"Ollama model {model}: the answer holds no logprobs. Update Ollama to 0.12.11 or newer, "
-            "or use the embedded engine."
-        )
-    return {token.token: token.logprob for token in first.top_logprobs}
-
-
-@contextmanager
-def translated(host: str, model: str) -> Iterator[None]:
-    """Everything that the client and its transport raise, as our own errors."""
-    try:
-        yield
-    except ResponseError as error:
-        raise _refusal(host, model, error) from error
-    except (ConnectionError, httpx.ConnectError) as error:
-        raise EngineUnavailable(
-            f"Ollama at {host} does not answer. Start it, or correct `host` under [engine]."
-        ) from error
-    except httpx.TimeoutException as error:
-        raise EngineUnavailable(
-            f"Ollama at {host} took too long; it may be loading the model. Postroom tries again."
-        ) from error
-    except (httpx.TransportError, httpx.StreamError) as error:
-        raise EngineUnavailable(
-            f"Ollama at {host} broke off ({type(error).__name__}). Postroom tries again."
-        ) from error
-    except (httpx.InvalidURL, httpx.HTTPError) as error:
-        raise EngineError(
-            f"Ollama at {host} cannot be asked ({type(error).__name__}). Correct `host` under [engine]."
-        ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, TypeError, AttributeError) as error:
-        raise EngineUnavailable(
-            f"{host} answers, but not as Ollama does ({type(error).__name__}). Check `host` under [engine]."
-        ) from error
-
-
-def _refusal(host: str, model: str, error: ResponseError) -> EngineError:
-    words = said(error.error) or f"HTTP {error.status_code}"  # its text may quote the prompt, which is mail
-    told = f"Ollama at {host} said: {words}"
-    if error.status_code == httpx.codes.NOT_FOUND:
-        return ModelMissing(_missing(host, model))
-    if error.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        return EngineUnavailable(f"Ollama at {host} is busy. Postroom tries again at the next poll.")
-    if error.status_code == httpx.codes.BAD_REQUEST:
-        return ModelRefused(f"{told}. Publish the model again, or update Ollama.")
-    return EngineUnavailable(f"{told}. Postroom tries again; look at Ollama's log if it stays.")
-
-
-def _missing(host: str, model: str) -> str:
-    return f"Ollama at {host} has no model {model}. Run `postroom promote`, or train again."

@@ -21,9 +21,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from connectors.base import MailText
 from connectors.said import said
 from daemon.engines.base import (
     Engine,
@@ -34,69 +32,16 @@ from daemon.engines.base import (
     ModelRefused,
     renormalised,
 )
+from daemon.engines.fingerprint import TOLERANCE, Fingerprint, difference
 from daemon.engines.top_tokens import code_scores, is_loopback
 from daemon.errors import PostroomError
-from daemon.labels import code_token
-from daemon.prompt import Prompt, Renderer
-
-FINGERPRINT = "fingerprint.json"
-TOLERANCE = 0.1
-"""In probability. Rounding (bfloat16, Q8_0) stays below; the models of two nights differ by more on some probe."""
+from daemon.prompt import Prompt
 
 # vLLM shows 20 unless it is started with a larger --max-logprobs; llama-server shows as many as are asked for.
 TOP_LOGPROBS = 20
 # Enough for a batching server to work on at once, and short enough for a slow one to answer in time.
 PROMPTS_A_REQUEST = 8
 _NAME = re.compile(r"[\w.:/-]{1,100}", re.ASCII)
-
-PROBES = (
-    MailText(sender="Ann Miller <ann@example.org>", subject="Invoice 4711", body="Please find our invoice attached."),
-    MailText(subject="Login does not work", body="Since this morning I can't sign in. Can you reset my password?"),
-    MailText(sender="news@example.com", subject="This week's offers", body="Order before Friday and save 20 percent."),
-    MailText(subject="Meeting", body="Could we move Thursday's meeting to next week? The room is taken."),
-)
-
-
-class Probe(BaseModel):
-    """One fixed prompt, and the log-probability of each code after it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    ids: tuple[int, ...]
-    logprobs: tuple[float, ...]
-
-
-class Fingerprint(BaseModel):
-    """What a model can be recognised by: its answers to the probes. `tokens` are the codes' token ids, in order."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    tokens: dict[str, int]
-    probes: tuple[Probe, ...]
-
-    @classmethod
-    def taken(cls, engine: Engine, renderer: Renderer, codes: Sequence[str], tokenizer: Any) -> Fingerprint:
-        """The fingerprint of the model that `engine` serves. Raises EngineError."""
-        prompts = [renderer.render(mail) for mail in PROBES]
-        answers = engine.code_logprobs(prompts, codes)
-        tokens = {code: token for code in codes if (token := code_token(code, tokenizer)) is not None}
-        probes = [
-            Probe(ids=prompt.ids, logprobs=tuple(round(float(value), 5) for value in row))
-            for prompt, row in zip(prompts, answers, strict=True)
-        ]
-        return cls(tokens=tokens, probes=tuple(probes))
-
-    def save(self, folder: Path) -> None:
-        """Write it into a model folder. Raises OSError."""
-        (folder / FINGERPRINT).write_text(self.model_dump_json(), "utf-8")
-
-    @classmethod
-    def load(cls, folder: Path) -> Fingerprint:
-        """Raises ModelRefused for a folder without one."""
-        try:
-            return cls.model_validate_json((folder / FINGERPRINT).read_bytes())
-        except (OSError, ValidationError) as error:
-            raise ModelRefused(
-                f'{folder}: the model was not exported for a server of kind "openai". Train again.'
-            ) from error
 
 
 class OpenAIEngine(Engine):
@@ -222,20 +167,6 @@ class OpenAIEngine(Engine):
 
 class NoLogprobs(Exception):
     """The answer is whole and shows no log-probabilities."""
-
-
-def difference(shown: Mapping[int, float], tokens: Sequence[int], expected: Sequence[float]) -> float:
-    """How far a server's answer is from the expected one, in probability, among the codes that it shows. Pure.
-
-    1.0 where the likeliest code is not shown at all: no rounding explains that.
-    """
-    best = tokens[int(np.argmax(expected))]
-    seen = [index for index, token in enumerate(tokens) if token in shown]
-    if best not in shown:
-        return 1.0
-    served = np.exp(renormalised([shown[tokens[index]] for index in seen]))
-    wanted = np.exp(renormalised([expected[index] for index in seen]))
-    return float(np.abs(served - wanted).max())
 
 
 def _names(listed: Iterable[str]) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import create_engine, insert, select, update
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import NullPool
 
 from daemon.store import tables as t
-from daemon.store.database import Tx, new_id
+from daemon.store.database import StoreError, Tx, new_id
 from daemon.store.learning import lessons_since
 from daemon.store.records import ModelRecord, TrainingRun
 
@@ -70,13 +74,36 @@ def current_model(tx: Tx, mailbox: int) -> ModelRecord | None:
     return next((model for model in models(tx, mailbox) if model.state == "current"), None)
 
 
-def promote(tx: Tx, mailbox: int, version: str, now: datetime) -> None:
-    """Put this model into use; the one before becomes `previous`. One transaction: there is always exactly one."""
+def folder_in_use(database: Path, mailbox: str) -> str | None:
+    """Where the files of a mailbox's model in use lie, below the models' folder, read from a database that is not
+    touched: None before there is one. Raises StoreError."""
+    if not database.exists():
+        return None
+    wanted = select(t.models.c.folder).join(t.mailboxes, t.mailboxes.c.id == t.models.c.mailbox_id)
+    engine = create_engine(f"sqlite:///file:{quote(str(database))}?mode=ro&uri=true", poolclass=NullPool)
+    try:
+        with engine.connect() as tx:
+            mine = wanted.where(t.mailboxes.c.name == mailbox, t.models.c.state == "current")
+            found: str | None = tx.execute(mine).scalar()
+            return found
+    except DatabaseError as error:
+        raise StoreError(str(database), f"cannot be read ({error.orig}).", "See who else uses it.") from error
+
+
+def promote(tx: Tx, mailbox: int, version: str, now: datetime) -> bool:
+    """Put this model into use; the one before becomes `previous`. One transaction: there is always exactly one.
+
+    False, and nothing is changed, if it is in use already: it is not its own predecessor.
+    """
+    current = current_model(tx, mailbox)
+    if current is not None and current.version == version:
+        return False
     mine = t.models.c.mailbox_id == mailbox
     tx.execute(update(t.models).where(mine, t.models.c.state == "previous").values(state="kept"))
     tx.execute(update(t.models).where(mine, t.models.c.state == "current").values(state="previous"))
     values = {"state": "current", "promoted": now, "withdrawn": None, "withdrawn_because": None}
     tx.execute(update(t.models).where(mine, t.models.c.version == version).values(**values))
+    return True
 
 
 def withdraw(tx: Tx, mailbox: int, now: datetime, because: str) -> None:

@@ -1,10 +1,10 @@
 """A stand-in for an Ollama server: its protocol over real HTTP, its answers from the real GGUF by llama.cpp.
 
-Written from Ollama's API (github.com/ollama/ollama, api/types.go, server/routes.go and server/create.go, 0.33): status
-codes, error bodies, NDJSON streams, digest checks of blobs, option types, limits of top_logprobs, think and raw rules.
-Only what Postroom uses is there; anything else is answered as Ollama answers an unknown path. Quantising does what
-llama.cpp does to tensors whose rows don't fill a K-quant's 256: q4_K becomes Q5_0, q5_K Q5_1, q6_K Q8_0. Tiny models
-have no other tensors, and for larger ones the stand-in says that it can't.
+For faults that a real one does not produce on demand, and for versions that can't be had. tests/test_ollama_contract.py
+holds its answers to those of a real server (tests/servers/ollama_real.py), request by request. Only what Postroom uses
+is there; anything else is answered as Ollama answers an unknown path. Quantising does what llama.cpp does to tensors
+whose rows don't fill a K-quant's 256: q4_K becomes Q5_0. Tiny models have no other tensors, and for larger ones the
+stand-in says that it can't.
 
     with OllamaStandIn(tmp_path) as server:
         Publisher(server.host).publish(gguf, "postroom:a")
@@ -29,7 +29,10 @@ Fault = Literal["busy", "mid-stream", "crash", "slow", "hang up", "no logprobs",
 
 NUMBERS = {"temperature": (int, float), "top_p": (int, float)}
 INTEGERS = {"num_predict", "num_ctx", "num_thread", "seed", "top_k", "num_batch"}
-K_QUANTS = {"Q4_K_M": "Q5_0", "Q5_K_M": "Q5_1", "Q6_K": "Q8_0"}
+K_QUANTS = {"Q4_K_M": "Q5_0"}
+LEVELS = {1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 15: "Q4_K_M"}
+"""fs/ggml/type.go; 0, for F32, is taken for a file that says nothing."""
+NO_QUANTIZE_FROM = (0, 34, 1)
 RUNNER_OPTIONS = ("num_ctx", "num_thread", "num_batch")
 
 
@@ -40,6 +43,7 @@ class StoredModel:
     blob: Path
     digest: str
     size: int
+    details: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
@@ -54,8 +58,8 @@ class Refusal(Exception):
 class OllamaStandIn:
     """The server, on a free port of 127.0.0.1. `requests` keeps (path, body) of everything that was asked."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, version: str = "0.17.4") -> None:
+        self.folder, self.version = folder, version
         self.models: dict[str, StoredModel] = {}
         self.faults: deque[Fault] = deque()
         self.requests: list[tuple[str, Any]] = []
@@ -148,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/":
             return self._send(200, b"Ollama is running", "text/plain")
         if self.path == "/api/version":
-            return self._json(200, {"version": "0.33.0"})
+            return self._json(200, {"version": self.server_state.version})
         if self.path == "/api/tags":
             return self._json(200, {"models": [self._row(name) for name in self.server_state.models]})
         return self._send(404, b"404 page not found", "text/plain")
@@ -206,6 +210,12 @@ class _Handler(BaseHTTPRequestHandler):
         files = body.get("files") or {}
         if not files and not body.get("from"):
             raise Refusal(400, "neither 'from' or 'files' was specified")
+        if body.get("quantize") and tuple(map(int, state.version.split("."))) >= NO_QUANTIZE_FROM:
+            raise Refusal(
+                400,
+                "create-time quantization is only supported for safetensors imports; "
+                "quantize GGUF models with llama.cpp tools before importing",
+            )
         steps: list[dict[str, Any]] = [{"status": "parsing GGUF"}]
         digest = next(iter(files.values()))
         blob = state.blob(digest)
@@ -224,7 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
             parameters = body.get("parameters") or {}
             _check_options(parameters)
             state.models[full] = StoredModel(
-                blob, hashlib.sha256(manifest).hexdigest(), blob.stat().st_size, dict(parameters)
+                blob, hashlib.sha256(manifest).hexdigest(), blob.stat().st_size, _details(blob), dict(parameters)
             )
             steps += [{"status": "writing manifest"}, {"status": "success"}]
         if body.get("stream", True):
@@ -235,20 +245,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _quantized(self, blob: Path, level: str) -> str | None:
         """Write the quantised file beside the uploaded one; the error that Ollama would send if it can't."""
-        if level.upper() not in K_QUANTS:
-            return f'unsupported quantization type "{level}"'
         import gguf
 
         reader = gguf.GGUFReader(blob)
-        whole = {gguf.GGMLQuantizationType.F16, gguf.GGMLQuantizationType.F32}
-        if any(tensor.tensor_type not in whole for tensor in reader.tensors):
+        if LEVELS.get(_number(reader, "general.file_type")) != "F16":  # the header counts, not the tensors
             return "quantization is only supported for F16 and F32 models"
+        if level.upper() not in K_QUANTS:
+            supported = "F32, F16, Q4_K_S, Q4_K_M, Q8_0"
+            return f"unsupported quantization type {level.upper()} - supported types are {supported}"
         kind = gguf.GGMLQuantizationType[K_QUANTS[level.upper()]]
         architecture = reader.fields["general.architecture"].contents()
         writer = gguf.GGUFWriter(blob.with_name(f"{blob.name}-{level}"), architecture)
         for name, field_ in reader.fields.items():
-            if not name.startswith("GGUF.") and name != "general.architecture":
+            if not name.startswith("GGUF.") and name not in ("general.architecture", "general.file_type"):
                 writer.add_key_value(name, field_.contents(), field_.types[0], field_.types[-1])
+        writer.add_file_type(next(number for number, name in LEVELS.items() if name == level.upper()))
         for tensor in reader.tensors:
             if len(tensor.shape) == 1:
                 writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
@@ -311,7 +322,6 @@ class _Handler(BaseHTTPRequestHandler):
             "prompt_eval_count": answer["usage"]["prompt_tokens"] + (kind == "extra token"),
             "prompt_eval_duration": 1,
             "eval_count": 1,
-            "eval_duration": 1,
         }
         if body.get("logprobs") and kind != "no logprobs":
             result["logprobs"] = [_logprob(first) | {"top_logprobs": [_logprob(row) for row in first["top_logprobs"]]}]
@@ -321,14 +331,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _row(self, name: str) -> dict[str, Any]:
         model = self.server_state.models[name]
-        details = {"format": "gguf", "family": "llama", "parameter_size": "135M", "quantization_level": "Q8_0"}
         return {
             "name": name,
             "model": name,
             "modified_at": datetime.now(UTC).isoformat(),
             "size": model.size,
             "digest": model.digest,
-            "details": details,
+            "details": model.details,
         }
 
     def _json(self, status: int, value: dict[str, Any]) -> None:
@@ -356,10 +365,32 @@ def _logprob(row: dict[str, Any]) -> dict[str, Any]:
     return {"token": row["token"], "logprob": row["logprob"], "bytes": row["bytes"]}
 
 
+def _details(blob: Path) -> dict[str, Any]:
+    """What the list says of a file, by its header."""
+    import gguf
+
+    reader = gguf.GGUFReader(blob)
+    family = str(reader.fields["general.architecture"].contents())
+    weights = sum(int(tensor.n_elements) for tensor in reader.tensors)
+    return {
+        "parent_model": "",
+        "format": "gguf",
+        "family": family,
+        "families": [family],
+        "parameter_size": f"{weights / 1e6:.2f}M" if weights >= 1e6 else f"{weights / 1e3:.0f}K",
+        "quantization_level": LEVELS.get(_number(reader, "general.file_type"), "unknown"),
+    }
+
+
+def _number(reader: Any, name: str) -> int:
+    found = reader.fields.get(name)
+    return 0 if found is None else int(found.contents())
+
+
 def _check_options(options: dict[str, Any]) -> None:
     """Unknown options are ignored, wrong types are not (api/types.go, Options.FromMap)."""
     for name, value in options.items():
         if name in INTEGERS and (isinstance(value, bool) or not isinstance(value, int)):
-            raise Refusal(400, f'option "{name}" must be of type integer')
+            raise Refusal(500, f'option "{name}" must be of type integer')
         if name in NUMBERS and not isinstance(value, int | float):
-            raise Refusal(400, f'option "{name}" must be of type float32')
+            raise Refusal(500, f'option "{name}" must be of type float32')
