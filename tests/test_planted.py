@@ -306,7 +306,7 @@ def start(life: Life) -> None:
 
 def questions(life: Life) -> None:
     for asked in ("status", "corrections", "lessons", "models", "preview", "folders"):
-        life.run(asked, "--json", fine=(0, 3))
+        life.run(asked, "--json", fine=(0, 3, 4))
     life.run("why", f"<{planted('back', 'id')}@planted.example>", "--json")
     life.run("report", "--html", str(life.folder / "out" / "0-report.html"))
     life.run("once", "--dry-run", "--json")
