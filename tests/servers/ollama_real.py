@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -26,6 +27,8 @@ from tests.servers.private import SERVERS, free_port
 
 BINARY = SERVERS / "ollama" / "bin" / "ollama"
 START_S = 60
+# Tests that are killed can't end it; told by TERM it ends its own processes as well.
+ENDS_WITH_US = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
 
 
 class RealOllama:
@@ -55,7 +58,7 @@ class RealOllama:
         }
         self._log = (self.folder / "log").open("ab")
         self._process = subprocess.Popen(
-            [BINARY, "serve"],
+            [*ENDS_WITH_US, BINARY, "serve"],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
