@@ -10,7 +10,6 @@ masks in `repr`.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import ssl
 import time
@@ -31,6 +30,7 @@ from connectors.errors import (
     Unexplained,
     Unreachable,
 )
+from connectors.hosts import is_this_machine
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_PATIENCE_SECONDS = 30.0
@@ -138,7 +138,7 @@ class HttpApi:
                 # Plain http goes to this machine only, where there is no certificate to check.
                 verify=self._trusted() if url.scheme == "https" else False,
                 timeout=self._timeout,
-                trust_env=not is_loopback(url.host),
+                trust_env=not is_this_machine(url.host),
                 # A redirect would carry the secret to wherever the answer points.
                 follow_redirects=False,
             )
@@ -183,16 +183,6 @@ class RawAnswer:
     content: bytes
 
 
-def is_loopback(host: str) -> bool:
-    """Is this a name or address of this very machine?"""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def checked_url(place: str, url: str) -> str:
     """`url` without its last slash. Raises SetupWrong where the secret would travel unprotected or nowhere."""
     try:
@@ -203,7 +193,7 @@ def checked_url(place: str, url: str) -> str:
         raise SetupWrong(place, "The url holds a user or password.", "Name the credential in the settings instead.")
     if parts.scheme not in ("http", "https") or not parts.host:
         raise SetupWrong(place, f'The url "{url}" does not begin with https:// and a host.')
-    if parts.scheme == "http" and not is_loopback(parts.host):
+    if parts.scheme == "http" and not is_this_machine(parts.host):
         raise SetupWrong(place, f"The url {url} would send the secret unprotected.", "Use https://.")
     return url.rstrip("/")
 

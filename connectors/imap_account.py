@@ -14,13 +14,13 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
 from imapclient import IMAPClient
 
 from connectors.errors import CertificateRefused, ConnectorError, LoginRefused, SetupWrong
+from connectors.hosts import is_this_machine
 from connectors.imap_errors import login_failure, translate, unreachable
 
 
@@ -49,7 +49,7 @@ class ImapAccount:
     """A newer token, for when the server refuses the one from `secret`; None: there is no way to one."""
 
     def __post_init__(self) -> None:
-        if self.tls == "none" and not is_loopback(self.host):
+        if self.tls == "none" and not is_this_machine(self.host):
             raise SetupWrong(
                 self.place, "Without TLS the password would cross the network in the clear.", 'Set tls = "implicit".'
             )
@@ -58,14 +58,6 @@ class ImapAccount:
     def place(self) -> str:
         """How errors name this account."""
         return f"{self.name} ({self.host}:{self.port})"
-
-
-def is_loopback(host: str) -> bool:
-    """Does this host name mean this very machine, whatever a name server says?"""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def tls_context(account: ImapAccount) -> ssl.SSLContext:

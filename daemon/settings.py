@@ -30,6 +30,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from connectors.hosts import is_this_machine
 from daemon.durations import Window
 from daemon.errors import PostroomError, SettingsError
 from daemon.own_domains import own_domain
@@ -122,7 +123,7 @@ class ImapSettings(MailboxSettings):
     @field_validator("tls")
     @classmethod
     def _no_secrets_in_clear(cls, tls: str, known: ValidationInfo) -> str:
-        if tls == "none" and not _on_this_machine(known.data.get("host", "localhost")):
+        if tls == "none" and not is_this_machine(known.data.get("host", "localhost")):
             raise ValueError(
                 '"none" would send the password readable to another machine. Write "implicit" or "starttls".'
             )
@@ -158,7 +159,7 @@ class RequestTrackerSettings(MailboxSettings):
         parts = urlsplit(url)
         if "@" in parts.netloc:
             raise ValueError("holds a user or a secret. Write the plain address, and name `user` and `credential`.")
-        if parts.scheme == "http" and not _on_this_machine(parts.hostname or ""):
+        if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
             raise ValueError("would send the secret readable to another machine. Write https://.")
         return url.rstrip("/")
 
@@ -168,10 +169,6 @@ class RequestTrackerSettings(MailboxSettings):
         if known.data.get("act_by") == "tag" and not tag_field:
             raise ValueError('act_by = "tag" needs the name of the custom field to set.')
         return tag_field
-
-
-def _on_this_machine(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 KINDS = ("imap", "request-tracker")
@@ -239,7 +236,7 @@ class EngineSettings(Section):
         if "@" in parts.netloc:
             raise ValueError("holds a user or a secret. Write the plain address, and name `credential`.")
         if known.data.get("kind") == "openai":
-            if parts.scheme == "http" and not _on_this_machine(parts.hostname or ""):
+            if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
                 raise ValueError("would send mail and API key readable to another machine. Write https://.")
             return host.rstrip("/").removesuffix("/v1")
         return host

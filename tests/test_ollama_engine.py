@@ -28,7 +28,7 @@ from daemon.engines.ollama import (
     serve_folder,
 )
 from daemon.engines.ollama_client import unfit
-from daemon.engines.top_tokens import code_scores, is_loopback
+from daemon.engines.top_tokens import code_scores
 from daemon.labels import code_token, usable_codes
 from daemon.prompt import Prompt, PromptSettings, Renderer
 from tests.model_fixtures import Trained
@@ -419,20 +419,6 @@ def test_a_file_that_is_no_gguf_is_refused_by_the_server(publisher: Publisher, t
 def test_a_host_that_is_no_address_is_said_so() -> None:
     with pytest.raises(EngineError, match="not an address"):
         OllamaEngine("http://[::1", MODEL)
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1:11434", True),
-        ("http://localhost:11434", True),
-        ("http://[::1]:11434", True),
-        ("http://10.0.0.5:11434", False),
-        ("ollama.example.org", False),
-    ],
-)
-def test_only_this_machine_is_loopback(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected
 
 
 def test_a_proxy_in_the_environment_is_ignored_on_this_machine(

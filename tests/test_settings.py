@@ -528,6 +528,7 @@ def test_as_many_passes_as_mailboxes_may_work_at_once_but_not_none(tmp_path: Pat
     ("lines", "words"),
     [
         ('kind = "openai"\nhost = "http://gpu.example.org:8000"', "mail and API key readable to another machine"),
+        ('kind = "openai"\nhost = "http://127.0.0.1.example.org:8000"', "mail and API key readable to another machine"),
         ('kind = "openai"\nhost = "https://me:secret@gpu.example.org"', "holds a user or a secret"),
         ('kind = "ollama"\nquantization = "int8"', '"int8" is not for kind = "ollama"'),
         ('quantization = "q8_0"', 'Write one of "auto", "int8", "int8_float32", "float32"'),

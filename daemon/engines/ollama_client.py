@@ -15,9 +15,9 @@ import httpx
 from ollama import Client, GenerateResponse, ResponseError
 from pydantic import ValidationError
 
+from connectors.hosts import is_this_machine
 from connectors.said import said
 from daemon.engines.base import EngineError, EngineUnavailable, ModelMissing, ModelRefused
-from daemon.engines.top_tokens import is_loopback
 
 K_QUANTS = ("q4_K_M",)
 """What Ollama itself makes of a file in F16. Others it refuses ("unsupported quantization type", fs/ggml/type.go)."""
@@ -37,7 +37,7 @@ def connect(host: str, timeout: float) -> Client:
     Raises EngineError for a host that is no address.
     """
     try:
-        return Client(host=host, timeout=timeout, trust_env=not is_loopback(host))
+        return Client(host=host, timeout=timeout, trust_env=not is_this_machine(host))
     except (ValueError, httpx.InvalidURL) as error:
         raise EngineError(f'Ollama host "{host}" is not an address ({error}). Write it as 127.0.0.1:11434.') from error
 

@@ -22,6 +22,7 @@ from typing import Any
 import httpx
 import numpy as np
 
+from connectors.hosts import is_this_machine
 from connectors.said import said
 from daemon.engines.base import (
     Engine,
@@ -33,7 +34,7 @@ from daemon.engines.base import (
     renormalised,
 )
 from daemon.engines.fingerprint import TOLERANCE, Fingerprint, difference
-from daemon.engines.top_tokens import code_scores, is_loopback
+from daemon.engines.top_tokens import code_scores
 from daemon.errors import PostroomError
 from daemon.prompt import Prompt
 
@@ -68,7 +69,7 @@ class OpenAIEngine(Engine):
             self._client = httpx.Client(
                 base_url=self._host,
                 timeout=timeout,
-                trust_env=not is_loopback(host),
+                trust_env=not is_this_machine(host),
                 verify=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
             )
         except (OSError, ValueError, httpx.InvalidURL) as error:

@@ -8,10 +8,8 @@ token shown: that is an upper bound, so an unseen code is never thought likelier
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -29,12 +27,3 @@ def code_scores(shown: Mapping[Token, float], answers: Sequence[Token]) -> list[
     rest = max(1.0 - float(np.exp(list(shown.values())).sum()), 1e-12)
     bound = min(float(np.log(rest / unseen)), min(shown.values()))
     return [shown.get(answer, bound) for answer in answers]
-
-
-def is_loopback(host: str) -> bool:
-    """Is this address ("127.0.0.1:11434" or a URL) on this machine? Pure."""
-    name = urlsplit(host if "//" in host else f"//{host}").hostname or ""
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
