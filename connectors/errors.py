@@ -55,7 +55,7 @@ class NeedsPerson(ConnectorError):
 class LoginRefused(NeedsPerson):
     """The server does not accept the user or its secret."""
 
-    next_step = "Check `user` and the credential, then restart or send SIGHUP."
+    next_step = "Check `user` and the credential, then restart the service: systemd hands over a new secret only then."
 
 
 class CertificateRefused(NeedsPerson):

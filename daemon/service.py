@@ -64,6 +64,10 @@ class Round:
     """No mail has come for unusually long, and the log says so."""
     training: str | None = None
     """What is wrong with the nights, in words: the log has it already."""
+    looked: bool = False
+    """A pass has ended well since the service began."""
+    held: bool = False
+    """Paused or stopped: it looks and sorts nothing."""
     waiting: bool = False
     """Between two polls, listening for the server's hint."""
 
@@ -79,6 +83,8 @@ class Service:
     stopping: threading.Event = field(default_factory=threading.Event)
     reloading: threading.Event = field(default_factory=threading.Event)
     rounds: dict[str, Round] = field(default_factory=dict)
+    refused: bool = False
+    """The settings that the last reload found cannot be used."""
     at_work: threading.Semaphore = field(default_factory=threading.Semaphore)
     """Held by every pass; how many there are follows from the settings."""
     awake_since: datetime | None = None
@@ -224,6 +230,7 @@ class Service:
             self._note_trouble(desk, "An unexpected error; see the log.")
         else:
             round_.failures, round_.not_before = 0, None
+            round_.looked, round_.held = True, done.paused is not None
             _tell(done)
             self._mind_silence(desk, round_)
         finally:
@@ -255,6 +262,9 @@ class Service:
         with _told_only():
             attempts = self._attempts(mailroom, desks)
         others_held = False
+        for desk in desks:  # a training takes long, and what the last one came to is known
+            with _told_only():
+                self._mind_training(desk, begins=self._is_due(attempts.get(desk.settings.name)))
         for name in longest_waiting(attempts):
             try:
                 # Asked anew before each: the window may have ended during the training before.
@@ -292,9 +302,12 @@ class Service:
                 return
         train(mailroom.database, mailroom.registry, self.settings, desk.mailbox_id, self.clock, stop=self.stopping)
 
-    def _mind_training(self, desk: Desk) -> None:
-        """A service that never learns looks as well as one that does: say it once, until something changes."""
-        working = at_work(self.settings.state_dir)
+    def _mind_training(self, desk: Desk, begins: bool = False) -> None:
+        """A service that never learns looks as well as one that does: say it once, until something changes.
+
+        `begins`: the training that may be missing is about to begin.
+        """
+        working = begins or at_work(self.settings.state_dir)
         with desk.database.read() as tx:
             mailbox = mailboxes.find(tx, desk.settings.name)
             assert mailbox is not None
@@ -318,12 +331,24 @@ class Service:
         return False
 
     def _status(self) -> str:
-        troubled = [name for name, round_ in self.rounds.items() if round_.needs_person or round_.failures]
-        fruitless = [(name, round_.training) for name, round_ in self.rounds.items() if round_.training]
-        fine = len(self.rounds) - len({*troubled, *(name for name, _ in fruitless)})
-        words = f"{fine} of {len(self.rounds)} mailboxes fine"
+        rounds = self.rounds.items()
+        troubled = [name for name, round_ in rounds if round_.needs_person or round_.failures]
+        held = [name for name, round_ in rounds if round_.held and name not in troubled]
+        silent = [name for name, round_ in rounds if round_.silent and name not in {*troubled, *held}]
+        unseen = [name for name, round_ in rounds if not round_.looked and name not in troubled]
+        fruitless = [(name, round_.training) for name, round_ in rounds if round_.training]
+        fine = len(rounds) - len({*troubled, *held, *silent, *unseen, *(name for name, _ in fruitless)})
+        words = f"{fine} of {len(rounds)} mailboxes fine"
+        if self.refused:
+            words += "; the settings as they are now were refused, the old ones go on: see postroom check"
+        if unseen:
+            words += f"; {len(unseen)} not looked at yet"
         if troubled:
             words += f"; trouble with {', '.join(troubled)}: see postroom status"
+        if held:
+            words += f"; nothing is sorted in {', '.join(held)}: see postroom status"
+        if silent:
+            words += f"; no mail comes in {', '.join(silent)}: see postroom status"
         if fruitless:
             (name, first), others = fruitless[0], len(fruitless) - 1
             words += f"; training {name}: {first}" + (f" And {others} more: see postroom status" if others else "")
@@ -336,10 +361,13 @@ class Service:
             fresh = Settings.load(self.config)
         except PostroomError as error:
             log.error("settings-refused", problem=str(error))  # the old ones go on
+            self.refused = True
             return
         if fresh.state_dir != self.settings.state_dir:
             log.error("settings-refused", problem="`state_dir` cannot change while the service runs. Restart it.")
+            self.refused = True
             return
+        self.refused = False
         self.settings = fresh
         logs.configure(fresh.log)
         log.info("settings-reloaded")

@@ -50,7 +50,7 @@ LOOKS = (
     Look("fuzz-guided", ("COUNT=500",), lambda found: found["messages"] == 500 and found["failures"] == 0),
     Look("faults", ("WAY=dovecot, neither", "ARGS=--most 8"), lambda found: found["faults"] == 8 and clean(found)),
     Look("soak", ("RUNS=3",), lambda found: found["runs"] == 3 and clean(found)),
-    Look("histories", ("COUNT=20", "STEPS=20"), lambda found: (found["histories"], found["failures"]) == (20, 0)),
+    Look("histories", ("COUNT=20", "STEPS=20"), lambda found: found["histories"] >= 20 and found["failures"] == 0),
     Look("histories", ("ON=dovecot", "COUNT=1", "STEPS=10"), lambda found: found["failures"] == 0),
     Look(
         "round-trip",

@@ -114,7 +114,7 @@ def test_neither_the_commands_nor_the_files_of_the_daemon_hold_what_the_server_s
 ) -> None:
     with HostileImap(command, UNREADABLE[kind]) as server, ServiceProcess(tmp_path, server.port, "ann") as office:
         for asked in (["once"], ["check"], ["status"], ["status", "--json"], ["folders"]):
-            told = office.command(*asked, fine=(0, 1, 2, 3, 75))
+            told = office.command(*asked, fine=(0, 1, 2, 3, 4, 75))
             refuse_planted(told.stdout + told.stderr)
         files = [path for path in office.state.rglob("*") if path.is_file()]
         assert any(path.name == "postroom.sqlite" for path in files)

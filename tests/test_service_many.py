@@ -241,6 +241,49 @@ def test_a_night_that_the_machine_slept_through_is_made_up_for(office: Office, s
     assert [event["event"] for event in said] == ["slept"]
 
 
+def test_the_status_line_calls_fine_only_what_is(office: Office) -> None:
+    service, rounds = office.service, office.service.rounds
+    names = list(rounds)
+    assert service._status() == f"0 of {MAILBOXES} mailboxes fine; {MAILBOXES} not looked at yet"
+    for round_ in rounds.values():
+        round_.looked = True
+    assert service._status() == f"{MAILBOXES} of {MAILBOXES} mailboxes fine"
+    rounds[names[0]].failures = 1
+    rounds[names[1]].held = True
+    rounds[names[2]].silent = True
+    rounds[names[3]].training = "the training failed. The disk is full."
+    told = service._status()
+    assert told.startswith(f"{MAILBOXES - 4} of {MAILBOXES} mailboxes fine")
+    assert f"trouble with {names[0]}" in told
+    assert f"nothing is sorted in {names[1]}" in told
+    assert f"no mail comes in {names[2]}" in told
+    assert f"training {names[3]}: the training failed. The disk is full." in told
+
+
+def test_a_paused_mailbox_is_held_until_a_pass_finds_that_it_goes_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = office.desks[0]
+    found = [Pass(0, Looked(), 0, Sorted(), "paused by a person"), NOTHING]
+    monkeypatch.setattr(served, "one_pass", lambda _: found.pop(0))
+    office.service._poll(desk)
+    assert "nothing is sorted in" in office.service._status()
+    office.service._poll(desk)
+    assert "nothing is sorted in" not in office.service._status()
+
+
+def test_settings_that_a_reload_refuses_are_told_until_they_can_be_used(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = office.service
+    service._reload()  # there is no such file
+    assert "the settings as they are now were refused" in service._status()
+    monkeypatch.setattr(served.logs, "configure", lambda _: None)
+    monkeypatch.setattr(Settings, "load", lambda _: service.settings)
+    service._reload()
+    assert "refused" not in service._status()
+
+
 def test_a_start_or_reload_waits_for_no_other_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "BUSY_TIMEOUT_S", 0.2)
     chosen = settings(tmp_path)
@@ -257,7 +300,7 @@ def test_a_start_or_reload_waits_for_no_other_writer(tmp_path: Path, monkeypatch
 def test_first_polls_are_spread_over_the_interval_but_a_few_begin_at_once(make: Callable[..., Office]) -> None:
     office = make(poll=timedelta(seconds=60))
     before = datetime.now(UTC)
-    scheduler = office.service._schedule(office.mailroom, office.desks, before)
+    scheduler = office.service._schedule(office.mailroom, office.desks)
     scheduler.start(paused=True)
     jobs = {job.args[0].settings.name: job for job in scheduler.get_jobs() if job.func == office.service._poll}
     first = [(jobs[desk.settings.name].next_run_time - before).total_seconds() for desk in office.desks]
@@ -278,5 +321,5 @@ def test_the_night_begins_with_who_has_waited_longest(
             training.end_run(tx, run, office.clock(), "kept", "")
     order: list[str] = []
     monkeypatch.setattr(office.service, "_train", lambda _, desk: order.append(desk.settings.name))
-    office.service._night(office.mailroom, office.desks, START)
+    office.service._night(office.mailroom, office.desks)
     assert order == [*(f"box{n}" for n in range(4, MAILBOXES)), "box3", "box1", "box0", "box2"]

@@ -14,6 +14,7 @@ from zlib import adler32, crc32
 
 import numpy as np
 import pytest
+import structlog
 
 from connectors.base import MailText
 from daemon import artifact
@@ -152,7 +153,7 @@ def home(tmp_path: Path, tiny_base: BaseFile) -> Iterator[Home]:
 
 @pytest.mark.model
 def test_a_state_directory_works_elsewhere_and_its_models_without_the_key_are_refused_in_words(
-    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    home: Home, tmp_path: Path
 ) -> None:
     home.teach(120)
     assert home.train().outcome == "promoted"
@@ -167,8 +168,9 @@ def test_a_state_directory_works_elsewhere_and_its_models_without_the_key_are_re
 
     (elsewhere / KEY_FILE).unlink()
     keyless = Registry(home.database, home.settings.engine, elsewhere / "models")
-    assert keyless.classifier(home.mailbox) is None
-    assert "hashed under another key than the one in this state directory (model.key)" in capsys.readouterr().out
+    with structlog.testing.capture_logs() as told:
+        assert keyless.classifier(home.mailbox) is None
+    assert "hashed under another key than the one in this state directory (model.key)" in str(told)
 
     # With the key gone for good, the next training makes a model under a new one and says why none was compared.
     (state / KEY_FILE).unlink()

@@ -68,7 +68,7 @@ def test_what_the_page_says_works_with_the_service_and_the_wrapper_script(
     assert "No service runs here" in postroom.postroom("status", fine=(ExitCode.NOT_RUNNING,))
     start(postroom)
     postroom.until(lambda: postroom.status()["polled"] is not None, "the first look, with the secret from systemd")
-    assert postroom.shown("StatusText") == "1 of 1 mailboxes fine"
+    postroom.until(lambda: postroom.shown("StatusText") == "1 of 1 mailboxes fine", "the Status line says so, too")
     assert "Next training" in postroom.postroom("status")
     hands.put(make_mail("before there is a model"))
     postroom.until(lambda: postroom.status()["messages"].get("left") == 1, "the message is decided on")
