@@ -141,6 +141,27 @@ def _reason(error: ssl.SSLError) -> str:
     return str(getattr(error, "reason", "") or "")
 
 
+# What big providers say of passwords that are right and not taken: part of their text, the fact, the next step.
+_LOGIN_REASONS = (
+    (
+        ("application-specific password", "app password"),
+        "The account takes no ordinary password here, only one made for an app.",
+        "Make an app password in the account's security settings, write it into the credential and restart the "
+        'service; or set sign_in = "google".',
+    ),
+    (
+        ("basicauthblocked", "basic authentication"),
+        "The server takes no passwords any more.",
+        'Set sign_in = "microsoft" (docs/installing.md).',
+    ),
+    (
+        ("not enabled for imap", "imap access is disabled", "imap is disabled", "imap access is not enabled"),
+        "IMAP is switched off for this account.",
+        "Switch it on in the account's settings or at its administrator, then restart the service.",
+    ),
+)
+
+
 def login_failure(error: Exception, place: str, user: str) -> ConnectorError:
     """What went wrong while signing in. Quotes nothing but the response code: the rest may hold the secret."""
     # IMAPClient wraps everything in LoginError, a broken line too.
@@ -159,6 +180,10 @@ def login_failure(error: Exception, place: str, user: str) -> ConnectorError:
     if code == "PRIVACYREQUIRED":
         return SetupWrong(place, "The server takes passwords over TLS only.", 'Set tls = "implicit" or "starttls".')
     said = f" [{code}]" if code else ""
+    text = _text(error).lower()
+    for parts, fact, next_step in _LOGIN_REASONS:
+        if any(part in text for part in parts):
+            return LoginRefused(place, f'The server refused the login of user "{user}"{said}. {fact}', next_step)
     return LoginRefused(place, f'The server refused the login of user "{user}"{said}.')
 
 

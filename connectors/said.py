@@ -67,11 +67,13 @@ KNOWN = CODES | {word.upper() for word in (_PROTOCOL + _ENGLISH).split()}
 ANYWHERE = frozenset(_ANYWHERE.upper().split())
 
 _BYTES = re.compile(r"""\bb(?=['"])""")  # how Python writes the bytes that imaplib quotes
+_CODE = re.compile(r"\[([A-Za-z-]{4,24})[\] ]")
 _EDGES = "[](){}<>\"'`.,:;!?=*"
 
 
 def said(text: str) -> str:
-    """The known words of a server's text on one line; "" where most are not known, or there are none."""
+    """The known words of a server's text on one line. Where most are not known, or none is, no more than the registered
+    response code that it begins with, or ""."""
     words: list[str] = []
     known = unknown = 0
     for token in _BYTES.sub("", text).split()[: 4 * MOST_WORDS]:
@@ -86,7 +88,8 @@ def said(text: str) -> str:
             if words[-1:] != ["…"]:
                 words.append("…")
     if unknown > known or known == 0:
-        return ""
+        code = _CODE.search(text)
+        return f"[{code[1].upper()}]" if code and code[1].upper() in CODES else ""
     return " ".join(words[:MOST_WORDS]).rstrip(":")
 
 

@@ -70,8 +70,8 @@ def postroom(context: click.Context, config: Path | None) -> None:
       postroom live                    let it move mail
 
     \b
-    Exit codes: 0 fine, 1 trouble, 2 wrong usage or settings, 3 a person must act, 4 no service runs (status), 75 try
-    again later.
+    Exit codes: 0 fine, 1 trouble, 2 wrong usage or settings, 3 a person must act,
+    4 no service runs (status), 75 try again later.
     """
     context.obj = common.Context(config)
 

@@ -132,7 +132,8 @@ class ImapSettings(MailboxSettings):
     @field_validator("fingerprint")
     @classmethod
     def _sha256(cls, fingerprint: str) -> str:
-        digits = fingerprint.replace(":", "").lower()
+        # As openssl prints it, too: "sha256 Fingerprint=AB:CD:...".
+        digits = fingerprint.rpartition("=")[2].strip().replace(":", "").lower()
         if digits and (len(digits) != 64 or set(digits) - set("0123456789abcdef")):
             raise ValueError("is not a SHA-256 fingerprint: 64 hexadecimal digits, colons allowed.")
         return digits

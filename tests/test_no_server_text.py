@@ -21,8 +21,9 @@ from connectors.imap_account import ImapAccount
 from connectors.imap_errors import login_failure
 from connectors.said import ANYWHERE, KNOWN, said
 from daemon.engines.base import EngineError
+from daemon.engines.fingerprint import Fingerprint, Probe
 from daemon.engines.ollama import OllamaEngine
-from daemon.engines.openai import Fingerprint, OpenAIEngine, Probe
+from daemon.engines.openai import OpenAIEngine
 from daemon.logs import configure
 from daemon.prompt import Prompt
 from daemon.settings import LogSettings
@@ -30,15 +31,15 @@ from tests.servers.hostile import HostileImap
 from tests.servers.private import PASSWORD
 from tests.service_process import ServiceProcess
 
-PLANTED = ("Zephyrine", "quillfeather", "Marzipanbrot", "salary", "4711")
-MAIL = b'"Marzipanbrot: your salary 4711" (("Zephyrine" NIL "zephyrine" "quillfeather.example"))'
+PLANTED = ("Zephyrine", "quillfeather", "Marzipanbrot", "salary", "472911830")
+MAIL = b'"Marzipanbrot: your salary 472911830" (("Zephyrine" NIL "zephyrine" "quillfeather.example"))'
 ESCAPE = b"\x1b]0;Marzipanbrot\x07\x9b31m"
 
 UNREADABLE = {
     "an answer that does not end": b"* 1 FETCH (UID 1 ENVELOPE (" + MAIL + b"\r\n{tag} OK done\r\n",
     "an answer with a bracket too much": b"* 1 FETCH (UID 1 BODY[" + MAIL + b" (((\r\n{tag} OK done\r\n",
-    "no answer at all": b"Subject: Marzipanbrot, your salary 4711, Zephyrine\r\n",
-    "a number that is none": b"* STATUS INBOX (MESSAGES Marzipanbrot)\r\n* SEARCH salary 4711\r\n{tag} OK done\r\n",
+    "no answer at all": b"Subject: Marzipanbrot, your salary 472911830, Zephyrine\r\n",
+    "a number that is none": b"* STATUS INBOX (MESSAGES Marzipanbrot)\r\n* SEARCH salary 472911830\r\n{tag} OK done\r\n",
     "a list that is none": b'* LIST (Marzipanbrot "salary\r\n{tag} OK done\r\n',
     "another tag": b"Marzipanbrot OK salary of Zephyrine\r\n",
     "a literal without an end": b"* 1 FETCH (UID 1 BODY[HEADER] {99999999999}\r\nSubject: Marzipanbrot\r\n",
@@ -122,9 +123,23 @@ def test_neither_the_commands_nor_the_files_of_the_daemon_hold_what_the_server_s
             refuse_planted(path.read_bytes().decode("utf-8", "replace").replace("\x1b", "").replace("\x9b", ""))
 
 
+def test_a_registered_code_is_told_even_where_the_words_are_withheld() -> None:
+    assert said("NO [OVERQUOTA] Posteingang von Frau Weber voll") == "[OVERQUOTA]"
+    assert said("[HUNTER] Posteingang von Frau Weber voll") == ""
+
+
 def test_at_login_only_a_registered_code_is_told() -> None:
     error = Exception("b'[HUNTER2-IS-MY-PASSWORD] LOGIN failed for hunter2'")
     assert "HUNTER" not in str(login_failure(error, "office", "ann")).upper()
+    for text, step in (
+        ("[ALERT] Application-specific password required: https://support.example/x (Failure)", "Make an app password"),
+        ("[ALERT] Your account is not enabled for IMAP use.", "Switch it on"),
+        ("AUTHENTICATE failed. BasicAuthBlocked-3 hunter2", 'sign_in = "microsoft"'),
+    ):
+        told = str(login_failure(Exception(text), "office", "ann"))
+        assert step in told
+        assert "hunter2" not in told
+        assert "support.example" not in told
     fine = Exception("b'[AUTHENTICATIONFAILED] Authentication failed.'")
     assert "[AUTHENTICATIONFAILED]" in str(login_failure(fine, "office", "ann"))
 
@@ -160,8 +175,8 @@ def test_nothing_is_told_but_listed_words(text: str) -> None:
 @pytest.mark.parametrize(
     ("location", "words"),
     [
-        ("https://sso.example/login?from=Marzipanbrot&ticket=4711", "to another host"),
-        ("/Marzipanbrot/4711?salary", "to another path of this host"),
+        ("https://sso.example/login?from=Marzipanbrot&ticket=472911830", "to another host"),
+        ("/Marzipanbrot/472911830?salary", "to another path of this host"),
         ("https://support.example:8443/salary", "another port of this host"),
         ("//[Marzipanbrot", "to another host"),
         ("https://x:salary/", "broke off"),
@@ -177,7 +192,7 @@ def test_a_helpdesk_that_points_elsewhere_is_told_without_its_address(location: 
     refuse_planted(f"{refused.value!r} {refused.value}")
 
 
-PROMPT = "Subject: Marzipanbrot\nZephyrine, your salary 4711"
+PROMPT = "Subject: Marzipanbrot\nZephyrine, your salary 472911830"
 
 
 @pytest.mark.parametrize("status", [400, 404, 500, 503])

@@ -402,6 +402,12 @@ def test_a_password_never_travels_in_clear_to_another_machine(tmp_path: Path) ->
     assert here.mailboxes[0].port == 143  # type: ignore[union-attr]
 
 
+def test_a_fingerprint_is_taken_as_openssl_prints_it(tmp_path: Path) -> None:
+    printed = "sha256 Fingerprint=" + ":".join(["AB"] * 32)
+    [mailbox] = load(tmp_path, OFFICE + f'fingerprint = "{printed}"').mailboxes
+    assert mailbox.fingerprint == "ab" * 32  # type: ignore[union-attr]
+
+
 def test_a_tagged_helpdesk_needs_a_field(tmp_path: Path) -> None:
     text = DESK + 'act_by = "tag"'
     (found,) = problems(tmp_path, text)

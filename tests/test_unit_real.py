@@ -5,6 +5,7 @@ Nothing here is skipped where systemd cannot be had: then these tests fail, and 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -115,6 +116,16 @@ def test_a_training_ends_with_the_service_by_a_kill_and_by_a_stop(office: tuple[
     hands.put(make_mail("after the kill and the stop"))
     start(postroom)
     postroom.until(lambda: postroom.status()["messages"].get("left") == 1, "the message is decided on")
+
+
+def test_ctrl_c_ends_what_the_wrapper_script_began(office: tuple[InstalledPostroom, Hands]) -> None:
+    postroom, _ = office
+    postroom.postroom("learn", "--from-folders", "--no-train")
+    with postroom.machine.typing("/usr/local/bin/postroom", "train") as terminal:
+        eventually(lambda: bool(postroom.machine.processes("trainer")), "a training that somebody waits for", 60)
+        os.write(terminal, b"\x03")
+        eventually(lambda: not postroom.machine.processes("trainer"), "the training has ended with its command", 30)
+        eventually(lambda: not postroom.machine.processes("/opt/postroom/venv"), "and so has the command", 30)
 
 
 def test_a_service_that_hangs_is_restarted_by_the_watchdog(office: tuple[InstalledPostroom, Hands]) -> None:

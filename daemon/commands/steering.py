@@ -84,7 +84,7 @@ def undo(context: Context, since: str, category: str | None, dry_run: bool, mail
     """
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
-        with counting_bar(as_json, "putting back") as show:
+        with counting_bar(as_json, "looking at" if dry_run else "putting back") as show:
             found = put_back(desk, moment(since, desk.clock()), category, dry_run=dry_run, show=show)
     if as_json:
         print_json({"dry_run": dry_run, "put_back": found.back, "left": found.touched})

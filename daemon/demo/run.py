@@ -115,7 +115,8 @@ def _check_extras() -> None:
         raise PostroomError(
             "postroom demo",
             f"{', '.join(missing)} is not installed.",
-            "Run `pip install 'postroom[demo,train]'`, or `make demo` in a copy of the repository.",
+            "Run `make demo` in a copy of the repository, or add the extra `demo` to what you installed: "
+            "/opt/postroom/venv/bin/pip install '/opt/postroom[demo,train]'.",
         )
 
 

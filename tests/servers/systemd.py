@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Self
@@ -113,6 +114,23 @@ class PrivateSystemd:
         )
         assert fine is None or done.returncode in fine, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
+
+    @contextlib.contextmanager
+    def typing(self, *command: str) -> Iterator[int]:
+        """Run a command in there from a terminal of its own, whose other end this is: write to it, and it is typed."""
+        ours, theirs = os.openpty()
+        enter = ["nsenter", "-t", str(self.inner), "-m", "-p", "-i", "-u", "-C", "--wd=/"]
+        with subprocess.Popen(
+            ["setsid", "--ctty", *enter, *command],
+            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb"},
+        ) as process:  # fmt: skip
+            os.close(theirs)
+            try:
+                yield ours
+            finally:
+                os.close(ours)  # hangs up
+                stop(process, signal.SIGTERM, self.root)
 
     def processes(self, word: str) -> list[psutil.Process]:
         """The processes of this machine that have the word in their command line."""
