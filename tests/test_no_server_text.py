@@ -39,7 +39,7 @@ UNREADABLE = {
     "an answer that does not end": b"* 1 FETCH (UID 1 ENVELOPE (" + MAIL + b"\r\n{tag} OK done\r\n",
     "an answer with a bracket too much": b"* 1 FETCH (UID 1 BODY[" + MAIL + b" (((\r\n{tag} OK done\r\n",
     "no answer at all": b"Subject: Marzipanbrot, your salary 472911830, Zephyrine\r\n",
-    "a number that is none": b"* STATUS INBOX (MESSAGES Marzipanbrot)\r\n* SEARCH salary 472911830\r\n{tag} OK done\r\n",
+    "a number that is none": b"* STATUS INBOX (MESSAGES Marzipanbrot)\r\n* SEARCH salary 472911830\r\n{tag} OK\r\n",
     "a list that is none": b'* LIST (Marzipanbrot "salary\r\n{tag} OK done\r\n',
     "another tag": b"Marzipanbrot OK salary of Zephyrine\r\n",
     "a literal without an end": b"* 1 FETCH (UID 1 BODY[HEADER] {99999999999}\r\nSubject: Marzipanbrot\r\n",
