@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy
 from alembic import command
@@ -24,8 +25,9 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool
 
 from daemon.errors import PostroomError
 from daemon.store.tables import Unreadable, parse_json
@@ -159,6 +161,17 @@ def _in_words(place: str, *, looking: bool = False) -> Iterator[None]:
         raise StoreError(place, *words) from (None if words is DAMAGED else error)  # SQLite quotes what it can't decode
     except (UnicodeDecodeError, Unreadable):
         raise StoreError(place, *DAMAGED) from None
+
+
+@contextmanager
+def look_into(path: Path) -> Iterator[Tx]:
+    """A database that is not touched: neither made nor migrated nor written to. Raises StoreError."""
+    engine = sqlalchemy.create_engine(f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true", poolclass=NullPool)
+    try:
+        with engine.connect() as tx:
+            yield tx
+    except DatabaseError as error:
+        raise StoreError(str(path), f"cannot be read ({error.orig}).", "See who else uses it.") from error
 
 
 def copy_database(source: Path, target: Path) -> None:
