@@ -25,7 +25,7 @@ from daemon.engines.ollama import Publisher, engine_on, name_on_server
 from daemon.errors import ExitCode, PostroomError
 from daemon.folders import no_tags
 from daemon.mailroom import AnyMailbox, connector_for
-from daemon.private import open_to
+from daemon.private import open_to, refuse_strange
 from daemon.registry import served_elsewhere
 from daemon.retention import waiting_words
 from daemon.settings import ImapSettings, Settings
@@ -105,6 +105,7 @@ def _state_dir(settings: Settings) -> str:
         raise PostroomError(str(nearest), "is not a folder.", "Correct `state_dir`.")
     if not os.access(nearest, os.W_OK):
         raise PostroomError(str(place), "cannot be written.", "Run as the service's user, or correct its owner.")
+    refuse_strange(place)
     if place.is_dir() and (problem := open_to(place)) is not None:
         raise PostroomError(
             str(place),
