@@ -44,7 +44,7 @@ class Found:
 def look_for(desk: Desk, person: Person) -> Found:
     """Changes nothing. Raises PostroomError for the mailbox's own address, which all of its mail holds."""
     user = getattr(desk.settings, "user", "")
-    if person.in_words(user) or person.words.removeprefix("@") in desk.settings.own_domains:
+    if person.in_words(user) or any(map(person.is_all_of, desk.settings.own_domains)):
         raise PostroomError(
             person.words,
             f'is the own address of "{desk.settings.name}", so every lesson holds it.',
