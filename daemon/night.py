@@ -27,7 +27,7 @@ import structlog
 
 from daemon import child
 from daemon.engines.base import EngineError
-from daemon.errors import PostroomError, disk_trouble
+from daemon.errors import ExitCode, PostroomError, disk_trouble
 from daemon.lessons import each_lesson
 from daemon.registry import Registry
 from daemon.retention import void_never_senders
@@ -45,6 +45,8 @@ ShowProgress = Callable[[Mapping[str, Any]], None]
 
 class TrainingBusy(PostroomError):
     """Another training works in this state directory."""
+
+    exit_code = ExitCode.TRY_AGAIN
 
 
 @dataclass(frozen=True)

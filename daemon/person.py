@@ -55,6 +55,7 @@ class Person:
         ways = "|".join(re.escape(each) for each in sorted(self._domains))
         before = rf"{_BEFORE}{re.escape(name)}@" if name else r"@(?:[\w-]+\.)*"
         self._pattern = re.compile(rf"{before}(?P<domain>{ways})", re.IGNORECASE)
+        self.domain = domain
         self.everybody_at = None if name else domain
 
     def in_words(self, words: str | None) -> bool:
