@@ -105,13 +105,13 @@ def look_for(memory: Memory, person: Person) -> Found:
 
 
 def _not_proved_clean(tx: Tx, mailbox: int, lessons: Sequence[int]) -> list[ModelRecord]:
-    runs = training.runs(tx, mailbox, limit=None)
+    runs = {run.id: run for run in training.runs(tx, mailbox, limit=None)}
     first = min(lessons, default=None)
     found = []
     for model in training.models(tx, mailbox):
         if model.state == "removed":
             continue
-        run = next((run for run in runs if run.started <= model.created), None)
+        run = None if model.run is None else runs.get(model.run)
         clean = (
             run is not None
             and (first is None or first > run.newest_lesson)

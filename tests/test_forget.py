@@ -92,19 +92,19 @@ class Office:
             )
         return message
 
-    def train(self, version: str, *, promote: bool = True) -> None:
-        """As a night leaves it."""
+    def train(self, version: str, *, promote: bool = True, clock_put_back: float = 0) -> None:
+        """As a night leaves it. `clock_put_back`: hours, while it trains."""
         self.clock.advance(hours=1)
         with self.database.begin() as tx:
             newest, count = learning.lesson_state(tx, self.box)
-            training.start_run(tx, self.box, self.clock(), count, newest)
-        self.clock.advance(minutes=5)
+            run = training.start_run(tx, self.box, self.clock(), count, newest)
+        self.clock.advance(minutes=5, hours=-clock_put_back)
         folder = self.registry.models_dir / "office" / version
         folder.mkdir(parents=True)
         (folder / "model.json").write_text("{}")
         with self.database.begin() as tx:
             place = f"office/{version}"
-            training.add_model(tx, self.box, version, place, self.clock(), state="kept", verdict="", exam={})
+            training.add_model(tx, self.box, version, place, self.clock(), state="kept", verdict="", exam={}, run=run)
             if promote:
                 training.promote(tx, self.box, version, self.clock())
 
@@ -162,6 +162,19 @@ def test_a_model_goes_unless_it_is_proved_that_it_learnt_from_none(office: Offic
         learning.void_lesson(tx, office.box, 1, START)
     office.train("c", promote=False)
     assert office.concerned("nobody@z.example") == ["a", "b"]
+
+
+def test_a_model_is_known_by_its_training_and_not_by_the_clock(office: Office) -> None:
+    office.teach("bob@y.example", "<1@y.example>")
+    office.train("a")
+    office.teach("ann@x.example", "<2@x.example>")
+    office.clock.advance(hours=3)
+    office.train("b", clock_put_back=2)
+    office.train("c", clock_put_back=9)
+    assert office.concerned("ann@x.example") == ["b", "c"]
+    with office.database.begin() as tx:
+        tx.exec_driver_sql("UPDATE models SET run = NULL WHERE version = 'a'")
+    assert office.concerned("ann@x.example") == ["a", "b", "c"], "of an older Postroom: nothing is proved"
 
 
 def test_models_in_use_go_with_their_files_pointers_and_readings_and_none_serves(office: Office) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -123,12 +123,23 @@ class Database:
             return False
 
     def rewrite(self) -> None:
-        """Write the whole file anew, without a trace of what was ever deleted. Takes seconds. Raises StoreError."""
-        self._alone("VACUUM")
+        """Write the whole file anew, without a trace of what was ever deleted. Takes seconds. Raises StoreError.
+
+        SQLite's copy meanwhile is a file without a name, beside the database: in memory it would take as much as the
+        database is large, and /tmp is not ours.
+        """
+        beside = str(Path(self.place).parent).replace("'", "''")
+        self._alone(
+            f"PRAGMA temp_store_directory='{beside}'",
+            "PRAGMA temp_store=FILE",
+            "VACUUM",
+            afterwards=("PRAGMA temp_store=MEMORY", "PRAGMA temp_store_directory=''"),
+        )
         self.scrub()
 
-    def _alone(self, *statements: str) -> int | None:
-        """Run statements outside of a transaction; the last one's first number. Raises StoreError."""
+    def _alone(self, *statements: str, afterwards: Sequence[str] = ()) -> int | None:
+        """Run statements outside of a transaction; the last one's first number. `afterwards`: on the same connection,
+        however they end. Raises StoreError."""
         with _in_words(self.place):
             raw = self._engine.raw_connection()
             cursor = raw.cursor()
@@ -139,6 +150,8 @@ class Database:
                     row = cursor.fetchone()
                 return None if row is None else int(row[0])
             finally:
+                for statement in afterwards:
+                    cursor.execute(statement)
                 cursor.execute(f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT_S:.0f}")
                 raw.close()
 

@@ -306,6 +306,7 @@ models = Table(
     Column("exam", JSON, nullable=False),
     Column("withdrawn", Utc),  # taken out of use by itself
     Column("withdrawn_because", Text),
+    Column("run", Integer),  # the training that made it; NULL: of an older Postroom
     UniqueConstraint("mailbox_id", "version"),
 )
 

@@ -27,11 +27,19 @@ def add_model(
     state: Literal["kept", "rejected"],
     verdict: str,
     exam: dict[str, Any],
+    run: int | None = None,
 ) -> None:
-    """Register a finished model. It is not in use until it is promoted."""
+    """Register a finished model, made by training `run`. It is not in use until it is promoted."""
     tx.execute(
         insert(t.models).values(
-            mailbox_id=mailbox, version=version, folder=folder, state=state, created=now, verdict=verdict, exam=exam
+            mailbox_id=mailbox,
+            version=version,
+            folder=folder,
+            state=state,
+            created=now,
+            verdict=verdict,
+            exam=exam,
+            run=run,
         )
     )
 
@@ -52,6 +60,7 @@ def models(tx: Tx, mailbox: int) -> list[ModelRecord]:
             row["exam"],
             row["withdrawn"],
             row["withdrawn_because"],
+            row["run"],
         )
         for row in rows
     ]
