@@ -28,7 +28,8 @@ SURE_SIGNS = ("postroom.sqlite", "postroom.lock", SECRETS, "model.key")
 """Where one of these lies, Postroom has worked, or somebody has prepared it to."""
 OURS = re.compile(r"postroom\..*|\.?model\.key.*|credentials|bases|models|scratch|training|turns")
 """All that Postroom makes in its directory, and a file of settings of its name."""
-OF_THE_DISK = "lost+found"
+OF_A_HOME = re.compile(r"\.|lost\+found$")
+"""What a new disk or the home directory of the service's user may hold before Postroom comes."""
 
 _callers: int | None = None
 
@@ -63,7 +64,7 @@ def callers_umask() -> Iterator[None]:
 def refuse_strange(state_dir: Path) -> None:
     """Before anything is made or closed there. Raises StrangeDirectory, and OSError: it cannot be read."""
     names = {path.name for path in state_dir.iterdir()} if state_dir.is_dir() else set()
-    strangers = sorted(name for name in names if name != OF_THE_DISK and not OURS.fullmatch(name))
+    strangers = sorted(name for name in names if not (OURS.fullmatch(name) or OF_A_HOME.match(name)))
     if strangers and names.isdisjoint(SURE_SIGNS):
         raise StrangeDirectory(
             str(state_dir),

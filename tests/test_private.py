@@ -133,7 +133,9 @@ def test_beside_ours_what_others_have_put_there_keeps_its_rights_and_a_file_with
     assert open_to(state) is None
 
 
-@pytest.mark.parametrize("names", [[], ["lost+found"], ["bases"], ["postroom.toml"], ["other", "credentials"]])
+@pytest.mark.parametrize(
+    "names", [[], ["lost+found"], [".cache", ".bashrc"], ["bases"], ["postroom.toml"], ["other", "credentials"]]
+)
 def test_a_directory_that_is_new_or_prepared_is_taken(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).mkdir()
