@@ -44,8 +44,10 @@ class Person:
     out: quotes, angle brackets, mailto:, a full stop."""
 
     def __init__(self, words: str) -> None:
-        self.words = _bare(words)
-        name, at, domain = self.words.rpartition("@")
+        bare = _bare(words)
+        self.words = bare.lower()
+        name, at, domain = bare.rpartition("@")  # as written: a Turkish capital's small letter is two characters
+        domain = domain.lower()
         if not at or not _DOMAIN.fullmatch(domain) or not re.fullmatch(r"[^\s<>,;@*\"]*", name):
             raise BadAddress(words, "is not an address.", "Write ann@example.org, or @example.org for all of a domain.")
         if not name and "." not in domain:
@@ -84,8 +86,8 @@ class Person:
 
 
 def _bare(words: str) -> str:
-    bare = unicodedata.normalize("NFKC", words).strip(" \t\r\n\"'<>").lower()
-    return bare.removeprefix("mailto:").strip(" \"'<>").rstrip(".,;")
+    bare = unicodedata.normalize("NFKC", words).strip(" \t\r\n\"'<>")
+    return re.sub(r"^mailto:", "", bare, flags=re.IGNORECASE).strip(" \"'<>").rstrip(".,;")
 
 
 def _forms(domain: str) -> set[str]:

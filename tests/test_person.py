@@ -36,6 +36,8 @@ from daemon.person import BadAddress, Person
         ("ann@x.org", "ann@x.org..."),
         ("ann@x.org", "ann@x.org- and others"),
         ("o'brien@x.org", "O'Brien@x.org"),
+        ("MAILTO:O'Brien@X.org", "o'brien@x.org"),
+        ("\u0130nn@x.org", "\u0130nn@x.org"),
         ("ann@[10.0.0.1]", "ann@[10.0.0.1]"),
         ("ann@intranet", "ann@intranet"),
     ],
