@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from daemon.errors import AlreadyRunning, PostroomError
+from daemon.private import refuse_strange
 
 LOOKS, LOOK_S = 5, 0.1
 """`holder` touches the lock for some microseconds; whoever still holds it after so many tries works there."""
@@ -98,8 +99,10 @@ class StateLock:
         self._file: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock, making the directory if need be. Raises AlreadyRunning, which names the other process, or
-        PostroomError if its file cannot be made."""
+        """Take the lock, making the directory if need be. Raises AlreadyRunning, which names the other process,
+        StrangeDirectory, or PostroomError if its file cannot be made."""
+        with suppress(OSError):  # what cannot be read is told next
+            refuse_strange(self.path.parent)
         file = _opened(self.path)
         if not any(_taken(file, after=LOOK_S * bool(number)) for number in range(LOOKS)):
             other = _noted(file)

@@ -27,7 +27,7 @@ import structlog
 
 from daemon import child
 from daemon.engines.base import EngineError
-from daemon.errors import PostroomError, disk_trouble
+from daemon.errors import ExitCode, PostroomError, disk_trouble
 from daemon.lessons import each_lesson
 from daemon.registry import Registry
 from daemon.retention import void_never_senders
@@ -45,6 +45,8 @@ ShowProgress = Callable[[Mapping[str, Any]], None]
 
 class TrainingBusy(PostroomError):
     """Another training works in this state directory."""
+
+    exit_code = ExitCode.TRY_AGAIN
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def train(
                 registry.term_key()
                 _write_job(database, mailbox, folder, job, newest)
                 result = _run_trainer(folder, settings, progress, stop)
-            outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock)
+            outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock, run)
         except (PostroomError, EngineError) as error:  # also: the key of the models' words is lost, or can't be made
             outcome = TrainingOutcome("failed", str(error))
         except Exception as error:
@@ -376,6 +378,7 @@ def _take_over(
     folder: Path,
     result: Mapping[str, Any],
     clock: Callable[[], datetime],
+    run: int,
 ) -> TrainingOutcome:
     """Move the candidate into the registry and promote it if the exam was passed."""
     verdict, exam, report = str(result["verdict"]), result.get("exam") or {}, tuple(result.get("report") or ())
@@ -400,6 +403,7 @@ def _take_over(
             state="kept" if promote else "rejected",
             verdict=verdict,
             exam=dict(exam),
+            run=run,
         )
     if promote:
         registry.promote(mailbox, version, clock())

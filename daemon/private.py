@@ -1,7 +1,9 @@
 """The state directory is for its owner alone: it holds the text of mail.
 
-    umask 0077 for the process (`close_umask`) | what lies there already is closed (`enclose`) | can anybody look in?
-    (`open_to`)
+    umask 0077 for the process (`close_umask`) | is it ours at all? (`refuse_strange`) | what lies there already is
+    closed (`enclose`) | can anybody look in? (`open_to`)
+
+Only the directory itself and what Postroom makes in it is closed: `state_dir = "/var/lib"` must not close a machine.
 
 Everything that a command or its trainer makes is then private from its first byte, SQLite's -wal and -shm included.
 Only what a person asks for elsewhere (`report --html FILE`, `model fetch --to DIR`) is made as their own umask says.
@@ -10,18 +12,32 @@ Only what a person asks for elsewhere (`report --html FILE`, `model fetch --to D
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from daemon.errors import PostroomError
+from daemon.errors import ExitCode, PostroomError
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 SECRETS = "credentials"
 """Its files are not closed but refused (daemon/credentials.py): a secret that others could read is none any more."""
 
+SURE_SIGNS = ("postroom.sqlite", "postroom.lock", SECRETS, "model.key")
+"""Where one of these lies, Postroom has worked, or somebody has prepared it to."""
+OURS = re.compile(r"postroom\..*|\.?model\.key.*|credentials|bases|models|scratch|training|turns")
+"""All that Postroom makes in its directory, and a file of settings of its name."""
+OF_A_HOME = re.compile(r"\.|lost\+found$")
+"""What a new disk or the home directory of the service's user may hold before Postroom comes."""
+
 _callers: int | None = None
+
+
+class StrangeDirectory(PostroomError):
+    """`state_dir` names a directory that holds other things than Postroom's."""
+
+    exit_code = ExitCode.MISTAKE
 
 
 def close_umask() -> None:
@@ -45,12 +61,25 @@ def callers_umask() -> Iterator[None]:
         os.umask(ours)
 
 
+def refuse_strange(state_dir: Path) -> None:
+    """Before anything is made or closed there. Raises StrangeDirectory, and OSError: it cannot be read."""
+    names = {path.name for path in state_dir.iterdir()} if state_dir.is_dir() else set()
+    strangers = sorted(name for name in names if not (OURS.fullmatch(name) or OF_A_HOME.match(name)))
+    if strangers and names.isdisjoint(SURE_SIGNS):
+        raise StrangeDirectory(
+            str(state_dir),
+            f'is not empty and not Postroom\'s: it holds "{strangers[0]}"; nothing was changed.',
+            f'Correct `state_dir`: it wants a directory of its own, perhaps "{state_dir / "postroom"}".',
+        )
+
+
 def enclose(state_dir: Path) -> None:
-    """Make the directory if need be, and close it and all that lies in it. Raises PostroomError.
+    """Make the directory if need be, and close it and what Postroom has in it. Raises PostroomError.
 
     What another user left inside is behind a closed door then, and `postroom check` names it: no reason to stop.
     """
     try:
+        refuse_strange(state_dir)
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path, mode in _open_ones(state_dir):
             if path == state_dir:
@@ -84,17 +113,23 @@ def open_to(state_dir: Path) -> str | None:
 
 
 def _open_ones(state_dir: Path) -> Iterator[tuple[Path, int]]:
-    return ((path, found.st_mode) for path, found in _everything(state_dir) if found.st_mode & OTHERS)
+    for path, found in _everything(state_dir):
+        shared = not stat.S_ISDIR(found.st_mode) and found.st_nlink > 1  # it lies elsewhere, too, as somebody wants it
+        if found.st_mode & OTHERS and not shared:
+            yield path, found.st_mode
 
 
 def _everything(top: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """The directory and what lies below it; links are not followed and have no rights of their own."""
+    """The directory and what is ours below it; links are not followed and have no rights of their own."""
     yield top, top.stat()
     waiting = [top]
     while waiting:
         try:
-            with os.scandir(waiting.pop()) as entries:
+            place = waiting.pop()
+            with os.scandir(place) as entries:
                 for entry in entries:
+                    if place == top and not OURS.fullmatch(entry.name):
+                        continue
                     try:
                         found = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:

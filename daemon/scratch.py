@@ -14,15 +14,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from daemon.errors import PostroomError
 from daemon.lock import turn
 
 SCRATCH = "scratch"
+NAMES = ("dry-run", "rehearsal")
+"""What folders for a while are called before the dash. Others are not ours to remove."""
 
 
 @contextmanager
 def scratch_folder(state_dir: Path, name: str) -> Iterator[Path]:
-    """A new empty folder, gone at the end, however the block ends. Raises PostroomError and OSError."""
-    place = state_dir / SCRATCH
+    """A new empty folder, gone at the end, however the block ends. Raises PostroomError and OSError.
+
+    `name`: one of NAMES.
+    """
+    assert name in NAMES, "else nobody would sweep it"
+    place = _place(state_dir)
     with turn(place / "lock"):  # between making and locking nobody sweeps
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=place))
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -36,12 +43,12 @@ def scratch_folder(state_dir: Path, name: str) -> Iterator[Path]:
 
 def sweep_scratch(state_dir: Path) -> list[str]:
     """Remove the folders whose owner has ended without removing them. Returns their names. Raises PostroomError."""
-    place = state_dir / SCRATCH
+    place = _place(state_dir)
     if not place.is_dir():
         return []
     removed = []
     with turn(place / "lock"):
-        for folder in sorted(each for each in place.iterdir() if each.is_dir()):
+        for folder in sorted(each for each in place.iterdir() if _is_ours(each)):
             held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,3 +59,19 @@ def sweep_scratch(state_dir: Path) -> list[str]:
             finally:
                 os.close(held)
     return removed
+
+
+def _place(state_dir: Path) -> Path:
+    """Raises PostroomError: it leads elsewhere, where nothing is to be removed."""
+    place = state_dir / SCRATCH
+    if place.is_symlink():
+        raise PostroomError(
+            str(place),
+            "is a link, and what lies in this folder is removed at every start; nothing was.",
+            "Remove the link: Postroom makes the folder.",
+        )
+    return place
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name.startswith(tuple(f"{name}-" for name in NAMES)) and path.is_dir() and not path.is_symlink()

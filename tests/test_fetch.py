@@ -265,10 +265,10 @@ def test_a_hub_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_the_command_says_what_to_write_and_list_shows_it(gguf: Path, tmp_path: Path) -> None:
-    bases = tmp_path / "bases"
+    bases = tmp_path / "state" / "bases"
     config = tmp_path / "config.toml"
     config.write_text(
-        f'state_dir = "{tmp_path}"\n[engine]\nbase = "{bases / "tiny.gguf"}"\n'
+        f'state_dir = "{tmp_path / "state"}"\n[engine]\nbase = "{bases / "tiny.gguf"}"\n'
         '[[mailbox]]\nname = "o"\nhost = "localhost"\nuser = "u"\ncredential = "c"\n'
     )
     done = CliRunner().invoke(postroom, ["--config", str(config), "model", "fetch", str(gguf)])

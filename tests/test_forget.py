@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,8 @@ from click.testing import CliRunner
 from connectors.base import Identity, MailText, MessageRef, Move, Sighting
 from daemon.cli import postroom
 from daemon.desk import Desk
-from daemon.errors import PostroomError
-from daemon.forget import forget, look_for
+from daemon.errors import ExitCode, PostroomError
+from daemon.forget import forget, look_for, memory_of
 from daemon.night import TrainingBusy, TrainingOutcome, no_training, write_lessons
 from daemon.person import BadAddress, Person
 from daemon.registry import Registry
@@ -90,19 +92,19 @@ class Office:
             )
         return message
 
-    def train(self, version: str, *, promote: bool = True) -> None:
-        """As a night leaves it."""
+    def train(self, version: str, *, promote: bool = True, clock_put_back: float = 0) -> None:
+        """As a night leaves it. `clock_put_back`: hours, while it trains."""
         self.clock.advance(hours=1)
         with self.database.begin() as tx:
             newest, count = learning.lesson_state(tx, self.box)
-            training.start_run(tx, self.box, self.clock(), count, newest)
-        self.clock.advance(minutes=5)
+            run = training.start_run(tx, self.box, self.clock(), count, newest)
+        self.clock.advance(minutes=5, hours=-clock_put_back)
         folder = self.registry.models_dir / "office" / version
         folder.mkdir(parents=True)
         (folder / "model.json").write_text("{}")
         with self.database.begin() as tx:
             place = f"office/{version}"
-            training.add_model(tx, self.box, version, place, self.clock(), state="kept", verdict="", exam={})
+            training.add_model(tx, self.box, version, place, self.clock(), state="kept", verdict="", exam={}, run=run)
             if promote:
                 training.promote(tx, self.box, version, self.clock())
 
@@ -114,7 +116,7 @@ class Office:
         return sorted(each.name for each in (self.registry.models_dir / "office").iterdir())
 
     def concerned(self, person: str) -> list[str]:
-        return sorted(model.version for model in look_for(self.desk, Person(person)).models)
+        return sorted(model.version for model in look_for(memory_of(self.desk), Person(person)).models)
 
 
 def messages_in(tx: Any) -> int:
@@ -134,7 +136,7 @@ def test_lessons_go_with_their_messages_copies_and_references_and_those_of_other
     office.teach("list@z.example", "<1@mail.x.example>", origin="same")
     reply = office.teach("bob@y.example", "<2@y.example>", thread="<1@mail.x.example>")
     office.teach("bob@y.example", "<3@x.example>")
-    done = forget(office.desk, office.settings, Person("@x.example"))
+    done = forget(memory_of(office.desk), office.settings, Person("@x.example"))
     assert (len(done.found.lessons), len(done.found.messages), done.unfinished, done.troubles) == (1, 3, 0, ())
     with office.database.begin() as tx:
         left = {row[0]: row[1] for row in tx.exec_driver_sql("SELECT id, thread FROM messages")}
@@ -162,6 +164,19 @@ def test_a_model_goes_unless_it_is_proved_that_it_learnt_from_none(office: Offic
     assert office.concerned("nobody@z.example") == ["a", "b"]
 
 
+def test_a_model_is_known_by_its_training_and_not_by_the_clock(office: Office) -> None:
+    office.teach("bob@y.example", "<1@y.example>")
+    office.train("a")
+    office.teach("ann@x.example", "<2@x.example>")
+    office.clock.advance(hours=3)
+    office.train("b", clock_put_back=2)
+    office.train("c", clock_put_back=9)
+    assert office.concerned("ann@x.example") == ["b", "c"]
+    with office.database.begin() as tx:
+        tx.exec_driver_sql("UPDATE models SET run = NULL WHERE version = 'a'")
+    assert office.concerned("ann@x.example") == ["a", "b", "c"], "of an older Postroom: nothing is proved"
+
+
 def test_models_in_use_go_with_their_files_pointers_and_readings_and_none_serves(office: Office) -> None:
     office.teach("bob@y.example", "<1@y.example>")
     office.train("a")
@@ -174,7 +189,7 @@ def test_models_in_use_go_with_their_files_pointers_and_readings_and_none_serves
     readings.mkdir(parents=True)
     killed = office.settings.state_dir / "training" / "job-7"
     killed.mkdir()
-    done = forget(office.desk, office.settings, Person("ann@x.example"))
+    done = forget(memory_of(office.desk), office.settings, Person("ann@x.example"))
     assert done.found.in_use == "b"
     assert office.models() == {"a": "previous", "b": "removed"}
     assert office.files() == ["a"]
@@ -196,9 +211,9 @@ def test_a_crash_between_lessons_and_models_is_made_good_by_the_next_call(
     with monkeypatch.context() as patch:
         patch.setattr(office.registry, "remove", crash)
         with pytest.raises(KeyboardInterrupt):
-            forget(office.desk, office.settings, Person("ann@x.example"))
+            forget(memory_of(office.desk), office.settings, Person("ann@x.example"))
     assert office.models() == {"a": "current"}
-    done = forget(office.desk, office.settings, Person("ann@x.example"))
+    done = forget(memory_of(office.desk), office.settings, Person("ann@x.example"))
     assert (done.found.lessons, done.found.in_use) == ((), "a")
     assert office.models() == {"a": "removed"}
 
@@ -208,25 +223,25 @@ def test_a_message_in_the_middle_of_a_move_keeps_its_identity_until_that_has_end
     with office.database.begin() as tx:
         ref = messages.sightings(tx, message)[0].ref
         journal.plan(tx, message, ref, Move("Invoices"), START, decision=None, kind="sort")
-    done = forget(office.desk, office.settings, Person("ann@x.example"))
+    done = forget(memory_of(office.desk), office.settings, Person("ann@x.example"))
     assert (len(done.found.lessons), done.unfinished) == (1, 1)
     with office.database.begin() as tx:
         assert learning.lessons(tx, office.box) == []
         assert len(journal.of_message(tx, message)) == 1, "else nobody would end what a crash cut short"
 
 
-@pytest.mark.parametrize("person", ["office@own.example", "@own.example", "@example"])
+@pytest.mark.parametrize("person", ["office@own.example", "@own.example", "@Own.Example."])
 def test_the_mailboxes_own_address_is_refused(office: Office, person: str) -> None:
     with pytest.raises(PostroomError, match='own address of "office"'):
-        forget(office.desk, office.settings, Person(person))
+        forget(memory_of(office.desk), office.settings, Person(person))
     assert office.concerned("colleague@own.example") == []
 
 
 def test_while_a_training_runs_nothing_is_forgotten(office: Office) -> None:
     office.teach("ann@x.example", "<1@x.example>")
     with no_training(office.settings.state_dir), pytest.raises(TrainingBusy):
-        forget(office.desk, office.settings, Person("ann@x.example"))
-    assert len(look_for(office.desk, Person("ann@x.example")).lessons) == 1
+        forget(memory_of(office.desk), office.settings, Person("ann@x.example"))
+    assert len(look_for(memory_of(office.desk), Person("ann@x.example")).lessons) == 1
 
 
 def test_an_ollama_server_loses_them_too_and_one_that_does_not_answer_is_told(tmp_path: Path) -> None:
@@ -236,12 +251,12 @@ def test_an_ollama_server_loses_them_too_and_one_that_does_not_answer_is_told(tm
         office.train("a")
         for name in ("postroom-office:a-123", "postroom-office:current", "somebody:else"):
             server.models[name] = StoredModel(tmp_path, "0", 1)
-        done = forget(office.desk, office.settings, Person("ann@x.example"))
+        done = forget(memory_of(office.desk), office.settings, Person("ann@x.example"))
         assert done.troubles == ()
         assert list(server.models) == ["somebody:else"]
         office.teach("ann@x.example", "<2@x.example>")
         office.train("b")
-    [trouble] = forget(office.desk, office.settings, Person("ann@x.example")).troubles
+    [trouble] = forget(memory_of(office.desk), office.settings, Person("ann@x.example")).troubles
     assert "could not be asked to remove its copies" in trouble
     office.database.close()
 
@@ -277,7 +292,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(ready: Office) -> None
     assert "a is in use: a new one would be trained at once." in told
     assert "Copies and backups of the state directory" in told
     assert ready.models() == {"a": "current"}
-    assert len(look_for(ready.desk, Person("ann@x.example")).lessons) == 1
+    assert len(look_for(memory_of(ready.desk), Person("ann@x.example")).lessons) == 1
 
 
 def test_without_a_training_it_says_that_no_model_serves(ready: Office) -> None:
@@ -303,3 +318,53 @@ def test_a_lesson_that_comes_while_the_job_is_written_is_not_in_that_training(of
     office.teach("ann@x.example", "<2@x.example>")
     write_lessons(office.database, office.box, tmp_path / "lessons.jsonl", newest)
     assert "ann@x.example" not in (tmp_path / "lessons.jsonl").read_text()
+
+
+def test_a_mailbox_that_the_settings_name_no_more_is_searched_and_cleared_too(ready: Office) -> None:
+    config = ready.settings.state_dir / "postroom.toml"
+    config.write_text(config.read_text().replace('"office"', '"renamed"'))
+    [row] = json.loads(command(ready, "lessons", "--from", "ann@x.example", "--json"))
+    assert row["mailbox"] == "office"
+    told = command(ready, "forget", "ann@x.example")
+    assert "renamed: 0 lessons" in told
+    assert "office, which the settings name no more: 1 lessons" in told
+    assert ready.models() == {"a": "removed"}
+    assert command(ready, "lessons", "--from", "ann@x.example", "--mailbox", "office", "--json") == "[]\n"
+    command(ready, "forget", "ann@x.example", "--mailbox", "never", code=1)
+
+
+def test_after_a_training_that_was_cut_short_the_next_call_trains(
+    ready: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready.teach("bob@y.example", "<2@y.example>")
+
+    def interrupt(*_: Any, **__: Any) -> TrainingOutcome:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("daemon.commands.forgetting.train", interrupt)
+    command(ready, "forget", "ann@x.example", code=1)
+    monkeypatch.setattr("daemon.commands.forgetting.train", lambda *_, **__: TrainingOutcome("promoted", "Better."))
+    assert "a new one would be trained at once" in command(ready, "forget", "ann@x.example", "--dry-run")
+    assert "Better." in command(ready, "forget", "ann@x.example")
+
+
+def test_nothing_found_is_said_with_what_to_try_and_models_that_go_all_the_same_are_explained(ready: Office) -> None:
+    for words in (["lessons", "--from", "zoe@y.example"], ["forget", "zoe@y.example", "--dry-run"]):
+        told = command(ready, *words)
+        assert "Nothing holds zoe@y.example." in told
+        assert "`postroom lessons --from @y.example`" in told
+    assert "nobody can tell" not in told
+    with ready.database.begin() as tx:
+        learning.void_lesson(tx, ready.box, 1, START)
+    assert "nobody can tell any more whose they were" in command(ready, "forget", "zoe@y.example", "--dry-run")
+
+
+def test_beside_a_training_the_same_command_may_work_later(ready: Office) -> None:
+    state = ready.settings.state_dir
+    words = ["--config", str(state / "postroom.toml"), "forget", "ann@x.example"]
+    with no_training(state):
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "daemon.cli", *words], capture_output=True, text=True, check=False, timeout=60
+        )
+    assert done.returncode == ExitCode.TRY_AGAIN, done.stderr
+    assert "another training is running" in done.stderr

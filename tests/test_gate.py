@@ -17,7 +17,7 @@ from daemon.labels import Codebook
 from daemon.night import _take_over
 from daemon.registry import Registry
 from daemon.settings import EngineSettings, Settings
-from daemon.store import mailboxes
+from daemon.store import mailboxes, training
 from daemon.store.database import Database
 from tests.lessons import KEY, START, office_rows
 from trainer.baseline import fit_linear
@@ -261,6 +261,7 @@ def test_a_refused_candidate_keeps_its_reason_and_models_shows_it(tmp_path):
     database = Database.open(tmp_path / "postroom.sqlite")
     with database.begin() as tx:
         mailbox = mailboxes.ensure(tx, "office", "imap", "shadow", START).id
+        run = training.start_run(tx, mailbox, START, 0, 0)
     registry = Registry(database, configured.engine, tmp_path / "models")
     verdict = judge(answers("a", "1" * 30 + "0" * 10, "1" * 40), 2, NAMES)
     job = tmp_path / "job"
@@ -268,7 +269,9 @@ def test_a_refused_candidate_keeps_its_reason_and_models_shows_it(tmp_path):
     result = {"outcome": "candidate", "promote": verdict.promote, "verdict": verdict.sentence, "exam": {"n": 40}}
     result["codebook"] = {"entries": []}
     now = datetime.now(UTC) - timedelta(hours=1)
-    outcome = _take_over(database, registry, configured, mailbox, "2026-03-01a", job, result, lambda: now)
+    outcome = _take_over(database, registry, configured, mailbox, "2026-03-01a", job, result, lambda: now, run)
+    with database.begin() as tx:
+        assert [model.run for model in training.models(tx, mailbox)] == [run]
     registry.close()
     database.close()
     assert outcome.outcome == "kept"

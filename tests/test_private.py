@@ -93,6 +93,56 @@ def test_check_says_who_can_look_in_and_changes_nothing(tmp_path: Path) -> None:
     assert finding() == "fine"
 
 
+@pytest.mark.usefixtures("generous")
+@pytest.mark.parametrize("words", [["status"], ["once"], ["once", "--dry-run"], ["forget", "ann@x.example"], ["run"]])
+def test_a_directory_that_is_not_ours_is_refused_by_every_command_and_nothing_in_it_changes(
+    tmp_path: Path, words: list[str]
+) -> None:
+    state = tmp_path / "lib"
+    (state / "postroom").mkdir(parents=True)
+    (state / "www").mkdir()
+    (state / "www" / "index.html").touch()
+    before = {path: path.stat().st_mode for path in (state, *state.rglob("*"))}
+    config = tmp_path / "postroom.toml"
+    config.write_text(CONFIG.format(state=state))
+    command = [sys.executable, "-P", "-m", "daemon.cli", "--config", str(config), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert f'{state}: is not empty and not Postroom\'s: it holds "postroom"' in done.stderr.replace("\n", " ")
+    assert f'perhaps "{state / "postroom"}"' in done.stderr.replace("\n", " ")
+    assert {path: path.stat().st_mode for path in (state, *state.rglob("*"))} == before
+    [found] = [each for each in examine(Settings(state_dir=state)) if each.what == "state_dir"]
+    assert "is not empty and not Postroom's" in found.seen, "and no chmod -R is advised"
+
+
+@pytest.mark.usefixtures("generous")
+def test_beside_ours_what_others_have_put_there_keeps_its_rights_and_a_file_with_two_names_as_well(
+    tmp_path: Path,
+) -> None:
+    state, elsewhere = tmp_path / "state", tmp_path / "base.gguf"
+    elsewhere.touch()
+    for name in ("postroom.sqlite", "notes/for all.txt", "bases/own.gguf", "training/notes/x"):
+        (state / name).parent.mkdir(parents=True, exist_ok=True)
+        (state / name).touch()
+    (state / "bases" / "base.gguf").hardlink_to(elsewhere)
+    enclose(state)
+    still_open = sorted(str(path.relative_to(state)) for path in state.rglob("*") if rights(path) & 0o077)
+    assert still_open == ["bases/base.gguf", "notes", "notes/for all.txt"]
+    assert rights(state) == 0o700
+    assert rights(elsewhere) == 0o666
+    assert open_to(state) is None
+
+
+@pytest.mark.parametrize(
+    "names", [[], ["lost+found"], [".cache", ".bashrc"], ["bases"], ["postroom.toml"], ["other", "credentials"]]
+)
+def test_a_directory_that_is_new_or_prepared_is_taken(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).mkdir()
+    enclose(tmp_path)
+    assert rights(tmp_path) == 0o700
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_file_that_root_left_there_is_told(tmp_path: Path) -> None:
     enclose(tmp_path)

@@ -17,7 +17,9 @@ from daemon.mailroom import open_mailroom
 from daemon.service import Service
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, messages, training
+from daemon.store import retention as store
 from daemon.store.database import MIGRATIONS, Database
+from daemon.store.retention import Waiting
 from tests.fakes import START
 from tests.test_lessons import CONFIG
 
@@ -32,6 +34,7 @@ class Office:
         self.database = Database.open(folder / "postroom.sqlite")
         with self.database.begin() as tx:
             self.box = mailboxes.ensure(tx, "office", "imap", "shadow", START).id
+            store.note(tx, self.box, Waiting(NOW - timedelta(days=1)))  # as last night left it
 
     def message(self, number: int, seen: datetime = START) -> int:
         with self.database.begin() as tx:
@@ -164,7 +167,7 @@ def test_identities_go_whether_they_taught_or_not_and_lessons_live_on_without(of
 def test_mailboxes_that_the_settings_no_longer_name_grow_old_too(office: Office) -> None:
     office.teach("zqold")
     with office.database.begin() as tx:
-        other = mailboxes.ensure(tx, "other", "imap", "shadow", START).id
+        other = mailboxes.ensure(tx, "other", "imap", "shadow", NOW).id
     retention.hold_others(office.database, {office.box}, Settings(), NOW)
     assert office.words() == ["zqold"]
     retention.hold_others(office.database, {other}, Settings(), NOW)
@@ -175,7 +178,7 @@ def test_every_night_holds_it_also_one_that_trains_nothing_and_each_start_for_th
     office: Office, tmp_path: Path
 ) -> None:
     with office.database.begin() as tx:
-        other = mailboxes.ensure(tx, "no longer in the settings", "imap", "shadow", START).id
+        other = mailboxes.ensure(tx, "no longer in the settings", "imap", "shadow", NOW).id
         learning.teach(tx, other, "c9", MailText(body="zqother"), START, source="csv")
     office.teach("zqold")
     office.teach("zqyoung", at=NOW)
@@ -185,7 +188,7 @@ def test_every_night_holds_it_also_one_that_trains_nothing_and_each_start_for_th
     settings = Settings.load(config)
     service = Service(config, settings, clock=lambda: NOW)
     with open_mailroom(settings, clock=lambda: NOW) as mailroom:
-        service._night(mailroom, mailroom.desks(), NOW)
+        service._night(mailroom, mailroom.desks())
     with office.database.begin() as tx:
         assert [run.outcome for run in training.runs(tx, office.box)] == ["skipped"]
         assert learning.lesson_counts(tx, other) == {}
@@ -237,6 +240,7 @@ def test_an_older_database_loses_what_it_kept_of_lessons_taken_back(tmp_path: Pa
     database = Database.open(path)
     with database.begin() as tx:
         assert [lesson.text.subject for lesson in learning.lessons(tx, 1)] == ["zqkept"]
+        assert f"{store.waiting(tx, 1).believed:%Y-%m-%d %H:%M:%S.%f}" == NOW_TEXT, "the newest moment that it knows"
     found = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"zqvoided" not in found
     assert b"zqdeleted" not in found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.errors import PostroomError
 from daemon.mailroom import open_mailroom
 from daemon.rehearse_office import RehearsedOffice
 from daemon.scratch import scratch_folder, sweep_scratch
@@ -51,6 +53,25 @@ def test_of_a_killed_owner_it_goes_at_the_next_start_and_of_a_living_one_it_stay
     assert (folder / "postroom.sqlite").exists(), "nobody was left to remove it"
     with open_mailroom(Settings(state_dir=tmp_path)):
         assert not folder.exists()
+
+
+def test_nothing_that_is_not_ours_is_swept_and_a_link_is_refused(tmp_path: Path) -> None:
+    scratch, precious = tmp_path / "state" / "scratch", tmp_path / "precious"
+    for name in ("dry-run-x", "folder"):
+        (precious / name).mkdir(parents=True)
+    scratch.mkdir(parents=True)
+    (scratch / "somebody's").mkdir()
+    (scratch / "dry-run-link").symlink_to(precious)
+    (scratch / "dry-run-left").mkdir()
+    assert sweep_scratch(tmp_path / "state") == ["dry-run-left"]
+    assert sorted(each.name for each in scratch.iterdir()) == ["dry-run-link", "lock", "somebody's"]
+    shutil.rmtree(scratch)
+    scratch.symlink_to(precious)
+    with pytest.raises(PostroomError, match="Remove the link"):
+        sweep_scratch(tmp_path / "state")
+    with pytest.raises(PostroomError, match="is a link"), scratch_folder(tmp_path / "state", "dry-run"):
+        pass
+    assert sorted(each.name for each in precious.iterdir()) == ["dry-run-x", "folder"]
 
 
 def test_a_rehearsal_works_in_the_state_directory_and_leaves_no_readings_in_its_cache(tmp_path: Path) -> None:

@@ -25,12 +25,14 @@ from daemon.engines.ollama import Publisher, engine_on, name_on_server
 from daemon.errors import ExitCode, PostroomError
 from daemon.folders import no_tags
 from daemon.mailroom import AnyMailbox, connector_for
-from daemon.private import open_to
+from daemon.private import open_to, refuse_strange
 from daemon.registry import served_elsewhere
+from daemon.retention import waiting_words
 from daemon.settings import ImapSettings, Settings
 from daemon.signin.base import TokenSource
 from daemon.signin.examine import TokenReport, credential_end, report, report_given
 from daemon.signin.source import tokens_for, wanted_by
+from daemon.store.retention import all_waiting
 from daemon.store.training import folder_in_use
 
 LEAST_FREE_BYTES = 2 * 1024**3
@@ -69,6 +71,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """All findings, in the order in which somebody would put them right."""
     yield _names()
     yield _guard("state_dir", lambda: _state_dir(settings))
+    yield _guard("old mail", lambda: _old_mail(settings))
     yield _guard("base model", lambda: str(find_base(settings.engine.base).path))
     yield from _servers(settings)
     for mailbox in settings.mailboxes:
@@ -102,6 +105,7 @@ def _state_dir(settings: Settings) -> str:
         raise PostroomError(str(nearest), "is not a folder.", "Correct `state_dir`.")
     if not os.access(nearest, os.W_OK):
         raise PostroomError(str(place), "cannot be written.", "Run as the service's user, or correct its owner.")
+    refuse_strange(place)
     if place.is_dir() and (problem := open_to(place)) is not None:
         raise PostroomError(
             str(place),
@@ -112,6 +116,14 @@ def _state_dir(settings: Settings) -> str:
     if free < LEAST_FREE_BYTES:
         raise PostroomError(str(place), f"only {free / 1024**3:.1f} GB are free.", "Make room: training needs 2 GB.")
     return f"{place}, {free / 1024**3:.0f} GB free"
+
+
+def _old_mail(settings: Settings) -> str:
+    """Is it deleted when it should be?"""
+    for name, found in sorted(all_waiting(settings.state_dir / "postroom.sqlite").items()):
+        if (words := waiting_words(found)) is not None:
+            raise PostroomError(name, words)
+    return "is deleted when the settings say"
 
 
 def _servers(settings: Settings) -> Iterator[Finding]:

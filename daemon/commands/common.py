@@ -19,6 +19,7 @@ from rich.table import Table
 from daemon.desk import Desk
 from daemon.errors import PostroomError
 from daemon.mailroom import Mailroom, open_mailroom
+from daemon.person import Person
 from daemon.settings import Settings, find_config
 from daemon.store import mailboxes
 from daemon.store.records import Mailbox
@@ -193,6 +194,12 @@ def counting_lines(
             say(f"{what} {name}: {done} of {total}")
 
     return show
+
+
+def nothing_found(person: Person) -> str:
+    """For whoever may have mistyped it."""
+    wider = "" if person.everybody_at else f" `postroom lessons --from @{person.domain}` looks for all of its domain."
+    return f"Nothing holds {person.words}. Is it written as in the mail?{wider}"
 
 
 def local(moment: datetime | str) -> str:

@@ -12,13 +12,14 @@ from daemon.commands.common import (
     console,
     json_option,
     mailbox_option,
+    nothing_found,
     pass_context,
     print_json,
     training_bar,
 )
 from daemon.desk import Desk
 from daemon.errors import ExitCode
-from daemon.forget import Forgotten, forget, look_for
+from daemon.forget import Forgotten, Memory, forget, look_for, memories
 from daemon.mailroom import Mailroom
 from daemon.night import TrainingBusy, TrainingOutcome, train
 from daemon.person import Person
@@ -31,6 +32,11 @@ OUTSIDE = (
     "A name without the address, in other people's mail, is not found: look with `postroom lessons --category NAME`.",
 )
 """What is not in Postroom's hands."""
+
+UNPROVED = (
+    " No lesson holds the address now; but lessons that these learnt from have gone since (moved again, taken back, "
+    "too old), and nobody can tell any more whose they were."
+)
 
 
 @click.command("forget")
@@ -56,26 +62,29 @@ def forget_command(
     somebody = Person(person)
     logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
     with context.mailroom() as mailroom:
-        desks = context.some(mailroom, mailbox)
-        for desk in desks:  # before anything is deleted: the address may be one that is refused
-            look_for(desk, somebody)
+        known = memories(mailroom, mailbox)
+        for each in known:  # before anything is deleted: the address may be one that is refused
+            look_for(each, somebody)
         told = []
-        for desk in desks:
-            gone = Forgotten(look_for(desk, somebody)) if dry_run else forget(desk, context.settings, somebody)
-            wanted = not dry_run and not no_train and gone.found.in_use is not None
-            outcome = _train(context, mailroom, desk, as_json) if wanted else None
-            told.append(_as_json(desk, gone, outcome))
+        for each in known:
+            gone = Forgotten(look_for(each, somebody)) if dry_run else forget(each, context.settings, somebody)
+            lacks = gone.found.in_use is not None or gone.found.none_serves
+            wanted = lacks and not dry_run and not no_train
+            outcome = _train(context, mailroom, each.desk, as_json) if wanted and each.desk is not None else None
+            told.append(_as_json(each, gone, outcome))
     if as_json:
         print_json({"dry_run": dry_run, "mailboxes": told, "outside": OUTSIDE})
     else:
-        for each in told:
-            _show(each, dry_run)
+        for shown in told:
+            _show(shown, dry_run)
+        if not any(shown["lessons"] or shown["messages"] for shown in told):
+            console.print(nothing_found(somebody), soft_wrap=True)
         console.print("Not in Postroom's hands:")
         for line in OUTSIDE:
             console.print(f"  - {line}", soft_wrap=True)
-    if any((each["training"] or {}).get("outcome") == "failed" for each in told):
+    if any((shown["training"] or {}).get("outcome") == "failed" for shown in told):
         raise SystemExit(ExitCode.TROUBLE)
-    if any(each["troubles"] for each in told):
+    if any(shown["troubles"] for shown in told):
         raise SystemExit(ExitCode.NEEDS_PERSON)
 
 
@@ -89,15 +98,17 @@ def _train(context: Context, mailroom: Mailroom, desk: Desk, quiet: bool) -> Tra
         return TrainingOutcome("busy", "A training that has just begun works without what was forgotten.")
 
 
-def _as_json(desk: Desk, gone: Forgotten, outcome: TrainingOutcome | None) -> dict[str, Any]:
+def _as_json(memory: Memory, gone: Forgotten, outcome: TrainingOutcome | None) -> dict[str, Any]:
     found = gone.found
     return {
-        "mailbox": desk.settings.name,
+        "mailbox": memory.name,
+        "in_settings": memory.desk is not None,
         "lessons": len(found.lessons),
         "messages": len(found.messages) - gone.unfinished,
         "unfinished": gone.unfinished,
         "models": [model.version for model in found.models],
         "in_use": found.in_use,
+        "none_serves": found.none_serves,
         "training": None if outcome is None else {"outcome": outcome.outcome, "verdict": outcome.verdict},
         "troubles": list(gone.troubles),
     }
@@ -106,7 +117,8 @@ def _as_json(desk: Desk, gone: Forgotten, outcome: TrainingOutcome | None) -> di
 def _show(told: dict[str, Any], dry_run: bool) -> None:
     would = "would be" if dry_run else "were"
     what = f"{told['lessons']} lessons and the identities of {told['messages']} messages"
-    console.print(f"{told['mailbox']}: {what} {would} deleted.", soft_wrap=True)
+    former = "" if told["in_settings"] else ", which the settings name no more"
+    console.print(f"{told['mailbox']}{former}: {what} {would} deleted.", soft_wrap=True)
     if told["unfinished"]:
         console.print(
             f"  {told['unfinished']} messages are in the middle of a move and keep their identity until that has "
@@ -114,17 +126,20 @@ def _show(told: dict[str, Any], dry_run: bool) -> None:
             soft_wrap=True,
         )
     if told["models"]:
+        why = "" if told["lessons"] else UNPROVED
         console.print(
-            f"  Models that may have learnt from such mail {would} removed: {', '.join(told['models'])}.",
+            f"  Models that may have learnt from such mail {would} removed: {', '.join(told['models'])}.{why}",
             soft_wrap=True,
         )
-    if told["in_use"]:
+    if (told["in_use"] or told["none_serves"]) and told["in_settings"]:
         console.print(f"  {_next(told, dry_run)}", soft_wrap=True)
     for trouble in told["troubles"]:
         console.print(f"  {trouble}", soft_wrap=True)
 
 
 def _next(told: dict[str, Any], dry_run: bool) -> str:
+    if dry_run and not told["in_use"]:
+        return "No model is in use: a new one would be trained at once."
     if dry_run:
         return f"{told['in_use']} is in use: a new one would be trained at once."
     if told["training"] is None:

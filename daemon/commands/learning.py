@@ -106,10 +106,13 @@ def _learn_folders(context: Context, desk: Desk, as_json: bool) -> list[FolderLe
     is_flag=True,
     help="Instead, tune on codes and on category names and say which is righter here. Takes long; changes nothing.",
 )
+@click.option(
+    "--delete-old", is_flag=True, help="Delete what is too old first, also if a leap of the clock delays that."
+)
 @mailbox_option
 @json_option
 @pass_context
-def train(context: Context, compare_labels: bool, mailbox: str | None, as_json: bool) -> None:
+def train(context: Context, compare_labels: bool, delete_old: bool, mailbox: str | None, as_json: bool) -> None:
     """Train now instead of tonight: learn, take the exam, promote the new model only if it is no worse.
 
     A running service takes the new model into use by itself.
@@ -120,7 +123,7 @@ def train(context: Context, compare_labels: bool, mailbox: str | None, as_json: 
         if compare_labels:
             _compare(context, mailroom, desk, as_json)
             return
-        outcome = _train(context, mailroom, desk, as_json)
+        outcome = _train(context, mailroom, desk, as_json, sure=delete_old)
         troubles = _troubles(desk)
     if as_json:
         print_json(_as_json(outcome))
@@ -130,8 +133,10 @@ def train(context: Context, compare_labels: bool, mailbox: str | None, as_json: 
         raise SystemExit(ExitCode.TROUBLE)
 
 
-def _train(context: Context, mailroom: Mailroom, desk: Desk, quiet: bool) -> TrainingOutcome:
-    hold(mailroom.database, desk.mailbox_id, context.settings, desk.clock())
+def _train(context: Context, mailroom: Mailroom, desk: Desk, quiet: bool, *, sure: bool = False) -> TrainingOutcome:
+    held = hold(mailroom.database, desk.mailbox_id, context.settings, desk.clock(), sure=sure)
+    if held.waits is not None and not quiet:
+        notices.print(held.waits, soft_wrap=True)
     with training_bar(quiet) as show:
         return train_tonight(
             mailroom.database, mailroom.registry, context.settings, desk.mailbox_id, desk.clock, progress=show

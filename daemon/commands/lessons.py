@@ -14,15 +14,18 @@ from daemon.commands.common import (
     json_option,
     local_day,
     mailbox_option,
+    nothing_found,
     pass_context,
     print_json,
     table,
 )
 from daemon.desk import Desk
 from daemon.errors import PostroomError
+from daemon.forget import Memory, memories
 from daemon.lessons import Side
 from daemon.person import Person
 from daemon.store import learning, mailboxes, messages
+from daemon.store.records import Lesson
 
 
 @click.command()
@@ -59,6 +62,9 @@ def lessons(
         raise click.UsageError("Say only one of --contradictions, --category, --from and --void.")
     somebody = None if person is None else Person(person)
     with context.mailroom() as mailroom:
+        if somebody is not None:
+            _show_person(memories(mailroom, mailbox), somebody, limit, as_json)
+            return
         desk = context.one(mailroom, mailbox)
         if void is not None:
             _void(desk, void)
@@ -68,8 +74,6 @@ def lessons(
             _show_contradictions(pairs, as_json)
         elif category is not None:
             _show_category(desk, category, limit, as_json)
-        elif somebody is not None:
-            _show_person(desk, somebody, limit, as_json)
         else:
             _show_overview(desk, as_json)
 
@@ -183,43 +187,42 @@ def _show_category(desk: Desk, name: str, limit: int, as_json: bool) -> None:
     table(f"Newest lessons of {wanted.name}", ["lesson", "when", "from", "message", "subject"], shown, frozenset({0}))
 
 
-def _show_person(desk: Desk, person: Person, limit: int, as_json: bool) -> None:
+def _show_person(known: list[Memory], person: Person, limit: int, as_json: bool) -> None:
     """What `forget` would delete; in JSON, which scripts may log, without subjects and addresses."""
-    found = [
-        (lesson, place)
-        for lesson in known_lessons.each_lesson(desk.database, desk.mailbox_id)
-        if (place := person.place(lesson.text)) is not None
-    ]
-    found = sorted(found, key=lambda each: (each[0].at, each[0].id), reverse=True)[:limit]
-    with desk.database.read() as tx:
-        names = {category.uid: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
+    found: list[tuple[str, str | None, Lesson, str]] = []
+    for memory in known:
+        with memory.database.read() as tx:
+            names = {category.uid: category.name for category in mailboxes.categories(tx, memory.mailbox_id)}
+        found += [
+            (memory.name, names.get(lesson.category), lesson, place)
+            for lesson in known_lessons.each_lesson(memory.database, memory.mailbox_id)
+            if (place := person.place(lesson.text)) is not None
+        ]
+    found = sorted(found, key=lambda each: (each[2].at, each[2].id), reverse=True)[:limit]
     if as_json:
         print_json(
             [
                 {
+                    "mailbox": box,
                     "lesson": lesson.id,
                     "at": _iso(lesson.at),
-                    "category": names.get(lesson.category),
+                    "category": category,
                     "source": lesson.source,
                     "address_in": place,
                 }
-                for lesson, place in found
+                for box, category, lesson, place in found
             ]
         )
         return
+    if not found:
+        console.print(nothing_found(person), soft_wrap=True)
+        return
     rows = [
-        (
-            lesson.id,
-            local_day(lesson.at),
-            names.get(lesson.category),
-            place,
-            lesson.text.sender,
-            lesson.text.subject[:40],
-        )
-        for lesson, place in found
+        (box, lesson.id, local_day(lesson.at), category, place, lesson.text.sender, lesson.text.subject[:40])
+        for box, category, lesson, place in found
     ]
-    heads = ["lesson", "when", "category", "address in", "sender", "subject"]
-    table(f"Lessons that hold {person.words}", heads, rows, frozenset({0}))
+    heads = ["mailbox", "lesson", "when", "category", "address in", "sender", "subject"]
+    table(f"Lessons that hold {person.words}", heads, rows, frozenset({1}))
 
 
 def _iso(moment: datetime | None) -> str | None:

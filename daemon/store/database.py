@@ -13,10 +13,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy
 from alembic import command
@@ -24,8 +25,9 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool
 
 from daemon.errors import PostroomError
 from daemon.store.tables import Unreadable, parse_json
@@ -121,12 +123,23 @@ class Database:
             return False
 
     def rewrite(self) -> None:
-        """Write the whole file anew, without a trace of what was ever deleted. Takes seconds. Raises StoreError."""
-        self._alone("VACUUM")
+        """Write the whole file anew, without a trace of what was ever deleted. Takes seconds. Raises StoreError.
+
+        SQLite's copy meanwhile is a file without a name, beside the database: in memory it would take as much as the
+        database is large, and /tmp is not ours.
+        """
+        beside = str(Path(self.place).parent).replace("'", "''")
+        self._alone(
+            f"PRAGMA temp_store_directory='{beside}'",
+            "PRAGMA temp_store=FILE",
+            "VACUUM",
+            afterwards=("PRAGMA temp_store=MEMORY", "PRAGMA temp_store_directory=''"),
+        )
         self.scrub()
 
-    def _alone(self, *statements: str) -> int | None:
-        """Run statements outside of a transaction; the last one's first number. Raises StoreError."""
+    def _alone(self, *statements: str, afterwards: Sequence[str] = ()) -> int | None:
+        """Run statements outside of a transaction; the last one's first number. `afterwards`: on the same connection,
+        however they end. Raises StoreError."""
         with _in_words(self.place):
             raw = self._engine.raw_connection()
             cursor = raw.cursor()
@@ -137,6 +150,8 @@ class Database:
                     row = cursor.fetchone()
                 return None if row is None else int(row[0])
             finally:
+                for statement in afterwards:
+                    cursor.execute(statement)
                 cursor.execute(f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT_S:.0f}")
                 raw.close()
 
@@ -159,6 +174,17 @@ def _in_words(place: str, *, looking: bool = False) -> Iterator[None]:
         raise StoreError(place, *words) from (None if words is DAMAGED else error)  # SQLite quotes what it can't decode
     except (UnicodeDecodeError, Unreadable):
         raise StoreError(place, *DAMAGED) from None
+
+
+@contextmanager
+def look_into(path: Path) -> Iterator[Tx]:
+    """A database that is not touched: neither made nor migrated nor written to. Raises StoreError."""
+    engine = sqlalchemy.create_engine(f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true", poolclass=NullPool)
+    try:
+        with engine.connect() as tx:
+            yield tx
+    except DatabaseError as error:
+        raise StoreError(str(path), f"cannot be read ({error.orig}).", "See who else uses it.") from error
 
 
 def copy_database(source: Path, target: Path) -> None:

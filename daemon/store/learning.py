@@ -168,8 +168,16 @@ def _void(tx: Tx, which: ColumnElement[bool], now: datetime) -> int:
     return number
 
 
-def expire(tx: Tx, mailbox: int, oldest: datetime, most: int) -> int:
-    """Delete the lessons from before `oldest`, and of each category all but the newest `most`. Returns how many.
+def older_than(tx: Tx, mailbox: int, oldest: datetime) -> tuple[int, int]:
+    """(how many of the lessons that count are from before `oldest`, how many count)."""
+    lesson = t.lessons.c
+    mine = select(func.count()).select_from(t.lessons).where(lesson.mailbox_id == mailbox, lesson.voided.is_(None))
+    return int(tx.execute(mine.where(lesson.at < oldest)).scalar_one()), int(tx.execute(mine).scalar_one())
+
+
+def expire(tx: Tx, mailbox: int, oldest: datetime | None, most: int) -> int:
+    """Delete the lessons from before `oldest`, and of each category all but the newest `most`. Returns how many. None:
+    whatever their age.
 
     Those of the frozen exam are the last of their category to go, but they grow old like all others.
     """
@@ -181,7 +189,8 @@ def expire(tx: Tx, mailbox: int, oldest: datetime, most: int) -> int:
         select(lesson.id, rank.label("rank")).where(lesson.mailbox_id == mailbox, lesson.voided.is_(None)).subquery()
     )
     beyond = lesson.id.in_(select(ranked.c.id).where(ranked.c.rank > most))
-    return _delete(tx, (lesson.mailbox_id == mailbox) & or_(lesson.at < oldest, beyond))
+    which = beyond if oldest is None else or_(lesson.at < oldest, beyond)
+    return _delete(tx, (lesson.mailbox_id == mailbox) & which)
 
 
 def delete_lessons(tx: Tx, lesson_ids: Sequence[int]) -> int:

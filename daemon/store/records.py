@@ -204,6 +204,8 @@ class ModelRecord:
     withdrawn: datetime | None = None
     """When it was taken out of use by itself, and why."""
     withdrawn_because: str | None = None
+    run: int | None = None
+    """The training that made it; None: of an older Postroom."""
 
 
 @dataclass(frozen=True)

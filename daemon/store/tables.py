@@ -1,6 +1,7 @@
 """The tables, as SQLAlchemy Core sees them. Migrations in `migrations/` build them; a test holds the two together.
 
 mailboxes 1-n folders, categories, codebook, messages, lessons, models, training_runs
+mailboxes 1-1 retention
 messages  1-n sightings, decisions, actions, corrections
 """
 
@@ -281,6 +282,16 @@ lessons = Table(
     sqlite_autoincrement=True,  # the number of a deleted lesson never comes again: models know lessons by it
 )
 
+retention = Table(
+    "retention",
+    metadata,
+    Column("mailbox_id", ForeignKey("mailboxes.id"), primary_key=True),
+    Column("believed", Utc, nullable=False),  # the clock of the last night that deleted what had grown old
+    Column("nights", Integer, nullable=False, default=0),  # for so many, what has grown old has waited
+    Column("told", Utc),  # the last of them
+    Column("why", Text),  # in words; NULL: nothing waits
+)
+
 models = Table(
     "models",
     metadata,
@@ -295,6 +306,7 @@ models = Table(
     Column("exam", JSON, nullable=False),
     Column("withdrawn", Utc),  # taken out of use by itself
     Column("withdrawn_because", Text),
+    Column("run", Integer),  # the training that made it; NULL: of an older Postroom
     UniqueConstraint("mailbox_id", "version"),
 )
 

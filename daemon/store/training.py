@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
 
-from sqlalchemy import create_engine, insert, select, update
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import insert, select, update
 
 from daemon.store import tables as t
-from daemon.store.database import StoreError, Tx, new_id
+from daemon.store.database import Tx, look_into, new_id
 from daemon.store.learning import lessons_since
 from daemon.store.records import ModelRecord, TrainingRun
 
@@ -30,11 +27,19 @@ def add_model(
     state: Literal["kept", "rejected"],
     verdict: str,
     exam: dict[str, Any],
+    run: int | None = None,
 ) -> None:
-    """Register a finished model. It is not in use until it is promoted."""
+    """Register a finished model, made by training `run`. It is not in use until it is promoted."""
     tx.execute(
         insert(t.models).values(
-            mailbox_id=mailbox, version=version, folder=folder, state=state, created=now, verdict=verdict, exam=exam
+            mailbox_id=mailbox,
+            version=version,
+            folder=folder,
+            state=state,
+            created=now,
+            verdict=verdict,
+            exam=exam,
+            run=run,
         )
     )
 
@@ -55,6 +60,7 @@ def models(tx: Tx, mailbox: int) -> list[ModelRecord]:
             row["exam"],
             row["withdrawn"],
             row["withdrawn_because"],
+            row["run"],
         )
         for row in rows
     ]
@@ -80,14 +86,10 @@ def folder_in_use(database: Path, mailbox: str) -> str | None:
     if not database.exists():
         return None
     wanted = select(t.models.c.folder).join(t.mailboxes, t.mailboxes.c.id == t.models.c.mailbox_id)
-    engine = create_engine(f"sqlite:///file:{quote(str(database))}?mode=ro&uri=true", poolclass=NullPool)
-    try:
-        with engine.connect() as tx:
-            mine = wanted.where(t.mailboxes.c.name == mailbox, t.models.c.state == "current")
-            found: str | None = tx.execute(mine).scalar()
-            return found
-    except DatabaseError as error:
-        raise StoreError(str(database), f"cannot be read ({error.orig}).", "See who else uses it.") from error
+    with look_into(database) as tx:
+        mine = wanted.where(t.mailboxes.c.name == mailbox, t.models.c.state == "current")
+        found: str | None = tx.execute(mine).scalar()
+        return found
 
 
 def promote(tx: Tx, mailbox: int, version: str, now: datetime) -> bool:
