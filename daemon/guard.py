@@ -203,7 +203,7 @@ def nights(
 ) -> NightTrouble | None:
     """What is wrong with this mailbox's trainings; None while all is well. `at_work`: does one work now?"""
     return night_trouble(
-        training.runs(tx, mailbox.id, limit=training.RUNS_JUDGED),
+        training.runs(tx, mailbox.id, limit=training.RUNS_JUDGED, until=now),
         settings.window,
         now.astimezone(),
         known_since=mailbox.created,

@@ -11,11 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import shutil
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -25,7 +21,6 @@ from typing import Any
 
 import structlog
 
-from daemon import child
 from daemon.engines.base import EngineError
 from daemon.errors import PostroomError, disk_trouble
 from daemon.lessons import each_lesson
@@ -35,12 +30,12 @@ from daemon.settings import Settings
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database, Tx
 from daemon.store.records import Category, ModelRecord
+from daemon.trainer_process import ShowProgress, Stop, run_trainer
 
 log = structlog.get_logger()
 
 KEPT_BASES = 2
 """Prepared base models that stay in the cache: the one in use, and the one before it."""
-ShowProgress = Callable[[Mapping[str, Any]], None]
 
 
 class TrainingBusy(PostroomError):
@@ -49,7 +44,7 @@ class TrainingBusy(PostroomError):
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """How a training ended. outcome: promoted, kept, nothing, failed or stopped."""
+    """How a training ended. outcome: promoted, kept, nothing, failed, stopped or reloaded."""
 
     outcome: str
     verdict: str
@@ -66,9 +61,12 @@ def train(
     clock: Callable[[], datetime],
     *,
     progress: ShowProgress | None = None,
-    stop: threading.Event | None = None,
+    stop: Stop | None = None,
 ) -> TrainingOutcome:
-    """Train, judge, and promote or keep. Never leaves a half-made model. Raises TrainingBusy."""
+    """Train, judge, and promote or keep. Never leaves a half-made model. Raises TrainingBusy.
+
+    `stop` is asked several times a second: the outcome to end with now, or None to go on.
+    """
     training_dir = settings.state_dir / "training"
     training_dir.mkdir(parents=True, exist_ok=True)
     with _only_one(training_dir):
@@ -90,7 +88,7 @@ def train(
             else:
                 registry.term_key()
                 _write_job(database, mailbox, folder, job, newest)
-                result = _run_trainer(folder, settings, progress, stop)
+                result = run_trainer(folder, settings, progress, stop)
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock)
         except (PostroomError, EngineError) as error:  # also: the key of the models' words is lost, or can't be made
             outcome = TrainingOutcome("failed", str(error))
@@ -143,7 +141,7 @@ def compare_labels(
         try:
             registry.term_key()
             _write_job(database, mailbox, folder, job, None)
-            found = _run_trainer(folder, settings, progress, None, "trainer.compare", "--job")
+            found = run_trainer(folder, settings, progress, None, "trainer.compare", "--job")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     if found["outcome"] != "compared":
@@ -288,83 +286,6 @@ def write_lessons(database: Database, mailbox: int, path: Path, newest: int | No
                 "source": lesson.source,
             }
             out.write(json.dumps(row) + "\n")
-
-
-def _run_trainer(
-    folder: Path, settings: Settings, progress: ShowProgress | None, stop: threading.Event | None, *module: str
-) -> dict[str, Any]:
-    """The trainer's result; a crash or a kill becomes a result that says so."""
-    name, *options = module or ("trainer",)
-    command = child.command(sys.executable, settings.training.nice, name, *options, str(folder))
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": str(settings.training.threads),
-        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait would take the cores from the service
-        "TOKENIZERS_PARALLELISM": "false",
-        "TMPDIR": str(folder),  # what libraries lay down for a while goes with the job, however that ends
-    }
-    stopped = threading.Event()
-    with (
-        (folder / "trainer.log").open("w") as errors,
-        subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        ) as process,
-    ):
-        watcher = threading.Thread(target=_stop_with, args=(process, stop, stopped), daemon=True)
-        watcher.start()
-        try:
-            for line in process.stdout or ():
-                if progress is not None and (event := _parse(line)) is not None:
-                    progress(event)
-            code = process.wait()
-        except BaseException:
-            process.kill()  # whoever ends the command ends its training: nobody would take the result
-            process.wait()
-            raise
-        finally:
-            stopped.set()
-            watcher.join()
-    if stop is not None and stop.is_set():
-        return {"outcome": "stopped", "verdict": "Training was stopped; yesterday's model goes on serving."}
-    try:
-        found: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    except (OSError, ValueError):
-        last = _last_line(folder / "trainer.log")
-        return {
-            "outcome": "failed",
-            "verdict": f"The trainer ended with exit code {code} and no result. {last}".strip(),
-        }
-    return found
-
-
-def _stop_with(process: subprocess.Popen[str], stop: threading.Event | None, ended: threading.Event) -> None:
-    while stop is not None and not ended.wait(0.2):
-        if stop.is_set():
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            return
-
-
-def _parse(line: str) -> dict[str, Any] | None:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) else None
-
-
-def _last_line(path: Path) -> str:
-    """The last line that the trainer wrote: of a traceback the exception, which holds no mail text."""
-    lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else ""
 
 
 def _take_over(

@@ -14,7 +14,7 @@ from daemon.artifact import Point
 from daemon.guard import nights
 from daemon.lessons import overview
 from daemon.lock import Holder
-from daemon.schedule import last_attempt, late_by, next_night
+from daemon.schedule import last_attempt, late_by, next_night, owed
 from daemon.settings import Settings
 from daemon.store import decisions, journal, learning, mailboxes, messages, training
 from daemon.store.database import Tx
@@ -130,8 +130,9 @@ def service_status(
     trouble = nights(tx, mailbox, settings.training, now, at_work=working)
     since = None if holder is None else holder.since
     late = None if since is None or mailbox.trouble else late_by(now, mailbox.polled, since, settings.sorting.poll)
-    attempt = last_attempt([(run.started, run.outcome) for run in training.runs(tx, mailbox.id, limit=2)])
-    due = next_night(here, settings.training.window, attempt, since or now)
+    runs = [(run.started, run.outcome) for run in training.runs(tx, mailbox.id, training.RUNS_JUDGED, until=now)]
+    up_since = min(since or now, now)  # the lock may have been taken while the clock was ahead
+    due = now if owed(runs) else next_night(here, settings.training.window, last_attempt(runs), up_since)
     return {
         "late": None if late is None else f"no look for {late // MINUTE} minutes, though the service runs.",
         "training_trouble": None

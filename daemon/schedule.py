@@ -4,7 +4,7 @@ first look                  the first few mailboxes at once, the others spread o
 back-off after trouble      1, 2, 4, ... minutes, with jitter, at most half an hour
 whose training first?       who has waited longest
 is a training due?          once a window; later in the day only if the machine slept through it; once more if it was
-                            broken off
+                            broken off, and at once if a reload did that
 when is the next one?       now, or when the window opens again
 are we late?                no look for some polls, though the service runs
 """
@@ -23,6 +23,8 @@ POLLED_SLACK = timedelta(minutes=5)
 LONGEST_BACK_OFF = timedelta(minutes=30)
 # Outcomes of a training that did not come to its end: the service was stopped, or died.
 BROKEN_OFF = ("stopped", "interrupted")
+RELOADED = "reloaded"
+"""Outcome of a training that was put off because the settings were read again: it begins anew under the new ones."""
 
 
 def first_look(position: int, mailboxes: int, at_once: int, poll: timedelta) -> timedelta:
@@ -50,12 +52,20 @@ def latest_window_start(now: datetime, window: Window) -> datetime:
     return today if today <= now else today - timedelta(days=1)
 
 
+def owed(runs: Sequence[tuple[datetime, str | None]]) -> bool:
+    """Was the latest training, of (started, outcome), the newest first, put off by a reload? Then it begins at once,
+    wherever its window has got to meanwhile; what it comes to ends that."""
+    return bool(runs) and runs[0][1] == RELOADED
+
+
 def last_attempt(runs: Sequence[tuple[datetime, str | None]]) -> datetime | None:
-    """When the latest training began that counts, of (started, outcome), the newest first.
+    """When the latest training began that counts, of (started, outcome), the newest first, none later than now: a
+    clock that was wrong once must not end the training of models (`daemon.store.training.runs` leaves such runs out).
 
     One that a restart or a power cut broke off is made up for. The second in a row counts: it may be the training
-    itself that brings the machine down.
+    itself that brings the machine down. One that a reload put off never counts: a person did that.
     """
+    runs = [run for run in runs if run[1] != RELOADED]
     broken = [outcome in BROKEN_OFF for _, outcome in runs[:2]]
     counting = runs[1:] if broken[:1] == [True] and True not in broken[1:] else runs
     return counting[0][0] if counting else None

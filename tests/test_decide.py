@@ -20,6 +20,7 @@ from daemon.schedule import (
     latest_window_start,
     longest_waiting,
     night_is_due,
+    owed,
 )
 from daemon.settings import SortingSettings
 from daemon.store.records import Category
@@ -217,6 +218,16 @@ def test_a_training_that_was_broken_off_is_made_up_for_once() -> None:
         assert last_attempt([(first, outcome), (at(1, 1), "kept")]) == at(1, 1)
         assert last_attempt([(second, outcome), (first, outcome)]) == second, "it may bring the machine down"
     assert last_attempt([(second, "promoted"), (first, "stopped")]) == second
+
+
+def test_a_training_that_a_reload_put_off_counts_for_nothing_and_is_owed() -> None:
+    put_off = [(at(2, 3 - number), "reloaded") for number in range(3)]
+    assert last_attempt(put_off) is None
+    assert last_attempt([*put_off, (at(1, 1), "kept")]) == at(1, 1)
+    assert last_attempt([*put_off, (at(2, 0), "stopped"), (at(1, 1), "kept")]) == at(1, 1)
+    assert owed([*put_off, (at(1, 1), "kept")])
+    assert not owed([(at(2, 4), "promoted"), *put_off])
+    assert not owed([])
 
 
 def test_first_looks_fill_one_interval_and_a_few_mailboxes_never_wait() -> None:

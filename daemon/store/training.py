@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from sqlalchemy import create_engine, insert, select, update
+from sqlalchemy import create_engine, insert, select, true, update
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
@@ -149,11 +149,13 @@ def end_run(
     tx.execute(update(t.training_runs).where(t.training_runs.c.id == run).values(**values))
 
 
-def runs(tx: Tx, mailbox: int, limit: int | None = 20) -> list[TrainingRun]:
-    """The latest training runs, newest first; None: all there are."""
+def runs(tx: Tx, mailbox: int, limit: int | None = 20, until: datetime | None = None) -> list[TrainingRun]:
+    """The latest training runs, newest first; `limit` None: all there are. `until`: none that began after that, which
+    a clock that was ahead has left behind."""
+    began = t.training_runs.c.started
     rows = tx.execute(
         select(t.training_runs)
-        .where(t.training_runs.c.mailbox_id == mailbox)
+        .where(t.training_runs.c.mailbox_id == mailbox, began <= until if until is not None else true())
         .order_by(t.training_runs.c.id.desc())
         .limit(limit)
     ).mappings()
