@@ -120,14 +120,15 @@ def mailbox_status(
 
 
 def service_status(
-    tx: Tx, mailbox: Mailbox, settings: Settings, now: datetime, holder: Holder | None, working: bool
+    tx: Tx, mailbox: Mailbox, settings: Settings, now: datetime, holder: Holder | None, working: bool, usable: bool
 ) -> dict[str, Any]:
     """What `postroom status` shows of the service's work on one mailbox: is it behind, do the nights bear fruit?
 
     `holder`: who runs, None if nobody does. `working`: does a training work now?
+    `usable`: is there a model in use that can be used?
     """
     here = now.astimezone()
-    trouble = nights(tx, mailbox, settings.training, now, at_work=working)
+    trouble = nights(tx, mailbox, settings.training, now, at_work=working, usable=usable)
     since = None if holder is None else holder.since
     late = None if since is None or mailbox.trouble else late_by(now, mailbox.polled, since, settings.sorting.poll)
     runs = [(run.started, run.outcome) for run in training.runs(tx, mailbox.id, training.RUNS_JUDGED, until=now)]
@@ -141,7 +142,7 @@ def service_status(
         "next_training": {
             "at": _iso(due),
             "due": due <= here,
-            "new_lessons": training.fresh_lessons(tx, mailbox.id),
+            "new_lessons": training.fresh_lessons(tx, mailbox.id, usable),
             "wanted": settings.training.min_corrections,
         },
     }

@@ -21,6 +21,8 @@ class Round:
     """No mail has come for unusually long, and the log says so."""
     training: str | None = None
     """What is wrong with the nights, in words: the log has it already."""
+    model: str | None = None
+    """Why the model in use cannot be used."""
     looked: bool = False
     """A pass has ended well since the service began."""
     held: bool = False
@@ -37,7 +39,9 @@ def status_line(rounds: Mapping[str, Round], refused: bool) -> str:
     silent = [name for name, round_ in pairs if round_.silent and name not in {*troubled, *held}]
     unseen = [name for name, round_ in pairs if not round_.looked and name not in troubled]
     fruitless = [(name, round_.training) for name, round_ in pairs if round_.training]
-    fine = len(rounds) - len({*troubled, *held, *silent, *unseen, *(name for name, _ in fruitless)})
+    refused_models = [name for name, round_ in pairs if round_.model]
+    trained_in_vain = [name for name, _ in fruitless]
+    fine = len(rounds) - len({*troubled, *held, *silent, *unseen, *trained_in_vain, *refused_models})
     words = f"{fine} of {len(rounds)} mailboxes fine"
     if refused:
         words += "; the settings as they are now were refused, the old ones go on: see postroom check"
@@ -49,6 +53,8 @@ def status_line(rounds: Mapping[str, Round], refused: bool) -> str:
         words += f"; nothing is sorted in {', '.join(held)}: see postroom status"
     if silent:
         words += f"; no mail comes in {', '.join(silent)}: see postroom status"
+    if refused_models:
+        words += f"; the model of {', '.join(refused_models)} cannot be used: see postroom status"
     if fruitless:
         (name, first), others = fruitless[0], len(fruitless) - 1
         words += f"; training {name}: {first}" + (f" And {others} more: see postroom status" if others else "")

@@ -301,8 +301,9 @@ class Service:
     def _train(self, mailroom: Mailroom, desk: Desk) -> None:
         now = self.clock()
         hold(desk.database, desk.mailbox_id, self.settings, now)
+        usable = mailroom.registry.usable(desk.mailbox_id)
         with desk.database.begin() as tx:
-            fresh = training.fresh_lessons(tx, desk.mailbox_id)
+            fresh = training.fresh_lessons(tx, desk.mailbox_id, usable)
             if fresh < self.settings.training.min_corrections:
                 newest, count = learning.lesson_state(tx, desk.mailbox_id)
                 run = training.start_run(tx, desk.mailbox_id, now, count, newest)
@@ -322,11 +323,13 @@ class Service:
         `begins`: the training that may be missing is about to begin.
         """
         working = begins or at_work(self.settings.state_dir)
+        round_ = self.rounds[desk.settings.name]
+        round_.model = desk.registry.trouble(desk.mailbox_id)
+        usable = desk.registry.usable(desk.mailbox_id)
         with desk.database.read() as tx:
             mailbox = mailboxes.find(tx, desk.settings.name)
             assert mailbox is not None
-            trouble = guard.nights(tx, mailbox, self.settings.training, self.clock(), at_work=working)
-        round_ = self.rounds[desk.settings.name]
+            trouble = guard.nights(tx, mailbox, self.settings.training, self.clock(), at_work=working, usable=usable)
         words = None if trouble is None else trouble.words
         if words is not None and words != round_.training:
             log.warning("training-trouble", mailbox=desk.settings.name, problem=words)

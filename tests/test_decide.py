@@ -73,6 +73,8 @@ def test_hint_to_a_paused_category_is_no_hint() -> None:
 
 def test_without_a_model_everything_is_left() -> None:
     assert decide(None, None, POLICY).reason == "left: there is no trained model yet"
+    refused = decide(None, None, Policy({}, {}, refused="m7")).reason
+    assert refused == "left: the model in use, m7, cannot be used (`postroom status` says why)"
 
 
 @pytest.mark.parametrize(

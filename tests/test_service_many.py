@@ -358,7 +358,7 @@ def test_a_clock_that_was_years_ahead_once_ends_no_training(
     def told() -> dict[str, Any]:
         with office.mailroom.database.read() as tx:
             (box,) = mailboxes.everyone(tx)
-            return service_status(tx, box, office.service.settings, office.clock(), None, working=False)
+            return service_status(tx, box, office.service.settings, office.clock(), None, working=False, usable=True)
 
     office.clock.advance(days=1)
     assert told()["next_training"]["due"]
@@ -406,3 +406,45 @@ def test_a_training_that_a_reload_put_off_begins_at_once_wherever_its_window_is(
         assert trained_in_a_night(office, monkeypatch) == ["box1"]
     note_run(office, office.clock(), "failed", number=1)
     assert trained_in_a_night(office, monkeypatch) == []
+
+
+def put_into_use(office: Office, version: str) -> None:
+    """A model in use, of whose files nothing is there."""
+    with office.mailroom.database.begin() as tx:
+        box = office.desks[0].mailbox_id
+        training.add_model(tx, box, version, f"box0/{version}", START, state="kept", verdict="", exam={})
+        training.promote(tx, box, version, START)
+
+
+def test_a_mailbox_whose_model_is_refused_or_gone_trains_whatever_is_new(
+    make: Callable[..., Office], monkeypatch: pytest.MonkeyPatch, said: list[Any]
+) -> None:
+    office = make(count=1)
+    trained: list[int] = []
+    monkeypatch.setattr(served, "train", lambda *args, **_: trained.append(args[3]))
+    desk = office.desks[0]
+    with office.mailroom.database.begin() as tx:
+        for number in range(5):
+            learning.teach(tx, desk.mailbox_id, "c1", MailText(subject=f"{number}"), START, source="csv")
+        run = training.start_run(tx, desk.mailbox_id, START, 5, 5)
+        training.end_run(tx, run, START, "kept", "No better than guessing.")
+    office.service._train(office.mailroom, desk)
+    assert trained == [], "no model was ever in use: these lessons make none"
+    put_into_use(office, "v1")
+    office.service._train(office.mailroom, desk)
+    assert trained == [desk.mailbox_id]
+    with office.mailroom.database.begin() as tx:
+        training.mark_removed(tx, desk.mailbox_id, "v1")
+    office.service._train(office.mailroom, desk)
+    assert trained == [desk.mailbox_id] * 2, "`forget --no-train` said so"
+    monkeypatch.setattr(type(office.mailroom.registry), "usable", lambda *_: True)
+    office.service._train(office.mailroom, desk)
+    assert trained == [desk.mailbox_id] * 2
+
+
+def test_a_model_that_cannot_be_used_is_told_in_the_status_line(make: Callable[..., Office]) -> None:
+    office = make(count=1)
+    office.service.rounds["box0"].looked = True
+    put_into_use(office, "v1")
+    office.service._mind_training(office.desks[0])
+    assert office.service._status() == "0 of 1 mailboxes fine; the model of box0 cannot be used: see postroom status"

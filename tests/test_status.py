@@ -15,6 +15,7 @@ from connectors.base import MailText
 from daemon.errors import ExitCode
 from daemon.store import learning, mailboxes, tables, training
 from daemon.store.database import Database
+from daemon.term_key import TermKey
 from tests.imap_fixtures import ImapWorld
 from tests.servers.hands import make_mail
 from tests.service_process import ServiceProcess, eventually
@@ -107,6 +108,45 @@ def test_a_window_that_went_by_without_a_training_is_told(service: ServiceProces
     told = service.command("status", fine=(ExitCode.NOT_RUNNING,)).stdout
     assert "Training: no training began in the window that closed" in told
     assert "though 4 lessons are new" in told
+
+
+def test_a_model_that_cannot_be_used_is_told_by_status_check_and_why(
+    service: ServiceProcess, dovecot_world: ImapWorld
+) -> None:
+    look(service)
+    assert "WRONG" not in next(line for line in service.command("check").stdout.splitlines() if "office model" in line)
+    database = Database.open(service.state / "postroom.sqlite")
+    with database.begin() as tx:
+        (box,) = mailboxes.everyone(tx)
+        now = datetime.now(UTC)
+        training.add_model(tx, box.id, "2026-03-01a", "office/2026-03-01a", now, state="kept", verdict="", exam={})
+        training.promote(tx, box.id, "2026-03-01a", now)
+    database.close()
+    TermKey.of(service.state)
+    dovecot_world.hands.put(make_mail("an invoice", message_id="<first@example.org>"))
+    eventually(lambda: service.status()["messages"].get("left") == 1, "the message was decided on")
+    told = service.command("status", fine=(ExitCode.NEEDS_PERSON,)).stdout
+    assert "Model: 2026-03-01a, which cannot be used." in told
+    assert "there is no model here" in told
+    checked = service.command("check", fine=(1,)).stdout
+    assert "WRONG office model:" in checked
+    reason = service.ask("why", "first@example.org")[0]["decisions"][0]["reason"]
+    assert reason == "left: the model in use, 2026-03-01a, cannot be used (`postroom status` says why)"
+    assert service.log.read_text().count("model-refused") == 1
+
+
+def test_check_tells_a_damaged_database_and_changes_nothing(service: ServiceProcess) -> None:
+    look(service)
+    service.stop()
+    service.command("check")
+    place = service.state / "postroom.sqlite"
+    whole = place.read_bytes()
+    place.write_bytes(whole[:8192] + b"\xff" * 4096 + whole[12288:])
+    before = sorted((each.name, each.stat().st_size) for each in service.state.iterdir())
+    told = service.command("check", fine=(1,)).stdout
+    assert "WRONG database:" in told
+    assert "restore a backup" in told
+    assert sorted((each.name, each.stat().st_size) for each in service.state.iterdir()) == before
 
 
 @pytest.mark.model

@@ -35,7 +35,7 @@ NOT_RUNNING = (
     "No service runs here: nothing is sorted and nothing is learnt. `systemctl start postroom` starts it, and "
     "`systemctl status postroom` says why it ended."
 )
-CONCERNS = ("trouble", "paused", "stopped", "silence", "late", "training_trouble")
+CONCERNS = ("trouble", "paused", "stopped", "silence", "late", "training_trouble", "model_trouble")
 """What a person has to see to."""
 LATE_STEPS = "`journalctl -u postroom` may say why; `systemctl restart postroom` helps where it hangs."
 
@@ -59,11 +59,13 @@ def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> N
         for desk in context.some(mailroom, mailbox):
             box = known(desk)
             points = desk.registry.points(desk.mailbox_id)
+            usable = desk.registry.usable(desk.mailbox_id)
             since = desk.clock() - timedelta(days=days)
             with desk.database.read() as tx:
                 told = mailbox_status(tx, box, since, lambda: working, points, desk.sorting.min_examples)
                 told |= concerns(tx, box, desk.clock())
-                told |= service_status(tx, box, settings, desk.clock(), runs, working)
+                told |= service_status(tx, box, settings, desk.clock(), runs, working, usable)
+            told["model_trouble"] = desk.registry.trouble(desk.mailbox_id)
             found.append({**told, "model_server": desk.registry.server_not_asked(desk.mailbox_id)})
     if as_json:
         print_json({"running": runs is not None, "mailboxes": found})
@@ -99,7 +101,9 @@ def _show_status(each: dict[str, Any], days: int) -> None:
     console.print(f"  Last look: {polled}   last new mail: {arrived}", soft_wrap=True)
     console.print(f"  {days} days: {each['sentence']}", soft_wrap=True)
     model = each["model"]
-    console.print(f"  Model: {model['version'] if model else 'none yet: postroom learn --from-folders'}")
+    refused = f", which cannot be used. {each['model_trouble']}" if each["model_trouble"] else ""
+    version = model["version"] if model else "none yet: postroom learn --from-folders"
+    console.print(f"  Model: {version}{refused}", soft_wrap=True)
     if each["model_server"]:
         console.print(f"  Model server: {each['model_server']}", soft_wrap=True)
     if each["rolled_back"]:

@@ -17,6 +17,7 @@ from connectors.base import Capabilities, Connector
 from connectors.errors import ConnectorError, FolderMissing
 from daemon import artifact
 from daemon.basemodel import find_base
+from daemon.classifier import fitting
 from daemon.commands.common import Context, console, json_option, pass_context, print_json
 from daemon.credentials import Credentials
 from daemon.engines.base import EngineError, ModelMissing
@@ -24,14 +25,15 @@ from daemon.engines.fingerprint import Fingerprint
 from daemon.engines.ollama import Publisher, engine_on, name_on_server
 from daemon.errors import ExitCode, PostroomError
 from daemon.folders import no_tags
-from daemon.mailroom import AnyMailbox, connector_for
+from daemon.mailroom import AnyMailbox, connector_for, database_path
 from daemon.private import open_to
 from daemon.registry import served_elsewhere
 from daemon.settings import ImapSettings, Settings
 from daemon.signin.base import TokenSource
 from daemon.signin.examine import TokenReport, credential_end, report, report_given
 from daemon.signin.source import tokens_for, wanted_by
-from daemon.store.training import folder_in_use
+from daemon.store.examine import examine_database, folder_in_use
+from daemon.term_key import KEY_FILE, TermKey
 
 LEAST_FREE_BYTES = 2 * 1024**3
 """A training keeps some 1.2 GB of base, cache and candidate for a model of 135 million parameters."""
@@ -70,6 +72,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _names()
     yield _guard("state_dir", lambda: _state_dir(settings))
     yield _guard("base model", lambda: str(find_base(settings.engine.base).path))
+    yield _guard("database", lambda: examine_database(database_path(settings)))
+    for mailbox in settings.mailboxes:
+        yield _guard(f"{mailbox.name} model", partial(_model, settings, mailbox.name))
     yield from _servers(settings)
     for mailbox in settings.mailboxes:
         yield from _mailbox(mailbox, Credentials(settings.state_dir))
@@ -114,6 +119,16 @@ def _state_dir(settings: Settings) -> str:
     return f"{place}, {free / 1024**3:.0f} GB free"
 
 
+def _model(settings: Settings, box: str) -> str:
+    """Is this mailbox's model in use whole, and made under the key that lies here? Raises EngineError."""
+    found = folder_in_use(database_path(settings), box)
+    if found is None:
+        return "none yet: `postroom learn --from-folders` trains the first"
+    folder = settings.state_dir / "models" / found
+    fitting(folder, TermKey.read(settings.state_dir / KEY_FILE))
+    return f"{folder.name}, whole"
+
+
 def _servers(settings: Settings) -> Iterator[Finding]:
     """The model server, where the settings name one."""
     if settings.engine.kind == "ollama":
@@ -132,7 +147,7 @@ def _ollama(host: str, quantization: str) -> str:
 
 def _answers(settings: Settings, box: str) -> str:
     """Is it this mailbox's model in use that answers to its name at Ollama? Raises EngineError."""
-    found = folder_in_use(settings.state_dir / "postroom.sqlite", box)
+    found = folder_in_use(database_path(settings), box)
     if found is None:
         return "not asked: there is no model yet"
     folder = settings.state_dir / "models" / found

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy
 from alembic import command
@@ -26,6 +27,7 @@ from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool
 
 from daemon.errors import PostroomError
 from daemon.store.tables import Unreadable, parse_json
@@ -172,6 +174,14 @@ def copy_database(source: Path, target: Path) -> None:
         contextlib.closing(sqlite3.connect(target)) as new,
     ):
         old.backup(new)
+
+
+@contextmanager
+def read_only(path: Path) -> Iterator[Tx]:
+    """A database that is not touched, whatever version of Postroom wrote it. Raises StoreError."""
+    engine = sqlalchemy.create_engine(f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true", poolclass=NullPool)
+    with _in_words(str(path)), engine.connect() as tx:
+        yield tx
 
 
 def new_id(result: Any) -> int:

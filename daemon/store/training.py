@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
 
-from sqlalchemy import create_engine, insert, select, true, update
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import insert, select, true, update
 
 from daemon.store import tables as t
-from daemon.store.database import StoreError, Tx, new_id
+from daemon.store.database import Tx, new_id
 from daemon.store.learning import lessons_since
 from daemon.store.records import ModelRecord, TrainingRun
 
@@ -72,22 +68,6 @@ def withdrawn_model(found: Sequence[ModelRecord]) -> ModelRecord | None:
 def current_model(tx: Tx, mailbox: int) -> ModelRecord | None:
     """The model in use."""
     return next((model for model in models(tx, mailbox) if model.state == "current"), None)
-
-
-def folder_in_use(database: Path, mailbox: str) -> str | None:
-    """Where the files of a mailbox's model in use lie, below the models' folder, read from a database that is not
-    touched: None before there is one. Raises StoreError."""
-    if not database.exists():
-        return None
-    wanted = select(t.models.c.folder).join(t.mailboxes, t.mailboxes.c.id == t.models.c.mailbox_id)
-    engine = create_engine(f"sqlite:///file:{quote(str(database))}?mode=ro&uri=true", poolclass=NullPool)
-    try:
-        with engine.connect() as tx:
-            mine = wanted.where(t.mailboxes.c.name == mailbox, t.models.c.state == "current")
-            found: str | None = tx.execute(mine).scalar()
-            return found
-    except DatabaseError as error:
-        raise StoreError(str(database), f"cannot be read ({error.orig}).", "See who else uses it.") from error
 
 
 def promote(tx: Tx, mailbox: int, version: str, now: datetime) -> bool:
@@ -186,8 +166,13 @@ RUNS_JUDGED = 30
 """So many runs, the newest, tell how the nights go."""
 
 
-def fresh_lessons(tx: Tx, mailbox: int) -> int:
-    """How many lessons came after the last training that learnt something."""
+def fresh_lessons(tx: Tx, mailbox: int, usable: bool = True) -> int:
+    """How many lessons came after the last training that learnt something.
+
+    `usable`: is there a model in use that can be used? Where there was one, all lessons are new to the next.
+    """
+    if not usable and any(model.promoted is not None for model in models(tx, mailbox)):
+        return lessons_since(tx, mailbox, 0)
     where = (t.training_runs.c.mailbox_id == mailbox) & t.training_runs.c.outcome.in_(("promoted", "kept"))
     newest = select(t.training_runs.c.newest_lesson).where(where).order_by(t.training_runs.c.id.desc()).limit(1)
     return lessons_since(tx, mailbox, int(tx.execute(newest).scalar() or 0))
