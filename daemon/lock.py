@@ -16,7 +16,7 @@ from typing import Self
 from daemon.errors import AlreadyRunning, PostroomError
 
 LOOKS, LOOK_S = 5, 0.1
-"""`holder` touches the lock for some microseconds; whoever still holds it after so many tries works there."""
+"""`holder` touches a lock for some microseconds; whoever still holds it after so many tries works there."""
 
 
 @contextmanager
@@ -56,7 +56,11 @@ class Holder:
 
 def holder(state_dir: Path) -> Holder | None:
     """Who works on this state directory; None: nobody. Takes nothing. Raises PostroomError if one may not look."""
-    path = state_dir / "postroom.lock"
+    return holder_of(state_dir / "postroom.lock")
+
+
+def holder_of(path: Path) -> Holder | None:
+    """Who holds this lock. Takes nothing. Raises PostroomError if one may not look."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -72,6 +76,11 @@ def holder(state_dir: Path) -> Holder | None:
     finally:
         os.close(file)
     return None
+
+
+def taken(file: int) -> bool:
+    """Take an open file's lock for us alone. False: somebody works there, and does not only look."""
+    return any(_taken(file, after=LOOK_S * bool(number)) for number in range(LOOKS))
 
 
 def _taken(file: int, *, after: float) -> bool:
@@ -101,7 +110,7 @@ class StateLock:
         """Take the lock, making the directory if need be. Raises AlreadyRunning, which names the other process, or
         PostroomError if its file cannot be made."""
         file = _opened(self.path)
-        if not any(_taken(file, after=LOOK_S * bool(number)) for number in range(LOOKS)):
+        if not taken(file):
             other = _noted(file)
             os.close(file)
             raise AlreadyRunning(

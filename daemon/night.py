@@ -9,7 +9,6 @@ The trainer is a process of its own: torch never loads into the service, its mem
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ import structlog
 from daemon.engines.base import EngineError
 from daemon.errors import PostroomError, disk_trouble
 from daemon.lessons import each_lesson
+from daemon.lock import holder_of, taken
 from daemon.registry import Registry
 from daemon.retention import void_never_senders
 from daemon.settings import Settings
@@ -67,8 +67,7 @@ def train(
 
     `stop` is asked several times a second: the outcome to end with now, or None to go on.
     """
-    training_dir = settings.state_dir / "training"
-    training_dir.mkdir(parents=True, exist_ok=True)
+    training_dir = _training_dir(settings.state_dir)
     with _only_one(training_dir):
         _sweep(training_dir)
         registry.prune(mailbox, settings.training.keep_models)
@@ -131,8 +130,7 @@ def compare_labels(
     if len(taught) < 2:  # the trainer would say so too, after a minute of imports
         why = "there is nothing to compare: it takes two categories with some lessons each."
         raise PostroomError(name, why, "Run `postroom learn --from-folders` first.")
-    training_dir = settings.state_dir / "training"
-    training_dir.mkdir(parents=True, exist_ok=True)
+    training_dir = _training_dir(settings.state_dir)
     with _only_one(training_dir):
         _sweep(training_dir)
         with database.read() as tx:
@@ -152,20 +150,31 @@ def compare_labels(
 @contextmanager
 def _only_one(training_dir: Path) -> Iterator[None]:
     with (training_dir / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not taken(lock.fileno()):
             raise TrainingBusy(
                 str(training_dir), "another training is running.", "Wait for it: `postroom status` shows it."
-            ) from error
+            )
         yield
+
+
+def _training_dir(state_dir: Path) -> Path:
+    """Where trainings work, made if need be. Raises PostroomError."""
+    place = state_dir / "training"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PostroomError(
+            str(place),
+            f"cannot be made a folder ({error.strerror}).",
+            "Remove what is in the way there, or give the state directory to the service's user.",
+        ) from None
+    return place
 
 
 @contextmanager
 def no_training(state_dir: Path) -> Iterator[None]:
     """While the block runs nothing trains, and what killed trainings left is gone. Raises TrainingBusy."""
-    training_dir = state_dir / "training"
-    training_dir.mkdir(parents=True, exist_ok=True)
+    training_dir = _training_dir(state_dir)
     with _only_one(training_dir):
         _sweep(training_dir)
         yield
@@ -196,14 +205,9 @@ def sweep(database: Database, state_dir: Path, now: datetime) -> None:
 
 
 def at_work(state_dir: Path) -> bool:
-    """Does a training work here now?"""
-    try:
-        with _only_one(state_dir / "training"):
-            return False
-    except TrainingBusy:
-        return True
-    except FileNotFoundError:
-        return False
+    """Does a training work here now? Takes nothing. Raises PostroomError if one may not look."""
+    place = state_dir / "training"
+    return place.exists() and holder_of(_training_dir(state_dir) / "lock") is not None
 
 
 def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:

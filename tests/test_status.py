@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import update
@@ -147,6 +148,33 @@ def test_check_tells_a_damaged_database_and_changes_nothing(service: ServiceProc
     assert "WRONG database:" in told
     assert "restore a backup" in told
     assert sorted((each.name, each.stat().st_size) for each in service.state.iterdir()) == before
+
+
+def test_a_disk_that_is_full_or_read_only_is_told_though_nothing_can_be_noted(
+    service: ServiceProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(service)
+    assert service.ask("status")["disk"] is None
+    real = os.statvfs
+    for field, value, words in (
+        ("f_bavail", 3 * 256, "only 3 MB are free"),
+        ("f_favail", 0, "no more files can be made"),
+        ("f_flag", os.ST_RDONLY, "its file system is read-only"),
+    ):
+
+        def found(path: Path, field: str = field, value: int = value) -> SimpleNamespace:
+            names = ("f_bavail", "f_frsize", "f_files", "f_favail", "f_flag")
+            return SimpleNamespace(**{**{name: getattr(real(path), name) for name in names}, field: value})
+
+        monkeypatch.setattr("daemon.room.os.statvfs", found)
+        told = service.command("status", fine=(ExitCode.NEEDS_PERSON,)).stdout
+        assert told.startswith("Disk: ")
+        assert words in told
+        assert str(service.state) in told
+    service.stop()
+    (service.state / "postroom.sqlite").write_bytes(b"not even a database")
+    told = service.command("status", fine=(1,)).stderr
+    assert "Disk: " in told, "whatever else is wrong may come of it"
 
 
 @pytest.mark.model

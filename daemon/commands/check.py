@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import pwd
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -113,6 +114,12 @@ def _state_dir(settings: Settings) -> str:
             f"holds the text of mail, and {problem}.",
             f"As root, run: chown -R --reference={place} {place}; chmod -R go= {place}",
         )
+    if os.geteuid() == 0 and place.is_dir() and (owner := place.stat().st_uid) != 0:
+        raise PostroomError(
+            str(place),
+            f"belongs to {_user(owner)}, and this is root, who may read and write what that user may not.",
+            "Run `postroom check` as that user: only then does it say what the service will meet.",
+        )
     free = shutil.disk_usage(nearest).free
     if free < LEAST_FREE_BYTES:
         raise PostroomError(str(place), f"only {free / 1024**3:.1f} GB are free.", "Make room: training needs 2 GB.")
@@ -127,6 +134,13 @@ def _model(settings: Settings, box: str) -> str:
     folder = settings.state_dir / "models" / found
     fitting(folder, TermKey.read(settings.state_dir / KEY_FILE))
     return f"{folder.name}, whole"
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def _servers(settings: Settings) -> Iterator[Finding]:
