@@ -26,6 +26,7 @@ from daemon.settings import TrainingSettings
 from daemon.store import decisions, mailboxes, messages, training
 from daemon.store.database import Tx
 from daemon.store.records import Mailbox
+from daemon.zone import office_time
 
 log = structlog.get_logger()
 
@@ -208,7 +209,7 @@ def nights(
     return night_trouble(
         training.runs(tx, mailbox.id, limit=training.RUNS_JUDGED, until=now),
         settings.window,
-        now.astimezone(),
+        office_time(now),
         known_since=mailbox.created,
         fresh=training.fresh_lessons(tx, mailbox.id, usable),
         wanted=settings.min_corrections,

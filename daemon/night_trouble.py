@@ -19,7 +19,7 @@ from itertools import takewhile
 from typing import Literal
 
 from daemon.durations import Window
-from daemon.schedule import BROKEN_OFF, RELOADED, latest_window_start, window_end
+from daemon.schedule import BROKEN_OFF, RELOADED, latest_window
 from daemon.store.records import TrainingRun
 from daemon.store.training import INTERRUPTED
 
@@ -71,10 +71,7 @@ def night_trouble(
 def _missed(
     runs: Sequence[TrainingRun], window: Window, now: datetime, known_since: datetime, fresh: int, wanted: int
 ) -> NightTrouble | None:
-    opened = latest_window_start(now, window)
-    if window_end(opened, window) > now:
-        opened -= timedelta(days=1)
-    closed = window_end(opened, window)
+    opened, closed = latest_window(now, window, ended=True)
     # Since the day before, not since it opened: the window may have been moved meanwhile.
     if fresh < wanted or known_since >= opened or any(run.started > closed - timedelta(days=1) for run in runs):
         return None

@@ -19,6 +19,7 @@ from daemon.settings import Settings
 from daemon.store import decisions, journal, learning, mailboxes, messages, training
 from daemon.store.database import Tx
 from daemon.store.records import Correction, KnownMessage, Mailbox, StoredDecision
+from daemon.zone import office_time
 
 MINUTE = timedelta(minutes=1)
 
@@ -127,7 +128,7 @@ def service_status(
     `holder`: who runs, None if nobody does. `working`: does a training work now?
     `usable`: is there a model in use that can be used?
     """
-    here = now.astimezone()
+    here = office_time(now)
     trouble = nights(tx, mailbox, settings.training, now, at_work=working, usable=usable)
     since = None if holder is None else holder.since
     late = None if since is None or mailbox.trouble else late_by(now, mailbox.polled, since, settings.sorting.poll)

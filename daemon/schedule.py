@@ -12,7 +12,7 @@ are we late?                no look for some polls, though the service runs
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from daemon.durations import Window
 
@@ -46,10 +46,19 @@ def back_off(failures: int, first: timedelta, jitter: float) -> timedelta:
     return wait * (0.75 + 0.5 * jitter)
 
 
-def latest_window_start(now: datetime, window: Window) -> datetime:
-    """When the window last opened, in the same zone as `now`."""
-    today = datetime.combine(now.date(), window.start, tzinfo=now.tzinfo)
-    return today if today <= now else today - timedelta(days=1)
+def latest_window(now: datetime, window: Window, *, ended: bool = False) -> tuple[datetime, datetime]:
+    """When the latest window opened and closes, in UTC; `ended`: the latest that has closed. `now` in local time."""
+    windows = (window_of(now.date() - timedelta(days=back), now.tzinfo, window) for back in range(4))
+    return next(each for each in windows if each[ended] <= now)
+
+
+def window_of(day: date, zone: tzinfo | None, window: Window) -> tuple[datetime, datetime]:
+    """When the window of this day opens and closes, in UTC. Of an hour that the clock shows twice the first counts; a
+    window in the hour that it leaves out comes right after it, as long as ever."""
+    opened = datetime.combine(day, window.start)
+    closed = datetime.combine(day if window.end > window.start else day + timedelta(days=1), window.end)
+    first, last = (each.replace(tzinfo=zone).astimezone(UTC) for each in (opened, closed))
+    return first, last if last > first else first + (closed - opened)
 
 
 def owed(runs: Sequence[tuple[datetime, str | None]]) -> bool:
@@ -76,25 +85,18 @@ def night_is_due(now: datetime, window: Window, last_started: datetime | None, u
 
     Outside the window only to catch up: when the service was not running at any moment of the last window.
     """
-    opened = latest_window_start(now, window)
+    opened, closed = latest_window(now, window)
     if last_started is not None and last_started >= opened:
         return False
-    if window.contains(now.time()):
-        return True
-    return up_since > window_end(opened, window)
-
-
-def window_end(opened: datetime, window: Window) -> datetime:
-    """When the window that opened then closes."""
-    closed = datetime.combine(opened.date(), window.end, tzinfo=opened.tzinfo)
-    return closed if closed > opened else closed + timedelta(days=1)
+    return now < closed or up_since > closed
 
 
 def next_night(now: datetime, window: Window, last_started: datetime | None, up_since: datetime) -> datetime:
     """When the service looks next whether there is enough to train on; `now` if it is due. `now` in local time."""
     if night_is_due(now, window, last_started, up_since):
         return now
-    return latest_window_start(now, window) + timedelta(days=1)
+    days = (window_of(now.date() + timedelta(days=ahead), now.tzinfo, window)[0] for ahead in range(3))
+    return next(opened for opened in days if opened > now)
 
 
 def late_by(now: datetime, polled: datetime | None, running_since: datetime, poll: timedelta) -> timedelta | None:

@@ -42,6 +42,7 @@ from daemon.schedule import back_off, first_look, last_attempt, longest_waiting,
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, training
 from daemon.trainer_process import BrokenOff
+from daemon.zone import office_time
 
 log = structlog.get_logger()
 
@@ -296,7 +297,7 @@ class Service:
 
     def _is_due(self, attempt: datetime | None) -> bool:
         now = self.clock()
-        return night_is_due(now.astimezone(), self.settings.training.window, attempt, self.awake_since or now)
+        return night_is_due(office_time(now), self.settings.training.window, attempt, self.awake_since or now)
 
     def _train(self, mailroom: Mailroom, desk: Desk) -> None:
         now = self.clock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import structlog
+import tzlocal
 from sqlalchemy import update
 
 from connectors.base import MailText
@@ -448,3 +450,33 @@ def test_a_model_that_cannot_be_used_is_told_in_the_status_line(make: Callable[.
     put_into_use(office, "v1")
     office.service._mind_training(office.desks[0])
     assert office.service._status() == "0 of 1 mailboxes fine; the model of box0 cannot be used: see postroom status"
+
+
+@pytest.fixture
+def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine's time zone."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        tzlocal.reload_localzone()
+        yield
+    time.tzset()
+    tzlocal.reload_localzone()
+
+
+@pytest.mark.usefixtures("in_berlin")
+@pytest.mark.parametrize("changes", [datetime(2026, 3, 29, 12, tzinfo=UTC), datetime(2026, 10, 25, 12, tzinfo=UTC)])
+def test_the_service_has_one_window_a_night_also_when_the_clock_changes(office: Office, changes: datetime) -> None:
+    service, clock = office.service, office.clock
+    for window in ("01:00-05:00", "02:00-03:00"):
+        chosen = service.settings.training.model_copy(update={"window": Window.parse(window)})
+        service.settings = service.settings.model_copy(update={"training": chosen})
+        clock.now = changes - timedelta(days=1)
+        last = service.awake_since = clock()
+        begun = []
+        while clock() < changes:
+            clock.advance(minutes=10)
+            if service._is_due(last):
+                last = clock()
+                begun.append(last)
+        assert len(begun) == 1, (window, begun)
