@@ -97,17 +97,7 @@ class Classifier:
         `key` is the state directory's, under which the model's terms must have been hashed. `codebook` is the store's,
         which must have grown from the model's. Raises ModelMissing or ModelRefused.
         """
-        meta = artifact.load(folder)
-        if meta.term_key != key.check:
-            raise ModelRefused(
-                f"model {meta.version}: its words were hashed under another key than the one in this state directory "
-                f"({KEY_FILE}). Bring back the key of the directory that it was trained in, or train again."
-            )
-        if codebook is not None and not codebook.fits(meta.book()):
-            raise ModelRefused(
-                f"model {meta.version}: it was trained for another codebook ({meta.codebook_hash[:12]}…), "
-                "its answers would mean other categories. Run `postroom rollback`, or train again."
-            )
+        meta = fitting(folder, key, codebook)
         renderer = linear = neighbours = None
         if meta.kind != "llm":
             from daemon.linear import LinearModel
@@ -195,6 +185,24 @@ class Classifier:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def fitting(folder: Path, key: TermKey, codebook: Codebook | None = None, *, sums: bool = True) -> ModelMeta:
+    """The model.json of a folder that can be used here: whole (`sums`: to the last bit), made under this key, and grown
+    into this codebook. What costs nothing is asked first. Raises ModelMissing or ModelRefused."""
+    meta = artifact.load(folder, check_files=False)
+    if meta.term_key != key.check:
+        raise ModelRefused(
+            f"model {meta.version}: its words were hashed under another key than the one in this state directory "
+            f"({KEY_FILE}). Bring back the key of the directory that it was trained in, or train again."
+        )
+    if codebook is not None and not codebook.fits(meta.book()):
+        raise ModelRefused(
+            f"model {meta.version}: it was trained for another codebook ({meta.codebook_hash[:12]}…), "
+            "its answers would mean other categories. Run `postroom rollback`, or train again."
+        )
+    artifact.make_sure(folder, meta, sums=sums)
+    return meta
 
 
 def blend(language: Floats | None, linear: Floats | None, weight: float) -> Floats:

@@ -35,6 +35,8 @@ class Policy:
     model: str | None = None
     newcomers: frozenset[str] = frozenset()
     """Categories that the model was not trained for; all of them without a model."""
+    refused: str | None = None
+    """The version in use, if it cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,13 @@ def decide(
 
 
 def _without_model(guess: Prediction | None, policy: Policy) -> Decision:
+    why = "there is no trained model yet"
+    if policy.refused is not None:
+        why = f"the model in use, {policy.refused}, cannot be used (`postroom status` says why)"
     if guess is None:
-        return Decision(None, "none", "left: there is no trained model yet")
+        return Decision(None, "none", f"left: {why}")
     said = _in_words(guess, policy)
-    reason = f"left: there is no trained model yet; by names and descriptions alone {said}"
+    reason = f"left: {why}; by names and descriptions alone {said}"
     return Decision(None, "none", reason, *_figures(guess))
 
 

@@ -26,6 +26,7 @@ from daemon.settings import TrainingSettings
 from daemon.store import decisions, mailboxes, messages, training
 from daemon.store.database import Tx
 from daemon.store.records import Mailbox
+from daemon.zone import office_time
 
 log = structlog.get_logger()
 
@@ -199,15 +200,18 @@ def silence(tx: Tx, mailbox: Mailbox, now: datetime) -> str | None:
 
 
 def nights(
-    tx: Tx, mailbox: Mailbox, settings: TrainingSettings, now: datetime, *, at_work: bool
+    tx: Tx, mailbox: Mailbox, settings: TrainingSettings, now: datetime, *, at_work: bool, usable: bool
 ) -> NightTrouble | None:
-    """What is wrong with this mailbox's trainings; None while all is well. `at_work`: does one work now?"""
+    """What is wrong with this mailbox's trainings; None while all is well. `at_work`: does one work now?
+
+    `usable`: is there a model in use that can be used?
+    """
     return night_trouble(
-        training.runs(tx, mailbox.id, limit=training.RUNS_JUDGED),
+        training.runs(tx, mailbox.id, limit=training.RUNS_JUDGED, until=now),
         settings.window,
-        now.astimezone(),
+        office_time(now),
         known_since=mailbox.created,
-        fresh=training.fresh_lessons(tx, mailbox.id),
+        fresh=training.fresh_lessons(tx, mailbox.id, usable),
         wanted=settings.min_corrections,
         at_work=at_work,
     )

@@ -17,7 +17,7 @@ from daemon.errors import AlreadyRunning, PostroomError
 from daemon.private import refuse_strange
 
 LOOKS, LOOK_S = 5, 0.1
-"""`holder` touches the lock for some microseconds; whoever still holds it after so many tries works there."""
+"""`holder` touches a lock for some microseconds; whoever still holds it after so many tries works there."""
 
 
 @contextmanager
@@ -57,7 +57,11 @@ class Holder:
 
 def holder(state_dir: Path) -> Holder | None:
     """Who works on this state directory; None: nobody. Takes nothing. Raises PostroomError if one may not look."""
-    path = state_dir / "postroom.lock"
+    return holder_of(state_dir / "postroom.lock")
+
+
+def holder_of(path: Path) -> Holder | None:
+    """Who holds this lock. Takes nothing. Raises PostroomError if one may not look."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -73,6 +77,11 @@ def holder(state_dir: Path) -> Holder | None:
     finally:
         os.close(file)
     return None
+
+
+def taken(file: int) -> bool:
+    """Take an open file's lock for us alone. False: somebody works there, and does not only look."""
+    return any(_taken(file, after=LOOK_S * bool(number)) for number in range(LOOKS))
 
 
 def _taken(file: int, *, after: float) -> bool:
@@ -104,7 +113,7 @@ class StateLock:
         with suppress(OSError):  # what cannot be read is told next
             refuse_strange(self.path.parent)
         file = _opened(self.path)
-        if not any(_taken(file, after=LOOK_S * bool(number)) for number in range(LOOKS)):
+        if not taken(file):
             other = _noted(file)
             os.close(file)
             raise AlreadyRunning(

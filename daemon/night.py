@@ -9,13 +9,8 @@ The trainer is a process of its own: torch never loads into the service, its mem
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -25,22 +20,22 @@ from typing import Any
 
 import structlog
 
-from daemon import child
 from daemon.engines.base import EngineError
 from daemon.errors import ExitCode, PostroomError, disk_trouble
 from daemon.lessons import each_lesson
+from daemon.lock import holder_of, taken
 from daemon.registry import Registry
 from daemon.retention import void_never_senders
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database, Tx
 from daemon.store.records import Category, ModelRecord
+from daemon.trainer_process import ShowProgress, Stop, run_trainer
 
 log = structlog.get_logger()
 
 KEPT_BASES = 2
 """Prepared base models that stay in the cache: the one in use, and the one before it."""
-ShowProgress = Callable[[Mapping[str, Any]], None]
 
 
 class TrainingBusy(PostroomError):
@@ -51,7 +46,7 @@ class TrainingBusy(PostroomError):
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """How a training ended. outcome: promoted, kept, nothing, failed or stopped."""
+    """How a training ended. outcome: promoted, kept, nothing, failed, stopped or reloaded."""
 
     outcome: str
     verdict: str
@@ -68,11 +63,13 @@ def train(
     clock: Callable[[], datetime],
     *,
     progress: ShowProgress | None = None,
-    stop: threading.Event | None = None,
+    stop: Stop | None = None,
 ) -> TrainingOutcome:
-    """Train, judge, and promote or keep. Never leaves a half-made model. Raises TrainingBusy."""
-    training_dir = settings.state_dir / "training"
-    training_dir.mkdir(parents=True, exist_ok=True)
+    """Train, judge, and promote or keep. Never leaves a half-made model. Raises TrainingBusy.
+
+    `stop` is asked several times a second: the outcome to end with now, or None to go on.
+    """
+    training_dir = _training_dir(settings.state_dir)
     with _only_one(training_dir):
         _sweep(training_dir)
         registry.prune(mailbox, settings.training.keep_models)
@@ -92,7 +89,7 @@ def train(
             else:
                 registry.term_key()
                 _write_job(database, mailbox, folder, job, newest)
-                result = _run_trainer(folder, settings, progress, stop)
+                result = run_trainer(folder, settings, progress, stop)
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock, run)
         except (PostroomError, EngineError) as error:  # also: the key of the models' words is lost, or can't be made
             outcome = TrainingOutcome("failed", str(error))
@@ -135,8 +132,7 @@ def compare_labels(
     if len(taught) < 2:  # the trainer would say so too, after a minute of imports
         why = "there is nothing to compare: it takes two categories with some lessons each."
         raise PostroomError(name, why, "Run `postroom learn --from-folders` first.")
-    training_dir = settings.state_dir / "training"
-    training_dir.mkdir(parents=True, exist_ok=True)
+    training_dir = _training_dir(settings.state_dir)
     with _only_one(training_dir):
         _sweep(training_dir)
         with database.read() as tx:
@@ -145,7 +141,7 @@ def compare_labels(
         try:
             registry.term_key()
             _write_job(database, mailbox, folder, job, None)
-            found = _run_trainer(folder, settings, progress, None, "trainer.compare", "--job")
+            found = run_trainer(folder, settings, progress, None, "trainer.compare", "--job")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     if found["outcome"] != "compared":
@@ -156,20 +152,31 @@ def compare_labels(
 @contextmanager
 def _only_one(training_dir: Path) -> Iterator[None]:
     with (training_dir / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not taken(lock.fileno()):
             raise TrainingBusy(
                 str(training_dir), "another training is running.", "Wait for it: `postroom status` shows it."
-            ) from error
+            )
         yield
+
+
+def _training_dir(state_dir: Path) -> Path:
+    """Where trainings work, made if need be. Raises PostroomError."""
+    place = state_dir / "training"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PostroomError(
+            str(place),
+            f"cannot be made a folder ({error.strerror}).",
+            "Remove what is in the way there, or give the state directory to the service's user.",
+        ) from None
+    return place
 
 
 @contextmanager
 def no_training(state_dir: Path) -> Iterator[None]:
     """While the block runs nothing trains, and what killed trainings left is gone. Raises TrainingBusy."""
-    training_dir = state_dir / "training"
-    training_dir.mkdir(parents=True, exist_ok=True)
+    training_dir = _training_dir(state_dir)
     with _only_one(training_dir):
         _sweep(training_dir)
         yield
@@ -200,14 +207,9 @@ def sweep(database: Database, state_dir: Path, now: datetime) -> None:
 
 
 def at_work(state_dir: Path) -> bool:
-    """Does a training work here now?"""
-    try:
-        with _only_one(state_dir / "training"):
-            return False
-    except TrainingBusy:
-        return True
-    except FileNotFoundError:
-        return False
+    """Does a training work here now? Takes nothing. Raises PostroomError if one may not look."""
+    place = state_dir / "training"
+    return place.exists() and holder_of(_training_dir(state_dir) / "lock") is not None
 
 
 def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:
@@ -290,83 +292,6 @@ def write_lessons(database: Database, mailbox: int, path: Path, newest: int | No
                 "source": lesson.source,
             }
             out.write(json.dumps(row) + "\n")
-
-
-def _run_trainer(
-    folder: Path, settings: Settings, progress: ShowProgress | None, stop: threading.Event | None, *module: str
-) -> dict[str, Any]:
-    """The trainer's result; a crash or a kill becomes a result that says so."""
-    name, *options = module or ("trainer",)
-    command = child.command(sys.executable, settings.training.nice, name, *options, str(folder))
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": str(settings.training.threads),
-        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait would take the cores from the service
-        "TOKENIZERS_PARALLELISM": "false",
-        "TMPDIR": str(folder),  # what libraries lay down for a while goes with the job, however that ends
-    }
-    stopped = threading.Event()
-    with (
-        (folder / "trainer.log").open("w") as errors,
-        subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        ) as process,
-    ):
-        watcher = threading.Thread(target=_stop_with, args=(process, stop, stopped), daemon=True)
-        watcher.start()
-        try:
-            for line in process.stdout or ():
-                if progress is not None and (event := _parse(line)) is not None:
-                    progress(event)
-            code = process.wait()
-        except BaseException:
-            process.kill()  # whoever ends the command ends its training: nobody would take the result
-            process.wait()
-            raise
-        finally:
-            stopped.set()
-            watcher.join()
-    if stop is not None and stop.is_set():
-        return {"outcome": "stopped", "verdict": "Training was stopped; yesterday's model goes on serving."}
-    try:
-        found: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    except (OSError, ValueError):
-        last = _last_line(folder / "trainer.log")
-        return {
-            "outcome": "failed",
-            "verdict": f"The trainer ended with exit code {code} and no result. {last}".strip(),
-        }
-    return found
-
-
-def _stop_with(process: subprocess.Popen[str], stop: threading.Event | None, ended: threading.Event) -> None:
-    while stop is not None and not ended.wait(0.2):
-        if stop.is_set():
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            return
-
-
-def _parse(line: str) -> dict[str, Any] | None:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) else None
-
-
-def _last_line(path: Path) -> str:
-    """The last line that the trainer wrote: of a traceback the exception, which holds no mail text."""
-    lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else ""
 
 
 def _take_over(

@@ -6,6 +6,8 @@
 
 A model that was kept because the new one was no better is fruit: the exam did its work. One training that was broken
 off is no trouble yet, because it is made up for; after the second in a row the night is given up (`daemon.schedule`).
+One that a reload put off is nobody's trouble. What failed is told until a training comes to its end, or until a night
+finds too little to learn: then nothing waits for it any more.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from itertools import takewhile
 from typing import Literal
 
 from daemon.durations import Window
-from daemon.schedule import BROKEN_OFF, latest_window_start, window_end
+from daemon.schedule import BROKEN_OFF, RELOADED, latest_window
 from daemon.store.records import TrainingRun
 from daemon.store.training import INTERRUPTED
 
@@ -43,13 +45,16 @@ def night_trouble(
     wanted: int,
     at_work: bool,
 ) -> NightTrouble | None:
-    """None while all is well. `runs`: the newest first. `now`: in local time.
+    """None while all is well. `now`: in local time.
 
-    `known_since`: when the mailbox was met first. `fresh`, `wanted`: how many lessons are new, and how many it takes.
+    `runs`: the newest first, none later than now. `known_since`: when the mailbox was met first.
+    `fresh`, `wanted`: how many lessons are new, and how many it takes.
     `at_work`: does a training work now? It may be the one that is missed.
     """
     ended = runs[1:] if at_work and runs and runs[0].outcome is None else runs
-    tried = [run for run in ended if run.outcome != "skipped"]
+    if fresh < wanted:
+        ended = list(takewhile(lambda run: run.outcome != "skipped", ended))
+    tried = [run for run in ended if run.outcome not in ("skipped", RELOADED)]
     fruitless = list(takewhile(lambda run: run.outcome in (None, "failed", *BROKEN_OFF), tried))
     why = next((run.verdict for run in fruitless if run.outcome == "failed"), None)
     if len(fruitless) >= IN_VAIN:
@@ -66,11 +71,9 @@ def night_trouble(
 def _missed(
     runs: Sequence[TrainingRun], window: Window, now: datetime, known_since: datetime, fresh: int, wanted: int
 ) -> NightTrouble | None:
-    opened = latest_window_start(now, window)
-    if window_end(opened, window) > now:
-        opened -= timedelta(days=1)
-    closed = window_end(opened, window)
-    if fresh < wanted or known_since >= opened or any(run.started >= opened for run in runs):
+    opened, closed = latest_window(now, window, ended=True)
+    # Since the day before, not since it opened: the window may have been moved meanwhile.
+    if fresh < wanted or known_since >= opened or any(run.started > closed - timedelta(days=1) for run in runs):
         return None
     words = (
         f"no training began in the window that closed {_local(closed, now)}, though {fresh} lessons are new. Postroom "

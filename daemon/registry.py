@@ -23,7 +23,7 @@ import structlog
 
 from daemon import artifact
 from daemon.artifact import Point
-from daemon.classifier import Classifier
+from daemon.classifier import Classifier, fitting
 from daemon.credentials import Credentials
 from daemon.engines.base import Engine, EngineError, EngineUnavailable, ModelMissing, ModelRefused, OtherModel
 from daemon.engines.fingerprint import Fingerprint
@@ -54,8 +54,8 @@ class Registry:
         self._engine = engine
         self.models_dir = models_dir
         self._credentials = credentials
-        self._key: TermKey | None = None
         self._loaded: dict[int, tuple[str, Classifier | None]] = {}
+        """By mailbox the version in use and what serves; None: it is refused, which the log has, and tried again."""
         self._waiting: set[int] = set()
         """Mailboxes whose model server does not serve the current model yet."""
         self._locks: dict[int, threading.Lock] = {}
@@ -76,14 +76,17 @@ class Registry:
                     del self._loaded[mailbox]
                     classifier.close()
                 return None
-            if current.version == version and mailbox not in self._waiting and self._still_there(classifier):
+            known_to_fail = current.version == version and classifier is None
+            serves = current.version == version and classifier is not None and mailbox not in self._waiting
+            if serves and self._still_there(classifier):
                 return classifier
             self._loaded.pop(mailbox, None)
             if classifier is not None:
                 classifier.close()
             if self._engine.kind == "openai":
                 self._link(current)  # again, in case that we were stopped between the link and the database
-            fresh, problem = self._load(mailbox, current, quiet=mailbox in self._waiting)
+            quiet = known_to_fail or mailbox in self._waiting
+            fresh, problem = self._load(mailbox, current, quiet=quiet)
             self._waiting.discard(mailbox)
             if problem is not None:
                 if self._engine.kind == "openai" or (served and isinstance(problem, OtherModel)):
@@ -92,7 +95,7 @@ class Registry:
                     raise problem  # the previous one's name may be another's as well: mail waits, and somebody is told
                 spare = known.get("previous")
                 if spare is not None:
-                    fresh, _ = self._load(mailbox, spare, quiet=mailbox in self._waiting)
+                    fresh, _ = self._load(mailbox, spare, quiet=known_to_fail or mailbox in self._waiting)
                 if fresh is None and served:
                     self._waiting.add(mailbox)
                     raise EngineUnavailable(str(problem)) from problem  # mail waits until the server serves our model
@@ -294,10 +297,29 @@ class Registry:
         return self.models_dir.parent / KEY_FILE
 
     def term_key(self) -> TermKey:
-        """The key, made at its first use. Raises ModelRefused."""
-        if self._key is None:
-            self._key = TermKey.of(self.key_file.parent)
-        return self._key
+        """The key, made at its first use, and read anew at every one: a lost one may have been brought back. Raises
+        ModelRefused."""
+        return TermKey.of(self.key_file.parent)
+
+    def trouble(self, mailbox: int) -> str | None:
+        """Why the model in use can't be used, in words; None if it can, or if there is none. Loads nothing and makes no
+        key, so a file that was changed and kept its length is not noticed."""
+        with self._database.read() as tx:
+            current = training.current_model(tx, mailbox)
+            book = Codebook(tuple(Entry(code, uid) for code, uid in mailboxes.codebook(tx, mailbox)))
+        if current is None:
+            return None
+        try:
+            fitting(self.folder_of(current), TermKey.read(self.key_file), book, sums=False)
+        except EngineError as error:
+            return str(error)
+        return None
+
+    def usable(self, mailbox: int) -> bool:
+        """Is there a model in use, which can be used?"""
+        with self._database.read() as tx:
+            current = training.current_model(tx, mailbox)
+        return current is not None and self.trouble(mailbox) is None
 
     def folder_of(self, model: ModelRecord) -> Path:
         """Where its files lie."""

@@ -21,7 +21,7 @@ from connectors.memory import MemoryConnector
 from daemon.decide import decide
 from daemon.desk import Desk
 from daemon.errors import PostroomError
-from daemon.night import ShowProgress, train
+from daemon.night import train
 from daemon.registry import Registry
 from daemon.rehearse import LabelledMail, Office, Trained, Verdict
 from daemon.scratch import scratch_folder
@@ -30,6 +30,7 @@ from daemon.sort import classify, current_policy, find_hint
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Database, Tx
 from daemon.store.records import Category
+from daemon.trainer_process import ShowProgress
 
 NAME = "rehearsal"
 

@@ -14,11 +14,12 @@ from daemon.artifact import Point
 from daemon.guard import nights
 from daemon.lessons import overview
 from daemon.lock import Holder
-from daemon.schedule import last_attempt, late_by, next_night
+from daemon.schedule import last_attempt, late_by, next_night, owed
 from daemon.settings import Settings
 from daemon.store import decisions, journal, learning, mailboxes, messages, training
 from daemon.store.database import Tx
 from daemon.store.records import Correction, KnownMessage, Mailbox, StoredDecision
+from daemon.zone import office_time
 
 MINUTE = timedelta(minutes=1)
 
@@ -120,18 +121,20 @@ def mailbox_status(
 
 
 def service_status(
-    tx: Tx, mailbox: Mailbox, settings: Settings, now: datetime, holder: Holder | None, working: bool
+    tx: Tx, mailbox: Mailbox, settings: Settings, now: datetime, holder: Holder | None, working: bool, usable: bool
 ) -> dict[str, Any]:
     """What `postroom status` shows of the service's work on one mailbox: is it behind, do the nights bear fruit?
 
     `holder`: who runs, None if nobody does. `working`: does a training work now?
+    `usable`: is there a model in use that can be used?
     """
-    here = now.astimezone()
-    trouble = nights(tx, mailbox, settings.training, now, at_work=working)
+    here = office_time(now)
+    trouble = nights(tx, mailbox, settings.training, now, at_work=working, usable=usable)
     since = None if holder is None else holder.since
     late = None if since is None or mailbox.trouble else late_by(now, mailbox.polled, since, settings.sorting.poll)
-    attempt = last_attempt([(run.started, run.outcome) for run in training.runs(tx, mailbox.id, limit=2)])
-    due = next_night(here, settings.training.window, attempt, since or now)
+    runs = [(run.started, run.outcome) for run in training.runs(tx, mailbox.id, training.RUNS_JUDGED, until=now)]
+    up_since = min(since or now, now)  # the lock may have been taken while the clock was ahead
+    due = now if owed(runs) else next_night(here, settings.training.window, last_attempt(runs), up_since)
     return {
         "late": None if late is None else f"no look for {late // MINUTE} minutes, though the service runs.",
         "training_trouble": None
@@ -140,7 +143,7 @@ def service_status(
         "next_training": {
             "at": _iso(due),
             "due": due <= here,
-            "new_lessons": training.fresh_lessons(tx, mailbox.id),
+            "new_lessons": training.fresh_lessons(tx, mailbox.id, usable),
             "wanted": settings.training.min_corrections,
         },
     }

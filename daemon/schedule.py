@@ -4,7 +4,7 @@ first look                  the first few mailboxes at once, the others spread o
 back-off after trouble      1, 2, 4, ... minutes, with jitter, at most half an hour
 whose training first?       who has waited longest
 is a training due?          once a window; later in the day only if the machine slept through it; once more if it was
-                            broken off
+                            broken off, and at once if a reload did that
 when is the next one?       now, or when the window opens again
 are we late?                no look for some polls, though the service runs
 """
@@ -12,7 +12,7 @@ are we late?                no look for some polls, though the service runs
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from daemon.durations import Window
 
@@ -23,6 +23,8 @@ POLLED_SLACK = timedelta(minutes=5)
 LONGEST_BACK_OFF = timedelta(minutes=30)
 # Outcomes of a training that did not come to its end: the service was stopped, or died.
 BROKEN_OFF = ("stopped", "interrupted")
+RELOADED = "reloaded"
+"""Outcome of a training that was put off because the settings were read again: it begins anew under the new ones."""
 
 
 def first_look(position: int, mailboxes: int, at_once: int, poll: timedelta) -> timedelta:
@@ -44,18 +46,35 @@ def back_off(failures: int, first: timedelta, jitter: float) -> timedelta:
     return wait * (0.75 + 0.5 * jitter)
 
 
-def latest_window_start(now: datetime, window: Window) -> datetime:
-    """When the window last opened, in the same zone as `now`."""
-    today = datetime.combine(now.date(), window.start, tzinfo=now.tzinfo)
-    return today if today <= now else today - timedelta(days=1)
+def latest_window(now: datetime, window: Window, *, ended: bool = False) -> tuple[datetime, datetime]:
+    """When the latest window opened and closes, in UTC; `ended`: the latest that has closed. `now` in local time."""
+    windows = (window_of(now.date() - timedelta(days=back), now.tzinfo, window) for back in range(4))
+    return next(each for each in windows if each[ended] <= now)
+
+
+def window_of(day: date, zone: tzinfo | None, window: Window) -> tuple[datetime, datetime]:
+    """When the window of this day opens and closes, in UTC. Of an hour that the clock shows twice the first counts; a
+    window in the hour that it leaves out comes right after it, as long as ever."""
+    opened = datetime.combine(day, window.start)
+    closed = datetime.combine(day if window.end > window.start else day + timedelta(days=1), window.end)
+    first, last = (each.replace(tzinfo=zone).astimezone(UTC) for each in (opened, closed))
+    return first, last if last > first else first + (closed - opened)
+
+
+def owed(runs: Sequence[tuple[datetime, str | None]]) -> bool:
+    """Was the latest training, of (started, outcome), the newest first, put off by a reload? Then it begins at once,
+    wherever its window has got to meanwhile; what it comes to ends that."""
+    return bool(runs) and runs[0][1] == RELOADED
 
 
 def last_attempt(runs: Sequence[tuple[datetime, str | None]]) -> datetime | None:
-    """When the latest training began that counts, of (started, outcome), the newest first.
+    """When the latest training began that counts, of (started, outcome), the newest first, none later than now: a
+    clock that was wrong once must not end the training of models (`daemon.store.training.runs` leaves such runs out).
 
     One that a restart or a power cut broke off is made up for. The second in a row counts: it may be the training
-    itself that brings the machine down.
+    itself that brings the machine down. One that a reload put off never counts: a person did that.
     """
+    runs = [run for run in runs if run[1] != RELOADED]
     broken = [outcome in BROKEN_OFF for _, outcome in runs[:2]]
     counting = runs[1:] if broken[:1] == [True] and True not in broken[1:] else runs
     return counting[0][0] if counting else None
@@ -66,25 +85,18 @@ def night_is_due(now: datetime, window: Window, last_started: datetime | None, u
 
     Outside the window only to catch up: when the service was not running at any moment of the last window.
     """
-    opened = latest_window_start(now, window)
+    opened, closed = latest_window(now, window)
     if last_started is not None and last_started >= opened:
         return False
-    if window.contains(now.time()):
-        return True
-    return up_since > window_end(opened, window)
-
-
-def window_end(opened: datetime, window: Window) -> datetime:
-    """When the window that opened then closes."""
-    closed = datetime.combine(opened.date(), window.end, tzinfo=opened.tzinfo)
-    return closed if closed > opened else closed + timedelta(days=1)
+    return now < closed or up_since > closed
 
 
 def next_night(now: datetime, window: Window, last_started: datetime | None, up_since: datetime) -> datetime:
     """When the service looks next whether there is enough to train on; `now` if it is due. `now` in local time."""
     if night_is_due(now, window, last_started, up_since):
         return now
-    return latest_window_start(now, window) + timedelta(days=1)
+    days = (window_of(now.date() + timedelta(days=ahead), now.tzinfo, window)[0] for ahead in range(3))
+    return next(opened for opened in days if opened > now)
 
 
 def late_by(now: datetime, polled: datetime | None, running_since: datetime, poll: timedelta) -> timedelta | None:

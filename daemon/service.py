@@ -12,7 +12,9 @@ from __future__ import annotations
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,41 +37,24 @@ from daemon.night import at_work, sweep, train
 from daemon.notify import Notifier
 from daemon.pipeline import Pass, one_pass
 from daemon.retention import hold, hold_others, void_never_senders
-from daemon.schedule import back_off, first_look, last_attempt, longest_waiting, night_is_due
+from daemon.rounds import Round, status_line
+from daemon.schedule import back_off, first_look, last_attempt, longest_waiting, night_is_due, owed
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, training
+from daemon.trainer_process import BrokenOff
+from daemon.zone import office_time
 
 log = structlog.get_logger()
 
 NIGHT_CHECK_S = 60
+PING_S = 1.0
+"""Between two signs of life while the service ends or reads its settings again."""
 LEAST_WAIT_S = 2.0
 SILENCE_EVERY = timedelta(minutes=30)
 SLEPT = timedelta(minutes=10)
 """Between two signs of life lie seconds. After longer than this the machine slept, or was held."""
 PASS_GRACE = timedelta(minutes=10)
 """A pass that takes longer than this hangs: the watchdog stops pinging."""
-
-
-@dataclass
-class Round:
-    """How one mailbox is doing."""
-
-    failures: int = 0
-    not_before: datetime | None = None
-    needs_person: str | None = None
-    begun: datetime | None = None
-    """When the pass in hand began; None: none is running, or it waits for its turn."""
-    silence_asked: datetime | None = None
-    silent: bool = False
-    """No mail has come for unusually long, and the log says so."""
-    training: str | None = None
-    """What is wrong with the nights, in words: the log has it already."""
-    looked: bool = False
-    """A pass has ended well since the service began."""
-    held: bool = False
-    """Paused or stopped: it looks and sorts nothing."""
-    waiting: bool = False
-    """Between two polls, listening for the server's hint."""
 
 
 @dataclass
@@ -120,7 +105,8 @@ class Service:
 
     def _run_until_change(self) -> None:
         with open_mailroom(self.settings, clock=self.clock, stop=self._interrupted) as mailroom:
-            seen = self.awake_since = self.clock()
+            seen = self.clock()
+            self.awake_since = self.awake_since or seen  # no reload makes it have slept
             sweep(mailroom.database, self.settings.state_dir, seen)
             desks = mailroom.desks()
             for desk in desks:  # the settings may name senders that they did not name before
@@ -140,10 +126,27 @@ class Service:
                 self._sleep(pause)
             if self.stopping.is_set():
                 self.notifier.stopping()
+            else:
+                self.notifier.reloading()
             for desk in desks:
                 if self.rounds[desk.settings.name].waiting:
                     desk.connector.close()  # ends the wait
-            scheduler.shutdown(wait=True)
+            self._finish(scheduler, mailroom)
+
+    def _finish(self, scheduler: BackgroundScheduler, mailroom: Mailroom) -> None:
+        """Wait for what is being done, and stay alive meanwhile: a message in hand may take longer than the watchdog
+        grants. What takes longer than a pass ever may hangs."""
+        with futures.ThreadPoolExecutor(1) as beside:
+            ended = beside.submit(scheduler.shutdown, wait=True)
+            patience = time.monotonic() + PASS_GRACE.total_seconds()
+            told = self.stopping.is_set()
+            while not futures.wait([ended], timeout=PING_S).done:
+                if self.stopping.is_set() and not told:  # during a reload
+                    self.notifier.stopping()
+                    told = True
+                if time.monotonic() < patience and self._healthy(mailroom):
+                    self.notifier.watchdog()
+            ended.result()
 
     def _awake(self, seen: datetime) -> datetime:
         """The time now. `seen`: at the sign of life before; a night that lies between was slept through."""
@@ -151,6 +154,8 @@ class Service:
         if now - seen > SLEPT:
             log.warning("slept", problem=f"The machine slept, or the service was held, for {now - seen}.")
             self.awake_since = now
+        elif self.awake_since is not None and now < self.awake_since:
+            self.awake_since = now  # the clock was ahead, and is right again
         return now
 
     def limit_passes(self) -> None:
@@ -258,17 +263,20 @@ class Service:
 
     def _night(self, mailroom: Mailroom, desks: list[Desk]) -> None:
         by_name = {desk.settings.name: desk for desk in desks}
-        attempts: dict[str, datetime | None] = {}
+        runs: dict[str, list[tuple[datetime, str | None]]] = {}
         with _told_only():
-            attempts = self._attempts(mailroom, desks)
+            runs = self._runs(mailroom, desks)
+        attempts = {name: last_attempt(each) for name, each in runs.items()}
+        put_off = {name for name, each in runs.items() if owed(each)}
         others_held = False
         for desk in desks:  # a training takes long, and what the last one came to is known
             with _told_only():
-                self._mind_training(desk, begins=self._is_due(attempts.get(desk.settings.name)))
+                name = desk.settings.name
+                self._mind_training(desk, begins=name in put_off or self._is_due(attempts.get(name)))
         for name in longest_waiting(attempts):
             try:
                 # Asked anew before each: the window may have ended during the training before.
-                if not self._interrupted() and self._is_due(attempts[name]):
+                if not self._interrupted() and (name in put_off or self._is_due(attempts[name])):
                     if not others_held:
                         hold_others(mailroom.database, {each.mailbox_id for each in desks}, self.settings, self.clock())
                         others_held = True
@@ -280,27 +288,35 @@ class Service:
             except Exception:
                 log.exception("bug", mailbox=name)
 
-    def _attempts(self, mailroom: Mailroom, desks: list[Desk]) -> dict[str, datetime | None]:
-        """When each mailbox's latest training began that counts."""
+    def _runs(self, mailroom: Mailroom, desks: list[Desk]) -> dict[str, list[tuple[datetime, str | None]]]:
+        """Each mailbox's latest trainings: (started, outcome), the newest first."""
+        now, most = self.clock(), training.RUNS_JUDGED
         with mailroom.database.read() as tx:
-            runs = {desk.settings.name: training.runs(tx, desk.mailbox_id, limit=2) for desk in desks}
-        return {name: last_attempt([(run.started, run.outcome) for run in each]) for name, each in runs.items()}
+            runs = {desk.settings.name: training.runs(tx, desk.mailbox_id, most, until=now) for desk in desks}
+        return {name: [(run.started, run.outcome) for run in each] for name, each in runs.items()}
 
     def _is_due(self, attempt: datetime | None) -> bool:
         now = self.clock()
-        return night_is_due(now.astimezone(), self.settings.training.window, attempt, self.awake_since or now)
+        return night_is_due(office_time(now), self.settings.training.window, attempt, self.awake_since or now)
 
     def _train(self, mailroom: Mailroom, desk: Desk) -> None:
         now = self.clock()
         hold(desk.database, desk.mailbox_id, self.settings, now)
+        usable = mailroom.registry.usable(desk.mailbox_id)
         with desk.database.begin() as tx:
-            fresh = training.fresh_lessons(tx, desk.mailbox_id)
+            fresh = training.fresh_lessons(tx, desk.mailbox_id, usable)
             if fresh < self.settings.training.min_corrections:
                 newest, count = learning.lesson_state(tx, desk.mailbox_id)
                 run = training.start_run(tx, desk.mailbox_id, now, count, newest)
                 training.end_run(tx, run, now, "skipped", f"Only {fresh} new lessons: nothing worth a training.")
                 return
-        train(mailroom.database, mailroom.registry, self.settings, desk.mailbox_id, self.clock, stop=self.stopping)
+        train(mailroom.database, mailroom.registry, self.settings, desk.mailbox_id, self.clock, stop=self._breaks_off)
+
+    def _breaks_off(self) -> BrokenOff | None:
+        """Why a training must end now: nobody waits two hours for new settings, and it would use the old ones."""
+        if self.stopping.is_set():
+            return "stopped"
+        return "reloaded" if self.reloading.is_set() else None
 
     def _mind_training(self, desk: Desk, begins: bool = False) -> None:
         """A service that never learns looks as well as one that does: say it once, until something changes.
@@ -308,11 +324,13 @@ class Service:
         `begins`: the training that may be missing is about to begin.
         """
         working = begins or at_work(self.settings.state_dir)
+        round_ = self.rounds[desk.settings.name]
+        round_.model = desk.registry.trouble(desk.mailbox_id)
+        usable = desk.registry.usable(desk.mailbox_id)
         with desk.database.read() as tx:
             mailbox = mailboxes.find(tx, desk.settings.name)
             assert mailbox is not None
-            trouble = guard.nights(tx, mailbox, self.settings.training, self.clock(), at_work=working)
-        round_ = self.rounds[desk.settings.name]
+            trouble = guard.nights(tx, mailbox, self.settings.training, self.clock(), at_work=working, usable=usable)
         words = None if trouble is None else trouble.words
         if words is not None and words != round_.training:
             log.warning("training-trouble", mailbox=desk.settings.name, problem=words)
@@ -331,32 +349,10 @@ class Service:
         return False
 
     def _status(self) -> str:
-        rounds = self.rounds.items()
-        troubled = [name for name, round_ in rounds if round_.needs_person or round_.failures]
-        held = [name for name, round_ in rounds if round_.held and name not in troubled]
-        silent = [name for name, round_ in rounds if round_.silent and name not in {*troubled, *held}]
-        unseen = [name for name, round_ in rounds if not round_.looked and name not in troubled]
-        fruitless = [(name, round_.training) for name, round_ in rounds if round_.training]
-        fine = len(rounds) - len({*troubled, *held, *silent, *unseen, *(name for name, _ in fruitless)})
-        words = f"{fine} of {len(rounds)} mailboxes fine"
-        if self.refused:
-            words += "; the settings as they are now were refused, the old ones go on: see postroom check"
-        if unseen:
-            words += f"; {len(unseen)} not looked at yet"
-        if troubled:
-            words += f"; trouble with {', '.join(troubled)}: see postroom status"
-        if held:
-            words += f"; nothing is sorted in {', '.join(held)}: see postroom status"
-        if silent:
-            words += f"; no mail comes in {', '.join(silent)}: see postroom status"
-        if fruitless:
-            (name, first), others = fruitless[0], len(fruitless) - 1
-            words += f"; training {name}: {first}" + (f" And {others} more: see postroom status" if others else "")
-        return words
+        return status_line(self.rounds, self.refused)
 
     def _reload(self) -> None:
         self.reloading.clear()
-        self.notifier.reloading()
         try:
             fresh = Settings.load(self.config)
         except PostroomError as error:

@@ -25,7 +25,7 @@ from daemon.evidence import evidence
 from daemon.first_guess import FirstGuess, unknown_to
 from daemon.folders import review_folder
 from daemon.neighbours import CAPACITY
-from daemon.store import decisions, journal, learning, mailboxes, messages
+from daemon.store import decisions, journal, learning, mailboxes, messages, training
 from daemon.store.database import Tx
 from daemon.store.records import Category, KnownMessage, KnownSighting, Mailbox
 
@@ -127,9 +127,11 @@ def current_policy(desk: Desk) -> Policy:
         categories = {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)}
         lessons = learning.lesson_counts(tx, desk.mailbox_id)
         lately = evidence(tx, desk)
+        current = training.current_model(tx, desk.mailbox_id)
     classifier = desk.registry.classifier(desk.mailbox_id)
     if classifier is None:
-        return Policy(categories, {}, newcomers=frozenset(categories))
+        refused = None if current is None else current.version
+        return Policy(categories, {}, newcomers=frozenset(categories), refused=refused)
     wanted = {uid: _wanted_precision(category, desk) for uid, category in categories.items()}
     found = dict(thresholds(classifier.meta.points, desk.sorting.precision, wanted, lately))
     for uid in categories:

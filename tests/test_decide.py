@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -17,9 +18,11 @@ from daemon.schedule import (
     back_off,
     first_look,
     last_attempt,
-    latest_window_start,
+    latest_window,
     longest_waiting,
+    next_night,
     night_is_due,
+    owed,
 )
 from daemon.settings import SortingSettings
 from daemon.store.records import Category
@@ -72,6 +75,8 @@ def test_hint_to_a_paused_category_is_no_hint() -> None:
 
 def test_without_a_model_everything_is_left() -> None:
     assert decide(None, None, POLICY).reason == "left: there is no trained model yet"
+    refused = decide(None, None, Policy({}, {}, refused="m7")).reason
+    assert refused == "left: the model in use, m7, cannot be used (`postroom status` says why)"
 
 
 @pytest.mark.parametrize(
@@ -185,8 +190,8 @@ def test_memory_stays_within_its_capacity() -> None:
 NIGHT = Window.parse("01:00-05:00")
 
 
-def at(day: int, hour: int, minute: int = 0) -> datetime:
-    return datetime(2026, 3, day, hour, minute, tzinfo=UTC)
+def at(day: int, hour: int, minute: int = 0, month: int = 3) -> datetime:
+    return datetime(2026, month, day, hour, minute, tzinfo=UTC)
 
 
 def test_training_is_due_once_in_its_window() -> None:
@@ -202,9 +207,28 @@ def test_training_is_caught_up_after_the_machine_slept_through_its_window() -> N
 
 def test_window_across_midnight_belongs_to_the_day_it_opened() -> None:
     late = Window.parse("22:00-04:00")
-    assert latest_window_start(at(2, 3), late) == at(1, 22)
+    assert latest_window(at(2, 3), late) == (at(1, 22), at(2, 4))
+    assert latest_window(at(2, 3), late, ended=True) == (at(28, 22, month=2), at(1, 4))
     assert night_is_due(at(2, 3), late, at(1, 3), up_since=at(1, 0))
     assert not night_is_due(at(2, 3), late, at(1, 22, 5), up_since=at(1, 0))
+
+
+@pytest.mark.parametrize(
+    "window", ["01:00-05:00", "02:00-03:00", "02:15-02:45", "02:30-04:00", "22:00-04:00", "03:00-03:30"]
+)
+@pytest.mark.parametrize("changes", [(3, 29), (10, 25)])
+def test_every_night_has_one_window_also_when_the_clock_is_put_forward_or_back(
+    window: str, changes: tuple[int, int]
+) -> None:
+    here, night = ZoneInfo("Europe/Berlin"), Window.parse(window)
+    now = datetime(2026, *changes, 12, tzinfo=here).astimezone(UTC) - timedelta(days=2)
+    last, trained, up = now, 0, now - timedelta(days=9)
+    for _ in range(3 * 24 * 12):
+        now += timedelta(minutes=5)
+        if night_is_due(now.astimezone(here), night, last, up):
+            last, trained = now, trained + 1
+    assert trained == 3
+    assert next_night(now.astimezone(here), night, last, up) > now
 
 
 def test_a_training_that_was_broken_off_is_made_up_for_once() -> None:
@@ -217,6 +241,16 @@ def test_a_training_that_was_broken_off_is_made_up_for_once() -> None:
         assert last_attempt([(first, outcome), (at(1, 1), "kept")]) == at(1, 1)
         assert last_attempt([(second, outcome), (first, outcome)]) == second, "it may bring the machine down"
     assert last_attempt([(second, "promoted"), (first, "stopped")]) == second
+
+
+def test_a_training_that_a_reload_put_off_counts_for_nothing_and_is_owed() -> None:
+    put_off = [(at(2, 3 - number), "reloaded") for number in range(3)]
+    assert last_attempt(put_off) is None
+    assert last_attempt([*put_off, (at(1, 1), "kept")]) == at(1, 1)
+    assert last_attempt([*put_off, (at(2, 0), "stopped"), (at(1, 1), "kept")]) == at(1, 1)
+    assert owed([*put_off, (at(1, 1), "kept")])
+    assert not owed([(at(2, 4), "promoted"), *put_off])
+    assert not owed([])
 
 
 def test_first_looks_fill_one_interval_and_a_few_mailboxes_never_wait() -> None:

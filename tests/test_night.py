@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from connectors.base import MailText
@@ -173,10 +176,34 @@ def test_nothing_to_learn_is_said_and_nothing_is_changed(home: Home) -> None:
 def test_stop_in_the_middle_leaves_nothing_half_made(home: Home) -> None:
     home.teach(120)
     stop = threading.Event()
-    outcome = home.train(stop=stop, progress=lambda _event: stop.set())
+    outcome = home.train(stop=lambda: "stopped" if stop.is_set() else None, progress=lambda _event: stop.set())
     assert outcome.outcome == "stopped"
     assert home.states() == []
     assert home.train().outcome == "promoted"
+
+
+def test_a_trainer_that_hangs_is_killed_and_the_night_has_failed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.teach(120)
+    stopped: list[psutil.Process] = []
+    now = time.monotonic
+    hours = SimpleNamespace(monotonic=lambda: now() + (2 * 3600 + 601 if stopped else 0))
+    monkeypatch.setattr("daemon.trainer_process.time", hours)
+
+    def hang(_event: object) -> None:
+        if not stopped:
+            (trainer,) = (each for each in psutil.Process().children() if "daemon.child" in each.cmdline())
+            trainer.suspend()
+            stopped.append(trainer)
+
+    outcome = home.train(progress=hang)
+    assert stopped
+    assert outcome.outcome == "failed"
+    assert outcome.verdict.startswith("The trainer did not end within 2h10m and was killed.")
+    assert not stopped[0].is_running()
+    with home.database.read() as tx:
+        (run,) = training.runs(tx, home.mailbox)
+    assert (run.outcome, run.verdict) == ("failed", outcome.verdict)
+    assert home.states() == []
 
 
 def test_two_trainings_at_once_are_refused(home: Home) -> None:
@@ -242,7 +269,7 @@ def test_previous_model_serves_while_the_one_in_use_is_damaged(home: Home) -> No
 def test_what_ollama_refuses_is_told_before_the_training_and_what_is_away_is_not_trained_for(
     tmp_path: Path, tiny_base: BaseFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.night._run_trainer", lambda *_: pytest.fail("it was paid for"))
+    monkeypatch.setattr("daemon.night.run_trainer", lambda *_: pytest.fail("it was paid for"))
     with OllamaStandIn(tmp_path / "ollama", "0.34.1") as server:
         engine = {"kind": "ollama", "host": f"http://{server.host}", "quantization": "q4_K_M"}
         for home in home_in(tmp_path / "state", tiny_base, **engine):

@@ -55,10 +55,30 @@ def test_a_failed_training_is_told_with_its_reason_until_one_comes_to_its_end() 
     assert told == NightTrouble(
         "failed", at(9, 1), "the training of 2026-03-09 01:00 failed. The disk is full. Make room there."
     )
-    skipped = judged(run(8, "failed", "The disk is full."), run(9, "skipped"))
+    skipped = judged(run(8, "failed", "The disk is full."), run(9, "skipped"), fresh=5)
     assert skipped is not None
     assert "2026-03-08" in skipped.words
     assert "disk" in skipped.words
+
+
+def test_a_failure_is_no_longer_told_when_a_later_night_found_too_little_to_learn() -> None:
+    two = run(7, "failed", "The disk is full."), run(8, "failed", "The disk is full.")
+    assert kind(judged(*two)) == "in vain"
+    assert judged(*two, run(9, "skipped"), fresh=4) is None
+    assert kind(judged(two[0], run(8, "skipped"), run(9, "failed", "why"))) == "failed", "one since then"
+
+
+def test_a_training_that_a_reload_put_off_is_nobodys_trouble() -> None:
+    assert judged(*(run(9, "reloaded", "Put off.", hour=hour) for hour in (1, 2, 3))) is None
+    told = judged(run(8, "failed", "why"), run(9, "reloaded", "Put off."), run(9, "failed", "why", hour=2))
+    assert told is not None
+    assert "2 trainings in a row" in told.words
+
+
+def test_no_window_is_missed_that_was_moved_after_the_nights_training() -> None:
+    for moved in ("02:00-03:00", "10:00-11:00"):
+        assert judged(run(9, "promoted"), fresh=5, now=at(9, 12), window=Window.parse(moved)) is None
+        assert kind(judged(run(8, "promoted"), fresh=5, now=at(9, 12), window=Window.parse(moved))) == "missed"
 
 
 def test_one_broken_off_is_made_up_for_and_the_second_in_a_row_is_told() -> None:

@@ -207,3 +207,16 @@ def test_every_command_closes_its_umask_and_a_report_stays_readable(tmp_path: Pa
     made = [tmp_path / "state", *(tmp_path / "state").rglob("*")]
     assert tmp_path / "state" / "training" / "lock" in made
     assert [path for path in made if rights(path) & 0o077] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_root_is_told_that_it_proves_nothing_for_another_user(tmp_path: Path) -> None:
+    enclose(tmp_path)
+    settings = Settings(state_dir=tmp_path)
+    [found] = [each for each in examine(settings) if each.what == "state_dir"]
+    assert found.fine
+    os.chown(tmp_path, 65534, 65534)
+    [found] = [each for each in examine(settings) if each.what == "state_dir"]
+    assert not found.fine
+    assert "and this is root" in found.seen
+    assert "Run `postroom check` as that user" in found.seen

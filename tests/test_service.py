@@ -142,6 +142,37 @@ def test_a_training_that_dies_with_the_machine_has_ended_and_begins_once_more(
     assert service.status()["training"]["started"] == begun[1], "a third might bring the machine down again"
 
 
+def test_a_reload_puts_a_training_off_and_stops_neither_mail_nor_watchdog(
+    service: ServiceProcess, dovecot_world: ImapWorld
+) -> None:
+    for number in range(4):
+        for folder in (dovecot_world.first, dovecot_world.second):
+            dovecot_world.hands.put(make_mail(f"{folder[-3:]} {number}"), folder)
+    service.command("learn", "--from-folders", "--no-train")
+    night = {"POSTROOM_TRAINING__WINDOW": "00:00-00:00", "POSTROOM_TRAINING__MIN_CORRECTIONS": "1"}
+    process = service.start(**night, WATCHDOG_USEC="4000000")
+    for reload in (1, 2, 3):  # more than ever count as trainings in vain
+        eventually(lambda: trainers_of(service), "a training")
+        (trainer,) = trainers_of(service)
+        trainer.suspend()  # it does not end by itself, nor at our word
+        service.hear("READY=1")
+        service.heard.clear()
+        process.send_signal(signal.SIGHUP)
+        service.hear("RELOADING=1", 5)
+        service.hear("WATCHDOG=1", 5)
+        assert "READY=1" not in service.heard, "while the training is being ended"
+        service.hear("READY=1", 40)
+        assert not trainer.is_running()
+        passes = service.passes()
+        eventually(lambda count=passes: service.passes() > count, f"a look after reload {reload}")
+    eventually(lambda: (service.status()["training"] or {}).get("outcome") == "running", "a training")
+    told = service.ask("status")["mailboxes"][0]
+    assert told["training_trouble"] is None
+    assert service.stop() == 0
+    service.process = None
+    assert service.status()["training"]["outcome"] == "stopped"
+
+
 def test_logs_of_a_whole_run_hold_no_mail(service: ServiceProcess, dovecot_world: ImapWorld) -> None:
     service.start()
     eventually(lambda: service.status()["polled"] is not None, "the first look")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,18 +13,24 @@ from typing import Any
 
 import pytest
 import structlog
+import tzlocal
+from sqlalchemy import update
 
+from connectors.base import MailText
 from connectors.errors import Unreachable
 from daemon import service as served
+from daemon.durations import Window
 from daemon.look import Looked
 from daemon.mailroom import Mailroom, open_mailroom
 from daemon.night import sweep
 from daemon.pipeline import Pass
-from daemon.service import PASS_GRACE, Round, Service
+from daemon.report import service_status
+from daemon.rounds import Round
+from daemon.service import PASS_GRACE, Service
 from daemon.settings import Settings
 from daemon.sort import Sorted
 from daemon.store import database as store
-from daemon.store import training
+from daemon.store import learning, mailboxes, tables, training
 from daemon.store.database import StoreError
 from tests.fakes import START, Clock
 from tests.test_database import held_by_another
@@ -323,3 +330,153 @@ def test_the_night_begins_with_who_has_waited_longest(
     monkeypatch.setattr(office.service, "_train", lambda _, desk: order.append(desk.settings.name))
     office.service._night(office.mailroom, office.desks)
     assert order == [*(f"box{n}" for n in range(4, MAILBOXES)), "box3", "box1", "box0", "box2"]
+
+
+def note_run(office: Office, started: datetime, outcome: str = "kept", number: int = 0) -> None:
+    """A training that is over."""
+    with office.mailroom.database.begin() as tx:
+        run = training.start_run(tx, office.desks[number].mailbox_id, started, 1, 1)
+        training.end_run(tx, run, started, outcome, "Something was the matter.")
+
+
+def trained_in_a_night(office: Office, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    trained: list[str] = []
+    monkeypatch.setattr(office.service, "_train", lambda _, desk: trained.append(desk.settings.name))
+    office.service._night(office.mailroom, office.desks)
+    return trained
+
+
+def test_a_clock_that_was_years_ahead_once_ends_no_training(
+    make: Callable[..., Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = make(count=1)
+    office.clock.now = datetime(2026, 3, 10, 2, tzinfo=UTC).astimezone().replace(hour=2)
+    for _ in range(3):
+        note_run(office, office.clock() + timedelta(days=700))
+    assert trained_in_a_night(office, monkeypatch) == ["box0"]
+    note_run(office, office.clock())
+    assert trained_in_a_night(office, monkeypatch) == [], "tonight's is done"
+
+    def told() -> dict[str, Any]:
+        with office.mailroom.database.read() as tx:
+            (box,) = mailboxes.everyone(tx)
+            return service_status(tx, box, office.service.settings, office.clock(), None, working=False, usable=True)
+
+    office.clock.advance(days=1)
+    assert told()["next_training"]["due"]
+    office.clock.advance(hours=10)
+    with office.mailroom.database.begin() as tx:
+        tx.execute(update(tables.mailboxes).values(created=START - timedelta(days=100)))
+        for number in range(6):
+            learning.teach(tx, office.desks[0].mailbox_id, "c1", MailText(subject=f"{number}"), START, source="csv")
+    assert told()["training_trouble"]["kind"] == "missed", "the runs of years to come are no excuse"
+
+
+def test_a_service_that_started_while_the_clock_was_ahead_trains_in_its_windows_only(office: Office) -> None:
+    service, clock = office.service, office.clock
+    clock.now = datetime(2026, 3, 10, 12, tzinfo=UTC).astimezone().replace(hour=12)
+    service.awake_since = clock() + timedelta(days=700)
+    service._awake(clock() + timedelta(days=700))
+    clock.advance(days=1)
+    assert not service._is_due(clock() - timedelta(days=1)), "it was awake in last night's window"
+
+
+def test_a_reload_is_no_sleep_and_its_moved_window_is_neither_due_nor_missed(
+    make: Callable[..., Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = make(count=1)
+    service, clock = office.service, office.clock
+    clock.now = datetime(2026, 3, 10, 0, tzinfo=UTC).astimezone().replace(hour=0)
+    service.reloading.set()
+    service._run_until_change()
+    clock.advance(hours=12)
+    window = Window.parse("03:00-04:00")
+    service.settings = service.settings.model_copy(
+        update={"training": service.settings.training.model_copy(update={"window": window})}
+    )
+    service._run_until_change()
+    assert not service._is_due(clock() - timedelta(hours=11))
+
+
+def test_a_training_that_a_reload_put_off_begins_at_once_wherever_its_window_is(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.clock.now = datetime(2026, 3, 10, 12, tzinfo=UTC).astimezone().replace(hour=12)
+    office.service.awake_since = office.clock() - timedelta(days=1)
+    for _ in range(3):
+        note_run(office, office.clock() - timedelta(hours=8), "reloaded", number=1)
+        assert trained_in_a_night(office, monkeypatch) == ["box1"]
+    note_run(office, office.clock(), "failed", number=1)
+    assert trained_in_a_night(office, monkeypatch) == []
+
+
+def put_into_use(office: Office, version: str) -> None:
+    """A model in use, of whose files nothing is there."""
+    with office.mailroom.database.begin() as tx:
+        box = office.desks[0].mailbox_id
+        training.add_model(tx, box, version, f"box0/{version}", START, state="kept", verdict="", exam={})
+        training.promote(tx, box, version, START)
+
+
+def test_a_mailbox_whose_model_is_refused_or_gone_trains_whatever_is_new(
+    make: Callable[..., Office], monkeypatch: pytest.MonkeyPatch, said: list[Any]
+) -> None:
+    office = make(count=1)
+    trained: list[int] = []
+    monkeypatch.setattr(served, "train", lambda *args, **_: trained.append(args[3]))
+    desk = office.desks[0]
+    with office.mailroom.database.begin() as tx:
+        for number in range(5):
+            learning.teach(tx, desk.mailbox_id, "c1", MailText(subject=f"{number}"), START, source="csv")
+        run = training.start_run(tx, desk.mailbox_id, START, 5, 5)
+        training.end_run(tx, run, START, "kept", "No better than guessing.")
+    office.service._train(office.mailroom, desk)
+    assert trained == [], "no model was ever in use: these lessons make none"
+    put_into_use(office, "v1")
+    office.service._train(office.mailroom, desk)
+    assert trained == [desk.mailbox_id]
+    with office.mailroom.database.begin() as tx:
+        training.mark_removed(tx, desk.mailbox_id, "v1")
+    office.service._train(office.mailroom, desk)
+    assert trained == [desk.mailbox_id] * 2, "`forget --no-train` said so"
+    monkeypatch.setattr(type(office.mailroom.registry), "usable", lambda *_: True)
+    office.service._train(office.mailroom, desk)
+    assert trained == [desk.mailbox_id] * 2
+
+
+def test_a_model_that_cannot_be_used_is_told_in_the_status_line(make: Callable[..., Office]) -> None:
+    office = make(count=1)
+    office.service.rounds["box0"].looked = True
+    put_into_use(office, "v1")
+    office.service._mind_training(office.desks[0])
+    assert office.service._status() == "0 of 1 mailboxes fine; the model of box0 cannot be used: see postroom status"
+
+
+@pytest.fixture
+def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine's time zone."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        tzlocal.reload_localzone()
+        yield
+    time.tzset()
+    tzlocal.reload_localzone()
+
+
+@pytest.mark.usefixtures("in_berlin")
+@pytest.mark.parametrize("changes", [datetime(2026, 3, 29, 12, tzinfo=UTC), datetime(2026, 10, 25, 12, tzinfo=UTC)])
+def test_the_service_has_one_window_a_night_also_when_the_clock_changes(office: Office, changes: datetime) -> None:
+    service, clock = office.service, office.clock
+    for window in ("01:00-05:00", "02:00-03:00"):
+        chosen = service.settings.training.model_copy(update={"window": Window.parse(window)})
+        service.settings = service.settings.model_copy(update={"training": chosen})
+        clock.now = changes - timedelta(days=1)
+        last = service.awake_since = clock()
+        begun = []
+        while clock() < changes:
+            clock.advance(minutes=10)
+            if service._is_due(last):
+                last = clock()
+                begun.append(last)
+        assert len(begun) == 1, (window, begun)

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import update
@@ -15,6 +16,7 @@ from connectors.base import MailText
 from daemon.errors import ExitCode
 from daemon.store import learning, mailboxes, tables, training
 from daemon.store.database import Database
+from daemon.term_key import TermKey
 from tests.imap_fixtures import ImapWorld
 from tests.servers.hands import make_mail
 from tests.service_process import ServiceProcess, eventually
@@ -107,6 +109,72 @@ def test_a_window_that_went_by_without_a_training_is_told(service: ServiceProces
     told = service.command("status", fine=(ExitCode.NOT_RUNNING,)).stdout
     assert "Training: no training began in the window that closed" in told
     assert "though 4 lessons are new" in told
+
+
+def test_a_model_that_cannot_be_used_is_told_by_status_check_and_why(
+    service: ServiceProcess, dovecot_world: ImapWorld
+) -> None:
+    look(service)
+    assert "WRONG" not in next(line for line in service.command("check").stdout.splitlines() if "office model" in line)
+    database = Database.open(service.state / "postroom.sqlite")
+    with database.begin() as tx:
+        (box,) = mailboxes.everyone(tx)
+        now = datetime.now(UTC)
+        training.add_model(tx, box.id, "2026-03-01a", "office/2026-03-01a", now, state="kept", verdict="", exam={})
+        training.promote(tx, box.id, "2026-03-01a", now)
+    database.close()
+    TermKey.of(service.state)
+    dovecot_world.hands.put(make_mail("an invoice", message_id="<first@example.org>"))
+    eventually(lambda: service.status()["messages"].get("left") == 1, "the message was decided on")
+    told = service.command("status", fine=(ExitCode.NEEDS_PERSON,)).stdout
+    assert "Model: 2026-03-01a, which cannot be used." in told
+    assert "there is no model here" in told
+    checked = service.command("check", fine=(1,)).stdout
+    assert "WRONG office model:" in checked
+    reason = service.ask("why", "first@example.org")[0]["decisions"][0]["reason"]
+    assert reason == "left: the model in use, 2026-03-01a, cannot be used (`postroom status` says why)"
+    assert service.log.read_text().count("model-refused") == 1
+
+
+def test_check_tells_a_damaged_database_and_changes_nothing(service: ServiceProcess) -> None:
+    look(service)
+    service.stop()
+    service.command("check")
+    place = service.state / "postroom.sqlite"
+    whole = place.read_bytes()
+    place.write_bytes(whole[:8192] + b"\xff" * 4096 + whole[12288:])
+    before = sorted((each.name, each.stat().st_size) for each in service.state.iterdir())
+    told = service.command("check", fine=(1,)).stdout
+    assert "WRONG database:" in told
+    assert "restore a backup" in told
+    assert sorted((each.name, each.stat().st_size) for each in service.state.iterdir()) == before
+
+
+def test_a_disk_that_is_full_or_read_only_is_told_though_nothing_can_be_noted(
+    service: ServiceProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(service)
+    assert service.ask("status")["disk"] is None
+    real = os.statvfs
+    for field, value, words in (
+        ("f_bavail", 3 * 256, "only 3 MB are free"),
+        ("f_favail", 0, "no more files can be made"),
+        ("f_flag", os.ST_RDONLY, "its file system is read-only"),
+    ):
+
+        def found(path: Path, field: str = field, value: int = value) -> SimpleNamespace:
+            names = ("f_bavail", "f_frsize", "f_files", "f_favail", "f_flag")
+            return SimpleNamespace(**{**{name: getattr(real(path), name) for name in names}, field: value})
+
+        monkeypatch.setattr("daemon.room.os.statvfs", found)
+        told = service.command("status", fine=(ExitCode.NEEDS_PERSON,)).stdout
+        assert told.startswith("Disk: ")
+        assert words in told
+        assert str(service.state) in told
+    service.stop()
+    (service.state / "postroom.sqlite").write_bytes(b"not even a database")
+    told = service.command("status", fine=(1,)).stderr
+    assert "Disk: " in told, "whatever else is wrong may come of it"
 
 
 @pytest.mark.model

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from daemon.night import _only_one, at_work, sweep
+from daemon.errors import PostroomError
+from daemon.night import _only_one, at_work, no_training, sweep
 from daemon.registry import Registry
 from daemon.report import mailbox_status
 from daemon.settings import EngineSettings
@@ -51,6 +54,28 @@ def told(database: Database, state_dir: Path) -> dict[str, Any]:
 
 def test_no_training_works_where_there_never_was_one(tmp_path: Path) -> None:
     assert not at_work(tmp_path)
+    assert not (tmp_path / "training").exists(), "it only looks"
+
+
+def test_who_only_looks_for_a_training_is_taken_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "training"
+    place.mkdir()
+    with no_training(tmp_path):
+        assert at_work(tmp_path)
+    looking = (place / "lock").open("r")
+    fcntl.flock(looking, fcntl.LOCK_SH)  # what `at_work` does, in another process, for a moment
+    assert not at_work(tmp_path), "both only look"
+    monkeypatch.setattr("daemon.lock.time", SimpleNamespace(sleep=lambda _: looking.close()))
+    with no_training(tmp_path):
+        assert at_work(tmp_path)
+
+
+def test_a_file_where_trainings_work_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "training").touch()
+    with pytest.raises(PostroomError, match="training: cannot be made a folder"):
+        at_work(tmp_path)
+    with pytest.raises(PostroomError, match="training: cannot be made a folder"), no_training(tmp_path):
+        pass
 
 
 @pytest.mark.parametrize("withdrawn", [False, True])

@@ -190,3 +190,27 @@ def test_a_damaged_key_ends_the_night_in_a_sentence(home: Home) -> None:
     assert "4 bytes instead of 32" in outcome.verdict
     with home.database.begin() as tx:
         assert [run.outcome for run in training.runs(tx, home.mailbox)] == ["failed"]
+
+
+@pytest.mark.model
+def test_a_key_that_comes_back_is_used_at_the_next_look_and_its_loss_is_logged_once(home: Home) -> None:
+    home.teach(40)
+    assert home.train().outcome == "promoted"
+    path = home.settings.state_dir / KEY_FILE
+    ours = path.read_bytes()
+    assert home.registry.usable(home.mailbox)
+    path.unlink()
+    home.registry.close()
+    trouble = home.registry.trouble(home.mailbox)
+    assert trouble is not None
+    assert "the key of the models' words can't be read" in trouble
+    assert not path.exists(), "who only asks makes no other"
+    with structlog.testing.capture_logs() as told:
+        for _ in range(3):
+            assert home.registry.classifier(home.mailbox) is None
+    assert [line["event"] for line in told] == ["model-refused"]
+    assert "hashed under another key" in str(home.registry.trouble(home.mailbox))
+    assert not home.registry.usable(home.mailbox)
+    path.write_bytes(ours)
+    assert home.registry.classifier(home.mailbox) is not None
+    assert home.registry.trouble(home.mailbox) is None

@@ -25,9 +25,10 @@ from daemon.decide import Decision, decide, hands_off
 from daemon.desk import Desk
 from daemon.errors import ExitCode, PostroomError
 from daemon.guard import concerns
-from daemon.lock import holder
+from daemon.lock import Holder, holder
 from daemon.night import at_work
 from daemon.report import mailbox_status, message_story, service_status
+from daemon.room import no_room
 from daemon.sort import classify, current_policy, guesser
 from daemon.store import messages
 
@@ -35,7 +36,7 @@ NOT_RUNNING = (
     "No service runs here: nothing is sorted and nothing is learnt. `systemctl start postroom` starts it, and "
     "`systemctl status postroom` says why it ended."
 )
-CONCERNS = ("trouble", "paused", "stopped", "silence", "late", "training_trouble")
+CONCERNS = ("trouble", "paused", "stopped", "silence", "late", "training_trouble", "model_trouble")
 """What a person has to see to."""
 LATE_STEPS = "`journalctl -u postroom` may say why; `systemctl restart postroom` helps where it hangs."
 
@@ -48,34 +49,50 @@ LATE_STEPS = "`journalctl -u postroom` may say why; `systemctl restart postroom`
 def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> None:
     """How every mailbox is doing: the last look, what was filed, what people did about it.
 
-    Exit code 4 if no service runs, else 3 if a mailbox waits for a person, was not looked at for too long, or is not
-    learnt from any more.
+    Exit code 4 if no service runs, else 3 if a mailbox waits for a person, was not looked at for too long, has a model
+    that cannot be used, or is not learnt from any more, or if the disk is full.
     """
     settings = context.settings
-    with context.mailroom() as mailroom:
-        found = []
-        runs = holder(settings.state_dir)
-        working = at_work(settings.state_dir)
-        for desk in context.some(mailroom, mailbox):
-            box = known(desk)
-            points = desk.registry.points(desk.mailbox_id)
-            since = desk.clock() - timedelta(days=days)
-            with desk.database.read() as tx:
-                told = mailbox_status(tx, box, since, lambda: working, points, desk.sorting.min_examples)
-                told |= concerns(tx, box, desk.clock())
-                told |= service_status(tx, box, settings, desk.clock(), runs, working)
-            found.append({**told, "model_server": desk.registry.server_not_asked(desk.mailbox_id)})
+    runs, disk = holder(settings.state_dir), no_room(settings.state_dir)
+    try:
+        found = _each_mailbox(context, days, mailbox, runs)
+    except PostroomError as error:
+        if disk is None:
+            raise
+        raise PostroomError(error.place, error.fact, f"Disk: {disk}") from error
     if as_json:
-        print_json({"running": runs is not None, "mailboxes": found})
+        print_json({"running": runs is not None, "disk": disk, "mailboxes": found})
     else:
         if runs is None:
             console.print(NOT_RUNNING, soft_wrap=True)
+        if disk is not None:
+            console.print(f"Disk: {disk}", soft_wrap=True)
         for each in found:
             _show_status(each, days)
     if runs is None:
         raise SystemExit(ExitCode.NOT_RUNNING)
-    if any(each[what] for each in found for what in CONCERNS):
+    if disk is not None or any(each[what] for each in found for what in CONCERNS):
         raise SystemExit(ExitCode.NEEDS_PERSON)
+
+
+def _each_mailbox(context: Context, days: int, mailbox: str | None, runs: Holder | None) -> list[dict[str, Any]]:
+    """What is shown of every mailbox."""
+    settings = context.settings
+    with context.mailroom() as mailroom:
+        found = []
+        working = at_work(settings.state_dir)
+        for desk in context.some(mailroom, mailbox):
+            box = known(desk)
+            points = desk.registry.points(desk.mailbox_id)
+            usable = desk.registry.usable(desk.mailbox_id)
+            since = desk.clock() - timedelta(days=days)
+            with desk.database.read() as tx:
+                told = mailbox_status(tx, box, since, lambda: working, points, desk.sorting.min_examples)
+                told |= concerns(tx, box, desk.clock())
+                told |= service_status(tx, box, settings, desk.clock(), runs, working, usable)
+            told["model_trouble"] = desk.registry.trouble(desk.mailbox_id)
+            found.append({**told, "model_server": desk.registry.server_not_asked(desk.mailbox_id)})
+    return found
 
 
 def _show_status(each: dict[str, Any], days: int) -> None:
@@ -99,7 +116,9 @@ def _show_status(each: dict[str, Any], days: int) -> None:
     console.print(f"  Last look: {polled}   last new mail: {arrived}", soft_wrap=True)
     console.print(f"  {days} days: {each['sentence']}", soft_wrap=True)
     model = each["model"]
-    console.print(f"  Model: {model['version'] if model else 'none yet: postroom learn --from-folders'}")
+    refused = f", which cannot be used. {each['model_trouble']}" if each["model_trouble"] else ""
+    version = model["version"] if model else "none yet: postroom learn --from-folders"
+    console.print(f"  Model: {version}{refused}", soft_wrap=True)
     if each["model_server"]:
         console.print(f"  Model server: {each['model_server']}", soft_wrap=True)
     if each["rolled_back"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import pwd
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from connectors.base import Capabilities, Connector
 from connectors.errors import ConnectorError, FolderMissing
 from daemon import artifact
 from daemon.basemodel import find_base
+from daemon.classifier import fitting
 from daemon.commands.common import Context, console, json_option, pass_context, print_json
 from daemon.credentials import Credentials
 from daemon.engines.base import EngineError, ModelMissing
@@ -24,7 +26,7 @@ from daemon.engines.fingerprint import Fingerprint
 from daemon.engines.ollama import Publisher, engine_on, name_on_server
 from daemon.errors import ExitCode, PostroomError
 from daemon.folders import no_tags
-from daemon.mailroom import AnyMailbox, connector_for
+from daemon.mailroom import AnyMailbox, connector_for, database_path
 from daemon.private import open_to, refuse_strange
 from daemon.registry import served_elsewhere
 from daemon.retention import waiting_words
@@ -32,8 +34,9 @@ from daemon.settings import ImapSettings, Settings
 from daemon.signin.base import TokenSource
 from daemon.signin.examine import TokenReport, credential_end, report, report_given
 from daemon.signin.source import tokens_for, wanted_by
+from daemon.store.examine import examine_database, folder_in_use
 from daemon.store.retention import all_waiting
-from daemon.store.training import folder_in_use
+from daemon.term_key import KEY_FILE, TermKey
 
 LEAST_FREE_BYTES = 2 * 1024**3
 """A training keeps some 1.2 GB of base, cache and candidate for a model of 135 million parameters."""
@@ -73,6 +76,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _guard("state_dir", lambda: _state_dir(settings))
     yield _guard("old mail", lambda: _old_mail(settings))
     yield _guard("base model", lambda: str(find_base(settings.engine.base).path))
+    yield _guard("database", lambda: examine_database(database_path(settings)))
+    for mailbox in settings.mailboxes:
+        yield _guard(f"{mailbox.name} model", partial(_model, settings, mailbox.name))
     yield from _servers(settings)
     for mailbox in settings.mailboxes:
         yield from _mailbox(mailbox, Credentials(settings.state_dir))
@@ -112,6 +118,12 @@ def _state_dir(settings: Settings) -> str:
             f"holds the text of mail, and {problem}.",
             f"As root, run: chown -R --reference={place} {place}; chmod -R go= {place}",
         )
+    if os.geteuid() == 0 and place.is_dir() and (owner := place.stat().st_uid) != 0:
+        raise PostroomError(
+            str(place),
+            f"belongs to {_user(owner)}, and this is root, who may read and write what that user may not.",
+            "Run `postroom check` as that user: only then does it say what the service will meet.",
+        )
     free = shutil.disk_usage(nearest).free
     if free < LEAST_FREE_BYTES:
         raise PostroomError(str(place), f"only {free / 1024**3:.1f} GB are free.", "Make room: training needs 2 GB.")
@@ -120,10 +132,27 @@ def _state_dir(settings: Settings) -> str:
 
 def _old_mail(settings: Settings) -> str:
     """Is it deleted when it should be?"""
-    for name, found in sorted(all_waiting(settings.state_dir / "postroom.sqlite").items()):
+    for name, found in sorted(all_waiting(database_path(settings)).items()):
         if (words := waiting_words(found)) is not None:
             raise PostroomError(name, words)
     return "is deleted when the settings say"
+
+
+def _model(settings: Settings, box: str) -> str:
+    """Is this mailbox's model in use whole, and made under the key that lies here? Raises EngineError."""
+    found = folder_in_use(database_path(settings), box)
+    if found is None:
+        return "none yet: `postroom learn --from-folders` trains the first"
+    folder = settings.state_dir / "models" / found
+    fitting(folder, TermKey.read(settings.state_dir / KEY_FILE))
+    return f"{folder.name}, whole"
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def _servers(settings: Settings) -> Iterator[Finding]:
@@ -144,7 +173,7 @@ def _ollama(host: str, quantization: str) -> str:
 
 def _answers(settings: Settings, box: str) -> str:
     """Is it this mailbox's model in use that answers to its name at Ollama? Raises EngineError."""
-    found = folder_in_use(settings.state_dir / "postroom.sqlite", box)
+    found = folder_in_use(database_path(settings), box)
     if found is None:
         return "not asked: there is no model yet"
     folder = settings.state_dir / "models" / found

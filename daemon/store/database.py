@@ -25,7 +25,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import event
-from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
@@ -176,17 +176,6 @@ def _in_words(place: str, *, looking: bool = False) -> Iterator[None]:
         raise StoreError(place, *DAMAGED) from None
 
 
-@contextmanager
-def look_into(path: Path) -> Iterator[Tx]:
-    """A database that is not touched: neither made nor migrated nor written to. Raises StoreError."""
-    engine = sqlalchemy.create_engine(f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true", poolclass=NullPool)
-    try:
-        with engine.connect() as tx:
-            yield tx
-    except DatabaseError as error:
-        raise StoreError(str(path), f"cannot be read ({error.orig}).", "See who else uses it.") from error
-
-
 def copy_database(source: Path, target: Path) -> None:
     """A consistent copy of a database that may be in use; nothing if there is none yet. Raises StoreError."""
     if not source.exists():
@@ -198,6 +187,14 @@ def copy_database(source: Path, target: Path) -> None:
         contextlib.closing(sqlite3.connect(target)) as new,
     ):
         old.backup(new)
+
+
+@contextmanager
+def read_only(path: Path) -> Iterator[Tx]:
+    """A database that is not touched, whatever version of Postroom wrote it. Raises StoreError."""
+    engine = sqlalchemy.create_engine(f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true", poolclass=NullPool)
+    with _in_words(str(path)), engine.connect() as tx:
+        yield tx
 
 
 def new_id(result: Any) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import insert, inspect, select, update
 
 from daemon.store import tables as t
-from daemon.store.database import Tx, look_into
+from daemon.store.database import Tx, read_only
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def all_waiting(database: Path) -> dict[str, Waiting]:
         return {}
     r = t.retention.c
     wanted = select(t.mailboxes.c.name, r.believed, r.nights, r.told, r.why).join(t.retention).where(r.why.is_not(None))
-    with look_into(database) as tx:
+    with read_only(database) as tx:
         if not inspect(tx).has_table(t.retention.name):  # of an older Postroom
             return {}
         return {row.name: Waiting(row.believed, row.nights, row.told, row.why) for row in tx.execute(wanted)}

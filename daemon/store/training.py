@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, true, update
 
 from daemon.store import tables as t
-from daemon.store.database import Tx, look_into, new_id
+from daemon.store.database import Tx, new_id
 from daemon.store.learning import lessons_since
 from daemon.store.records import ModelRecord, TrainingRun
 
@@ -80,18 +79,6 @@ def current_model(tx: Tx, mailbox: int) -> ModelRecord | None:
     return next((model for model in models(tx, mailbox) if model.state == "current"), None)
 
 
-def folder_in_use(database: Path, mailbox: str) -> str | None:
-    """Where the files of a mailbox's model in use lie, below the models' folder, read from a database that is not
-    touched: None before there is one. Raises StoreError."""
-    if not database.exists():
-        return None
-    wanted = select(t.models.c.folder).join(t.mailboxes, t.mailboxes.c.id == t.models.c.mailbox_id)
-    with look_into(database) as tx:
-        mine = wanted.where(t.mailboxes.c.name == mailbox, t.models.c.state == "current")
-        found: str | None = tx.execute(mine).scalar()
-        return found
-
-
 def promote(tx: Tx, mailbox: int, version: str, now: datetime) -> bool:
     """Put this model into use; the one before becomes `previous`. One transaction: there is always exactly one.
 
@@ -151,11 +138,13 @@ def end_run(
     tx.execute(update(t.training_runs).where(t.training_runs.c.id == run).values(**values))
 
 
-def runs(tx: Tx, mailbox: int, limit: int | None = 20) -> list[TrainingRun]:
-    """The latest training runs, newest first; None: all there are."""
+def runs(tx: Tx, mailbox: int, limit: int | None = 20, until: datetime | None = None) -> list[TrainingRun]:
+    """The latest training runs, newest first; `limit` None: all there are. `until`: none that began after that, which
+    a clock that was ahead has left behind."""
+    began = t.training_runs.c.started
     rows = tx.execute(
         select(t.training_runs)
-        .where(t.training_runs.c.mailbox_id == mailbox)
+        .where(t.training_runs.c.mailbox_id == mailbox, began <= until if until is not None else true())
         .order_by(t.training_runs.c.id.desc())
         .limit(limit)
     ).mappings()
@@ -186,8 +175,13 @@ RUNS_JUDGED = 30
 """So many runs, the newest, tell how the nights go."""
 
 
-def fresh_lessons(tx: Tx, mailbox: int) -> int:
-    """How many lessons came after the last training that learnt something."""
+def fresh_lessons(tx: Tx, mailbox: int, usable: bool = True) -> int:
+    """How many lessons came after the last training that learnt something.
+
+    `usable`: is there a model in use that can be used? Where there was one, all lessons are new to the next.
+    """
+    if not usable and any(model.promoted is not None for model in models(tx, mailbox)):
+        return lessons_since(tx, mailbox, 0)
     where = (t.training_runs.c.mailbox_id == mailbox) & t.training_runs.c.outcome.in_(("promoted", "kept"))
     newest = select(t.training_runs.c.newest_lesson).where(where).order_by(t.training_runs.c.id.desc()).limit(1)
     return lessons_since(tx, mailbox, int(tx.execute(newest).scalar() or 0))

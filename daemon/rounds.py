@@ -1,0 +1,61 @@
+"""How the service's mailboxes are doing, and the line that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass
+class Round:
+    """How one mailbox is doing."""
+
+    failures: int = 0
+    not_before: datetime | None = None
+    needs_person: str | None = None
+    begun: datetime | None = None
+    """When the pass in hand began; None: none is running, or it waits for its turn."""
+    silence_asked: datetime | None = None
+    silent: bool = False
+    """No mail has come for unusually long, and the log says so."""
+    training: str | None = None
+    """What is wrong with the nights, in words: the log has it already."""
+    model: str | None = None
+    """Why the model in use cannot be used."""
+    looked: bool = False
+    """A pass has ended well since the service began."""
+    held: bool = False
+    """Paused or stopped: it looks and sorts nothing."""
+    waiting: bool = False
+    """Between two polls, listening for the server's hint."""
+
+
+def status_line(rounds: Mapping[str, Round], refused: bool) -> str:
+    """How all mailboxes are doing, for `systemctl status`. `refused`: the settings read last cannot be used. Pure."""
+    pairs = rounds.items()
+    troubled = [name for name, round_ in pairs if round_.needs_person or round_.failures]
+    held = [name for name, round_ in pairs if round_.held and name not in troubled]
+    silent = [name for name, round_ in pairs if round_.silent and name not in {*troubled, *held}]
+    unseen = [name for name, round_ in pairs if not round_.looked and name not in troubled]
+    fruitless = [(name, round_.training) for name, round_ in pairs if round_.training]
+    refused_models = [name for name, round_ in pairs if round_.model]
+    trained_in_vain = [name for name, _ in fruitless]
+    fine = len(rounds) - len({*troubled, *held, *silent, *unseen, *trained_in_vain, *refused_models})
+    words = f"{fine} of {len(rounds)} mailboxes fine"
+    if refused:
+        words += "; the settings as they are now were refused, the old ones go on: see postroom check"
+    if unseen:
+        words += f"; {len(unseen)} not looked at yet"
+    if troubled:
+        words += f"; trouble with {', '.join(troubled)}: see postroom status"
+    if held:
+        words += f"; nothing is sorted in {', '.join(held)}: see postroom status"
+    if silent:
+        words += f"; no mail comes in {', '.join(silent)}: see postroom status"
+    if refused_models:
+        words += f"; the model of {', '.join(refused_models)} cannot be used: see postroom status"
+    if fruitless:
+        (name, first), others = fruitless[0], len(fruitless) - 1
+        words += f"; training {name}: {first}" + (f" And {others} more: see postroom status" if others else "")
+    return words

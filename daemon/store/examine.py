@@ -1,0 +1,32 @@
+"""What `postroom check` asks of a database that it must not touch: opened read-only, whatever version wrote it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import select
+
+from daemon.store import tables as t
+from daemon.store.database import DAMAGED, StoreError, read_only
+
+
+def examine_database(database: Path) -> str:
+    """What there is, in words: SQLite has read every page of it (some seconds a gigabyte). Raises StoreError."""
+    if not database.exists():
+        return "none yet"
+    with read_only(database) as tx:
+        if tx.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
+            raise StoreError(str(database), *DAMAGED)
+    return f"{database.name}, {database.stat().st_size / 1024**2:,.0f} MB"
+
+
+def folder_in_use(database: Path, mailbox: str) -> str | None:
+    """Where the files of a mailbox's model in use lie, below the models' folder: None before there is one. Raises
+    StoreError."""
+    if not database.exists():
+        return None
+    wanted = select(t.models.c.folder).join(t.mailboxes, t.mailboxes.c.id == t.models.c.mailbox_id)
+    with read_only(database) as tx:
+        mine = wanted.where(t.mailboxes.c.name == mailbox, t.models.c.state == "current")
+        found: str | None = tx.execute(mine).scalar()
+        return found
