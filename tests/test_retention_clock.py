@@ -92,6 +92,9 @@ def test_it_is_told_once_a_night_in_the_log_and_whenever_somebody_checks(office:
     assert "days later than when old mail was last deleted" in finding()
     assert "it was in 2" in finding()
     assert "office: Nothing is deleted by its age" in finding()
+    (tmp_path / "postroom.toml").write_text(CONFIG.format(state=tmp_path))
+    status = CliRunner().invoke(postroom, ["--config", str(tmp_path / "postroom.toml"), "status"])
+    assert "  Old mail: Nothing is deleted by its age" in status.stdout
 
 
 def test_a_machine_that_was_off_for_long_forgets_in_the_end(office: Office) -> None:

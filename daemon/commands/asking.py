@@ -28,6 +28,7 @@ from daemon.guard import concerns
 from daemon.lock import Holder, holder
 from daemon.night import at_work
 from daemon.report import mailbox_status, message_story, service_status
+from daemon.retention import waits
 from daemon.room import no_room
 from daemon.sort import classify, current_policy, guesser
 from daemon.store import messages
@@ -36,7 +37,7 @@ NOT_RUNNING = (
     "No service runs here: nothing is sorted and nothing is learnt. `systemctl start postroom` starts it, and "
     "`systemctl status postroom` says why it ended."
 )
-CONCERNS = ("trouble", "paused", "stopped", "silence", "late", "training_trouble", "model_trouble")
+CONCERNS = ("trouble", "paused", "stopped", "silence", "late", "training_trouble", "model_trouble", "old_mail")
 """What a person has to see to."""
 LATE_STEPS = "`journalctl -u postroom` may say why; `systemctl restart postroom` helps where it hangs."
 
@@ -50,7 +51,7 @@ def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> N
     """How every mailbox is doing: the last look, what was filed, what people did about it.
 
     Exit code 4 if no service runs, else 3 if a mailbox waits for a person, was not looked at for too long, has a model
-    that cannot be used, or is not learnt from any more, or if the disk is full.
+    that cannot be used, is not learnt from any more or keeps what should be deleted, or if the disk is full.
     """
     settings = context.settings
     runs, disk = holder(settings.state_dir), no_room(settings.state_dir)
@@ -90,6 +91,7 @@ def _each_mailbox(context: Context, days: int, mailbox: str | None, runs: Holder
                 told = mailbox_status(tx, box, since, lambda: working, points, desk.sorting.min_examples)
                 told |= concerns(tx, box, desk.clock())
                 told |= service_status(tx, box, settings, desk.clock(), runs, working, usable)
+                told["old_mail"] = waits(tx, box.id)
             told["model_trouble"] = desk.registry.trouble(desk.mailbox_id)
             found.append({**told, "model_server": desk.registry.server_not_asked(desk.mailbox_id)})
     return found
@@ -111,6 +113,8 @@ def _show_status(each: dict[str, Any], days: int) -> None:
     if each["training_trouble"]:
         words = each["training_trouble"]["words"]
         console.print(f"  Training: {words}", soft_wrap=True)
+    if each["old_mail"]:
+        console.print(f"  Old mail: {each['old_mail']}", soft_wrap=True)
     polled = local(each["polled"]) if each["polled"] else "never (the service has not run yet)"
     arrived = local(each["last_arrival"]) if each["last_arrival"] else "none yet"
     console.print(f"  Last look: {polled}   last new mail: {arrived}", soft_wrap=True)
