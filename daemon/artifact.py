@@ -199,12 +199,15 @@ def make_sure(folder: Path, meta: ModelMeta, *, sums: bool = True) -> None:
     else by its length only. Raises ModelRefused."""
     for name, expected in meta.files.items():
         file = folder / name
-        if not file.is_file():
-            raise ModelRefused(f"{folder}: {name} is missing. {ADVICE}")
-        if file.stat().st_size != expected.size:
-            raise ModelRefused(f"{folder}: {name} has {file.stat().st_size:,} of {expected.size:,} bytes. {ADVICE}")
-        if sums and sha256_of(file) != expected.sha256:
-            raise ModelRefused(f"{folder}: {name} was changed or damaged (wrong sha256). {ADVICE}")
+        try:
+            if not file.is_file():
+                raise ModelRefused(f"{folder}: {name} is missing. {ADVICE}")
+            if (size := file.stat().st_size) != expected.size:
+                raise ModelRefused(f"{folder}: {name} has {size:,} of {expected.size:,} bytes. {ADVICE}")
+            if sums and sha256_of(file) != expected.sha256:
+                raise ModelRefused(f"{folder}: {name} was changed or damaged (wrong sha256). {ADVICE}")
+        except OSError as error:
+            raise ModelRefused(f"{folder}: {name} can't be read ({error.strerror}). {ADVICE}") from error
 
 
 def _files(folder: Path) -> Iterator[Path]:

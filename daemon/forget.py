@@ -98,7 +98,7 @@ def look_for(memory: Memory, person: Person) -> Found:
         named = {each for each, name in deletion.names(tx, memory.mailbox_id) if person.in_words(name)}
         ids = tuple(lesson.id for lesson in lessons)
         models = _not_proved_clean(tx, memory.mailbox_id, ids)
-        made = {model.state for model in training.models(tx, memory.mailbox_id)}
+        made = {model.state for model in training.models(tx, memory.mailbox_id) if model.promoted is not None}
         stay = learning.lesson_state(tx, memory.mailbox_id)[1] > len(ids)
     none_serves = bool(made) and "current" not in made and stay
     return Found(ids, tuple(sorted(known | named)), tuple(models), none_serves)

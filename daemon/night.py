@@ -141,7 +141,7 @@ def compare_labels(
         try:
             registry.term_key()
             _write_job(database, mailbox, folder, job, None)
-            found = run_trainer(folder, settings, progress, None, "trainer.compare", "--job")
+            found = run_trainer(folder, settings, progress, None, "trainer.compare", "--job", limited=False)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     if found["outcome"] != "compared":

@@ -19,7 +19,7 @@ from itertools import takewhile
 from typing import Literal
 
 from daemon.durations import Window
-from daemon.schedule import BROKEN_OFF, RELOADED, latest_window
+from daemon.schedule import BROKEN_OFF, RELOADED, RELOADS_HEEDED, latest_window
 from daemon.store.records import TrainingRun
 from daemon.store.training import INTERRUPTED
 
@@ -54,6 +54,13 @@ def night_trouble(
     ended = runs[1:] if at_work and runs and runs[0].outcome is None else runs
     if fresh < wanted:
         ended = list(takewhile(lambda run: run.outcome != "skipped", ended))
+    reloaded = len(list(takewhile(lambda run: run.outcome == RELOADED, ended)))
+    if reloaded >= RELOADS_HEEDED:
+        words = (
+            f"{reloaded} trainings in a row were put off because the service was told to reload, since "
+            f"{_local(ended[reloaded - 1].started, now)}. Reload it less often than a training takes."
+        )
+        return NightTrouble("in vain", ended[reloaded - 1].started, words)
     tried = [run for run in ended if run.outcome not in ("skipped", RELOADED)]
     fruitless = list(takewhile(lambda run: run.outcome in (None, "failed", *BROKEN_OFF), tried))
     why = next((run.verdict for run in fruitless if run.outcome == "failed"), None)

@@ -28,8 +28,8 @@ _LABEL = r"[^\W_](?:[\w-]*[^\W_])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]", re.IGNORECASE)
 _BEFORE = r"(?<![^\W_])(?<![^\W_][.+'_-])(?<![^\W_]__)"
 """Not within a longer name: o'brien is not brien. A mark that no letter precedes is emphasis: _ann@x.org_."""
-_AFTER = re.compile(r"[^\W_]|-+[^\W_]|\.[^\W_]")
-_SENTENCE = re.compile(r"\.[A-Z][a-z]+(?![\w-]|\.\w)")
+_AFTER = re.compile(r"[^\W_]|-[^\W_]|\.[^\W_]")
+_SENTENCE = re.compile(r"\.[A-ZÀ-ÖØ-Þ][^\W\d_A-Z]+(?![\w-]|\.\w)")
 """No part of a domain in small letters: the next sentence, without a space before it."""
 
 

@@ -58,6 +58,8 @@ class Registry:
         """By mailbox the version in use and what serves; None: it is refused, which the log has, and tried again."""
         self._waiting: set[int] = set()
         """Mailboxes whose model server does not serve the current model yet."""
+        self._refused: dict[int, tuple[str, str]] = {}
+        """By mailbox the version in use that this process could not load, and why."""
         self._locks: dict[int, threading.Lock] = {}
         """One a mailbox: loading one's model, or a model server that hangs, must not make the others wait."""
 
@@ -77,6 +79,7 @@ class Registry:
                     classifier.close()
                 return None
             known_to_fail = current.version == version and classifier is None
+            self._refused.pop(mailbox, None)
             serves = current.version == version and classifier is not None and mailbox not in self._waiting
             if serves and self._still_there(classifier):
                 return classifier
@@ -89,6 +92,8 @@ class Registry:
             fresh, problem = self._load(mailbox, current, quiet=quiet)
             self._waiting.discard(mailbox)
             if problem is not None:
+                if not served:
+                    self._refused[mailbox] = (current.version, str(problem))
                 if self._engine.kind == "openai" or (served and isinstance(problem, OtherModel)):
                     self._waiting.add(mailbox)
                 if isinstance(problem, OtherModel):
@@ -301,25 +306,27 @@ class Registry:
         ModelRefused."""
         return TermKey.of(self.key_file.parent)
 
-    def trouble(self, mailbox: int) -> str | None:
+    def trouble(self, mailbox: int, *, sums: bool = False) -> str | None:
         """Why the model in use can't be used, in words; None if it can, or if there is none. Loads nothing and makes no
-        key, so a file that was changed and kept its length is not noticed."""
+        key. Without `sums`, which takes a second per gigabyte, a file that was changed and kept its length is noticed
+        only after this process has tried to load it."""
         with self._database.read() as tx:
             current = training.current_model(tx, mailbox)
             book = Codebook(tuple(Entry(code, uid) for code, uid in mailboxes.codebook(tx, mailbox)))
         if current is None:
             return None
         try:
-            fitting(self.folder_of(current), TermKey.read(self.key_file), book, sums=False)
+            fitting(self.folder_of(current), TermKey.read(self.key_file), book, sums=sums)
         except EngineError as error:
             return str(error)
-        return None
+        version, words = self._refused.get(mailbox, ("", ""))
+        return words if version == current.version else None
 
-    def usable(self, mailbox: int) -> bool:
-        """Is there a model in use, which can be used?"""
+    def usable(self, mailbox: int, *, sums: bool = False) -> bool:
+        """Is there a model in use, which can be used? `sums`: see `trouble`."""
         with self._database.read() as tx:
             current = training.current_model(tx, mailbox)
-        return current is not None and self.trouble(mailbox) is None
+        return current is not None and self.trouble(mailbox, sums=sums) is None
 
     def folder_of(self, model: ModelRecord) -> Path:
         """Where its files lie."""

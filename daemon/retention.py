@@ -107,8 +107,8 @@ def waiting_words(found: Waiting) -> str | None:
         return None
     return (
         f"Nothing is deleted by its age: {found.why}. Correct the clock (`date`) or the settings. If both are right, "
-        "`postroom train --delete-old` deletes it now. Without that it goes by itself once this has been told in "
-        f"{NIGHTS_TOLD} nights; it was in {found.nights}."
+        "`postroom train --delete-old` deletes it now (with several mailboxes, `--mailbox NAME`). Without that it goes "
+        f"by itself once this has been told in {NIGHTS_TOLD} nights; it was in {found.nights}."
     )
 
 
@@ -117,13 +117,15 @@ def waits(tx: Tx, mailbox: int) -> str | None:
     return waiting_words(store.waiting(tx, mailbox))
 
 
-def hold_others(database: Database, at_work: Collection[int], settings: Settings, now: datetime) -> None:
+def hold_others(
+    database: Database, at_work: Collection[int], settings: Settings, now: datetime, *, sure: bool = False
+) -> None:
     """The same for the mailboxes that the settings name no more: theirs grows old, too. Raises StoreError."""
     with database.read() as tx:
         known = [mailbox.id for mailbox in mailboxes.everyone(tx)]
     for mailbox in known:
         if mailbox not in at_work:
-            hold(database, mailbox, settings, now)
+            hold(database, mailbox, settings, now, sure=sure)
 
 
 def void_never_senders(database: Database, mailbox: int, settings: Settings, now: datetime) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import takewhile
 
 from daemon.durations import Window
 
@@ -24,6 +25,8 @@ LONGEST_BACK_OFF = timedelta(minutes=30)
 # Outcomes of a training that did not come to its end: the service was stopped, or died.
 BROKEN_OFF = ("stopped", "interrupted")
 RELOADED = "reloaded"
+RELOADS_HEEDED = 3
+"""So many trainings in a row that reloads put off are told and no longer made up for at once."""
 """Outcome of a training that was put off because the settings were read again: it begins anew under the new ones."""
 
 
@@ -64,7 +67,11 @@ def window_of(day: date, zone: tzinfo | None, window: Window) -> tuple[datetime,
 def owed(runs: Sequence[tuple[datetime, str | None]]) -> bool:
     """Was the latest training, of (started, outcome), the newest first, put off by a reload? Then it begins at once,
     wherever its window has got to meanwhile; what it comes to ends that."""
-    return bool(runs) and runs[0][1] == RELOADED
+    return 0 < _reloaded_in_a_row(runs) < RELOADS_HEEDED
+
+
+def _reloaded_in_a_row(runs: Sequence[tuple[datetime, str | None]]) -> int:
+    return len(list(takewhile(lambda run: run[1] == RELOADED, runs)))
 
 
 def last_attempt(runs: Sequence[tuple[datetime, str | None]]) -> datetime | None:
@@ -72,9 +79,11 @@ def last_attempt(runs: Sequence[tuple[datetime, str | None]]) -> datetime | None
     clock that was wrong once must not end the training of models (`daemon.store.training.runs` leaves such runs out).
 
     One that a restart or a power cut broke off is made up for. The second in a row counts: it may be the training
-    itself that brings the machine down. One that a reload put off never counts: a person did that.
+    itself that brings the machine down. One that a reload put off does not count: a person did that. Three in a
+    row do: then a program reloads again and again, and the training waits for the next window.
     """
-    runs = [run for run in runs if run[1] != RELOADED]
+    if _reloaded_in_a_row(runs) < RELOADS_HEEDED:
+        runs = [run for run in runs if run[1] != RELOADED]
     broken = [outcome in BROKEN_OFF for _, outcome in runs[:2]]
     counting = runs[1:] if broken[:1] == [True] and True not in broken[1:] else runs
     return counting[0][0] if counting else None

@@ -302,7 +302,7 @@ class Service:
     def _train(self, mailroom: Mailroom, desk: Desk) -> None:
         now = self.clock()
         hold(desk.database, desk.mailbox_id, self.settings, now)
-        usable = mailroom.registry.usable(desk.mailbox_id)
+        usable = mailroom.registry.usable(desk.mailbox_id, sums=True)
         with desk.database.begin() as tx:
             fresh = training.fresh_lessons(tx, desk.mailbox_id, usable)
             if fresh < self.settings.training.min_corrections:

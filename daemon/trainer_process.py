@@ -8,6 +8,7 @@ A crash, a kill and a trainer that hangs are results, too.
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -36,9 +37,17 @@ BROKEN_OFF_WORDS: Mapping[BrokenOff, str] = {
 
 
 def run_trainer(
-    folder: Path, settings: Settings, progress: ShowProgress | None, stop: Stop | None, *module: str
+    folder: Path,
+    settings: Settings,
+    progress: ShowProgress | None,
+    stop: Stop | None,
+    *module: str,
+    limited: bool = True,
 ) -> dict[str, Any]:
-    """The trainer's result; a crash or a kill becomes a result that says so, and so does one that does not end."""
+    """The trainer's result; a crash or a kill becomes a result that says so, and so does one that does not end.
+
+    `limited`: it knows `time_limit`, so that somewhat later it hangs. Else it may take as long as it likes.
+    """
     name, *options = module or ("trainer",)
     command = child.command(sys.executable, settings.training.nice, name, *options, str(folder))
     environment = {
@@ -62,7 +71,7 @@ def run_trainer(
             env=environment,
         ) as process,
     ):
-        watching = threads.submit(_watch, process, stop, ended, allowed.total_seconds())
+        watching = threads.submit(_watch, process, stop, ended, allowed.total_seconds() if limited else math.inf)
         try:
             for line in process.stdout or ():
                 if progress is not None and (event := _parse(line)) is not None:

@@ -244,13 +244,16 @@ def test_a_training_that_was_broken_off_is_made_up_for_once() -> None:
 
 
 def test_a_training_that_a_reload_put_off_counts_for_nothing_and_is_owed() -> None:
-    put_off = [(at(2, 3 - number), "reloaded") for number in range(3)]
+    put_off = [(at(2, 3 - number), "reloaded") for number in range(2)]
     assert last_attempt(put_off) is None
     assert last_attempt([*put_off, (at(1, 1), "kept")]) == at(1, 1)
     assert last_attempt([*put_off, (at(2, 0), "stopped"), (at(1, 1), "kept")]) == at(1, 1)
     assert owed([*put_off, (at(1, 1), "kept")])
     assert not owed([(at(2, 4), "promoted"), *put_off])
     assert not owed([])
+    again_and_again = [(at(2, 4), "reloaded"), *put_off, (at(1, 1), "kept")]
+    assert not owed(again_and_again), "a program reloads: it would train all day"
+    assert last_attempt(again_and_again) == at(2, 4)
 
 
 def test_first_looks_fill_one_interval_and_a_few_mailboxes_never_wait() -> None:

@@ -265,6 +265,20 @@ def test_previous_model_serves_while_the_one_in_use_is_damaged(home: Home) -> No
     assert classifier is not None
     assert classifier.meta.version == first.version
 
+    # A bit that has rotted keeps its file's length: whoever has tried to load the model knows, and who asks for sums.
+    home.registry.promote(home.mailbox, first.version, home.clock())
+    weights = home.registry.models_dir / "office" / first.version / "linear" / "linear.npz"
+    rotten = bytearray(weights.read_bytes())
+    rotten[len(rotten) // 2] ^= 1
+    weights.write_bytes(rotten)
+    registry = Registry(home.database, home.settings.engine, home.registry.models_dir)
+    assert registry.trouble(home.mailbox) is None
+    assert "wrong sha256" in str(registry.trouble(home.mailbox, sums=True))
+    assert registry.classifier(home.mailbox) is None
+    assert "wrong sha256" in str(registry.trouble(home.mailbox))
+    assert not registry.usable(home.mailbox)
+    registry.close()
+
 
 def test_what_ollama_refuses_is_told_before_the_training_and_what_is_away_is_not_trained_for(
     tmp_path: Path, tiny_base: BaseFile, monkeypatch: pytest.MonkeyPatch

@@ -33,6 +33,8 @@ from daemon.person import BadAddress, Person
         ("ann@x.org", "*ann@x.org*"),
         ("ann@x.org", "'ann@x.org'"),
         ("ann@x.org", "Write to ann@x.org.Next comes the order."),
+        ("ann@x.org", "Schreiben Sie an ann@x.org.Über alles Weitere"),
+        ("ann@x.org", "ann@x.org--Ann"),
         ("ann@x.org", "ann@x.org..."),
         ("ann@x.org", "ann@x.org- and others"),
         ("o'brien@x.org", "O'Brien@x.org"),

@@ -85,14 +85,15 @@ def _each_mailbox(context: Context, days: int, mailbox: str | None, runs: Holder
         for desk in context.some(mailroom, mailbox):
             box = known(desk)
             points = desk.registry.points(desk.mailbox_id)
-            usable = desk.registry.usable(desk.mailbox_id)
+            model_trouble = desk.registry.trouble(desk.mailbox_id, sums=True)
+            usable = model_trouble is None and desk.registry.usable(desk.mailbox_id)
             since = desk.clock() - timedelta(days=days)
             with desk.database.read() as tx:
                 told = mailbox_status(tx, box, since, lambda: working, points, desk.sorting.min_examples)
                 told |= concerns(tx, box, desk.clock())
                 told |= service_status(tx, box, settings, desk.clock(), runs, working, usable)
                 told["old_mail"] = waits(tx, box.id)
-            told["model_trouble"] = desk.registry.trouble(desk.mailbox_id)
+            told["model_trouble"] = model_trouble
             found.append({**told, "model_server": desk.registry.server_not_asked(desk.mailbox_id)})
     return found
 

@@ -33,7 +33,7 @@ from daemon.mailroom import Mailroom
 from daemon.night import TrainingOutcome
 from daemon.night import compare_labels as compare_tonight
 from daemon.night import train as train_tonight
-from daemon.retention import hold
+from daemon.retention import hold, hold_others
 from daemon.store import learning, mailboxes, training
 
 CURVE = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99)
@@ -135,6 +135,9 @@ def train(context: Context, compare_labels: bool, delete_old: bool, mailbox: str
 
 def _train(context: Context, mailroom: Mailroom, desk: Desk, quiet: bool, *, sure: bool = False) -> TrainingOutcome:
     held = hold(mailroom.database, desk.mailbox_id, context.settings, desk.clock(), sure=sure)
+    if sure:  # of the clock, which is the same for those that the settings name no more
+        ours = {each.mailbox_id for each in mailroom.desks()}
+        hold_others(mailroom.database, ours, context.settings, desk.clock(), sure=True)
     if held.waits is not None and not quiet:
         notices.print(held.waits, soft_wrap=True)
     with training_bar(quiet) as show:
