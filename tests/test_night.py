@@ -191,7 +191,8 @@ def test_a_trainer_that_hangs_is_killed_and_the_night_has_failed(home: Home, mon
 
     def hang(_event: object) -> None:
         if not stopped:
-            (trainer,) = (each for each in psutil.Process().children() if "daemon.child" in each.cmdline())
+            alive = [each for each in psutil.Process().children() if each.status() != psutil.STATUS_ZOMBIE]
+            (trainer,) = (each for each in alive if "daemon.child" in each.cmdline())
             trainer.suspend()
             stopped.append(trainer)
 

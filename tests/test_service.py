@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -134,6 +135,7 @@ def test_a_training_that_dies_with_the_machine_has_ended_and_begins_once_more(
         begun.append(service.status()["training"]["started"])
         service.stop(signal.SIGKILL)
         assert service.status()["training"]["outcome"] == "interrupted"
+        time.sleep(1)  # `status` tells whole seconds, and the second training is to be told from the first
         eventually(lambda: not trainers_of(service), "the trainer's end", 5)
     assert begun[0] < begun[1]
     service.heard.clear()

@@ -130,7 +130,7 @@ class PrivateSystemd:
                 yield ours
             finally:
                 os.close(ours)  # hangs up
-                stop(process, signal.SIGTERM, self.root)
+                process.kill()
 
     def processes(self, word: str) -> list[psutil.Process]:
         """The processes of this machine that have the word in their command line."""
