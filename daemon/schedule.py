@@ -25,7 +25,7 @@ LONGEST_BACK_OFF = timedelta(minutes=30)
 # Outcomes of a training that did not come to its end: the service was stopped, or died.
 BROKEN_OFF = ("stopped", "interrupted")
 RELOADED = "reloaded"
-RELOADS_HEEDED = 3
+RELOADS_HEEDED = 10
 """So many trainings in a row that reloads put off are told and no longer made up for at once."""
 """Outcome of a training that was put off because the settings were read again: it begins anew under the new ones."""
 
@@ -79,8 +79,8 @@ def last_attempt(runs: Sequence[tuple[datetime, str | None]]) -> datetime | None
     clock that was wrong once must not end the training of models (`daemon.store.training.runs` leaves such runs out).
 
     One that a restart or a power cut broke off is made up for. The second in a row counts: it may be the training
-    itself that brings the machine down. One that a reload put off does not count: a person did that. Three in a
-    row do: then a program reloads again and again, and the training waits for the next window.
+    itself that brings the machine down. One that a reload put off does not count: a person did that. `RELOADS_HEEDED`
+    in a row do: then a program reloads again and again, and the training waits for the next window.
     """
     if _reloaded_in_a_row(runs) < RELOADS_HEEDED:
         runs = [run for run in runs if run[1] != RELOADED]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from daemon.durations import Window
 from daemon.night_trouble import NightTrouble, night_trouble
-from daemon.schedule import POLLED_SLACK, late_by, next_night
+from daemon.schedule import POLLED_SLACK, RELOADS_HEEDED, late_by, next_night
 from daemon.store.records import TrainingRun
 
 NIGHT = Window.parse("01:00-05:00")
@@ -69,8 +69,9 @@ def test_a_failure_is_no_longer_told_when_a_later_night_found_too_little_to_lear
 
 
 def test_a_training_that_a_reload_put_off_is_nobodys_trouble() -> None:
-    assert judged(*(run(9, "reloaded", "Put off.", hour=hour) for hour in (1, 2))) is None
-    again_and_again = judged(*(run(9, "reloaded", "Put off.", hour=hour) for hour in (1, 2, 3)))
+    reloads = [run(9, "reloaded", "Put off.", hour=hour) for hour in range(RELOADS_HEEDED)]
+    assert judged(*reloads[1:]) is None
+    again_and_again = judged(*reloads)
     assert again_and_again is not None, "no person does that"
     assert "Reload it less often than a training takes" in again_and_again.words
     told = judged(run(8, "failed", "why"), run(9, "reloaded", "Put off."), run(9, "failed", "why", hour=2))

@@ -26,6 +26,7 @@ from daemon.night import sweep
 from daemon.pipeline import Pass
 from daemon.report import service_status
 from daemon.rounds import Round
+from daemon.schedule import RELOADS_HEEDED
 from daemon.service import PASS_GRACE, Service
 from daemon.settings import Settings
 from daemon.sort import Sorted
@@ -403,7 +404,7 @@ def test_a_training_that_a_reload_put_off_begins_at_once_wherever_its_window_is(
 ) -> None:
     office.clock.now = datetime(2026, 3, 10, 12, tzinfo=UTC).astimezone().replace(hour=12)
     office.service.awake_since = office.clock() - timedelta(days=1)
-    for _ in range(2):
+    for _ in range(RELOADS_HEEDED - 1):
         note_run(office, office.clock() - timedelta(hours=8), "reloaded", number=1)
         assert trained_in_a_night(office, monkeypatch) == ["box1"]
     note_run(office, office.clock() - timedelta(hours=8), "reloaded", number=1)
