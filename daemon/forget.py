@@ -83,14 +83,19 @@ class Found:
         return next((model.version for model in self.models if model.state == "current"), None)
 
 
-def look_for(memory: Memory, person: Person) -> Found:
-    """Changes nothing. Raises PostroomError for the mailbox's own address, which all of its mail holds."""
+def refuse_own(memory: Memory, person: Person) -> None:
+    """Raises PostroomError for the mailbox's own address, which all of its mail holds."""
     if person.in_words(memory.user) or any(map(person.is_all_of, memory.own_domains)):
         raise PostroomError(
             person.words,
             f'is the own address of "{memory.name}", so every lesson holds it.',
             "To forget everything, stop Postroom and delete its state directory.",
         )
+
+
+def look_for(memory: Memory, person: Person) -> Found:
+    """Changes nothing. Raises PostroomError for the mailbox's own address."""
+    refuse_own(memory, person)
     lessons = [lesson for lesson in each_lesson(memory.database, memory.mailbox_id) if person.place(lesson.text)]
     with memory.database.read() as tx:
         taught = {lesson.message for lesson in lessons if lesson.message is not None}

@@ -74,18 +74,14 @@ class Registry:
         with self._lock_of(mailbox):
             version, classifier = self._loaded.get(mailbox, ("", None))
             if current is None:
-                if classifier is not None:  # `forget` took it out of use
-                    del self._loaded[mailbox]
-                    classifier.close()
+                self._unload(mailbox)  # `forget` took it out of use
                 return None
             known_to_fail = current.version == version and classifier is None
             self._refused.pop(mailbox, None)
             serves = current.version == version and classifier is not None and mailbox not in self._waiting
             if serves and self._still_there(classifier):
                 return classifier
-            self._loaded.pop(mailbox, None)
-            if classifier is not None:
-                classifier.close()
+            self._unload(mailbox)
             if self._engine.kind == "openai":
                 self._link(current)  # again, in case that we were stopped between the link and the database
             quiet = known_to_fail or mailbox in self._waiting
@@ -118,6 +114,12 @@ class Registry:
         except ModelMissing:
             return False  # somebody emptied it: loading publishes again
         return True
+
+    def _unload(self, mailbox: int) -> None:
+        """Whoever calls this holds the mailbox's lock."""
+        _, classifier = self._loaded.pop(mailbox, ("", None))
+        if classifier is not None:
+            classifier.close()
 
     def _lock_of(self, mailbox: int) -> threading.Lock:
         return self._locks.setdefault(mailbox, threading.Lock())  # atomic
@@ -306,27 +308,21 @@ class Registry:
         ModelRefused."""
         return TermKey.of(self.key_file.parent)
 
-    def trouble(self, mailbox: int, *, sums: bool = False) -> str | None:
-        """Why the model in use can't be used, in words; None if it can, or if there is none. Loads nothing and makes no
-        key. Without `sums`, which takes a second per gigabyte, a file that was changed and kept its length is noticed
-        only after this process has tried to load it."""
+    def in_use(self, mailbox: int, *, sums: bool = False) -> tuple[bool, str | None]:
+        """Is there a model in use that can be used? And why the one in use can't be, in words; None if it can, or if
+        there is none. Loads nothing and makes no key. Without `sums`, which takes a second per gigabyte, a file that
+        was changed and kept its length is noticed only after this process has tried to load it."""
         with self._database.read() as tx:
             current = training.current_model(tx, mailbox)
             book = Codebook(tuple(Entry(code, uid) for code, uid in mailboxes.codebook(tx, mailbox)))
         if current is None:
-            return None
+            return False, None
         try:
             fitting(self.folder_of(current), TermKey.read(self.key_file), book, sums=sums)
         except EngineError as error:
-            return str(error)
+            return False, str(error)
         version, words = self._refused.get(mailbox, ("", ""))
-        return words if version == current.version else None
-
-    def usable(self, mailbox: int, *, sums: bool = False) -> bool:
-        """Is there a model in use, which can be used? `sums`: see `trouble`."""
-        with self._database.read() as tx:
-            current = training.current_model(tx, mailbox)
-        return current is not None and self.trouble(mailbox, sums=sums) is None
+        return (False, words) if version == current.version else (True, None)
 
     def folder_of(self, model: ModelRecord) -> Path:
         """Where its files lie."""
@@ -392,11 +388,9 @@ class Registry:
                     pointer.unlink(missing_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
         with self._lock_of(mailbox):
-            version, classifier = self._loaded.get(mailbox, ("", None))
+            version, _ = self._loaded.get(mailbox, ("", None))
             if version in {model.version for model in models}:
-                del self._loaded[mailbox]
-                if classifier is not None:
-                    classifier.close()
+                self._unload(mailbox)
 
     def _sweep(self, mailbox: int) -> None:
         """Remove folders that no model is registered for: a crash came between a folder and its record."""
@@ -412,9 +406,7 @@ class Registry:
         """Unload everything."""
         for mailbox in list(self._loaded):
             with self._lock_of(mailbox):
-                _version, classifier = self._loaded.pop(mailbox)
-                if classifier is not None:
-                    classifier.close()
+                self._unload(mailbox)
 
 
 def served_elsewhere(

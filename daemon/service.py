@@ -281,8 +281,8 @@ class Service:
                         hold_others(mailroom.database, {each.mailbox_id for each in desks}, self.settings, self.clock())
                         others_held = True
                     self._train(mailroom, by_name[name])
-                if not self._interrupted():
-                    self._mind_training(by_name[name])
+                    if not self._interrupted():
+                        self._mind_training(by_name[name])
             except PostroomError as error:
                 log.warning("training-trouble", mailbox=name, problem=str(error))
             except Exception:
@@ -302,7 +302,7 @@ class Service:
     def _train(self, mailroom: Mailroom, desk: Desk) -> None:
         now = self.clock()
         hold(desk.database, desk.mailbox_id, self.settings, now)
-        usable = mailroom.registry.usable(desk.mailbox_id, sums=True)
+        usable, _ = mailroom.registry.in_use(desk.mailbox_id, sums=True)
         with desk.database.begin() as tx:
             fresh = training.fresh_lessons(tx, desk.mailbox_id, usable)
             if fresh < self.settings.training.min_corrections:
@@ -325,8 +325,7 @@ class Service:
         """
         working = begins or at_work(self.settings.state_dir)
         round_ = self.rounds[desk.settings.name]
-        round_.model = desk.registry.trouble(desk.mailbox_id)
-        usable = desk.registry.usable(desk.mailbox_id)
+        usable, round_.model = desk.registry.in_use(desk.mailbox_id)
         with desk.database.read() as tx:
             mailbox = mailboxes.find(tx, desk.settings.name)
             assert mailbox is not None

@@ -273,11 +273,11 @@ def test_previous_model_serves_while_the_one_in_use_is_damaged(home: Home) -> No
     rotten[len(rotten) // 2] ^= 1
     weights.write_bytes(rotten)
     registry = Registry(home.database, home.settings.engine, home.registry.models_dir)
-    assert registry.trouble(home.mailbox) is None
-    assert "wrong sha256" in str(registry.trouble(home.mailbox, sums=True))
+    assert registry.in_use(home.mailbox)[1] is None
+    assert "wrong sha256" in str(registry.in_use(home.mailbox, sums=True)[1])
     assert registry.classifier(home.mailbox) is None
-    assert "wrong sha256" in str(registry.trouble(home.mailbox))
-    assert not registry.usable(home.mailbox)
+    assert "wrong sha256" in str(registry.in_use(home.mailbox)[1])
+    assert not registry.in_use(home.mailbox)[0]
     registry.close()
 
 

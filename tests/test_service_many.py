@@ -442,7 +442,7 @@ def test_a_mailbox_whose_model_is_refused_or_gone_trains_whatever_is_new(
         training.mark_removed(tx, desk.mailbox_id, "v1")
     office.service._train(office.mailroom, desk)
     assert trained == [desk.mailbox_id] * 2, "`forget --no-train` said so"
-    monkeypatch.setattr(type(office.mailroom.registry), "usable", lambda *_, **__: True)
+    monkeypatch.setattr(type(office.mailroom.registry), "in_use", lambda *_, **__: (True, None))
     office.service._train(office.mailroom, desk)
     assert trained == [desk.mailbox_id] * 2
 

@@ -198,10 +198,10 @@ def test_a_key_that_comes_back_is_used_at_the_next_look_and_its_loss_is_logged_o
     assert home.train().outcome == "promoted"
     path = home.settings.state_dir / KEY_FILE
     ours = path.read_bytes()
-    assert home.registry.usable(home.mailbox)
+    assert home.registry.in_use(home.mailbox)[0]
     path.unlink()
     home.registry.close()
-    trouble = home.registry.trouble(home.mailbox)
+    trouble = home.registry.in_use(home.mailbox)[1]
     assert trouble is not None
     assert "the key of the models' words can't be read" in trouble
     assert not path.exists(), "who only asks makes no other"
@@ -209,8 +209,8 @@ def test_a_key_that_comes_back_is_used_at_the_next_look_and_its_loss_is_logged_o
         for _ in range(3):
             assert home.registry.classifier(home.mailbox) is None
     assert [line["event"] for line in told] == ["model-refused"]
-    assert "hashed under another key" in str(home.registry.trouble(home.mailbox))
-    assert not home.registry.usable(home.mailbox)
+    assert "hashed under another key" in str(home.registry.in_use(home.mailbox)[1])
+    assert not home.registry.in_use(home.mailbox)[0]
     path.write_bytes(ours)
     assert home.registry.classifier(home.mailbox) is not None
-    assert home.registry.trouble(home.mailbox) is None
+    assert home.registry.in_use(home.mailbox)[1] is None

@@ -85,8 +85,7 @@ def _each_mailbox(context: Context, days: int, mailbox: str | None, runs: Holder
         for desk in context.some(mailroom, mailbox):
             box = known(desk)
             points = desk.registry.points(desk.mailbox_id)
-            model_trouble = desk.registry.trouble(desk.mailbox_id, sums=True)
-            usable = model_trouble is None and desk.registry.usable(desk.mailbox_id)
+            usable, model_trouble = desk.registry.in_use(desk.mailbox_id, sums=True)
             since = desk.clock() - timedelta(days=days)
             with desk.database.read() as tx:
                 told = mailbox_status(tx, box, since, lambda: working, points, desk.sorting.min_examples)

@@ -19,7 +19,7 @@ from daemon.commands.common import (
 )
 from daemon.desk import Desk
 from daemon.errors import ExitCode
-from daemon.forget import Forgotten, Memory, forget, look_for, memories
+from daemon.forget import Forgotten, Memory, forget, look_for, memories, refuse_own
 from daemon.mailroom import Mailroom
 from daemon.night import TrainingBusy, TrainingOutcome, train
 from daemon.person import Person
@@ -63,8 +63,8 @@ def forget_command(
     logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
     with context.mailroom() as mailroom:
         known = memories(mailroom, mailbox)
-        for each in known:  # before anything is deleted: the address may be one that is refused
-            look_for(each, somebody)
+        for each in known:  # before anything is deleted in another mailbox
+            refuse_own(each, somebody)
         told = []
         for each in known:
             gone = Forgotten(look_for(each, somebody)) if dry_run else forget(each, context.settings, somebody)
