@@ -7,14 +7,16 @@ A crash, a kill and a trainer that hangs are results, too.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from datetime import timedelta
 from pathlib import Path
@@ -59,31 +61,30 @@ def run_trainer(
     }
     allowed = settings.training.time_limit + LATE
     ended = threading.Event()
-    with (
-        futures.ThreadPoolExecutor(1) as threads,
-        (folder / "trainer.log").open("w") as errors,
-        subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        ) as process,
-    ):
-        watching = threads.submit(_watch, process, stop, ended, allowed.total_seconds() if limited else math.inf)
+    process: subprocess.Popen[str] | None = None
+    with futures.ThreadPoolExecutor(1) as threads, (folder / "trainer.log").open("w") as errors:
         try:
+            with _signals_wait():
+                process = subprocess.Popen(
+                    command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True, env=environment
+                )
+                watching = threads.submit(
+                    _watch, process, stop, ended, allowed.total_seconds() if limited else math.inf
+                )
             for line in process.stdout or ():
                 if progress is not None and (event := _parse(line)) is not None:
                     progress(event)
             code = process.wait()
         except BaseException:
-            process.kill()  # whoever ends the command ends its training: nobody would take the result
-            process.wait()
+            if process is not None:
+                process.kill()  # whoever ends the command ends its training: nobody would take the result
+                process.wait()
             raise
         finally:
             ended.set()
-            broken_off = watching.result()
+            if process is not None and process.stdout is not None:
+                process.stdout.close()
+        broken_off = watching.result()
     if broken_off == "late":
         words = (
             f"The trainer did not end within {format_duration(allowed)} and was killed. Look at what else the machine "
@@ -101,6 +102,30 @@ def run_trainer(
             "verdict": f"The trainer ended with exit code {code} and no result. {last}".strip(),
         }
     return found
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """What ends a command is heeded when this block ends: between the start of a process and the moment in which
+    somebody is there to kill it, an interrupt would leave a training that runs to its end, and be waited for."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
+        return
+    came: list[int] = []
+    before = {
+        number: handler
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if callable(handler := signal.getsignal(number))
+    }
+    for number in before:
+        signal.signal(number, lambda came_now, _: came.append(came_now))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for heeded_now in came:
+        signal.raise_signal(heeded_now)
 
 
 def _watch(

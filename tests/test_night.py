@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -205,6 +207,27 @@ def test_a_trainer_that_hangs_is_killed_and_the_night_has_failed(home: Home, mon
         (run,) = training.runs(tx, home.mailbox)
     assert (run.outcome, run.verdict) == ("failed", outcome.verdict)
     assert home.states() == []
+
+
+def test_an_interrupt_while_the_trainer_starts_ends_it_and_does_not_wait_for_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.teach(120)
+    started: list[subprocess.Popen[str]] = []
+    popen = subprocess.Popen
+
+    def interrupted(*arguments: Any, **more: Any) -> subprocess.Popen[str]:
+        process = popen(*arguments, **more)
+        started.append(process)
+        signal.raise_signal(signal.SIGINT)  # Ctrl-C before anybody holds the process
+        return process
+
+    monkeypatch.setattr("daemon.trainer_process.subprocess.Popen", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        home.train()
+    (trainer,) = started
+    assert trainer.returncode == -signal.SIGKILL
+    assert not list((home.settings.state_dir / "training").glob("job-*")), "mail text must not stay behind"
 
 
 def test_two_trainings_at_once_are_refused(home: Home) -> None:
