@@ -27,14 +27,14 @@ from tokenizers import Tokenizer
 
 from benchmarks.daemon_memory import BODY
 from connectors.base import MailText
-from daemon import artifact
-from daemon.artifact import BaseInfo, CodeRow, ModelMeta
-from daemon.basemodel import BaseFile, find_base
-from daemon.classifier import Classifier
-from daemon.labels import Codebook
-from daemon.prompt import Prompt, Renderer
-from daemon.term_key import TermKey
-from trainer.export import export_ct2, export_gguf
+from daemon.model import model_folder
+from daemon.model.base_file import BaseFile, find_base
+from daemon.model.classifier import Classifier
+from daemon.model.codebook import Codebook
+from daemon.model.model_folder import BaseInfo, CodeRow, ModelMeta
+from daemon.model.prompt import Prompt, Renderer
+from daemon.model.term_key import TermKey
+from trainer.export.exporting import export_ct2, export_gguf
 from trainer.prepare import PreparedBase, prepare_base, quiet
 
 CATEGORIES = 20
@@ -55,7 +55,7 @@ def whole_base(base: BaseFile, prepared: PreparedBase, folder: Path) -> Path:
         quantization="int8",
         term_key=TermKey.of(folder).check,
     )
-    artifact.save(folder, meta)
+    model_folder.save(folder, meta)
     return folder
 
 
@@ -115,7 +115,7 @@ def compare(folder: Path, gguf: Path, rounds: int, threads: int) -> dict[str, An
 def memory(folder: Path, messages: int) -> dict[str, Any]:
     """What a process like the daemon's weighs after that many messages (benchmarks.daemon_memory)."""
     command = [sys.executable, "-m", "benchmarks.daemon_memory", str(folder), "--messages", str(messages)]
-    root = Path(artifact.__file__).parents[1]
+    root = Path(model_folder.__file__).parents[1]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=root)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

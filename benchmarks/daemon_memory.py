@@ -24,18 +24,18 @@ import numpy as np
 
 import daemon.cli  # noqa: F401 - what `postroom run` imports
 from connectors.base import MailText
-from connectors.memory import MemoryConnector
-from daemon import artifact
-from daemon.artifact import CodeRow
-from daemon.desk import Desk
-from daemon.folders import list_folders
-from daemon.linear import LinearModel, Vocabulary, pieces, words
-from daemon.pipeline import one_pass
-from daemon.registry import Registry
+from connectors.in_memory import MemoryConnector
+from daemon.model import model_folder
+from daemon.model.linear import LinearModel, Vocabulary, pieces, words
+from daemon.model.model_folder import CodeRow
+from daemon.model.term_key import TermKey
+from daemon.passes.desk import Desk
+from daemon.passes.folder_list import list_folders
+from daemon.passes.one_pass import one_pass
 from daemon.settings import EngineSettings, ImapSettings, SortingSettings
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database
-from daemon.term_key import TermKey
+from daemon.training.registry import Registry
 
 VERSION = "bench"
 BATCH = 10
@@ -79,7 +79,7 @@ def with_linear(folder: Path, uids: list[str], key: TermKey) -> None:
 
 def office(model: Path, state: Path, lessons: int, clock: Moving) -> tuple[Desk, MemoryConnector]:
     """A mailbox with the model in use and its lessons known."""
-    meta = artifact.load(model)
+    meta = model_folder.load(model)
     box = MemoryConnector(folders=("INBOX", *(f"Folder {number}" for number in range(len(meta.categories)))))
     database = Database.open(state / "postroom.sqlite")
     settings = ImapSettings(name="office", host="localhost", user="u", credential="c", mode="live")
@@ -102,7 +102,7 @@ def office(model: Path, state: Path, lessons: int, clock: Moving) -> tuple[Desk,
     with_linear(folder, uids, key)
     rows = tuple(CodeRow(code=code, category=uid) for code, uid in zip(codes, uids, strict=True))
     changes = {"kind": "blend", "blend_weight": 0.5, "codebook": rows, "categories": tuple(uids), "version": VERSION}
-    artifact.save(folder, meta.model_copy(update=changes | {"term_key": key.check}))
+    model_folder.save(folder, meta.model_copy(update=changes | {"term_key": key.check}))
     return desk, box
 
 

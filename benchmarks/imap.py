@@ -30,15 +30,15 @@ from typing import Any
 import psutil
 
 from connectors.base import Watch
-from connectors.imap import ImapConnector
-from connectors.imap_account import ImapAccount
-from connectors.imap_sightings import HEADER_ITEM, uid_sets
-from daemon.desk import Desk
-from daemon.pipeline import one_pass
-from daemon.registry import Registry
+from connectors.imap.account import ImapAccount
+from connectors.imap.mailbox import ImapConnector
+from connectors.imap.sightings import HEADER_ITEM, uid_sets
+from daemon.passes.desk import Desk
+from daemon.passes.one_pass import one_pass
 from daemon.settings import EngineSettings, ImapSettings, SortingSettings
 from daemon.store import mailboxes
 from daemon.store.database import Database
+from daemon.training.registry import Registry
 from tests.servers.courier import Courier
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot

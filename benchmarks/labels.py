@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.sets import overlapping, ten_shots
 from connectors.base import MailText
-from daemon.basemodel import find_base
+from daemon.model.base_file import find_base
 from trainer.bench import Row
 from trainer.compare import Options, Set, as_text, compare
 from trainer.prepare import prepare_base

@@ -30,18 +30,18 @@ from sqlalchemy import insert
 import daemon.cli  # noqa: F401 - what `postroom run` imports
 from benchmarks.daemon_memory import Moving, megabytes
 from connectors.base import Identity, MailText, Message, MessageRef, Sighting
-from connectors.memory import MemoryConnector
-from daemon.artifact import ModelMeta
-from daemon.classifier import Classifier
-from daemon.desk import Desk
-from daemon.neighbours import CAPACITY, Neighbours, hashed
-from daemon.night import write_lessons
-from daemon.registry import Registry
+from connectors.in_memory import MemoryConnector
+from daemon.model.classifier import Classifier
+from daemon.model.model_folder import ModelMeta
+from daemon.model.neighbours import CAPACITY, Neighbours, hashed
+from daemon.passes.desk import Desk
+from daemon.passes.sort import current_policy, find_hint, teach_neighbours
 from daemon.settings import EngineSettings, ImapSettings, SortingSettings
-from daemon.sort import current_policy, find_hint, teach_neighbours
 from daemon.store import learning, mailboxes, messages, tables
 from daemon.store.database import Database
 from daemon.store.records import Category
+from daemon.training.hand_over import write_lessons
+from daemon.training.registry import Registry
 
 FOLDERS, ASKED, BATCH = 10, 50, 500
 WORDS = [f"{start}{end}" for start in ("ka", "lo", "mi", "tu", "re", "pa", "zen") for end in range(1500)]

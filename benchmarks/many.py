@@ -37,18 +37,18 @@ from typing import Any, Self
 import psutil
 from sqlalchemy import func, select
 
-from daemon import artifact
-from daemon.artifact import CodeRow, ModelMeta, Point
-from daemon.linear import LinearModel
+from daemon.model import model_folder
+from daemon.model.linear import LinearModel
+from daemon.model.model_folder import CodeRow, ModelMeta, Point
+from daemon.model.term_key import TermKey
 from daemon.store import learning, mailboxes, tables, training
 from daemon.store.database import Database
 from daemon.store.records import Category
-from daemon.term_key import TermKey
 from tests.lessons import examples_of, office_rows
 from tests.servers.dovecot import Dovecot
 from tests.servers.private import PASSWORD, Account
-from trainer.baseline import fit_linear
-from trainer.heads import folds
+from trainer.candidates.heads import folds
+from trainer.candidates.tfidf import fit_linear
 
 VERSION = "bench"
 TAUGHT = 240
@@ -151,7 +151,7 @@ class Model:
                 Point(uids[truth], uids[best], probability, truth == best) for truth, best, probability in self._answers
             ),
         )
-        artifact.save(folder, meta)
+        model_folder.save(folder, meta)
 
 
 @dataclass

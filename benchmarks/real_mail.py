@@ -29,15 +29,15 @@ from typing import Any
 import click
 from rich.console import Console
 
-from connectors.mime import parse
-from daemon import logs
+from connectors.mail.mime import parse
 from daemon.demo.mail_program import Delivery, MailProgram, differences, digest_of
 from daemon.demo.workplace import MAILBOX, Account, Ledger, Workplace, settings_text
-from daemon.learn import learn_from_folders
-from daemon.mailroom import Mailroom, open_mailroom
-from daemon.night import TrainingOutcome, train
-from daemon.rehearse import LabelledMail
-from daemon.rehearse_office import by_words
+from daemon.passes.first_lessons import learn_from_folders
+from daemon.rehearsal.back_test import LabelledMail
+from daemon.rehearsal.replay import by_words
+from daemon.service import logs
+from daemon.service.mailroom import Mailroom, open_mailroom
+from daemon.training.hand_over import TrainingOutcome, train
 from tests.servers.dovecot import Dovecot
 from tests.servers.private import PASSWORD
 

@@ -22,9 +22,9 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from benchmarks.sets import Task, overlapping
-from daemon.basemodel import find_base
-from daemon.labels import Codebook, code_token
-from daemon.prompt import PromptSettings, Renderer
+from daemon.model.base_file import find_base
+from daemon.model.codebook import Codebook, code_token
+from daemon.model.prompt import PromptSettings, Renderer
 from trainer.bench import bench
 from trainer.prepare import PreparedBase, prepare_base
 

@@ -14,23 +14,23 @@ import click
 from connectors.errors import ConnectorError, NeedsPerson, Unreachable
 from daemon.commands import (
     asking,
-    bases,
     check,
     common,
+    demo,
     folders,
-    forgetting,
+    forget,
     learning,
     lessons,
     login,
-    picturing,
-    rehearsing,
+    model,
+    rehearse,
+    report,
     serve,
-    showing,
     steering,
 )
-from daemon.engines.base import EngineError, EngineUnavailable
-from daemon.errors import ExitCode, PostroomError, disk_trouble
-from daemon.private import close_umask
+from daemon.mistakes import ExitCode, PostroomError, disk_trouble
+from daemon.model.engines.engine import EngineError, EngineUnavailable
+from daemon.privacy.private import close_umask
 
 
 class Sections(click.Group):
@@ -78,13 +78,13 @@ def postroom(context: click.Context, config: Path | None) -> None:
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Getting started": (
-        showing.demo,
+        demo.demo,
         check.check,
         login.login,
         folders.folders,
         learning.learn,
         asking.preview,
-        rehearsing.rehearse,
+        rehearse.rehearse,
         asking.config,
     ),
     "Running": (
@@ -95,10 +95,10 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         steering.pause,
         steering.resume,
         steering.undo,
-        forgetting.forget_command,
+        forget.forget_command,
     ),
-    "Asking": (asking.status, asking.why, picturing.report, learning.corrections, lessons.lessons, learning.models),
-    "Models": (learning.train, learning.promote, learning.rollback, bases.model),
+    "Asking": (asking.status, asking.why, report.report, learning.corrections, lessons.lessons, learning.models),
+    "Models": (learning.train, learning.promote, learning.rollback, model.model),
 }
 """Every command, in the order and under the headings of docs/commands.md."""
 

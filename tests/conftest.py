@@ -11,8 +11,8 @@ pytest_plugins = ["tests.imap_fixtures", "tests.rt_fixtures", "tests.model_fixtu
 
 @pytest.fixture(autouse=True)
 def umask() -> Iterator[None]:
-    """A command that runs in this process closes its umask (daemon/private.py): not for the tests after it, whose
-    servers' users could not read their own settings."""
+    """A command that runs in this process closes its umask (daemon/privacy/private.py): not for the tests after it,
+    whose servers' users could not read their own settings."""
     before = os.umask(0o022)
     yield
     os.umask(before)

@@ -34,13 +34,13 @@ from typing import Any, Self
 import click
 
 from connectors.errors import ConnectorError
-from connectors.imap import ImapConnector
+from connectors.imap.mailbox import ImapConnector
 from daemon.commands.common import counting_bar
-from daemon.desk import utc_now
-from daemon.errors import PostroomError
-from daemon.lock import StateLock
-from daemon.mailroom import open_mailroom
-from daemon.pipeline import one_pass
+from daemon.mistakes import PostroomError
+from daemon.passes.desk import utc_now
+from daemon.passes.one_pass import one_pass
+from daemon.service.lock import StateLock
+from daemon.service.mailroom import open_mailroom
 from daemon.settings import Settings
 from tests.contract import Lying
 from tests.faults import KILLS, MOMENTS, Fault, FaultyLine
@@ -138,8 +138,9 @@ class Once:
 
 def parent() -> None:
     """Load everything, then fork a child for every job on standard input."""
-    import connectors.imap
-    from daemon import cli, mailroom
+    import connectors.imap.mailbox
+    from daemon import cli
+    from daemon.service import mailroom
 
     with tempfile.TemporaryDirectory() as folder:  # so that no child has to load and compile it all again
         config = Path(folder, "config.toml")
@@ -159,7 +160,7 @@ def parent() -> None:
                 os.dup2(said.fileno(), 1)
                 os.dup2(said.fileno(), 2)
                 mailroom.ImapConnector = partial(  # type: ignore[misc,assignment]
-                    connectors.imap.ImapConnector, settle=job["settle"]
+                    connectors.imap.mailbox.ImapConnector, settle=job["settle"]
                 )
                 sys.argv = ["postroom", "--config", job["config"], *job["words"]]
                 code = 1

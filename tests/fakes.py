@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.base import MailText
-from daemon.classifier import Prediction
-from daemon.engines.base import EngineUnavailable
+from daemon.model.classifier import Prediction
+from daemon.model.engines.engine import EngineUnavailable
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

@@ -23,8 +23,8 @@ from typing import Any, Literal, Self, cast
 
 from connectors.base import Identity, MessageRef, Move, Progress, Recovered, Sighting, Step, Unfinished
 from connectors.errors import ConnectorError
-from connectors.imap import ImapConnector
-from connectors.imap_account import ImapAccount
+from connectors.imap.account import ImapAccount
+from connectors.imap.mailbox import ImapConnector
 from tests.servers.private import PASSWORD
 
 Moment = Literal["before", "in", "race", "after", "answer", "silent", "stall", "corrupt"]

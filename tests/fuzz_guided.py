@@ -1,4 +1,4 @@
-"""The same as tests.fuzz_mime, guided by coverage: mails that reach new lines of connectors.mime are mutated further.
+"""The same as tests.fuzz_mime, guided by coverage: what reaches new lines of connectors.mail.mime is mutated further.
 
     make fuzz-guided RUNS=100000 SEED=1        needs atheris (libFuzzer for Python), which the target installs
 
@@ -27,7 +27,7 @@ def child(arguments: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["connectors", "tests.fuzz_mime"]):
-        from connectors.mime import read_message
+        from connectors.mail.mime import read_message
         from tests.fuzz_mime import LIMITS, SLOWEST, broken_promise
 
     seen, told = 0, time.monotonic()

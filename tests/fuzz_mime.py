@@ -1,4 +1,4 @@
-"""Throw broken mail at connectors.mime and see that it neither fails nor dawdles.
+"""Throw broken mail at connectors.mail.mime and see that it neither fails nor dawdles.
 
     python -m tests.fuzz_mime --count 100000 --seed 1
 
@@ -20,8 +20,8 @@ from datetime import timedelta
 
 import click
 
-from connectors.headers import INVISIBLE
-from connectors.mime import Limits, Parsed, read_message
+from connectors.mail.headers import INVISIBLE
+from connectors.mail.mime import Limits, Parsed, read_message
 
 LIMITS = Limits()
 SLOWEST = 5.0
@@ -344,7 +344,7 @@ def fuzz(count: int, seed: int, say: Callable[[str], None]) -> dict[str, object]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Fuzz connectors.mime with mutated mail.")
+    parser = argparse.ArgumentParser(description="Fuzz connectors.mail.mime with mutated mail.")
     parser.add_argument("--count", type=int, default=100_000, help="how many mails (default: 100000)")
     parser.add_argument("--seed", type=int, default=1, help="makes the same mails again (default: 1)")
     arguments = parser.parse_args()

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from daemon.decide import Policy
-from daemon.desk import Desk
-from daemon.folders import list_folders
-from daemon.pipeline import one_pass
+from daemon.passes.desk import Desk
+from daemon.passes.folder_list import list_folders
+from daemon.passes.one_pass import one_pass
+from daemon.rules.decision import Policy
 from daemon.settings import ImapSettings, SortingSettings
 from daemon.store import decisions, mailboxes, messages
 from daemon.store.database import Database
@@ -46,7 +46,7 @@ def open_desk(
             categories = {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)}
         return Policy(categories, dict.fromkeys(uids.values(), 0.9), "m1")
 
-    monkeypatch.setattr("daemon.sort.current_policy", policy)
+    monkeypatch.setattr("daemon.passes.sort.current_policy", policy)
     one_pass(desk)
     return desk
 

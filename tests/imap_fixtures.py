@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import pytest
 
 from connectors.base import Connector
-from connectors.imap import ImapConnector
-from connectors.imap_account import ImapAccount
+from connectors.imap.account import ImapAccount
+from connectors.imap.mailbox import ImapConnector
 from tests.contract import Lying
 from tests.servers.courier import Courier
 from tests.servers.cyrus import Cyrus

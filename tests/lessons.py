@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from connectors.base import MailText
-from daemon.term_key import KEY_FILE, TermKey
+from daemon.model.term_key import KEY_FILE, TermKey
 from trainer.dataset import Example
 
 PARTS = {

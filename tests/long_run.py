@@ -17,7 +17,7 @@ from typing import TextIO
 import click
 import structlog
 
-from daemon import logs
+from daemon.service import logs
 from daemon.settings import LogSettings
 
 FIGURES = ("runs", "faults", "lost", "duplicated", "flags_changed", "unexplained")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tokenizers import Tokenizer
 
-from daemon.basemodel import BaseFile, find_base
+from daemon.model.base_file import BaseFile, find_base
 from tests.tiny_models import save_gguf, tiny_qwen3, tiny_tokenizer
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from connectors.base import Connector
-from connectors.request_tracker import RequestTrackerAccount, RequestTrackerConnector
+from connectors.request_tracker.queues import RequestTrackerAccount, RequestTrackerConnector
 from tests.contract import Lying
 from tests.servers.rt import PASSWORDS, RequestTrackerServer
 

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from daemon.labels import usable_codes
-from daemon.prompt import TAIL
+from daemon.model.codebook import usable_codes
+from daemon.model.prompt import TAIL
 from tests.tiny_models import tiny_qwen3, tiny_tokenizer
-from trainer.finetune.adapters import merged, read_adapter, with_lora
-from trainer.finetune.answering import Limits, LossIsNotANumber, Recipe, Task, Trained, score, train
-from trainer.finetune.answers import AnswerTree, after_prompt
-from trainer.finetune.backends import checkpoint_of, fine_tune
+from trainer.answer.adapters import merged, read_adapter, with_lora
+from trainer.answer.answer_tree import AnswerTree, after_prompt
+from trainer.answer.answering import Limits, LossIsNotANumber, Recipe, Task, Trained, score, train
+from trainer.answer.backends import checkpoint_of, fine_tune
 from trainer.finetune.states import lower_states, split
 from trainer.job import TrainingFailed
 
@@ -123,7 +123,7 @@ def test_names_are_learnt_by_the_same_loop(tmp_path: Path) -> None:
 def test_killed_training_goes_on_and_ends_as_if_nothing_had_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.finetune.answering.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("trainer.answer.answering.CHECKPOINT_SECONDS", 0.0)
     task = task_of()
     whole, undisturbed = trained(task, tmp_path)
 
@@ -210,7 +210,7 @@ def test_adapter_and_merged_weights_answer_as_the_training_did(tmp_path: Path, t
     out = fine_tune(
         "peft", tiny_prepared, task, task.prompts[:8], Limits(1), tmp_path, tmp_path / "cache", None, nothing
     )
-    from trainer.finetune.adapters import load_model
+    from trainer.answer.adapters import load_model
 
     loaded = read_adapter(load_model(tiny_prepared.folder), out.adapter)
     np.testing.assert_allclose(score(loaded, task.prompts[:8], task.answers), out.answers, atol=1e-4)
@@ -232,11 +232,11 @@ def test_checkpoints_of_other_lessons_are_removed_and_the_same_task_finds_its_ow
 
 
 def test_night_with_tuning_answer_makes_a_model_of_the_whole_base_that_serves(tmp_path: Path) -> None:
-    from daemon import artifact
-    from daemon.classifier import Classifier
+    from daemon.model import model_folder
+    from daemon.model.classifier import Classifier
     from tests.lessons import KEY, office_rows, write_job
     from tests.tiny_models import save_folder
-    from trainer.run import run
+    from trainer.night import run
 
     base = save_folder(tiny_qwen3(), tmp_path / "base")
     write_job(
@@ -247,7 +247,7 @@ def test_night_with_tuning_answer_makes_a_model_of_the_whole_base_that_serves(tm
     assert "whole base tuned" in result["exam"]["details"]["language"]
     assert list((tmp_path / "cache").glob("tuning-*")) == []
     folder = tmp_path / "job" / "candidate"
-    artifact.load(folder)
+    model_folder.load(folder)
     with Classifier.load(folder, KEY, threads=1) as classifier:
         assert classifier.classify([examples_text()])[0].best is not None
 
@@ -255,7 +255,7 @@ def test_night_with_tuning_answer_makes_a_model_of_the_whole_base_that_serves(tm
 def test_night_without_unsloth_says_so_and_trains_the_linear_model(tmp_path: Path) -> None:
     from tests.lessons import office_rows, write_job
     from tests.tiny_models import save_folder
-    from trainer.run import run
+    from trainer.night import run
 
     base = save_folder(tiny_qwen3(), tmp_path / "base")
     write_job(

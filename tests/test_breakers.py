@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from daemon.breakers import (
+from daemon.rules.breakers import (
     Filed,
     Share,
     are_gone,

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
-from daemon.artifact import ModelMeta
-from daemon.calibration import calibrated
-from daemon.classifier import ranked
-from daemon.engines.base import renormalised
+from daemon.model.calibration import calibrated
+from daemon.model.classifier import ranked
+from daemon.model.engines.engine import renormalised
+from daemon.model.model_folder import ModelMeta
 from trainer.calibrate import ENOUGH, expected_calibration_error, fit_calibration, fit_curve, really_more
 
 SCORES = st.integers(2, 12).flatmap(lambda width: arrays(np.float32, (3, width), elements=st.floats(-30, 0, width=32)))

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from daemon import child
+from daemon.training import child
 from tests.service_process import eventually
 
 ROOT = Path(__file__).parent.parent
@@ -20,7 +20,7 @@ WAIT = (
 )
 STARTER = """
 import subprocess, sys
-from daemon import child
+from daemon.training import child
 subprocess.run(child.command(sys.executable, 0, {module!r}))
 """
 

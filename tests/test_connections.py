@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.imap import IDLE_SECONDS
-from connectors.imap_account import keep_alive
+from connectors.imap.account import keep_alive
+from connectors.imap.mailbox import IDLE_SECONDS
 from tests.imap_fixtures import ImapWorld
 from tests.servers.dovecot import Dovecot
 from tests.service_process import ServiceProcess, eventually

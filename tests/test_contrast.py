@@ -11,6 +11,7 @@ import torch
 
 from tests.test_lora import DEPTH, order_matters
 from tests.tiny_models import tiny_qwen3
+from trainer.candidates.heads import fit_head
 from trainer.finetune import contrast as contrasting
 from trainer.finetune import upper
 from trainer.finetune.contrast import contrast, draws, likeness
@@ -18,7 +19,6 @@ from trainer.finetune.descent import Descent
 from trainer.finetune.pooling import fit_space
 from trainer.finetune.reading import Reader
 from trainer.finetune.upper import Merged
-from trainer.heads import fit_head
 
 pytestmark = pytest.mark.model
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from daemon.artifact import Point
-from daemon.coverage import lower_bound, lowest_threshold, risk_coverage, thresholds
+from daemon.model.model_folder import Point
+from daemon.rules.thresholds import lower_bound, lowest_threshold, risk_coverage, thresholds
 
 
 def mailbox(count, seed, categories=6):

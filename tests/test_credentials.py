@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.credentials import LONGEST, UNIT_FOLDER, Credentials
-from daemon.errors import CredentialMissing, ExitCode
+from daemon.mistakes import CredentialMissing, ExitCode
+from daemon.settings.credentials import LONGEST, UNIT_FOLDER, Credentials
 
 
 def write(file: Path, secret: str, mode: int = 0o600) -> Path:

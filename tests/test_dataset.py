@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from connectors.base import MailText
-from daemon.disclaimers import find_disclaimers, without_disclaimers
+from daemon.model.disclaimers import find_disclaimers, without_disclaimers
 from tests.lessons import KEY, START, lesson, office_rows
 from trainer.dataset import Example, build, evened, neighbours, split
 from trainer.job import Category, Job, Lesson

@@ -8,13 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.base import Folder, Identity, MailText, Message, MessageRef, Role, Sighting
-from daemon.classifier import Prediction
-from daemon.decide import Hint, Policy, decide, hands_off, is_from, shown_in
-from daemon.durations import Window
-from daemon.memory import LessonMemory
-from daemon.own_domains import own_domain
-from daemon.roles import guess_roles
-from daemon.schedule import (
+from daemon.model.classifier import Prediction
+from daemon.model.memory import LessonMemory
+from daemon.rules.decision import Hint, Policy, decide, hands_off, is_from, shown_in
+from daemon.rules.roles import guess_roles
+from daemon.rules.schedule import (
     RELOADS_HEEDED,
     back_off,
     first_look,
@@ -26,6 +24,8 @@ from daemon.schedule import (
     owed,
 )
 from daemon.settings import SortingSettings
+from daemon.settings.durations import Window
+from daemon.settings.own_domains import own_domain
 from daemon.store.records import Category
 
 INVOICES, ORDERS = Category("c1", "Invoices", "Invoices"), Category("c2", "Orders", "Orders")

@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-import trainer.run
-from daemon import artifact
-from daemon.basemodel import BaseFile
-from daemon.classifier import Classifier
+import trainer.night
+from daemon.model import model_folder
+from daemon.model.base_file import BaseFile
+from daemon.model.classifier import Classifier
 from tests.lessons import KEY, examples_of, office_rows, write_job
 from tests.tiny_models import save_folder, tiny_qwen3
-from trainer import deeper
-from trainer.deeper import deepened, possible
+from trainer.candidates import questions
+from trainer.candidates.language import LanguageModel, fit_language
+from trainer.candidates.questions import deepened, possible
+from trainer.candidates.tuning import Lessons
 from trainer.finetune import contrast, upper
 from trainer.finetune.pooling import Room
 from trainer.finetune.reading import Readings
 from trainer.finetune.upper import Merged
-from trainer.language import LanguageModel, fit_language
-from trainer.run import run
-from trainer.tuning import Lessons
+from trainer.night import run
 
 pytestmark = [
     pytest.mark.model,
@@ -72,7 +72,7 @@ def test_a_deeper_model_that_knows_more_serves_instead() -> None:
 
     found = deepened(start, lessons, tune)
     assert [rows.tolist() for rows in asked] == [learnt.tolist()], "the newest fold judges"
-    assert found.depth == deeper.DEPTH
+    assert found.depth == questions.DEPTH
     right = [(each.answers[fold].argmax(axis=1) == lessons.labels[fold]).mean() for each in (start, found)]
     assert right[1] > right[0] + 0.1
     assert np.array_equal(found.answers[learnt], start.answers[learnt]), "what was promised from the older folds"
@@ -90,8 +90,8 @@ def test_a_deeper_model_that_knows_no_more_is_dropped() -> None:
 def test_a_fold_that_says_little_does_not_speak_against_it(monkeypatch: pytest.MonkeyPatch) -> None:
     start, lessons = started({0, 1})
     losses = iter([np.zeros(32), np.arange(32) % 2 - 0.45])  # worse on average, by a tenth of its spread
-    monkeypatch.setattr(deeper, "_losses", lambda *_: next(losses))
-    assert deepened(start, lessons, lambda _: likened(lessons, {0})).depth == deeper.DEPTH
+    monkeypatch.setattr(questions, "_losses", lambda *_: next(losses))
+    assert deepened(start, lessons, lambda _: likened(lessons, {0})).depth == questions.DEPTH
 
 
 def test_numbers_that_overflow_leave_the_start() -> None:
@@ -108,17 +108,17 @@ def test_nothing_is_tuned_where_nothing_can_be_judged() -> None:
 
 
 def test_a_base_must_have_the_layers_and_be_small_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deeper, "DEPTH", 4)
-    questions = [12, 20, 300]
-    assert possible(tiny_qwen3(layers=5), 3, questions)
-    assert not possible(tiny_qwen3(layers=4), 3, questions)  # none is left to pool
-    assert not possible(tiny_qwen3(layers=5), 4, questions)
-    monkeypatch.setattr(deeper, "MOST_WEIGHTS", 20_000)
-    assert not possible(tiny_qwen3(layers=5), 3, questions)
+    monkeypatch.setattr(questions, "DEPTH", 4)
+    lengths = [12, 20, 300]
+    assert possible(tiny_qwen3(layers=5), 3, lengths)
+    assert not possible(tiny_qwen3(layers=4), 3, lengths)  # none is left to pool
+    assert not possible(tiny_qwen3(layers=5), 4, lengths)
+    monkeypatch.setattr(questions, "MOST_WEIGHTS", 20_000)
+    assert not possible(tiny_qwen3(layers=5), 3, lengths)
 
 
 def test_mail_is_too_long_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deeper, "DEPTH", 4)
+    monkeypatch.setattr(questions, "DEPTH", 4)
     assert not possible(tiny_qwen3(layers=5), 3, [20, 110, 120])
 
 
@@ -129,14 +129,14 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch, better: bool, **options: Any) -> dict[str, Any]:
     """One night on small office mail; `better` says if the deeper model is likelier."""
-    monkeypatch.setattr(deeper, "DEPTH", 8)
-    monkeypatch.setattr(deeper, "LOWEST", 6)
-    monkeypatch.setattr(deeper, "SHORT", 64)  # the tiny vocabulary cuts a mail into many more tokens
+    monkeypatch.setattr(questions, "DEPTH", 8)
+    monkeypatch.setattr(questions, "LOWEST", 6)
+    monkeypatch.setattr(questions, "SHORT", 64)  # the tiny vocabulary cuts a mail into many more tokens
     for module in (contrast, upper):
         monkeypatch.setattr(module, "TOKENS_A_NIGHT", 8_000)
     losses = iter([np.ones(4), np.full(4, 0.5 if better else 1.5)])
-    monkeypatch.setattr(deeper, "_losses", lambda *_: next(losses))
-    monkeypatch.setattr("trainer.language_candidate.behind", lambda *_: False)
+    monkeypatch.setattr(questions, "_losses", lambda *_: next(losses))
+    monkeypatch.setattr("trainer.candidates.language_candidate.behind", lambda *_: False)
     write_job(folder, office_rows(60), folder.parent / "cache", base={"path": str(base)}, max_tokens=64, **options)
     return run(folder, lambda *_: None)
 
@@ -150,14 +150,14 @@ def language(folder: Path) -> str:
 def test_it_is_written_as_one_model_and_answers(
     engine: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    choose = trainer.run._choose
+    choose = trainer.night._choose
     # Such a small base is never the best candidate.
-    monkeypatch.setattr(trainer.run, "_choose", lambda *answers: ("llm", choose(*answers)[1]))
+    monkeypatch.setattr(trainer.night, "_choose", lambda *answers: ("llm", choose(*answers)[1]))
     result = trained(tmp_path / "job", base, monkeypatch, True, engine=engine)
     assert result["outcome"] == "candidate"
     assert "8 layers tuned by likeness" in language(tmp_path / "job")
     made = tmp_path / "job" / "candidate"
-    assert artifact.load(made).layers_kept == 9
+    assert model_folder.load(made).layers_kept == 9
     assert (made / "adapter" / "lora" / "adapter_model.safetensors").is_file()
     mail = [example.text for example in examples_of(office_rows(8))[0]]
     with Classifier.load(made, KEY, threads=1) as classifier:
@@ -172,12 +172,12 @@ def test_where_it_does_not_pay_the_start_serves_and_it_is_not_tried_again(
     tried = result["exam"]["details"]["lora"]
     assert not tried["paid"]
     assert not list((tmp_path / "job").rglob("lora"))
-    monkeypatch.setattr(deeper, "deepened", lambda *_: pytest.fail("tried again on the same lessons"))
+    monkeypatch.setattr(questions, "deepened", lambda *_: pytest.fail("tried again on the same lessons"))
     assert trained(tmp_path / "again", base, monkeypatch, False, lora=tried)["outcome"] == "candidate"
 
 
 def test_too_little_time_leaves_the_start(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainer import language_candidate
+    from trainer.candidates import language_candidate
 
     in_time = language_candidate._in_time
     calls = []
@@ -201,10 +201,10 @@ def test_too_little_time_leaves_the_start(base: Path, tmp_path: Path, monkeypatc
 def test_short_questions_by_the_real_base(smol_base: BaseFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (contrast, upper):
         monkeypatch.setattr(module, "TOKENS_A_NIGHT", 4_000)
-    monkeypatch.setattr(deeper, "CLEARLY", 99)  # invented lessons are too easy to tell
-    monkeypatch.setattr("trainer.language_candidate.behind", lambda *_: False)
-    choose = trainer.run._choose
-    monkeypatch.setattr(trainer.run, "_choose", lambda *answers: ("llm", choose(*answers)[1]))
+    monkeypatch.setattr(questions, "CLEARLY", 99)  # invented lessons are too easy to tell
+    monkeypatch.setattr("trainer.candidates.language_candidate.behind", lambda *_: False)
+    choose = trainer.night._choose
+    monkeypatch.setattr(trainer.night, "_choose", lambda *answers: ("llm", choose(*answers)[1]))
     rows = office_rows(64)
     for row in rows:
         row["text"] |= {"sender": "", "subject": "", "body": row["text"]["body"].split("\n")[1]}
@@ -213,7 +213,7 @@ def test_short_questions_by_the_real_base(smol_base: BaseFile, tmp_path: Path, m
     result = run(tmp_path / "job", lambda *_: None)
     assert "16 layers tuned by likeness" in language(tmp_path / "job"), result["verdict"]
     made = tmp_path / "job" / "candidate"
-    assert artifact.load(made).layers_kept == 17
+    assert model_folder.load(made).layers_kept == 17
     with Classifier.load(made, KEY, threads=1) as classifier:
         answers = classifier.classify([example.text for example in examples_of(rows[48:])[0]])
     right = sum(answer.best == row["category"] for answer, row in zip(answers, rows[48:], strict=True))

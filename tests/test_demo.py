@@ -22,9 +22,9 @@ from rich.console import Console
 
 from daemon.demo.mail_program import Delivery, MailProgram, differences, digest_of
 from daemon.demo.office import categories, write_office
-from daemon.demo.run import BATCH, HISTORY
 from daemon.demo.server import DemoServer
 from daemon.demo.show import LEFT, Arrival, Page, clip, examples, percent, short, tally
+from daemon.demo.tour import BATCH, HISTORY
 from daemon.demo.workplace import Account, Workplace, WorkplaceTrouble, is_settled, landed, settings_text
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)

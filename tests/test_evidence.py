@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from daemon.artifact import Point
-from daemon.evidence import evidence
-from daemon.pipeline import one_pass
+from daemon.model.model_folder import Point
+from daemon.passes.evidence import evidence
+from daemon.passes.one_pass import one_pass
 from tests.test_pipeline import Office, make_office, office
 
 __all__ = ["make_office", "office"]  # fixtures

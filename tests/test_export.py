@@ -19,13 +19,13 @@ import torch
 import xllamacpp
 
 from connectors.base import MailText
-from daemon.basemodel import BaseFile
-from daemon.engines.base import Floats, ModelRefused
-from daemon.engines.embedded import EmbeddedEngine
-from daemon.labels import code_token, usable_codes
-from daemon.prompt import Prompt, PromptSettings, Renderer
+from daemon.model.base_file import BaseFile
+from daemon.model.codebook import code_token, usable_codes
+from daemon.model.engines.embedded import EmbeddedEngine
+from daemon.model.engines.engine import Floats, ModelRefused
+from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from tests.model_fixtures import Trained
-from trainer.export import export_ct2, export_gguf
+from trainer.export.exporting import export_ct2, export_gguf
 from trainer.prepare import PreparedBase, prepare_base
 
 pytestmark = pytest.mark.model
@@ -199,7 +199,7 @@ def test_preparing_twice_converts_once(tiny_base: BaseFile, tmp_path: Path) -> N
 
 
 def test_a_directory_in_hugging_face_form_is_a_base_as_well(tiny_trained: Trained, tmp_path: Path) -> None:
-    from daemon.basemodel import find_base
+    from daemon.model.base_file import find_base
 
     base = find_base(tiny_trained.folder)
     prepared = prepare_base(base, tmp_path)

@@ -7,11 +7,11 @@ same. Gemma 3's real widths are here because CTranslate2 4.8 fails on them where
 import pytest
 
 from connectors.base import MailText
-from daemon import artifact
-from daemon.classifier import Classifier
+from daemon.model import model_folder
+from daemon.model.classifier import Classifier
 from tests.lessons import KEY, office_rows, write_job
 from tests.tiny_models import save_folder, save_gguf, tiny_model
-from trainer.run import run
+from trainer.night import run
 
 pytestmark = [
     pytest.mark.model,
@@ -34,7 +34,7 @@ def test_a_base_becomes_a_model_that_answers(architecture, kind, tmp_path):
     assert result["report"] == []
     assert result["exam"]["llm"] is not None
     assert result["exam"]["details"]["language"].startswith("pooled")
-    assert artifact.load(job / "candidate").kind == result["exam"]["kind"]
+    assert model_folder.load(job / "candidate").kind == result["exam"]["kind"]
     with Classifier.load(job / "candidate", KEY, threads=1) as classifier:
         predictions = classifier.classify([MailText(body="please ship 12 chairs by the 9th"), MailText()])
     assert predictions[0].best == "orders"

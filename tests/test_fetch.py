@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from daemon.basemodel import PACKAGE_SHA256, find_base
 from daemon.cli import postroom
-from daemon.fetch import fetch, kind_of, listed
-from daemon.fetch_sources import FetchError, FetchLater
+from daemon.model.base_file import PACKAGE_SHA256, find_base
+from daemon.model.fetch import fetch, kind_of, listed
+from daemon.model.fetch_sources import FetchError, FetchLater
 from tests.servers.hub import COMMIT, HubStandIn
 from tests.tiny_models import save_folder, save_gguf, tiny_qwen3
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from connectors.base import MailText
-from daemon.classifier import Prediction
-from daemon.decide import Policy, decide
-from daemon.first_guess import FirstGuess, unknown_to
+from daemon.model.classifier import Prediction
+from daemon.model.first_guess import FirstGuess, unknown_to
+from daemon.rules.decision import Policy, decide
 from daemon.store.records import Category, Lesson
 
 INVOICES = Category("c1", "Invoices", "Invoices", "Bills that we have to pay")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from connectors.base import MailText, MessageRef
-from connectors.memory import MemoryConnector
-from daemon.desk import Desk
-from daemon.folders import list_folders
-from daemon.learn import FolderLessons, learn_from_folders
+from connectors.in_memory import MemoryConnector
+from daemon.passes.desk import Desk
+from daemon.passes.first_lessons import FolderLessons, learn_from_folders
+from daemon.passes.folder_list import list_folders
 from daemon.settings import ImapSettings, SortingSettings
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Database

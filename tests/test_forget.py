@@ -14,15 +14,15 @@ from click.testing import CliRunner
 
 from connectors.base import Identity, MailText, MessageRef, Move, Sighting
 from daemon.cli import postroom
-from daemon.desk import Desk
-from daemon.errors import ExitCode, PostroomError
-from daemon.forget import forget, look_for, memory_of
-from daemon.night import TrainingBusy, TrainingOutcome, no_training, write_lessons
-from daemon.person import BadAddress, Person
-from daemon.registry import Registry
+from daemon.mistakes import ExitCode, PostroomError
+from daemon.passes.desk import Desk
+from daemon.privacy.forgetting import forget, look_for, memory_of
+from daemon.privacy.person import BadAddress, Person
 from daemon.settings import ImapSettings, Settings
 from daemon.store import journal, learning, mailboxes, messages, training
 from daemon.store.database import Database
+from daemon.training.hand_over import TrainingBusy, TrainingOutcome, no_training, write_lessons
+from daemon.training.registry import Registry
 from tests.fakes import START, Clock
 from tests.servers.ollama import OllamaStandIn, StoredModel
 from tests.test_lessons import CONFIG
@@ -306,7 +306,7 @@ def test_a_training_that_fails_afterwards_is_exit_code_1(ready: Office, monkeypa
     def fail(*_: Any, **__: Any) -> TrainingOutcome:
         return TrainingOutcome("failed", "The disk is full.")
 
-    monkeypatch.setattr("daemon.commands.forgetting.train", fail)
+    monkeypatch.setattr("daemon.commands.forget.train", fail)
     [told] = json.loads(command(ready, "forget", "ann@x.example", "--json", code=1))["mailboxes"]
     assert (told["models"], told["training"]["verdict"]) == (["a"], "The disk is full.")
 
@@ -341,9 +341,9 @@ def test_after_a_training_that_was_cut_short_the_next_call_trains(
     def interrupt(*_: Any, **__: Any) -> TrainingOutcome:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("daemon.commands.forgetting.train", interrupt)
+    monkeypatch.setattr("daemon.commands.forget.train", interrupt)
     command(ready, "forget", "ann@x.example", code=1)
-    monkeypatch.setattr("daemon.commands.forgetting.train", lambda *_, **__: TrainingOutcome("promoted", "Better."))
+    monkeypatch.setattr("daemon.commands.forget.train", lambda *_, **__: TrainingOutcome("promoted", "Better."))
     assert "a new one would be trained at once" in command(ready, "forget", "ann@x.example", "--dry-run")
     assert "Better." in command(ready, "forget", "ann@x.example")
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from connectors.base import MailText
-from daemon.engines.embedded import EmbeddedEngine
-from daemon.labels import usable_codes
-from daemon.prompt import PromptSettings, Renderer
-from daemon.settings_values import FORMS
+from daemon.model.codebook import usable_codes
+from daemon.model.engines.embedded import EmbeddedEngine
+from daemon.model.prompt import PromptSettings, Renderer
+from daemon.settings.values import FORMS
 from tests.model_fixtures import Trained
-from trainer.export import export_ct2, write_for_vllm
-from trainer.forms import Forms, exact_if_better, forms_for, rounding_costs
+from trainer.export.exporting import export_ct2, write_for_vllm
+from trainer.export.forms import Forms, exact_if_better, forms_for, rounding_costs
 from trainer.prepare import PreparedBase
 
 

@@ -9,25 +9,25 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon import artifact
-from daemon.artifact import ModelMeta
-from daemon.classifier import Classifier
 from daemon.cli import postroom
-from daemon.labels import Codebook
-from daemon.night import _take_over
-from daemon.registry import Registry
+from daemon.model import model_folder
+from daemon.model.classifier import Classifier
+from daemon.model.codebook import Codebook
+from daemon.model.model_folder import ModelMeta
 from daemon.settings import EngineSettings, Settings
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
+from daemon.training.hand_over import _take_over
+from daemon.training.registry import Registry
 from tests.lessons import KEY, START, office_rows
-from trainer.baseline import fit_linear
+from trainer.candidates.heads import folds
+from trainer.candidates.tfidf import fit_linear
+from trainer.context import Night
 from trainer.dataset import build
 from trainer.evaluate import figures, interval, paired_chance
 from trainer.gate import ExamAnswer, Verdict, beat_the_withdrawn, judge
-from trainer.heads import folds
 from trainer.job import Clock, Job, Lesson
-from trainer.night import Night
-from trainer.run import _answers_of, _newly_frozen
+from trainer.night import _answers_of, _newly_frozen
 
 NAMES = {"a": "Invoices", "b": "Orders"}
 
@@ -186,7 +186,7 @@ def in_use(tmp_path_factory):
     ]
     labels = np.array([KNOWN.index(example.category) for example in examples])
     fit_linear(examples, labels, KNOWN, folds(examples, True, 1), KEY).model.save(folder / "linear")
-    artifact.save(
+    model_folder.save(
         folder,
         ModelMeta(
             version="1", created=START, kind="linear", codebook=book.to_json(), categories=KNOWN, term_key=KEY.check

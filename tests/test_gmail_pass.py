@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from connectors.base import MessageRef, Role
-from daemon.corrections import label_means
-from daemon.decide import Policy
-from daemon.desk import Desk
-from daemon.folders import list_folders
-from daemon.learn import learn_from_folders
-from daemon.pipeline import one_pass
+from daemon.passes.desk import Desk
+from daemon.passes.first_lessons import learn_from_folders
+from daemon.passes.folder_list import list_folders
+from daemon.passes.one_pass import one_pass
+from daemon.rules.correction import label_means
+from daemon.rules.decision import Policy
 from daemon.settings import CategorySettings, ImapSettings, SortingSettings
 from daemon.store import learning, mailboxes
 from daemon.store.database import Database
@@ -47,7 +47,7 @@ def desk(gmail_world: ImapWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     uids = {category.folder: uid for uid, category in categories.items()}
     model.answers = {"invoice": {uids[world.first]: 0.97, uids[world.second]: 0.03}}
     policy = Policy(categories, dict.fromkeys(categories, 0.9), "m1")
-    monkeypatch.setattr("daemon.sort.current_policy", lambda desk: policy)
+    monkeypatch.setattr("daemon.passes.sort.current_policy", lambda desk: policy)
     one_pass(desk)
     yield desk
     database.close()

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from connectors.base import MailText
-from connectors.memory import MemoryConnector
-from daemon import guard
-from daemon.errors import PostroomError
-from daemon.pipeline import Pass, one_pass
+from connectors.in_memory import MemoryConnector
+from daemon.mistakes import PostroomError
+from daemon.passes import guard
+from daemon.passes.one_pass import Pass, one_pass
 from daemon.store import mailboxes, messages, training
 from daemon.store.records import Mailbox
 from tests.test_pipeline import Office, make_office
@@ -114,8 +114,8 @@ def test_migration_that_renews_all_uids_and_keeps_the_mail_goes_on(office: Offic
 def test_folders_that_are_empty_where_there_were_thousands_stop_everything(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.breakers.THOUSANDS", 80)
-    monkeypatch.setattr("daemon.guard.MANY_VANISHED", 20)
+    monkeypatch.setattr("daemon.rules.breakers.THOUSANDS", 80)
+    monkeypatch.setattr("daemon.passes.guard.MANY_VANISHED", 20)
     fill(office, 60)
     before = known(office)
     for message in office.box.everything():
@@ -132,8 +132,8 @@ def test_folders_that_are_empty_where_there_were_thousands_stop_everything(
 def test_inbox_that_is_emptied_into_the_archive_every_evening_is_no_alarm(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.breakers.THOUSANDS", 80)
-    monkeypatch.setattr("daemon.guard.MANY_VANISHED", 20)
+    monkeypatch.setattr("daemon.rules.breakers.THOUSANDS", 80)
+    monkeypatch.setattr("daemon.passes.guard.MANY_VANISHED", 20)
     for _evening in range(2):
         fill(office, 60)
         for folder in ("INBOX", "Invoices"):
@@ -236,15 +236,15 @@ def two_models(office: Office, monkeypatch: pytest.MonkeyPatch) -> Registry:
     office.clock.advance(days=10)
     with office.database.begin() as tx:
         training.promote(tx, box, "m2", office.clock())
-    import daemon.sort
+    import daemon.passes.sort
 
-    ask = daemon.sort.current_policy
+    ask = daemon.passes.sort.current_policy
 
     def by_m2(desk: Any) -> Any:
         policy = ask(desk)
         return type(policy)(policy.categories, policy.thresholds, "m2")
 
-    monkeypatch.setattr("daemon.sort.current_policy", by_m2)
+    monkeypatch.setattr("daemon.passes.sort.current_policy", by_m2)
     return registry  # type: ignore[no-any-return]
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from daemon.desk import Desk
-from daemon.pipeline import one_pass
+from daemon.passes.desk import Desk
+from daemon.passes.one_pass import one_pass
+from daemon.passes.put_back import undo
 from daemon.store import learning
-from daemon.undo import undo
 from tests import mail_samples as sample
 from tests.fakes import START, Clock
 from tests.imap_desk import open_desk, pass_time, reasons

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from daemon.engines.base import renormalised
+from daemon.model.engines.engine import renormalised
 from tests.lessons import examples_of, office_rows
 from trainer.calibrate import expected_calibration_error, fit_blend, fit_temperature
-from trainer.heads import fit_head, folds, share_right
+from trainer.candidates.heads import fit_head, folds, share_right
 
 
 def clouds(count, classes, width, seed):

@@ -29,10 +29,10 @@ from hypothesis.stateful import (
 
 from connectors.base import MailText, Message
 from connectors.errors import ConnectorError, Unreachable
-from connectors.memory import MemoryConnector
-from daemon.decide import Policy
-from daemon.desk import Desk
-from daemon.pipeline import one_pass
+from connectors.in_memory import MemoryConnector
+from daemon.passes.desk import Desk
+from daemon.passes.one_pass import one_pass
+from daemon.rules.decision import Policy
 from daemon.settings import ImapSettings, SortingSettings
 from daemon.store import decisions, journal, learning, mailboxes, messages
 from daemon.store.database import Database
@@ -89,7 +89,7 @@ class History(RuleBasedStateMachine):
         with self.database.begin() as tx:
             self.mailbox_id = mailboxes.ensure(tx, "office", "imap", self.mailbox.mode, self.clock()).id
         self.model = FakeClassifier({})
-        self.patch.setattr("daemon.sort.current_policy", self.policy)
+        self.patch.setattr("daemon.passes.sort.current_policy", self.policy)
         self.begin_again()
         self.look()
         with self.database.begin() as tx:

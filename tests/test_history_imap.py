@@ -15,7 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from connectors.base import MailText, Message, MessageRef
 from connectors.errors import ConnectorError
-from connectors.imap import ImapConnector
+from connectors.imap.mailbox import ImapConnector
 from tests.imap_fixtures import ImapWorld
 from tests.servers.dovecot import Dovecot
 from tests.servers.hands import make_mail, ok, quoted

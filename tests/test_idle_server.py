@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from daemon import artifact
-from daemon.artifact import CodeRow, Kind, ModelMeta
 from daemon.cli import postroom
-from daemon.errors import ExitCode
+from daemon.mistakes import ExitCode
+from daemon.model import model_folder
+from daemon.model.model_folder import CodeRow, Kind, ModelMeta
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import Category
@@ -52,7 +52,7 @@ def test_status_says_that_the_linear_model_leaves_the_model_server_alone(
         training.promote(tx, box, "one", START)
     database.close()
     book = (CodeRow(code="AB", category=uid),)
-    artifact.save(folder, ModelMeta(version="one", created=START, kind=kind, codebook=book, categories=(uid,)))
+    model_folder.save(folder, ModelMeta(version="one", created=START, kind=kind, codebook=book, categories=(uid,)))
     config = tmp_path / "postroom.toml"
     config.write_text(CONFIG.format(state=state, engine=engine))
     done = CliRunner().invoke(postroom, ["--config", str(config), "status"])

@@ -28,9 +28,9 @@ from connectors.errors import (
     Unexplained,
     Unreachable,
 )
-from connectors.imap import ImapConnector
-from connectors.imap_account import ImapAccount
-from connectors.imap_errors import login_failure, translate
+from connectors.imap.account import ImapAccount
+from connectors.imap.failures import login_failure, translate
+from connectors.imap.mailbox import ImapConnector
 from tests.contract import arrive, ignore, refuse, watch, where
 from tests.imap_fixtures import ImapWorld, closing
 from tests.servers.courier import Courier

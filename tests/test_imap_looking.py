@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from connectors import imap, imap_changes, imap_session
 from connectors.base import Move, Watch
 from connectors.errors import FolderMissing
-from connectors.imap import ImapConnector
-from connectors.imap_answers import copied, deleted_in, states_in, vanished_in
-from connectors.imap_changes import read_cursor, write_cursor
-from connectors.imap_sightings import uid_sets
+from connectors.imap import changes as imap_changes
+from connectors.imap import mailbox as imap_mailbox
+from connectors.imap import session as imap_session
+from connectors.imap.answers import copied, deleted_in, states_in, vanished_in
+from connectors.imap.changes import read_cursor, write_cursor
+from connectors.imap.mailbox import ImapConnector
+from connectors.imap.sightings import uid_sets
 from tests.contract import arrive, find, ignore, watch
 from tests.faults import FaultyLine
 from tests.imap_fixtures import ImapWorld, closing
@@ -263,7 +265,7 @@ def test_answers_about_what_vanished_are_read_as_sets() -> None:
 
 
 def test_every_one_of_many_bodies_is_fetched(dovecot_world: ImapWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imap, "LARGEST_BATCH", 1000)
+    monkeypatch.setattr(imap_mailbox, "LARGEST_BATCH", 1000)
     for number in range(9):
         dovecot_world.deliver(f"mail {number}", body="x " * 100)
     refs = [sighting.ref for sighting in dovecot_world.connector.newest("INBOX", 50)]
@@ -303,7 +305,7 @@ def test_closing_from_another_thread_ends_the_wait(dovecot_world: ImapWorld, idl
 
 
 def test_a_server_that_leaves_during_the_wait_is_noticed(user: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imap, "BROKEN_SECONDS", 0.1)
+    monkeypatch.setattr(imap_mailbox, "BROKEN_SECONDS", 0.1)
     with Dovecot() as server:
         for world in closing(ImapWorld(server, user)):
             timer = threading.Timer(0.3, server.halt)

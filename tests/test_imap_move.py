@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from connectors.base import Identity, MessageRef, Move, Progress, Step, Unfinished
 from connectors.errors import ActionRefused, MessageGone
-from connectors.imap_move import Facts, judge
-from connectors.imap_sightings import same_content, same_message
+from connectors.imap.move import Facts, judge
+from connectors.imap.sightings import same_content, same_message
 from tests.contract import Died, arrive, find, ignore, recover, stop_at_first, where
 from tests.imap_fixtures import ImapWorld
 from tests.servers.dovecot import Dovecot

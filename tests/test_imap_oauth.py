@@ -12,8 +12,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from connectors.errors import LoginRefused
-from connectors.imap import ImapConnector
-from connectors.imap_account import ImapAccount
+from connectors.imap.account import ImapAccount
+from connectors.imap.mailbox import ImapConnector
 from tests.servers.dovecot import Dovecot
 from tests.servers.private import private_folder
 

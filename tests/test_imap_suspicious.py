@@ -10,8 +10,8 @@ import pytest
 
 from connectors.base import MessageRef, Move, Progress, Sighting, Tag, Unfinished
 from connectors.errors import ActionRefused, MessageGone, Unreachable
-from connectors.imap import ImapConnector
-from connectors.imap_answers import copied, fetched_by_uid
+from connectors.imap.answers import copied, fetched_by_uid
+from connectors.imap.mailbox import ImapConnector
 from tests.contract import Died, arrive, ignore, recover, stop_at_first, where
 from tests.faults import FaultyLine
 from tests.imap_fixtures import ImapWorld, closing

@@ -7,8 +7,8 @@ from itertools import islice, pairwise
 import pytest
 from tokenizers import Tokenizer
 
-from daemon.labels import Codebook, CodebookError, Entry, code_token, usable_codes
-from daemon.prompt import TAIL
+from daemon.model.codebook import Codebook, CodebookError, Entry, code_token, usable_codes
+from daemon.model.prompt import TAIL
 
 
 def test_every_code_is_one_and_the_same_token_wherever_it_stands(tokenizer: Tokenizer) -> None:

@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from connectors.base import Identity, MailText, MessageRef, Sighting
-from daemon import artifact
-from daemon.artifact import CodeRow, ModelMeta, Point
 from daemon.cli import postroom
-from daemon.errors import PostroomError
-from daemon.learn import CsvError, _read_file
-from daemon.lessons import contradictions, overview, trouble_with
+from daemon.mistakes import PostroomError
+from daemon.model import model_folder
+from daemon.model.model_folder import CodeRow, ModelMeta, Point
+from daemon.passes.first_lessons import CsvError, _read_file
+from daemon.report.teaching import contradictions, overview, trouble_with
 from daemon.store import learning, mailboxes, messages, training
 from daemon.store.database import Database
 from daemon.store.records import Category
@@ -176,7 +176,7 @@ def test_curve_of_a_model_files_less_the_more_is_wanted(
     folder = tmp_path / "state" / "models" / "office" / "2026-03-01a"
     folder.mkdir(parents=True)
     rows = (CodeRow(code="AA", category="c1"),)
-    artifact.save(
+    model_folder.save(
         folder,
         ModelMeta(
             version="2026-03-01a", created=START, kind="linear", codebook=rows, categories=("c1",), points=points

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from connectors.base import MailText
-from daemon.engines.base import ModelMissing, ModelRefused
-from daemon.linear import ANALYSERS, NOTE, WEIGHTS, LinearModel, characters, pieces, vectoriser, words
+from daemon.model.engines.engine import ModelMissing, ModelRefused
+from daemon.model.linear import ANALYSERS, NOTE, WEIGHTS, LinearModel, characters, pieces, vectoriser, words
 from tests.lessons import KEY, examples_of, office_rows
-from trainer.baseline import Kind, _best, fit_linear
-from trainer.heads import folds
+from trainer.candidates.heads import folds
+from trainer.candidates.tfidf import Kind, _best, fit_linear
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_pieces_of_words_are_those_of_char_wb():
 
 
 def test_the_service_scores_without_scikit_learn():
-    code = "import sys, daemon.cli, daemon.linear, daemon.service; print(*sys.modules)"
+    code = "import sys, daemon.cli, daemon.model.linear, daemon.service.loop; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"sklearn", "scipy", "torch"} & set(done.stdout.split())
 

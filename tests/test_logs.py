@@ -14,7 +14,7 @@ import structlog
 
 from connectors.base import MailText
 from connectors.errors import Unreachable
-from daemon.logs import LEVELS, MAIL_KEYS, choose_format, configure
+from daemon.service.logs import LEVELS, MAIL_KEYS, choose_format, configure
 from daemon.settings import LogSettings
 
 log = structlog.get_logger()

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from tests.tiny_models import tiny_qwen3
-from trainer import tuning
+from trainer.candidates import tuning
+from trainer.candidates.language import LanguageModel, fit_language
+from trainer.candidates.tuning import Lessons, behind, fine_tune, worth_trying
 from trainer.finetune.lora import Tuned, tune
 from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader
 from trainer.job import LoraTried
-from trainer.language import LanguageModel, fit_language
-from trainer.tuning import Lessons, behind, fine_tune, worth_trying
 
 pytestmark = pytest.mark.model
 DEPTH = 2

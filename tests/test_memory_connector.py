@@ -10,7 +10,7 @@ import pytest
 
 from connectors.base import Connector, MailText, MessageRef, Move, Watch
 from connectors.errors import FolderMissing, Unreachable
-from connectors.memory import MemoryConnector
+from connectors.in_memory import MemoryConnector
 from tests.contract import ConnectorTests, Lying, World, ignore
 
 

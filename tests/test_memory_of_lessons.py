@@ -6,8 +6,8 @@ import random
 import time
 
 from connectors.base import MailText
-from daemon.memory import LEAST_OVERLAP, LessonMemory
-from daemon.memory import _shingle as shingles
+from daemon.model.memory import LEAST_OVERLAP, LessonMemory
+from daemon.model.memory import _shingle as shingles
 
 WORDS = [f"word{number}" for number in range(60)]
 

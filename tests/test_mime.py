@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.mime import Limits, Parsed, parse
+from connectors.mail.mime import Limits, Parsed, parse
 from tests.fuzz_mime import SEEDS, broken_promise, fuzz
 
 LONG_ENOUGH = "Please send us a new quote for forty office chairs before the end of the month."
@@ -388,7 +388,7 @@ def test_an_unexpected_failure_still_gives_a_text(monkeypatch):
     def broken(*_: object) -> None:
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr("connectors.mime.clean_body", broken)
+    monkeypatch.setattr("connectors.mail.mime.clean_body", broken)
 
     parsed = mail("")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.headers import (
+from connectors.mail.headers import (
     Headers,
     addresses,
     decode_base64,
@@ -18,7 +18,7 @@ from connectors.headers import (
     split_headers,
     thread_ids,
 )
-from connectors.mime import decode_header, digest
+from connectors.mail.mime import decode_header, digest
 
 
 def headers(text: str) -> Headers:

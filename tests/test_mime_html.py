@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors import html
-from connectors.headers import INVISIBLE
-from connectors.mime import html_to_text
+from connectors.mail import html
+from connectors.mail.headers import INVISIBLE
+from connectors.mail.mime import html_to_text
 
 
 def visible(markup: str) -> str:

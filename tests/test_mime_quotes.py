@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.headers import INVISIBLE
-from connectors.mime import clean_body
+from connectors.mail.headers import INVISIBLE
+from connectors.mail.mime import clean_body
 
 OWN = "Please send us a new quote for forty office chairs, delivery to Ghent before the end of the month."
 

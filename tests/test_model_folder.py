@@ -14,16 +14,16 @@ import pytest
 import torch
 
 from connectors.base import MailText
-from daemon import artifact
-from daemon.artifact import CodeRow, ModelMeta, Point
-from daemon.classifier import Classifier, aligned, blend, ranked
-from daemon.engines.base import Engine, EngineError, Floats, ModelMissing, ModelRefused, renormalised
-from daemon.engines.embedded import ANSWERS, EmbeddedEngine, batches
-from daemon.labels import Codebook, code_token
-from daemon.prompt import Prompt, PromptSettings, Renderer
+from daemon.model import model_folder
+from daemon.model.classifier import Classifier, aligned, blend, ranked
+from daemon.model.codebook import Codebook, code_token
+from daemon.model.engines.embedded import ANSWERS, EmbeddedEngine, batches
+from daemon.model.engines.engine import Engine, EngineError, Floats, ModelMissing, ModelRefused, renormalised
+from daemon.model.model_folder import CodeRow, ModelMeta, Point
+from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from tests.lessons import KEY
 from tests.model_fixtures import Trained
-from trainer.export import export_ct2
+from trainer.export.exporting import export_ct2
 
 pytestmark = pytest.mark.model
 
@@ -47,7 +47,7 @@ def made(tiny_trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Mad
     folder = tmp_path_factory.mktemp("models") / "2026-11-22a"
     book = Codebook().extended((f"category-{number}" for number in range(25)), tiny_trained.tokenizer)
     export_ct2(tiny_trained.folder, folder / "ct2", "float32", book.codes)
-    artifact.save(folder, meta(book))
+    model_folder.save(folder, meta(book))
     return Made(folder, book, tiny_trained)
 
 
@@ -115,7 +115,7 @@ def test_a_model_fits_a_codebook_that_grew_and_no_other(made: Made) -> None:
 
 
 def test_meta_survives_the_file(made: Made) -> None:
-    loaded = artifact.load(made.folder)
+    loaded = model_folder.load(made.folder)
     assert loaded.points == (Point("category-1", "category-2", 0.6, False),)
     assert loaded.book() == made.book
     assert loaded.codebook_hash == made.book.hash()

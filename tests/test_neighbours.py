@@ -9,12 +9,12 @@ from hypothesis import strategies as some
 from scipy import sparse
 
 from connectors.base import MailText
-from daemon.artifact import NEIGHBOURS_FILE
-from daemon.engines.base import ModelMissing, ModelRefused
-from daemon.neighbours import CAPACITY, COLUMNS, MOST_NEW, Neighbours, Rows, hashed, rarity, unit_rows
+from daemon.model.engines.engine import ModelMissing, ModelRefused
+from daemon.model.model_folder import NEIGHBOURS_FILE
+from daemon.model.neighbours import CAPACITY, COLUMNS, MOST_NEW, Neighbours, Rows, hashed, rarity, unit_rows
 from tests.lessons import KEY, examples_of, office_rows
-from trainer.heads import folds
-from trainer.neighbours import fit_neighbours, fit_share
+from trainer.candidates.heads import folds
+from trainer.candidates.nearest import fit_neighbours, fit_share
 
 FAIR = MailText(sender="anna@fair.example", subject="Stand at the summer fair", body="Which stand shall we take?")
 BILL = MailText(sender="billing@power.example", subject="Your bill", body="Please pay 20 euros for electricity.")

@@ -19,15 +19,15 @@ import psutil
 import pytest
 
 from connectors.base import MailText
-from daemon import night
-from daemon.basemodel import BaseFile
-from daemon.engines.base import EngineUnavailable
-from daemon.night import TrainingBusy, lora_tried, train
-from daemon.registry import ModelError, Registry
+from daemon.model.base_file import BaseFile
+from daemon.model.engines.engine import EngineUnavailable
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import Category
+from daemon.training import hand_over
+from daemon.training.hand_over import TrainingBusy, lora_tried, train
+from daemon.training.registry import ModelError, Registry
 from tests.fakes import START, Clock
 from tests.lessons import office_rows
 from tests.servers.ollama import OllamaStandIn, StoredModel
@@ -126,7 +126,7 @@ def test_a_disk_that_is_full_for_the_service_itself_ends_the_night_in_a_sentence
         raise OSError(errno.ENOSPC, "No space left on device", "/srv/postroom")
 
     home.teach(40)
-    monkeypatch.setattr(night, place, full)
+    monkeypatch.setattr(hand_over, place, full)
     outcome = home.train()
     assert outcome.outcome == "failed"
     assert outcome.verdict == "/srv/postroom: No space left on device. Make room there."
@@ -158,7 +158,7 @@ def test_a_night_that_ends_in_a_bug_of_ours_has_failed_and_keeps_its_traceback(
         raise AssertionError
 
     home.teach(40)
-    monkeypatch.setattr(night, "_take_over", wrong)
+    monkeypatch.setattr(hand_over, "_take_over", wrong)
     with pytest.raises(AssertionError):
         home.train()
     with home.database.begin() as tx:
@@ -189,12 +189,12 @@ def test_a_trainer_that_hangs_is_killed_and_the_night_has_failed(home: Home, mon
     stopped: list[psutil.Process] = []
     now = time.monotonic
     hours = SimpleNamespace(monotonic=lambda: now() + (2 * 3600 + 601 if stopped else 0))
-    monkeypatch.setattr("daemon.trainer_process.time", hours)
+    monkeypatch.setattr("daemon.training.trainer_process.time", hours)
 
     def hang(_event: object) -> None:
         if not stopped:
             alive = [each for each in psutil.Process().children() if each.status() != psutil.STATUS_ZOMBIE]
-            (trainer,) = (each for each in alive if "daemon.child" in each.cmdline())
+            (trainer,) = (each for each in alive if "daemon.training.child" in each.cmdline())
             trainer.suspend()
             stopped.append(trainer)
 
@@ -222,7 +222,7 @@ def test_an_interrupt_while_the_trainer_starts_ends_it_and_does_not_wait_for_it(
         signal.raise_signal(signal.SIGINT)  # Ctrl-C before anybody holds the process
         return process
 
-    monkeypatch.setattr("daemon.trainer_process.subprocess.Popen", interrupted)
+    monkeypatch.setattr("daemon.training.trainer_process.subprocess.Popen", interrupted)
     with pytest.raises(KeyboardInterrupt):
         home.train()
     (trainer,) = started
@@ -307,7 +307,7 @@ def test_previous_model_serves_while_the_one_in_use_is_damaged(home: Home) -> No
 def test_what_ollama_refuses_is_told_before_the_training_and_what_is_away_is_not_trained_for(
     tmp_path: Path, tiny_base: BaseFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.night.run_trainer", lambda *_: pytest.fail("it was paid for"))
+    monkeypatch.setattr("daemon.training.hand_over.run_trainer", lambda *_: pytest.fail("it was paid for"))
     with OllamaStandIn(tmp_path / "ollama", "0.34.1") as server:
         engine = {"kind": "ollama", "host": f"http://{server.host}", "quantization": "q4_K_M"}
         for home in home_in(tmp_path / "state", tiny_base, **engine):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.basemodel import BaseFile
+from daemon.model.base_file import BaseFile
 from tests.own_network import NAME_SERVER, watched
 
 ALONE = [sys.executable, "-c"]

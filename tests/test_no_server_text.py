@@ -16,16 +16,16 @@ from ollama import ResponseError
 from connectors.base import Watch
 from connectors.errors import ConnectorError
 from connectors.http import HttpApi
-from connectors.imap import ImapConnector
-from connectors.imap_account import ImapAccount
-from connectors.imap_errors import login_failure
+from connectors.imap.account import ImapAccount
+from connectors.imap.failures import login_failure
+from connectors.imap.mailbox import ImapConnector
 from connectors.said import ANYWHERE, KNOWN, said
-from daemon.engines.base import EngineError
-from daemon.engines.fingerprint import Fingerprint, Probe
-from daemon.engines.ollama import OllamaEngine
-from daemon.engines.openai import OpenAIEngine
-from daemon.logs import configure
-from daemon.prompt import Prompt
+from daemon.model.engines.engine import EngineError
+from daemon.model.engines.fingerprint import Fingerprint, Probe
+from daemon.model.engines.ollama import OllamaEngine
+from daemon.model.engines.openai import OpenAIEngine
+from daemon.model.prompt import Prompt
+from daemon.service.logs import configure
 from daemon.settings import LogSettings
 from tests.servers.hostile import HostileImap
 from tests.servers.private import PASSWORD

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.notify import Notifier
+from daemon.service.systemd import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])

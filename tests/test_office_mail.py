@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
 
-from connectors.mime import parse
+from connectors.mail.mime import parse
 from daemon.demo.office import SampleMail, categories, write_office
 from daemon.demo.office_abroad import FRENCH, GERMAN, NEWCOMERS
 from daemon.demo.office_dress import small_pdf

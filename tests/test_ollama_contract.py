@@ -13,7 +13,7 @@ from tests.model_fixtures import Trained
 from tests.ollama_exchanges import Conversation
 from tests.servers.ollama import OllamaStandIn
 from tests.servers.ollama_real import RealOllama
-from trainer.export import export_gguf
+from trainer.export.exporting import export_gguf
 
 pytestmark = [pytest.mark.model, pytest.mark.ollama]
 

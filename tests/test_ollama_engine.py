@@ -16,9 +16,10 @@ import pytest
 import torch
 
 from connectors.base import MailText
-from daemon.engines.base import EngineError, EngineUnavailable, ModelMissing, ModelRefused, OtherModel
-from daemon.engines.fingerprint import Fingerprint
-from daemon.engines.ollama import (
+from daemon.model.codebook import code_token, usable_codes
+from daemon.model.engines.engine import EngineError, EngineUnavailable, ModelMissing, ModelRefused, OtherModel
+from daemon.model.engines.fingerprint import Fingerprint
+from daemon.model.engines.ollama import (
     ASK_AGAIN_S,
     CURRENT,
     PREVIOUS,
@@ -27,13 +28,12 @@ from daemon.engines.ollama import (
     engine_on,
     serve_folder,
 )
-from daemon.engines.ollama_client import unfit
-from daemon.engines.top_tokens import code_scores
-from daemon.labels import code_token, usable_codes
-from daemon.prompt import Prompt, PromptSettings, Renderer
+from daemon.model.engines.ollama_client import unfit
+from daemon.model.engines.top_tokens import code_scores
+from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from tests.model_fixtures import Trained
 from tests.servers.ollama import Fault, OllamaStandIn
-from trainer.export import export_gguf
+from trainer.export.exporting import export_gguf
 
 pytestmark = pytest.mark.model
 
@@ -232,7 +232,7 @@ def test_our_model_is_recognised_at_first_when_it_changed_when_it_was_away_and_e
     prompts: list[Prompt], codes: list[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     now = [1000.0]
-    monkeypatch.setattr("daemon.engines.ollama.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("daemon.model.engines.ollama.time.monotonic", lambda: now[0])
     publisher.publish(gguf_file, "postroom-x:1")
 
     def questions() -> int:

@@ -15,20 +15,20 @@ import psutil
 import pytest
 
 from connectors.base import MailText
-from connectors.memory import MemoryConnector
-from daemon import artifact
-from daemon.basemodel import BaseFile, find_base
-from daemon.decide import Policy
-from daemon.desk import Desk
-from daemon.engines.base import EngineUnavailable, ModelRefused, OtherModel
-from daemon.engines.ollama import Publisher, serve_folder
-from daemon.folders import list_folders
-from daemon.labels import code_token, usable_codes
-from daemon.pipeline import one_pass
-from daemon.prompt import PromptSettings, Renderer
-from daemon.registry import Registry
+from connectors.in_memory import MemoryConnector
+from daemon.model import model_folder
+from daemon.model.base_file import BaseFile, find_base
+from daemon.model.codebook import code_token, usable_codes
+from daemon.model.engines.engine import EngineUnavailable, ModelRefused, OtherModel
+from daemon.model.engines.ollama import Publisher, serve_folder
+from daemon.model.prompt import PromptSettings, Renderer
+from daemon.passes.desk import Desk
+from daemon.passes.folder_list import list_folders
+from daemon.passes.one_pass import one_pass
+from daemon.rules.decision import Policy
 from daemon.settings import ImapSettings, SortingSettings
 from daemon.store import mailboxes, training
+from daemon.training.registry import Registry
 from tests.fakes import Clock
 from tests.lessons import letter_rows
 from tests.model_fixtures import Trained
@@ -37,7 +37,7 @@ from tests.test_night import Home, home_in
 from tests.test_ollama_engine import codes_foremost
 from tests.test_openai_registry import MAIL, NOW, Office, checked
 from tests.tiny_models import save_gguf, tiny_model
-from trainer.export import export_gguf
+from trainer.export.exporting import export_gguf
 
 pytestmark = [pytest.mark.model, pytest.mark.ollama]
 
@@ -210,7 +210,7 @@ def test_mail_waits_while_the_server_is_away_or_another_model_answers(
         categories = {each.uid: each for each in mailboxes.categories(tx, office.box)}
     # These models took no exam, so that no threshold can be drawn from it.
     policy = Policy(categories, dict.fromkeys(categories, 0.2), "first")
-    monkeypatch.setattr("daemon.sort.current_policy", lambda _: policy)
+    monkeypatch.setattr("daemon.passes.sort.current_policy", lambda _: policy)
     answer(registry, office)
     one_pass(desk)
     box.deliver(MAIL)
@@ -370,7 +370,7 @@ def test_learnt_uploaded_examined_promoted_and_rolled_back(
             current = training.current_model(tx, home.mailbox)
         assert current is not None
         folder = home.registry.folder_of(current)
-        assert "fingerprint.json" in artifact.load(folder).files
+        assert "fingerprint.json" in model_folder.load(folder).files
 
         taught(home, rows[120:180])
         second = home.train()

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from connectors.base import MailText
-from daemon.engines.base import EngineError, EngineUnavailable, ModelMissing, ModelRefused
-from daemon.engines.embedded import EmbeddedEngine
-from daemon.engines.fingerprint import Fingerprint, difference
-from daemon.engines.openai import OpenAIEngine
-from daemon.errors import CredentialMissing
-from daemon.labels import code_token, usable_codes
-from daemon.prompt import Prompt, PromptSettings, Renderer
+from daemon.mistakes import CredentialMissing
+from daemon.model.codebook import code_token, usable_codes
+from daemon.model.engines.embedded import EmbeddedEngine
+from daemon.model.engines.engine import EngineError, EngineUnavailable, ModelMissing, ModelRefused
+from daemon.model.engines.fingerprint import Fingerprint, difference
+from daemon.model.engines.openai import OpenAIEngine
+from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from tests.model_fixtures import Trained
 from tests.servers.llama import Fault, LlamaServer
 from tests.test_ollama_engine import codes_foremost
-from trainer.export import export_ct2, export_gguf
+from trainer.export.exporting import export_ct2, export_gguf
 
 pytestmark = pytest.mark.model
 

@@ -15,27 +15,27 @@ import pytest
 import torch
 
 from connectors.base import MailText
-from daemon import artifact
-from daemon.artifact import CodeRow, ModelMeta
-from daemon.basemodel import BaseFile
 from daemon.commands.check import Finding, examine
-from daemon.engines.base import EngineUnavailable
-from daemon.engines.embedded import EmbeddedEngine
-from daemon.engines.fingerprint import Fingerprint
-from daemon.engines.ollama import Publisher
-from daemon.labels import code_token, usable_codes
-from daemon.prompt import PromptSettings, Renderer
-from daemon.registry import ModelError, Registry
+from daemon.model import model_folder
+from daemon.model.base_file import BaseFile
+from daemon.model.codebook import code_token, usable_codes
+from daemon.model.engines.embedded import EmbeddedEngine
+from daemon.model.engines.engine import EngineUnavailable
+from daemon.model.engines.fingerprint import Fingerprint
+from daemon.model.engines.ollama import Publisher
+from daemon.model.model_folder import CodeRow, ModelMeta
+from daemon.model.prompt import PromptSettings, Renderer
+from daemon.model.term_key import TermKey
 from daemon.settings import EngineSettings, Settings
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import Category
-from daemon.term_key import TermKey
+from daemon.training.registry import ModelError, Registry
 from tests.model_fixtures import Trained
 from tests.servers.llama import LlamaServer
 from tests.servers.ollama import OllamaStandIn, StoredModel
 from tests.test_ollama_engine import codes_foremost
-from trainer.export import export_ct2, export_gguf
+from trainer.export.exporting import export_ct2, export_gguf
 
 pytestmark = pytest.mark.model
 
@@ -86,7 +86,7 @@ class Office:
         meta = ModelMeta(
             version=version, created=NOW, kind="llm", codebook=book, categories=tuple(self.uids), term_key=key
         )
-        artifact.save(folder, meta)
+        model_folder.save(folder, meta)
         with self.database.begin() as tx:
             training.add_model(tx, self.box, version, f"{self.name}/{version}", NOW, state="kept", verdict="", exam={})
 

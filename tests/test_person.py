@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.person import BadAddress, Person
+from daemon.privacy.person import BadAddress, Person
 
 
 @pytest.mark.parametrize(

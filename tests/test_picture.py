@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from daemon.artifact import Point
-from daemon.picture import page, weeks
+from daemon.model.model_folder import Point
+from daemon.report.page import page, weeks
 from daemon.store.records import Correction, StoredDecision
 from tests.fakes import START
 

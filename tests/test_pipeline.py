@@ -12,17 +12,17 @@ import pytest
 
 from connectors.base import MailText, MessageRef, Move, Progress, Sighting
 from connectors.errors import LoginRefused, Unreachable
-from connectors.memory import MemoryConnector
-from daemon.decide import Policy
-from daemon.desk import Desk
-from daemon.errors import PostroomError
-from daemon.folders import list_folders, show_folders
-from daemon.pipeline import one_pass
+from connectors.in_memory import MemoryConnector
+from daemon.mistakes import PostroomError
+from daemon.passes.desk import Desk
+from daemon.passes.folder_list import list_folders, show_folders
+from daemon.passes.one_pass import one_pass
+from daemon.passes.put_back import BadMoment, Undone, moment, undo
+from daemon.passes.sort import keyword
+from daemon.rules.decision import Policy
 from daemon.settings import CategorySettings, ImapSettings, SortingSettings
-from daemon.sort import keyword
 from daemon.store import decisions, deletion, journal, learning, mailboxes, messages
 from daemon.store.database import Database
-from daemon.undo import BadMoment, Undone, moment, undo
 from tests.fakes import START, Clock, FakeClassifier, FakeRegistry
 
 SETTINGS: dict[str, Any] = {"name": "office", "host": "localhost", "user": "u", "credential": "c", "mode": "live"}
@@ -123,7 +123,7 @@ def make_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
                 "m1",
             )
 
-        monkeypatch.setattr("daemon.sort.current_policy", policy)
+        monkeypatch.setattr("daemon.passes.sort.current_policy", policy)
         one_pass(desk)
         return Office(desk, box, clock, database, model, uids)
 

@@ -27,7 +27,7 @@ from typing import Any
 
 import pytest
 
-from daemon.basemodel import BaseFile
+from daemon.model.base_file import BaseFile
 from tests.imap_fixtures import ImapWorld
 from tests.lessons import office_rows
 from tests.servers.dovecot import Dovecot

@@ -15,18 +15,18 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from daemon.basemodel import find_base
-from daemon.engines.embedded import EmbeddedEngine
-from daemon.labels import Codebook, code_token
-from daemon.prompt import Prompt, PromptSettings, Renderer
+from daemon.model.base_file import find_base
+from daemon.model.codebook import Codebook, code_token
+from daemon.model.engines.embedded import EmbeddedEngine
+from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from tests.lessons import examples_of, office_rows
 from tests.test_bases import asked
 from tests.test_export import llama
 from tests.tiny_models import ARCHITECTURES, REAL_SHAPES, save_gguf, tiny_model
+from trainer.candidates.language import LanguageModel, depth_of, export, fit_language, load_base
+from trainer.export.forms import Forms
 from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader, Readings
-from trainer.forms import Forms
-from trainer.language import LanguageModel, depth_of, export, fit_language, load_base
 from trainer.prepare import prepare_base
 
 pytestmark = [

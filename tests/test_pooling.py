@@ -6,12 +6,12 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
-from daemon.prompt import PromptSettings, Renderer
+from daemon.model.prompt import PromptSettings, Renderer
 from tests.lessons import examples_of, office_rows
 from tests.tiny_models import save_folder, tiny_qwen3
+from trainer.candidates.heads import fit_head
 from trainer.finetune.pooling import Room, fit_pooling, fit_space, room_of, silence, write_model
 from trainer.finetune.reading import Reader, Readings
-from trainer.heads import fit_head
 
 pytestmark = pytest.mark.model
 DEPTH = 2

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from connectors.base import MailText
-from daemon import private
 from daemon.commands.check import examine
-from daemon.errors import PostroomError
-from daemon.mailroom import open_mailroom
-from daemon.private import callers_umask, close_umask, enclose, open_to
+from daemon.mistakes import PostroomError
+from daemon.privacy import private
+from daemon.privacy.private import callers_umask, close_umask, enclose, open_to
+from daemon.service.mailroom import open_mailroom
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes
 from daemon.store.database import Database, copy_database

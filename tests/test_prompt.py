@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from connectors.base import MailText
-from daemon.prompt import HEAD, TAIL, PromptSettings, Renderer, readable
+from daemon.model.prompt import HEAD, TAIL, PromptSettings, Renderer, readable
 from tests.tiny_models import tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from daemon.pipeline import one_pass
+from daemon.passes.one_pass import one_pass
 from daemon.store import mailboxes
 from daemon.store.mailboxes import QUIET_NOTE
 from daemon.store.records import Mailbox

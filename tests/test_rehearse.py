@@ -20,12 +20,12 @@ from click.testing import CliRunner
 
 from benchmarks.real_mail import Row, in_all, read_archive
 from connectors.base import MailText
-from connectors.mime import parse
+from connectors.mail.mime import parse
 from daemon.cli import postroom
 from daemon.demo.office import write_office
-from daemon.rehearse import LabelledMail, Office, RehearsalOptions, TooLittleMail, Trained, Verdict, rehearse
-from daemon.rehearse_office import RehearsedOffice, by_words
-from daemon.rehearse_sources import BadSource, from_eml_tree, from_manifest
+from daemon.rehearsal.archives import BadSource, from_eml_tree, from_manifest
+from daemon.rehearsal.back_test import LabelledMail, Office, RehearsalOptions, TooLittleMail, Trained, Verdict, rehearse
+from daemon.rehearsal.replay import RehearsedOffice, by_words
 from daemon.settings import Settings, TrainingSettings
 
 MORNING = datetime(2026, 1, 5, 8, tzinfo=UTC)

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 
-from connectors import request_tracker, request_tracker_api
 from connectors.base import Connector, MessageRef, Move, Progress, Sighting, Tag, Unfinished, Watch
 from connectors.errors import (
     ActionRefused,
@@ -19,8 +18,9 @@ from connectors.errors import (
     Unexplained,
     Unreachable,
 )
-from connectors.request_tracker import RequestTrackerAccount, RequestTrackerConnector
-from connectors.request_tracker_moves import Cursor
+from connectors.request_tracker import queues, rest2
+from connectors.request_tracker.history import Cursor
+from connectors.request_tracker.queues import RequestTrackerAccount, RequestTrackerConnector
 from tests.contract import ConnectorTests, World, arrive, find, ignore, recover, refuse, start, watch, where
 from tests.rt_fixtures import RtPerson, RtWorld
 from tests.servers.rt import PASSWORDS
@@ -218,9 +218,9 @@ def test_a_resolved_ticket_is_answered_and_still_there(world: RtWorld) -> None:
 
 
 def test_many_tickets_come_page_by_page_each_once(world: RtWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_tracker_api, "PAGE", 3)
-    monkeypatch.setattr(request_tracker_api, "MOST_AT_ONCE", 5)
-    monkeypatch.setattr(request_tracker, "TICKETS_BACK", 2)
+    monkeypatch.setattr(rest2, "PAGE", 3)
+    monkeypatch.setattr(rest2, "MOST_AT_ONCE", 5)
+    monkeypatch.setattr(queues, "TICKETS_BACK", 2)
     cursor = start(world)
     numbers = [world.agent.create(world.inbox, f"Invoice {n}") for n in range(7)]
     seen: list[int] = []
@@ -284,7 +284,7 @@ def test_a_ticket_without_requestor_or_text_is_read_too(world: RtWorld) -> None:
 
 
 def test_a_text_that_is_too_large_is_left_to_people(world: RtWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_tracker, "LARGEST_TEXT", 1000)
+    monkeypatch.setattr(queues, "LARGEST_TEXT", 1000)
     number = world.agent.create(world.inbox, "Invoice", Content="word " * 300)
     (message,) = world.connector.fetch([MessageRef(world.inbox, 0, number)])
     assert (message.text.body, message.marks) == ("", frozenset({"truncated"}))
@@ -392,7 +392,7 @@ def test_tags_without_a_field_for_them_are_refused(world: RtWorld, tag_field: st
 def test_no_error_names_what_is_in_the_mail(world: RtWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """RT of another version may send what we cannot read: the message names fields only."""
     world.deliver("Invoice 7")
-    monkeypatch.setitem(request_tracker_api._TICKET_FIELDS, "fields", "Subject,Queue,Status,Creator,Requestor")
+    monkeypatch.setitem(rest2._TICKET_FIELDS, "fields", "Subject,Queue,Status,Creator,Requestor")
     with pytest.raises(Unexplained, match="Created") as caught:
         world.connector.newest(world.inbox, 5)
     assert isinstance(caught.value, ConnectorError)

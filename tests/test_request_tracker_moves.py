@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.base import MessageRef, Watch
-from connectors.request_tracker import as_mail, first_mail
-from connectors.request_tracker_api import Attachment, Transaction, User, login_headers
-from connectors.request_tracker_moves import (
+from connectors.request_tracker.history import (
     Cursor,
     HighWater,
     QueueChange,
@@ -21,6 +19,8 @@ from connectors.request_tracker_moves import (
     others_moves,
     vanished_refs,
 )
+from connectors.request_tracker.queues import as_mail, first_mail
+from connectors.request_tracker.rest2 import Attachment, Transaction, User, login_headers
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 INBOX, BILLING, TECH = 1, 3, 4

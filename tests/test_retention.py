@@ -12,14 +12,14 @@ from alembic import command
 from alembic.config import Config
 
 from connectors.base import Identity, MailText, MessageRef, Sighting
-from daemon import retention
-from daemon.mailroom import open_mailroom
-from daemon.service import Service
+from daemon.privacy import retention
+from daemon.service.loop import Service
+from daemon.service.mailroom import open_mailroom
 from daemon.settings import Settings
+from daemon.store import clocks as store
 from daemon.store import learning, mailboxes, messages, training
-from daemon.store import retention as store
+from daemon.store.clocks import Waiting
 from daemon.store.database import MIGRATIONS, Database
-from daemon.store.retention import Waiting
 from tests.fakes import START
 from tests.test_lessons import CONFIG
 

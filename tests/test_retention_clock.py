@@ -12,14 +12,14 @@ from structlog.testing import capture_logs
 
 from daemon.cli import postroom
 from daemon.commands.check import examine
-from daemon.mailroom import open_mailroom
-from daemon.night import TrainingOutcome
-from daemon.retention import CLOCK_LEAP, MANY, NIGHTS_TOLD, hold, judge, waits
-from daemon.service import Service
+from daemon.privacy.retention import CLOCK_LEAP, MANY, NIGHTS_TOLD, hold, judge, waits
+from daemon.service.loop import Service
+from daemon.service.mailroom import open_mailroom
 from daemon.settings import Settings
+from daemon.store import clocks as store
 from daemon.store import mailboxes
-from daemon.store import retention as store
-from daemon.store.retention import Waiting
+from daemon.store.clocks import Waiting
+from daemon.training.hand_over import TrainingOutcome
 from tests.test_lessons import CONFIG
 from tests.test_retention import NOW, Office
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from daemon.errors import PostroomError
-from daemon.mailroom import open_mailroom
-from daemon.rehearse_office import RehearsedOffice
-from daemon.scratch import scratch_folder, sweep_scratch
+from daemon.mistakes import PostroomError
+from daemon.privacy.scratch import scratch_folder, sweep_scratch
+from daemon.rehearsal.replay import RehearsedOffice
+from daemon.service.mailroom import open_mailroom
 from daemon.settings import Settings
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from daemon.scratch import scratch_folder
+from daemon.privacy.scratch import scratch_folder
 with scratch_folder(Path(sys.argv[1]), "dry-run") as folder:
     (folder / "postroom.sqlite").write_text("mail")
     print(folder, flush=True)

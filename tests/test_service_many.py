@@ -18,21 +18,21 @@ from sqlalchemy import update
 
 from connectors.base import MailText
 from connectors.errors import Unreachable
-from daemon import service as served
-from daemon.durations import Window
-from daemon.look import Looked
-from daemon.mailroom import Mailroom, open_mailroom
-from daemon.night import sweep
-from daemon.pipeline import Pass
-from daemon.report import service_status
-from daemon.rounds import Round
-from daemon.schedule import RELOADS_HEEDED
-from daemon.service import PASS_GRACE, Service
+from daemon.passes.look import Looked
+from daemon.passes.one_pass import Pass
+from daemon.passes.sort import Sorted
+from daemon.report.story import service_status
+from daemon.rules.schedule import RELOADS_HEEDED
+from daemon.service import loop as served
+from daemon.service.loop import PASS_GRACE, Service
+from daemon.service.mailroom import Mailroom, open_mailroom
+from daemon.service.rounds import Round
 from daemon.settings import Settings
-from daemon.sort import Sorted
+from daemon.settings.durations import Window
 from daemon.store import database as store
 from daemon.store import learning, mailboxes, tables, training
 from daemon.store.database import StoreError
+from daemon.training.hand_over import sweep
 from tests.fakes import START, Clock
 from tests.test_database import held_by_another
 

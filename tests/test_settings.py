@@ -14,8 +14,7 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from daemon.durations import Window, format_duration, parse_duration
-from daemon.errors import ExitCode, PostroomError, SettingsError
+from daemon.mistakes import ExitCode, PostroomError, SettingsError
 from daemon.settings import (
     CategorySettings,
     EngineSettings,
@@ -27,7 +26,8 @@ from daemon.settings import (
     TrainingSettings,
     find_config,
 )
-from daemon.settings_problems import cross_check, in_words
+from daemon.settings.durations import Window, format_duration, parse_duration
+from daemon.settings.problems import cross_check, in_words
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 OFFICE = """

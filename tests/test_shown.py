@@ -10,8 +10,8 @@ import pytest
 
 from daemon import cli
 from daemon.commands import asking, common, folders
-from daemon.errors import ExitCode
-from daemon.folders import Shown
+from daemon.mistakes import ExitCode
+from daemon.passes.folder_list import Shown
 
 LIKE_MARKUP = ["[list] Minutes", "[/list] Minutes", "a [bold] claim"]
 

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from connectors.errors import LoginRefused, MailboxClosed, Unreachable
-from connectors.imap_errors import login_failure, translate
-from daemon.errors import SettingsError
+from connectors.imap.failures import login_failure, translate
+from daemon.mistakes import SettingsError
 from daemon.settings import ImapSettings, Settings
-from daemon.signin.base import SignIn, TokenSource
+from daemon.signin.choose import wanted_by
 from daemon.signin.claims import claims_of, missing_grants, recipe
-from daemon.signin.examine import TokenReport, credential_end, report_given
-from daemon.signin.source import wanted_by
-from daemon.signin.store import TokenFile
+from daemon.signin.token_files import TokenFile
+from daemon.signin.token_report import TokenReport, credential_end, report_given
+from daemon.signin.token_source import SignIn, TokenSource
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 TENANT = "11111111-2222-3333-4444-555555555555"

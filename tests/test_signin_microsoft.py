@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from connectors.errors import CertificateRefused, ConnectorError, LoginRefused, NeedsPerson, SetupWrong, Unreachable
-from daemon.errors import CredentialMissing
-from daemon.signin.base import PersonNeeded, SignIn
+from daemon.mistakes import CredentialMissing
 from daemon.signin.claims import claims_of
 from daemon.signin.microsoft import DeviceCode, MicrosoftTokens, resource
+from daemon.signin.token_source import PersonNeeded, SignIn
 from tests.servers.authority import CLIENT, PRINCIPAL, SECRET, TENANT, Authority, app_certificate, microsoft_error
 
 ANN = "ann@example.org"
@@ -383,7 +383,7 @@ def test_service_and_command_line_never_spend_one_refresh_token_twice(authority:
 
 
 def _hold(path: Path, ready: Any, go_on: Any) -> None:
-    from daemon.signin.store import TokenFile
+    from daemon.signin.token_files import TokenFile
 
     with TokenFile(path).held():
         ready.set()

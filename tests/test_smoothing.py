@@ -13,19 +13,19 @@ import torch
 from tokenizers import Tokenizer
 
 from connectors.base import MailText
-from connectors.mime import parse
-from daemon.basemodel import BaseFile
+from connectors.mail.mime import parse
 from daemon.demo.office import write_office
-from daemon.engines.embedded import EmbeddedEngine
-from daemon.labels import Codebook
-from daemon.prompt import Prompt, PromptSettings, Renderer
+from daemon.model.base_file import BaseFile
+from daemon.model.codebook import Codebook
+from daemon.model.engines.embedded import EmbeddedEngine
+from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from tests.tiny_models import ARCHITECTURES, tiny_model, tiny_tokenizer
+from trainer.candidates.language import depth_of, export, fit_language, load_base
+from trainer.export.forms import Forms
+from trainer.export.smoothing import smooth
 from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader
-from trainer.forms import Forms
-from trainer.language import depth_of, export, fit_language, load_base
 from trainer.prepare import PreparedBase
-from trainer.smoothing import smooth
 
 pytestmark = pytest.mark.model
 

@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import update
 
 from connectors.base import MailText
-from daemon.errors import ExitCode
+from daemon.mistakes import ExitCode
+from daemon.model.term_key import TermKey
 from daemon.store import learning, mailboxes, tables, training
 from daemon.store.database import Database
-from daemon.term_key import TermKey
 from tests.imap_fixtures import ImapWorld
 from tests.servers.hands import make_mail
 from tests.service_process import ServiceProcess, eventually
@@ -166,7 +166,7 @@ def test_a_disk_that_is_full_or_read_only_is_told_though_nothing_can_be_noted(
             names = ("f_bavail", "f_frsize", "f_files", "f_favail", "f_flag")
             return SimpleNamespace(**{**{name: getattr(real(path), name) for name in names}, field: value})
 
-        monkeypatch.setattr("daemon.room.os.statvfs", found)
+        monkeypatch.setattr("daemon.service.room.os.statvfs", found)
         told = service.command("status", fine=(ExitCode.NEEDS_PERSON,)).stdout
         assert told.startswith("Disk: ")
         assert words in told

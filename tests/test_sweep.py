@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from daemon.errors import PostroomError
-from daemon.night import _only_one, at_work, no_training, sweep
-from daemon.registry import Registry
-from daemon.report import mailbox_status
+from daemon.mistakes import PostroomError
+from daemon.report.story import mailbox_status
 from daemon.settings import EngineSettings
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
+from daemon.training.hand_over import _only_one, at_work, no_training, sweep
+from daemon.training.registry import Registry
 from tests.fakes import START
 
 
@@ -65,7 +65,7 @@ def test_who_only_looks_for_a_training_is_taken_for_none(tmp_path: Path, monkeyp
     looking = (place / "lock").open("r")
     fcntl.flock(looking, fcntl.LOCK_SH)  # what `at_work` does, in another process, for a moment
     assert not at_work(tmp_path), "both only look"
-    monkeypatch.setattr("daemon.lock.time", SimpleNamespace(sleep=lambda _: looking.close()))
+    monkeypatch.setattr("daemon.service.lock.time", SimpleNamespace(sleep=lambda _: looking.close()))
     with no_training(tmp_path):
         assert at_work(tmp_path)
 

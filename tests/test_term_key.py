@@ -17,17 +17,17 @@ import pytest
 import structlog
 
 from connectors.base import MailText
-from daemon import artifact
-from daemon.basemodel import BaseFile
-from daemon.engines.base import ModelRefused
-from daemon.linear import ANALYSERS, words
-from daemon.neighbours import COLUMNS
-from daemon.registry import Registry
+from daemon.model import model_folder
+from daemon.model.base_file import BaseFile
+from daemon.model.engines.engine import ModelRefused
+from daemon.model.linear import ANALYSERS, words
+from daemon.model.neighbours import COLUMNS
+from daemon.model.term_key import KEY_BYTES, KEY_FILE, TermKey
 from daemon.store import training
-from daemon.term_key import KEY_BYTES, KEY_FILE, TermKey
+from daemon.training.registry import Registry
 from tests.lessons import KEY, START, lesson, office_rows, write_job
 from tests.test_night import Home, home_in
-from trainer.run import run
+from trainer.night import run
 
 SECRETS = ("zephyrine", "quillfeather", "xanthippe", "marzipanbrot", "ofenrohr")
 MAIL = MailText(
@@ -51,7 +51,7 @@ def candidate(tiny_base: BaseFile, tmp_path_factory: pytest.TempPathFactory) -> 
     write_job(folder, rows, folder.parent / "cache", base=base, threads=1, epochs=1, max_tokens=64)
     result = run(folder, lambda *_: None)
     assert result["outcome"] == "candidate", result["verdict"]
-    assert artifact.load(folder / "candidate").disclaimers
+    assert model_folder.load(folder / "candidate").disclaimers
     return folder / "candidate"
 
 
@@ -102,7 +102,7 @@ def test_what_a_model_knows_cannot_be_tried_out_without_the_key(candidate: Path)
 
 @pytest.mark.model
 def test_a_disclaimer_cannot_be_asked_for_without_the_key(candidate: Path) -> None:
-    (found,) = artifact.load(candidate).disclaimers
+    (found,) = model_folder.load(candidate).disclaimers
     assert found == KEY.checksum(LEGAL.lower())
     assert found != blake2b(LEGAL.lower().encode(), digest_size=8).hexdigest()
 

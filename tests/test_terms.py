@@ -4,10 +4,10 @@ import numpy as np
 from scipy import sparse
 
 from tests.lessons import KEY, examples_of, office_rows
-from trainer import terms
-from trainer.baseline import fit_linear
-from trainer.heads import folds
-from trainer.terms import LEAST, telling
+from trainer.candidates import terms
+from trainer.candidates.heads import folds
+from trainer.candidates.terms import LEAST, telling
+from trainer.candidates.tfidf import fit_linear
 
 
 def weights_of(rows, labels, classes):

@@ -12,15 +12,15 @@ import pytest
 
 import trainer.__main__
 from connectors.base import MailText
-from daemon import artifact
-from daemon.classifier import Classifier
-from daemon.engines.base import EngineError
-from daemon.engines.embedded import EmbeddedEngine
+from daemon.model import model_folder
+from daemon.model.classifier import Classifier
+from daemon.model.engines.embedded import EmbeddedEngine
+from daemon.model.engines.engine import EngineError
 from tests.lessons import KEY, START, lesson, office_rows, write_job
 from tests.tiny_models import save_folder, tiny_qwen3
 from trainer.finetune import reading
 from trainer.job import BadJob
-from trainer.run import run
+from trainer.night import run
 
 pytestmark = [
     pytest.mark.model,
@@ -67,7 +67,7 @@ def test_a_job_becomes_a_candidate_that_serves(night):
     assert result["outcome"] == "candidate"
     assert result["promote"]
     assert "right in the exam" in result["verdict"]
-    meta = artifact.load(folder / "candidate")
+    meta = model_folder.load(folder / "candidate")
     assert meta.verdict == result["verdict"]
     assert meta.points
     exam = result["exam"]
@@ -102,7 +102,7 @@ def test_the_same_seed_gives_the_same_answers(night, tiny, tmp_path):
     folder, first = night
     second = trained(tmp_path / "again", office_rows(120), tiny)
     assert second["exam"] == first["exam"]
-    assert artifact.load(folder / "candidate").points == artifact.load(tmp_path / "again" / "candidate").points
+    assert model_folder.load(folder / "candidate").points == model_folder.load(tmp_path / "again" / "candidate").points
 
 
 def test_the_next_night_is_compared_with_the_model_in_use_and_keeps_codes_and_frozen_lessons(night, tiny, tmp_path):
@@ -231,7 +231,7 @@ def test_a_full_disk_ends_in_a_sentence_and_leaves_no_candidate(tiny, tmp_path, 
     def full(*_):
         raise OSError(28, "No space left on device", str(tmp_path))
 
-    monkeypatch.setattr(artifact, "save", full)
+    monkeypatch.setattr(model_folder, "save", full)
     result = trained(tmp_path / "job", office_rows(60), tiny)
     assert result["outcome"] == "failed"
     assert "No space left" in result["verdict"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import Unreachable
-from daemon.desk import Desk
-from daemon.pipeline import one_pass
-from daemon.undo import Undone, undo
+from daemon.passes.desk import Desk
+from daemon.passes.one_pass import one_pass
+from daemon.passes.put_back import Undone, undo
 from tests.fakes import START
 from tests.imap_desk import open_desk, pass_time
 from tests.imap_fixtures import ImapWorld

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.errors import ExitCode
+from daemon.mistakes import ExitCode
 
 UNIT = Path(__file__).parent.parent / "systemd" / "postroom.service"
 # A machine without systemd can run Postroom and its tests; CI has systemd, and there its verdict is never skipped.
@@ -88,7 +88,8 @@ def test_mistakes_of_people_do_not_restart_the_service() -> None:
 
 def test_secrets_come_by_systemd_under_the_name_that_the_code_looks_for() -> None:
     assert directives()["LoadCredential"] == ["postroom:/etc/postroom/credentials"]
-    assert 'f"postroom_{name}"' in (UNIT.parent.parent / "daemon" / "credentials.py").read_text(encoding="utf-8")
+    code = UNIT.parent.parent / "daemon" / "settings" / "credentials.py"
+    assert 'f"postroom_{name}"' in code.read_text(encoding="utf-8")
 
 
 def test_there_is_no_python_beside_the_unit() -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.basemodel import BaseFile
-from daemon.errors import ExitCode
+from daemon.mistakes import ExitCode
+from daemon.model.base_file import BaseFile
 from tests.installed_unit import InstalledPostroom, documented, kill_main
 from tests.lessons import office_rows
 from tests.servers.dovecot import Dovecot

@@ -15,14 +15,14 @@ import pytest
 from tokenizers import Tokenizer
 
 from connectors.base import MailText
-from daemon.basemodel import find_base
-from daemon.labels import usable_codes
-from daemon.prompt import PromptSettings, Renderer
+from daemon.model.base_file import find_base
+from daemon.model.codebook import usable_codes
+from daemon.model.prompt import PromptSettings, Renderer
 from tests.lessons import office_rows
-from trainer.finetune.adapters import load_model, read_adapter
-from trainer.finetune.answering import Limits, Recipe, Task, score
-from trainer.finetune.answers import after_prompt
-from trainer.finetune.backends import available, fine_tune
+from trainer.answer.adapters import load_model, read_adapter
+from trainer.answer.answer_tree import after_prompt
+from trainer.answer.answering import Limits, Recipe, Task, score
+from trainer.answer.backends import available, fine_tune
 from trainer.prepare import prepare_base
 
 pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(1800)]

@@ -15,8 +15,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from trainer.finetune import unsloth_worker
-from trainer.finetune.backends import ROOT, WORKER
+from trainer.answer import unsloth_worker
+from trainer.answer.backends import ROOT, WORKER
 
 BROUGHT_ALONG = ("torch", "transformers", "peft", "safetensors", "tokenizers", "numpy")
 """What Unsloth itself requires, and the worker needs."""
@@ -80,8 +80,8 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_worker_imports_nothing_that_unsloths_environment_lacks() -> None:
     imports = imports_of_the_worker()
-    assert "trainer.finetune.answering" in imports
-    assert "trainer.finetune.adapters" in imports
+    assert "trainer.answer.answering" in imports
+    assert "trainer.answer.adapters" in imports
     done = run(f"{imports}\nprint('imported')")
     assert done.stdout.strip() == "imported", done.stderr.strip().splitlines()[-1]
 
@@ -89,7 +89,7 @@ def test_the_worker_imports_nothing_that_unsloths_environment_lacks() -> None:
 def test_the_refusal_refuses() -> None:
     assert {"ctranslate2", "structlog", "sqlalchemy", "imapclient"} <= refused()
     assert "No module" not in run("import torch, transformers").stderr
-    assert "ctranslate2 is not in Unsloth's environment" in run("import daemon.engines.embedded").stderr
+    assert "ctranslate2 is not in Unsloth's environment" in run("import daemon.model.engines.embedded").stderr
 
 
 def test_the_worker_is_the_module_that_the_back_end_runs() -> None:

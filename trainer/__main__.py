@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from trainer.job import BadJob, bug_in_words, to_stdout
-from trainer.run import run
+from trainer.night import run
 
 
 def main(arguments: list[str]) -> int:

@@ -22,15 +22,15 @@ from typing import Any
 import numpy as np
 
 from connectors.base import MailText
-from daemon import artifact
-from daemon.classifier import Classifier, aligned, blend
-from daemon.coverage import thresholds
-from daemon.disclaimers import without_disclaimers
-from daemon.engines.base import Floats
-from daemon.linear import LinearModel
-from daemon.term_key import KEY_FILE, TermKey
+from daemon.model import model_folder
+from daemon.model.classifier import Classifier, aligned, blend
+from daemon.model.disclaimers import without_disclaimers
+from daemon.model.engines.engine import Floats
+from daemon.model.linear import LinearModel
+from daemon.model.term_key import KEY_FILE, TermKey
+from daemon.rules.thresholds import thresholds
 from trainer.evaluate import interval, paired_chance
-from trainer.run import run
+from trainer.night import run
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def write_job(folder: Path, rows: Sequence[Row], cache: Path, seed: int, **optio
 
 def measure(folder: Path, key: TermKey, tests: Sequence[Row], wanted: float, threads: int) -> dict[str, Any]:
     """What the candidate in `folder` answers to `tests`, with every candidate beside it. `key`: its terms'."""
-    meta = artifact.load(folder)
+    meta = model_folder.load(folder)
     texts = [without_disclaimers(row.text, frozenset(meta.disclaimers), key) for row in tests]
     truth = [row.label for row in tests]
     known = [index for index, label in enumerate(truth) if label is not None]

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
 from sklearn.isotonic import IsotonicRegression  # type: ignore[import-untyped]
 
-from daemon.calibration import Knot, calibrated
-from daemon.classifier import LEAST_LOGPROB, blend
-from daemon.engines.base import Floats, renormalised
+from daemon.model.calibration import Knot, calibrated
+from daemon.model.classifier import LEAST_LOGPROB, blend
+from daemon.model.engines.engine import Floats, renormalised
 
 Labels = npt.NDArray[np.int64]
 

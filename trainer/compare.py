@@ -4,7 +4,7 @@
     same rows, same steps, same boundary before the answer | score both by the closed set  ->  one table
 
 A name of several tokens is scored by the probability of its whole way through the tree of names, a code in the same way
-(trainer.finetune.answers). Free decoding is shown beside it: what comes out when nothing holds the model to the list.
+(trainer.answer.answer_tree). Free decoding is shown beside it: what comes out when nothing holds the model to the list.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ import torch
 from tokenizers import Tokenizer
 
 from connectors.base import MailText
-from daemon.basemodel import find_base
-from daemon.engines.base import EngineError
-from daemon.errors import disk_trouble
-from daemon.labels import usable_codes
-from daemon.prompt import PromptSettings, Renderer
-from daemon.term_key import TermKey
+from daemon.mistakes import disk_trouble
+from daemon.model.base_file import find_base
+from daemon.model.codebook import usable_codes
+from daemon.model.engines.engine import EngineError
+from daemon.model.prompt import PromptSettings, Renderer
+from daemon.model.term_key import TermKey
 from trainer import dataset
+from trainer.answer.adapters import load_model, with_lora
+from trainer.answer.answer_tree import after_prompt
+from trainer.answer.answering import Limits, LossIsNotANumber, Recipe, Task, score
+from trainer.answer.answering import train as tune
 from trainer.bench import read_rows
 from trainer.evaluate import interval, paired_chance
-from trainer.finetune.adapters import load_model, with_lora
-from trainer.finetune.answering import Limits, LossIsNotANumber, Recipe, Task, score
-from trainer.finetune.answering import train as tune
-from trainer.finetune.answers import after_prompt
 from trainer.job import BadJob, Progress, bug_in_words, read_job, read_lessons, to_stdout, write_result
 from trainer.original import CUES, decode, prompt_ids, train_original
 from trainer.prepare import PreparedBase, prepare_base, quiet

@@ -20,8 +20,8 @@ from sklearn.feature_extraction.text import HashingVectorizer  # type: ignore[im
 from sklearn.preprocessing import normalize  # type: ignore[import-untyped]
 
 from connectors.base import MailText
-from daemon.disclaimers import find_disclaimers, without_disclaimers
-from daemon.term_key import TermKey
+from daemon.model.disclaimers import find_disclaimers, without_disclaimers
+from daemon.model.term_key import TermKey
 from trainer.job import Job, Lesson
 
 # A repeated copy is one lesson; a form letter with another name and number in it is a lesson of its own.

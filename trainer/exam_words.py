@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from daemon.artifact import Point
-from daemon.coverage import thresholds
+from daemon.model.model_folder import Point
+from daemon.rules.thresholds import thresholds
 from trainer.calibrate import Calibration
+from trainer.context import Night
 from trainer.evaluate import figures, paired_chance
-from trainer.night import Night
 
 
 def which(kind: str, weight: float, scores: Mapping[str, Mapping[str, Sequence[bool]]]) -> str:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from connectors.base import MailText
-from daemon.settings_values import Quantization
+from daemon.settings.values import Quantization
 
 Progress = Callable[[str, int, int, str], None]
 """progress(stage, done, total, text)"""

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from trainer.finetune.adapters import with_lora
-from trainer.finetune.answering import Recipe
+from trainer.answer.adapters import with_lora
+from trainer.answer.answering import Recipe
 from trainer.finetune.states import padded
 
 RANK, RATE, EPOCHS, BATCH, WARM_UP = 16, 2e-4, 5, 8, 5

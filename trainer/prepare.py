@@ -17,8 +17,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from daemon.basemodel import BaseFile, read_header
-from daemon.engines.base import ModelRefused
+from daemon.model.base_file import BaseFile, read_header
+from daemon.model.engines.engine import ModelRefused
 
 # Raised when the folder's content changes: older caches are then left alone and made again.
 LAYOUT = 1

@@ -9,7 +9,6 @@ import click
 from rich.markup import escape
 
 from connectors.base import Message
-from daemon import logs
 from daemon.commands.common import (
     Context,
     console,
@@ -21,17 +20,18 @@ from daemon.commands.common import (
     print_json,
     table,
 )
-from daemon.decide import Decision, decide, hands_off
-from daemon.desk import Desk
-from daemon.errors import ExitCode, PostroomError
-from daemon.guard import concerns
-from daemon.lock import Holder, holder
-from daemon.night import at_work
-from daemon.report import mailbox_status, message_story, service_status
-from daemon.retention import waits
-from daemon.room import no_room
-from daemon.sort import classify, current_policy, guesser
+from daemon.mistakes import ExitCode, PostroomError
+from daemon.passes.desk import Desk
+from daemon.passes.guard import concerns
+from daemon.passes.sort import classify, current_policy, guesser
+from daemon.privacy.retention import waits
+from daemon.report.story import mailbox_status, message_story, service_status
+from daemon.rules.decision import Decision, decide, hands_off
+from daemon.service import logs
+from daemon.service.lock import Holder, holder
+from daemon.service.room import no_room
 from daemon.store import messages
+from daemon.training.hand_over import at_work
 
 NOT_RUNNING = (
     "No service runs here: nothing is sorted and nothing is learnt. `systemctl start postroom` starts it, and "

@@ -16,27 +16,27 @@ from rich.markup import escape
 
 from connectors.base import Capabilities, Connector
 from connectors.errors import ConnectorError, FolderMissing
-from daemon import artifact
-from daemon.basemodel import find_base
-from daemon.classifier import fitting
 from daemon.commands.common import Context, console, json_option, pass_context, print_json
-from daemon.credentials import Credentials
-from daemon.engines.base import EngineError, ModelMissing
-from daemon.engines.fingerprint import Fingerprint
-from daemon.engines.ollama import Publisher, engine_on, name_on_server
-from daemon.errors import ExitCode, PostroomError
-from daemon.folders import no_tags
-from daemon.mailroom import AnyMailbox, connector_for, database_path
-from daemon.private import open_to, refuse_strange
-from daemon.registry import served_elsewhere
-from daemon.retention import waiting_words
+from daemon.mistakes import ExitCode, PostroomError
+from daemon.model import model_folder
+from daemon.model.base_file import find_base
+from daemon.model.classifier import fitting
+from daemon.model.engines.engine import EngineError, ModelMissing
+from daemon.model.engines.fingerprint import Fingerprint
+from daemon.model.engines.ollama import Publisher, engine_on, name_on_server
+from daemon.model.term_key import KEY_FILE, TermKey
+from daemon.passes.folder_list import no_tags
+from daemon.privacy.private import open_to, refuse_strange
+from daemon.privacy.retention import waiting_words
+from daemon.service.mailroom import AnyMailbox, connector_for, database_path
 from daemon.settings import ImapSettings, Settings
-from daemon.signin.base import TokenSource
-from daemon.signin.examine import TokenReport, credential_end, report, report_given
-from daemon.signin.source import tokens_for, wanted_by
+from daemon.settings.credentials import Credentials
+from daemon.signin.choose import tokens_for, wanted_by
+from daemon.signin.token_report import TokenReport, credential_end, report, report_given
+from daemon.signin.token_source import TokenSource
+from daemon.store.clocks import all_waiting
 from daemon.store.examine import examine_database, folder_in_use
-from daemon.store.retention import all_waiting
-from daemon.term_key import KEY_FILE, TermKey
+from daemon.training.registry import served_elsewhere
 
 LEAST_FREE_BYTES = 2 * 1024**3
 """A training keeps some 1.2 GB of base, cache and candidate for a model of 135 million parameters."""
@@ -177,7 +177,7 @@ def _answers(settings: Settings, box: str) -> str:
     if found is None:
         return "not asked: there is no model yet"
     folder = settings.state_dir / "models" / found
-    meta, engine = artifact.load(folder, check_files=False), settings.engine
+    meta, engine = model_folder.load(folder, check_files=False), settings.engine
     if meta.kind == "linear":
         return "not asked: the model in use has no language part"
     name = name_on_server(folder, box, folder.name, meta.quantization)

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from daemon.desk import Desk
-from daemon.errors import PostroomError
-from daemon.mailroom import Mailroom, open_mailroom
-from daemon.person import Person
+from daemon.mistakes import PostroomError
+from daemon.passes.desk import Desk
+from daemon.privacy.person import Person
+from daemon.service.mailroom import Mailroom, open_mailroom
 from daemon.settings import Settings, find_config
 from daemon.store import mailboxes
 from daemon.store.records import Mailbox

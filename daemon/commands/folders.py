@@ -16,7 +16,7 @@ from daemon.commands.common import (
     print_json,
     table,
 )
-from daemon.folders import Shown, list_folders, show_folders
+from daemon.passes.folder_list import Shown, list_folders, show_folders
 
 MEANINGS = {
     "inbox": "watched and sorted",

@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-from daemon import logs
-from daemon.artifact import Point
 from daemon.commands.common import (
     Context,
     console,
@@ -23,18 +21,20 @@ from daemon.commands.common import (
     table,
     training_bar,
 )
-from daemon.coverage import calibration_error, filed, thresholds
-from daemon.desk import Desk
-from daemon.errors import ExitCode, PostroomError
-from daemon.folders import list_folders
-from daemon.learn import FolderLessons, learn_from_csv, learn_from_folders
-from daemon.lessons import overview
-from daemon.mailroom import Mailroom
-from daemon.night import TrainingOutcome
-from daemon.night import compare_labels as compare_tonight
-from daemon.night import train as train_tonight
-from daemon.retention import hold, hold_others
+from daemon.mistakes import ExitCode, PostroomError
+from daemon.model.model_folder import Point
+from daemon.passes.desk import Desk
+from daemon.passes.first_lessons import FolderLessons, learn_from_csv, learn_from_folders
+from daemon.passes.folder_list import list_folders
+from daemon.privacy.retention import hold, hold_others
+from daemon.report.teaching import overview
+from daemon.rules.thresholds import calibration_error, filed, thresholds
+from daemon.service import logs
+from daemon.service.mailroom import Mailroom
 from daemon.store import learning, mailboxes, training
+from daemon.training.hand_over import TrainingOutcome
+from daemon.training.hand_over import compare_labels as compare_tonight
+from daemon.training.hand_over import train as train_tonight
 
 CURVE = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99)
 CURVE_HEADS = ("wanted precision", "filed", "precision", "right")

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from daemon import lessons as known_lessons
 from daemon.commands.common import (
     Context,
     console,
@@ -19,11 +18,12 @@ from daemon.commands.common import (
     print_json,
     table,
 )
-from daemon.desk import Desk
-from daemon.errors import PostroomError
-from daemon.forget import Memory, memories
-from daemon.lessons import Side
-from daemon.person import Person
+from daemon.mistakes import PostroomError
+from daemon.passes.desk import Desk
+from daemon.privacy.forgetting import Memory, memories
+from daemon.privacy.person import Person
+from daemon.report import teaching as known_lessons
+from daemon.report.teaching import Side
 from daemon.store import learning, mailboxes, messages
 from daemon.store.records import Lesson
 

@@ -11,16 +11,16 @@ from rich.markup import escape
 
 from connectors.errors import ConnectorError, LoginRefused
 from daemon.commands.common import Context, console, notices, pass_context
-from daemon.credentials import Credentials
-from daemon.errors import ExitCode, PostroomError
-from daemon.mailroom import connector_for
-from daemon.private import enclose
+from daemon.mistakes import ExitCode, PostroomError
+from daemon.privacy.private import enclose
+from daemon.service.mailroom import connector_for
 from daemon.settings import ImapSettings, Settings
-from daemon.signin.examine import TokenReport, report
+from daemon.settings.credentials import Credentials
+from daemon.signin.choose import tokens_for, wanted_by
 from daemon.signin.loopback import listen, wait_for_address
-from daemon.signin.source import tokens_for, wanted_by
+from daemon.signin.token_report import TokenReport, report
 
-if TYPE_CHECKING:  # loaded with the first use: see `daemon.signin.source`
+if TYPE_CHECKING:  # loaded with the first use: see `daemon.signin.choose`
     from daemon.signin.google import GoogleTokens
     from daemon.signin.microsoft import DeviceCode, MicrosoftTokens
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import click
 
-from daemon import logs
 from daemon.commands.common import Context, console, json_option, mailbox_option, pass_context, print_json, table
-from daemon.desk import Desk
-from daemon.lock import StateLock
-from daemon.mailroom import database_path, open_mailroom
-from daemon.pipeline import Pass, one_pass
-from daemon.private import enclose
-from daemon.scratch import scratch_folder
-from daemon.service import Service
+from daemon.passes.desk import Desk
+from daemon.passes.one_pass import Pass, one_pass
+from daemon.privacy.private import enclose
+from daemon.privacy.scratch import scratch_folder
+from daemon.service import logs
+from daemon.service.lock import StateLock
+from daemon.service.loop import Service
+from daemon.service.mailroom import database_path, open_mailroom
 from daemon.settings import Settings
 from daemon.store import journal, mailboxes
 from daemon.store.database import copy_database

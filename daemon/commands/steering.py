@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from daemon.commands.common import Context, console, counting_bar, json_option, mailbox_option, pass_context, print_json
+from daemon.passes.put_back import moment
+from daemon.passes.put_back import undo as put_back
 from daemon.store import mailboxes, training
 from daemon.store.records import Mode
-from daemon.undo import moment
-from daemon.undo import undo as put_back
 
 NO_MODEL = (
     "will move mail, but there is no model yet. Until one is in use, it files only replies to and near copies of mail "

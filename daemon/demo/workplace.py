@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from daemon.errors import PostroomError
-from daemon.report import message_story
+from daemon.mistakes import PostroomError
+from daemon.report.story import message_story
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Database

@@ -25,7 +25,7 @@ from cryptography import x509
 
 from connectors.errors import ConnectorError, LoginRefused, SetupWrong, Unreachable
 from daemon.signin.authority import Http, in_words
-from daemon.signin.base import PersonNeeded, SignIn, TokenSource, token_file
+from daemon.signin.token_source import PersonNeeded, SignIn, TokenSource, token_file
 
 AUTHORITY = "https://login.microsoftonline.com"
 NATIONAL_CLOUDS = {

@@ -29,7 +29,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
-from daemon.errors import PostroomError
+from daemon.mistakes import PostroomError
 from daemon.store.tables import Unreadable, parse_json
 
 Tx = sqlalchemy.Connection

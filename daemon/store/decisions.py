@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import RowMapping, and_, func, insert, select
 
-from daemon.breakers import Filed
+from daemon.rules.breakers import Filed
 from daemon.store import tables as t
 from daemon.store.database import Tx, new_id
 from daemon.store.records import Mode, StoredDecision

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from trainer.candidates.heads import Labels
 from trainer.finetune.descent import Descent
 from trainer.finetune.pooling import fit_space
 from trainer.finetune.states import by_length
 from trainer.finetune.upper import TOKENS_A_NIGHT, Merged, Upper, newest_within
-from trainer.heads import Labels
 
 log = logging.getLogger(__name__)
 

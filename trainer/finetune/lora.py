@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from daemon.engines.base import Floats
+from daemon.model.engines.engine import Floats
+from trainer.candidates.heads import Labels
 from trainer.finetune.descent import Descent
 from trainer.finetune.pooling import Pooling
 from trainer.finetune.reading import normalised
 from trainer.finetune.states import by_length
 from trainer.finetune.upper import TOKENS_A_NIGHT, Merged, Upper, newest_within
-from trainer.heads import Labels
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The pooling layer: a decoder-only model that reads its whole prompt into the one position that answers.
 
-    readings | even out what varies inside categories | a head on that (trainer.language) | its directions  ->  Pooling
+    readings | even out what varies inside categories | a head on that (language.py) | its directions  ->  Pooling
     base model | keep `depth` layers | turn the next one into the pooling layer | a head with a row for each code
 
 A causal model's last position knows little about a mail as a whole, while the mean over all positions tells topics

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from daemon.engines.embedded import batches
-from daemon.prompt import Prompt
+from daemon.model.engines.embedded import batches
+from daemon.model.prompt import Prompt
 from trainer.finetune.cutting import lower_part
 
 Floats = npt.NDArray[np.float32]

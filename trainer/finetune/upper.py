@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 
+from trainer.candidates.heads import Labels
 from trainer.finetune.reading import Readings, pooled
 from trainer.finetune.states import by_length, padded, part, split
-from trainer.heads import Labels
 from trainer.prepare import quiet
 
 RANK = 16

@@ -1,0 +1,1 @@
+"""A mailbox over IMAP (RFC 3501, RFC 9051)."""

@@ -1,0 +1,205 @@
+"""One IMAP account and the way in: connect, TLS, certificate, login.
+
+    ImapAccount | TLS context | connect | compare the pin | log in | read capabilities again      -> IMAPClient
+
+No password travels before the certificate is trusted. The secret is asked for at every login and kept nowhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from imapclient import IMAPClient
+
+from connectors.errors import CertificateRefused, ConnectorError, LoginRefused, SetupWrong
+from connectors.hosts import is_this_machine
+from connectors.imap.failures import login_failure, translate, unreachable
+
+
+@dataclass(frozen=True)
+class ImapAccount:
+    """Where and as whom to log in. Raises SetupWrong for settings that would send a secret in the clear.
+
+    secret: called at every login; returns the password, or the access token for xoauth2 and oauthbearer (RFC 7628).
+    fingerprint: sha256 of the server's certificate in hex. It replaces the check by CA, date and host name: a pin names
+    one certificate, so the office that renews it changes the setting.
+    timeout: seconds that any single answer may take.
+    """
+
+    name: str
+    host: str
+    port: int
+    user: str
+    secret: Callable[[], str] = field(repr=False, compare=False)
+    tls: Literal["implicit", "starttls", "none"] = "implicit"
+    ca_file: Path | None = None
+    fingerprint: str | None = None
+    inbox: str = "INBOX"
+    timeout: float = 60.0
+    sign_in: Literal["password", "xoauth2", "oauthbearer"] = "password"
+    renewed: Callable[[], str] | None = field(default=None, repr=False, compare=False)
+    """A newer token, for when the server refuses the one from `secret`; None: there is no way to one."""
+
+    def __post_init__(self) -> None:
+        if self.tls == "none" and not is_this_machine(self.host):
+            raise SetupWrong(
+                self.place, "Without TLS the password would cross the network in the clear.", 'Set tls = "implicit".'
+            )
+
+    @property
+    def place(self) -> str:
+        """How errors name this account."""
+        return f"{self.name} ({self.host}:{self.port})"
+
+
+def tls_context(account: ImapAccount) -> ssl.SSLContext:
+    """Verifies by default. Raises SetupWrong if the CA file cannot be read."""
+    try:
+        context = ssl.create_default_context(cafile=account.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise SetupWrong(
+            account.place, f"The CA file {account.ca_file} cannot be used: {error.strerror or error}."
+        ) from error
+    if account.fingerprint is not None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # log_in compares the pin before anything is sent
+    return context
+
+
+def log_in(account: ImapAccount) -> IMAPClient:
+    """A connection that is logged in. Raises Unreachable, CertificateRefused, SetupWrong or LoginRefused."""
+    try:
+        return _log_in(account, account.secret)
+    except TokenRefused:
+        if account.renewed is None:
+            raise
+    # Tokens are revoked before their time when a password changes or an administrator says so.
+    return _log_in(account, account.renewed)
+
+
+class TokenRefused(LoginRefused):
+    """The server does not accept a token that was there."""
+
+    next_step = "Run `postroom check`: it reads the token and names what is missing."
+
+
+def _log_in(account: ImapAccount, secret: Callable[[], str]) -> IMAPClient:
+    client = _connect(account)
+    try:
+        _check_pin(account, client)
+        _sign_in(account, client, secret)
+    except ConnectorError:
+        _hang_up(client)
+        raise
+    client.normalise_times = False
+    return client
+
+
+def _connect(account: ImapAccount) -> IMAPClient:
+    context = tls_context(account) if account.tls != "none" else None
+    try:
+        client = IMAPClient(
+            account.host,
+            account.port,
+            ssl=account.tls == "implicit",
+            ssl_context=context,
+            timeout=account.timeout,
+        )
+    except Exception as error:
+        raise unreachable(error, account.place) from error
+    _silence(client)
+    keep_alive(client.socket())
+    if account.tls == "starttls":
+        try:
+            client.starttls(context)
+        except Exception as error:
+            _hang_up(client)
+            failure = unreachable(error, account.place)
+            if isinstance(failure, SetupWrong):
+                fact = "The server offers no STARTTLS, so no password was sent."
+                raise SetupWrong(account.place, fact, 'Set tls = "implicit" and port = 993.') from error
+            raise failure from error
+    return client
+
+
+def keep_alive(connection: socket.socket) -> None:
+    """Let the kernel notice within two minutes that the other side is gone, and routers that we are not."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPALIVE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        number = getattr(socket, option, None)  # TCP_KEEPALIVE is what macOS calls TCP_KEEPIDLE
+        if number is not None:
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, number, value)
+
+
+def _check_pin(account: ImapAccount, client: IMAPClient) -> None:
+    if account.fingerprint is None or account.tls == "none":
+        return
+    certificate = client.socket().getpeercert(binary_form=True)
+    found = hashlib.sha256(certificate).hexdigest()
+    if not hmac.compare_digest(found, account.fingerprint.replace(":", "").lower()):
+        raise CertificateRefused(
+            account.place,
+            f"The server's certificate has the fingerprint {found}, which is not the pinned one.",
+            "If the office renewed its certificate, change `fingerprint`. If not, somebody is listening.",
+        )
+
+
+def _sign_in(account: ImapAccount, client: IMAPClient, ask: Callable[[], str]) -> None:
+    try:
+        secret = ask()
+    except ConnectorError:
+        raise
+    except Exception as error:
+        raise LoginRefused(account.place, f"The credential cannot be read ({type(error).__name__}).") from error
+    if any(character in account.user + secret for character in "\r\n\0"):
+        raise LoginRefused(account.place, "User or secret contains a line break, which no server accepts.")
+    try:
+        match account.sign_in:
+            case "xoauth2":
+                client.oauth2_login(account.user, secret)
+            case "oauthbearer":
+                client.oauthbearer_login(account.user, secret)
+            # LOGIN has no charset for what is beyond ASCII; SASL PLAIN has UTF-8 (RFC 4616).
+            case _ if not (account.user + secret).isascii() or client.has_capability("LOGINDISABLED"):
+                client.plain_login(account.user, secret)
+            case _:
+                client.login(account.user, secret)
+    except Exception as error:
+        # Not `from error`: its text is the server's answer to a line with the secret in it.
+        failure = login_failure(error, account.place, account.user)
+        if account.sign_in != "password" and isinstance(failure, LoginRefused):
+            failure = TokenRefused(failure.place, failure.fact)
+        raise failure from None
+    # imaplib remembers its last ten lines, the one with the password too (not under `python -O`).
+    getattr(client._imap, "_cmd_log", {}).clear()
+    client._imap.debug = 0
+    # Servers offer more once they know who asks (RFC 9051 section 6.2.3), and what the greeting offered must not stand
+    # in for it: forget both and ask.
+    client._imap.untagged_responses.pop("CAPABILITY", None)
+    try:
+        client._cached_capabilities = client._do_capabilites()
+    except Exception as error:
+        raise translate(error, account.place) from error
+
+
+def _silence(client: IMAPClient) -> None:
+    """imaplib's debug log would carry passwords, subjects and addresses: it goes nowhere."""
+
+    def nowhere(*_: Any) -> None:
+        pass
+
+    client._imap._mesg = nowhere
+
+
+def _hang_up(client: IMAPClient) -> None:
+    with contextlib.suppress(Exception):  # it may be closed already, which is what we want
+        client.shutdown()

@@ -1,0 +1,216 @@
+"""What arrived and what left: cheap where nothing happened, bounded where much did.
+
+    cursor | one LIST-STATUS, or STATUS per watched folder | unchanged folders are skipped
+           | UIDs restarted?  -> all that lies there
+           | UIDs from the old UIDNEXT to the new   -> arrived
+           | which of the known UIDs are still there?      -> vanished: by QRESYNC where offered, else by UID SEARCH
+
+QRESYNC (RFC 7162) tells with the opening of a folder what left it, one round trip less. It is asked about the known
+UIDs only, so that its answer is bounded by what is watched, and what it claims is looked up before it is believed: a
+server that has forgotten its history names too much. Whoever has no QRESYNC, or whose counter went backwards (a
+restored backup), is asked by UID SEARCH.
+
+The cursor is the numbers of STATUS per watched folder. What comes in while we look has a UID beyond the UIDNEXT that we
+started from: it is left for the next call, so nothing is reported twice or missed. Much is reported in several calls.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import astuple, dataclass, field, replace
+
+from connectors.base import Changes, MessageRef, Sighting, Watch
+from connectors.errors import ActionRefused, FolderMissing
+from connectors.imap.answers import State
+from connectors.imap.session import FETCH_BATCH, SEARCH_WINDOW, Session
+from connectors.imap.sightings import is_deleted
+
+MOST = 5000
+"""Sightings a call reports at most, so that neither a long absence nor restarted UIDs fill the memory."""
+CATCHING_UP, RELISTING = -1, -2
+"""In place of MESSAGES in a cursor: the folder has more to report; RELISTING: because its UIDs restarted."""
+
+
+@dataclass
+class _Found:
+    """What one look collects."""
+
+    arrived: list[Sighting] = field(default_factory=list)
+    vanished: list[MessageRef] = field(default_factory=list)
+    restarted: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    relisted: list[str] = field(default_factory=list)
+    more: bool = False
+
+
+def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
+    """See `Connector.changes`."""
+    before = read_cursor(cursor)
+    first = not before
+    found = _Found()
+    now: dict[str, State] = {}
+    looked_at: set[str] = set()
+    folders = list(dict.fromkeys((watch.inbox, *watch.known)))
+    for folder, state in _states(session, folders):
+        if state is None:
+            found.missing.append(folder)
+            if folder in before:
+                now[folder] = before[folder]
+            continue
+        old = before.get(folder)
+        now[folder] = state
+        if old == state:
+            continue
+        looked_at.add(folder)
+        try:
+            if old is None and first and folder == watch.inbox:
+                found.arrived += reversed(newest(session, folder, watch.first_look))
+                found.vanished += _gone(session, folder, state, watch.known.get(folder, frozenset()), old)
+            else:
+                now[folder] = _compare(session, folder, old, state, watch.known.get(folder, frozenset()), found)
+        except FolderMissing:  # deleted between the two commands
+            found.missing.append(folder)
+            del now[folder]
+            if old is not None:
+                now[folder] = old
+    unreadable = [folder for folder in folders if folder not in now and folder not in found.missing]
+    now.update((folder, before[folder]) for folder in unreadable if folder in before)
+    if found.arrived and not session.abilities.condstore:
+        _find_marked(session, watch, now, looked_at, found)
+    return Changes(
+        cursor=write_cursor(now),
+        arrived=tuple(found.arrived),
+        vanished=tuple(found.vanished),
+        restarted=tuple(found.restarted),
+        missing=tuple(found.missing),
+        relisted=tuple(found.relisted),
+        more=found.more,
+    )
+
+
+def _compare(
+    session: Session, folder: str, old: State | None, state: State, known: frozenset[int], found: _Found
+) -> State:
+    """One folder whose numbers changed. Returns the numbers up to which it has been reported. Raises FolderMissing."""
+    restarted = old is not None and old.epoch != state.epoch
+    if not restarted:
+        found.vanished += _gone(session, folder, state, known, old)
+    if old is None:
+        return state
+    if restarted:
+        found.restarted.append(folder)
+    relisting = restarted or old.messages == RELISTING
+    if relisting:
+        found.relisted.append(folder)
+    first = 1 if restarted else old.uidnext
+    sightings, reached = _lying(session, folder, state, first, MOST - len(found.arrived))
+    found.arrived += sightings
+    if reached >= state.uidnext:
+        return state
+    found.more = True
+    return replace(state, uidnext=reached, messages=RELISTING if relisting else CATCHING_UP)
+
+
+def newest(session: Session, folder: str, limit: int) -> list[Sighting]:
+    """The newest messages of a folder, newest first. Raises FolderMissing."""
+    selected = session.open(folder)
+    uids: list[int] = []
+    last = selected.messages
+    if last <= SEARCH_WINDOW:
+        uids, last = session.search("UNDELETED"), 0
+    while last > 0 and len(uids) < limit:
+        # Message numbers follow the UIDs, so the newest are at the end (RFC 9051 section 2.3.1.2).
+        first = max(last - max(limit, SEARCH_WINDOW) + 1, 1)
+        uids = session.search(f"{first}:{last} UNDELETED") + uids
+        last = first - 1
+    wanted = uids[::-1][:limit]
+    by_uid = {seen.ref.uid: seen for seen in session.sightings(folder, selected.epoch, wanted)}
+    return [by_uid[uid] for uid in wanted if uid in by_uid]
+
+
+def read_cursor(cursor: str | None) -> dict[str, State]:
+    """Folder -> numbers at the last look; empty if there is no cursor or it is not one of ours."""
+    try:
+        places = json.loads(cursor) if cursor else {}
+        return {str(folder): State(*map(int, numbers)) for folder, numbers in places.items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def write_cursor(states: Mapping[str, State]) -> str:
+    """Equal states give equal cursors."""
+    places = {folder: astuple(state) for folder, state in states.items()}
+    return json.dumps(places, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _states(session: Session, folders: list[str]) -> Iterator[tuple[str, State | None]]:
+    """Each watched folder with its numbers, None if it is missing. One command for all where the server can."""
+    session.leave()
+    session.enable_resync()
+    listed = {}
+    if session.abilities.list_status and len(folders) > 1:
+        listed = {one.name: one for one in session.folders(numbers=True)}
+    for folder in folders:
+        if session.abilities.list_status and len(folders) > 1:
+            one = listed.get(folder)
+            if one is None or not one.selectable:
+                yield folder, None
+                continue
+            if one.state is not None:
+                yield folder, one.state
+                continue
+        try:
+            yield folder, session.state(folder)
+        except FolderMissing:
+            yield folder, None
+        except ActionRefused:
+            # There, but not ours to look into. That must not end the poll, unless it is the inbox itself.
+            if folder == folders[0]:
+                raise
+
+
+def _lying(session: Session, folder: str, state: State, first: int, most: int) -> tuple[list[Sighting], int]:
+    """At most so many with a UID from `first` up to the UIDNEXT of `state`, and the UID up to which that is all."""
+    if state.uidnext <= first:
+        return [], state.uidnext
+    selected = session.opened(folder)
+    if selected.epoch != state.epoch:  # restarted between the two commands: the next look will tell
+        return [], state.uidnext
+    if state.uidnext - first <= min(FETCH_BATCH, most):  # few: one command instead of two
+        seen = session.sightings(folder, state.epoch, range(first, state.uidnext))
+        return [each for each in seen if not is_deleted(each)], state.uidnext
+    uids = session.uids_between(first, state.uidnext, selected.messages)
+    reached = uids[most] if len(uids) > most else state.uidnext
+    return list(session.sightings(folder, state.epoch, uids[:most])), reached
+
+
+def _gone(
+    session: Session, folder: str, state: State, known: frozenset[int], old: State | None = None
+) -> Iterable[MessageRef]:
+    """Which known UIDs are no longer there. Asks for the known ones only, whatever else the folder holds."""
+    if not known:
+        return
+    asked = known
+    if session.resyncs and old is not None and 0 < old.modseq <= state.modseq:
+        asked = known & session.resync(folder, old.epoch, old.modseq, known)
+        if not asked:
+            return
+    if session.opened(folder).epoch != state.epoch:
+        return
+    for uid in sorted(asked - session.among(asked)):
+        yield MessageRef(folder, state.epoch, uid)
+
+
+def _find_marked(session: Session, watch: Watch, now: Mapping[str, State], looked_at: set[str], found: _Found) -> None:
+    """Originals that a client without MOVE copied and only marked as deleted.
+
+    The numbers of a folder don't change by a mark, unless the server counts changes (CONDSTORE). So when something
+    arrived somewhere, the folders that look unchanged are asked too.
+    """
+    for folder, known in watch.known.items():
+        if known and folder in now and folder not in looked_at:
+            try:
+                found.vanished += _gone(session, folder, now[folder], known)
+            except (FolderMissing, ActionRefused):
+                continue  # the next look will tell

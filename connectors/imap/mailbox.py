@@ -1,0 +1,275 @@
+"""One mailbox over IMAP: the contract of `connectors.base` on any server that speaks RFC 3501 or later.
+
+    account | log in when needed | look: imap_changes, fetch   act: imap_move, imap_tags   wait: IDLE | close
+
+This module owns the connection and nothing else: a dead one is dropped, and the next call opens another. All calls may
+come from several threads; they take turns. `close` from another thread ends a `wait`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from connectors.base import (
+    Action,
+    Capabilities,
+    Changes,
+    Connector,
+    Folder,
+    Identity,
+    Mark,
+    Message,
+    MessageRef,
+    Move,
+    Note,
+    Recovered,
+    Sighting,
+    Unfinished,
+    Watch,
+    refs_by_folder,
+)
+from connectors.errors import ActionRefused, ConnectorError, FolderMissing
+from connectors.imap.account import ImapAccount, log_in
+from connectors.imap.answers import Abilities, Listed, State
+from connectors.imap.changes import find_changes, newest, read_cursor, write_cursor
+from connectors.imap.gmail_labels import file, recover_label
+from connectors.imap.keywords import recover_tag, tag
+from connectors.imap.move import move, recover_move
+from connectors.imap.session import FETCH_BATCH, Session
+from connectors.imap.sightings import part, sighting
+from connectors.mail import mime
+
+LARGEST_TEXT = 1024 * 1024
+"""Bytes of a message that are fetched: what a model reads is at the start."""
+LARGEST_BATCH = 8 * 1024 * 1024
+IDLE_SECONDS = 8 * 60
+"""Servers and routers forget a silent connection after half an hour at best, ten minutes at worst."""
+BROKEN_SECONDS = 5
+LONGEST_BROKEN_SECONDS = 10 * 60
+SPECIAL_USES = {"\\archive", "\\drafts", "\\junk", "\\sent", "\\trash", "\\all", "\\flagged", "\\important"}
+
+
+class ImapConnector(Connector):
+    """One IMAP account. `settle`: seconds in which a server may still carry out a command of a broken connection."""
+
+    def __init__(self, account: ImapAccount, *, settle: float = 1.0) -> None:
+        self.name = account.name
+        self.account = account
+        self.settle = settle
+        self._lock = threading.RLock()
+        self._current: Session | None = None
+        self._broken_at = time.monotonic()  # another process may have died a moment ago
+        self._closing = threading.Event()
+        self._waker: socket.socket | None = None
+        self._broken_waits = 0
+
+    # Looking
+
+    def capabilities(self) -> Capabilities:
+        with self._lock:
+            session = self._session()
+            selected = session.open(self.account.inbox, write=True)  # only SELECT tells which flags can be kept
+            tags = selected.keeps_keywords and not session.abilities.gmail
+            return Capabilities(
+                move=session.abilities.move or session.abilities.uidplus or session.abilities.gmail,
+                tags=tags,
+                notes=_notes(session.abilities, tags, session.object_item),
+            )
+
+    def folders(self) -> list[Folder]:
+        with self._lock:
+            session = self._session()
+            session.leave()
+            states: dict[str, tuple[Listed, State]] = {}
+            for listed in session.folders(numbers=True):
+                # Gone since, not ours to look into, or a mere parent: Dovecot lists those as if they were folders.
+                with contextlib.suppress(FolderMissing, ActionRefused):
+                    if listed.selectable:
+                        states[listed.name] = listed, listed.state or session.state(listed.name)
+            object_ids = session.mailbox_ids({name: state.epoch for name, (_, state) in states.items()})
+            return [
+                Folder(
+                    name=name,
+                    delimiter=listed.delimiter,
+                    special_use=next((use[1:] for use in sorted(listed.attributes & SPECIAL_USES)), None),
+                    messages=state.messages,
+                    object_id=f"mailboxid:{object_ids[name]}" if object_ids[name] else None,
+                    epoch=state.epoch,
+                )
+                for name, (listed, state) in sorted(states.items())
+                if name in object_ids
+            ]
+
+    def changes(self, cursor: str | None, watch: Watch) -> Changes:
+        with self._lock:
+            return find_changes(self._session(), cursor, watch)
+
+    def renamed(self, cursor: str, names: Mapping[str, str]) -> str:
+        return write_cursor({names.get(folder, folder): state for folder, state in read_cursor(cursor).items()})
+
+    def newest(self, folder: str, limit: int) -> list[Sighting]:
+        with self._lock:
+            return newest(self._session(), folder, limit)
+
+    def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:
+        for (folder, epoch), uids in refs_by_folder(refs).items():
+            with self._lock:
+                sizes = self._sizes(folder, epoch, uids)
+            for batch in _batches(sizes):
+                with self._lock:
+                    messages = self._texts(folder, epoch, batch)
+                yield from messages
+
+    # Acting
+
+    def apply(self, ref: MessageRef, identity: Identity, action: Action, note: Note) -> MessageRef:
+        with self._lock:
+            session = self._session()
+            if isinstance(action, Move) and session.abilities.gmail:
+                return file(session, ref, identity, action.folder, note)
+            if isinstance(action, Move):
+                return move(session, ref, identity, action.folder, note)
+            return tag(session, ref, identity, action, note)
+
+    def recover(self, unfinished: Unfinished) -> Recovered:
+        with self._lock:
+            session = self._session()
+            if isinstance(unfinished.action, Move) and session.abilities.gmail:
+                return recover_label(session, unfinished, unfinished.action.folder, self._settle)
+            if isinstance(unfinished.action, Move):
+                return recover_move(session, unfinished, unfinished.action.folder, self._settle)
+            return recover_tag(session, unfinished, unfinished.action)
+
+    # The connection
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._waker is not None:
+            with contextlib.suppress(OSError):  # the wait ended by itself at this moment
+                self._waker.send(b"x")
+        with self._lock:
+            if self._current is not None:
+                self._current.close()
+                self._current = None
+
+    def wait(self, seconds: float) -> bool:
+        """IDLE (RFC 2177) on the inbox where the server has it, else sleep. `close` ends both at once."""
+        end = time.monotonic() + seconds
+        try:
+            while not self._closing.is_set() and time.monotonic() < end:
+                with self._lock:
+                    session = self._session()
+                    if not session.abilities.idle:
+                        break
+                    session.open(self.account.inbox)
+                    news = self._idle(session, end)
+                    self._broken_waits = 0
+                    if news:
+                        return not self._closing.is_set()
+        except ConnectorError:
+            # It broke while it idled, or cannot be opened: the next look says what is wrong. Not at once, and later
+            # every time, so that a server which hangs up at every IDLE is not hammered with logins.
+            pause = min(BROKEN_SECONDS * 2**self._broken_waits, LONGEST_BROKEN_SECONDS) * random.uniform(0.75, 1.25)
+            self._broken_waits = min(self._broken_waits + 1, 10)
+            remaining = end - time.monotonic()
+            self._closing.wait(max(min(remaining, pause), 0))
+            return pause < remaining and not self._closing.is_set()
+        self._closing.wait(max(end - time.monotonic(), 0))
+        return False
+
+    def _session(self) -> Session:
+        """The connection, opened again if it is closed or dead."""
+        if self._current is not None and self._current.dead:
+            self._current.close()
+            self._current = None
+            self._broken_at = time.monotonic()
+        if self._current is None:
+            self._current = Session(log_in(self.account), self.name)
+            self._closing.clear()
+        return self._current
+
+    def _settle(self) -> None:
+        remaining = self._broken_at + self.settle - time.monotonic()
+        if remaining > 0:
+            self._closing.wait(remaining)
+
+    def _sizes(self, folder: str, epoch: int, uids: Sequence[int]) -> dict[int, int]:
+        """The size of each message that is still there."""
+        session = self._session()
+        try:
+            if session.open(folder).epoch != epoch:
+                return {}
+        except FolderMissing:
+            return {}
+        sizes: dict[int, int] = {}
+        for start in range(0, len(uids), 500):
+            for uid, fetched in session.fetch(uids[start : start + 500], ("RFC822.SIZE",)).items():
+                sizes[uid] = int(fetched.get(b"RFC822.SIZE", LARGEST_TEXT))
+        return sizes
+
+    def _texts(self, folder: str, epoch: int, uids: Sequence[int]) -> list[Message]:
+        session = self._session()
+        try:
+            if session.open(folder).epoch != epoch:
+                return []
+        except FolderMissing:
+            return []
+        items = (*session.sighting_items(), f"BODY.PEEK[]<0.{LARGEST_TEXT}>")
+        messages = []
+        for uid, fetched in session.fetch(uids, items).items():
+            seen = sighting(MessageRef(folder, epoch, uid), fetched, session.object_item)
+            raw = part(fetched, b"BODY[]")
+            if seen is None or raw is None:
+                continue
+            parsed = mime.parse(raw)
+            marks: set[Mark] = set(parsed.marks)
+            if seen.size > len(raw) >= LARGEST_TEXT:
+                marks.add("truncated")
+            messages.append(Message(seen, parsed.text, frozenset(marks), parsed.senders, parsed.recipients))
+        return messages
+
+    def _idle(self, session: Session, end: float) -> bool:
+        """One IDLE, short enough that nobody on the way forgets us."""
+        reader, self._waker = socket.socketpair()
+        with reader, self._waker:
+            return session.idle(reader, min(end - time.monotonic(), IDLE_SECONDS))
+
+
+def _batches(sizes: dict[int, int]) -> Iterator[list[int]]:
+    """UIDs in batches that fit into memory, whatever the messages weigh."""
+    batch: list[int] = []
+    weight = 0
+    for uid, size in sizes.items():
+        fetched = min(size, LARGEST_TEXT)
+        if batch and (weight + fetched > LARGEST_BATCH or len(batch) == FETCH_BATCH):
+            yield batch
+            batch, weight = [], 0
+        batch.append(uid)
+        weight += fetched
+    if batch:
+        yield batch
+
+
+def _notes(abilities: Abilities, tags: bool, object_item: str | None) -> tuple[str, ...]:
+    """Sentences for `postroom check`."""
+    if abilities.gmail:
+        how = "Gmail: files by label, adds the folder's and drops the old one; deletes nothing, All Mail keeps it all"
+    elif abilities.move:
+        how = "moves by UID MOVE"
+    elif abilities.uidplus:
+        how = "moves by UID COPY and UID EXPUNGE, because the server has no MOVE"
+    else:
+        how = "copies and marks the original as deleted, because the server has neither MOVE nor UIDPLUS"
+    return (
+        how,
+        "keywords as tags" if tags else "no keywords: folders only",
+        f"finds messages again by {object_item}" if object_item else "finds messages again by Message-ID and digest",
+        "one command a poll" if abilities.list_status else "one command a watched folder a poll",
+        "hears by QRESYNC what left a folder" if abilities.qresync else "searches for what left a folder",
+        "IDLE wakes Postroom up" if abilities.idle else "no IDLE: polling only",
+    )

@@ -1,0 +1,400 @@
+"""One logged-in IMAP connection: the few commands that Postroom uses, typed, with every failure translated.
+
+    look:    LIST, STATUS, EXAMINE, UID SEARCH, UID FETCH with BODY.PEEK, IDLE
+    change:  SELECT, UID MOVE, UID COPY, UID STORE, UID EXPUNGE of one UID, Gmail's labels
+
+There is no EXPUNGE without a UID in here, no CLOSE (which expunges) and no CREATE. A session that failed in a way that
+leaves the protocol in doubt is `dead`; its owner opens another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from imapclient import IMAPClient
+
+from connectors.base import MessageRef, Sighting
+from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone
+from connectors.imap.answers import (
+    Abilities,
+    Listed,
+    Selected,
+    State,
+    copied,
+    deleted_in,
+    fetched_by_uid,
+    is_news,
+    listed_in,
+    same_folder,
+    states_in,
+    vanished_in,
+    with_state,
+)
+from connectors.imap.failures import is_dead, translate
+from connectors.imap.sightings import (
+    BASIC_ITEMS,
+    Fetched,
+    as_text,
+    fingerprint,
+    flags,
+    is_deleted,
+    sighting,
+    uid_sets,
+)
+
+FETCH_BATCH = 200
+SEARCH_WINDOW = 20_000
+"""UIDs a search may return at once: imaplib refuses lines of more than a million bytes."""
+
+Result = TypeVar("Result")
+
+
+class Session:
+    """One connection. Every method raises only `connectors.errors`."""
+
+    def __init__(self, client: IMAPClient, name: str) -> None:
+        self.client = client
+        self.name = name
+        self.dead = False
+        self.abilities = Abilities.of(as_text(word) for word in client.capabilities())
+        self.object_item = "EMAILID" if self.abilities.objectid else "X-GM-MSGID" if self.abilities.gmail else None
+        self._probed = self.object_item is not None
+        self.resyncs = False
+        """Is QRESYNC switched on?"""
+        self._folder: str | None = None
+        self._selected: Selected | None = None
+        self._last_list: tuple[object, list[Listed]] | None = None
+        self._mailbox_ids: dict[tuple[str, int], str | None] = {}
+        self._keepers: dict[tuple[str, int], Selected] = {}
+
+    # Looking
+
+    def folders(self, pattern: str = "*", *, numbers: bool = False) -> list[Listed]:
+        """The folders that match, with their numbers if asked for and if one command gives them all."""
+        arguments = ['""', self._quoted(pattern)]
+        returned = ["SPECIAL-USE"] if self.abilities.special_use and self.abilities.list_extended else []
+        if numbers and self.abilities.list_status:
+            returned.append(f"STATUS ({' '.join(self._state_items())})")
+        if returned:
+            arguments.append(f"RETURN ({' '.join(returned)})")
+
+        def ask() -> list[Listed]:
+            imap = self.client._imap
+            imap.untagged_responses.pop("STATUS", None)
+            kind, answer = imap._simple_command("LIST", *arguments)
+            self.client._checkok("list", kind, answer)
+            lines = imap._untagged_response(kind, answer, "LIST")[1]
+            numbers = imap._untagged_response(kind, answer, "STATUS")[1]
+            said = (arguments, lines, numbers)
+            if self._last_list is None or self._last_list[0] != said:  # the usual poll brings no news: read it once
+                states = states_in(numbers)
+                self._last_list = said, [with_state(listed, states) for listed in listed_in(lines)]
+            return self._last_list[1]
+
+        return self._ask(ask)
+
+    def exists(self, folder: str) -> bool:
+        """LIST is the only proof. Its wildcards may match more than the name, so the names are compared."""
+        return any(same_folder(listed.name, folder) and listed.selectable for listed in self.folders(folder))
+
+    def state(self, folder: str) -> State:
+        """STATUS. Raises FolderMissing."""
+        if self._folder == folder:
+            self.leave()
+
+        def ask() -> State:
+            answer = self.client._command_and_check(
+                "status", self._quoted(folder), f"({' '.join(self._state_items())})"
+            )
+            found = list(states_in(answer).values())
+            return found[-1][0]
+
+        return self._ask_folder(folder, ask)
+
+    def mailbox_ids(self, folders: Mapping[str, int]) -> dict[str, str | None]:
+        """MAILBOXID (RFC 8474) by name, where the server has it: survives a rename. `folders`: name -> UIDVALIDITY.
+
+        Asked folder by folder, because in LIST-STATUS Cyrus 3.6 answers with a freed buffer after a rename (seen); and
+        on a connection only once, as long as names and UIDVALIDITYs stay what they were. Left out: who isn't readable.
+        """
+        if self._mailbox_ids.keys() != set(folders.items()):
+            self._mailbox_ids = {}
+            for folder, epoch in folders.items():
+                with contextlib.suppress(FolderMissing, ActionRefused):
+                    self._mailbox_ids[folder, epoch] = self._mailbox_id(folder)
+        return {folder: object_id for (folder, _), object_id in self._mailbox_ids.items()}
+
+    def _mailbox_id(self, folder: str) -> str | None:
+        if not self.abilities.objectid:
+            return None
+        answer = self._ask_folder(
+            folder, lambda: self.client._command_and_check("status", self._quoted(folder), "(MAILBOXID)")
+        )
+        return next((object_id for _, object_id in states_in(answer).values()), None)
+
+    def open(self, folder: str, *, write: bool = False) -> Selected:
+        """EXAMINE, or SELECT if something shall be changed. Raises FolderMissing."""
+
+        def ask() -> Selected:
+            self._folder = self._selected = None
+            answer = self.client.select_folder(folder, readonly=not write)
+            kept = answer.get(b"PERMANENTFLAGS")
+            return Selected(
+                epoch=int(answer.get(b"UIDVALIDITY", 0)),
+                messages=int(answer[b"EXISTS"]),
+                permanent_flags=None if kept is None else frozenset(as_text(flag).strip("()").lower() for flag in kept),
+            )
+
+        selected = self._ask_folder(folder, ask)
+        self._folder, self._selected = folder, selected
+        return selected
+
+    def opened(self, folder: str) -> Selected:
+        """The same without asking again for the folder that is open."""
+        return self._selected if self._selected is not None and self._folder == folder else self.open(folder)
+
+    def keeper(self, folder: str, epoch: int) -> Selected:
+        """The folder as SELECT shows it, asked once a connection: only that tells which flags a copy there would keep.
+
+        Without the right s or w servers copy without the flags and answer OK (RFC 4314 section 4). EXAMINE tells
+        nothing, as it lets nobody change anything (RFC 9051 section 6.3.3).
+        """
+        if (folder, epoch) not in self._keepers:
+            self._keepers[folder, epoch] = self.open(folder, write=True)
+        return self._keepers[folder, epoch]
+
+    def enable_resync(self) -> None:
+        """Switch QRESYNC on (RFC 7162 section 3.2.3), once a connection; only while no folder is open (RFC 5161)."""
+        if self.abilities.qresync and not self.resyncs and self._folder is None:
+            enabled = self._ask(lambda: self.client.enable("QRESYNC"))
+            self.resyncs = any(as_text(word).upper() == "QRESYNC" for word in enabled)
+            if not self.resyncs:  # offered and not given: do not ask again
+                self.abilities = replace(self.abilities, qresync=False)
+
+    def resync(self, folder: str, epoch: int, modseq: int, known: Collection[int]) -> set[int]:
+        """EXAMINE (QRESYNC ...): which of the known UIDs left or were marked as deleted since then, as the server says.
+
+        What it says may be too much. Everything is claimed where UIDs have restarted meanwhile.
+        """
+        sets = uid_sets(known)
+        words = sets[0] if len(sets) == 1 else f"{min(known)}:{max(known)}"
+
+        def ask() -> tuple[Selected, set[int]]:
+            self._folder = self._selected = None
+            imap = self.client._imap
+            imap.untagged_responses = {}
+            imap.is_readonly = True
+            kind, answer = imap._simple_command(
+                "EXAMINE", self._quoted(folder), f"(QRESYNC ({epoch} {modseq} {words}))"
+            )
+            imap.state = "SELECTED" if kind == "OK" else "AUTH"
+            self.client._checkok("examine", kind, answer)
+            said = dict(imap.untagged_responses)
+            selected = Selected(int(said["UIDVALIDITY"][-1]), int(said["EXISTS"][-1]), None)
+            return selected, vanished_in(said.get("VANISHED", [])) | deleted_in(said.get("FETCH", []))
+
+        selected, claimed = self._ask_folder(folder, ask)
+        self._folder, self._selected = folder, selected
+        return claimed if selected.epoch == epoch else set(known)
+
+    def leave(self) -> None:
+        """Before STATUS, which may be stale for an open folder: close it without expunging, or have the server look."""
+        if self._folder is not None:
+            self._ask(self.client.unselect_folder if self.abilities.unselect else self.client.noop)
+            self._folder = None if self.abilities.unselect else self._folder
+        self._selected = None
+
+    def search(self, criteria: str) -> list[int]:
+        """UIDs in the open folder, ascending."""
+        return self._ask(lambda: sorted(self.client.search(criteria)))
+
+    def with_message_id(self, message_id: str) -> list[int]:
+        """UIDs in the open folder whose header may hold this Message-ID: servers search for parts, so look closer."""
+        if not message_id.isascii():
+            return []
+        return self._ask(lambda: sorted(self.client.search(["UNDELETED", "HEADER", "Message-ID", message_id])))
+
+    def uids_between(self, first: int, after: int, messages: int) -> list[int]:
+        """UIDs that are not marked as deleted, first <= uid < after, in bounded answers."""
+        found: list[int] = []
+        step = SEARCH_WINDOW if messages > SEARCH_WINDOW else max(after - first, 1)
+        for start in range(first, after, step):
+            found += self.search(f"UID {start}:{min(start + step, after) - 1} UNDELETED")
+        # "n:*" and sets beyond the last UID match the last message: RFC 9051 section 9, seq-range.
+        return [uid for uid in found if first <= uid < after]
+
+    def among(self, uids: Iterable[int]) -> set[int]:
+        """Which of these UIDs are still there and not marked as deleted."""
+        found: set[int] = set()
+        for wanted in uid_sets(uids):
+            found.update(self.search(f"UID {wanted} UNDELETED"))
+        return found
+
+    def sightings(self, folder: str, epoch: int, uids: Sequence[int]) -> Iterator[Sighting]:
+        """What lies at these UIDs of the open folder, batch by batch; what is gone is left out."""
+        for start in range(0, len(uids), FETCH_BATCH):
+            batch = uids[start : start + FETCH_BATCH]
+            for uid, fetched in self.fetch(batch, self.sighting_items()).items():
+                seen = sighting(MessageRef(folder, epoch, uid), fetched, self.object_item)
+                if seen is not None:
+                    yield seen
+
+    def look(self, ref: MessageRef) -> Sighting | None:
+        """The message at this place of the open folder, marked as deleted or not."""
+        return next(self.sightings(ref.folder, ref.epoch, [ref.uid]), None)
+
+    def fingerprint(self, uid: int) -> str | None:
+        """A hash over all that two deliveries of one mail differ in and a copy does not."""
+        fetched = self.fetch([uid], ("BODY.PEEK[HEADER]", "RFC822.SIZE", "INTERNALDATE")).get(uid)
+        return fingerprint(fetched) if fetched is not None else None
+
+    def fetch(self, uids: Sequence[int], items: Sequence[str]) -> dict[int, Fetched]:
+        """UID FETCH in the open folder."""
+
+        def ask() -> dict[int, Fetched]:
+            self.client._imap.untagged_responses.pop("FETCH", None)
+            # Not IMAPClient's own fetch: it takes the number of a message without a UID for a UID.
+            arguments = (",".join(uid_sets(uids)), f"({' '.join(items)})")
+            return fetched_by_uid(self.client._command_and_check("fetch", *arguments, uid=True), set(uids))
+
+        return self._ask(ask) if uids else {}
+
+    def sighting_items(self) -> tuple[str, ...]:
+        """FETCH items for a sighting. Dovecot's X-GUID is not advertised: it is tried once, on no message at all."""
+        if not self._probed:
+            self._probed = True
+            try:
+                self.fetch([4294967295], ("X-GUID",))
+                self.object_item = "X-GUID"
+            except ConnectorError:
+                if not self._alive():
+                    raise
+                self.dead = False
+        return (*BASIC_ITEMS, self.object_item) if self.object_item else BASIC_ITEMS
+
+    # Changing: only in a folder that was opened with write=True
+
+    def move(self, uid: int, folder: str) -> MessageRef | None:
+        """UID MOVE (RFC 6851). The new place by COPYUID; None: the server's OK says nothing, look for yourself."""
+        return self._transfer(uid, folder, lambda: self.client.move([uid], folder))
+
+    def copy(self, uid: int, folder: str) -> MessageRef | None:
+        """UID COPY. The copy's place by COPYUID; None: look for yourself."""
+        return self._transfer(uid, folder, lambda: self.client.copy([uid], folder))
+
+    def store(self, uid: int, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+        """UID STORE, silently."""
+        for change, words in (("+FLAGS.SILENT", tuple(add)), ("-FLAGS.SILENT", tuple(remove))):
+            if words:
+                arguments = (str(uid), change, f"({' '.join(words)})")
+                self._ask(partial(self.client._command_and_check, "store", *arguments, uid=True))
+
+    def label(self, uid: int, *, add: str | None = None, remove: str | None = None) -> None:
+        """Put one of Gmail's labels on, or take it off (X-GM-EXT-1)."""
+        if add is not None:
+            self._ask(lambda: self.client.add_gmail_labels([uid], [add]))
+        if remove is not None:
+            self._ask(lambda: self.client.remove_gmail_labels([uid], [remove]))
+
+    def expunge(self, uid: int) -> None:
+        """UID EXPUNGE (RFC 4315) of this one message. Never without a UID: that would destroy what others marked."""
+        self._ask(lambda: self.client.uid_expunge([uid]))
+
+    def flags_of(self, uid: int) -> frozenset[str]:
+        """Raises MessageGone."""
+        fetched = self.fetch([uid], ("FLAGS",)).get(uid)
+        if fetched is None:
+            raise MessageGone(self.name, "The message is no longer there.")
+        return flags(fetched)
+
+    def is_there(self, ref: MessageRef) -> bool:
+        """Is anything at this place of the open folder that is not marked as deleted?
+
+        NOOP first: Courier hangs up when it is asked for a message that another client has just expunged (seen).
+        """
+        self._ask(self.client.noop)
+        seen = self.look(ref)
+        return seen is not None and not is_deleted(seen)
+
+    def idle(self, wake: socket.socket, seconds: float) -> bool:
+        """IDLE (RFC 2177) in the open folder: did anything happen within `seconds`? A byte at `wake` ends it."""
+
+        def ask() -> bool:
+            self.client.idle()
+            connection = self.client.socket()
+            with selectors.DefaultSelector() as selector:
+                selector.register(connection, selectors.EVENT_READ)
+                selector.register(wake, selectors.EVENT_READ)
+                # What TLS has decrypted already is not seen by a selector.
+                pending = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
+                ready = [] if pending else [key.fileobj for key, _ in selector.select(seconds)]
+            said = []
+            if pending or connection in ready:
+                said = self.client.idle_check(timeout=0)
+                if not said:  # readable and nothing to read: the other side is gone
+                    raise ConnectionResetError("IDLE")
+            return is_news([*said, *self.client.idle_done()[1]])
+
+        return self._ask(ask)
+
+    def close(self) -> None:
+        """Never raises."""
+        if not self.dead:
+            with contextlib.suppress(Exception):
+                self.client.logout()
+        with contextlib.suppress(Exception):  # a failed logout leaves the socket open
+            self.client.shutdown()
+        self.dead = True
+
+    def _transfer(self, uid: int, folder: str, command: Callable[[], object]) -> MessageRef | None:
+        def ask() -> MessageRef | None:
+            imap = self.client._imap
+            imap.untagged_responses.pop("COPYUID", None)
+            command()
+            return copied(imap.response("COPYUID")[1], uid, folder)
+
+        return self._ask_folder(folder, ask)
+
+    def _state_items(self) -> list[str]:
+        items = ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]
+        if self.abilities.condstore:
+            items.append("HIGHESTMODSEQ")
+        return items
+
+    def _quoted(self, folder: str) -> bytes:
+        quoted: bytes = self.client._normalise_folder(folder)
+        return quoted
+
+    def _ask(self, command: Callable[[], Result], place: str | None = None) -> Result:
+        """Run a command of the client; what it raises becomes an error of ours."""
+        try:
+            return command()
+        except Exception as error:
+            failure = translate(error, place or self.name)
+            self.dead = self.dead or is_dead(failure)
+            raise failure from error
+
+    def _ask_folder(self, folder: str, command: Callable[[], Result]) -> Result:
+        """The same for a command about a folder: servers word its absence in many ways, so LIST decides."""
+        place = f'{self.name}, folder "{folder}"'
+        try:
+            return self._ask(command, place)
+        except ActionRefused as error:
+            if self.exists(folder):
+                raise
+            raise FolderMissing(place, "There is no such folder.") from error
+
+    def _alive(self) -> bool:
+        try:
+            self.client.noop()
+        except Exception:
+            self.dead = True
+            return False
+        return True

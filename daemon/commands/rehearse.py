@@ -1,0 +1,147 @@
+"""rehearse: how would Postroom have done on this mail? A back-test by date that moves nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from daemon.commands.common import (
+    Context,
+    console,
+    counting_bar,
+    json_option,
+    notices,
+    pass_context,
+    print_json,
+    table,
+)
+from daemon.privacy.private import enclose
+from daemon.privacy.scratch import sweep_scratch
+from daemon.rehearsal.archives import from_eml_tree, from_mailbox, from_manifest
+from daemon.rehearsal.back_test import LabelledMail, RehearsalOptions, RehearsalReport
+from daemon.rehearsal.back_test import rehearse as go_through
+from daemon.rehearsal.replay import RehearsedOffice, by_words
+from daemon.service import logs
+from daemon.settings import PLACES, Settings
+
+PER_FOLDER = 5000
+
+
+@click.command()
+@click.option("--eml-tree", type=click.Path(path_type=Path), metavar="DIR", help="Mail as files: DIR/FOLDER/name.eml.")
+@click.option("--manifest", type=click.Path(path_type=Path), metavar="FILE", help="One JSON object a line.")
+@click.option("--mailbox", metavar="NAME", help="A mailbox of the settings: its own folders, only read.")
+@click.option(
+    "--warmup",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.6,
+    show_default=True,
+    help="The share, by date, that is learnt before the first question.",
+)
+@click.option(
+    "--retrain-every",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="Train after N messages.",
+)
+@click.option("--limit", type=click.IntRange(2), metavar="N", help="Only the newest N messages.")
+@json_option
+@pass_context
+def rehearse(
+    context: Context,
+    eml_tree: Path | None,
+    manifest: Path | None,
+    mailbox: str | None,
+    warmup: float,
+    retrain_every: int,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """How would Postroom have done on this mail? Moves nothing.
+
+    Learns from the older part, then meets the rest in order of date, as it would have come in: it files or leaves each
+    message, hears where people put it, and trains again from time to time. Beside it, a plain model of words is trained
+    at the same times on the same mail: what the language model has to beat.
+
+    A manifest holds one JSON object a line with folder, date (ISO 8601), from, to, subject and body. Files and
+    manifests need no settings; with settings, those of [engine], [training] and [sorting] count.
+
+    \b
+    postroom rehearse --mailbox office
+    postroom rehearse --eml-tree exported-mail --retrain-every 100
+    """
+    if [eml_tree, manifest, mailbox].count(None) != 2:
+        raise click.UsageError("Say one of --eml-tree DIR, --manifest FILE and --mailbox NAME.")
+    nothing_set = mailbox is None and _no_settings()
+    settings = Settings() if nothing_set else context.settings
+    logs.configure(settings.log.model_copy(update={"level": "error"}))
+    mails = _read(context, eml_tree, manifest, mailbox, as_json)
+    options = RehearsalOptions(warmup, retrain_every, limit)
+    hides = frozenset(
+        each.folder for box in settings.mailboxes if box.name == mailbox for each in box.categories if each.hides
+    )
+    place = None
+    if not nothing_set:
+        place = settings.state_dir
+        enclose(place)
+        sweep_scratch(place)
+    with RehearsedOffice(settings, hides, place) as office, counting_bar(as_json, "rehearsing") as show:
+        report = go_through(mails, options, office, by_words, settings.sorting.precision, show)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        _show(report)
+
+
+def _no_settings() -> bool:
+    """Neither named nor lying where settings lie: then the defaults count."""
+    named = click.get_current_context().find_root().params.get("config") or os.environ.get("POSTROOM_CONFIG")
+    return not named and not any(place.is_file() for place in PLACES)
+
+
+def _read(
+    context: Context, eml_tree: Path | None, manifest: Path | None, mailbox: str | None, quiet: bool
+) -> list[LabelledMail]:
+    if manifest is not None:
+        return from_manifest(manifest)
+    if eml_tree is not None:
+        mails, undated = from_eml_tree(eml_tree)
+        if undated and not quiet:
+            notices.print(f"{undated} files without a date were left out.")
+        return mails
+    with context.mailroom() as mailroom:
+        return from_mailbox(context.one(mailroom, mailbox), PER_FOLDER)
+
+
+def _show(report: RehearsalReport) -> None:
+    rows = [
+        (
+            f"{batch.first} - {batch.last}",
+            batch.messages,
+            batch.lessons,
+            _percent(batch.accuracy),
+            _percent(batch.baseline_accuracy),
+            _percent(batch.filed_share),
+            _percent(batch.filed_precision),
+            batch.training,
+        )
+        for batch in report.batches
+    ]
+    columns = ["mail of", "messages", "lessons", "right", "words only", "filed", "of these right", "training"]
+    table("Rehearsal", columns, rows, frozenset({1, 2, 3, 4, 5, 6}))
+    filed, precision = _percent(report.filed_share), _percent(report.filed_precision)
+    console.print(
+        f"Of {report.messages} messages Postroom would have filed {filed}, {precision} of these where people put them "
+        f"(wanted: {_percent(report.wanted_precision)}). Its best guess was right for {_percent(report.accuracy)}; "
+        f"a model of words alone was right for {_percent(report.baseline_accuracy)}. "
+        f"{_percent(report.unseen_folder_share)} belonged into folders that were still empty. Nothing was moved.",
+        soft_wrap=True,
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"

@@ -1,0 +1,46 @@
+"""report: one HTML page with pictures, for whoever asks how it is going."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from daemon.commands.common import Context, console, mailbox_option, pass_context
+from daemon.mistakes import PostroomError
+from daemon.privacy.private import callers_umask
+from daemon.report.page import page, weeks
+from daemon.store import decisions, learning, mailboxes, training
+
+
+@click.command()
+@click.option("--html", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Where to write the page.")
+@click.option("--days", default=90, show_default=True, help="The period that it covers.")
+@mailbox_option
+@pass_context
+def report(context: Context, html: Path, days: int, mailbox: str | None) -> None:
+    """Write a page with pictures: mail a week, agreement, the risk-coverage curve, what is taken for what.
+
+    It needs no network and holds no subject, address or text, so it may be sent around in the office.
+    """
+    with context.mailroom() as mailroom:
+        desk = context.one(mailroom, mailbox)
+        now = desk.clock()
+        points = desk.registry.points(desk.mailbox_id)
+        with desk.database.read() as tx:
+            since = now - timedelta(days=days)
+            by_week = weeks(
+                decisions.since(tx, desk.mailbox_id, since),
+                learning.corrections(tx, desk.mailbox_id, since=since),
+            )
+            names = {category.uid: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
+            current = training.current_model(tx, desk.mailbox_id)
+    version = current.version if current else None
+    text = page(desk.settings.name, now, by_week, points, names, desk.sorting.precision, version)
+    try:
+        with callers_umask():
+            html.write_text(text, "utf-8")
+    except OSError as error:
+        raise PostroomError(str(html), f"cannot be written ({error.strerror}).", "Name another file.") from error
+    console.print(f"Written: {html}", soft_wrap=True)

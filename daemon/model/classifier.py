@@ -1,0 +1,251 @@
+"""A trained model as the pass uses it: texts in, a ranking of categories with honest probabilities out.
+
+    MailText without disclaimers
+      | render | engine: log p of each code    \\
+      | linear model: log p of each category    >  blend | neighbours | mask | calibration  ->  Prediction
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from connectors.base import MailText
+from daemon.model import model_folder
+from daemon.model.calibration import calibrated
+from daemon.model.codebook import Codebook
+from daemon.model.disclaimers import without_disclaimers
+from daemon.model.engines.engine import Engine, Floats, ModelRefused, renormalised
+from daemon.model.model_folder import NEIGHBOURS_FILE, ModelMeta
+from daemon.model.prompt import Renderer
+from daemon.model.term_key import KEY_FILE, TermKey
+
+if TYPE_CHECKING:
+    from daemon.model.linear import LinearModel
+    from daemon.model.neighbours import Neighbours
+
+# A linear model can be infinitely sure, and infinity times a weight of zero is not a number.
+LEAST_LOGPROB = -30.0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model thinks of one message: (category id, probability), best first.
+
+    Empty when none of its categories is allowed any more.
+    """
+
+    ranking: tuple[tuple[str, float], ...]
+    newcomer: str | None = None
+    """A category that the model was not trained for, whose lessons are more like the message than any other's."""
+
+    @property
+    def best(self) -> str | None:
+        """The likeliest category's id."""
+        return self.ranking[0][0] if self.ranking else None
+
+    @property
+    def probability(self) -> float:
+        """The best one's probability, calibrated; 0 without any."""
+        return self.ranking[0][1] if self.ranking else 0.0
+
+    @property
+    def runner_up(self) -> tuple[str, float] | None:
+        """The next best category and its probability, for the reason that people read."""
+        return self.ranking[1] if len(self.ranking) > 1 else None
+
+
+class Classifier:
+    """One model folder, loaded. Make it with `load`; use it as a context manager or call `close`."""
+
+    def __init__(
+        self,
+        meta: ModelMeta,
+        key: TermKey,
+        engine: Engine | None,
+        renderer: Renderer | None,
+        linear: LinearModel | None,
+        neighbours: Neighbours | None = None,
+    ) -> None:
+        self.meta = meta
+        self._key = key
+        self._engine = engine
+        self._renderer = renderer
+        self._linear = linear
+        self._neighbours = neighbours
+        self._disclaimers = frozenset(meta.disclaimers)
+        book = meta.book()
+        self._codes = [book.code(category) for category in meta.categories]
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        key: TermKey,
+        engine: Engine | None = None,
+        threads: int = 2,
+        codebook: Codebook | None = None,
+    ) -> Classifier:
+        """Load and check a model folder. `engine` defaults to the embedded one on the folder's own files.
+
+        `key` is the state directory's, under which the model's terms must have been hashed. `codebook` is the store's,
+        which must have grown from the model's. Raises ModelMissing or ModelRefused.
+        """
+        meta = fitting(folder, key, codebook)
+        renderer = linear = neighbours = None
+        if meta.kind != "llm":
+            from daemon.model.linear import LinearModel
+
+            linear = LinearModel.load(folder / "linear", key)
+        if meta.neighbours > 0 or (folder / NEIGHBOURS_FILE).is_file():
+            from daemon.model.neighbours import Neighbours
+
+            neighbours = Neighbours.load(folder, key)
+        if meta.kind == "linear":
+            engine = None
+        else:
+            renderer = Renderer(_tokenizer(folder), meta.prompt_settings())
+            if engine is None:
+                from daemon.model.engines.embedded import EmbeddedEngine
+
+                engine = EmbeddedEngine(folder / "ct2", threads)
+        return cls(meta, key, engine, renderer, linear, neighbours)
+
+    def classify(self, texts: Sequence[MailText], allowed: Collection[str] | None = None) -> list[Prediction]:
+        """One prediction a text. `allowed` leaves out categories that were removed or paused. Raises EngineError."""
+        if not texts:
+            return []
+        kept = [
+            column for column, category in enumerate(self.meta.categories) if allowed is None or category in allowed
+        ]
+        if not kept:
+            return [Prediction(()) for _ in texts]
+        plain = self._plain(texts)
+        blended = self._logprobs(plain)[:, kept]
+        categories = [self.meta.categories[column] for column in kept]
+        served = calibrated(blended, self.meta.temperature, self.meta.isotonic)
+        found = [ranked(row, categories, order) for row, order in zip(served, blended, strict=True)]
+        if self._neighbours is None:
+            return found
+        newcomers = self._neighbours.newcomers(plain)
+        return [replace(each, newcomer=newcomer) for each, newcomer in zip(found, newcomers, strict=True)]
+
+    def logprobs(self, texts: Sequence[MailText]) -> Floats:
+        """All parts together before mask and calibration, in the order of `meta.categories`."""
+        return self._logprobs(self._plain(texts))
+
+    def _logprobs(self, texts: Sequence[MailText]) -> Floats:
+        language = None
+        if self._engine is not None and self._renderer is not None:
+            prompts = [self._renderer.render(text) for text in texts]
+            language = self._engine.code_logprobs(prompts, self._codes)
+        linear = None
+        if self._linear is not None:
+            linear = aligned(self._linear.logprobs(texts), self._linear.categories, self.meta.categories)
+        trained = blend(language, linear, self.meta.blend_weight)
+        if self._neighbours is None or self.meta.neighbours == 0:
+            return trained
+        return blend(self._neighbours.logprobs(texts), trained, self.meta.neighbours)
+
+    def _plain(self, texts: Sequence[MailText]) -> list[MailText]:
+        return [without_disclaimers(text, self._disclaimers, self._key) for text in texts]
+
+    @property
+    def newest_lesson(self) -> int | None:
+        """The highest id of a lesson that the neighbours know; None for a model that takes nothing in."""
+        return None if self._neighbours is None else self._neighbours.newest
+
+    def learn(self, lessons: Sequence[tuple[int, MailText, str]], counting: Collection[int]) -> None:
+        """Take in lessons (id, text, category); of all lessons, only those in `counting` still count."""
+        if self._neighbours is not None:
+            plain = self._plain([text for _, text, _ in lessons])
+            self._neighbours.add([(each[0], text, each[2]) for each, text in zip(lessons, plain, strict=True)])
+            self._neighbours.keep(counting)
+
+    def verify(self) -> None:
+        """Is a model server behind it serving this very model? Raises EngineError; nothing to ask in process."""
+        if self._engine is not None:
+            self._engine.verify()
+
+    def close(self) -> None:
+        """Give back the engine's memory. Never raises."""
+        if self._engine is not None:
+            self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def fitting(folder: Path, key: TermKey, codebook: Codebook | None = None, *, sums: bool = True) -> ModelMeta:
+    """The model.json of a folder that can be used here: whole (`sums`: to the last bit), made under this key, and grown
+    into this codebook. What costs nothing is asked first. Raises ModelMissing or ModelRefused."""
+    meta = model_folder.load(folder, check_files=False)
+    if meta.term_key != key.check:
+        raise ModelRefused(
+            f"model {meta.version}: its words were hashed under another key than the one in this state directory "
+            f"({KEY_FILE}). Bring back the key of the directory that it was trained in, or train again."
+        )
+    if codebook is not None and not codebook.fits(meta.book()):
+        raise ModelRefused(
+            f"model {meta.version}: it was trained for another codebook ({meta.codebook_hash[:12]}…), "
+            "its answers would mean other categories. Run `postroom rollback`, or train again."
+        )
+    model_folder.make_sure(folder, meta, sums=sums)
+    return meta
+
+
+def blend(language: Floats | None, linear: Floats | None, weight: float) -> Floats:
+    """weight * log p of the first + (1 - weight) * log p of the second, renormalised. Pure.
+
+    With only one of the two, that one. Raises ValueError without any.
+    """
+    if language is None or linear is None:
+        only = linear if language is None else language
+        if only is None:
+            raise ValueError("a model needs a language model, a linear model, or both")
+        return renormalised(only)
+    floor = np.float32(LEAST_LOGPROB)
+    return renormalised(weight * np.maximum(language, floor) + (1 - weight) * np.maximum(linear, floor))
+
+
+def aligned(logprobs: Floats, have: Sequence[str], want: Sequence[str]) -> Floats:
+    """Columns in the order of `want`; categories that the linear model never saw get the least probability. Pure."""
+    result = np.full((len(logprobs), len(want)), LEAST_LOGPROB, dtype=np.float32)
+    places = {category: column for column, category in enumerate(have)}
+    for column, category in enumerate(want):
+        if category in places:
+            result[:, column] = logprobs[:, places[category]]
+    return result
+
+
+def ranked(logprobs: Floats, categories: Sequence[str], scores: Floats | None = None) -> Prediction:
+    """One row of log-probabilities as a ranking by `scores` or themselves; equal ones in the codebook's order. Pure.
+
+    Scores are what they were before calibration, which may make two equal but changes no order.
+    """
+    order = np.argsort(-(logprobs if scores is None else scores), kind="stable")
+    return Prediction(tuple((categories[column], float(np.exp(logprobs[column]))) for column in order))
+
+
+def _tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer that lies with the exported model. Raises ModelRefused."""
+    for place in (folder / "ct2", folder / "gguf"):
+        if (place / "tokenizer.json").is_file():
+            try:
+                return Tokenizer.from_file(str(place / "tokenizer.json"))
+            except Exception as error:  # tokenizers raises bare Exception for anything it can't parse
+                raise ModelRefused(
+                    f"{place}: tokenizer.json is damaged ({error}). Run `postroom rollback`, or train again."
+                ) from error
+    raise ModelRefused(f"{folder}: tokenizer.json is missing. Run `postroom rollback`, or train again.")

@@ -1,0 +1,224 @@
+"""A model folder: what lies in it, what is known about it, and whether it is still whole.
+
+    MODEL/
+      model.json     everything about the model, and the sha256 of every other file; written last
+      ct2/           the language model for the embedded engine, with answers.json and tokenizer.json
+      gguf/          the language model for Ollama, where that engine serves
+      linear/        the linear model (npz and JSON), its terms hashed
+      adapter/       what training added to the base
+
+`save` is called by the trainer, `load` by everybody. A folder that is not whole is refused in words; nothing is mended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, field_validator
+
+from daemon.model.base_file import sha256_of
+from daemon.model.calibration import Knot
+from daemon.model.codebook import Codebook, CodebookError
+from daemon.model.engines.engine import ModelMissing, ModelRefused
+from daemon.model.prompt import PromptSettings
+
+MODEL_FILE = "model.json"
+NEIGHBOURS_FILE = "neighbours.npz"
+LAYOUT = 2
+
+Kind = Literal["llm", "linear", "blend"]
+
+
+ADVICE = "Run `postroom rollback`, or train again."
+
+
+class _Part(BaseModel):
+    # A newer trainer may know more about a model than this daemon needs; `layout` says when it can't be read.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class BaseInfo(_Part):
+    """Which base model this one grew from."""
+
+    name: str
+    sha256: str
+    architecture: str
+
+
+class CodeRow(_Part):
+    """One row of the codebook, as `Codebook.to_json` writes it."""
+
+    code: str
+    category: str
+
+
+class PromptInfo(_Part):
+    """`PromptSettings` in JSON."""
+
+    version: int = PromptSettings.version
+    max_tokens: int = PromptSettings.max_tokens
+    head_share: float = PromptSettings.head_share
+
+
+class Point(NamedTuple):
+    """One held-out lesson as the served model answered it. Thresholds are drawn from these at run time."""
+
+    category: str
+    predicted: str
+    probability: float
+    correct: bool
+
+
+class FileSum(_Part):
+    """One file of the folder: its length in bytes and its sha256 in hex."""
+
+    size: int
+    sha256: str
+
+
+class ModelMeta(_Part):
+    """Everything about one model but its weights: model.json.
+
+    `categories` are the ids that this model can answer, a subset of its codebook. `blend_weight` is the language
+    model's share, 1 for kind "llm" and 0 for "linear". `neighbours` is the share of the nearest lessons beside that
+    blend, 0 where they only know mail of newer folders; `temperature` divides what comes out, and `isotonic` are the
+    knots of the curve that the best answer's probability is then read off (daemon/model/calibration.py); none: it stays
+    as it is. `disclaimers` are checksums of lines that are dropped from every text before it is read, and `term_key`
+    tells which key they and all terms were hashed under (daemon/model/term_key.py).
+    """
+
+    layout: int = LAYOUT
+    version: str
+    created: datetime
+    kind: Kind
+    base: BaseInfo | None = None
+    codebook: tuple[CodeRow, ...]
+    categories: tuple[str, ...]
+    prompt: PromptInfo = PromptInfo()
+    blend_weight: float = Field(default=1.0, ge=0, le=1)
+    temperature: float = Field(default=1.0, gt=0)
+    isotonic: tuple[Knot, ...] = ()
+    neighbours: float = Field(default=0.0, ge=0, le=1)
+    disclaimers: tuple[str, ...] = ()
+    term_key: str = ""
+    quantization: str = ""
+    layers_kept: int | None = None
+    seed: int = 0
+    exam: dict[str, Any] = {}
+    verdict: str = ""
+    points: tuple[Point, ...] = ()
+    train_seconds: float = 0.0
+    files: dict[str, FileSum] = {}
+
+    @field_validator("isotonic")
+    @classmethod
+    def _rises(cls, curve: tuple[Knot, ...]) -> tuple[Knot, ...]:
+        inside = all(0 <= number <= 1 for knot in curve for number in knot)
+        if not inside or any(a[0] >= b[0] or a[1] > b[1] for a, b in pairwise(curve)):
+            raise ValueError("the curve of probabilities does not rise from 0 to 1")
+        return curve
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def codebook_hash(self) -> str:
+        """sha256 of the codebook that the model was trained with."""
+        return self.book().hash()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files, model.json apart."""
+        return sum(file.size for file in self.files.values())
+
+    def book(self) -> Codebook:
+        """The codebook that the model was trained with. Raises CodebookError when it contradicts itself."""
+        return Codebook.from_json([row.model_dump() for row in self.codebook])
+
+    def prompt_settings(self) -> PromptSettings:
+        """How its prompts must be rendered."""
+        return PromptSettings(**self.prompt.model_dump())
+
+
+def save(folder: Path, meta: ModelMeta) -> ModelMeta:
+    """Write model.json with the sums of all files that lie in `folder` now; return what was written.
+
+    The file appears whole. Raises OSError, CodebookError.
+    """
+    files = {
+        file.relative_to(folder).as_posix(): FileSum(size=file.stat().st_size, sha256=sha256_of(file))
+        for file in _files(folder)
+    }
+    meta = meta.model_copy(update={"files": files})
+    beside = folder / f".{MODEL_FILE}"
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(meta.model_dump_json(indent=1))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(folder / MODEL_FILE)
+    return meta
+
+
+def load(folder: Path, *, check_files: bool = True) -> ModelMeta:
+    """Read model.json and make sure that every file it names is unchanged (`make_sure`).
+
+    Raises ModelMissing, or ModelRefused with what is wrong and what to do.
+    """
+    try:
+        text = (folder / MODEL_FILE).read_text("utf-8")
+    except FileNotFoundError as error:
+        raise ModelMissing(f"{folder}: there is no model here. Run `postroom models`, or train one.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelRefused(f"{folder}: {MODEL_FILE} can't be read ({error}). {ADVICE}") from error
+    try:
+        meta = ModelMeta.model_validate_json(text)
+        book = meta.book()
+        noted_hash = json.loads(text).get("codebook_hash")
+    except (ValidationError, CodebookError) as error:
+        raise ModelRefused(f"{folder}: {MODEL_FILE} is damaged ({_first_line(error)}). {ADVICE}") from error
+    if meta.layout != LAYOUT:
+        raise ModelRefused(
+            f"{folder}: a model of layout {meta.layout}, made by another Postroom (this one reads {LAYOUT}). "
+            "Update Postroom, or train again."
+        )
+    if noted_hash != meta.codebook_hash:
+        raise ModelRefused(f"{folder}: {MODEL_FILE} is damaged (the codebook does not match its hash). {ADVICE}")
+    if unknown := set(meta.categories) - set(book.categories):
+        raise ModelRefused(f"{folder}: {len(unknown)} categories have no code in the model's codebook. {ADVICE}")
+    if check_files:
+        make_sure(folder, meta)
+    return meta
+
+
+def make_sure(folder: Path, meta: ModelMeta, *, sums: bool = True) -> None:
+    """Is every file that model.json names there and unchanged? With `sums` to the last bit (a second per gigabyte),
+    else by its length only. Raises ModelRefused."""
+    for name, expected in meta.files.items():
+        file = folder / name
+        try:
+            if not file.is_file():
+                raise ModelRefused(f"{folder}: {name} is missing. {ADVICE}")
+            if (size := file.stat().st_size) != expected.size:
+                raise ModelRefused(f"{folder}: {name} has {size:,} of {expected.size:,} bytes. {ADVICE}")
+            if sums and sha256_of(file) != expected.sha256:
+                raise ModelRefused(f"{folder}: {name} was changed or damaged (wrong sha256). {ADVICE}")
+        except OSError as error:
+            raise ModelRefused(f"{folder}: {name} can't be read ({error.strerror}). {ADVICE}") from error
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below `folder` in a stable order, model.json apart."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and file.name not in (MODEL_FILE, f".{MODEL_FILE}"):
+            yield file
+
+
+def _first_line(error: ValidationError | CodebookError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
+    return str(error)

@@ -1,0 +1,108 @@
+"""Do one thing to one message: write the intent, act, verify, write the outcome. And after a crash: finish or explain.
+
+plan row | connector.apply, noting every step before its command | done or failed row
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+
+from connectors.base import Action, Identity, MessageRef, Progress, Recovered, Tag, Unfinished
+from connectors.errors import ActionRefused, FolderMissing, MessageGone, Unexplained
+from daemon.passes.desk import Desk
+from daemon.store import journal, messages
+from daemon.store.database import Tx
+from daemon.store.records import JournalEntry, KnownSighting
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Acted:
+    """How an action ended. `where` is the message's place now, if that is known."""
+
+    status: Literal["done", "gone", "refused", "unclear"]
+    where: MessageRef | None
+    explanation: str | None = None
+
+
+def act(desk: Desk, message: int, sighting: KnownSighting, identity: Identity, action: Action, entry: int) -> Acted:
+    """Carry out the journal's entry. Raises Unreachable and NeedsPerson; `recover` then finds out what happened."""
+
+    def note(progress: Progress) -> None:
+        with desk.database.begin() as tx:
+            journal.note(tx, entry, progress)
+
+    try:
+        landed = desk.connector.apply(sighting.ref, identity, action, note)
+    except MessageGone as error:
+        return _failed(desk, entry, message, Acted("gone", None, str(error)))
+    except (FolderMissing, ActionRefused) as error:
+        return _failed(desk, entry, message, Acted("refused", sighting.ref, str(error)))
+    except Unexplained as error:
+        log.warning("unexplained", mailbox=desk.settings.name, message=message, entry=entry)
+        return Acted("unclear", None, str(error))  # the entry stays open: the next pass asks `recover`
+    with desk.database.begin() as tx:
+        journal.end(tx, entry, "done", desk.clock(), landed=landed, explanation=None)
+        _moved(tx, desk, message, sighting.ref, landed)
+        messages.set_state(tx, message, "sorted")
+    return Acted("done", landed)
+
+
+def _failed(desk: Desk, entry: int, message: int, acted: Acted) -> Acted:
+    with desk.database.begin() as tx:
+        journal.end(tx, entry, "failed", desk.clock(), landed=acted.where, explanation=acted.explanation)
+        messages.set_state(tx, message, "gone" if acted.status == "gone" else "left")
+    return acted
+
+
+def _moved(tx: Tx, desk: Desk, message: int, old: MessageRef, new: MessageRef) -> None:
+    if old == new:
+        return
+    now = desk.clock()
+    messages.mark_gone(tx, desk.mailbox_id, [old], now)
+    seen = messages.sighting_at(tx, desk.mailbox_id, new)
+    if seen is not None:  # a running service looked while this command acted
+        messages.mark_ours(tx, seen.id)
+    else:
+        messages.add_sighting(tx, desk.mailbox_id, message, new, now, ours=True, who=None, judged=True)
+
+
+def recover(desk: Desk) -> int:
+    """Finish or explain every action that was cut short. Returns how many there were."""
+    with desk.database.read() as tx:
+        open_entries = journal.unfinished(tx, desk.mailbox_id)
+    for entry in open_entries:
+        _recover_one(desk, entry)
+    return len(open_entries)
+
+
+def _recover_one(desk: Desk, entry: JournalEntry) -> None:
+    with desk.database.read() as tx:
+        identity = messages.get(tx, entry.message).identity
+    if entry.state == "planned":  # nothing was sent: the plan row is all there is
+        recovered = Recovered("undone", entry.ref, "Nothing had been sent.")
+    else:
+        try:
+            recovered = desk.connector.recover(Unfinished(entry.ref, identity, entry.action, entry.progress))
+        except (FolderMissing, ActionRefused, MessageGone) as error:
+            # It would be refused at every pass, and nothing else of this mailbox would ever be looked at again.
+            recovered = Recovered("explained", None, str(error))
+    outcome, ref, explanation = recovered.outcome, recovered.ref, recovered.explanation
+    log.info("recovered", mailbox=desk.settings.name, message=entry.message, status=outcome)
+    with desk.database.begin() as tx:
+        if outcome in ("done", "finished"):
+            journal.end(tx, entry.id, "done", desk.clock(), landed=ref, explanation=explanation)
+            if ref is not None and not isinstance(entry.action, Tag):
+                _moved(tx, desk, entry.message, entry.ref, ref)
+            messages.set_state(tx, entry.message, "sorted")
+        elif outcome == "undone":
+            journal.end(tx, entry.id, "failed", desk.clock(), landed=ref, explanation=explanation)
+            if messages.get(tx, entry.message).state == "new":
+                messages.set_state(tx, entry.message, "new", due=desk.clock())
+        else:
+            journal.end(tx, entry.id, "explained", desk.clock(), landed=ref, explanation=explanation)
+            messages.set_state(tx, entry.message, "left")

@@ -1,0 +1,161 @@
+"""Find what people moved, once it has come to rest, and learn from it.
+
+settled sightings | judge (pure) | fetch the text of what teaches | correction and lesson, in one transaction
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from connectors.base import MailText, Message, MessageRef
+from daemon.passes.desk import Desk
+from daemon.rules.correction import Judgement, judge, label_means, moved_by_rule
+from daemon.rules.decision import is_from
+from daemon.store import decisions, learning, mailboxes, messages
+from daemon.store.database import Tx
+from daemon.store.records import KnownMessage, KnownSighting, MessageState
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Judged:
+    message: KnownMessage
+    sighting: KnownSighting
+    judgement: Judgement | None
+    decision: int | None
+
+
+def correct(desk: Desk) -> int:
+    """Record every correction that has settled. Returns how many there were."""
+    with desk.database.read() as tx:
+        if not messages.unjudged(tx, desk.mailbox_id, desk.clock() - desk.sorting.settle):
+            return 0
+    with desk.database.begin() as tx:
+        judged, copies = _judge_all(tx, desk)
+        silent = [each for each in judged if each.judgement is None]
+        messages.mark_judged(tx, [each.sighting.id for each in silent])
+    _split_copies(desk, copies)
+    spoken = [each for each in judged if each.judgement is not None]
+    texts = _texts(desk, [each.sighting for each in spoken if each.judgement and each.judgement.teaches])
+    spoken = _without_never_senders(desk, spoken, texts)
+    found = 0
+    for each in spoken:
+        assert each.judgement is not None
+        message = texts.get(each.sighting.ref)
+        if each.judgement.teaches is not None and message is None:
+            continue  # it moved on while we looked: the next place will be judged
+        with desk.database.begin() as tx:
+            _record(tx, desk, each, each.judgement, None if message is None else message.text)
+        log.info(
+            "corrected",
+            mailbox=desk.settings.name,
+            message=each.message.id,
+            status=each.judgement.kind,
+            category=each.judgement.to_category,
+        )
+        found += 1
+    return found
+
+
+def _judge_all(tx: Tx, desk: Desk) -> tuple[list[_Judged], list[KnownSighting]]:
+    """What has come to rest, and what turned out to be a second copy."""
+    roles = {folder.name: folder.role for folder in mailboxes.folders(tx, desk.mailbox_id)}
+    by_folder = {category.folder: category for category in mailboxes.categories(tx, desk.mailbox_id)}
+    mailbox = mailboxes.find(tx, desk.settings.name)
+    looked = desk.looked or (mailbox.polled if mailbox is not None else None)
+    judged, copies = [], []
+    for sighting in messages.unjudged(tx, desk.mailbox_id, desk.clock() - desk.sorting.settle):
+        places = messages.sightings(tx, sighting.message)
+        known = messages.get(tx, sighting.message)
+        if known.identity.labelled:
+            meaning = label_means(sighting, places, roles)
+            if meaning == "nothing":
+                messages.mark_judged(tx, [sighting.id])
+            if meaning != "judge":
+                continue
+        elif any(place.gone is None and place.id != sighting.id for place in places):
+            if looked is not None and sighting.seen < looked:
+                copies.append(sighting)
+            continue  # its old place may not have been looked at since it moved
+        earlier = [place for place in places if place.id < sighting.id]
+        made = decisions.of_message(tx, sighting.message)
+        decision = made[-1] if made else None
+        judgement = judge(sighting, earlier, decision, roles, by_folder)
+        # A rule is done before our time comes: whatever moves later was moved by a person.
+        if known.state == "gone" and moved_by_rule(sighting, earlier, known.arrived, desk.sorting.rule_window):
+            judgement = None
+            decisions.add_remark(tx, known.id, desk.clock(), "teaches nothing: a rule moved it as soon as it arrived")
+        judged.append(_Judged(known, sighting, judgement, decision.id if decision else None))
+    return judged, copies
+
+
+def _split_copies(desk: Desk, copies: list[KnownSighting]) -> None:
+    """They rest in two places: not moved but copied, by a person. From now on each copy is a message of its own, which
+    nobody asked us to sort.
+
+    Its identity is read anew: a list's copy differs from the direct one in more than its place, and with the other's
+    identity it would be taken for that one as soon as the UIDs of both folders restart.
+    """
+    found = {ref: message.sighting.identity for ref, message in _texts(desk, copies).items()}
+    for each in copies:
+        if (identity := found.get(each.ref)) is None:
+            continue  # it moved on while we looked
+        state: MessageState = "existing" if each.ref.folder == desk.settings.inbox else "elsewhere"
+        with desk.database.begin() as tx:
+            copy = messages.copy_of(tx, desk.mailbox_id, each.message, identity, state, desk.clock())
+            messages.adopt(tx, each.id, copy)
+
+
+def _texts(desk: Desk, places: list[KnownSighting]) -> dict[MessageRef, Message]:
+    refs = [place.ref for place in places]
+    return {message.sighting.ref: message for message in desk.connector.fetch(refs)} if refs else {}
+
+
+def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[MessageRef, Message]) -> list[_Judged]:
+    """Their mail teaches nothing, wherever people put it."""
+    kept = []
+    for each in spoken:
+        message = texts.get(each.sighting.ref)
+        if message is None or not is_from(message.senders, desk.sorting.never_senders):
+            kept.append(each)
+            continue
+        with desk.database.begin() as tx:
+            messages.mark_judged(tx, [each.sighting.id])
+            decisions.add_remark(
+                tx, each.message.id, desk.clock(), "teaches nothing: its sender is listed in never_senders"
+            )
+    return kept
+
+
+def _record(tx: Tx, desk: Desk, each: _Judged, judgement: Judgement, text: MailText | None) -> None:
+    now = desk.clock()
+    learning.add_correction(
+        tx,
+        each.message.id,
+        now,
+        judgement.kind,
+        from_category=judgement.from_category,
+        to_category=judgement.to_category,
+        from_folder=judgement.from_folder,
+        to_folder=each.sighting.ref.folder,
+        who=each.sighting.who,
+        decision=each.decision,
+    )
+    if judgement.teaches is not None and text is not None:
+        learning.teach(
+            tx,
+            desk.mailbox_id,
+            judgement.teaches,
+            text,
+            now,
+            source="correction",
+            message=each.message.id,
+            thread=each.message.thread,
+        )
+    elif judgement.kind == "rejection":
+        learning.void_lessons_of(tx, each.message.id, now)
+    messages.mark_judged(tx, [each.sighting.id])

@@ -1,0 +1,45 @@
+"""All that one mailbox's pass works with, in one value: settings, database, connector, models, clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from connectors.base import Connector
+from daemon.model.memory import LessonMemory
+from daemon.settings import ImapSettings, RequestTrackerSettings, SortingSettings
+from daemon.store.database import Database
+from daemon.training.registry import Registry
+
+
+def utc_now() -> datetime:
+    """This moment, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Desk:
+    """One mailbox at work. `stop` is asked between messages; `clock` is the only source of time."""
+
+    settings: ImapSettings | RequestTrackerSettings
+    sorting: SortingSettings
+    database: Database
+    connector: Connector
+    registry: Registry
+    mailbox_id: int
+    clock: Callable[[], datetime] = utc_now
+    stop: Callable[[], bool] = lambda: False
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Held while something is done to the mailbox, so that a command beside the service waits, and the other way."""
+    memory: LessonMemory = field(default_factory=LessonMemory)
+    remembered: tuple[int, int] = (0, 0)
+    """The newest lesson and how many counted when `memory` was brought up to date."""
+    taught: tuple[str, int, int] = ("", 0, 0)
+    """The model, the newest lesson and how many counted when the model's neighbours were brought up to date."""
+    folders_listed: datetime | None = None
+    looked: datetime | None = None
+    """When the last look that succeeded began. The database hears of quiet ones now and then only."""
+    confirmed: datetime | None = None
+    """When we last looked for mail that people had read where we put it."""

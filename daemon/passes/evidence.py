@@ -1,0 +1,72 @@
+"""What happened to what we decided: evidence for thresholds, and never a lesson.
+
+    filed by us a while ago | did somebody read it? | and leave it, or carry it on to the archive?  ->  confirmed
+    decisions with a known outcome: confirmed, corrected, filed by hand  ->  points, beside those of the exam
+
+Lessons come from mail that was left or filed wrongly, so held-out lessons are harder than the mail that arrives, and
+thresholds from them alone grow too careful from night to night. What people read where we had put it, and left
+there, is a weak "yes": not enough to learn from, since nobody chose that folder, but it counts as often as a "no" does.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from daemon.model.model_folder import Point
+from daemon.passes.desk import Desk
+from daemon.store import mailboxes, outcomes
+from daemon.store.database import Tx
+
+log = structlog.get_logger()
+
+# Older filings prove nothing about today's model; and so many points drown what an exam of lessons says.
+WITHIN = timedelta(days=60)
+MOST = 1000
+# How deep a folder is looked into for what was read.
+DEPTH = 500
+EVERY = timedelta(hours=6)
+READ = frozenset({"\\seen", "\\answered", "\\flagged"})
+
+
+def confirm_now_and_then(desk: Desk) -> None:
+    """`confirm`, a few times a day: it reads the flags of whole folders. Raises ConnectorError."""
+    every = min(EVERY, desk.sorting.confirm_after)
+    if desk.confirmed is None or desk.clock() - desk.confirmed >= every:
+        confirm(desk)
+        desk.confirmed = desk.clock()
+
+
+def confirm(desk: Desk) -> int:
+    """Note which filings people have read and let be. Looks at flags, never at mail. Raises ConnectorError."""
+    now = desk.clock()
+    with desk.database.read() as tx:
+        present = {each.name for each in mailboxes.folders(tx, desk.mailbox_id) if each.missing_since is None}
+        until = now - desk.sorting.confirm_after
+        filings = [
+            each
+            for each in outcomes.unconfirmed(tx, desk.mailbox_id, now - WITHIN, until)
+            if each.folder in present  # mail vanishes with a folder, which says nothing about the mail
+        ]
+    confirmed = [each.decision for each in filings if each.place is None]  # carried on from there: dealt with
+    for folder in sorted({each.folder for each in filings if each.place is not None}):
+        read = {
+            sighting.ref
+            for sighting in desk.connector.newest(folder, DEPTH)
+            if READ & {flag.lower() for flag in sighting.flags}
+        }
+        confirmed += [each.decision for each in filings if each.place in read]
+    if confirmed:
+        with desk.database.begin() as tx:
+            outcomes.confirm(tx, confirmed, now)
+        log.info("confirmed", mailbox=desk.settings.name, count=len(confirmed))
+    return len(confirmed)
+
+
+def evidence(tx: Tx, desk: Desk) -> list[Point]:
+    """Every decision of the model whose outcome is known, the newest first."""
+    return [
+        Point(each.truth or "", each.predicted, each.probability, each.truth == each.predicted)
+        for each in outcomes.known(tx, desk.mailbox_id, desk.clock() - WITHIN, MOST)
+    ]

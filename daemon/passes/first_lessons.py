@@ -1,0 +1,237 @@
+"""The first lessons: from the folders as people keep them, or from a CSV or JSONL file.
+
+from folders:  category folders | newest messages that we did not move there ourselves, up to a cap | text -> lessons
+from a file:   read it whole | every mistake at once | lessons, or nothing
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TextIO
+
+from connectors.base import MailText, Sighting
+from daemon.mistakes import ExitCode, PostroomError
+from daemon.passes.desk import Desk
+from daemon.passes.folder_list import list_folders
+from daemon.rules.decision import is_from
+from daemon.store import learning, mailboxes, messages
+from daemon.store.database import Tx
+from daemon.store.records import Category
+
+Show = Callable[[str, int, int], None]
+"""(folder, done, total): for a progress bar."""
+
+_BATCH = 50
+# Of a folder that we filled, so many times the cap is looked through for what people put there.
+_LOOK_BACK = 10
+JSONL = frozenset({".jsonl", ".ndjson"})
+
+
+@dataclass(frozen=True)
+class FolderLessons:
+    """What one category's folder gave."""
+
+    category: str
+    folder: str
+    found: int
+    learnt: int
+
+
+class CsvError(PostroomError):
+    """A file of examples that cannot be used; `problems` lists every mistake. Nothing was learnt from it."""
+
+    exit_code = ExitCode.MISTAKE
+
+    def __init__(self, place: str, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__(place, "nothing was learnt from it.\n" + "\n".join(f"  - {problem}" for problem in problems))
+
+
+def learn_from_folders(
+    desk: Desk, *, per_folder: int, max_age: timedelta, show: Show | None = None
+) -> list[FolderLessons]:
+    """Make lessons of the newest messages in every category folder. Raises ConnectorError."""
+    list_folders(desk)
+    with desk.database.read() as tx:
+        categories = [each for each in mailboxes.categories(tx, desk.mailbox_id) if each.paused is None]
+    return [_learn_folder(desk, category, per_folder, desk.clock() - max_age, show) for category in categories]
+
+
+def _learn_folder(desk: Desk, category: Category, limit: int, since: datetime, show: Show | None) -> FolderLessons:
+    seen = _newest_of_people(desk, category.folder, limit, since)
+    learnt = 0
+    for start in range(0, len(seen), _BATCH):
+        learnt += _learn_batch(desk, category, seen[start : start + _BATCH])
+        if show is not None:
+            show(category.folder, min(start + _BATCH, len(seen)), len(seen))
+    if show is not None and not seen:
+        show(category.folder, 0, 0)
+    return FolderLessons(category.name, category.folder, len(seen), learnt)
+
+
+def _newest_of_people(desk: Desk, folder: str, limit: int, since: datetime) -> list[Sighting]:
+    """The newest messages of a folder, newest first, without our own moves: these must not use up the limit."""
+    asked = limit
+    while True:
+        lying = desk.connector.filed_by_people(folder, asked)
+        young = [each for each in lying if each.arrived is None or each.arrived >= since]
+        with desk.database.read() as tx:
+            theirs = [each for each in young if not _moved_by_us(tx, desk, each)]
+        nothing_ours, all_seen = len(theirs) == len(young), len(lying) < asked
+        if len(theirs) >= limit or nothing_ours or all_seen or asked >= _LOOK_BACK * limit:
+            return theirs[:limit]
+        asked = min(3 * asked, _LOOK_BACK * limit)
+
+
+def _moved_by_us(tx: Tx, desk: Desk, sighting: Sighting) -> bool:
+    """No person has confirmed this place. Its number there may be another than the one we knew."""
+    known = messages.sighting_at(tx, desk.mailbox_id, sighting.ref)
+    if known is not None:
+        return known.ours
+    return any(
+        place.ours and place.ref.folder == sighting.ref.folder
+        for candidate in messages.candidates(tx, desk.mailbox_id, sighting.identity)
+        for place in messages.sightings(tx, candidate.id)
+    )
+
+
+def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> int:
+    texts = {
+        message.sighting.ref: message.text
+        for message in desk.connector.fetch([each.ref for each in sightings])
+        if not is_from(message.senders, desk.sorting.never_senders)
+    }
+    now = desk.clock()
+    learnt = 0
+    with desk.database.begin() as tx:
+        for sighting in sightings:
+            if sighting.ref not in texts or _moved_by_us(tx, desk, sighting):  # perhaps while we were reading
+                continue
+            known = messages.sighting_at(tx, desk.mailbox_id, sighting.ref)
+            same = messages.candidates(tx, desk.mailbox_id, sighting.identity) if sighting.identity.labelled else []
+            if known is not None:
+                message = known.message
+            elif same:  # Gmail: the same message under another label, which is as good as none
+                messages.add_sighting(
+                    tx, desk.mailbox_id, same[0].id, sighting.ref, now, ours=False, who=sighting.by, judged=True
+                )
+                continue
+            else:
+                message = messages.add(tx, desk.mailbox_id, sighting, "elsewhere", now, None)
+                messages.add_sighting(
+                    tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True
+                )
+            learnt += learning.teach(
+                tx,
+                desk.mailbox_id,
+                category.uid,
+                texts[sighting.ref],
+                sighting.arrived or now,
+                source="folder",
+                message=message,
+                thread=messages.get(tx, message).thread,
+            )
+    return learnt
+
+
+# --- from a file
+
+
+def learn_from_csv(desk: Desk, path: Path) -> dict[str, int]:
+    """Make lessons of a CSV file with a column `category` (or `label`) and `text`, or `subject`, `body`, `from`, `to`.
+
+    A name that ends in .jsonl or .ndjson: one JSON object a line with the same keys.
+    Returns lessons per category. Raises CsvError with every mistake; then nothing was learnt.
+    """
+    with desk.database.read() as tx:
+        by_name = {}
+        for category in mailboxes.categories(tx, desk.mailbox_id):
+            by_name[category.name] = by_name[category.folder] = category.uid
+    rows = _read_file(path, by_name)
+    now = desk.clock()
+    learnt: dict[str, int] = {}
+    with desk.database.begin() as tx:
+        for name, text in rows:
+            learnt[name] = learnt.get(name, 0) + learning.teach(
+                tx, desk.mailbox_id, by_name[name], text, now, source="csv"
+            )
+    return learnt
+
+
+def _read_file(path: Path, by_name: Mapping[str, str]) -> list[tuple[str, MailText]]:
+    """(category, text) of every row. Raises CsvError with every mistake."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows, problems = _jsonl_rows(file) if path.suffix.lower() in JSONL else _csv_rows(file)
+    except OSError as error:
+        raise CsvError(str(path), [f"the file cannot be read ({error.strerror}). Check the path."]) from error
+    except UnicodeDecodeError as error:
+        raise CsvError(str(path), [f"byte {error.start} is not UTF-8. Save the file as UTF-8."]) from error
+    except csv.Error as error:
+        raise CsvError(str(path), [f"it is not a CSV file ({error})."]) from error
+    learnt = []
+    for line, row in rows:
+        category = row.get("category") or row.get("label") or ""
+        text = MailText(
+            sender=row.get("from", ""),
+            to=row.get("to", ""),
+            subject=row.get("subject", ""),
+            body=row.get("body") or row.get("text") or "",
+        )
+        if category not in by_name:
+            known = ", ".join(sorted(by_name)) or "none yet"
+            problems.append(f'line {line}: there is no category "{category}". There are: {known}.')
+        elif not (text.subject or text.body):
+            problems.append(f"line {line}: neither a subject nor a text.")
+        else:
+            learnt.append((category, text))
+    if problems:
+        raise CsvError(str(path), problems)
+    return learnt
+
+
+_Rows = tuple[list[tuple[int, dict[str, str]]], list[str]]
+
+
+def _csv_rows(file: TextIO) -> _Rows:
+    """(line, cells by column in small letters), and what is wrong with the columns."""
+    reader = csv.DictReader(file)
+    columns = {(name or "").strip().lower(): name for name in reader.fieldnames or []}
+    problems = _missing_columns(columns)
+    if problems:
+        return [], problems
+    return [
+        (reader.line_num, {column: (row.get(name) or "").strip() for column, name in columns.items()}) for row in reader
+    ], []
+
+
+def _jsonl_rows(file: TextIO) -> _Rows:
+    """(line, values by key in small letters) of one JSON object a line, and every line that is none."""
+    rows, problems = [], []
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            problems.append(f'line {number}: not a JSON object like {{"label": "Orders", "text": "..."}}.')
+            continue
+        plain = {str(key).strip().lower(): "" if each is None else str(each).strip() for key, each in value.items()}
+        rows.append((number, plain))
+    return rows, problems
+
+
+def _missing_columns(columns: Mapping[str, str]) -> list[str]:
+    problems = []
+    if not columns.keys() & {"category", "label"}:
+        problems.append('the column "category" is missing. The first line must name the columns.')
+    if not columns.keys() & {"text", "body", "subject"}:
+        problems.append('a column "text" (or "subject" and "body") is missing.')
+    return problems

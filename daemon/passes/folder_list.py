@@ -1,0 +1,307 @@
+"""The folders of a mailbox: what they are for, which category each one stands for, and which were renamed.
+
+    list | renamed? by MAILBOXID, else by UIDVALIDITY and contents | roles | categories kept in step | what is new
+
+A rename keeps all that is known: the category, where messages lie, the connector's cursor. A deletion pauses the
+category, whose lessons stay; it goes on when the folder comes back. A folder that is new is a category at once if the
+settings list none (it is filed into only after `min_examples` lessons), else it is offered: `postroom folders`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from connectors.base import Folder, Identity, MessageRef, Role
+from connectors.errors import SetupWrong
+from daemon.passes import guard
+from daemon.passes.desk import Desk
+from daemon.rules.roles import explain_roles
+from daemon.settings import ImapSettings, RequestTrackerSettings
+from daemon.settings.sign_in import GOOGLE_HOSTS, at_microsoft
+from daemon.store import mailboxes, messages
+from daemon.store.database import Tx
+from daemon.store.records import Category, Guess, KnownFolder
+
+AnyMailboxSettings = ImapSettings | RequestTrackerSettings
+
+log = structlog.get_logger()
+
+PROOF = 12
+"""Messages that are compared to tell whether a folder is another one renamed."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One folder as `postroom folders` shows it. `offered`: it is new, and nobody has said what it is for; `could_be`:
+    by its name it could be a category."""
+
+    name: str
+    role: Role
+    why: str
+    messages: int | None
+    category: str | None = None
+    offered: bool = False
+    could_be: bool = False
+    missing_since: datetime | None = None
+
+
+def list_folders(desk: Desk) -> list[str]:
+    """Read the folders, follow renames, guess roles, keep the categories in step. Returns the names that are new.
+
+    Raises ConnectorError; then nothing was recorded. SetupWrong where the mailbox is to be tagged and keeps no tags.
+    """
+    if desk.settings.act_by == "tag" and not desk.connector.capabilities().tags:
+        raise SetupWrong(desk.settings.name, no_tags(desk.settings))
+    listed = desk.connector.folders()
+    guard.check_listing(desk, listed)
+    now = desk.clock()
+    with desk.database.read() as tx:
+        known = mailboxes.folders(tx, desk.mailbox_id)
+    renames = _proved(desk, possible_renames(known, listed, desk.settings.inbox))
+    with desk.database.begin() as tx:
+        if renames:
+            _follow(tx, desk, renames)
+        guesses = _guesses(tx, desk, listed)
+        new, missing = mailboxes.save_folders(
+            tx, desk.mailbox_id, listed, guesses, now, first=not known, settled=_settled(desk)
+        )
+        for folder in missing:
+            if folder != desk.settings.inbox:
+                messages.folder_missing(tx, desk.mailbox_id, folder, now)
+        _keep_categories(tx, desk, listed, now)
+    desk.folders_listed = now
+    for old, name in renames.items():
+        log.info("folder-renamed", mailbox=desk.settings.name, folder=name, was=old)
+    roles = {folder.name: folder.role for folder in known}
+    for name in missing:
+        log.warning("folder-missing", mailbox=desk.settings.name, folder=name, was=roles.get(name))
+    if known:
+        for name in new:
+            log.info("folder-new", mailbox=desk.settings.name, folder=name, role=guesses[name].role)
+    return new
+
+
+def no_tags(settings: AnyMailboxSettings) -> str:
+    """Why `act_by = "tag"` cannot work here, and what can. Pure."""
+    host = settings.host if isinstance(settings, ImapSettings) else ""
+    why = "this server keeps no keywords"
+    if at_microsoft(host):
+        why = "Microsoft 365 keeps no keywords over IMAP (Outlook's categories are something else)"
+    elif host.lower() in GOOGLE_HOSTS:
+        why = "Gmail shows no keywords to people; it files by label"
+    return f'{why}, so nothing can be tagged. Set act_by = "move".'
+
+
+def show_folders(tx: Tx, desk: Desk) -> list[Shown]:
+    """What `postroom folders` shows, as last listed: every folder that is there, and category folders that are gone."""
+    names = {category.folder: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
+    shown = []
+    for each in mailboxes.folders(tx, desk.mailbox_id):
+        if each.missing_since is None:
+            category = names.get(each.name) if each.role == "category" else None
+            new = each.offered is not None
+            shown.append(Shown(each.name, each.role, each.why, each.messages, category, new, each.could_be))
+        elif each.name in names:
+            why = "its category is paused, its lessons are kept"
+            shown.append(Shown(each.name, each.role, why, None, names[each.name], missing_since=each.missing_since))
+    return shown
+
+
+# --- renames
+
+
+@dataclass(frozen=True)
+class Rename:
+    """Folder `old` may be called `new` now. `certain`: its MAILBOXID says so; `alone`: no other has its UIDVALIDITY."""
+
+    old: str
+    new: str
+    epoch: int
+    certain: bool
+    alone: bool
+
+
+def possible_renames(known: Sequence[KnownFolder], listed: Sequence[Folder], inbox: str) -> list[Rename]:
+    """Which known folders may be called otherwise now, the surest first. Pure.
+
+    A folder that has its old name but another id (or UIDVALIDITY) is another folder: somebody renamed "Invoices" to
+    "Invoices 2025" and made a new "Invoices". The inbox is never renamed: RFC 9051 section 6.3.6 makes that a move. So
+    if it has another UIDVALIDITY, the whole mailbox is another or was copied, and no UIDVALIDITY proves anything.
+    """
+    by_name = {folder.name: folder for folder in listed}
+    before = {folder.name: folder for folder in known}
+    moved = [
+        old
+        for old in known
+        if old.name != inbox and (old.name not in by_name or not _same_folder(old, by_name[old.name]))
+    ]
+    fresh = [
+        folder
+        for folder in listed
+        if folder.name != inbox and (folder.name not in before or not _same_folder(before[folder.name], folder))
+    ]
+    replaced = inbox in before and inbox in by_name and before[inbox].epoch != by_name[inbox].epoch
+    certain, likely = [], []
+    for old in moved:
+        for folder in fresh:
+            if folder.name == old.name:
+                continue
+            if old.object_id and folder.object_id:
+                if old.object_id == folder.object_id:
+                    certain.append(Rename(old.name, folder.name, folder.epoch, True, True))
+            elif old.epoch and old.epoch == folder.epoch and not replaced:
+                rivals = [each for each in moved if each.epoch == old.epoch]
+                targets = [each for each in fresh if each.epoch == old.epoch]
+                alone = len(rivals) == len(targets) == 1
+                # A renamed parent takes its children along: they keep the last level of their names.
+                ends = _end(folder.name, folder.delimiter)
+                sisters = [each for each in targets if _end(each.name, each.delimiter) == ends]
+                same = _end(old.name, folder.delimiter) == ends and len(sisters) == 1
+                likely.append(Rename(old.name, folder.name, folder.epoch, False, alone or same))
+    return certain + sorted(likely, key=lambda each: not each.alone)
+
+
+def _same_folder(old: KnownFolder, folder: Folder) -> bool:
+    """Is the folder of the same name still the one that we knew? A new UIDVALIDITY may also be a restart."""
+    if old.object_id and folder.object_id:
+        return old.object_id == folder.object_id
+    return old.epoch == folder.epoch
+
+
+def _end(name: str, delimiter: str | None) -> str:
+    return name.rsplit(delimiter, 1)[-1] if delimiter else name
+
+
+def _proved(desk: Desk, possible: Sequence[Rename]) -> dict[str, str]:
+    """Old name -> new name, as far as the id or the contents prove it. Where no contents are known, a UIDVALIDITY that
+    no other folder has is proof enough."""
+    renames: dict[str, str] = {}
+    for each in possible:
+        if each.old in renames or each.new in renames.values():
+            continue
+        overlap = None if each.certain else _overlap(desk, each)
+        if each.certain or overlap or (overlap is None and each.alone):
+            renames[each.old] = each.new
+    return renames
+
+
+def _overlap(desk: Desk, rename: Rename) -> bool | None:
+    """Do the messages known under the old name lie under the new one, with the same UIDs? None: none is known."""
+    with desk.database.read() as tx:
+        known = messages.newest_in(tx, desk.mailbox_id, rename.old, rename.epoch, PROOF)
+    if not known:
+        return None
+    refs = [MessageRef(rename.new, rename.epoch, uid) for uid in known]
+    found = {each.sighting.ref.uid: each.sighting.identity for each in desk.connector.fetch(refs)}
+    if not found:
+        return None  # all deleted since, or moved on
+    return all(_same_mail(found[uid], known[uid]) for uid in found)
+
+
+def _same_mail(one: Identity, other: Identity) -> bool:
+    """What is noted of a message may be of its double: of mails with one Message-ID that came in the same second."""
+    return one == other or (one.message_id is not None and one.message_id == other.message_id)
+
+
+def _follow(tx: Tx, desk: Desk, renames: Mapping[str, str]) -> None:
+    mailboxes.rename_folders(tx, desk.mailbox_id, renames, desk.clock())
+    mailbox = mailboxes.find(tx, desk.settings.name)
+    if mailbox is not None and mailbox.cursor is not None:
+        mailboxes.set_cursor(tx, desk.mailbox_id, desk.connector.renamed(mailbox.cursor, renames))
+
+
+# --- roles and categories
+
+
+def _guesses(tx: Tx, desk: Desk, listed: Sequence[Folder]) -> dict[str, Guess]:
+    settings = desk.settings
+    now_called = _now_called(tx, desk, {folder.name for folder in listed})
+    return explain_roles(
+        listed,
+        settings.inbox,
+        {now_called.get(name, name): role for name, role in settings.roles.items()},
+        review=now_called.get(settings.review_folder, settings.review_folder),
+        categories=[now_called.get(category.folder, category.folder) for category in settings.categories],
+    )
+
+
+def review_folder(tx: Tx, desk: Desk) -> str | None:
+    """Where unsure mail is to wait, as that folder is called now. None: nowhere, or the folder is gone."""
+    name = desk.settings.review_folder
+    here = {folder.name for folder in mailboxes.folders(tx, desk.mailbox_id) if folder.missing_since is None}
+    name = _now_called(tx, desk, here).get(name, name)
+    return name if name in here else None
+
+
+def _now_called(tx: Tx, desk: Desk, here: Set[str]) -> dict[str, str]:
+    """Name in the settings -> name on the server, for folders that were renamed since. An existing name is itself."""
+    return {
+        folder.known_as: folder.name
+        for folder in mailboxes.folders(tx, desk.mailbox_id)
+        if folder.known_as is not None and folder.known_as not in here and folder.name in here
+    }
+
+
+def _settled(desk: Desk) -> frozenset[str]:
+    """Folders about which the owner has said something: they need not be offered."""
+    settings = desk.settings
+    return frozenset(
+        (settings.inbox, settings.review_folder, *settings.roles, *(c.folder for c in settings.categories))
+    )
+
+
+def _keep_categories(tx: Tx, desk: Desk, listed: Sequence[Folder], now: datetime) -> None:
+    """A category for every category folder. One whose folder is gone is paused, never dropped: its lessons stay."""
+    folders = {folder.name: folder for folder in mailboxes.folders(tx, desk.mailbox_id)}
+    here = {name for name, folder in folders.items() if folder.role == "category" and folder.missing_since is None}
+    known = mailboxes.categories(tx, desk.mailbox_id)
+    kept: set[str] = set()
+    if desk.settings.categories:
+        now_called = _now_called(tx, desk, {folder.name for folder in listed})
+        for each in desk.settings.categories:
+            folder = now_called.get(each.folder, each.folder)
+            old = next((one for one in known if one.listed_as == each.folder), None) or next(
+                (one for one in known if one.folder in (folder, each.folder) and one.uid not in kept), None
+            )
+            values = {
+                "name": each.name,
+                "folder": folder,
+                "description": each.description,
+                "hides": each.hides,
+                "precision": each.precision,
+                "listed_as": each.folder,
+            }
+            kept.add(_keep(tx, desk, old, values, now))
+    else:
+        short = {folder.name: _end(folder.name, folder.delimiter) or folder.name for folder in listed}
+        by_folder = {category.folder: category for category in known}
+        for folder in sorted(here):
+            kept.add(_keep(tx, desk, by_folder.get(folder), {"name": short.get(folder, folder), "folder": folder}, now))
+    for category in mailboxes.categories(tx, desk.mailbox_id):
+        paused = None
+        if category.folder not in here or category.uid not in kept:
+            there = category.folder in folders and folders[category.folder].missing_since is None
+            paused = "its folder is no longer a category" if there else f'there is no folder "{category.folder}"'
+        if paused != category.paused:
+            mailboxes.update_category(tx, desk.mailbox_id, category.uid, paused=paused)
+            _tell(desk, category, paused)
+
+
+def _keep(tx: Tx, desk: Desk, old: Category | None, values: dict[str, object], now: datetime) -> str:
+    """Make or update one category; returns its uid."""
+    if old is None:
+        return mailboxes.add_category(tx, desk.mailbox_id, Category(uid="", **values), now).uid  # type: ignore[arg-type]
+    if any(getattr(old, key) != value for key, value in values.items()):
+        mailboxes.update_category(tx, desk.mailbox_id, old.uid, **values)
+    return old.uid
+
+
+def _tell(desk: Desk, category: Category, paused: str | None) -> None:
+    if paused is not None:
+        log.warning("category-paused", mailbox=desk.settings.name, category=category.uid, because=paused)
+    else:
+        log.info("category-resumed", mailbox=desk.settings.name, category=category.uid)

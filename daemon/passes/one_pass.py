@@ -1,0 +1,62 @@
+"""One pass over one mailbox.
+
+recover   finish or explain what a crash cut short
+look      what arrived, what moved, what left           -> recorded with the connector's cursor
+          (a mailbox that looks wrong stops here, until a person resumes it: `daemon.passes.guard`)
+correct   what people moved, once it has settled        -> corrections and lessons; too many: roll back or pause
+confirm   what people read where we put it, and let be  -> evidence for thresholds, now and then
+sort      new messages whose time has come              -> decisions and actions
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daemon.passes import guard
+from daemon.passes.act import recover
+from daemon.passes.correct import correct
+from daemon.passes.desk import Desk
+from daemon.passes.evidence import confirm_now_and_then
+from daemon.passes.look import Looked, look
+from daemon.passes.sort import Sorted, sort
+from daemon.store import journal, mailboxes
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one pass did."""
+
+    recovered: int
+    looked: Looked
+    corrections: int
+    sorted: Sorted
+    paused: str | None = None
+
+
+def one_pass(desk: Desk) -> Pass:
+    """Do all of the above. Raises ConnectorError and StoreError; whatever was recorded by then stays true."""
+    with desk.turn():
+        return _pass(desk)
+
+
+def _pass(desk: Desk) -> Pass:
+    with desk.database.read() as tx:
+        before = mailboxes.find(tx, desk.settings.name)
+        assert before is not None
+        cut_short = journal.unfinished(tx, desk.mailbox_id)
+    if before.stopped is not None:
+        return Pass(0, Looked(), 0, Sorted(), before.stopped)
+    recovered = recover(desk) if cut_short else 0
+    try:
+        looked = look(desk)
+    except guard.LooksWrong as problem:
+        return Pass(recovered, Looked(), 0, Sorted(), guard.stop(desk, problem))
+    guard.looked(desk, before)
+    corrections = correct(desk)
+    if corrections:
+        guard.check_overrides(desk)
+    confirm_now_and_then(desk)
+    with desk.database.read() as tx:  # anew: we may just have paused it
+        now = mailboxes.find(tx, desk.settings.name)
+        assert now is not None
+    return Pass(recovered, looked, corrections, Sorted() if now.paused else sort(desk), now.paused)

@@ -1,0 +1,1 @@
+"""What keeps mail with its owner: closed files, deletion by age, forgetting a person."""

@@ -1,0 +1,137 @@
+"""Nothing is kept longer than the settings say: held every night, before the training, and by `postroom train`.
+
+    identities   not seen to move for identity_keep                                       -> deleted
+    lessons      older than max_age, or beyond the newest max_per_folder of a category    -> deleted, for good
+    lessons      from a sender that never_senders lists                                   -> taken back, without text
+
+What SQLite deletes it overwrites, in its log as well (`daemon.store.database`). What earlier models learnt from it goes
+with these models.
+
+What is too old is judged by a clock, and clocks go wrong. So by age nothing is deleted, and each night tells it,
+
+    when the clock stands more than CLOCK_LEAP from the last night that deleted
+    when more than half of the lessons would go at once
+
+until NIGHTS_TOLD nights have told it, or a person is sure (`postroom train --delete-old`): what is old goes in the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from daemon.report.teaching import each_lesson
+from daemon.rules.decision import is_from, shown_in
+from daemon.settings import Settings
+from daemon.store import clocks as store
+from daemon.store import deletion, learning, mailboxes
+from daemon.store.clocks import Waiting
+from daemon.store.database import Database, Tx
+
+log = structlog.get_logger()
+
+CLOCK_LEAP = timedelta(days=60)
+"""A machine that was off for longer is looked at like one whose clock is wrong."""
+NIGHTS_TOLD = 14
+"""For so many nights a person may put it right: a holiday."""
+SAME_NIGHT = timedelta(hours=12)
+MANY = 20
+"""Fewer lessons than these may all go at once: so many are soon taught again."""
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """How much went. `waits`: why nothing goes by its age yet, in a sentence for people."""
+
+    lessons: int
+    identities: int
+    waits: str | None = None
+
+
+def hold(database: Database, mailbox: int, settings: Settings, now: datetime, *, sure: bool = False) -> Deleted:
+    """Delete what the settings no longer want kept of one mailbox. Raises StoreError.
+
+    `sure`: a person says that the clock and the settings are right.
+    """
+    void_never_senders(database, mailbox, settings, now)
+    limits = settings.training
+    oldest = now - limits.max_age
+    with database.begin() as tx:
+        before = store.waiting(tx, mailbox)
+        found = judge(before, now, learning.older_than(tx, mailbox, oldest), sure=sure)
+        if found != before:
+            store.note(tx, mailbox, found)
+        believed = found.why is None
+        lessons = learning.expire(tx, mailbox, oldest if believed else None, limits.max_per_folder)
+        identities = deletion.forget_older_than(tx, mailbox, now - settings.sorting.identity_keep) if believed else 0
+        name = mailboxes.name_of(tx, mailbox)
+    database.scrub()  # also what could not be scrubbed at once
+    waits = waiting_words(found)
+    if waits is not None and found.told != before.told:  # once a night
+        log.warning("old-mail-kept", mailbox=name, problem=waits)
+    return Deleted(lessons, identities, waits)
+
+
+def judge(before: Waiting, now: datetime, lessons: tuple[int, int], *, sure: bool = False) -> Waiting:
+    """May what has grown old go? Then the clock is believed, and nothing waits any more. Pure.
+
+    `before`: what the night before left. `lessons`: how many are too old by this clock, and how many there are.
+    """
+    why = None if sure else _doubt(before.believed, now, lessons)
+    if why is None:
+        return Waiting(now)
+    since_told = None if before.told is None else now - before.told
+    if since_told is None or since_told < -SAME_NIGHT:
+        return Waiting(before.believed, 1, now, why)  # the first night, or the clock was set back meanwhile
+    if since_told < SAME_NIGHT:
+        return Waiting(before.believed, before.nights, before.told, why)
+    return Waiting(now) if before.nights >= NIGHTS_TOLD else Waiting(before.believed, before.nights + 1, now, why)
+
+
+def _doubt(believed: datetime, now: datetime, lessons: tuple[int, int]) -> str | None:
+    leap, (old, all_of_them) = now - believed, lessons
+    if abs(leap) > CLOCK_LEAP:
+        way = "later" if leap > timedelta() else "earlier"
+        return f"the clock says {now:%Y-%m-%d}, {abs(leap).days} days {way} than when old mail was last deleted"
+    if old >= MANY and 2 * old > all_of_them:
+        return f"{old} of {all_of_them} lessons are older than `max_age` and would go in one night"
+    return None
+
+
+def waiting_words(found: Waiting) -> str | None:
+    """What waits and what to do, for people; None: nothing waits. Pure."""
+    if found.why is None:
+        return None
+    return (
+        f"Nothing is deleted by its age: {found.why}. Correct the clock (`date`) or the settings. If both are right, "
+        "`postroom train --delete-old` deletes it now (with several mailboxes, `--mailbox NAME`). Without that it goes "
+        f"by itself once this has been told in {NIGHTS_TOLD} nights; it was in {found.nights}."
+    )
+
+
+def waits(tx: Tx, mailbox: int) -> str | None:
+    """The same for one mailbox, as its last night left it."""
+    return waiting_words(store.waiting(tx, mailbox))
+
+
+def hold_others(
+    database: Database, at_work: Collection[int], settings: Settings, now: datetime, *, sure: bool = False
+) -> None:
+    """The same for the mailboxes that the settings name no more: theirs grows old, too. Raises StoreError."""
+    with database.read() as tx:
+        known = [mailbox.id for mailbox in mailboxes.everyone(tx)]
+    for mailbox in known:
+        if mailbox not in at_work:
+            hold(database, mailbox, settings, now, sure=sure)
+
+
+def void_never_senders(database: Database, mailbox: int, settings: Settings, now: datetime) -> None:
+    """What was learnt from senders before they were listed teaches nothing any more. Raises StoreError."""
+    rules = settings.sorting.never_senders
+    if rules:
+        theirs = [each.id for each in each_lesson(database, mailbox) if is_from(shown_in(each.text.sender), rules)]
+        with database.begin() as tx:
+            learning.void_lessons(tx, theirs, now)

@@ -1,0 +1,1 @@
+"""How Postroom would have done: a back-test by date that moves nothing."""

@@ -1,0 +1,130 @@
+"""Where a rehearsal's mail comes from: a tree of .eml files, a manifest, or a mailbox's own folders. Only read.
+
+DIR/Invoices/2024/17.eml       folder "Invoices/2024"        the date is the mail's own
+{"folder", "date", "from", "to", "subject", "body"}          one JSON object a line
+a mailbox over IMAP            its category folders          the date is the server's
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from connectors.base import MailText
+from connectors.mail.mime import clean_body, parse
+from daemon.mistakes import ExitCode, PostroomError
+from daemon.passes.desk import Desk
+from daemon.passes.folder_list import list_folders
+from daemon.rehearsal.back_test import LabelledMail
+from daemon.store import mailboxes
+
+FIELDS = ("folder", "date", "from", "to", "subject", "body")
+MOST_PROBLEMS = 20
+READ_BYTES = 2 << 20
+"""parse() looks at the first mebibyte of a message."""
+
+
+class BadSource(PostroomError):
+    """The mail to rehearse on cannot be read."""
+
+    exit_code = ExitCode.MISTAKE
+
+
+def from_eml_tree(folder: Path) -> tuple[list[LabelledMail], int]:
+    """Every file below `folder` that lies in a folder, as mail, and how many were left out for lack of a date.
+
+    Raises BadSource.
+    """
+    if not folder.is_dir():
+        raise BadSource(str(folder), "is not a folder.", "Give the folder that holds one folder per category.")
+    mails, undated = [], 0
+    try:
+        for path in sorted(folder.rglob("*")):
+            inside = path.relative_to(folder)
+            if len(inside.parts) < 2 or any(part.startswith(".") for part in inside.parts) or not path.is_file():
+                continue
+            with path.open("rb") as file:
+                parsed = parse(file.read(READ_BYTES))
+            if parsed.date is None:
+                undated += 1
+                continue
+            name = inside.parent.as_posix()
+            mails.append(LabelledMail(name, parsed.text, parsed.date, parsed.message_id, parsed.references))
+    except OSError as error:
+        raise BadSource(str(error.filename), f"cannot be read ({error.strerror}).", "Check its rights.") from error
+    if not mails:
+        raise BadSource(
+            str(folder), "holds no mail with a date in any folder below it.", "Expected: DIR/FOLDER/anything.eml"
+        )
+    return mails, undated
+
+
+def from_manifest(path: Path) -> list[LabelledMail]:
+    """One mail a line. Raises BadSource with every mistake and its line."""
+    mails: list[LabelledMail] = []
+    problems: list[str] = []
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    mails.append(_from_row(json.loads(line)))
+                except (ValueError, TypeError) as error:  # json.JSONDecodeError is a ValueError
+                    problems.append(f"line {number}: {error}")
+    except UnicodeDecodeError as error:
+        raise BadSource(str(path), f"byte {error.start} is not UTF-8.", "Save it as UTF-8.") from error
+    except OSError as error:
+        raise BadSource(str(path), f"cannot be read ({error.strerror}).", "Check the path.") from error
+    if problems:
+        shown = "".join(f"\n  - {problem}" for problem in problems[:MOST_PROBLEMS])
+        more = f"\n  ... and {len(problems) - MOST_PROBLEMS} more" if len(problems) > MOST_PROBLEMS else ""
+        raise BadSource(str(path), f"{len(problems)} lines cannot be used:{shown}{more}", "\nCorrect them.")
+    return mails
+
+
+def _from_row(row: Any) -> LabelledMail:
+    if not isinstance(row, Mapping):
+        raise ValueError("is not a JSON object")
+    missing = [name for name in ("folder", "date") if not row.get(name)]
+    if missing:
+        raise ValueError(f'"{missing[0]}" is missing')
+    values = {name: str(row.get(name) or "") for name in FIELDS}
+    at = datetime.fromisoformat(values["date"])
+    text = MailText(
+        sender=values["from"],
+        to=" ".join(values["to"].split()),
+        subject=values["subject"],
+        body=clean_body(values["body"]),
+    )
+    message_id = str(row["message_id"]) if row.get("message_id") else None
+    references = tuple(str(each) for each in row.get("references") or ())
+    return LabelledMail(values["folder"], text, at if at.tzinfo else at.replace(tzinfo=UTC), message_id, references)
+
+
+def from_mailbox(
+    desk: Desk, limit_per_folder: int, show: Callable[[str, int, int], None] | None = None
+) -> list[LabelledMail]:
+    """The newest mail of every category folder; nothing is changed, not even \\Seen. Raises ConnectorError."""
+    list_folders(desk)
+    with desk.database.read() as tx:
+        folders = [each.folder for each in mailboxes.categories(tx, desk.mailbox_id) if each.paused is None]
+    mails: list[LabelledMail] = []
+    for done, folder in enumerate(folders, start=1):
+        mails += _from_folder(desk, folder, limit_per_folder)
+        if show is not None:
+            show(folder, done, len(folders))
+    return mails
+
+
+def _from_folder(desk: Desk, folder: str, limit: int) -> Iterator[LabelledMail]:
+    sightings = {each.ref: each for each in desk.connector.filed_by_people(folder, limit)}
+    for message in desk.connector.fetch(list(sightings)):
+        sighting = sightings.get(message.sighting.ref, message.sighting)
+        if sighting.arrived is not None:
+            yield LabelledMail(
+                folder, message.text, sighting.arrived, sighting.identity.message_id, sighting.references
+            )

@@ -1,0 +1,205 @@
+"""The real office of a rehearsal: the daemon's own store, trainer, policy and decisions, in a folder thrown away.
+
+learn: message and lesson rows | train: daemon.training.hand_over | judge: hints, classifier, policy, decide
+"""
+
+from __future__ import annotations
+
+import hashlib
+import resource
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from connectors.base import Identity, MailText, Message, MessageRef, Sighting
+from connectors.in_memory import MemoryConnector
+from daemon.mistakes import PostroomError
+from daemon.passes.desk import Desk
+from daemon.passes.sort import classify, current_policy, find_hint
+from daemon.privacy.scratch import scratch_folder
+from daemon.rehearsal.back_test import LabelledMail, Office, Trained, Verdict
+from daemon.rules.decision import decide
+from daemon.settings import ImapSettings, Settings
+from daemon.store import learning, mailboxes, messages
+from daemon.store.database import Database, Tx
+from daemon.store.records import Category
+from daemon.training.hand_over import train
+from daemon.training.registry import Registry
+from daemon.training.trainer_process import ShowProgress
+
+NAME = "rehearsal"
+
+
+class RehearsedOffice(Office):
+    """A mailbox that exists only on paper. Use it in `with`: its folder holds mail text and is removed."""
+
+    def __init__(self, settings: Settings, hides: frozenset[str] = frozenset(), state_dir: Path | None = None) -> None:
+        """`settings`: engine, training and sorting are taken from them. `hides`: folders people stop looking into.
+
+        `state_dir`: where to work; None: in the directory for temporary files, for whoever has no state directory.
+        """
+        self._scratch: AbstractContextManager[Path | str]
+        if state_dir is not None:
+            self._scratch = scratch_folder(state_dir, NAME)
+        else:
+            self._scratch = tempfile.TemporaryDirectory(prefix="postroom-rehearsal-", ignore_cleanup_errors=True)
+        self._folder = Path(self._scratch.__enter__())
+        # A model server would have to be given every model of a rehearsal, and answers for one mailbox: not this one.
+        engine = settings.engine.model_copy(update={"kind": "embedded", "quantization": "auto"})
+        if settings.engine.kind == "embedded":
+            engine = settings.engine
+        self.settings = settings.model_copy(update={"state_dir": self._folder, "engine": engine})
+        self._share_prepared_base(settings)
+        self._hides = hides
+        self._now = datetime.now(UTC)
+        self._database = Database.open(self._folder / "postroom.sqlite")
+        self._registry = Registry(self._database, engine, self._folder / "models")
+        with self._database.begin() as tx:
+            box = mailboxes.ensure(tx, NAME, "imap", "shadow", self._now)
+        self._desk = Desk(
+            settings=ImapSettings(name=NAME, host="localhost", user="nobody", credential="none"),
+            sorting=settings.sorting,
+            database=self._database,
+            connector=MemoryConnector(),
+            registry=self._registry,
+            mailbox_id=box.id,
+            clock=lambda: self._now,
+        )
+        self._categories: dict[str, Category] = {}
+        self._names: dict[str, str] = {}
+        self._known: dict[str, int] = {}
+        self.progress: ShowProgress | None = None
+
+    def _share_prepared_base(self, settings: Settings) -> None:
+        """The prepared base model is the same for every training on this machine: do not prepare it again.
+
+        It alone: what the base makes of the rehearsed mail goes when the rehearsal ends.
+        """
+        own = self._folder / "training" / "cache"
+        own.mkdir(parents=True)
+        for base in (settings.state_dir / "training" / "cache").glob("base-*"):
+            (own / base.name).symlink_to(base)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._registry.close()
+        self._database.close()
+        self._scratch.__exit__(kind, error, trace)
+
+    def learn(self, mails: Sequence[LabelledMail]) -> None:
+        """Lessons, each with its message, so that its thread is found again."""
+        with self._database.begin() as tx:
+            for mail in mails:
+                category = self._category(tx, mail.folder)
+                message = self._message(tx, mail)
+                learning.teach(
+                    tx,
+                    self._desk.mailbox_id,
+                    category.uid,
+                    mail.text,
+                    mail.at,
+                    source="folder",
+                    message=message,
+                    thread=messages.get(tx, message).thread,
+                )
+
+    def train(self) -> Trained:
+        """Raises PostroomError if training failed: the figures after it would be about nothing."""
+        before = _children_cpu_s()
+        outcome = train(
+            self._database,
+            self._registry,
+            self.settings,
+            self._desk.mailbox_id,
+            lambda: self._now,
+            progress=self.progress,
+        )
+        if outcome.outcome == "failed":
+            raise PostroomError("training", outcome.verdict, "Nothing was moved, here or anywhere.")
+        return Trained(_children_cpu_s() - before, outcome.outcome)
+
+    def judge(self, mail: LabelledMail) -> Verdict:
+        """Just as the daemon does: people's hints first, then the model where it is sure enough."""
+        with self._database.begin() as tx:
+            known = messages.get(tx, self._message(tx, mail))
+        sighting = _sighting(mail)
+        message = Message(sighting, mail.text)
+        policy = current_policy(self._desk)
+        began = time.perf_counter()
+        prediction = classify(self._desk, [message]).get(sighting.ref)
+        took = 1000 * (time.perf_counter() - began)
+        decision = decide(prediction, find_hint(self._desk, known, message), policy)
+        guess = decision.category or decision.best
+        return Verdict(
+            best=None if guess is None else self._names[guess],
+            filed=None if decision.category is None else self._names[decision.category],
+            classify_ms=took,
+            source=decision.source,
+        )
+
+    def _category(self, tx: Tx, folder: str) -> Category:
+        """The folder's category; made the first time."""
+        if folder not in self._categories:
+            wanted = Category("", folder, folder, hides=folder in self._hides)
+            made = mailboxes.add_category(tx, self._desk.mailbox_id, wanted, self._now)
+            self._categories[folder], self._names[made.uid] = made, folder
+        return self._categories[folder]
+
+    def _message(self, tx: Tx, mail: LabelledMail) -> int:
+        """The message's row; made the first time."""
+        digest = _digest(mail)
+        if digest not in self._known:
+            self._known[digest] = messages.add(tx, self._desk.mailbox_id, _sighting(mail), "elsewhere", self._now, None)
+        return self._known[digest]
+
+
+def _digest(mail: LabelledMail) -> str:
+    key = f"{mail.message_id}\0{mail.at.isoformat()}\0{mail.text.sender}\0{mail.text.subject}\0{mail.text.body}"
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _sighting(mail: LabelledMail) -> Sighting:
+    return Sighting(
+        ref=MessageRef(mail.folder, 1, 1),
+        identity=Identity(None, mail.message_id, _digest(mail)),
+        arrived=mail.at,
+        references=mail.references,
+    )
+
+
+def _children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def by_words(lessons: Sequence[LabelledMail], questions: Sequence[LabelledMail]) -> list[str]:
+    """TF-IDF of words and of pieces of words, and a linear SVM: what the language model has to beat."""
+    if len({mail.folder for mail in lessons}) < 2:
+        return [lessons[0].folder] * len(questions)
+    # Here, because every command and the service import this module's neighbours, and would pay 60 MB for it.
+    from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
+    from sklearn.pipeline import make_pipeline, make_union  # type: ignore[import-untyped]
+    from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
+
+    model = make_pipeline(
+        make_union(
+            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, max_features=60_000),
+            TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, min_df=3, max_features=60_000),
+        ),
+        LinearSVC(C=0.5),
+    )
+    model.fit([_words(mail.text) for mail in lessons], [mail.folder for mail in lessons])
+    return [str(folder) for folder in model.predict([_words(mail.text) for mail in questions])]
+
+
+def _words(text: MailText) -> str:
+    return "\n".join([text.sender, text.to, text.list_id, text.subject, *text.attachments, text.body])

@@ -1,0 +1,1 @@
+"""What is told about the past: to a terminal, and as a page with pictures."""

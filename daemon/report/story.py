@@ -1,0 +1,234 @@
+"""What `status` and `why` tell, gathered from the store as plain values.
+
+Agreement counts only what people showed by acting: a message that nobody touched neither agrees nor disagrees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from daemon.model.model_folder import Point
+from daemon.passes.guard import nights
+from daemon.report.teaching import overview
+from daemon.rules.schedule import last_attempt, late_by, next_night, owed
+from daemon.service.lock import Holder
+from daemon.service.zone import office_time
+from daemon.settings import Settings
+from daemon.store import decisions, journal, learning, mailboxes, messages, training
+from daemon.store.database import Tx
+from daemon.store.records import Correction, KnownMessage, Mailbox, StoredDecision
+
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Decisions of a period and what people did after them. `filed`: acted on, or would have been in shadow."""
+
+    decided: int
+    filed: int
+    agreed: int
+    overridden: int
+
+    def in_words(self, mode: str) -> str:
+        """One sentence for people."""
+        verb = "Would have filed" if mode == "shadow" else "Filed"
+        words = f"{verb} {self.filed} of {self.decided} messages"
+        if mode == "shadow":
+            return f"{words}; people filed {self.agreed} of these the same way and {self.overridden} another way."
+        return f"{words}; people moved {self.overridden} of these elsewhere."
+
+
+def agreement(made: list[StoredDecision], corrections: list[Correction]) -> Agreement:
+    """Compare the last decision about each message with the last thing a person did to it. Pure."""
+    last_decision = {decision.message: decision for decision in made}
+    last_word = {correction.message: correction for correction in corrections if correction.voided is None}
+    filed = {message: each for message, each in last_decision.items() if each.category is not None}
+    agreed = overridden = 0
+    for message, decision in filed.items():
+        word = last_word.get(message)
+        if word is None:
+            continue
+        if word.to_category == decision.category:
+            agreed += 1
+        else:
+            overridden += 1
+    return Agreement(len(last_decision), len(filed), agreed, overridden)
+
+
+def mailbox_status(
+    tx: Tx,
+    mailbox: Mailbox,
+    since: datetime,
+    at_work: Callable[[], bool],
+    points: Sequence[Point] = (),
+    least: int = 0,
+) -> dict[str, Any]:
+    """Everything that `postroom status` shows about one mailbox, ready for JSON.
+
+    `at_work`: does a training work now? `points`: held-out answers of the model in use.
+    `least`: lessons that a category needs before it may file.
+    """
+    made = decisions.since(tx, mailbox.id, since)
+    corrections = learning.corrections(tx, mailbox.id, since=since)
+    counted = agreement(made, corrections)
+    current = training.current_model(tx, mailbox.id)
+    runs = training.runs(tx, mailbox.id, limit=1)
+    return {
+        "name": mailbox.name,
+        "kind": mailbox.kind,
+        "mode": mailbox.mode,
+        "paused": mailbox.paused,
+        "trouble": mailbox.trouble,
+        "polled": _iso(mailbox.polled),
+        "last_arrival": _iso(mailbox.last_arrival),
+        "messages": messages.counts(tx, mailbox.id),
+        "categories": [
+            {
+                "name": category.name,
+                "folder": category.folder,
+                "lessons": category.lessons,
+                "paused": category.paused,
+                "trouble": category.trouble,
+            }
+            for category in overview(tx, mailbox.id, points, least)
+        ],
+        "folders_new": [
+            {"name": folder.name, "since": _iso(folder.offered), "role": folder.role}
+            for folder in mailboxes.folders(tx, mailbox.id)
+            if folder.offered is not None and folder.missing_since is None
+        ],
+        "since": _iso(since),
+        "decided": counted.decided,
+        "filed": counted.filed,
+        "agreed": counted.agreed,
+        "overridden": counted.overridden,
+        "sentence": counted.in_words(mailbox.mode),
+        "corrections": sum(1 for each in corrections if each.voided is None),
+        "model": None if current is None else {"version": current.version, "verdict": current.verdict},
+        "training": None
+        if not runs
+        else {
+            "started": _iso(runs[0].started),
+            "ended": _iso(runs[0].ended),
+            **({"outcome": runs[0].outcome, "verdict": runs[0].verdict} if runs[0].outcome else _unended(at_work)),
+        },
+        "unfinished": len(journal.unfinished(tx, mailbox.id)),
+    }
+
+
+def service_status(
+    tx: Tx, mailbox: Mailbox, settings: Settings, now: datetime, holder: Holder | None, working: bool, usable: bool
+) -> dict[str, Any]:
+    """What `postroom status` shows of the service's work on one mailbox: is it behind, do the nights bear fruit?
+
+    `holder`: who runs, None if nobody does. `working`: does a training work now?
+    `usable`: is there a model in use that can be used?
+    """
+    here = office_time(now)
+    trouble = nights(tx, mailbox, settings.training, now, at_work=working, usable=usable)
+    since = None if holder is None else holder.since
+    late = None if since is None or mailbox.trouble else late_by(now, mailbox.polled, since, settings.sorting.poll)
+    runs = [(run.started, run.outcome) for run in training.runs(tx, mailbox.id, training.RUNS_JUDGED, until=now)]
+    up_since = min(since or now, now)  # the lock may have been taken while the clock was ahead
+    due = now if owed(runs) else next_night(here, settings.training.window, last_attempt(runs), up_since)
+    return {
+        "late": None if late is None else f"no look for {late // MINUTE} minutes, though the service runs.",
+        "training_trouble": None
+        if trouble is None
+        else {"kind": trouble.kind, "since": _iso(trouble.since), "words": trouble.words},
+        "next_training": {
+            "at": _iso(due),
+            "due": due <= here,
+            "new_lessons": training.fresh_lessons(tx, mailbox.id, usable),
+            "wanted": settings.training.min_corrections,
+        },
+    }
+
+
+def _unended(at_work: Callable[[], bool]) -> dict[str, Any]:
+    """What became of a training whose end was not written down."""
+    if at_work():
+        return {"outcome": "running", "verdict": None}
+    return {"outcome": "interrupted", "verdict": training.INTERRUPTED}
+
+
+def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, Any]:
+    """All that Postroom knows about one message: where it was, what was decided and done, what people did."""
+    names = {category.uid: category.name for category in mailboxes.categories(tx, mailbox.id)}
+    return {
+        "mailbox": mailbox.name,
+        "message_id": message.identity.message_id or message.identity.object_id,
+        "state": message.state,
+        "arrived": _iso(message.arrived),
+        "first_seen": _iso(message.first_seen),
+        "places": [
+            {
+                "folder": place.ref.folder,
+                "uid": place.ref.uid,
+                "seen": _iso(place.seen),
+                "gone": _iso(place.gone),
+                "by": "postroom" if place.ours else place.who,
+            }
+            for place in messages.sightings(tx, message.id)
+        ],
+        "decisions": [
+            {
+                "at": _iso(decision.at),
+                "category": _name(names, decision.category),
+                "best": _name(names, decision.best),
+                "probability": decision.probability,
+                "runner_up": _name(names, decision.runner_up),
+                "runner_up_probability": decision.runner_up_probability,
+                "source": decision.source,
+                "reason": decision.reason,
+                "model": decision.model,
+                "mode": decision.mode,
+            }
+            for decision in decisions.of_message(tx, message.id)
+        ],
+        "actions": [
+            {
+                "planned": _iso(entry.planned),
+                "ended": _iso(entry.ended),
+                "state": entry.state,
+                "from": entry.ref.folder,
+                "to": entry.landed.folder if entry.landed else None,
+                "explanation": entry.explanation,
+            }
+            for entry in journal.of_message(tx, message.id)
+        ],
+        "lessons": [
+            {
+                "id": lesson.id,
+                "at": _iso(lesson.at),
+                "category": _name(names, lesson.category),
+                "source": lesson.source,
+                "voided": _iso(lesson.voided),
+            }
+            for lesson in learning.lessons_of(tx, message.id)
+        ],
+        "corrections": [
+            {
+                "id": each.id,
+                "at": _iso(each.at),
+                "kind": each.kind,
+                "from": each.from_folder,
+                "to": each.to_folder,
+                "who": each.who,
+                "voided": _iso(each.voided),
+            }
+            for each in learning.corrections(tx, mailbox.id, message=message.id)
+        ],
+    }
+
+
+def _name(names: dict[str, str], uid: str | None) -> str | None:
+    return None if uid is None else names.get(uid, "a removed category")
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds")

@@ -1,0 +1,155 @@
+"""What the lessons of each category are worth, in plain words. Pure but for what is read from the store.
+
+lessons, sources | does mail stay in the folder? | did the model in use tell it from the others?  ->  table rows
+pairs that the last training found | both still count | still different categories  ->  contradictions
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from daemon.model.model_folder import Point
+from daemon.rules.thresholds import lower_bound
+from daemon.store import learning, mailboxes, messages, training
+from daemon.store.database import Database, Tx
+from daemon.store.records import Category, Lesson
+
+# A folder that so many messages came through, and this share of them left again soon, is a stage and no subject.
+MOST_PASSING, LEAST_PASSING, SOON = 0.5, 10, timedelta(days=14)
+# So many held-out lessons are needed to call a folder mixed; and it is, if surely fewer than this were recognised.
+LEAST_JUDGED, RECOGNISED = 8, 0.35
+LESSONS_A_PAGE = 500
+SOURCES = {"folder": "folder", "csv": "file", "correction": "people's moves", "history": "helpdesk history"}
+
+
+def each_lesson(database: Database, mailbox: int, up_to: int | None = None) -> Iterator[Lesson]:
+    """All lessons that count, by id, up to one: a page at a time, so that neither memory nor the database is held for
+    100,000 of them."""
+    last = 0
+    while True:
+        with database.read() as tx:
+            page = learning.lessons(tx, mailbox, after=last, up_to=up_to, oldest=LESSONS_A_PAGE)
+        if not page:
+            return
+        yield from page
+        last = max(lesson.id for lesson in page)
+
+
+@dataclass(frozen=True)
+class CategoryLessons:
+    """One row of `postroom lessons`. `trouble`: why it can't be learnt well, None if nothing speaks against it."""
+
+    name: str
+    folder: str
+    lessons: int
+    sources: str
+    newest: datetime | None
+    paused: str | None
+    trouble: str | None
+
+
+def overview(tx: Tx, mailbox: int, points: Sequence[Point], least: int) -> list[CategoryLessons]:
+    """Every category with what it has to learn from. `points`: held-out answers of the model in use.
+
+    `least` is how many lessons a category needs before it may file alone (`min_examples`).
+    """
+    sources = learning.lesson_sources(tx, mailbox)
+    passing = learning.passed_through(tx, mailbox, SOON)
+    categories = mailboxes.categories(tx, mailbox)
+    names = {category.uid: category.name for category in categories}
+    rows = []
+    for category in categories:
+        own = sources.get(category.uid, [])
+        number = sum(count for _, count, _ in own)
+        rows.append(
+            CategoryLessons(
+                category.name,
+                category.folder,
+                number,
+                ", ".join(f"{count} {SOURCES.get(source, source)}" for source, count, _ in own),
+                max((newest for _, _, newest in own), default=None),
+                category.paused,
+                trouble_with(category, number, passing.get(category.folder, (0, 0)), points, names, least),
+            )
+        )
+    return rows
+
+
+def trouble_with(
+    category: Category,
+    lessons: int,
+    passing: tuple[int, int],
+    points: Sequence[Point],
+    names: Mapping[str, str],
+    least: int,
+) -> str | None:
+    """Why this folder cannot be learnt, as a sentence; None if nothing speaks against it. Pure.
+
+    `passing`: how many messages were ever seen in the folder, and how many of these left it soon.
+    """
+    if category.paused is not None:
+        return f"Paused: {category.paused}."
+    if lessons == 0:
+        return "No lessons yet, so nothing is filed there."
+    if lessons < least:
+        return f"Too few: nothing is filed there before it has {least} lessons."
+    seen, left = passing
+    if left >= LEAST_PASSING and left > MOST_PASSING * seen:
+        return (
+            f"Mail passes through: {left} of {seen} messages left it again soon. It looks like a stage of the work "
+            '("to do"), which a text cannot tell; consider making it neutral.'
+        )
+    own = [point for point in points if point.category == category.uid]
+    missed = [point for point in own if not point.correct]
+    # The upper bound of the recognised share is one less the lower bound of the missed.
+    if len(own) >= LEAST_JUDGED and 1 - lower_bound(len(missed), len(own), 1.28) < RECOGNISED:
+        taken, times = Counter(point.predicted for point in missed).most_common(1)[0]
+        return (
+            f"Mixed: only {len(own) - len(missed)} of {len(own)} held-out mails were recognised, "
+            f"{times} were taken for {names.get(taken, 'a removed category')}. Its mail has no common subject."
+        )
+    return None
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two mails that contradict each other. `name` is what `postroom why` takes."""
+
+    lesson: int
+    name: str | None
+    at: datetime
+    category: str
+    folder: str | None
+    subject: str
+
+
+def contradictions(tx: Tx, mailbox: int) -> list[tuple[Side, Side]]:
+    """Near-identical mails that people keep in different categories, as far as both still teach."""
+    complete = ("promoted", "kept", "nothing")
+    pairs = next((run.contradictions for run in training.runs(tx, mailbox, 50) if run.outcome in complete), ())
+    known = learning.lessons_named(tx, mailbox, (one for pair in pairs for one in pair))
+    categories = {category.uid: category for category in mailboxes.categories(tx, mailbox)}
+    return [
+        (_side(tx, known[first], categories), _side(tx, known[second], categories))
+        for first, second in pairs
+        if first in known and second in known and known[first].category != known[second].category
+    ]
+
+
+def _side(tx: Tx, lesson: Lesson, categories: Mapping[str, Category]) -> Side:
+    category = categories.get(lesson.category)
+    name = None
+    if lesson.message is not None:
+        identity = messages.get(tx, lesson.message).identity
+        name = identity.message_id or identity.object_id
+    return Side(
+        lesson.id,
+        name,
+        lesson.at,
+        category.name if category else "a removed category",
+        category.folder if category else None,
+        lesson.text.subject,
+    )

@@ -1,0 +1,173 @@
+"""What to do with one message. Pure: values in, a decision with its reason out; no clock, no I/O.
+
+    not to be touched?  |  thread filed by hand?  |  near-duplicate of a lesson?  |  model sure enough?  ->  Decision
+
+The reason is what people read in `postroom why`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from connectors.base import Mark, Message
+from daemon.model.classifier import Prediction
+from daemon.settings import SortingSettings
+from daemon.store.records import Category, DecisionSource
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What people did with a message like this one: the same thread, or nearly the same text."""
+
+    category: str
+    source: DecisionSource
+    reason: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How sure is sure enough. `thresholds`: least probability a category needs; None: it has too little evidence."""
+
+    categories: Mapping[str, Category]
+    thresholds: Mapping[str, float | None]
+    model: str | None = None
+    newcomers: frozenset[str] = frozenset()
+    """Categories that the model was not trained for; all of them without a model."""
+    refused: str | None = None
+    """The version in use, if it cannot be used."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """File it under `category`, or leave it (None); always with a reason in plain words."""
+
+    category: str | None
+    source: DecisionSource
+    reason: str
+    best: str | None = None
+    probability: float | None = None
+    runner_up: str | None = None
+    runner_up_probability: float | None = None
+
+
+def hands_off(message: Message, sorting: SortingSettings, own_domains: Sequence[str] = ()) -> str | None:
+    """Why this message is not to be touched, or None."""
+    flags = {flag.lower() for flag in message.sighting.flags}
+    reasons: Sequence[tuple[bool, str]] = (
+        (sorting.skip_flagged and "\\flagged" in flags, "somebody flagged it"),
+        (sorting.skip_answered and "\\answered" in flags, "somebody answered it"),
+        (sorting.skip_encrypted and _marked(message, "encrypted"), "it is encrypted"),
+        (sorting.skip_calendar and _marked(message, "calendar"), "it is a calendar message"),
+        (sorting.skip_bounces and _marked(message, "bounce"), "it is a delivery report"),
+        (sorting.skip_internal and is_internal(message, own_domains), "it is mail among colleagues"),
+        (is_from(message.senders, sorting.never_senders), "its sender is listed in never_senders"),
+    )
+    return next((reason for applies, reason in reasons if applies), None)
+
+
+def is_internal(message: Message, own_domains: Sequence[str]) -> bool:
+    """Did it never leave the house? Every sender and every recipient has an address in the office's own domains."""
+    everybody = message.senders | message.recipients
+    return bool(message.senders) and all(_in_domains(address, own_domains) for address in everybody)
+
+
+def is_from(senders: Iterable[str], rules: Sequence[str]) -> bool:
+    """Does one of these addresses fit a rule: an address, or "@domain" with all below it?"""
+    return any(
+        _in_domains(sender, [rule[1:]]) if rule.startswith("@") else sender == rule
+        for sender in senders
+        for rule in rules
+    )
+
+
+def shown_in(text: str) -> list[str]:
+    """The addresses in a text as people read it: "Ann Lee <ann@example.org>, bob@example.org"."""
+    return [found.lower() for found in re.findall(r"[^\s<>,;]+@[^\s<>,;]+", text)]
+
+
+def _in_domains(address: str, domains: Sequence[str]) -> bool:
+    domain = address.rpartition("@")[2]
+    return any(domain == own or domain.endswith(f".{own}") for own in domains)
+
+
+def _marked(message: Message, mark: Mark) -> bool:
+    return mark in message.marks
+
+
+def decide(
+    prediction: Prediction | None, hint: Hint | None, policy: Policy, guess: Prediction | None = None
+) -> Decision:
+    """File by what people did with its like, else by the model where it is sure enough, else leave it.
+
+    `guess` is by names, descriptions and first examples alone (daemon.model.first_guess): it is told, never acted on.
+    """
+    if hint is not None and (category := policy.categories.get(hint.category)) is not None and category.paused is None:
+        return Decision(hint.category, hint.source, f"{category.name}: {hint.reason}", *_figures(prediction))
+    if prediction is None:
+        return _without_model(guess, policy)
+    decision = _by_model(prediction, policy)
+    if prediction.newcomer in policy.newcomers:
+        # Nor is it evidence of how sure the model may be: it could not have known that folder.
+        said = decision.reason if decision.category is None else f"left: {_in_words(prediction, policy)}"
+        decision = replace(decision, category=None, source="none")
+        more = f"more like mail that people put into {_name(prediction.newcomer, policy)}"
+    elif decision.category is None and guess is not None and guess.best in policy.newcomers:
+        said, more = decision.reason, f"perhaps {_name(guess.best, policy)}"
+    else:
+        return decision
+    return replace(decision, reason=f"{said}; {more}, which this model does not know yet")
+
+
+def _without_model(guess: Prediction | None, policy: Policy) -> Decision:
+    why = "there is no trained model yet"
+    if policy.refused is not None:
+        why = f"the model in use, {policy.refused}, cannot be used (`postroom status` says why)"
+    if guess is None:
+        return Decision(None, "none", f"left: {why}")
+    said = _in_words(guess, policy)
+    reason = f"left: {why}; by names and descriptions alone {said}"
+    return Decision(None, "none", reason, *_figures(guess))
+
+
+def _by_model(prediction: Prediction, policy: Policy) -> Decision:
+    best, probability = prediction.ranking[0]
+    said = _in_words(prediction, policy)
+    figures = _figures(prediction)
+    category = policy.categories.get(best)
+    if category is None or category.paused is not None:
+        why = "is no longer in use" if category is None else f"is paused ({category.paused})"
+        return Decision(None, "model", f"left: {said}; {_name(best, policy)} {why}", *figures)
+    threshold = policy.thresholds.get(best)
+    if threshold is None:
+        return Decision(None, "model", f"left: {said}; {category.name} has too little evidence yet", *figures)
+    if probability < threshold:
+        # "1.00, needs 1.00" would puzzle whoever asks why it was left.
+        digits = next((each for each in (2, 3, 4) if f"{probability:.{each}f}" != f"{threshold:.{each}f}"), 5)
+        said = _in_words(prediction, policy, digits)
+        return Decision(None, "model", f"left: {said}; {category.name} needs {threshold:.{digits}f}", *figures)
+    return Decision(best, "model", f"{said}; needs {threshold:.2f}; model {policy.model}", *figures)
+
+
+def _figures(prediction: Prediction | None) -> tuple[str | None, float | None, str | None, float | None]:
+    if prediction is None:
+        return None, None, None, None
+    best, probability = prediction.ranking[0]
+    if len(prediction.ranking) == 1:
+        return best, probability, None, None
+    return best, probability, *prediction.ranking[1]
+
+
+def _in_words(prediction: Prediction, policy: Policy, digits: int = 2) -> str:
+    best, probability = prediction.ranking[0]
+    words = f"{_name(best, policy)} {probability:.{digits}f}"
+    if len(prediction.ranking) > 1:
+        second, less = prediction.ranking[1]
+        words += f", next {_name(second, policy)} {less:.2f}"
+    return words
+
+
+def _name(uid: str, policy: Policy) -> str:
+    category = policy.categories.get(uid)
+    return category.name if category is not None else "a removed category"

@@ -1,0 +1,1 @@
+"""The process: schedule, signals, lock, logs, and what it holds open."""

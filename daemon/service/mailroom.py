@@ -1,0 +1,167 @@
+"""What one process holds open: the database, the models, and a desk for every mailbox in the settings.
+
+settings | database | registry | a connector and a desk each        closed in reverse
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from connectors.base import Connector
+from connectors.errors import LoginRefused
+from connectors.imap.account import ImapAccount
+from connectors.imap.mailbox import ImapConnector
+from connectors.request_tracker.queues import RequestTrackerAccount, RequestTrackerConnector
+from daemon.mistakes import CredentialMissing
+from daemon.passes.desk import Desk, utc_now
+from daemon.privacy.private import enclose
+from daemon.privacy.scratch import sweep_scratch
+from daemon.service.lock import turn
+from daemon.settings import ImapSettings, RequestTrackerSettings, Settings
+from daemon.settings.credentials import Credentials
+from daemon.signin.choose import tokens_for
+from daemon.store import mailboxes
+from daemon.store.database import Database
+from daemon.training.registry import Registry
+
+SASL: Mapping[str, Literal["password", "xoauth2", "oauthbearer"]] = {
+    "password": "password",
+    "xoauth2": "xoauth2",
+    "oauthbearer": "oauthbearer",
+    "microsoft": "xoauth2",
+    "google": "xoauth2",
+}
+"""How each `sign_in` speaks to the mail server. Exchange knows no OAUTHBEARER."""
+
+AnyMailbox = ImapSettings | RequestTrackerSettings
+
+
+@dataclass
+class Mailroom:
+    """Open resources of one process. Desks are made on demand; nothing connects before it is used."""
+
+    settings: Settings
+    database: Database
+    registry: Registry
+    clock: Callable[[], datetime] = utc_now
+    stop: Callable[[], bool] = lambda: False
+    _desks: dict[str, Desk] = field(default_factory=dict)
+
+    def desk(self, name: str) -> Desk:
+        """The desk of one mailbox. Raises PostroomError if there is no such mailbox."""
+        if name not in self._desks:
+            self._desks[name] = self._open(self.settings.mailbox_named(name))
+        return self._desks[name]
+
+    def desks(self) -> list[Desk]:
+        """The desks of all mailboxes, in the order of the settings."""
+        return [self.desk(mailbox.name) for mailbox in self.settings.mailboxes]
+
+    def _open(self, mailbox: AnyMailbox) -> Desk:
+        with self.database.read() as tx:
+            known = mailboxes.find(tx, mailbox.name)
+        if known is None:
+            with self.database.begin() as tx:
+                known = mailboxes.ensure(tx, mailbox.name, mailbox.kind, mailbox.mode, self.clock())
+        return Desk(
+            settings=mailbox,
+            sorting=self.settings.sorting,
+            database=self.database,
+            connector=connector_for(mailbox, Credentials(self.settings.state_dir)),
+            registry=self.registry,
+            mailbox_id=known.id,
+            clock=self.clock,
+            stop=self.stop,
+            turn=partial(turn, self.settings.state_dir / "turns" / mailbox.name),
+        )
+
+    def close(self) -> None:
+        """Leave every server, unload every model, close the database. Never raises."""
+        for desk in self._desks.values():
+            desk.connector.close()
+        self._desks.clear()
+        self.registry.close()
+        self.database.close()
+
+
+def database_path(settings: Settings) -> Path:
+    """Where the database lies."""
+    return settings.state_dir / "postroom.sqlite"
+
+
+@contextmanager
+def open_mailroom(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    stop: Callable[[], bool] = lambda: False,
+    database_file: Path | None = None,
+) -> Iterator[Mailroom]:
+    """Open the database (`database_file`: another one than usual) and all that hangs on it.
+
+    Whatever came before us, the state directory is private, and what killed commands left there is gone, before
+    anything is opened. Raises PostroomError.
+    """
+    enclose(settings.state_dir)
+    sweep_scratch(settings.state_dir)
+    database = Database.open(database_file or database_path(settings))
+    registry = Registry(database, settings.engine, settings.state_dir / "models", Credentials(settings.state_dir))
+    mailroom = Mailroom(settings, database, registry, clock, stop)
+    try:
+        yield mailroom
+    finally:
+        mailroom.close()
+
+
+def connector_for(mailbox: AnyMailbox, credentials: Credentials) -> Connector:
+    """The connector that the settings ask for; it reads its secret at every login and keeps none."""
+    read = credentials.read
+    if isinstance(mailbox, ImapSettings):
+        tokens = tokens_for(mailbox, credentials.state_dir, read)
+        secret = tokens.token if tokens is not None else partial(read, mailbox.credential)
+        return ImapConnector(
+            ImapAccount(
+                name=mailbox.name,
+                host=mailbox.host,
+                port=mailbox.port,
+                user=mailbox.user,
+                secret=_told(mailbox.name, secret),
+                tls=mailbox.tls,
+                ca_file=mailbox.ca_file,
+                fingerprint=mailbox.fingerprint or None,
+                inbox=mailbox.inbox,
+                timeout=mailbox.timeout.total_seconds(),
+                sign_in=SASL[mailbox.sign_in],
+                renewed=_told(mailbox.name, tokens.renew) if tokens is not None else None,
+            )
+        )
+    return RequestTrackerConnector(
+        RequestTrackerAccount(
+            name=mailbox.name,
+            url=mailbox.url,
+            secret=_told(mailbox.name, partial(read, mailbox.credential)),
+            inbox=mailbox.inbox,
+            user=mailbox.user or None,
+            ca_file=str(mailbox.ca_file) if mailbox.ca_file else None,
+            tag_field=mailbox.tag_field or None,
+            ignore_users=frozenset(mailbox.ignore_users),
+        )
+    )
+
+
+def _told(name: str, secret: Callable[[], str]) -> Callable[[], str]:
+    """The same secret; a connector raises the errors of its own tree only."""
+
+    def ask() -> str:
+        try:
+            return secret()
+        except CredentialMissing as error:
+            raise LoginRefused(name, f"{error.place} {error.fact}", error.next_step) from None
+
+    return ask

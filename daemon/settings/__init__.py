@@ -1,0 +1,401 @@
+"""The settings: one TOML file, checked whole, every mistake at once with its place.
+
+    find_config | read TOML | lay the environment over it | check | Settings, frozen
+
+An environment variable overrides one key of a section: POSTROOM_SORTING__POLL=30s. Mailboxes are only in the file.
+Secrets are never in either: a mailbox names a *credential*, and `daemon.settings.credentials` reads it.
+`config.example.toml` explains every key; a test keeps it complete and its values equal to the defaults below.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from connectors.hosts import is_this_machine
+from daemon.mistakes import PostroomError, SettingsError
+from daemon.settings.durations import Window
+from daemon.settings.own_domains import own_domain
+from daemon.settings.problems import cross_check, in_words, stray_overrides, unknown_kinds, with_kind
+from daemon.settings.values import (
+    FORMS,
+    AbsolutePath,
+    CredentialName,
+    Domain,
+    Duration,
+    FolderRole,
+    Name,
+    OptionalCredentialName,
+    OptionalDate,
+    OptionalPath,
+    Overrides,
+    Precision,
+    Quantization,
+    SenderRule,
+    Span,
+    Text,
+    TimeWindow,
+)
+
+PLACES = (Path("postroom.toml"), Path("/etc/postroom/config.toml"))
+"""Where the file is looked for when neither --config nor $POSTROOM_CONFIG names one."""
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are refused, and nothing changes after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+# -- mailboxes
+
+
+class CategorySettings(Section):
+    """What a message can be about, and the folder, queue or tag where such messages belong."""
+
+    name: Text
+    folder: str = Field(default_factory=lambda known: known.get("name", ""), min_length=1)
+    description: str = ""
+    hides: bool = False
+    """True for newsletters and the like, which people stop seeing: filed only at `hide_precision`."""
+    precision: Precision | None = None
+    """The wanted precision for this category alone; None: that of [sorting]."""
+
+
+class MailboxSettings(Section):
+    """What every mailbox has, whichever world it lives in."""
+
+    name: Name
+    kind: str
+    mode: Literal["shadow", "live"] = "shadow"
+    inbox: Text = "INBOX"
+    act_by: Literal["move", "tag"] = "move"
+    review_folder: str = ""
+    sort_existing: bool = False
+    credential: CredentialName
+    categories: tuple[CategorySettings, ...] = Field(default=(), alias="category")
+    roles: Mapping[str, FolderRole] = Field(default_factory=dict)
+
+
+class ImapSettings(MailboxSettings):
+    """An IMAP account."""
+
+    kind: Literal["imap"] = "imap"
+    host: Text
+    tls: Literal["implicit", "starttls", "none"] = "implicit"
+    port: int = Field(default_factory=lambda known: 993 if known.get("tls") == "implicit" else 143, ge=1, le=65535)
+    ca_file: OptionalPath = None
+    fingerprint: str = ""
+    user: Text
+    own_domains: tuple[Domain, ...] = Field(default_factory=lambda known: own_domain(known.get("user", "")))
+    """For `skip_internal`."""
+    timeout: Span = timedelta(seconds=60)
+    credential: OptionalCredentialName = ""
+    """Empty only for `sign_in = "microsoft"`, where then a person signs in: see `daemon.settings.sign_in`."""
+    sign_in: Literal["password", "xoauth2", "oauthbearer", "microsoft", "google"] = "password"
+    person: str = ""
+    """Who signs in, where that is not `user`: for a shared mailbox."""
+    tenant: str = ""
+    client_id: str = ""
+    authority: str = ""
+    """Where tokens come from, instead of the provider's own address."""
+    credential_ends: OptionalDate = None
+    """When the client secret ends, which nothing but Entra's page tells."""
+
+    @field_validator("tls")
+    @classmethod
+    def _no_secrets_in_clear(cls, tls: str, known: ValidationInfo) -> str:
+        if tls == "none" and not is_this_machine(known.data.get("host", "localhost")):
+            raise ValueError(
+                '"none" would send the password readable to another machine. Write "implicit" or "starttls".'
+            )
+        return tls
+
+    @field_validator("fingerprint")
+    @classmethod
+    def _sha256(cls, fingerprint: str) -> str:
+        # As openssl prints it, too: "sha256 Fingerprint=AB:CD:...".
+        digits = fingerprint.rpartition("=")[2].strip().replace(":", "").lower()
+        if digits and (len(digits) != 64 or set(digits) - set("0123456789abcdef")):
+            raise ValueError("is not a SHA-256 fingerprint: 64 hexadecimal digits, colons allowed.")
+        return digits
+
+
+class RequestTrackerSettings(MailboxSettings):
+    """A queue of Request Tracker 5, by its REST2 interface."""
+
+    kind: Literal["request-tracker"] = "request-tracker"
+    inbox: Text
+    url: str = Field(pattern=r"^https?://")
+    user: str = ""
+    """For Basic sign-in. Empty: the credential is a token of the bot's user."""
+    tag_field: str = ""
+    """The custom field that `act_by = "tag"` sets."""
+    ca_file: OptionalPath = None
+    own_domains: tuple[Domain, ...] = ()
+    ignore_users: tuple[str, ...] = ()
+    """Users whose changes teach nothing: other automation."""
+
+    @field_validator("url")
+    @classmethod
+    def _no_secrets_in_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if "@" in parts.netloc:
+            raise ValueError("holds a user or a secret. Write the plain address, and name `user` and `credential`.")
+        if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+            raise ValueError("would send the secret readable to another machine. Write https://.")
+        return url.rstrip("/")
+
+    @field_validator("tag_field")
+    @classmethod
+    def _needed_for_tags(cls, tag_field: str, known: ValidationInfo) -> str:
+        if known.data.get("act_by") == "tag" and not tag_field:
+            raise ValueError('act_by = "tag" needs the name of the custom field to set.')
+        return tag_field
+
+
+KINDS = ("imap", "request-tracker")
+
+
+def _kind(value: Any) -> Any:
+    return value.get("kind", "imap") if isinstance(value, Mapping) else getattr(value, "kind", None)
+
+
+Mailbox = Annotated[
+    Annotated[ImapSettings, Tag("imap")] | Annotated[RequestTrackerSettings, Tag("request-tracker")],
+    Discriminator(_kind),
+]
+
+
+# -- sections
+
+
+class SortingSettings(Section):
+    """When to look, when to act, and how sure to be."""
+
+    poll: Span = timedelta(seconds=60)
+    passes_at_once: int = Field(default=8, ge=1, le=256)
+    """How many mailboxes are worked on at the same moment; the others wait their turn."""
+    act_after: Duration = timedelta(minutes=2)
+    settle: Duration = timedelta(minutes=10)
+    precision: Precision = 0.95
+    hide_precision: Precision = 0.99
+    min_examples: int = Field(default=15, ge=2)
+    confirm_after: Duration = timedelta(days=1)
+    identity_keep: Span = timedelta(days=180)
+    max_moves_per_minute: int = Field(default=30, ge=1)
+    pause_on_overrides: bool = True
+    roll_back: bool = True
+    skip_flagged: bool = True
+    skip_answered: bool = True
+    skip_encrypted: bool = True
+    skip_calendar: bool = True
+    skip_bounces: bool = True
+    skip_internal: bool = True
+    never_senders: tuple[SenderRule, ...] = ()
+    rule_window: Duration = timedelta(seconds=20)
+
+
+class EngineSettings(Section):
+    """What answers the question "which category?"."""
+
+    kind: Literal["embedded", "ollama", "openai"] = "embedded"
+    base: OptionalPath = None
+    threads: int = Field(default=2, ge=1, le=256)
+    host: str = Field(
+        default_factory=lambda known: f"http://127.0.0.1:{8000 if known.get('kind') == 'openai' else 11434}",
+        pattern=r"^https?://",
+    )
+    credential: CredentialName | Literal[""] = ""
+    """For kind "openai": the credential that holds the server's API key. "": it asks for none."""
+    ca_file: OptionalPath = None
+    max_tokens: int = Field(default=256, ge=64, le=4096)
+    quantization: Quantization = "auto"
+
+    @field_validator("host")
+    @classmethod
+    def _no_mail_and_no_key_in_clear(cls, host: str, known: ValidationInfo) -> str:
+        parts = urlsplit(host)
+        if "@" in parts.netloc:
+            raise ValueError("holds a user or a secret. Write the plain address, and name `credential`.")
+        if known.data.get("kind") == "openai":
+            if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+                raise ValueError("would send mail and API key readable to another machine. Write https://.")
+            return host.rstrip("/").removesuffix("/v1")
+        return host
+
+    @field_validator("quantization")
+    @classmethod
+    def _one_that_this_engine_serves(cls, quantization: str, known: ValidationInfo) -> str:
+        kind = known.data.get("kind", "embedded")
+        if quantization not in FORMS[kind]:
+            words = ", ".join(f'"{form}"' for form in FORMS[kind])
+            raise ValueError(f'"{quantization}" is not for kind = "{kind}". Write one of {words}.')
+        return quantization
+
+
+class TrainingSettings(Section):
+    """One night's work, and how much of the machine it may take."""
+
+    window: TimeWindow = Field(default_factory=lambda: Window.parse("01:00-05:00"))
+    min_corrections: int = Field(default=5, ge=1)
+    threads: int = Field(default=2, ge=1, le=256)
+    nice: int = Field(default=19, ge=0, le=19)
+    time_limit: Span = timedelta(hours=2)
+    keep_models: int = Field(default=7, ge=2)
+    """At least the current model and the one to roll back to."""
+    max_per_folder: int = Field(default=400, ge=2)
+    max_age: Span = timedelta(days=365)
+    seed: int = Field(default=1, ge=0)
+    tuning: Literal["pooled", "answer"] = "pooled"
+    backend: Literal["peft", "unsloth"] = "peft"
+    unsloth_python: OptionalPath = None
+    memory_mb: int = Field(default=1024, ge=64)
+
+
+class LogSettings(Section):
+    """How much to say, and in which form."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "journald", "terminal", "json"] = "auto"
+
+
+class Settings(BaseSettings):
+    """Everything that an owner can choose. `Settings.load` is the way in; tests may build one by keyword."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        env_prefix="POSTROOM_",
+        # Without it the alias "mailbox" would be read from $MAILBOX, which belongs to other programs.
+        env_prefix_target="all",
+        env_nested_delimiter="__",
+    )
+
+    state_dir: AbsolutePath = Path("/var/lib/postroom")
+    mailboxes: tuple[Mailbox, ...] = Field(default=(), alias="mailbox")
+    sorting: SortingSettings = SortingSettings()
+    engine: EngineSettings = EngineSettings()
+    training: TrainingSettings = TrainingSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The checked settings of one file. Raises SettingsError with every mistake in it."""
+        document = read_toml(path)
+        problems = [*stray_overrides(os.environ), *cross_check(document)]
+        if not document.get("mailbox"):
+            problems.append("[[mailbox]]: there is none. Copy one from config.example.toml and fill it in.")
+        problems = [*cls._mistakes(document), *problems]
+        if problems:
+            raise SettingsError(str(path), problems)
+        return cls(**document)
+
+    @classmethod
+    def _mistakes(cls, document: Mapping[str, Any]) -> list[str]:
+        """What pydantic finds, in words. A mailbox of an unknown kind is checked as the kind that it fits best, too."""
+        error = cls._refusal(document)
+        if error is None:
+            return []
+        found = in_words(error, document, cls, os.environ)
+        if numbers := unknown_kinds(error):
+            for number in numbers:
+                guesses = [with_kind(document, number, kind) for kind in KINDS]
+                document = min(guesses, key=cls._how_wrong)
+            more = cls._refusal(document)
+            found += in_words(more, document, cls, os.environ) if more else []
+        return list(dict.fromkeys(found))
+
+    @classmethod
+    def _refusal(cls, document: Mapping[str, Any]) -> ValidationError | None:
+        try:
+            cls(**document)
+        except ValidationError as error:
+            return error
+        return None
+
+    @classmethod
+    def _how_wrong(cls, document: Mapping[str, Any]) -> int:
+        error = cls._refusal(document)
+        return 0 if error is None else error.error_count()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file; nothing else is read."""
+        return Overrides(settings_cls), init_settings
+
+    def mailbox_named(self, name: str) -> Mailbox:
+        """The mailbox of that name. Raises PostroomError that lists the names there are."""
+        names = [mailbox.name for mailbox in self.mailboxes]
+        if name in names:
+            return self.mailboxes[names.index(name)]
+        close = get_close_matches(name, names, 1)
+        hint = f'Did you mean "{close[0]}"?' if close else f"There are: {', '.join(names) or 'none'}."
+        raise PostroomError(name, "no mailbox has this name.", hint)
+
+    def effective(self) -> dict[str, Any]:
+        """The settings as plain values under the file's own keys, for `postroom config`. There is no secret to mask."""
+        values: dict[str, Any] = _without_none(self.model_dump(mode="json", by_alias=True))
+        return values
+
+
+def _without_none(value: Any) -> Any:
+    # TOML has no null: what is not set (a category's own precision) is left out.
+    if isinstance(value, dict):
+        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
+    return [_without_none(inner) for inner in value] if isinstance(value, list) else value
+
+
+def find_config(given: Path | None, environ: Mapping[str, str] = os.environ, here: Path | None = None) -> Path:
+    """Which file counts: --config, $POSTROOM_CONFIG, ./postroom.toml, /etc/postroom/config.toml.
+
+    A file that was named but does not exist is a mistake, not a reason to look further. Raises SettingsError.
+    """
+    named = given or (Path(environ["POSTROOM_CONFIG"]) if environ.get("POSTROOM_CONFIG") else None)
+    if named is not None:
+        if not named.is_file():
+            raise SettingsError(str(named), ["there is no such file. Check --config or $POSTROOM_CONFIG."])
+        return named
+    for place in ((here or Path.cwd()) / PLACES[0], PLACES[1]):
+        if place.is_file():
+            return place
+    looked = ", ".join(map(str, PLACES))
+    raise SettingsError("settings", [f"no config file; looked for {looked}. Copy config.example.toml to one of them."])
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The file as a dictionary. Raises SettingsError with the line and column of a slip."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(str(path), [f"{error}. A text needs quotes; a section looks like [sorting]."]) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(str(path), [f"byte {error.start} is not UTF-8. Save the file as UTF-8."]) from None
+    except OSError as error:
+        raise SettingsError(str(path), [f"cannot be read ({error.strerror}). Check its name and its rights."]) from None

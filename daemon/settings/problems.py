@@ -1,0 +1,278 @@
+"""Mistakes in the settings, in words: the place, the fact, the next step. Never the value of anything secret.
+
+    pydantic's errors | one sentence each      (in_words)
+    the whole document | mistakes between keys (cross_check)
+    the environment | overrides of nothing     (stray_overrides)
+
+Pure: values in, sentences out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from daemon.settings.sign_in import sign_in_problems
+
+SECRET_WORDS = ("password", "passwd", "pass", "pwd", "token", "secret", "api_key", "apikey")
+OTHER_NAMES = {
+    "server": "host", "hostname": "host", "address": "host", "username": "user", "login": "user", "account": "user",
+    "ssl": "tls", "encryption": "tls", "type": "kind", "queue": "inbox", "interval": "poll", "cafile": "ca_file",
+    "model": "base", "categories": "category", "mailboxes": "mailbox", "auth": "sign_in", "hide": "hides",
+}  # fmt: skip
+"""What people write when they know another program: ours after the colon."""
+UNSHOWN = {"credential", "user", "url"}
+"""Keys whose value may hold a secret by mistake, so that it is not repeated in a message."""
+SHARES = {"precision", "hide_precision"}
+LISTS_OF_TABLES = {"mailbox": "[[mailbox]]", "category": "[[mailbox.category]]"}
+SECTIONS = ("sorting", "engine", "training", "log")
+TABLES: Mapping[str, tuple[str, ...]] = {
+    "at the top of the file": (),
+    **{f"under [{section}]": (section,) for section in SECTIONS},
+    "under [[mailbox]], above its other tables": ("mailbox",),
+    "under [[mailbox.category]]": ("mailbox", "category"),
+}
+"""Where a key can stand, and the way there."""
+
+
+def in_words(
+    error: ValidationError, document: Mapping[str, Any], model: type[BaseModel], environ: Mapping[str, str]
+) -> list[str]:
+    """One sentence for every mistake that pydantic found, in the file's order."""
+    return [
+        f"{_place(_location(detail), document, environ)}: {_fact(detail, model)}"
+        for detail in error.errors(include_url=False, include_context=True)
+        if detail["type"] != "default_factory_not_called"  # a follow-up of a mistake that is listed already
+    ]
+
+
+def unknown_kinds(error: ValidationError) -> list[int]:
+    """The mailboxes, counted from 0, whose kind there is not: pydantic looks no further into them."""
+    return [int(detail["loc"][1]) for detail in error.errors() if detail["type"] == "union_tag_invalid"]
+
+
+def with_kind(document: Mapping[str, Any], number: int, kind: str) -> dict[str, Any]:
+    """The document as if this mailbox were of that kind."""
+    boxes = [{**box, "kind": kind} if at == number else box for at, box in enumerate(document["mailbox"])]
+    return {**document, "mailbox": boxes}
+
+
+def cross_check(document: Mapping[str, Any]) -> list[str]:
+    """Mistakes that no single key shows: names used twice, categories that lie in the inbox."""
+    mailboxes = [box for box in _list(document.get("mailbox")) if isinstance(box, Mapping)]
+    problems = [
+        f'[[mailbox]] name: "{name}" is used twice. Give every mailbox a name of its own.'
+        for name in _twice(box.get("name") for box in mailboxes)
+    ]
+    for number, box in enumerate(mailboxes, 1):
+        place = _mailbox_place(number, box)
+        problems += [f"{place} {problem}" for problem in sign_in_problems(box)]
+        categories = [category for category in _list(box.get("category")) if isinstance(category, Mapping)]
+        folders = [category.get("folder", category.get("name")) for category in categories]
+        inbox = box.get("inbox", "INBOX")
+        for key, values in (("name", [category.get("name") for category in categories]), ("folder", folders)):
+            problems += [f'{place} [[category]] {key}: "{value}" is used twice.' for value in _twice(values)]
+        if inbox in folders:
+            problems.append(f'{place} [[category]] folder: "{inbox}" is the inbox itself. Name another folder.')
+        if box.get("review_folder") == inbox:
+            problems.append(
+                f'{place} review_folder: "{inbox}" is the inbox itself. Write "" to leave unsure mail there.'
+            )
+        elif box.get("review_folder") in folders and box.get("review_folder"):
+            problems.append(
+                f'{place} review_folder: "{box["review_folder"]}" is a category\'s folder. Name another one.'
+            )
+    return [*problems, *_training_problems(_mapping(document.get("training")), _mapping(document.get("engine")))]
+
+
+def _training_problems(training: Mapping[str, Any], engine: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if training.get("tuning") == "answer" and engine.get("kind", "embedded") != "embedded":
+        problems.append('[training] tuning: "answer" needs kind = "embedded" under [engine].')
+    if training.get("backend") == "unsloth":
+        if training.get("tuning") != "answer":
+            problems.append('[training] backend: "unsloth" tunes the whole base; write tuning = "answer" too.')
+        if not training.get("unsloth_python"):
+            problems.append('[training] unsloth_python: name the python that `make unsloth` set up, or use "peft".')
+    return problems
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def stray_overrides(environ: Mapping[str, str]) -> list[str]:
+    """Environment variables that look like an override and override nothing."""
+    problems = []
+    for variable in sorted(environ):
+        match = re.fullmatch(r"POSTROOM_([A-Z]+)__(\w+)", variable.upper())
+        if match is None or match[1].lower() in SECTIONS:
+            continue
+        close = get_close_matches(match[1].lower(), SECTIONS, 1)
+        hint = f'Did you mean "{close[0].upper()}"?' if close else f"The sections are {', '.join(SECTIONS)}."
+        problems.append(f"${variable}: there is no such section to override. {hint}")
+    return problems
+
+
+# -- the place
+
+
+def _location(detail: ErrorDetails) -> tuple[int | str, ...]:
+    # pydantic puts a wrong kind at the whole mailbox; with a kind, the third part of every location is that kind.
+    return (*detail["loc"], "", "kind") if detail["type"] == "union_tag_invalid" else detail["loc"]
+
+
+def _place(location: tuple[int | str, ...], document: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """("mailbox", 0, "imap", "host") -> "[[mailbox]] 1 (office) host"; an overridden key names its variable."""
+    variable = "POSTROOM_" + "__".join(str(part) for part in location if isinstance(part, str)).upper()
+    for given in environ:
+        if given.upper() == variable:
+            return f"${given}"
+    if location[0] in SECTIONS:
+        return " ".join([f"[{location[0]}]", *map(str, location[1:])])
+    if location[0] != "mailbox" or len(location) == 1:
+        return ".".join(map(str, location))
+    number = int(location[1])
+    box = document["mailbox"][number]
+    keys = list(location[3:])  # location[2] is the kind, or missing when the kind itself is wrong
+    parts = [_mailbox_place(number + 1, box)]
+    if keys[:1] == ["category"] and len(keys) > 1:
+        parts.append(f"[[category]] {int(keys[1]) + 1}")
+        keys = keys[2:]
+    elif keys[:1] == ["roles"] and len(keys) > 1:
+        parts.append(f'[roles] "{keys[1]}"')
+        keys = []
+    return " ".join([*parts, *map(str, keys)])
+
+
+def _mailbox_place(number: int, box: object) -> str:
+    name = box.get("name") if isinstance(box, Mapping) else None
+    return f"[[mailbox]] {number} ({name})" if isinstance(name, str) else f"[[mailbox]] {number}"
+
+
+# -- the fact and the next step
+
+
+def _fact(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    kind, location, context = detail["type"], detail["loc"], detail.get("ctx", {})
+    key = str(location[-1])
+    if kind == "missing":
+        return f'missing. Write {key} = "...".'
+    if kind == "extra_forbidden":
+        return _unknown_key(key, _keys_at(model, location[:-1]), _homes(key, model))
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        return _not_one_of(detail["input"], _quoted(str(context["expected"])))
+    if kind == "string_pattern_mismatch":
+        return _misspelt(key, detail["input"])
+    if kind == "string_too_short":
+        return "is empty. Fill it in, or remove the line."
+    if kind == "union_tag_invalid":
+        return _not_one_of(context["tag"], _quoted(str(context["expected_tags"])))
+    if key in LISTS_OF_TABLES or kind == "union_tag_not_found":
+        return f"must be a table of its own. Write {LISTS_OF_TABLES.get(key, '[[mailbox]]')} and its keys below it."
+    if kind == "tuple_type":
+        return f'must be a list. Write {key} = ["...", "..."].'
+    if kind in ("model_type", "dict_type", "mapping_type"):
+        return "must be a table of its own: a line with its name in brackets, and its keys below it."
+    wanted = detail["msg"].replace("Input should be", "must be").split(", unable to")[0]
+    given = "" if key in UNSHOWN else f", not {_shown(detail['input'])}"
+    return f"{wanted}{given}.{_as_share(key, detail['input'])}"
+
+
+def _as_share(key: str, given: object) -> str:
+    """The next step for a precision that was meant in per cent."""
+    if key not in SHARES or isinstance(given, bool) or not isinstance(given, int | float) or not 50 <= given < 100:
+        return ""
+    return f" Write {given / 100:g} for {given:g} %."
+
+
+def _unknown_key(key: str, known: list[str], homes: list[str]) -> str:
+    close = get_close_matches(key.lower(), [*known, *OTHER_NAMES, *SECRET_WORDS], 1, cutoff=0.7)
+    meant = close[0] if close else ""
+    if meant in SECRET_WORDS and "credential" in known:
+        exactly = key.lower() in SECRET_WORDS
+        hint = 'Did you mean "credential"? ' if not exactly else ""
+        return (
+            f"{'a secret must not be in this file' if exactly else 'unknown key'}. {hint}"
+            'Write credential = "NAME", and put the secret into a file NAME (docs/installing.md, "Secrets").'
+        )
+    if homes:
+        return f"unknown key here. It belongs {' or '.join(homes)}."
+    meant = OTHER_NAMES.get(meant, meant)
+    if meant in known:
+        return f'unknown key. Did you mean "{meant}"?'
+    return f"unknown key. Known here: {', '.join(known)}." if known else "unknown key."
+
+
+def _not_one_of(given: object, allowed: list[str]) -> str:
+    close = get_close_matches(str(given).lower(), allowed, 1)
+    hint = f'Did you mean "{close[0]}"?' if close else "Write one of these."
+    choice = ", ".join(map(_shown, allowed))
+    return f"{_shown(given)} is not one of {choice}. {hint}"
+
+
+def _misspelt(key: str, given: object) -> str:
+    if key == "credential":
+        return "must be a plain name (letters, digits, dot, dash), not the secret itself."
+    if key == "name":
+        return f"{_shown(given)} must be short: small letters, digits and dashes."
+    return 'must begin with "http://" or "https://".'
+
+
+def _homes(key: str, model: type[BaseModel]) -> list[str]:
+    """The tables that know this key."""
+    return [place for place, location in TABLES.items() if key in _keys_at(model, location)]
+
+
+def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the table at this location knows: walk the models along the location's names."""
+    here: list[type[BaseModel]] = [model]
+    for part in location:
+        if isinstance(part, int):
+            continue
+        fields = [field for each in here for name, field in each.model_fields.items() if part in (name, field.alias)]
+        if fields:
+            here = [found for field in fields for found in _models_in(field.annotation)]
+        else:  # a kind: ("mailbox", 0, "imap", ...)
+            here = [each for each in here if "kind" in each.model_fields and each.model_fields["kind"].default == part]
+    return sorted({field.alias or name for each in here for name, field in each.model_fields.items()})
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else f'"{value}"' if isinstance(value, str) else "this"
+
+
+def _quoted(expected: str) -> list[str]:
+    return re.findall(r"'([^']+)'", expected)
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _twice(values: Iterable[object]) -> list[object]:
+    seen: set[object] = set()
+    again: list[object] = []
+    for value in values:
+        if not isinstance(value, str):
+            continue
+        if value in seen and value not in again:
+            again.append(value)
+        seen.add(value)
+    return again

@@ -1,0 +1,336 @@
+"""One night's training, from the daemon's side: it hands over a snapshot and takes back a verdict.
+
+    lessons, codebook, current model -> job folder | `python -P -m trainer JOB` | result.json
+    candidate folder -> registry | promote if the exam says so, else keep and say why
+
+The trainer is a process of its own: torch never loads into the service, its memory comes back, a crash is an exit code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from daemon.mistakes import ExitCode, PostroomError, disk_trouble
+from daemon.model.engines.engine import EngineError
+from daemon.privacy.retention import void_never_senders
+from daemon.report.teaching import each_lesson
+from daemon.service.lock import holder_of, taken
+from daemon.settings import Settings
+from daemon.store import learning, mailboxes, training
+from daemon.store.database import Database, Tx
+from daemon.store.records import Category, ModelRecord
+from daemon.training.registry import Registry
+from daemon.training.trainer_process import ShowProgress, Stop, run_trainer
+
+log = structlog.get_logger()
+
+KEPT_BASES = 2
+"""Prepared base models that stay in the cache: the one in use, and the one before it."""
+
+
+class TrainingBusy(PostroomError):
+    """Another training works in this state directory."""
+
+    exit_code = ExitCode.TRY_AGAIN
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """How a training ended. outcome: promoted, kept, nothing, failed, stopped or reloaded."""
+
+    outcome: str
+    verdict: str
+    version: str | None = None
+    exam: Mapping[str, Any] | None = None
+    report: tuple[str, ...] = ()
+
+
+def train(
+    database: Database,
+    registry: Registry,
+    settings: Settings,
+    mailbox: int,
+    clock: Callable[[], datetime],
+    *,
+    progress: ShowProgress | None = None,
+    stop: Stop | None = None,
+) -> TrainingOutcome:
+    """Train, judge, and promote or keep. Never leaves a half-made model. Raises TrainingBusy.
+
+    `stop` is asked several times a second: the outcome to end with now, or None to go on.
+    """
+    training_dir = _training_dir(settings.state_dir)
+    with _only_one(training_dir):
+        _sweep(training_dir)
+        registry.prune(mailbox, settings.training.keep_models)
+        void_never_senders(database, mailbox, settings, clock())
+        with database.begin() as tx:
+            training.interrupt_runs(tx, clock())
+            newest, count = learning.lesson_state(tx, mailbox)
+            version = _next_version(tx, mailbox, clock())
+            job = _job(tx, settings, registry, mailbox, version, training_dir)
+            run = training.start_run(tx, mailbox, clock(), count, newest)
+        folder = training_dir / f"job-{run}"
+        result: Mapping[str, Any] = {}
+        try:
+            problem = registry.server_problem()  # now, not after the training that it would be in vain for
+            if problem is not None:
+                result = {"outcome": "failed", "verdict": f"Nothing was trained. {problem}"}
+            else:
+                registry.term_key()
+                _write_job(database, mailbox, folder, job, newest)
+                result = run_trainer(folder, settings, progress, stop)
+            outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock, run)
+        except (PostroomError, EngineError) as error:  # also: the key of the models' words is lost, or can't be made
+            outcome = TrainingOutcome("failed", str(error))
+        except Exception as error:
+            trouble = disk_trouble(error, training_dir)
+            if trouble is None:
+                _note_bug(database, run, clock())
+                raise
+            outcome = TrainingOutcome("failed", str(trouble))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            registry.tidy_server(mailbox)
+        with database.begin() as tx:
+            pairs = result.get("contradictions") or ()
+            training.end_run(tx, run, clock(), outcome.outcome, outcome.verdict, outcome.report, pairs)
+    log.info("trained", mailbox=job["mailbox"], status=outcome.outcome, model=outcome.version)
+    return outcome
+
+
+def _note_bug(database: Database, run: int, now: datetime) -> None:
+    """It ended, and not by a power cut: people hear of it where they hear of other failures."""
+    with contextlib.suppress(PostroomError), database.begin() as tx:
+        training.end_run(tx, run, now, "failed", "An unexpected error; see the log.")
+
+
+def compare_labels(
+    database: Database,
+    registry: Registry,
+    settings: Settings,
+    mailbox: int,
+    *,
+    progress: ShowProgress | None = None,
+) -> dict[str, Any]:
+    """Readable names against codes on this mailbox's own lessons: the trainer's result. Changes nothing.
+
+    Raises TrainingBusy, and PostroomError with the trainer's sentence when it could not compare.
+    """
+    with database.read() as tx:
+        name, taught = mailboxes.name_of(tx, mailbox), learning.lesson_counts(tx, mailbox)
+    if len(taught) < 2:  # the trainer would say so too, after a minute of imports
+        why = "there is nothing to compare: it takes two categories with some lessons each."
+        raise PostroomError(name, why, "Run `postroom learn --from-folders` first.")
+    training_dir = _training_dir(settings.state_dir)
+    with _only_one(training_dir):
+        _sweep(training_dir)
+        with database.read() as tx:
+            job = _job(tx, settings, registry, mailbox, "comparison", training_dir)
+        folder = training_dir / "job-comparison"
+        try:
+            registry.term_key()
+            _write_job(database, mailbox, folder, job, None)
+            found = run_trainer(folder, settings, progress, None, "trainer.compare", "--job", limited=False)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    if found["outcome"] != "compared":
+        raise PostroomError(str(job["mailbox"]), "names and codes could not be compared.", str(found["verdict"]))
+    return found
+
+
+@contextmanager
+def _only_one(training_dir: Path) -> Iterator[None]:
+    with (training_dir / "lock").open("w") as lock:
+        if not taken(lock.fileno()):
+            raise TrainingBusy(
+                str(training_dir), "another training is running.", "Wait for it: `postroom status` shows it."
+            )
+        yield
+
+
+def _training_dir(state_dir: Path) -> Path:
+    """Where trainings work, made if need be. Raises PostroomError."""
+    place = state_dir / "training"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PostroomError(
+            str(place),
+            f"cannot be made a folder ({error.strerror}).",
+            "Remove what is in the way there, or give the state directory to the service's user.",
+        ) from None
+    return place
+
+
+@contextmanager
+def no_training(state_dir: Path) -> Iterator[None]:
+    """While the block runs nothing trains, and what killed trainings left is gone. Raises TrainingBusy."""
+    training_dir = _training_dir(state_dir)
+    with _only_one(training_dir):
+        _sweep(training_dir)
+        yield
+
+
+def _sweep(training_dir: Path) -> None:
+    """Remove what a killed training left behind. Lessons are mail: they don't stay in a job folder."""
+    cache = training_dir / "cache"
+    made = sorted(cache.glob("base-*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for leftover in (*training_dir.glob("job-*"), *cache.glob(".base-*"), *made[KEPT_BASES:]):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for stray in cache.glob("readings-*"):  # of a Postroom that kept those of all mailboxes in one file
+        stray.unlink(missing_ok=True)
+
+
+def sweep(database: Database, state_dir: Path, now: datetime) -> None:
+    """At start-up, unless a training works now: mail does not wait in a dead job for the next night, and a training
+    that died with the machine has ended."""
+    training_dir = state_dir / "training"
+    if training_dir.is_dir():
+        with contextlib.suppress(TrainingBusy), _only_one(training_dir):
+            _sweep(training_dir)
+            with database.read() as tx:
+                died = training.some_have_no_end(tx)
+            if died:
+                with database.begin() as tx:
+                    training.interrupt_runs(tx, now)
+
+
+def at_work(state_dir: Path) -> bool:
+    """Does a training work here now? Takes nothing. Raises PostroomError if one may not look."""
+    place = state_dir / "training"
+    return place.exists() and holder_of(_training_dir(state_dir) / "lock") is not None
+
+
+def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:
+    """The day and a letter: 2026-11-22a, then b ... z, then aa."""
+    day = f"{now.astimezone():%Y-%m-%d}"
+    taken = {model.version for model in training.models(tx, mailbox)}
+    letters = [*"abcdefghijklmnopqrstuvwxyz"]
+    names = (first + second for first in ["", *letters] for second in letters)
+    return next(f"{day}{name}" for name in names if f"{day}{name}" not in taken)
+
+
+def _job(
+    tx: Tx, settings: Settings, registry: Registry, mailbox: int, version: str, training_dir: Path
+) -> dict[str, Any]:
+    models = training.models(tx, mailbox)
+    current = training.current_model(tx, mailbox)
+    rival = training.withdrawn_model(models)
+    return {
+        "version": version,
+        "mailbox": mailboxes.name_of(tx, mailbox),
+        "base": {"path": str(settings.engine.base) if settings.engine.base else None},
+        "cache": str(training_dir / "cache"),
+        "term_key": str(registry.key_file),
+        "engine": settings.engine.kind,
+        "host": settings.engine.host,
+        "quantization": settings.engine.quantization,
+        "max_tokens": settings.engine.max_tokens,
+        "categories": [_category(category) for category in mailboxes.categories(tx, mailbox)],
+        "codebook": {
+            "entries": [{"code": code, "category": uid} for code, uid in mailboxes.codebook(tx, mailbox)],
+        },
+        "current": str(registry.folder_of(current)) if current else None,
+        "withdrawn": str(registry.folder_of(rival)) if rival and rival.state != "removed" else None,
+        "wanted_precision": settings.sorting.precision,
+        "seed": settings.training.seed,
+        "tuning": settings.training.tuning,
+        "lora": lora_tried(models),
+        "backend": settings.training.backend,
+        "unsloth_python": str(settings.training.unsloth_python) if settings.training.unsloth_python else None,
+        "memory_mb": settings.training.memory_mb,
+        "threads": settings.training.threads,
+        "time_limit_s": settings.training.time_limit.total_seconds(),
+    }
+
+
+def lora_tried(models: Sequence[ModelRecord]) -> Any:
+    """What the newest night that knew of LoRA left for the next one; None before the first. Pure."""
+    details = (model.exam.get("details") or {} for model in models)
+    return next((found for each in details if (found := each.get("lora"))), None)
+
+
+def _category(category: Category) -> dict[str, Any]:
+    return {
+        "id": category.uid,
+        "name": category.name,
+        "description": category.description,
+        "hides": category.hides,
+    }
+
+
+def _write_job(database: Database, mailbox: int, folder: Path, job: Mapping[str, Any], newest: int | None) -> None:
+    """`newest`: the last lesson that the run has noted, so that `forget` can tell what a model has learnt from."""
+    folder.mkdir(mode=0o700)
+    (folder / "job.json").write_text(json.dumps(job, indent=1))
+    write_lessons(database, mailbox, folder / "lessons.jsonl", newest)
+
+
+def write_lessons(database: Database, mailbox: int, path: Path, newest: int | None = None) -> None:
+    """All lessons that count, up to `newest`, one JSON object a line, for the trainer. Raises OSError."""
+    with path.open("w") as out:
+        for lesson in each_lesson(database, mailbox, newest):
+            row = {
+                "id": lesson.id,
+                "category": lesson.category,
+                "text": asdict(lesson.text),
+                "thread": lesson.thread,
+                "at": lesson.at.isoformat(),
+                "weight": lesson.weight,
+                "frozen": lesson.frozen,
+                "source": lesson.source,
+            }
+            out.write(json.dumps(row) + "\n")
+
+
+def _take_over(
+    database: Database,
+    registry: Registry,
+    settings: Settings,
+    mailbox: int,
+    version: str,
+    folder: Path,
+    result: Mapping[str, Any],
+    clock: Callable[[], datetime],
+    run: int,
+) -> TrainingOutcome:
+    """Move the candidate into the registry and promote it if the exam was passed."""
+    verdict, exam, report = str(result["verdict"]), result.get("exam") or {}, tuple(result.get("report") or ())
+    if result["outcome"] != "candidate":
+        return TrainingOutcome(str(result["outcome"]), verdict, None, exam, report)
+    with database.read() as tx:
+        mailbox_name = mailboxes.name_of(tx, mailbox)
+    home = registry.models_dir / mailbox_name
+    home.mkdir(parents=True, exist_ok=True)
+    (folder / "candidate").rename(home / version)
+    promote = bool(result["promote"])
+    with database.begin() as tx:
+        entries = [(entry["code"], entry["category"]) for entry in result["codebook"]["entries"]]
+        mailboxes.extend_codebook(tx, mailbox, entries)
+        learning.freeze(tx, mailbox, result.get("frozen") or ())
+        training.add_model(
+            tx,
+            mailbox,
+            version,
+            f"{mailbox_name}/{version}",
+            clock(),
+            state="kept" if promote else "rejected",
+            verdict=verdict,
+            exam=dict(exam),
+            run=run,
+        )
+    if promote:
+        registry.promote(mailbox, version, clock())
+    registry.prune(mailbox, settings.training.keep_models)
+    return TrainingOutcome("promoted" if promote else "kept", verdict, version, exam, report)

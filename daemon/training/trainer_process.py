@@ -1,0 +1,161 @@
+"""The trainer as a process of its own: started on a job folder, watched, ended, its result read.
+
+    job folder -> `python -P -m daemon.training.child ... trainer JOB` | stop? too late? | result.json
+
+A crash, a kill and a trainer that hangs are results, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent import futures
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from daemon.settings import Settings
+from daemon.settings.durations import format_duration
+from daemon.training import child
+
+LATE = timedelta(minutes=10)
+"""So much longer than its time limit a trainer may take, which ends its fine-tuning in time and then writes the model.
+What takes longer hangs: it holds up the trainings of all mailboxes, and is killed."""
+ShowProgress = Callable[[Mapping[str, Any]], None]
+BrokenOff = Literal["stopped", "reloaded"]
+Stop = Callable[[], BrokenOff | None]
+BROKEN_OFF_WORDS: Mapping[BrokenOff, str] = {
+    "stopped": "Training was stopped; yesterday's model goes on serving.",
+    "reloaded": "Training was put off while the settings were read again; it begins anew at once.",
+}
+
+
+def run_trainer(
+    folder: Path,
+    settings: Settings,
+    progress: ShowProgress | None,
+    stop: Stop | None,
+    *module: str,
+    limited: bool = True,
+) -> dict[str, Any]:
+    """The trainer's result; a crash or a kill becomes a result that says so, and so does one that does not end.
+
+    `limited`: it knows `time_limit`, so that somewhat later it hangs. Else it may take as long as it likes.
+    """
+    name, *options = module or ("trainer",)
+    command = child.command(sys.executable, settings.training.nice, name, *options, str(folder))
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(settings.training.threads),
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait would take the cores from the service
+        "TOKENIZERS_PARALLELISM": "false",
+        "TMPDIR": str(folder),  # what libraries lay down for a while goes with the job, however that ends
+    }
+    allowed = settings.training.time_limit + LATE
+    ended = threading.Event()
+    process: subprocess.Popen[str] | None = None
+    with futures.ThreadPoolExecutor(1) as threads, (folder / "trainer.log").open("w") as errors:
+        try:
+            with _signals_wait():
+                process = subprocess.Popen(
+                    command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True, env=environment
+                )
+                watching = threads.submit(
+                    _watch, process, stop, ended, allowed.total_seconds() if limited else math.inf
+                )
+            for line in process.stdout or ():
+                if progress is not None and (event := _parse(line)) is not None:
+                    progress(event)
+            code = process.wait()
+        except BaseException:
+            if process is not None:
+                process.kill()  # whoever ends the command ends its training: nobody would take the result
+                process.wait()
+            raise
+        finally:
+            ended.set()
+            if process is not None and process.stdout is not None:
+                process.stdout.close()
+        broken_off = watching.result()
+    if broken_off == "late":
+        words = (
+            f"The trainer did not end within {format_duration(allowed)} and was killed. Look at what else the machine "
+            "does at night, or raise `[training] time_limit`."
+        )
+        return {"outcome": "failed", "verdict": words}
+    if broken_off is not None:
+        return {"outcome": broken_off, "verdict": BROKEN_OFF_WORDS[broken_off]}
+    try:
+        found: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    except (OSError, ValueError):
+        last = _last_line(folder / "trainer.log")
+        return {
+            "outcome": "failed",
+            "verdict": f"The trainer ended with exit code {code} and no result. {last}".strip(),
+        }
+    return found
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """What ends a command is heeded when this block ends: between the start of a process and the moment in which
+    somebody is there to kill it, an interrupt would leave a training that runs to its end, and be waited for."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
+        return
+    came: list[int] = []
+    before = {
+        number: handler
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if callable(handler := signal.getsignal(number))
+    }
+    for number in before:
+        signal.signal(number, lambda came_now, _: came.append(came_now))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for heeded_now in came:
+        signal.raise_signal(heeded_now)
+
+
+def _watch(
+    process: subprocess.Popen[str], stop: Stop | None, ended: threading.Event, allowed_s: float
+) -> BrokenOff | Literal["late"] | None:
+    """End the trainer when it is to stop, and kill it when it hangs; why, or None if it ended by itself."""
+    last_moment = time.monotonic() + allowed_s
+    while not ended.wait(0.2):
+        if stop is not None and (why := stop()) is not None:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            return why
+        if time.monotonic() > last_moment:
+            process.kill()  # a stopped one, too; what it started itself ends with it (daemon.training.child)
+            return "late"
+    return stop() if stop is not None else None
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _last_line(path: Path) -> str:
+    """The last line that the trainer wrote: of a traceback the exception, which holds no mail text."""
+    lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""
