@@ -172,7 +172,7 @@ unsloth: $(UNSLOTH)/installed  ## the other back end of the training, in .venv-u
 
 # Both back ends of the training on this machine, for real; some minutes.
 test-unsloth: $(VENV)/installed-dev $(UNSLOTH)/installed  ## both back ends on this machine
-	$(BIN)/python -m pytest tests/test_unsloth.py $(ARGS)
+	$(BIN)/python -m pytest tests/trainer/test_unsloth.py $(ARGS)
 
 clean:  ## remove all that these targets set up
 	rm -rf $(VENV) $(UNSLOTH) .servers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,1 +1,6 @@
-"""Tests. Logic tests are fast; `imap`, `rt`, `model` and `slow` mark those that start real servers or models."""
+"""What must be true, in the shape of the house: tests/connectors, tests/daemon, tests/trainer; helpers beside them."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+"""The folder that is cloned."""

@@ -42,6 +42,7 @@ from daemon.passes.one_pass import one_pass
 from daemon.service.lock import StateLock
 from daemon.service.mailroom import open_mailroom
 from daemon.settings import Settings
+from tests import ROOT
 from tests.contract import Lying
 from tests.faults import KILLS, MOMENTS, Fault, FaultyLine
 from tests.imap_fixtures import GmailWorld, ImapServer, ImapWorld
@@ -98,7 +99,7 @@ class Daemons:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=Path(__file__).parent.parent,
+            cwd=ROOT,
             env={**os.environ, "POSTROOM_STRICT_LOGS": "1", "OMP_NUM_THREADS": "1"},
         )
         return self

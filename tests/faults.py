@@ -18,13 +18,13 @@ import sys
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 from connectors.base import Identity, MessageRef, Move, Progress, Recovered, Sighting, Step, Unfinished
 from connectors.errors import ConnectorError
 from connectors.imap.account import ImapAccount
 from connectors.imap.mailbox import ImapConnector
+from tests import ROOT
 from tests.servers.private import PASSWORD
 
 Moment = Literal["before", "in", "race", "after", "answer", "silent", "stall", "corrupt"]
@@ -180,7 +180,7 @@ class Workers:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=Path(__file__).parent.parent,
+            cwd=ROOT,
         )
         return self
 

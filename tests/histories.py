@@ -1,7 +1,7 @@
 """Random histories for as long as you like:  make histories COUNT=3000 STEPS=50 SEED=1, or ON=dovecot COUNT=40 STEPS=20
 
-The machines of tests.test_history (a mailbox in memory) and tests.test_history_imap (a real Dovecot). Standard output
-is one JSON object; a history that broke a promise is shown on standard error, in memory after it was made short.
+The machines of tests.daemon.passes: test_history (a mailbox in memory) and test_history_imap (a real Dovecot). Standard
+output is one JSON object; a history that broke a promise is shown on standard error, in memory after it was made short.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from daemon.commands.common import counting_bar
+from tests.daemon.passes.test_history import History
+from tests.daemon.passes.test_history_imap import ImapHistory
 from tests.long_run import daemon_log
 from tests.servers.dovecot import Dovecot
-from tests.test_history import History
-from tests.test_history_imap import ImapHistory
 
 
 def run(machine: type[History], count: int, steps: int, number: int, show: Callable[[str, int, int], None]) -> int:

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests import ROOT
 from tests.servers.private import PASSWORD
 from tests.servers.systemd import PrivateSystemd
 
-ROOT = Path(__file__).parent.parent
 SHIPPED = ("connectors", "daemon", "trainer", "docs", "systemd", "pyproject.toml", "README.md", "LICENSE")
 UNIT = "postroom.service"
 HIDDEN = ("/root", "/home", "/run/user", "/tmp")

@@ -4,7 +4,7 @@ FOLDER/life.json.
     folders with mail | learn | the service starts, trains at its hour and promotes | new mail is sorted by the model
     | the service stops
 
-For whoever watches it from outside (tests/test_no_network.py), so it runs as a process of its own.
+For whoever watches it from outside (tests/daemon/service/test_no_network.py), so it runs as a process of its own.
 """
 
 from __future__ import annotations

@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
+from tests import ROOT
+
 NAME_SERVER = "192.0.2.53"
 """Of the net for documentation (RFC 5737): a name that is looked up shows as a datagram to it."""
 
@@ -52,11 +54,10 @@ def watched(command: Sequence[str], *, timeout: float, **environment: str) -> Wa
     spaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     if os.geteuid() != 0:
         spaces += ["--map-current-user", "--keep-caps"]
-    root = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory(prefix="own-network-") as folder:
         report = Path(folder, "report.json")
         words = [*spaces, sys.executable, "-m", "tests.own_network", str(report), *command]
-        subprocess.run(words, cwd=root, env={**os.environ, **environment}, timeout=timeout, check=True)
+        subprocess.run(words, cwd=ROOT, env={**os.environ, **environment}, timeout=timeout, check=True)
         found = json.loads(report.read_text())
     return Watched(found["code"], set(found["peers"]), found["missed"])
 

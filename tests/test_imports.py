@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import daemon
+from tests import ROOT
 
 FORBIDDEN = ("torch", "transformers", "peft", "accelerate", "gguf", "trainer")
 
@@ -24,8 +23,7 @@ for module in pkgutil.walk_packages(daemon.__path__, "daemon."):
         importlib.import_module(module.name)
 print(sorted(name for name in {FORBIDDEN!r} if name in sys.modules))
 """
-    root = Path(daemon.__file__).parents[1]
-    result = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False)
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == "[]"
 
@@ -37,6 +35,5 @@ def test_threads_sleep_early_unless_told_otherwise(package: str, given: dict[str
         f"import {package}, os, sys; print(os.environ['GOMP_SPINCOUNT'], {{'torch', 'ctranslate2'}} & set(sys.modules))"
     )
     environ = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"} | given
-    root = Path(daemon.__file__).parents[1]
-    result = subprocess.run([sys.executable, "-c", script], cwd=root, env=environ, capture_output=True, text=True)
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environ, capture_output=True, text=True)
     assert result.stdout.split(" ", 1) == [found, "set()\n"], result.stderr

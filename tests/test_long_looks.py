@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
+from tests import ROOT
 from tests.quick_sets import write_sets
 
-ROOT = Path(__file__).parent.parent
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 SECTION = "# -- long looks"
 MAILS = 60
@@ -77,7 +77,7 @@ LOOKS = (
     Look("bench-lessons", ("ARGS=--lessons 200",), lambda found: found["lessons"] == 200),
 )
 ELSEWHERE = {"unsloth", "test-unsloth", "bench-many"}
-"""What `make test` itself needs or does; tests/test_many.py is the quick form of the last."""
+"""What `make test` itself needs or does; tests/daemon/service/test_many.py is the quick form of the last."""
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """What we ship: three packages whose names are ours alone, complete, and light without training."""
 
 import ast
+import importlib
 import re
 import shutil
 import subprocess
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 PACKAGES = ("connectors", "daemon", "trainer")
 PARTS = {"pydantic_core": "pydantic", "proxyprotocol": "pymap"}
 """Modules that come with another one, in a distribution that nobody installs alone."""
@@ -112,9 +114,14 @@ def test_the_command_postroom_leads_to_our_command_line() -> None:
     assert callable(script.load())
 
 
-def test_no_test_folder_hides_a_package() -> None:
-    # A folder tests/daemon with an __init__.py can become the module `daemon`; flat files cannot.
-    assert not [name for name in PACKAGES if (ROOT / "tests" / name).exists()]
+@pytest.mark.parametrize("name", PACKAGES)
+def test_no_test_folder_hides_a_package(name: str) -> None:
+    # tests/daemon is `tests.daemon`. Were tests/ itself on the path, it would be `daemon` for all of us.
+    assert Path(str(importlib.import_module(name).__file__)).parent == ROOT / name
+    assert str(ROOT / "tests") not in sys.path
+    asked = f"import {name}; print({name}.__file__)"
+    told = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert Path(told.stdout.strip()).parent == ROOT / name
 
 
 def imports_of(folder: str) -> set[str]:

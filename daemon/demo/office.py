@@ -26,7 +26,7 @@ from daemon.demo.office_purposes_more import CATEGORIES, POSTS
 
 FIRST_MORNING = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
 
-# How often what happens, tuned so that words alone get some 80 to 85 of 100 right (tests/test_office_mail.py).
+# How often what happens, tuned so that words alone get some 80 to 85 of 100 right (test_office_mail.py).
 REPLY_SHARE = 0.22
 TOPIC_CHANGE_SHARE = 0.08
 FOREIGN_SHARE = 0.045

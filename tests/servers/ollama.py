@@ -1,6 +1,6 @@
 """A stand-in for an Ollama server: its protocol over real HTTP, its answers from the real GGUF by llama.cpp.
 
-For faults that a real one does not produce on demand, and for versions that can't be had. tests/test_ollama_contract.py
+For faults that a real one does not produce on demand, and for versions that can't be had. test_ollama_contract.py
 holds its answers to those of a real server (tests/servers/ollama_real.py), request by request. Only what Postroom uses
 is there; anything else is answered as Ollama answers an unknown path. Quantising does what llama.cpp does to tensors
 whose rows don't fill a K-quant's 256: q4_K becomes Q5_0. Tiny models have no other tensors, and for larger ones the

@@ -16,7 +16,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-SERVERS = Path(__file__).resolve().parents[2] / ".servers"
+from tests import ROOT
+
+SERVERS = ROOT / ".servers"
 PASSWORD = "open-sesame"
 
 

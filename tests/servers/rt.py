@@ -22,7 +22,9 @@ from typing import Self
 
 import httpx
 
-PACKAGES = Path(__file__).resolve().parents[2] / ".servers" / "rt"
+from tests import ROOT
+
+PACKAGES = ROOT / ".servers" / "rt"
 PASSWORDS = {"root": "password", "bot": "botpass", "agent": "agentpass", "robot": "robotpass"}
 START_SECONDS = 90.0
 

@@ -1,0 +1,485 @@
+"""The service with more mailboxes than work at once, and with a database that fails: slower, never dead."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+import tzlocal
+from sqlalchemy import update
+
+from connectors.base import MailText
+from connectors.errors import Unreachable
+from daemon.passes.look import Looked
+from daemon.passes.one_pass import Pass
+from daemon.passes.sort import Sorted
+from daemon.report.story import service_status
+from daemon.rules.schedule import RELOADS_HEEDED
+from daemon.service import loop as served
+from daemon.service.loop import PASS_GRACE, Service
+from daemon.service.mailroom import Mailroom, open_mailroom
+from daemon.service.rounds import Round
+from daemon.settings import Settings
+from daemon.settings.durations import Window
+from daemon.store import database as store
+from daemon.store import learning, mailboxes, tables, training
+from daemon.store.database import StoreError
+from daemon.training.hand_over import sweep
+from tests.daemon.store.test_database import held_by_another
+from tests.fakes import START, Clock
+
+AT_ONCE, MAILBOXES = 3, 12
+NOTHING = Pass(0, Looked(), 0, Sorted())
+
+
+def settings(folder: Path, count: int = MAILBOXES, **sorting: Any) -> Settings:
+    box = {"kind": "imap", "host": "localhost", "tls": "none", "user": "u", "credential": "c"}
+    return Settings(
+        state_dir=folder / "state",
+        mailbox=[{**box, "name": f"box{number}"} for number in range(count)],  # type: ignore[call-arg]
+        sorting={"passes_at_once": AT_ONCE, **sorting},
+    )
+
+
+class Office:
+    """A service on a real database, whose passes and waits do what the test says."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, mailroom: Mailroom) -> None:
+        self.clock = Clock()
+        self.service = Service(folder / "config.toml", mailroom.settings, clock=self.clock)
+        self.mailroom, self.desks = mailroom, mailroom.desks()
+        self.service.rounds = {desk.settings.name: Round() for desk in self.desks}
+        self.service.limit_passes()
+        self.lock = threading.Lock()
+        self.now = self.most = self.passes = 0
+        self.go_on = threading.Event()
+        self.full = threading.Event()
+        self.troubled: frozenset[str] = frozenset()
+        monkeypatch.setattr(served, "one_pass", self.one_pass)
+        for desk in self.desks:
+            monkeypatch.setattr(desk.connector, "wait", lambda _seconds: False)
+
+    def one_pass(self, desk: Any) -> Pass:
+        with self.lock:
+            self.now += 1
+            self.passes += 1
+            self.most = max(self.most, self.now)
+            if self.now == AT_ONCE:
+                self.full.set()
+        assert self.go_on.wait(30)
+        with self.lock:
+            self.now -= 1
+        if desk.settings.name in self.troubled:
+            raise Unreachable("box", "The server does not answer.")
+        return NOTHING
+
+    def poll_all(self, pool: ThreadPoolExecutor) -> list[Any]:
+        return [pool.submit(self.service._poll, desk) for desk in self.desks]
+
+
+@pytest.fixture(autouse=True)
+def said() -> Iterator[list[Any]]:
+    """What is logged."""
+    with structlog.testing.capture_logs() as events:
+        yield events
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Office]]:
+    opened = []
+
+    def open_(**more: Any) -> Office:
+        manager = open_mailroom(settings(tmp_path, **more), clock=Clock())
+        opened.append(manager)
+        return Office(tmp_path, monkeypatch, manager.__enter__())
+
+    yield open_
+    for manager in opened:
+        manager.__exit__(None, None, None)
+
+
+@pytest.fixture
+def office(make: Callable[..., Office]) -> Office:
+    return make()
+
+
+def test_only_so_many_passes_work_at_once_and_all_get_their_turn(office: Office) -> None:
+    with ThreadPoolExecutor(MAILBOXES) as pool:
+        polls = office.poll_all(pool)
+        assert office.full.wait(30)
+        begun = [round_ for round_ in office.service.rounds.values() if round_.begun is not None]
+        assert len(begun) == AT_ONCE, "who waits for a turn has not begun"
+        office.go_on.set()
+        for poll in polls:
+            poll.result(30)
+    assert (office.passes, office.most) == (MAILBOXES, AT_ONCE)
+
+
+def test_who_listens_for_mail_holds_no_turn_and_no_connection(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    listening, end = threading.Semaphore(0), threading.Event()
+
+    def wait(_seconds: float) -> bool:
+        listening.release()
+        assert end.wait(30)
+        return False
+
+    for desk in office.desks:
+        monkeypatch.setattr(desk.connector, "wait", wait)
+    office.go_on.set()
+    with ThreadPoolExecutor(MAILBOXES + AT_ONCE) as pool:
+        polls = office.poll_all(pool)
+        for _ in range(MAILBOXES):
+            assert listening.acquire(timeout=30)
+        assert office.mailroom.database._engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        turns = [office.service.at_work.acquire(blocking=False) for _ in range(AT_ONCE)]
+        assert turns == [True] * AT_ONCE
+        end.set()
+        for poll in polls:
+            poll.result(30)
+
+
+def test_mailboxes_in_trouble_leave_room_for_the_others(make: Callable[..., Office]) -> None:
+    office = make()
+    office.go_on.set()
+    names = [desk.settings.name for desk in office.desks]
+    office.troubled = frozenset(names[:-1])
+    for desk in office.desks:
+        office.service._poll(desk)
+    office.go_on.clear()
+    office.clock.advance(hours=1)
+    with ThreadPoolExecutor(MAILBOXES) as pool:
+        polls = [pool.submit(office.service._poll, desk) for desk in office.desks[:-1]]
+        wait_for(lambda: office.now == AT_ONCE // 2)
+        polls += [pool.submit(office.service._poll, office.desks[-1])]
+        well = office.service.rounds[names[-1]]
+        wait_for(lambda: well.begun is not None)
+        assert office.now <= 1 + AT_ONCE // 2
+        office.go_on.set()
+        for poll in polls:
+            poll.result(30)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if condition():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("not within 30 s")
+
+
+def test_waiting_for_a_turn_is_no_pass_that_hangs(office: Office) -> None:
+    with ThreadPoolExecutor(MAILBOXES) as pool:
+        polls = office.poll_all(pool)
+        assert office.full.wait(30)
+        for round_ in office.service.rounds.values():
+            if round_.begun is not None:
+                round_.begun += 2 * PASS_GRACE  # those that work have just begun
+        office.clock.now += 2 * PASS_GRACE
+        assert office.service._healthy(office.mailroom)
+        office.clock.now += 2 * PASS_GRACE
+        assert not office.service._healthy(office.mailroom), "but one that works so long hangs"
+        office.go_on.set()
+        for poll in polls:
+            poll.result(30)
+
+
+def test_who_waits_for_a_turn_when_the_service_stops_does_not_begin(office: Office) -> None:
+    with ThreadPoolExecutor(MAILBOXES) as pool:
+        polls = office.poll_all(pool)
+        assert office.full.wait(30)
+        office.service.stopping.set()
+        office.go_on.set()
+        for poll in polls:
+            poll.result(30)
+    assert office.passes == AT_ONCE
+
+
+FAILURES = [StoreError("postroom.sqlite", "the disk is full."), RuntimeError("anything")]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=["worded", "not worded"])
+def test_a_database_that_fails_ends_neither_service_nor_job(
+    office: Office, monkeypatch: pytest.MonkeyPatch, failure: Exception, said: list[Any]
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise failure
+
+    for name in ("read", "begin"):
+        monkeypatch.setattr(office.mailroom.database, name, fail)
+    desk = office.desks[0]
+    office.go_on.set()
+    assert office.service._healthy(office.mailroom) is False
+    office.service._night(office.mailroom, office.desks)
+    office.service._poll(desk)  # the pass works, and asking about silence fails
+    office.troubled = frozenset({desk.settings.name})
+    office.service._poll(desk)  # it fails, and noting that fails
+    assert office.service.rounds[desk.settings.name].failures == 1
+    monkeypatch.setattr(served, "one_pass", fail)
+    office.clock.advance(hours=1)
+    office.service._poll(desk)
+    assert office.service.rounds[desk.settings.name].failures == 2
+    told = [event["event"] for event in said if event["log_level"] in ("warning", "error")]
+    assert set(told) == ({"trouble"} if isinstance(failure, StoreError) else {"trouble", "bug"})
+
+
+def test_a_night_that_the_machine_slept_through_is_made_up_for(office: Office, said: list[Any]) -> None:
+    """Also by a service that was there all the time: only the machine was not."""
+    service, clock = office.service, office.clock
+    window = service.settings.training.window
+    clock.now = datetime.combine(START.date(), window.start).astimezone() - timedelta(hours=3)
+    last_night = clock() - timedelta(hours=21)
+    seen = service.awake_since = clock()
+    for _ in range(12 * 60):  # twelve hours awake, through the night and beyond it
+        clock.advance(minutes=1)
+        seen = service._awake(seen)
+    assert not service._is_due(last_night), "whoever was awake had a window, and had its reasons"
+    clock.now = service.awake_since
+    seen = clock()
+    clock.advance(hours=12)
+    service._awake(seen)
+    assert service._is_due(last_night)
+    assert [event["event"] for event in said] == ["slept"]
+
+
+def test_the_status_line_calls_fine_only_what_is(office: Office) -> None:
+    service, rounds = office.service, office.service.rounds
+    names = list(rounds)
+    assert service._status() == f"0 of {MAILBOXES} mailboxes fine; {MAILBOXES} not looked at yet"
+    for round_ in rounds.values():
+        round_.looked = True
+    assert service._status() == f"{MAILBOXES} of {MAILBOXES} mailboxes fine"
+    rounds[names[0]].failures = 1
+    rounds[names[1]].held = True
+    rounds[names[2]].silent = True
+    rounds[names[3]].training = "the training failed. The disk is full."
+    told = service._status()
+    assert told.startswith(f"{MAILBOXES - 4} of {MAILBOXES} mailboxes fine")
+    assert f"trouble with {names[0]}" in told
+    assert f"nothing is sorted in {names[1]}" in told
+    assert f"no mail comes in {names[2]}" in told
+    assert f"training {names[3]}: the training failed. The disk is full." in told
+
+
+def test_a_paused_mailbox_is_held_until_a_pass_finds_that_it_goes_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = office.desks[0]
+    found = [Pass(0, Looked(), 0, Sorted(), "paused by a person"), NOTHING]
+    monkeypatch.setattr(served, "one_pass", lambda _: found.pop(0))
+    office.service._poll(desk)
+    assert "nothing is sorted in" in office.service._status()
+    office.service._poll(desk)
+    assert "nothing is sorted in" not in office.service._status()
+
+
+def test_settings_that_a_reload_refuses_are_told_until_they_can_be_used(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = office.service
+    service._reload()  # there is no such file
+    assert "the settings as they are now were refused" in service._status()
+    monkeypatch.setattr(served.logs, "configure", lambda _: None)
+    monkeypatch.setattr(Settings, "load", lambda _: service.settings)
+    service._reload()
+    assert "refused" not in service._status()
+
+
+def test_a_start_or_reload_waits_for_no_other_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "BUSY_TIMEOUT_S", 0.2)
+    chosen = settings(tmp_path)
+    (chosen.state_dir / "training").mkdir(parents=True)
+    for _ in range(2):
+        with open_mailroom(chosen) as mailroom, ExitStack() as beside:
+            desks = mailroom.desks()
+            beside.enter_context(held_by_another(Path(mailroom.database.place)))
+            sweep(mailroom.database, chosen.state_dir, START)
+            with open_mailroom(chosen) as again:
+                assert [desk.mailbox_id for desk in again.desks()] == [desk.mailbox_id for desk in desks]
+
+
+def test_first_polls_are_spread_over_the_interval_but_a_few_begin_at_once(make: Callable[..., Office]) -> None:
+    office = make(poll=timedelta(seconds=60))
+    before = datetime.now(UTC)
+    scheduler = office.service._schedule(office.mailroom, office.desks)
+    scheduler.start(paused=True)
+    jobs = {job.args[0].settings.name: job for job in scheduler.get_jobs() if job.func == office.service._poll}
+    first = [(jobs[desk.settings.name].next_run_time - before).total_seconds() for desk in office.desks]
+    scheduler.shutdown()
+    assert [round(seconds) for seconds in first] == [0] * AT_ONCE + [5 * n for n in range(AT_ONCE, MAILBOXES)]
+
+
+def test_the_night_begins_with_who_has_waited_longest(
+    office: Office, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    night = datetime(2026, 3, 10, 2, tzinfo=UTC).astimezone()
+    office.clock.now = night.replace(hour=2)
+    days = {0: 2, 1: 5, 2: 1, 3: 9}  # the others were never trained
+    with office.mailroom.database.begin() as tx:
+        for number, ago in days.items():
+            box = office.desks[number].mailbox_id
+            run = training.start_run(tx, box, office.clock() - timedelta(days=ago), 1, 1)
+            training.end_run(tx, run, office.clock(), "kept", "")
+    order: list[str] = []
+    monkeypatch.setattr(office.service, "_train", lambda _, desk: order.append(desk.settings.name))
+    office.service._night(office.mailroom, office.desks)
+    assert order == [*(f"box{n}" for n in range(4, MAILBOXES)), "box3", "box1", "box0", "box2"]
+
+
+def note_run(office: Office, started: datetime, outcome: str = "kept", number: int = 0) -> None:
+    """A training that is over."""
+    with office.mailroom.database.begin() as tx:
+        run = training.start_run(tx, office.desks[number].mailbox_id, started, 1, 1)
+        training.end_run(tx, run, started, outcome, "Something was the matter.")
+
+
+def trained_in_a_night(office: Office, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    trained: list[str] = []
+    monkeypatch.setattr(office.service, "_train", lambda _, desk: trained.append(desk.settings.name))
+    office.service._night(office.mailroom, office.desks)
+    return trained
+
+
+def test_a_clock_that_was_years_ahead_once_ends_no_training(
+    make: Callable[..., Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = make(count=1)
+    office.clock.now = datetime(2026, 3, 10, 2, tzinfo=UTC).astimezone().replace(hour=2)
+    for _ in range(3):
+        note_run(office, office.clock() + timedelta(days=700))
+    assert trained_in_a_night(office, monkeypatch) == ["box0"]
+    note_run(office, office.clock())
+    assert trained_in_a_night(office, monkeypatch) == [], "tonight's is done"
+
+    def told() -> dict[str, Any]:
+        with office.mailroom.database.read() as tx:
+            (box,) = mailboxes.everyone(tx)
+            return service_status(tx, box, office.service.settings, office.clock(), None, working=False, usable=True)
+
+    office.clock.advance(days=1)
+    assert told()["next_training"]["due"]
+    office.clock.advance(hours=10)
+    with office.mailroom.database.begin() as tx:
+        tx.execute(update(tables.mailboxes).values(created=START - timedelta(days=100)))
+        for number in range(6):
+            learning.teach(tx, office.desks[0].mailbox_id, "c1", MailText(subject=f"{number}"), START, source="csv")
+    assert told()["training_trouble"]["kind"] == "missed", "the runs of years to come are no excuse"
+
+
+def test_a_service_that_started_while_the_clock_was_ahead_trains_in_its_windows_only(office: Office) -> None:
+    service, clock = office.service, office.clock
+    clock.now = datetime(2026, 3, 10, 12, tzinfo=UTC).astimezone().replace(hour=12)
+    service.awake_since = clock() + timedelta(days=700)
+    service._awake(clock() + timedelta(days=700))
+    clock.advance(days=1)
+    assert not service._is_due(clock() - timedelta(days=1)), "it was awake in last night's window"
+
+
+def test_a_reload_is_no_sleep_and_its_moved_window_is_neither_due_nor_missed(
+    make: Callable[..., Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = make(count=1)
+    service, clock = office.service, office.clock
+    clock.now = datetime(2026, 3, 10, 0, tzinfo=UTC).astimezone().replace(hour=0)
+    service.reloading.set()
+    service._run_until_change()
+    clock.advance(hours=12)
+    window = Window.parse("03:00-04:00")
+    service.settings = service.settings.model_copy(
+        update={"training": service.settings.training.model_copy(update={"window": window})}
+    )
+    service._run_until_change()
+    assert not service._is_due(clock() - timedelta(hours=11))
+
+
+def test_a_training_that_a_reload_put_off_begins_at_once_wherever_its_window_is(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.clock.now = datetime(2026, 3, 10, 12, tzinfo=UTC).astimezone().replace(hour=12)
+    office.service.awake_since = office.clock() - timedelta(days=1)
+    for _ in range(RELOADS_HEEDED - 1):
+        note_run(office, office.clock() - timedelta(hours=8), "reloaded", number=1)
+        assert trained_in_a_night(office, monkeypatch) == ["box1"]
+    note_run(office, office.clock() - timedelta(hours=8), "reloaded", number=1)
+    assert trained_in_a_night(office, monkeypatch) == [], "a program reloads again and again"
+    note_run(office, office.clock(), "failed", number=1)
+    assert trained_in_a_night(office, monkeypatch) == []
+
+
+def put_into_use(office: Office, version: str) -> None:
+    """A model in use, of whose files nothing is there."""
+    with office.mailroom.database.begin() as tx:
+        box = office.desks[0].mailbox_id
+        training.add_model(tx, box, version, f"box0/{version}", START, state="kept", verdict="", exam={})
+        training.promote(tx, box, version, START)
+
+
+def test_a_mailbox_whose_model_is_refused_or_gone_trains_whatever_is_new(
+    make: Callable[..., Office], monkeypatch: pytest.MonkeyPatch, said: list[Any]
+) -> None:
+    office = make(count=1)
+    trained: list[int] = []
+    monkeypatch.setattr(served, "train", lambda *args, **_: trained.append(args[3]))
+    desk = office.desks[0]
+    with office.mailroom.database.begin() as tx:
+        for number in range(5):
+            learning.teach(tx, desk.mailbox_id, "c1", MailText(subject=f"{number}"), START, source="csv")
+        run = training.start_run(tx, desk.mailbox_id, START, 5, 5)
+        training.end_run(tx, run, START, "kept", "No better than guessing.")
+    office.service._train(office.mailroom, desk)
+    assert trained == [], "no model was ever in use: these lessons make none"
+    put_into_use(office, "v1")
+    office.service._train(office.mailroom, desk)
+    assert trained == [desk.mailbox_id]
+    with office.mailroom.database.begin() as tx:
+        training.mark_removed(tx, desk.mailbox_id, "v1")
+    office.service._train(office.mailroom, desk)
+    assert trained == [desk.mailbox_id] * 2, "`forget --no-train` said so"
+    monkeypatch.setattr(type(office.mailroom.registry), "in_use", lambda *_, **__: (True, None))
+    office.service._train(office.mailroom, desk)
+    assert trained == [desk.mailbox_id] * 2
+
+
+def test_a_model_that_cannot_be_used_is_told_in_the_status_line(make: Callable[..., Office]) -> None:
+    office = make(count=1)
+    office.service.rounds["box0"].looked = True
+    put_into_use(office, "v1")
+    office.service._mind_training(office.desks[0])
+    assert office.service._status() == "0 of 1 mailboxes fine; the model of box0 cannot be used: see postroom status"
+
+
+@pytest.fixture
+def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine's time zone."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        tzlocal.reload_localzone()
+        yield
+    time.tzset()
+    tzlocal.reload_localzone()
+
+
+@pytest.mark.usefixtures("in_berlin")
+@pytest.mark.parametrize("changes", [datetime(2026, 3, 29, 12, tzinfo=UTC), datetime(2026, 10, 25, 12, tzinfo=UTC)])
+def test_the_service_has_one_window_a_night_also_when_the_clock_changes(office: Office, changes: datetime) -> None:
+    service, clock = office.service, office.clock
+    for window in ("01:00-05:00", "02:00-03:00"):
+        chosen = service.settings.training.model_copy(update={"window": Window.parse(window)})
+        service.settings = service.settings.model_copy(update={"training": chosen})
+        clock.now = changes - timedelta(days=1)
+        last = service.awake_since = clock()
+        begun = []
+        while clock() < changes:
+            clock.advance(minutes=10)
+            if service._is_due(last):
+                last = clock()
+                begun.append(last)
+        assert len(begun) == 1, (window, begun)

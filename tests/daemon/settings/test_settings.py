@@ -1,0 +1,556 @@
+"""The settings file: what is read, what is refused, and in which words."""
+
+import os
+import re
+import tomllib
+from datetime import time, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from daemon.mistakes import ExitCode, PostroomError, SettingsError
+from daemon.settings import (
+    CategorySettings,
+    EngineSettings,
+    ImapSettings,
+    LogSettings,
+    RequestTrackerSettings,
+    Settings,
+    SortingSettings,
+    TrainingSettings,
+    find_config,
+)
+from daemon.settings.durations import Window, format_duration, parse_duration
+from daemon.settings.problems import cross_check, in_words
+from tests import ROOT
+
+EXAMPLE = ROOT / "config.example.toml"
+OFFICE = """
+[[mailbox]]
+name = "office"
+host = "mail.example.org"
+user = "office@example.org"
+credential = "office-imap"
+"""
+DESK = """
+[[mailbox]]
+name = "desk"
+kind = "request-tracker"
+inbox = "General"
+url = "https://rt.example.org"
+credential = "rt"
+"""
+A = '[[mailbox.category]]\nname = "A"\n'
+
+
+@pytest.fixture(autouse=True)
+def _no_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in list(os.environ):
+        if variable.startswith("POSTROOM_"):
+            monkeypatch.delenv(variable)
+
+
+def load(folder: Path, text: str) -> Settings:
+    file = folder / "config.toml"
+    file.write_text(text, encoding="utf-8")
+    return Settings.load(file)
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load(folder, text)
+    return caught.value.problems
+
+
+# -- the example file
+
+
+def all_switched_on() -> str:
+    """The example with every switched-off setting switched on: "#key" but not "# prose"."""
+    return re.sub(r"^#(?=[a-z\[])", "", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def test_the_example_loads_as_it_is() -> None:
+    settings = Settings.load(EXAMPLE)
+    assert [mailbox.name for mailbox in settings.mailboxes] == ["office"]
+    assert settings.mailboxes[0].roles == {"Archive/2019": "neutral", "Board": "never"}
+
+
+def test_the_example_loads_with_everything_switched_on(tmp_path: Path) -> None:
+    settings = load(tmp_path, all_switched_on())
+    assert [mailbox.kind for mailbox in settings.mailboxes] == ["imap", "request-tracker"]
+
+
+@pytest.mark.parametrize(
+    ("model", "place"),
+    [
+        (Settings, []),
+        (SortingSettings, ["sorting"]),
+        (EngineSettings, ["engine"]),
+        (TrainingSettings, ["training"]),
+        (LogSettings, ["log"]),
+        (ImapSettings, ["mailbox", 0]),
+        (RequestTrackerSettings, ["mailbox", 1]),
+        (CategorySettings, ["mailbox", 0, "category", 0]),
+    ],
+)
+def test_the_example_shows_every_key(model: type[BaseModel], place: list[str | int]) -> None:
+    table: Any = tomllib.loads(all_switched_on())
+    for step in place:
+        table = table[step]
+    known = {field.alias or name for name, field in model.model_fields.items()}
+    explained_at_the_first_mailbox = {"category", "roles"} if model is RequestTrackerSettings else set()
+    assert set(table) == known - explained_at_the_first_mailbox
+
+
+def test_the_values_in_the_example_are_the_defaults(tmp_path: Path) -> None:
+    settings = load(tmp_path, all_switched_on())
+    for section in ("state_dir", "sorting", "engine", "training", "log"):
+        assert getattr(settings, section) == Settings.model_fields[section].default, section
+    invented = {"categories", "roles", "credential"}  # the last is left out only where a person signs in
+    for mailbox in settings.mailboxes:
+        assert mailbox.model_dump(exclude=invented) == only_required(mailbox).model_dump(exclude=invented)
+    for category in settings.mailboxes[0].categories:
+        invented = {"description", "precision", "hides"}
+        assert category.model_dump(exclude=invented) == only_required(category).model_dump(exclude=invented)
+
+
+def only_required(model: BaseModel) -> BaseModel:
+    """The same with every key left out that may be left out."""
+    required = {name: getattr(model, name) for name, field in type(model).model_fields.items() if field.is_required()}
+    return type(model)(**required)
+
+
+def test_every_key_of_the_example_is_explained_above_it() -> None:
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    mute = [line for above, line in pairwise(lines) if re.match(r"#?[a-z_]+ = ", line) and not above.strip()]
+    assert mute == []
+
+
+# -- what is read
+
+
+def test_little_is_needed_and_the_rest_is_sensible(tmp_path: Path) -> None:
+    settings = load(tmp_path, OFFICE)
+    office = settings.mailboxes[0]
+    assert isinstance(office, ImapSettings)
+    assert (office.mode, office.inbox, office.tls, office.port) == ("shadow", "INBOX", "implicit", 993)
+    assert settings.sorting.poll == timedelta(seconds=60)
+    assert settings.training.window.contains(time(3))
+    assert settings.engine.base is None
+    assert settings.state_dir == Path("/var/lib/postroom")
+
+
+def test_the_port_follows_the_encryption_unless_it_is_given(tmp_path: Path) -> None:
+    assert load(tmp_path, OFFICE + 'tls = "starttls"').mailboxes[0].port == 143  # type: ignore[union-attr]
+    assert load(tmp_path, OFFICE + 'tls = "starttls"\nport = 1430').mailboxes[0].port == 1430  # type: ignore[union-attr]
+
+
+def test_a_category_without_a_folder_lies_in_the_folder_of_its_name(tmp_path: Path) -> None:
+    settings = load(tmp_path, OFFICE + '[[mailbox.category]]\nname = "Orders"')
+    assert settings.mailboxes[0].categories[0].folder == "Orders"
+
+
+@pytest.mark.parametrize(
+    ("variable", "given", "said"),
+    [
+        ("TRAINING__WINDOW", "01:00", '"01:00" is not a time window; write 01:00-05:00 or 22:00-04:00.'),
+        ("SORTING__NEVER_SENDERS", "a@b.c", 'must be a list. Write never_senders = ["...", "..."].'),
+        ("SORTING__NEVER_SENDERS", '["a@"]', '"a@" is neither an address nor a domain; write "ann@example.org" or'),
+        ("TRAINING", "x", "must be a table of its own"),
+        ("STATE_DIR", "x", '"x" is not a whole path; begin it with "/".'),
+    ],
+)
+def test_an_override_that_makes_no_sense_is_told_by_its_name(
+    variable: str, given: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"POSTROOM_{variable}", given)
+    [problem] = problems(tmp_path, OFFICE)
+    assert problem.startswith(f"$POSTROOM_{variable}: {said}")
+
+
+def test_windows_and_lists_can_be_overridden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTROOM_TRAINING__WINDOW", "02:00-03:00")
+    monkeypatch.setenv("POSTROOM_SORTING__NEVER_SENDERS", '["ann@example.org"]')
+    settings = load(tmp_path, OFFICE)
+    assert (str(settings.training.window), settings.sorting.never_senders) == ("02:00-03:00", ("ann@example.org",))
+
+
+def test_the_environment_overrides_one_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTROOM_SORTING__POLL", "5s")
+    settings = load(tmp_path, OFFICE + '[sorting]\npoll = "9m"\nsettle = "1m"')
+    assert settings.sorting.poll == timedelta(seconds=5)
+    assert settings.sorting.settle == timedelta(minutes=1)
+
+
+def test_variables_of_other_programs_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILBOX", "/var/mail/somebody")
+    monkeypatch.setenv("STATE_DIR", "/nowhere")
+    monkeypatch.setenv("POSTROOM_CONFIG", "/etc/postroom/config.toml")
+    settings = load(tmp_path, OFFICE)
+    assert settings.mailboxes[0].name == "office"
+    assert settings.state_dir == Path("/var/lib/postroom")
+
+
+def test_settings_do_not_change_after_loading(tmp_path: Path) -> None:
+    settings = load(tmp_path, OFFICE)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.sorting.precision = 0.5
+
+
+def test_effective_settings_show_every_key_that_has_a_value(tmp_path: Path) -> None:
+    shown = load(tmp_path, all_switched_on()).effective()
+    example = tomllib.loads(all_switched_on())
+    assert {name: set(shown[name]) for name in ("sorting", "engine", "training", "log")} == {
+        name: set(example[name]) for name in ("sorting", "engine", "training", "log")
+    }
+    assert set(shown["mailbox"][0]) == set(example["mailbox"][0])
+
+
+def test_effective_settings_can_be_loaded_again(tmp_path: Path) -> None:
+    settings = load(tmp_path, all_switched_on())
+    assert Settings(**settings.effective()) == settings
+
+
+def test_a_mailbox_is_found_by_name_and_a_slip_is_helped(tmp_path: Path) -> None:
+    settings = load(tmp_path, OFFICE)
+    assert settings.mailbox_named("office") is settings.mailboxes[0]
+    with pytest.raises(PostroomError, match=re.escape('offcie: no mailbox has this name. Did you mean "office"?')):
+        settings.mailbox_named("offcie")
+
+
+# -- which file
+
+
+def test_a_named_file_counts_before_all_others(tmp_path: Path) -> None:
+    named, other = tmp_path / "named.toml", tmp_path / "other.toml"
+    named.touch()
+    other.touch()
+    assert find_config(named, {"POSTROOM_CONFIG": str(other)}, tmp_path) == named
+    assert find_config(None, {"POSTROOM_CONFIG": str(other)}, tmp_path) == other
+
+
+def test_the_working_directory_is_looked_at_when_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "postroom.toml").touch()
+    assert find_config(None, {}, tmp_path) == tmp_path / "postroom.toml"
+
+
+def test_a_named_file_that_is_missing_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no such file") as caught:
+        find_config(tmp_path / "gone.toml", {}, tmp_path)
+    assert caught.value.exit_code == ExitCode.MISTAKE
+
+
+# -- what is refused
+
+
+def test_ten_mistakes_are_told_at_once_each_with_its_place(tmp_path: Path) -> None:
+    text = """
+state_dir = "var"
+[[mailbox]]
+name = "office"
+hosst = "x"
+pasword = "hunter2"
+tls = "ssl"
+mode = "liv"
+credential = "hunter 2"
+[[mailbox.category]]
+nam = "x"
+[mailbox.roles]
+"Archive/2019" = "neutrl"
+[sorting]
+poll = "5x"
+precision = 1.5
+hide_precision = 99
+skip_flaged = true
+[trainin]
+"""
+    found = problems(tmp_path, text)
+    assert 'state_dir: "var" is not a whole path; begin it with "/".' in found
+    assert '[[mailbox]] 1 (office) hosst: unknown key. Did you mean "host"?' in found
+    assert '[[mailbox]] 1 (office) host: missing. Write host = "...".' in found
+    assert '[[mailbox]] 1 (office) mode: "liv" is not one of "shadow", "live". Did you mean "live"?' in found
+    assert '[[mailbox]] 1 (office) [[category]] 1 nam: unknown key. Did you mean "name"?' in found
+    assert any(line.startswith('[[mailbox]] 1 (office) [roles] "Archive/2019": "neutrl" is not') for line in found)
+    assert '[sorting] poll: "5x" is not a duration; write 90s, 5m, 2h or 180d.' in found
+    assert "[sorting] precision: must be less than or equal to 0.999, not 1.5." in found
+    assert "[sorting] hide_precision: must be less than or equal to 0.999, not 99. Write 0.99 for 99 %." in found
+    assert '[sorting] skip_flaged: unknown key. Did you mean "skip_flagged"?' in found
+    assert 'trainin: unknown key. Did you mean "training"?' in found
+    assert any(
+        line.startswith('[[mailbox]] 1 (office) pasword: unknown key. Did you mean "credential"?') for line in found
+    )
+    assert len(found) >= 10
+
+
+def test_a_key_in_the_wrong_table_is_told_where_it_belongs(tmp_path: Path) -> None:
+    """TOML gives every key to the table above it, so this is easily done."""
+    text = """
+state_dir = "/var/lib/postroom"
+[[mailbox]]
+name = "office"
+kind = "imap"
+user = "office"
+credential = "office-imap"
+poll = "1m"
+[[mailbox.category]]
+name = "Invoices"
+port = 993
+[log]
+hides = true
+"""
+    found = problems(tmp_path, text)
+    assert "[[mailbox]] 1 (office) poll: unknown key here. It belongs under [sorting]." in found
+    assert (
+        "[[mailbox]] 1 (office) [[category]] 1 port: unknown key here. "
+        "It belongs under [[mailbox]], above its other tables." in found
+    )
+    assert "[log] hides: unknown key here. It belongs under [[mailbox.category]]." in found
+
+
+@pytest.mark.parametrize("key", ["password", "token", "secret", "pass", "api_key", "Password"])
+def test_a_secret_in_the_file_is_refused_with_the_way_to_do_it_and_never_repeated(tmp_path: Path, key: str) -> None:
+    found = problems(tmp_path, OFFICE + f'{key} = "hunter2"')
+    assert len(found) == 1
+    assert 'Write credential = "NAME"' in found[0]
+    assert "hunter2" not in found[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OFFICE.replace("office-imap", "hunter2 is my password!"),
+        OFFICE + 'passwort = ["hunter2"]',
+        '[mailbox]\npassword = "hunter2"',
+        'mailbox = ["hunter2"]',
+        DESK.replace("https://", "https://bot:hunter2@"),
+    ],
+)
+def test_no_message_repeats_what_may_be_a_secret(tmp_path: Path, text: str) -> None:
+    found = problems(tmp_path, text)
+    assert found
+    assert "hunter2" not in "\n".join(found)
+
+
+def test_the_message_begins_with_the_file_and_the_count(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, OFFICE + "prot = 993")
+    first, second = str(caught.value).splitlines()
+    assert first == f"{tmp_path / 'config.toml'}: 1 problem"
+    assert second == '  - [[mailbox]] 1 (office) prot: unknown key. Did you mean "port"?'
+
+
+def test_broken_toml_is_told_with_line_and_column(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, "state_dir = \n")
+    assert "line 1, column" in found
+
+
+def test_a_file_that_is_not_utf8_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes(b'state_dir = "\xff"')
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        Settings.load(file)
+
+
+def test_a_file_without_a_mailbox_is_refused(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, '[log]\nlevel = "debug"')
+    assert found.startswith("[[mailbox]]: there is none.")
+
+
+def test_two_mailboxes_of_one_name_are_refused(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, OFFICE + OFFICE)
+    assert '"office" is used twice' in found
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (A + A + 'folder = "B"', 'name: "A" is used twice'),
+        (A + A.replace("A", "B") + 'folder = "A"', 'folder: "A" is used twice'),
+        (A + 'folder = "INBOX"', "is the inbox itself"),
+        ('review_folder = "INBOX"', "is the inbox itself"),
+        ('review_folder = "A"\n' + A, "is a category's folder"),
+    ],
+)
+def test_folders_that_contradict_each_other_are_refused(tmp_path: Path, lines: str, words: str) -> None:
+    (found,) = problems(tmp_path, OFFICE + lines)
+    assert words in found
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('[training]\ntuning = "answer"\nbackend = "unsloth"', "unsloth_python: name the python"),
+        ('[training]\nbackend = "unsloth"\nunsloth_python = "/opt/u/python"', 'write tuning = "answer" too'),
+        ('[engine]\nkind = "ollama"\n[training]\ntuning = "answer"', 'needs kind = "embedded"'),
+    ],
+)
+def test_ways_to_train_that_do_not_go_together_are_refused(tmp_path: Path, lines: str, words: str) -> None:
+    (found,) = problems(tmp_path, OFFICE + lines)
+    assert words in found
+
+
+def test_a_password_never_travels_in_clear_to_another_machine(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, OFFICE + 'tls = "none"')
+    assert "readable to another machine" in found
+    here = load(tmp_path, OFFICE.replace("mail.example.org", "127.0.0.1") + 'tls = "none"')
+    assert here.mailboxes[0].port == 143  # type: ignore[union-attr]
+
+
+def test_a_fingerprint_is_taken_as_openssl_prints_it(tmp_path: Path) -> None:
+    printed = "sha256 Fingerprint=" + ":".join(["AB"] * 32)
+    [mailbox] = load(tmp_path, OFFICE + f'fingerprint = "{printed}"').mailboxes
+    assert mailbox.fingerprint == "ab" * 32  # type: ignore[union-attr]
+
+
+def test_a_tagged_helpdesk_needs_a_field(tmp_path: Path) -> None:
+    text = DESK + 'act_by = "tag"'
+    (found,) = problems(tmp_path, text)
+    assert found.startswith("[[mailbox]] 1 (desk) tag_field:")
+    assert load(tmp_path, text + '\ntag_field = "Topic"').mailboxes[0].inbox == "General"
+
+
+def test_an_unknown_kind_is_told_with_the_kinds_there_are(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, OFFICE + 'kind = "request-traker"')
+    assert found.startswith('[[mailbox]] 1 (office) kind: "request-traker" is not one of "imap", "request-tracker".')
+
+
+def test_a_wrong_kind_hides_no_other_mistake_of_its_mailbox(tmp_path: Path) -> None:
+    boxes = [
+        'kind = "IMAP"\nhost = "a"\nuser = "u"\ncredential = "c"\nport = 0',
+        'kind = "rt"\nurl = "office"\ninbox = "General"',
+    ]
+    text = "\n".join(f'[[mailbox]]\nname = "box{number}"\n{box}' for number, box in enumerate(boxes))
+    found = problems(tmp_path, f'{text}\n[sorting]\npoll = "0s"')
+    assert [each.split(": ")[0] for each in found] == [
+        "[[mailbox]] 1 (box0) kind",
+        "[[mailbox]] 2 (box1) kind",
+        "[sorting] poll",
+        "[[mailbox]] 1 (box0) port",
+        "[[mailbox]] 2 (box1) credential",
+        "[[mailbox]] 2 (box1) url",
+    ]
+
+
+def test_a_wrong_override_is_told_by_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTROOM_SORTING__MIN_EXAMPLES", "many")
+    monkeypatch.setenv("POSTROOM_ENGIN__KIND", "ollama")
+    found = problems(tmp_path, OFFICE)
+    assert any(line.startswith("$POSTROOM_SORTING__MIN_EXAMPLES: must be a valid integer") for line in found)
+    assert '$POSTROOM_ENGIN__KIND: there is no such section to override. Did you mean "ENGINE"?' in found
+
+
+keys = st.sampled_from(
+    ["mailbox", "sorting", "log", "state_dir", "name", "kind", "host", "category", "roles", "poll", "tls", "url"]
+)
+scalars = st.none() | st.booleans() | st.integers(-9, 99999) | st.text("imap/-é\0", max_size=4)
+tables = st.dictionaries(keys, scalars | st.lists(scalars, max_size=2), max_size=4)
+
+
+@given(st.dictionaries(keys, scalars | tables | st.lists(scalars | tables, max_size=2), max_size=4))
+@settings_of_hypothesis(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_shape_of_file_is_settings_or_sentences(document: dict[str, Any]) -> None:
+    cross_check(document)
+    try:
+        Settings(**document)
+    except ValidationError as error:
+        told = in_words(error, document, Settings, {})
+        assert told
+        assert all(": " in sentence for sentence in told)
+
+
+# -- durations and windows
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("5m", 300), ("2h", 7200), ("180d", 15552000), ("1h30m", 5400), ("0.5s", 0.5), ("0s", 0)],
+)
+def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "5x", "m5", "-5m", "5m!", "1e3s", "9" * 30 + "d"])
+def test_what_is_no_duration_is_refused_with_the_right_spelling(text: str) -> None:
+    with pytest.raises(ValueError, match="write 90s, 5m"):
+        parse_duration(text)
+
+
+@given(st.integers(min_value=0, max_value=10**12))
+def test_a_duration_survives_being_written(milliseconds: int) -> None:
+    duration = timedelta(milliseconds=milliseconds)
+    assert parse_duration(format_duration(duration)) == duration
+
+
+@pytest.mark.parametrize(
+    ("window", "moment", "inside"),
+    [
+        ("01:00-05:00", time(1), True),
+        ("01:00-05:00", time(4, 59), True),
+        ("01:00-05:00", time(5), False),
+        ("01:00-05:00", time(0, 59), False),
+        ("22:00-04:00", time(23), True),
+        ("22:00-04:00", time(3, 59), True),
+        ("22:00-04:00", time(4), False),
+        ("22:00-04:00", time(12), False),
+        ("20:00-24:00", time(23, 59), True),
+        ("20:00-24:00", time(0), False),
+        ("00:00-00:00", time(12), True),
+    ],
+)
+def test_a_window_contains_what_it_says_even_across_midnight(window: str, moment: time, inside: bool) -> None:
+    assert Window.parse(window).contains(moment) is inside
+
+
+@pytest.mark.parametrize("text", ["", "1-5", "25:00-05:00", "01:60-05:00", "01:00", "24:00-05:00", "01:00-24:01"])
+def test_what_is_no_window_is_refused_with_the_right_spelling(text: str) -> None:
+    with pytest.raises(ValueError, match="write 01:00-05:00"):
+        Window.parse(text)
+
+
+@pytest.mark.parametrize("rule", ["union", "Ann Lee <ann@example.org>", "*@union.example", "ann@"])
+def test_sender_rules_that_would_never_fit_are_refused(tmp_path: Path, rule: str) -> None:
+    [problem] = problems(tmp_path, f'{OFFICE}\n[sorting]\nnever_senders = ["{rule}"]\n')
+    assert "neither an address nor a domain" in problem
+
+
+def test_as_many_passes_as_mailboxes_may_work_at_once_but_not_none(tmp_path: Path) -> None:
+    assert load(tmp_path, OFFICE).sorting.passes_at_once == 8
+    assert load(tmp_path, f"{OFFICE}\n[sorting]\npasses_at_once = 1\n").sorting.passes_at_once == 1
+    for wrong in ("0", "257", '"many"'):
+        [problem] = problems(tmp_path, f"{OFFICE}\n[sorting]\npasses_at_once = {wrong}\n")
+        assert problem.startswith("[sorting] passes_at_once: ")
+
+
+# -- the engine
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('kind = "openai"\nhost = "http://gpu.example.org:8000"', "mail and API key readable to another machine"),
+        ('kind = "openai"\nhost = "http://127.0.0.1.example.org:8000"', "mail and API key readable to another machine"),
+        ('kind = "openai"\nhost = "https://me:secret@gpu.example.org"', "holds a user or a secret"),
+        ('kind = "ollama"\nquantization = "int8"', '"int8" is not for kind = "ollama"'),
+        ('quantization = "q8_0"', 'Write one of "auto", "int8", "int8_float32", "float32"'),
+        ('kind = "openai"\nquantization = "q4_K_M"', '"q4_K_M" is not for kind = "openai"'),
+        ('api_key = "x"', "[engine] api_key"),
+    ],
+)
+def test_a_wrong_engine_is_said_so(tmp_path: Path, lines: str, words: str) -> None:
+    found = problems(tmp_path, f"{OFFICE}\n[engine]\n{lines}\n")
+    assert words in found[0]
+    assert "me:secret" not in found[0]
+
+
+def test_each_kind_of_engine_has_its_own_port(tmp_path: Path) -> None:
+    assert load(tmp_path, f'{OFFICE}\n[engine]\nkind = "openai"').engine.host == "http://127.0.0.1:8000"
+    assert load(tmp_path, f'{OFFICE}\n[engine]\nkind = "ollama"').engine.host == "http://127.0.0.1:11434"
+    settings = load(tmp_path, f'{OFFICE}\n[engine]\nkind = "openai"\nhost = "https://gpu.example.org/v1/"')
+    assert settings.engine.host == "https://gpu.example.org"
