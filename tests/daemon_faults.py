@@ -35,7 +35,7 @@ import click
 
 from connectors.errors import ConnectorError
 from connectors.imap.mailbox import ImapConnector
-from daemon.commands.common import counting_bar
+from daemon.commands.progress import counting_bar
 from daemon.mistakes import PostroomError
 from daemon.passes.desk import utc_now
 from daemon.passes.one_pass import one_pass

@@ -18,7 +18,7 @@ import click
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from daemon.commands.common import counting_bar
+from daemon.commands.progress import counting_bar
 from tests.daemon.passes.test_history import History
 from tests.daemon.passes.test_history_imap import ImapHistory
 from tests.long_run import daemon_log

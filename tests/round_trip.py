@@ -24,7 +24,7 @@ from pathlib import Path
 import click
 
 from connectors.base import Move
-from daemon.commands.common import counting_bar
+from daemon.commands.progress import counting_bar
 from tests.contract import ignore
 from tests.imap_fixtures import ImapServer, ImapWorld
 from tests.long_run import daemon_log

@@ -21,7 +21,7 @@ import click
 
 from connectors.base import Recovered, Sighting
 from connectors.errors import ConnectorError
-from daemon.commands.common import counting_bar
+from daemon.commands.progress import counting_bar
 from tests.faults import (
     KILLS,
     MOMENTS,

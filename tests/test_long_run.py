@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from daemon.commands.common import LINE_EVERY, counting_bar, counting_lines, training_bar
+from daemon.commands.progress import LINE_EVERY, counting_bar, counting_lines, training_bar
 from tests.fakes import Clock
 from tests.long_run import FIGURES, Tally, daemon_log
 

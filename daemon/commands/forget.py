@@ -14,15 +14,15 @@ from daemon.commands.common import (
     nothing_found,
     pass_context,
     print_json,
-    training_bar,
 )
+from daemon.commands.train_now import train_now
 from daemon.mistakes import ExitCode
 from daemon.passes.desk import Desk
 from daemon.privacy.forgetting import Forgotten, Memory, forget, look_for, memories, refuse_own
 from daemon.privacy.person import Person
 from daemon.service import logs
 from daemon.service.mailroom import Mailroom
-from daemon.training.hand_over import TrainingBusy, TrainingOutcome, train
+from daemon.training.hand_over import TrainingBusy, TrainingOutcome
 
 OUTSIDE = (
     "The mail itself is in the mailbox. Delete it there, or list the address in never_senders: else the next person "
@@ -90,10 +90,7 @@ def forget_command(
 
 def _train(context: Context, mailroom: Mailroom, desk: Desk, quiet: bool) -> TrainingOutcome:
     try:
-        with training_bar(quiet) as show:
-            return train(
-                mailroom.database, mailroom.registry, context.settings, desk.mailbox_id, desk.clock, progress=show
-            )
+        return train_now(context, mailroom, desk, quiet)
     except TrainingBusy:
         return TrainingOutcome("busy", "A training that has just begun works without what was forgotten.")
 

@@ -10,13 +10,13 @@ import click
 from daemon.commands.common import (
     Context,
     console,
-    counting_bar,
     json_option,
     notices,
     pass_context,
     print_json,
     table,
 )
+from daemon.commands.progress import counting_bar
 from daemon.privacy.private import enclose
 from daemon.privacy.scratch import sweep_scratch
 from daemon.rehearsal.archives import from_eml_tree, from_mailbox, from_manifest

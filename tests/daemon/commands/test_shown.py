@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from daemon import cli
-from daemon.commands import asking, common, folders
+from daemon.commands import common, folders, why
 from daemon.mistakes import ExitCode
 from daemon.passes.folder_list import Shown
 
@@ -26,7 +26,7 @@ def test_words_that_look_like_markup_are_shown_as_they_are(words: str, capsys: p
 @pytest.mark.parametrize("words", LIKE_MARKUP)
 def test_a_message_id_may_look_like_markup_too(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     parts: list[str] = ["places", "decisions", "actions", "corrections", "lessons"]
-    asking._show_story({"message_id": words, "mailbox": "office", "state": "new", **{part: [] for part in parts}})
+    why._show_story({"message_id": words, "mailbox": "office", "state": "new", **{part: [] for part in parts}})
     said = capsys.readouterr().out
     assert said.splitlines()[0] == f"{words} in office: new"
     assert "Not decided yet" in said

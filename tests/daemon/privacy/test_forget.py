@@ -306,7 +306,7 @@ def test_a_training_that_fails_afterwards_is_exit_code_1(ready: Office, monkeypa
     def fail(*_: Any, **__: Any) -> TrainingOutcome:
         return TrainingOutcome("failed", "The disk is full.")
 
-    monkeypatch.setattr("daemon.commands.forget.train", fail)
+    monkeypatch.setattr("daemon.commands.train_now.train", fail)
     [told] = json.loads(command(ready, "forget", "ann@x.example", "--json", code=1))["mailboxes"]
     assert (told["models"], told["training"]["verdict"]) == (["a"], "The disk is full.")
 
@@ -341,9 +341,9 @@ def test_after_a_training_that_was_cut_short_the_next_call_trains(
     def interrupt(*_: Any, **__: Any) -> TrainingOutcome:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("daemon.commands.forget.train", interrupt)
+    monkeypatch.setattr("daemon.commands.train_now.train", interrupt)
     command(ready, "forget", "ann@x.example", code=1)
-    monkeypatch.setattr("daemon.commands.forget.train", lambda *_, **__: TrainingOutcome("promoted", "Better."))
+    monkeypatch.setattr("daemon.commands.train_now.train", lambda *_, **__: TrainingOutcome("promoted", "Better."))
     assert "a new one would be trained at once" in command(ready, "forget", "ann@x.example", "--dry-run")
     assert "Better." in command(ready, "forget", "ann@x.example")
 

@@ -129,9 +129,7 @@ def test_a_person_who_is_sure_need_not_wait(office: Office, tmp_path: Path, monk
         store.note(tx, office.box, long_ago)
         tx.exec_driver_sql("UPDATE lessons SET at = '2020-01-01 00:00:00.000000'")
     (tmp_path / "postroom.toml").write_text(CONFIG.format(state=tmp_path))
-    monkeypatch.setattr(
-        "daemon.commands.learning.train_tonight", lambda *_, **__: TrainingOutcome("nothing", "Nothing.")
-    )
+    monkeypatch.setattr("daemon.commands.train_now.train", lambda *_, **__: TrainingOutcome("nothing", "Nothing."))
 
     def train(*options: str) -> str:
         done = CliRunner().invoke(postroom, ["--config", str(tmp_path / "postroom.toml"), "train", *options])

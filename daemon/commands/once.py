@@ -1,4 +1,4 @@
-"""run and once: the service, and one pass of it by hand."""
+"""once: one pass by hand."""
 
 from __future__ import annotations
 
@@ -15,24 +15,10 @@ from daemon.privacy.private import enclose
 from daemon.privacy.scratch import scratch_folder
 from daemon.service import logs
 from daemon.service.lock import StateLock
-from daemon.service.loop import Service
 from daemon.service.mailroom import database_path, open_mailroom
 from daemon.settings import Settings
 from daemon.store import journal, mailboxes
 from daemon.store.database import copy_database
-
-
-@click.command()
-@pass_context
-def run(context: Context) -> None:
-    """Run the service: look at every mailbox on schedule, train at night.
-
-    This is what systemd starts. It stops on TERM after the message in hand, and reads the settings again on HUP.
-    A new mailbox starts in shadow: everything happens but the moves. See `postroom live`.
-    """
-    settings = context.settings
-    logs.configure(settings.log)
-    raise SystemExit(Service(context.config, settings).run())
 
 
 @click.command()

@@ -1,0 +1,77 @@
+"""learn: first lessons and the first model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.commands.common import Context, json_option, mailbox_option, pass_context, print_json, table
+from daemon.commands.progress import counting_bar
+from daemon.commands.train_now import hold_and_train, outcome_as_json, show_outcome, troubles_of
+from daemon.mistakes import ExitCode, PostroomError
+from daemon.passes.desk import Desk
+from daemon.passes.first_lessons import FolderLessons, learn_from_csv, learn_from_folders
+from daemon.passes.folder_list import list_folders
+from daemon.service import logs
+
+
+@click.command()
+@click.option("--from-folders", is_flag=True, help="Learn from the mail that already lies in the category folders.")
+@click.option("--from-csv", type=click.Path(path_type=Path), metavar="FILE", help="Learn from a CSV or JSONL file.")
+@click.option("--no-train", is_flag=True, help="Only collect lessons; train later with `postroom train`.")
+@mailbox_option
+@json_option
+@pass_context
+def learn(
+    context: Context, from_folders: bool, from_csv: Path | None, no_train: bool, mailbox: str | None, as_json: bool
+) -> None:
+    """Collect the first lessons and train the first model.
+
+    From folders: the newest messages of every category folder, as people keep them. What Postroom moved itself is left
+    out. Nothing in the mailbox is changed, not even what is unread.
+
+    From a file: a column `category` or `label` (a category's name or folder), and `text`, or `subject`, `body`, `from`,
+    `to`. A file that ends in .jsonl holds one JSON object a line with the same keys.
+
+    \b
+    postroom learn --from-folders
+    postroom learn --from-csv examples.csv
+    """
+    if from_folders == (from_csv is not None):
+        raise click.UsageError("Say either --from-folders or --from-csv FILE.")
+    logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
+    with context.mailroom() as mailroom:
+        desk = context.one(mailroom, mailbox)
+        if from_csv is not None:
+            list_folders(desk)
+            learnt: Any = learn_from_csv(desk, from_csv)
+            rows = [(name, "", count, count) for name, count in sorted(learnt.items())]
+        else:
+            found = _learn_folders(context, desk, as_json)
+            learnt = {each.category: each.learnt for each in found}
+            rows = [(each.category, each.folder, each.found, each.learnt) for each in found]
+        if not as_json:
+            table("Lessons", ["category", "folder", "messages", "new lessons"], rows, frozenset({2, 3}))
+        outcome = None if no_train else hold_and_train(context, mailroom, desk, as_json)
+        troubles = troubles_of(desk)
+    if as_json:
+        print_json({"learnt": learnt, "training": None if outcome is None else outcome_as_json(outcome)})
+    elif outcome is not None:
+        show_outcome(outcome, troubles)
+    if outcome is not None and outcome.outcome == "failed":
+        raise SystemExit(ExitCode.TROUBLE)
+
+
+def _learn_folders(context: Context, desk: Desk, as_json: bool) -> list[FolderLessons]:
+    training = context.settings.training
+    with counting_bar(as_json, "reading") as show:
+        found = learn_from_folders(desk, per_folder=training.max_per_folder, max_age=training.max_age, show=show)
+    if not found:
+        raise PostroomError(
+            desk.settings.name,
+            "there is no category folder to learn from.",
+            "Make folders for what you sort, or name them with [[mailbox.category]].",
+        )
+    return found

@@ -1,0 +1,103 @@
+"""models: what was trained, and how it did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from daemon.commands.common import Context, console, json_option, local, mailbox_option, pass_context, print_json, table
+from daemon.model.model_folder import Point
+from daemon.rules.thresholds import calibration_error, filed, thresholds
+from daemon.store import training
+
+CURVE = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99)
+CURVE_HEADS = ("wanted precision", "filed", "precision", "right")
+
+
+@click.command()
+@click.option("--curve", metavar="VERSION", help="What one model would file at each wanted precision, and how rightly.")
+@mailbox_option
+@json_option
+@pass_context
+def models(context: Context, curve: str | None, mailbox: str | None, as_json: bool) -> None:
+    """List the trained models, newest first, each with its exam in a sentence.
+
+    With --curve, what a model would have filed of the lessons that it had not learnt from: the higher the wanted
+    precision, the less is filed.
+    """
+    with context.mailroom() as mailroom:
+        desk = context.one(mailroom, mailbox)
+        with desk.database.read() as tx:
+            found = training.models(tx, desk.mailbox_id)
+        if curve is not None:
+            points = mailroom.registry.points_of(desk.mailbox_id, curve)
+            [details] = [each.exam.get("details", {}) for each in found if each.version == curve]
+            _show_curve(curve, points, details.get("calibration"), as_json)
+            return
+    if as_json:
+        print_json(
+            [
+                {
+                    "version": model.version,
+                    "state": model.state,
+                    "created": model.created.isoformat(timespec="seconds"),
+                    "verdict": model.verdict,
+                    "withdrawn": model.withdrawn_because,
+                    "exam": model.exam,
+                }
+                for model in found
+            ]
+        )
+        return
+    if not found:
+        console.print("No model yet. Begin with `postroom learn --from-folders`.")
+        return
+    rows = [
+        (
+            model.version,
+            "withdrawn" if model.withdrawn else model.state,
+            local(model.created),
+            model.verdict if model.withdrawn is None else f"Rolled back by itself: {model.withdrawn_because}.",
+        )
+        for model in found
+    ]
+    table("Models", ["version", "state", "trained", "verdict"], rows)
+
+
+def _show_curve(version: str, points: Sequence[Point], calibration: Mapping[str, Any] | None, as_json: bool) -> None:
+    rows = []
+    for wanted in CURVE:
+        took = filed(points, thresholds(points, wanted))
+        right = sum(point.correct for point in took)
+        rows.append({"wanted": wanted, "filed": len(took), "of": len(points), "right": right})
+    error = calibration_error(points)
+    if as_json:
+        told = {"version": version, "curve": rows, "calibration_error": round(error, 4), "calibration": calibration}
+        print_json(told)
+        return
+    shown = [
+        (
+            f"{row['wanted']:.0%}",
+            f"{row['filed'] / max(len(points), 1):.0%}",
+            f"{row['right'] / row['filed']:.1%}" if row["filed"] else "-",
+            f"{row['right']} of {row['filed']}",
+        )
+        for row in rows
+    ]
+    table(f"Model {version}, on {len(points)} lessons it had not learnt from", CURVE_HEADS, shown, frozenset(range(4)))
+    console.print(f"Its probabilities are off by {100 * error:.1f} points on average (expected calibration error).")
+    if calibration is not None:
+        console.print(_calibrated(calibration), soft_wrap=True)
+
+
+def _calibrated(figures: Mapping[str, Any]) -> str:
+    """What calibration did, in a sentence: on answers that it was not fitted on."""
+    ways = {"isotonic": "an isotonic curve", "temperature": "one temperature"}
+    before, after = (100 * figures[key] for key in ("error_before", "error_after"))
+    sentence = f"Calibrated by {ways[figures['method']]} on {figures['answers']} held-out answers: "
+    sentence += f"on answers kept out of the fitting, off by {before:.1f} points before and {after:.1f} after"
+    if figures["method"] == "isotonic":
+        sentence += f" ({100 * figures['error_by_temperature']:.1f} by a temperature alone)"
+    return f"{sentence}."

@@ -1,0 +1,65 @@
+"""preview: what would happen to the newest mail."""
+
+from __future__ import annotations
+
+import click
+
+from connectors.base import Message
+from daemon.commands.common import Context, json_option, mailbox_option, pass_context, print_json, table
+from daemon.passes.desk import Desk
+from daemon.passes.sort import classify, current_policy, guesser
+from daemon.rules.decision import Decision, decide, hands_off
+from daemon.service import logs
+
+
+@click.command()
+@click.option("--limit", default=20, show_default=True, help="How many of the inbox's newest messages.")
+@mailbox_option
+@json_option
+@pass_context
+def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) -> None:
+    """What would happen to the newest messages in the inbox. Nothing is moved and nothing is remembered."""
+    logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
+    with context.mailroom() as mailroom:
+        desk = context.one(mailroom, mailbox)
+        sightings = desk.connector.newest(desk.settings.inbox, limit)
+        by_ref = {message.sighting.ref: message for message in desk.connector.fetch([each.ref for each in sightings])}
+        found = [by_ref[each.ref] for each in sightings if each.ref in by_ref]
+        decisions = _preview(desk, found)
+        policy = current_policy(desk)
+    names = {uid: category.name for uid, category in policy.categories.items()}
+    if as_json:
+        print_json(
+            [
+                {
+                    "message_id": message.sighting.identity.message_id,
+                    "category": names.get(decision.category or ""),
+                    "best": names.get(decision.best or ""),
+                    "probability": decision.probability,
+                    "runner_up": names.get(decision.runner_up or ""),
+                    "reason": decision.reason,
+                }
+                for message, decision in zip(found, decisions, strict=True)
+            ]
+        )
+        return
+    rows = [
+        (message.text.subject[:40], names.get(decision.category or "", "stays"), decision.reason)
+        for message, decision in zip(found, decisions, strict=True)
+    ]
+    table(f"Inbox of {desk.settings.name}: what would happen", ["subject", "to", "why"], rows)
+
+
+def _preview(desk: Desk, found: list[Message]) -> list[Decision]:
+    policy = current_policy(desk)
+    predictions = classify(desk, found)
+    first_guess = guesser(desk, policy)
+    decisions = []
+    for message in found:
+        reason = hands_off(message, desk.sorting, desk.settings.own_domains)
+        if reason is not None:
+            decisions.append(Decision(None, "rule", f"not touched: {reason}"))
+        else:
+            guess = first_guess.guess(message.text) if first_guess is not None else None
+            decisions.append(decide(predictions.get(message.sighting.ref), None, policy, guess))
+    return decisions

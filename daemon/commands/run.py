@@ -1,0 +1,22 @@
+"""run: the service."""
+
+from __future__ import annotations
+
+import click
+
+from daemon.commands.common import Context, pass_context
+from daemon.service import logs
+from daemon.service.loop import Service
+
+
+@click.command()
+@pass_context
+def run(context: Context) -> None:
+    """Run the service: look at every mailbox on schedule, train at night.
+
+    This is what systemd starts. It stops on TERM after the message in hand, and reads the settings again on HUP.
+    A new mailbox starts in shadow: everything happens but the moves. See `postroom live`.
+    """
+    settings = context.settings
+    logs.configure(settings.log)
+    raise SystemExit(Service(context.config, settings).run())

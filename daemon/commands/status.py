@@ -1,0 +1,153 @@
+"""status: how every mailbox is doing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from daemon.commands.common import (
+    Context,
+    console,
+    json_option,
+    known,
+    local,
+    mailbox_option,
+    pass_context,
+    print_json,
+    table,
+)
+from daemon.mistakes import ExitCode, PostroomError
+from daemon.passes.guard import concerns
+from daemon.privacy.retention import waits
+from daemon.report.story import mailbox_status, service_status
+from daemon.service.lock import Holder, holder
+from daemon.service.room import no_room
+from daemon.training.hand_over import at_work
+
+NOT_RUNNING = (
+    "No service runs here: nothing is sorted and nothing is learnt. `systemctl start postroom` starts it, and "
+    "`systemctl status postroom` says why it ended."
+)
+CONCERNS = ("trouble", "paused", "stopped", "silence", "late", "training_trouble", "model_trouble", "old_mail")
+"""What a person has to see to."""
+LATE_STEPS = "`journalctl -u postroom` may say why; `systemctl restart postroom` helps where it hangs."
+
+
+@click.command()
+@click.option("--days", default=7, show_default=True, help="The period that decisions and corrections are counted for.")
+@mailbox_option
+@json_option
+@pass_context
+def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> None:
+    """How every mailbox is doing: the last look, what was filed, what people did about it.
+
+    Exit code 4 if no service runs, else 3 if a mailbox waits for a person, was not looked at for too long, has a model
+    that cannot be used, is not learnt from any more or keeps what should be deleted, or if the disk is full.
+    """
+    settings = context.settings
+    runs, disk = holder(settings.state_dir), no_room(settings.state_dir)
+    try:
+        found = _each_mailbox(context, days, mailbox, runs)
+    except PostroomError as error:
+        if disk is None:
+            raise
+        raise PostroomError(error.place, error.fact, f"Disk: {disk}") from error
+    if as_json:
+        print_json({"running": runs is not None, "disk": disk, "mailboxes": found})
+    else:
+        if runs is None:
+            console.print(NOT_RUNNING, soft_wrap=True)
+        if disk is not None:
+            console.print(f"Disk: {disk}", soft_wrap=True)
+        for each in found:
+            _show_status(each, days)
+    if runs is None:
+        raise SystemExit(ExitCode.NOT_RUNNING)
+    if disk is not None or any(each[what] for each in found for what in CONCERNS):
+        raise SystemExit(ExitCode.NEEDS_PERSON)
+
+
+def _each_mailbox(context: Context, days: int, mailbox: str | None, runs: Holder | None) -> list[dict[str, Any]]:
+    """What is shown of every mailbox."""
+    settings = context.settings
+    with context.mailroom() as mailroom:
+        found = []
+        working = at_work(settings.state_dir)
+        for desk in context.some(mailroom, mailbox):
+            box = known(desk)
+            points = desk.registry.points(desk.mailbox_id)
+            usable, model_trouble = desk.registry.in_use(desk.mailbox_id, sums=True)
+            since = desk.clock() - timedelta(days=days)
+            with desk.database.read() as tx:
+                told = mailbox_status(tx, box, since, lambda: working, points, desk.sorting.min_examples)
+                told |= concerns(tx, box, desk.clock())
+                told |= service_status(tx, box, settings, desk.clock(), runs, working, usable)
+                told["old_mail"] = waits(tx, box.id)
+            told["model_trouble"] = model_trouble
+            found.append({**told, "model_server": desk.registry.server_not_asked(desk.mailbox_id)})
+    return found
+
+
+def _show_status(each: dict[str, Any], days: int) -> None:
+    console.print(f"[bold]{each['name']}[/bold]  {each['mode']}" + _state(each), markup=True)
+    if each["stopped"]:
+        console.print(f"  Stopped: {each['stopped']}", soft_wrap=True)
+    if each["paused"]:
+        resumes = "" if "postroom resume" in each["paused"] else " (`postroom resume` goes on)"
+        console.print(f"  Paused: {each['paused']}{resumes}", soft_wrap=True)
+    if each["trouble"]:
+        console.print(f"  Trouble: {each['trouble']}", soft_wrap=True)
+    if each["silence"]:
+        console.print(f"  Silence: {each['silence']}", soft_wrap=True)
+    if each["late"]:
+        console.print(f"  Late: {each['late']} {LATE_STEPS}", soft_wrap=True)
+    if each["training_trouble"]:
+        words = each["training_trouble"]["words"]
+        console.print(f"  Training: {words}", soft_wrap=True)
+    if each["old_mail"]:
+        console.print(f"  Old mail: {each['old_mail']}", soft_wrap=True)
+    polled = local(each["polled"]) if each["polled"] else "never (the service has not run yet)"
+    arrived = local(each["last_arrival"]) if each["last_arrival"] else "none yet"
+    console.print(f"  Last look: {polled}   last new mail: {arrived}", soft_wrap=True)
+    console.print(f"  {days} days: {each['sentence']}", soft_wrap=True)
+    model = each["model"]
+    refused = f", which cannot be used. {each['model_trouble']}" if each["model_trouble"] else ""
+    version = model["version"] if model else "none yet: postroom learn --from-folders"
+    console.print(f"  Model: {version}{refused}", soft_wrap=True)
+    if each["model_server"]:
+        console.print(f"  Model server: {each['model_server']}", soft_wrap=True)
+    if each["rolled_back"]:
+        console.print(f"  Rolled back {each['rolled_back']}", soft_wrap=True)
+    if each["training"]:
+        run = each["training"]
+        console.print(
+            f"  Last training: {local(run['started'])} {run['outcome']}. {run['verdict'] or ''}", soft_wrap=True
+        )
+    console.print(f"  Next training: {_next_training(each['next_training'])}", soft_wrap=True)
+    rows = [
+        (category["name"], category["folder"], category["lessons"], category["trouble"])
+        for category in each["categories"]
+    ]
+    if rows:
+        table("", ["category", "folder", "lessons", "remarks"], rows, frozenset({2}))
+    else:
+        console.print("  No categories known yet: postroom folders", soft_wrap=True)
+    if new := [folder["name"] for folder in each["folders_new"]]:
+        shown = ", ".join(new[:5]) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
+        console.print(f"  New folders: {shown}. What they are for: postroom folders", soft_wrap=True)
+
+
+def _next_training(planned: dict[str, Any]) -> str:
+    """When, and whether there is enough to learn by now."""
+    when = "as soon as the service looks" if planned["due"] else local(planned["at"])
+    fresh, wanted = planned["new_lessons"], planned["wanted"]
+    if fresh >= wanted:
+        return f"{when}; {fresh} lessons are new."
+    return f"{when}, if {wanted} lessons are new by then; {fresh} are now."
+
+
+def _state(each: dict[str, Any]) -> str:
+    words = [word for word, on in (("STOPPED", each["stopped"]), ("PAUSED", each["paused"])) if on]
+    return "".join(f"  [bold]{word}[/bold]" for word in words)

@@ -1,0 +1,63 @@
+"""What `learn`, `train` and `forget` share: a training at once, and what is said of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daemon.commands.common import Context, console, notices, table
+from daemon.commands.progress import training_bar
+from daemon.passes.desk import Desk
+from daemon.privacy.retention import hold, hold_others
+from daemon.report.teaching import overview
+from daemon.service.mailroom import Mailroom
+from daemon.training.hand_over import TrainingOutcome, train
+
+
+def train_now(context: Context, mailroom: Mailroom, desk: Desk, quiet: bool) -> TrainingOutcome:
+    """Train this mailbox's next model, with a progress bar unless `quiet`."""
+    with training_bar(quiet) as show:
+        return train(mailroom.database, mailroom.registry, context.settings, desk.mailbox_id, desk.clock, progress=show)
+
+
+def hold_and_train(
+    context: Context, mailroom: Mailroom, desk: Desk, quiet: bool, *, sure: bool = False
+) -> TrainingOutcome:
+    """`train_now`, once what is too old was deleted; `sure` of the clock, whatever it leapt."""
+    held = hold(mailroom.database, desk.mailbox_id, context.settings, desk.clock(), sure=sure)
+    if sure:  # of the clock, which is the same for those that the settings name no more
+        ours = {each.mailbox_id for each in mailroom.desks()}
+        hold_others(mailroom.database, ours, context.settings, desk.clock(), sure=True)
+    if held.waits is not None and not quiet:
+        notices.print(held.waits, soft_wrap=True)
+    return train_now(context, mailroom, desk, quiet)
+
+
+def outcome_as_json(outcome: TrainingOutcome) -> dict[str, Any]:
+    """What `--json` tells of a training."""
+    return {
+        "outcome": outcome.outcome,
+        "verdict": outcome.verdict,
+        "version": outcome.version,
+        "exam": outcome.exam,
+        "report": list(outcome.report),
+    }
+
+
+def troubles_of(desk: Desk) -> list[tuple[str, str]]:
+    """(category, why it can't be learnt well), by the model that is in use now."""
+    points = desk.registry.points(desk.mailbox_id)
+    with desk.database.read() as tx:
+        found = overview(tx, desk.mailbox_id, points, desk.sorting.min_examples)
+    return [(each.name, each.trouble) for each in found if each.trouble is not None]
+
+
+def show_outcome(outcome: TrainingOutcome, troubles: list[tuple[str, str]]) -> None:
+    """What people are told of a training."""
+    if troubles:
+        table("Folders that cannot be learnt well", ["category", "why"], troubles)
+    for line in outcome.report:
+        console.print(f"  - {line}", soft_wrap=True)
+    words = {"promoted": "is in use now", "kept": "was trained but not put into use"}
+    if outcome.version is not None:
+        console.print(f"Model {outcome.version} {words.get(outcome.outcome, outcome.outcome)}.")
+    (notices if outcome.outcome == "failed" else console).print(outcome.verdict, soft_wrap=True)

@@ -1,0 +1,76 @@
+"""why: everything that is known of one message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from daemon.commands.common import Context, console, json_option, known, local, pass_context, print_json, table
+from daemon.mistakes import PostroomError
+from daemon.report.story import message_story
+from daemon.store import messages
+
+
+@click.command()
+@click.argument("message_id", metavar="MESSAGE-ID")
+@json_option
+@pass_context
+def why(context: Context, message_id: str, as_json: bool) -> None:
+    """Why a message is where it is: everything that Postroom thought, did and saw.
+
+    MESSAGE-ID is the mail's Message-ID header (Thunderbird: View, Headers, All), with or without <>; for Request
+    Tracker it is the ticket's number.
+    """
+    with context.mailroom() as mailroom:
+        stories = []
+        for desk in mailroom.desks():
+            box = known(desk)
+            with desk.database.read() as tx:
+                for message in messages.named(tx, box.id, message_id):
+                    stories.append(message_story(tx, box, message))
+    if not stories:
+        raise PostroomError(
+            message_id,
+            "Postroom has not seen a message with this Message-ID.",
+            "It looks at the inbox and the category folders; older mail was left alone.",
+        )
+    if as_json:
+        print_json(stories)
+        return
+    for story in stories:
+        _show_story(story)
+
+
+def _show_story(story: dict[str, Any]) -> None:
+    head = f"[bold]{escape(story['message_id'])}[/bold] in {story['mailbox']}: {story['state']}"
+    console.print(head, soft_wrap=True, markup=True)
+    events: list[tuple[str, str]] = []
+    events += [(place["seen"], f"seen in {place['folder']}" + _by(place["by"])) for place in story["places"]]
+    events += [(each["at"], f"decided ({each['mode']}): {each['reason']}") for each in story["decisions"]]
+    events += [(each["planned"], _acted(each)) for each in story["actions"]]
+    events += [
+        (each["at"], f"a person: {each['kind']}, {each['from']} -> {each['to']}" + _for_ever(each["kind"]))
+        for each in story["corrections"]
+    ]
+    for lesson in story["lessons"]:
+        void = f" (void since {local(lesson['voided'])})" if lesson["voided"] else ""
+        events.append((lesson["at"], f"lesson {lesson['id']}: {lesson['category']}{void}"))
+    # By the time itself: an hour of the clock comes twice in autumn.
+    table("", ["when", "what"], [(local(at), what) for at, what in sorted(events, key=lambda event: event[0])])
+    if story["state"] == "new" and not story["decisions"]:
+        console.print("Not decided yet: it waits for `act_after`, or sorting is paused (`postroom status`).")
+
+
+def _by(who: str | None) -> str:
+    return f", put there by {who}" if who else ""
+
+
+def _for_ever(kind: str) -> str:
+    return "; Postroom does not touch it again" if kind == "rejection" else ""
+
+
+def _acted(entry: dict[str, Any]) -> str:
+    to = f" -> {entry['to']}" if entry["to"] else ""
+    return f"action {entry['state']}: {entry['from']}{to} {entry['explanation'] or ''}".rstrip()
