@@ -71,7 +71,7 @@ def test_the_wheel_holds_exactly_our_packages(wheel: zipfile.ZipFile) -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_leaves_no_module_and_no_migration_out(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_leaves_no_module_no_migration_and_no_data_out(wheel: zipfile.ZipFile) -> None:
     ours = {
         str(file.relative_to(ROOT))
         for package in PACKAGES
@@ -81,6 +81,7 @@ def test_the_wheel_leaves_no_module_and_no_migration_out(wheel: zipfile.ZipFile)
     shipped = {name for name in wheel.namelist() if not name.split("/")[0].endswith(".dist-info")}
     assert shipped == ours
     assert any("/migrations/versions/" in name for name in shipped)
+    assert sum(name.startswith("daemon/demo/office/") and name.endswith(".toml") for name in shipped) >= 5
 
 
 @pytest.mark.slow

@@ -25,8 +25,8 @@ from rich.markup import escape
 
 from connectors.mail.mime import parse
 from daemon.demo.mail_program import Delivery, MailProgram, differences, digest_of
-from daemon.demo.office import SampleMail, categories, write_office
-from daemon.demo.office_abroad import NEWCOMERS
+from daemon.demo.office.prose import NEWCOMERS
+from daemon.demo.office.writer import SampleMail, categories, write_office
 from daemon.demo.show import Arrival, Page, Tally, percent, tally
 from daemon.demo.workplace import (
     MAILBOX,
