@@ -14,7 +14,7 @@ from itertools import cycle
 from pathlib import Path
 
 from benchmarks.sets import EACH, OVERLAPPING
-from daemon.demo.office import SampleMail, write_office
+from daemon.demo.office.writer import SampleMail, write_office
 from tests.lessons import office_rows
 
 

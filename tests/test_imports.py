@@ -10,7 +10,7 @@ import pytest
 
 from tests import ROOT
 
-FORBIDDEN = ("torch", "transformers", "peft", "accelerate", "gguf", "trainer")
+FORBIDDEN = ("torch", "transformers", "peft", "accelerate", "gguf", "sklearn", "scipy", "trainer")
 
 
 def test_no_module_of_the_daemon_loads_torch_or_the_trainer() -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 import re
 import shutil
 import subprocess
@@ -14,7 +15,13 @@ from typing import Any
 
 import pytest
 
+from daemon.mistakes import ExitCode
+from daemon.model.base_file import BaseFile
 from tests import ROOT
+from tests.imap_fixtures import ImapWorld
+from tests.lessons import office_rows
+from tests.servers.hands import make_mail
+from tests.service_process import ServiceProcess, eventually
 
 PACKAGES = ("connectors", "daemon", "trainer")
 PARTS = {"pydantic_core": "pydantic", "proxyprotocol": "pymap"}
@@ -64,7 +71,7 @@ def test_the_wheel_holds_exactly_our_packages(wheel: zipfile.ZipFile) -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_leaves_no_module_and_no_migration_out(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_leaves_no_module_no_migration_and_no_data_out(wheel: zipfile.ZipFile) -> None:
     ours = {
         str(file.relative_to(ROOT))
         for package in PACKAGES
@@ -74,6 +81,7 @@ def test_the_wheel_leaves_no_module_and_no_migration_out(wheel: zipfile.ZipFile)
     shipped = {name for name in wheel.namelist() if not name.split("/")[0].endswith(".dist-info")}
     assert shipped == ours
     assert any("/migrations/versions/" in name for name in shipped)
+    assert sum(name.startswith("daemon/demo/office/") and name.endswith(".toml") for name in shipped) >= 5
 
 
 @pytest.mark.slow
@@ -86,10 +94,10 @@ def test_the_wheel_carries_its_licence(wheel: zipfile.ZipFile) -> None:
 
 def test_the_daemon_alone_needs_nothing_that_trains(project: dict[str, Any]) -> None:
     names = {re.split(r"[<>=~!\[ ]", line)[0] for line in project["dependencies"]}
-    heavy = {"torch", "transformers", "peft", "accelerate", "gguf", "safetensors"}
+    heavy = {"torch", "transformers", "peft", "accelerate", "gguf", "safetensors", "scikit-learn", "scipy"}
     assert not names & heavy
     trained_with = {re.split(r"[<>=~!\[ ]", line)[0] for line in project["optional-dependencies"]["train"]}
-    assert {"torch", "transformers", "peft", "gguf", "safetensors"} <= trained_with
+    assert heavy <= trained_with
 
 
 def test_torch_is_pinned_to_one_version(project: dict[str, Any]) -> None:
@@ -124,10 +132,14 @@ def test_no_test_folder_hides_a_package(name: str) -> None:
     assert Path(told.stdout.strip()).parent == ROOT / name
 
 
+REHEARSES = "daemon/rehearsal/replay.py"
+"""It trains a plain model of words beside ours, and so needs the extra `train`, as what it is compared with."""
+
+
 def imports_of(folder: str) -> set[str]:
-    """The top-level modules that a package imports, anywhere in it."""
+    """The top-level modules that a package imports, anywhere in it but in what needs the extra `train` anyway."""
     found: set[str] = set()
-    for file in (ROOT / folder).rglob("*.py"):
+    for file in {*(ROOT / folder).rglob("*.py")} - {ROOT / REHEARSES}:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 found |= {alias.name.split(".")[0] for alias in node.names}
@@ -167,3 +179,71 @@ def test_imports_go_one_way(package: str, others: set[str]) -> None:
     for file in (ROOT / package).rglob("*.py"):
         found = re.findall(r"^\s*(?:from|import) (\w+)", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
         assert not set(found) & others, file
+
+
+WITHOUT = """
+import sys
+from importlib.machinery import PathFinder
+
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.split(".")[0] in {modules!r}:
+            print("WANTED", name, file=sys.stderr, flush=True)
+            return None
+        return super().find_spec(name, path, target)
+
+sys.meta_path[:] = [Without if each is PathFinder else each for each in sys.meta_path]
+"""
+
+
+@pytest.fixture
+def served_only(project: dict[str, Any], tmp_path: Path) -> dict[str, str]:
+    """An environment whose Python has nothing of the extra `train`, and says on standard error who wanted it."""
+    extra = modules_of(project["optional-dependencies"]["train"]) - modules_of(project["dependencies"])
+    assert {"torch", "sklearn", "scipy"} <= extra
+    place = tmp_path / "without"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(WITHOUT.format(modules=sorted(extra)), encoding="utf-8")
+    return {"PYTHONPATH": str(place)}
+
+
+@pytest.mark.imap
+@pytest.mark.model
+@pytest.mark.slow
+def test_who_has_trained_elsewhere_serves_without_the_extra(
+    served_only: dict[str, str], dovecot_world: ImapWorld, tiny_base: BaseFile, tmp_path: Path
+) -> None:
+    """The whole service files mail by a model, and nothing of it as much as asks for what only training needs."""
+    engine = f'[engine]\nbase = "{tiny_base.path}"\nmax_tokens = 64\nthreads = 1\n'
+    with ServiceProcess(
+        tmp_path, dovecot_world.server.port, dovecot_world.user, sorting=f"precision = 0.6\n{engine}"
+    ) as service:
+        for number, row in enumerate(office_rows(40)):
+            folder = dovecot_world.first if row["category"] == "invoices" else dovecot_world.second
+            text = row["text"]
+            dovecot_world.hands.put(
+                make_mail(text["subject"], text["body"], message_id=f"<{number}@x.example>"), folder
+            )
+        service.command("learn", "--from-folders")
+        service.start(**served_only)
+        eventually(lambda: service.status()["polled"] is not None, "the first look")
+        dovecot_world.hands.put(
+            make_mail("please pay", "please pay 912 euros to our account; a reminder of bill 77", message_id="<q@x>")
+        )
+        eventually(lambda: '"decisions": [{' in service.command("why", "q@x", "--json", fine=(0, 1)).stdout, "decided")
+        [decision] = service.ask("why", "q@x")[0]["decisions"]
+        assert decision["source"] == "model", decision
+        assert "WANTED" not in service.log.read_text()
+
+
+def test_without_the_extra_a_rehearsal_says_what_to_install(served_only: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "daemon.cli", "rehearse", "--manifest", str(tmp_path / "none.jsonl")]
+    told = subprocess.run(command, cwd=ROOT, env={**os.environ, **served_only}, capture_output=True, text=True)
+    assert told.returncode == ExitCode.TROUBLE
+    assert (
+        "this installation cannot train: torch, transformers, peft, scikit-learn, scipy are not installed"
+        in told.stderr
+    )
+    assert "pip install '/opt/postroom[train]'" in told.stderr
+    assert "Traceback" not in told.stderr

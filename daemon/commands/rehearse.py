@@ -25,6 +25,7 @@ from daemon.rehearsal.back_test import rehearse as go_through
 from daemon.rehearsal.replay import RehearsedOffice, by_words
 from daemon.service import logs
 from daemon.settings import PLACES, Settings
+from daemon.training import extra
 
 PER_FOLDER = 5000
 
@@ -76,6 +77,7 @@ def rehearse(
     """
     if [eml_tree, manifest, mailbox].count(None) != 2:
         raise click.UsageError("Say one of --eml-tree DIR, --manifest FILE and --mailbox NAME.")
+    extra.require("postroom rehearse")
     nothing_set = mailbox is None and _no_settings()
     settings = Settings() if nothing_set else context.settings
     logs.configure(settings.log.model_copy(update={"level": "error"}))

@@ -25,8 +25,8 @@ from rich.markup import escape
 
 from connectors.mail.mime import parse
 from daemon.demo.mail_program import Delivery, MailProgram, differences, digest_of
-from daemon.demo.office import SampleMail, categories, write_office
-from daemon.demo.office_abroad import NEWCOMERS
+from daemon.demo.office.prose import NEWCOMERS
+from daemon.demo.office.writer import SampleMail, categories, write_office
 from daemon.demo.show import Arrival, Page, Tally, percent, tally
 from daemon.demo.workplace import (
     MAILBOX,
@@ -43,6 +43,7 @@ from daemon.passes.first_lessons import learn_from_folders
 from daemon.service import logs
 from daemon.service.mailroom import Mailroom, open_mailroom
 from daemon.store import mailboxes, training
+from daemon.training import extra
 from daemon.training.hand_over import TrainingOutcome, train
 
 HISTORY = 300
@@ -110,11 +111,11 @@ def run_demo(json: bool, keep: bool, seed: int) -> int:
 
 def _check_extras() -> None:
     """Raises PostroomError that says what to install."""
-    missing = [name for name in ("pymap", "torch", "transformers", "peft") if find_spec(name) is None]
-    if missing:
+    absent = [*(name for name in ("pymap",) if find_spec(name) is None), *extra.missing()]
+    if absent:
         raise PostroomError(
             "postroom demo",
-            f"{', '.join(missing)} is not installed.",
+            f"{', '.join(absent)} is not installed.",
             "Run `make demo` in a copy of the repository, or add the extra `demo` to what you installed: "
             "/opt/postroom/venv/bin/pip install '/opt/postroom[demo,train]'.",
         )

@@ -5,8 +5,8 @@
 
 Everything that scoring needs lies in two files, `linear.npz` (weights and hashed terms) and `linear.json`. No term is
 in clear: a single mail's sender and words would be. Nothing is pickled: a model folder is data, and opening one must
-never run code. The trainer makes them (`trainer.candidates.tfidf`) with
-scikit-learn, which would cost the service 50 MB for the few lines that scoring takes; a test holds both together.
+never run code. The trainer makes them (`trainer.candidates.tfidf`) with scikit-learn, which would cost the service
+50 MB for the few lines that scoring takes and need not be installed beside it; a test holds both together.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +27,6 @@ import numpy.typing as npt
 from connectors.base import MailText
 from daemon.model.engines.engine import Floats, ModelMissing, ModelRefused, renormalised
 from daemon.model.term_key import Hashes, TermKey
-
-if TYPE_CHECKING:
-    from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
 
 WEIGHTS = "linear.npz"
 NOTE = "linear.json"
@@ -117,16 +114,6 @@ class Vocabulary:
         hashes = key.hashes(terms)
         order = np.argsort(hashes)
         return cls(hashes[order], weights[order]), order
-
-
-def vectoriser(part: str) -> TfidfVectorizer:
-    """The vectoriser for one part of a mail, "words" or "characters", not yet fitted.
-
-    For training; scoring counts the same terms by the same analysers.
-    """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(analyzer=ANALYSERS[part], sublinear_tf=True)
 
 
 class LinearModel:

@@ -39,7 +39,7 @@ def all_waiting(database: Path) -> dict[str, Waiting]:
     r = t.retention.c
     wanted = select(t.mailboxes.c.name, r.believed, r.nights, r.told, r.why).join(t.retention).where(r.why.is_not(None))
     with read_only(database) as tx:
-        if not inspect(tx).has_table(t.retention.name):  # of an older Postroom
+        if not inspect(tx).has_table(t.retention.name):  # its first opening was cut short
             return {}
         return {row.name: Waiting(row.believed, row.nights, row.told, row.why) for row in tx.execute(wanted)}
 

@@ -84,9 +84,7 @@ class Database:
                 newest = _current_revision(tx) == _newest_revision()
             if not newest:
                 with database.begin() as tx:
-                    grown = _migrate(tx, str(path))
-                if grown:  # an older Postroom left what it deleted in free pages
-                    database.rewrite()
+                    _migrate(tx, str(path))
             failed.pop_all()
         return database
 
@@ -241,8 +239,9 @@ def _begin(connection: Tx) -> None:
     connection.exec_driver_sql("BEGIN" if looks_only else "BEGIN IMMEDIATE")
 
 
-def _migrate(tx: Tx, place: str) -> bool:
-    """Bring the tables up to date. True if they were there in an older form."""
+def _migrate(tx: Tx, place: str) -> None:
+    """Bring the tables up to date. Raises StoreError, with nothing changed, where the database is of a Postroom that
+    these migrations do not know."""
     config = _config()
     config.attributes["connection"] = tx
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
@@ -250,14 +249,13 @@ def _migrate(tx: Tx, place: str) -> bool:
     if found is not None and found not in known:
         raise StoreError(
             place,
-            f"the database was written by a newer Postroom (revision {found}).",
+            f"the database was written by a newer Postroom, or by one from before 0.1.0 (revision {found}).",
             "Install that version again, or move the database away and start afresh.",
         )
     try:
         command.upgrade(config, "head")
     except CommandError as error:
         raise StoreError(place, f"the database cannot be migrated: {error}.", "Keep a copy and report this.") from error
-    return found is not None and found != _current_revision(tx)
 
 
 def _config() -> Config:

@@ -205,7 +205,7 @@ class ModelRecord:
     """When it was taken out of use by itself, and why."""
     withdrawn_because: str | None = None
     run: int | None = None
-    """The training that made it; None: of an older Postroom."""
+    """The training that made it; None: nobody knows."""
 
 
 @dataclass(frozen=True)

@@ -306,7 +306,7 @@ models = Table(
     Column("exam", JSON, nullable=False),
     Column("withdrawn", Utc),  # taken out of use by itself
     Column("withdrawn_because", Text),
-    Column("run", Integer),  # the training that made it; NULL: of an older Postroom
+    Column("run", Integer),  # the training that made it; NULL: nobody knows
     UniqueConstraint("mailbox_id", "version"),
 )
 

@@ -29,6 +29,7 @@ from daemon.settings import Settings
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database, Tx
 from daemon.store.records import Category, ModelRecord
+from daemon.training import extra
 from daemon.training.registry import Registry
 from daemon.training.trainer_process import ShowProgress, Stop, run_trainer
 
@@ -83,6 +84,7 @@ def train(
         folder = training_dir / f"job-{run}"
         result: Mapping[str, Any] = {}
         try:
+            extra.require("training")
             problem = registry.server_problem()  # now, not after the training that it would be in vain for
             if problem is not None:
                 result = {"outcome": "failed", "verdict": f"Nothing was trained. {problem}"}

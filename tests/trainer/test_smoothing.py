@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from connectors.base import MailText
 from connectors.mail.mime import parse
-from daemon.demo.office import write_office
+from daemon.demo.office.writer import write_office
 from daemon.model.base_file import BaseFile
 from daemon.model.codebook import Codebook
 from daemon.model.engines.embedded import EmbeddedEngine

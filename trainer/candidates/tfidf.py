@@ -19,12 +19,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse  # type: ignore[import-untyped]
 from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
+from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
 from sklearn.naive_bayes import ComplementNB  # type: ignore[import-untyped]
 from sklearn.preprocessing import normalize  # type: ignore[import-untyped]
 from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
 
 from daemon.model.engines.engine import Floats, renormalised
-from daemon.model.linear import LinearModel, Vocabulary, vectoriser
+from daemon.model.linear import ANALYSERS, LinearModel, Vocabulary
 from daemon.model.term_key import TermKey
 from trainer.calibrate import fit_temperature, really_more
 from trainer.candidates.heads import Fold, Head, Labels, fit_head, mean_loss
@@ -67,6 +68,11 @@ class Linear:
     model: LinearModel
     answers: Floats
     chosen: str
+
+
+def vectoriser(part: str) -> TfidfVectorizer:
+    """The vectoriser for one part of a mail, "words" or "characters", not yet fitted. Scoring has its analysers."""
+    return TfidfVectorizer(analyzer=ANALYSERS[part], sublinear_tf=True)
 
 
 def fit_linear(

@@ -21,7 +21,7 @@ from imapclient.exceptions import LoginError
 from rich.console import Console
 
 from daemon.demo.mail_program import Delivery, MailProgram, differences, digest_of
-from daemon.demo.office import categories, write_office
+from daemon.demo.office.writer import categories, write_office
 from daemon.demo.server import DemoServer
 from daemon.demo.show import LEFT, Arrival, Page, clip, examples, percent, short, tally
 from daemon.demo.tour import BATCH, HISTORY

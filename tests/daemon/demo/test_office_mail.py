@@ -15,10 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
 
 from connectors.mail.mime import parse
-from daemon.demo.office import SampleMail, categories, write_office
-from daemon.demo.office_abroad import FRENCH, GERMAN, NEWCOMERS
-from daemon.demo.office_dress import small_pdf
-from daemon.demo.office_purposes_more import CATEGORIES
+from daemon.demo.office.dress import small_pdf
+from daemon.demo.office.prose import CATEGORIES, FRENCH, GERMAN, NEWCOMERS
+from daemon.demo.office.writer import SampleMail, categories, write_office
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import pytest
 
 from connectors.base import MailText
 from daemon.model.engines.engine import ModelMissing, ModelRefused
-from daemon.model.linear import ANALYSERS, NOTE, WEIGHTS, LinearModel, characters, pieces, vectoriser, words
+from daemon.model.linear import ANALYSERS, NOTE, WEIGHTS, LinearModel, characters, pieces, words
 from tests.lessons import KEY, examples_of, office_rows
 from trainer.candidates.heads import folds
-from trainer.candidates.tfidf import Kind, _best, fit_linear
+from trainer.candidates.tfidf import Kind, _best, fit_linear, vectoriser
 
 
 @pytest.fixture(scope="module")

@@ -174,7 +174,7 @@ def test_a_model_is_known_by_its_training_and_not_by_the_clock(office: Office) -
     assert office.concerned("ann@x.example") == ["b", "c"]
     with office.database.begin() as tx:
         tx.exec_driver_sql("UPDATE models SET run = NULL WHERE version = 'a'")
-    assert office.concerned("ann@x.example") == ["a", "b", "c"], "of an older Postroom: nothing is proved"
+    assert office.concerned("ann@x.example") == ["a", "b", "c"], "nobody knows its training: nothing is proved"
 
 
 def test_models_in_use_go_with_their_files_pointers_and_readings_and_none_serves(office: Office) -> None:

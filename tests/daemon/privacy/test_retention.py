@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.config import Config
 
 from connectors.base import Identity, MailText, MessageRef, Sighting
 from daemon.privacy import retention
@@ -19,7 +17,7 @@ from daemon.settings import Settings
 from daemon.store import clocks as store
 from daemon.store import learning, mailboxes, messages, training
 from daemon.store.clocks import Waiting
-from daemon.store.database import MIGRATIONS, Database
+from daemon.store.database import Database
 from tests.daemon.report.test_lessons import CONFIG
 from tests.fakes import START
 
@@ -216,48 +214,3 @@ def test_a_reader_that_holds_the_log_only_puts_its_emptying_off(
     take_back(office, 0, second)
     assert not office.holds("zqfirst")
     assert not office.holds("zqsecond")
-
-
-def test_an_older_database_loses_what_it_kept_of_lessons_taken_back(tmp_path: Path) -> None:
-    path = tmp_path / "postroom.sqlite"
-    old_tables(path)
-    with sqlite3.connect(path) as raw:
-        raw.execute("PRAGMA secure_delete=OFF")  # some builds of SQLite begin with it
-        raw.execute(
-            "INSERT INTO mailboxes (id, name, kind, mode, created) VALUES (1, 'office', 'imap', 'live', ?)", [NOW_TEXT]
-        )
-        for number, (word, voided) in enumerate(
-            [("zqkept", None), ("zqvoided", NOW_TEXT), ("zqdeleted", None)], start=1
-        ):
-            raw.execute(
-                "INSERT INTO lessons (id, mailbox_id, category, text, fingerprint, at, weight, source, frozen, voided)"
-                " VALUES (?, 1, 'c1', ?, ?, ?, 1, 'csv', 0, ?)",
-                [number, f'{{"subject": "{word}", "attachments": []}}', word, NOW_TEXT, voided],
-            )
-        raw.execute("DELETE FROM lessons WHERE id = 3")
-    raw.close()
-    assert b"zqdeleted" in path.read_bytes()
-    database = Database.open(path)
-    with database.begin() as tx:
-        assert [lesson.text.subject for lesson in learning.lessons(tx, 1)] == ["zqkept"]
-        assert f"{store.waiting(tx, 1).believed:%Y-%m-%d %H:%M:%S.%f}" == NOW_TEXT, "the newest moment that it knows"
-    found = b"".join(file.read_bytes() for file in tmp_path.iterdir())
-    assert b"zqvoided" not in found
-    assert b"zqdeleted" not in found
-    database.close()
-
-
-NOW_TEXT = "2026-03-02 09:00:00.000000"
-
-
-def old_tables(path: Path) -> None:
-    """The tables as they were before."""
-    import sqlalchemy
-
-    engine = sqlalchemy.create_engine(f"sqlite:///{path}")
-    with engine.begin() as tx:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes["connection"] = tx
-        command.upgrade(config, "0005_counting")
-    engine.dispose()

@@ -22,7 +22,7 @@ from benchmarks.real_mail import Row, in_all, read_archive
 from connectors.base import MailText
 from connectors.mail.mime import parse
 from daemon.cli import postroom
-from daemon.demo.office import write_office
+from daemon.demo.office.writer import write_office
 from daemon.rehearsal.archives import BadSource, from_eml_tree, from_manifest
 from daemon.rehearsal.back_test import LabelledMail, Office, RehearsalOptions, TooLittleMail, Trained, Verdict, rehearse
 from daemon.rehearsal.replay import RehearsedOffice, by_words

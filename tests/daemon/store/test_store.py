@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sqlite3
 from collections.abc import Iterator
@@ -49,15 +50,31 @@ def test_database_is_wal_with_foreign_keys_and_readable_by_its_owner_only(databa
     assert (tmp_path / "postroom.sqlite").stat().st_mode & 0o077 == 0
 
 
-def test_newer_database_is_refused_with_the_next_step(tmp_path: Path) -> None:
+def everything_in(path: Path) -> list[str]:
+    """The database as SQL, row by row."""
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        return list(raw.iterdump())
+
+
+# The unreleased Postroom named its migrations with a word; its first one is not the first of today.
+@pytest.mark.parametrize("revision", ["0999_future", "0001_first", "0005_counting", "0008_model_run"])
+def test_database_of_another_postroom_is_refused_with_the_next_step_and_left_as_it_is(
+    tmp_path: Path, revision: str
+) -> None:
     path = tmp_path / "postroom.sqlite"
-    Database.open(path).close()
+    with contextlib.closing(Database.open(path)) as database, database.begin() as tx:
+        mailboxes.ensure(tx, "office", "imap", "shadow", START)
     with sqlite3.connect(path) as raw:
-        raw.execute("UPDATE alembic_version SET version_num = '0999_future'")
+        raw.execute("UPDATE alembic_version SET version_num = ?", [revision])
+        raw.execute("DROP TABLE retention")
     raw.close()
-    with pytest.raises(StoreError, match="written by a newer Postroom"):
+    before = everything_in(path)
+    with pytest.raises(StoreError, match="written by a newer Postroom") as caught:
         Database.open(path)
+    assert f"or by one from before 0.1.0 (revision {revision})" in str(caught.value)
+    assert "move the database away and start afresh" in str(caught.value)
     assert str(path) not in open_files()
+    assert everything_in(path) == before
 
 
 def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from daemon.settings import Settings
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import Category
-from daemon.training import hand_over
+from daemon.training import extra, hand_over
 from daemon.training.hand_over import TrainingBusy, lora_tried, train
 from daemon.training.registry import ModelError, Registry
 from tests.fakes import START, Clock
@@ -321,6 +321,17 @@ def test_what_ollama_refuses_is_told_before_the_training_and_what_is_away_is_not
             )
             server.stop()
             assert "does not answer. Start it" in home.train().verdict
+
+
+def test_without_the_extra_a_night_says_what_to_install(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.training.hand_over.run_trainer", lambda *_: pytest.fail("it cannot train"))
+    monkeypatch.setitem(extra.MODULES, "torch_that_is_not_there", "torch")
+    outcome = home.train()
+    assert outcome.outcome == "failed"
+    assert outcome.verdict == (
+        "training: this installation cannot train: torch is not installed. "
+        "Add the extra `train`: /opt/postroom/venv/bin/pip install '/opt/postroom[train]'."
+    )
 
 
 def test_ollama_serves_the_same_categories_and_its_names_follow_promotion(tmp_path: Path, tiny_base: BaseFile) -> None:

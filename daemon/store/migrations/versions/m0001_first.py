@@ -5,7 +5,9 @@ from alembic import op
 
 from daemon.store import tables
 
-revision = "0001_first"
+revision = (
+    "0001"  # not 0001_first: so the unreleased Postroom called the first of eight, which were folded into this one
+)
 down_revision = None
 
 
@@ -23,6 +25,10 @@ def upgrade() -> None:
         sa.Column("polled", tables.Utc(), nullable=True),
         sa.Column("trouble", sa.Text(), nullable=True),
         sa.Column("last_arrival", tables.Utc(), nullable=True),
+        sa.Column("stopped", sa.Text(), nullable=True),
+        sa.Column("vouched", tables.Utc(), nullable=True),
+        sa.Column("evidence_from", tables.Utc(), nullable=True),
+        sa.Column("contents", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailboxes")),
         sa.UniqueConstraint("name", name=op.f("uq_mailboxes_name")),
     )
@@ -37,6 +43,7 @@ def upgrade() -> None:
         sa.Column("hides", sa.Boolean(), nullable=False),
         sa.Column("precision", sa.Float(), nullable=True),
         sa.Column("paused", sa.Text(), nullable=True),
+        sa.Column("listed_as", sa.Text(), nullable=True),
         sa.Column("created", tables.Utc(), nullable=False),
         sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_categories_mailbox_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_categories")),
@@ -64,6 +71,11 @@ def upgrade() -> None:
         sa.Column("object_id", sa.Text(), nullable=True),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("missing_since", tables.Utc(), nullable=True),
+        sa.Column("known_as", sa.Text(), nullable=True),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("could_be", sa.Boolean(), nullable=False),
+        sa.Column("messages", sa.Integer(), nullable=True),
+        sa.Column("offered", tables.Utc(), nullable=True),
         sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_folders_mailbox_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_folders")),
         sa.UniqueConstraint("mailbox_id", "name", name=op.f("uq_folders_mailbox_id_name")),
@@ -80,11 +92,13 @@ def upgrade() -> None:
         sa.Column("first_seen", tables.Utc(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("due", tables.Utc(), nullable=True),
+        sa.Column("origin", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_messages_mailbox_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
     )
     op.create_index(op.f("ix_messages_mailbox_id_digest"), "messages", ["mailbox_id", "digest"], unique=False)
     op.create_index(op.f("ix_messages_mailbox_id_object_id"), "messages", ["mailbox_id", "object_id"], unique=False)
+    op.create_index(op.f("ix_messages_mailbox_id_origin"), "messages", ["mailbox_id", "origin"], unique=False)
     op.create_index(op.f("ix_messages_mailbox_id_rfc_id"), "messages", ["mailbox_id", "rfc_id"], unique=False)
     op.create_index(op.f("ix_messages_mailbox_id_state_due"), "messages", ["mailbox_id", "state", "due"], unique=False)
     op.create_index(op.f("ix_messages_mailbox_id_thread"), "messages", ["mailbox_id", "thread"], unique=False)
@@ -99,9 +113,22 @@ def upgrade() -> None:
         sa.Column("promoted", tables.Utc(), nullable=True),
         sa.Column("verdict", sa.Text(), nullable=False),
         sa.Column("exam", sa.JSON(), nullable=False),
+        sa.Column("withdrawn", tables.Utc(), nullable=True),
+        sa.Column("withdrawn_because", sa.Text(), nullable=True),
+        sa.Column("run", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_models_mailbox_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_models")),
         sa.UniqueConstraint("mailbox_id", "version", name=op.f("uq_models_mailbox_id_version")),
+    )
+    op.create_table(
+        "retention",
+        sa.Column("mailbox_id", sa.Integer(), nullable=False),
+        sa.Column("believed", tables.Utc(), nullable=False),
+        sa.Column("nights", sa.Integer(), nullable=False),
+        sa.Column("told", tables.Utc(), nullable=True),
+        sa.Column("why", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_retention_mailbox_id")),
+        sa.PrimaryKeyConstraint("mailbox_id", name=op.f("pk_retention")),
     )
     op.create_table(
         "training_runs",
@@ -113,6 +140,7 @@ def upgrade() -> None:
         sa.Column("verdict", sa.Text(), nullable=True),
         sa.Column("lessons", sa.Integer(), nullable=False),
         sa.Column("newest_lesson", sa.Integer(), nullable=False),
+        sa.Column("report", sa.JSON(none_as_null=True), nullable=True),
         sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_training_runs_mailbox_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_training_runs")),
     )
@@ -133,6 +161,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=True),
         sa.Column("mode", sa.Text(), nullable=False),
+        sa.Column("confirmed", tables.Utc(), nullable=True),
         sa.ForeignKeyConstraint(
             ["message_id"], ["messages.id"], name=op.f("fk_decisions_message_id"), ondelete="CASCADE"
         ),
@@ -156,13 +185,17 @@ def upgrade() -> None:
         sa.Column("voided", tables.Utc(), nullable=True),
         sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_lessons_mailbox_id")),
         sa.ForeignKeyConstraint(
-            ["message_id"], ["messages.id"], name=op.f("fk_lessons_message_id"), ondelete="CASCADE"
+            ["message_id"], ["messages.id"], name=op.f("fk_lessons_message_id"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lessons")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_lessons_mailbox_id_fingerprint"), "lessons", ["mailbox_id", "fingerprint"], unique=False)
     op.create_index(op.f("ix_lessons_mailbox_id_thread"), "lessons", ["mailbox_id", "thread"], unique=False)
     op.create_index(op.f("ix_lessons_mailbox_id_voided"), "lessons", ["mailbox_id", "voided"], unique=False)
+    op.create_index(
+        op.f("ix_lessons_mailbox_id_voided_category"), "lessons", ["mailbox_id", "voided", "category"], unique=False
+    )
     op.create_index(op.f("ix_lessons_message_id"), "lessons", ["message_id"], unique=False)
     op.create_table(
         "sightings",
@@ -187,6 +220,12 @@ def upgrade() -> None:
         op.f("ix_sightings_mailbox_id_folder_epoch_uid"),
         "sightings",
         ["mailbox_id", "folder", "epoch", "uid"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_sightings_mailbox_id_gone_folder_uid"),
+        "sightings",
+        ["mailbox_id", "gone", "folder", "uid"],
         unique=False,
     )
     op.create_index(

@@ -12,7 +12,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, formataddr
 from itertools import groupby
 
-from daemon.demo.office_people import COLLEAGUES, OFFICE, OFFICE_ADDRESS, OFFICE_DOMAIN
+from daemon.demo.office.prose import COLLEAGUES, OFFICE, OFFICE_ADDRESS, OFFICE_DOMAIN, PHRASES
 
 
 @dataclass(frozen=True)
@@ -37,22 +37,6 @@ class Letter:
     quoted: Quoted | None = None
     attachments: tuple[str, ...] = ()
     bulk: bool = False
-
-
-ANSWERS_OF_OURS = (
-    "thank you for your mail. We will look into it and come back to you.",
-    "that is noted. Could you send us the number again?",
-    "I have passed this on to my colleague, who will answer tomorrow.",
-    "thanks. Would the end of the week be early enough?",
-)
-
-FORWARD_NOTES = (
-    "FYI",
-    "Can you take this one?",
-    "Came to my own address, please handle.",
-    "For the office, I am out until Monday.",
-    "See below. Not mine, I think.",
-)
 
 
 def dress(letter: Letter, rng: random.Random) -> bytes:
@@ -100,9 +84,8 @@ def _thread_below(quoted: Quoted, rng: random.Random) -> str:
     earlier = _quote(f"On {quoted.when:%d %B %Y at %H:%M}, {quoted.sender[0]} wrote:", quoted.body)
     if rng.random() < 0.3:
         return earlier
-    ours = (
-        f"Dear {quoted.sender[0]},\n\n{rng.choice(ANSWERS_OF_OURS)}\n\n{rng.choice(COLLEAGUES)}\n{OFFICE}\n\n{earlier}"
-    )
+    answer = rng.choice(PHRASES.answers_of_ours)
+    ours = f"Dear {quoted.sender[0]},\n\n{answer}\n\n{rng.choice(COLLEAGUES)}\n{OFFICE}\n\n{earlier}"
     return _quote(f"On {quoted.when:%d %B %Y}, {OFFICE} <{OFFICE_ADDRESS}> wrote:", ours)
 
 
@@ -113,7 +96,7 @@ def _quote(head: str, body: str) -> str:
 def _forward(letter: Letter, rng: random.Random) -> str:
     origin = f"From: {formataddr(letter.sender)}\nDate: {letter.when:%d %B %Y}"
     head = f"{origin}\nSubject: {letter.subject}\nTo: {OFFICE_ADDRESS}"
-    return f"{rng.choice(FORWARD_NOTES)}\n\n---------- Forwarded message ----------\n{head}\n\n{letter.body}"
+    return f"{rng.choice(PHRASES.forward_notes)}\n\n---------- Forwarded message ----------\n{head}\n\n{letter.body}"
 
 
 def as_html(text: str, bulk: bool) -> str:

@@ -17,56 +17,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from daemon.demo import office_people as people
-from daemon.demo.office_abroad import FRENCH, GERMAN, NEWCOMERS, Language, Newcomer
-from daemon.demo.office_dress import Letter, Quoted, dress
-from daemon.demo.office_people import COLLEAGUES, OFFICE_DOMAIN, PEOPLE, Firm
-from daemon.demo.office_purposes import Bank
-from daemon.demo.office_purposes_more import CATEGORIES, POSTS
+from daemon.demo.office import prose
+from daemon.demo.office.dress import Letter, Quoted, dress
+from daemon.demo.office.prose import (
+    CATEGORIES,
+    COLLEAGUES,
+    FRENCH,
+    GERMAN,
+    NEWCOMERS,
+    OFFICE,
+    OFFICE_DOMAIN,
+    PEOPLE,
+    PHRASES,
+    THINGS,
+    Bank,
+    Firm,
+    Language,
+    Newcomer,
+)
 
 FIRST_MORNING = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
 
-# How often what happens, tuned so that words alone get some 80 to 85 of 100 right (test_office_mail.py).
+# How often what happens, tuned so that words alone get some 80 to 85 of 100 right
+# (tests/daemon/demo/test_office_mail.py).
 REPLY_SHARE = 0.22
 TOPIC_CHANGE_SHARE = 0.08
 FOREIGN_SHARE = 0.045
 ASIDE_SHARE = 0.33
 VAGUE_SUBJECT_SHARE = 0.16
 NEWCOMER_SHARE = 0.42
-
-# Where a thread goes when its topic changes: the order becomes a delivery, the delivery a complaint.
-NEIGHBOURS = {
-    "Invoices": ("Complaints", "Contracts"),
-    "Orders": ("Deliveries", "Complaints", "Invoices"),
-    "Quotes": ("Orders", "Appointments"),
-    "Complaints": ("Deliveries", "Invoices"),
-    "Deliveries": ("Complaints", "Invoices"),
-    "Job applications": ("Appointments", "Contracts"),
-    "IT support": ("Appointments", "Quotes"),
-    "Appointments": ("Quotes", "Contracts"),
-    "Contracts": ("Appointments", "Invoices"),
-    "Newsletters": ("Newsletters",),
-}
-
-ITEMS = (
-    ("desk", "desks"),
-    ("task chair", "task chairs"),
-    ("oak table", "oak tables"),
-    ("filing cabinet", "filing cabinets"),
-    ("acoustic panel", "acoustic panels"),
-    ("locker", "lockers"),
-    ("stool", "stools"),
-    ("shelf", "shelves"),
-    ("whiteboard", "whiteboards"),
-    ("desk lamp", "desk lamps"),
-    ("monitor arm", "monitor arms"),
-    ("partition wall", "partition walls"),
-    ("footrest", "footrests"),
-    ("reception counter", "reception counters"),
-)
-COLOURS = ("white", "light grey", "oak", "walnut", "sage green", "black", "dark blue", "brick red")
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
-MONTHS = ("January", "February", "March", "April", "May", "June", "September", "October", "November")
 
 
 @dataclass(frozen=True)
@@ -158,17 +137,17 @@ class _Writer:
         category = thread.category
         newcomer = next((new for new in NEWCOMERS if new.firm == thread.firm.name), None)
         if newcomer is None and self.rng.random() < TOPIC_CHANGE_SHARE:
-            category = self.rng.choice(NEIGHBOURS[category])
+            category = self.rng.choice(CATEGORIES[category].neighbours)
         bank = CATEGORIES[category]
         slots = self._slots(thread.firm)
-        parts = [self._say(people.GREETINGS, slots)]
+        parts = [self._say(PHRASES.greetings, slots)]
         if category == thread.category and self.rng.random() < 0.5:
-            parts.append(self._say(people.SHORT_ANSWERS, slots))
+            parts.append(self._say(PHRASES.short_answers, slots))
             parts += self._perhaps(0.6, newcomer.details if newcomer else bank.details, slots)
         else:
             parts.append(self._say(newcomer.purposes if newcomer else bank.purposes, slots))
-        parts += self._perhaps(0.4, people.CLOSINGS, slots)
-        parts.append(self._say(people.SIGN_OFFS, slots) + "\n" + thread.sender[0])
+        parts += self._perhaps(0.4, PHRASES.closings, slots)
+        parts.append(self._say(PHRASES.sign_offs, slots) + "\n" + thread.sender[0])
         subject = "Re: " + thread.subject.removeprefix("Re: ")
         letter = self._letter_of(thread, subject, "\n\n".join(parts), bank.files)
         return letter, category, thread, newcomer.firm if newcomer else ""
@@ -183,35 +162,35 @@ class _Writer:
         if category == "Newsletters" or rng.random() < 0.3:
             core.append(self._say(bank.purposes, self._slots(thread.firm)))
         elif rng.random() < 0.15:  # a detail from another desk: "payment within 30 days" in a quote
-            core.append(self._say(CATEGORIES[rng.choice(NEIGHBOURS[category])].details, slots))
+            core.append(self._say(CATEGORIES[rng.choice(CATEGORIES[category].neighbours)].details, slots))
         if rng.random() < ASIDE_SHARE and category != "Newsletters":
             core.append(self._aside(category, slots))
         if rng.random() < 0.15 and len(core) > 1:  # some people come to the point last
             core.reverse()
-        opening = self._perhaps(0.6, people.OPENINGS, slots)
+        opening = self._perhaps(0.6, PHRASES.openings, slots)
         text = " ".join(opening + core) if rng.random() < 0.5 else "\n\n".join(opening + core)
-        parts = [*self._perhaps(0.9, people.GREETINGS, slots), text, *self._perhaps(0.6, people.CLOSINGS, slots)]
+        parts = [*self._perhaps(0.9, PHRASES.greetings, slots), text, *self._perhaps(0.6, PHRASES.closings, slots)]
         return "\n\n".join([*parts, self._signature(thread, slots)])
 
     def _aside(self, category: str, slots: dict[str, str]) -> str:
         other = self.rng.choice([name for name in CATEGORIES if name != category])
-        lead = self.rng.choice(("By the way,", "PS:", "On another note,", "Incidentally,", "One more thing:"))
+        lead = self.rng.choice(PHRASES.asides)
         return f"{lead} {self._say(CATEGORIES[other].asides, slots)}".rstrip("?.") + "."
 
     def _from_newcomer(self, newcomer: Newcomer) -> tuple[_Thread, str]:
-        firm = Firm(newcomer.firm, newcomer.domain, self.rng.choice(people.FIRMS).city, "")
+        firm = Firm(newcomer.firm, newcomer.domain, self.rng.choice(prose.FIRMS).city, "")
         slots = self._slots(firm)
         name = self.rng.choice(newcomer.people)
         sender = (name, f"{name.split()[0].lower()}@{newcomer.domain}")
         thread = self._thread(newcomer.category, self._say(newcomer.subjects, slots), sender, firm)
-        parts = [*self._perhaps(0.7, people.GREETINGS, slots), self._say(newcomer.purposes, slots)]
-        parts += self._perhaps(0.6, newcomer.details, slots) + self._perhaps(0.4, people.CLOSINGS, slots)
-        return thread, "\n\n".join([*parts, self._say(people.SIGN_OFFS, slots) + "\n" + name + "\n" + newcomer.firm])
+        parts = [*self._perhaps(0.7, PHRASES.greetings, slots), self._say(newcomer.purposes, slots)]
+        parts += self._perhaps(0.6, newcomer.details, slots) + self._perhaps(0.4, PHRASES.closings, slots)
+        return thread, "\n\n".join([*parts, self._say(PHRASES.sign_offs, slots) + "\n" + name + "\n" + newcomer.firm])
 
     def _from_abroad(self, category: str) -> tuple[_Thread, str]:
         german = self.rng.random() < 0.6
         language: Language = GERMAN if german else FRENCH
-        firm = self.rng.choice(people.GERMAN_FIRMS if german else people.FRENCH_FIRMS)
+        firm = self.rng.choice(prose.GERMAN_FIRMS if german else prose.FRENCH_FIRMS)
         slots = self._slots(firm)
         subject, _, sentence = self._say(language.purposes[category], slots).partition("::")
         sender = self._person_of(firm, category)
@@ -221,22 +200,22 @@ class _Writer:
 
     def _new_thread(self, category: str, bank: Bank) -> _Thread:
         role = self.rng.choice(bank.senders)
-        firm = self.rng.choice([f for f in people.FIRMS if role in f.roles] or people.FIRMS)
+        firm = self.rng.choice([f for f in prose.FIRMS if role in f.roles] or prose.FIRMS)
         if role == "o":  # a colleague
             name = self.rng.choice(COLLEAGUES)
             sender, firm = (
                 (name, f"{name.split()[0].lower()}@{OFFICE_DOMAIN}"),
-                Firm("Alder & Finch", OFFICE_DOMAIN, "Leeds", "o"),
+                Firm(OFFICE, OFFICE_DOMAIN, "Leeds", "o"),
             )
         elif role == "." or self.rng.random() < 0.06:  # a private person
             name = self.rng.choice(PEOPLE)
-            sender = (name, f"{_address(name)}@{self.rng.choice(people.PRIVATE_DOMAINS)}")
+            sender = (name, f"{_address(name)}@{self.rng.choice(prose.PRIVATE_DOMAINS)}")
         elif category == "Newsletters":
             sender = (firm.name, f"{self.rng.choice(('news', 'hello', 'info', 'office'))}@{firm.domain}")
         else:
             sender = self._person_of(firm, category)
         vague = category != "Newsletters" and self.rng.random() < VAGUE_SUBJECT_SHARE
-        subject = self._say(people.VAGUE_SUBJECTS if vague else bank.subjects, self._slots(firm))
+        subject = self._say(PHRASES.vague_subjects if vague else bank.subjects, self._slots(firm))
         return self._thread(category, subject, sender, firm)
 
     def _thread(self, category: str, subject: str, sender: tuple[str, str], firm: Firm) -> _Thread:
@@ -251,15 +230,15 @@ class _Writer:
 
     def _signature(self, thread: _Thread, slots: dict[str, str]) -> str:
         rng, name = self.rng, thread.sender[0]
-        sign_off = self._say(people.SIGN_OFFS, slots)
+        sign_off = self._say(PHRASES.sign_offs, slots)
         if rng.random() < 0.3:
             return f"{sign_off}\n{name.split()[0]}"
         full = f"{sign_off}\n{name}"
         if rng.random() < 0.6:
-            desk = f"{rng.choice(people.JOBS)} | {thread.firm.name}\n{slots['phone']} | {thread.firm.domain}"
+            desk = f"{rng.choice(prose.JOBS)} | {thread.firm.name}\n{slots['phone']} | {thread.firm.domain}"
             full += f"\n\n-- \n{name}\n{desk}"
         if rng.random() < 0.3:
-            full += "\n\n" + self._say(people.DISCLAIMERS, slots)
+            full += "\n\n" + self._say(PHRASES.disclaimers, slots)
         return full
 
     def _letter_of(self, thread: _Thread, subject: str, body: str, files: Sequence[str]) -> Letter:
@@ -294,9 +273,9 @@ class _Writer:
 
     def _slots(self, firm: Firm) -> dict[str, str]:
         rng = self.rng
-        item, items = rng.choice(ITEMS)
-        colour, colour2 = rng.sample(COLOURS, 2)
-        day, day2 = rng.sample(DAYS, 2)
+        item, items = rng.choice(THINGS.items)
+        colour, colour2 = rng.sample(THINGS.colours, 2)
+        day, day2 = rng.sample(THINGS.days, 2)
         date = (self.now + timedelta(days=rng.randint(2, 40))).date()
         return {
             "item": item,
@@ -306,10 +285,10 @@ class _Writer:
             "day": day,
             "day2": day2,
             "date": rng.choice((f"{date:%d %B}", f"{date:%d.%m.%Y}", f"{date.day} {date:%B}", f"{date:%d/%m}")),
-            "month": rng.choice(MONTHS),
+            "month": rng.choice(THINGS.months),
             "n": str(rng.randint(3, 60)),
             "n2": str(rng.randint(2, 9)),
-            "hour": rng.choice(("nine", "half past nine", "ten", "eleven", "two", "half past two", "three", "four")),
+            "hour": rng.choice(THINGS.hours),
             "clock": str(rng.randint(9, 16)),
             "number": str(rng.randint(11, 9989)),
             "amount": rng.choice(("{:,.2f} EUR", "£{:,.2f}", "GBP {:,.0f}", "{:,.0f} pounds")).format(
@@ -322,9 +301,9 @@ class _Writer:
             "person": rng.choice(PEOPLE),
             "surname": rng.choice(PEOPLE).split()[-1],
             "colleague": rng.choice(COLLEAGUES),
-            "post": rng.choice(POSTS),
+            "post": rng.choice(prose.POSTS),
             "firm": firm.name,
-            "city": rng.choice(people.FIRMS).city if rng.random() < 0.5 else firm.city,
+            "city": rng.choice(prose.FIRMS).city if rng.random() < 0.5 else firm.city,
         }
 
 
