@@ -31,7 +31,7 @@ from daemon.model import model_folder
 from daemon.model.base_file import BaseFile, find_base
 from daemon.model.classifier import Classifier
 from daemon.model.codebook import Codebook
-from daemon.model.model_folder import BaseInfo, CodeRow, ModelMeta
+from daemon.model.model_folder import BaseInfo, CodeRow, ModelFolder, ModelMeta
 from daemon.model.prompt import Prompt, Renderer
 from daemon.model.term_key import TermKey
 from trainer.export.exporting import export_ct2, export_gguf
@@ -44,7 +44,7 @@ def whole_base(base: BaseFile, prepared: PreparedBase, folder: Path) -> Path:
     """A model folder that serves the untrained base with all its layers, for `CATEGORIES` categories."""
     tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
     book = Codebook().extended((f"category-{number}" for number in range(CATEGORIES)), tokenizer)
-    export_ct2(prepared.folder, folder / "ct2", "int8", book.codes)
+    export_ct2(prepared.folder, ModelFolder(folder).ct2, "int8", book.codes)
     meta = ModelMeta(
         version="bench",
         created=datetime.now(UTC),
@@ -89,7 +89,7 @@ def compare(folder: Path, gguf: Path, rounds: int, threads: int) -> dict[str, An
     ours: list[float] = []
     theirs: list[float] = []
     with Classifier.load(folder, TermKey.of(folder), threads=threads) as classifier:
-        tokenizer = Tokenizer.from_file(str(folder / "ct2" / "tokenizer.json"))
+        tokenizer = Tokenizer.from_file(str(ModelFolder(folder).tokenizers[0]))
         mail, prompt = long_message(Renderer(tokenizer, classifier.meta.prompt_settings()))
         question = {"prompt": list(prompt.ids), "n_predict": 1, "temperature": 0.0, "cache_prompt": False}
         for _ in range(rounds + 1):

@@ -27,7 +27,7 @@ from connectors.base import MailText
 from connectors.in_memory import MemoryConnector
 from daemon.model import model_folder
 from daemon.model.linear import LinearModel, Vocabulary, pieces, words
-from daemon.model.model_folder import CodeRow
+from daemon.model.model_folder import CodeRow, ModelFolder
 from daemon.model.term_key import TermKey
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders
@@ -74,7 +74,7 @@ def with_linear(folder: Path, uids: list[str], key: TermKey) -> None:
         vocabularies[part], _ = Vocabulary.of(terms, np.ones(len(terms)), key)
     columns = sum(len(vocabulary.terms) for vocabulary in vocabularies.values())
     weights = np.random.default_rng(1).normal(size=(len(uids), columns)).astype(np.float32)
-    LinearModel(uids, vocabularies, weights, np.zeros(len(uids), np.float32), 0.1, key).save(folder / "linear")
+    LinearModel(uids, vocabularies, weights, np.zeros(len(uids), np.float32), 0.1, key).save(ModelFolder(folder).linear)
 
 
 def office(model: Path, state: Path, lessons: int, clock: Moving) -> tuple[Desk, MemoryConnector]:

@@ -39,7 +39,7 @@ from sqlalchemy import func, select
 
 from daemon.model import model_folder
 from daemon.model.linear import LinearModel
-from daemon.model.model_folder import CodeRow, ModelMeta, Point
+from daemon.model.model_folder import CodeRow, ModelFolder, ModelMeta, Point
 from daemon.model.term_key import TermKey
 from daemon.store import learning, mailboxes, tables, training
 from daemon.store.database import Database
@@ -137,7 +137,7 @@ class Model:
         folder = models / name / VERSION
         own = self._model
         LinearModel(uids, own._vocabularies, own._coefficients, own._intercepts, own._scale, self._key).save(
-            folder / "linear"
+            ModelFolder(folder).linear
         )
         meta = ModelMeta(
             version=VERSION,

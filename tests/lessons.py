@@ -28,6 +28,7 @@ PARTS = {
     ),
 }
 EXTRAS = ("Kind regards", "Thanks in advance", "See you", "With best wishes", "Call me any time", "As discussed")
+ENGINE_KEYS = ("kind", "base", "host", "max_tokens", "quantization")
 SECRET = bytes(range(32))
 KEY = TermKey(SECRET)
 START = datetime(2026, 1, 1, 8, tzinfo=UTC)
@@ -59,7 +60,7 @@ def lesson(number: int, category: str, text: MailText, at: datetime | None = Non
 
 
 def write_job(folder: Path, rows: list[dict[str, Any]], cache: Path, **options: Any) -> Path:
-    """A job folder as the daemon writes it."""
+    """A job folder as the daemon writes it; those of `options` that the engine has go there."""
     folder.mkdir(parents=True, exist_ok=True)
     categories = options.pop("categories", None) or sorted({row["category"] for row in rows})
     job = {
@@ -67,6 +68,7 @@ def write_job(folder: Path, rows: list[dict[str, Any]], cache: Path, **options: 
         "cache": str(cache),
         "term_key": str(folder.with_name(KEY_FILE)),
         "categories": [{"id": name, "name": name.title()} for name in categories],
+        "engine": {key: options.pop(key) for key in ENGINE_KEYS if key in options},
         **options,
     }
     folder.with_name(KEY_FILE).write_bytes(SECRET)

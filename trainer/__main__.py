@@ -28,8 +28,8 @@ def main(arguments: list[str]) -> int:
     except Exception as error:
         sys.stderr.write(f"{bug_in_words(error)}\n")
         return 1
-    sys.stderr.write(f"{result['verdict']}\n")
-    return 1 if result["outcome"] == "failed" else 0
+    sys.stderr.write(f"{result.verdict}\n")
+    return 1 if result.outcome == "failed" else 0
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,10 @@ from daemon.model.classifier import Classifier, aligned, blend
 from daemon.model.disclaimers import without_disclaimers
 from daemon.model.engines.engine import Floats
 from daemon.model.linear import LinearModel
+from daemon.model.model_folder import ModelFolder
 from daemon.model.term_key import KEY_FILE, TermKey
 from daemon.rules.thresholds import thresholds
+from daemon.training.order import CANDIDATE, LESSONS, ORDER, Category, Lesson, Order
 from trainer.evaluate import interval, paired_chance
 from trainer.night import run
 
@@ -77,26 +79,20 @@ def write_job(folder: Path, rows: Sequence[Row], cache: Path, seed: int, **optio
     folder.mkdir(parents=True, exist_ok=True)
     labels = sorted({row.label for row in rows if row.label is not None})
     TermKey.of(folder)
-    job = {
-        "version": f"bench-{seed}",
-        "cache": str(cache),
-        "term_key": str(folder / KEY_FILE),
-        "categories": [{"id": label, "name": label} for label in labels],
-        "seed": seed,
+    order = Order(
+        version=f"bench-{seed}",
+        cache=cache,
+        term_key=folder / KEY_FILE,
+        categories=tuple(Category(id=label, name=label) for label in labels),
+        seed=seed,
         **options,
-    }
-    (folder / "job.json").write_text(json.dumps(job), "utf-8")
-    with (folder / "lessons.jsonl").open("w", encoding="utf-8") as file:
+    )
+    (folder / ORDER).write_text(order.model_dump_json(), "utf-8")
+    with (folder / LESSONS).open("w", encoding="utf-8") as file:
         for number, row in enumerate(rows):
             if row.label is not None:
-                lesson = {
-                    "id": number,
-                    "category": row.label,
-                    "text": asdict(row.text),
-                    "at": row.date,
-                    "source": "csv",
-                }
-                file.write(json.dumps(lesson) + "\n")
+                lesson = Lesson.model_validate({"id": number, "category": row.label, "text": row.text, "at": row.date})
+                file.write(f"{lesson.model_dump_json()}\n")
 
 
 def measure(folder: Path, key: TermKey, tests: Sequence[Row], wanted: float, threads: int) -> dict[str, Any]:
@@ -110,10 +106,11 @@ def measure(folder: Path, key: TermKey, tests: Sequence[Row], wanted: float, thr
         started = time.perf_counter()
         predictions = classifier.classify(texts)
         seconds = time.perf_counter() - started
-    if (folder / "linear").is_dir():
-        linear = LinearModel.load(folder / "linear", key)
+    made = ModelFolder(folder)
+    if made.linear.is_dir():
+        linear = LinearModel.load(made.linear, key)
         parts["linear"] = aligned(linear.logprobs(texts), linear.categories, meta.categories)
-    if (folder / "ct2").is_dir():
+    if made.ct2.is_dir():
         with Classifier.load(folder, key, threads=threads) as classifier:
             classifier._linear = classifier._neighbours = None  # the language model alone
             parts["llm"] = classifier.logprobs(texts)
@@ -166,14 +163,14 @@ def bench(
             started = time.perf_counter()
             result = run(folder, _to_stderr)
             seconds = time.perf_counter() - started
-            row: dict[str, Any] = {"seed": seed, "outcome": result["outcome"], "verdict": result["verdict"]}
-            if result["outcome"] == "candidate":
+            row: dict[str, Any] = {"seed": seed, "outcome": result.outcome, "verdict": result.verdict}
+            if result.outcome == "candidate":
                 wanted, threads = float(options.get("wanted_precision", 0.95)), int(options.get("threads", 2))
-                row |= measure(folder / "candidate", TermKey.of(folder), tests, wanted, threads)
+                row |= measure(folder / CANDIDATE, TermKey.of(folder), tests, wanted, threads)
             row |= {
                 "train_s": seconds,
-                "train_cpu_s": result["train_cpu_s"],
-                "peak_memory_mb": result["peak_memory_mb"],
+                "train_cpu_s": result.train_cpu_s,
+                "peak_memory_mb": result.peak_memory_mb,
             }
             runs.append(row)
     numbers = [key for key, value in runs[0].items() if isinstance(value, float)]
@@ -219,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tests,
         seeds,
         options.cache,
-        base={"path": str(options.base) if options.base else None},
+        engine={"base": options.base and options.base.resolve()},
         threads=options.threads,
         wanted_precision=options.wanted_precision,
         time_limit_s=options.time_limit,

@@ -29,6 +29,7 @@ from daemon.model.codebook import usable_codes
 from daemon.model.engines.engine import EngineError
 from daemon.model.prompt import PromptSettings, Renderer
 from daemon.model.term_key import TermKey
+from daemon.training.order import Comparison
 from trainer import dataset
 from trainer.answer.adapters import load_model, with_lora
 from trainer.answer.answer_tree import after_prompt
@@ -332,7 +333,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             base, cache = options.base, options.cache
             if options.job is not None:
                 work, job = set_of_job(options.job)
-                base, cache = job.base.path, job.cache
+                base, cache = job.engine.base, job.cache
                 chosen = replace(chosen, threads=job.threads)
             else:
                 work = set_of_files(options.train, options.test)
@@ -345,10 +346,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         sys.stderr.write(f"{trouble or error}\n")
         if options.job is not None:
-            write_result(options.job, {"outcome": "failed", "verdict": str(trouble or error)})
+            write_result(options.job, Comparison(outcome="failed", verdict=str(trouble or error)))
         return 2
     if options.job is not None:
-        write_result(options.job, {"outcome": "compared", "verdict": as_text(found), "comparison": found})
+        write_result(options.job, Comparison(outcome="compared", verdict=as_text(found), comparison=found))
     else:
         sys.stdout.write(json.dumps(found) + "\n" if options.json else as_text(found))
     return 0

@@ -16,11 +16,13 @@ from daemon.model.engines.embedded import EmbeddedEngine
 from daemon.model.engines.engine import Engine
 from daemon.model.engines.fingerprint import Fingerprint
 from daemon.model.engines.ollama import serve_folder
+from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from daemon.model.term_key import TermKey
+from daemon.training.order import LoraTried, Order
 from trainer.candidates.heads import Labels
 from trainer.dataset import Dataset, Example, evened
-from trainer.job import Clock, Job, LoraTried, Progress
+from trainer.job import Clock, Progress
 from trainer.prepare import PreparedBase
 
 
@@ -28,7 +30,7 @@ from trainer.prepare import PreparedBase
 class Night:
     """Everything that one training knows so far."""
 
-    job: Job
+    job: Order
     base: BaseFile
     prepared: PreparedBase
     tokenizer: Tokenizer
@@ -56,7 +58,7 @@ class Night:
     @property
     def settings(self) -> PromptSettings:
         """How prompts are rendered for this job."""
-        return PromptSettings() if self.job.max_tokens is None else PromptSettings(max_tokens=self.job.max_tokens)
+        return PromptSettings(max_tokens=self.job.engine.max_tokens)
 
     def labels(self, examples: Sequence[Example]) -> Labels:
         """The column of each example's category; -1 for one that this model can't answer."""
@@ -75,12 +77,14 @@ class Night:
 
     def engine(self, folder: Path) -> Engine:
         """What serves this model folder in daily work, so that the exam is taken by what people will get."""
-        if self.job.engine == "ollama" and self.job.host:
+        if self.job.engine.kind == "ollama":
             box, longest, threads = self.job.mailbox, self.settings.max_tokens, self.job.threads
-            if (folder / model_folder.MODEL_FILE).is_file():
+            if ModelFolder(folder).meta.is_file():
                 meta, known = model_folder.load(folder, check_files=False), Fingerprint.load(folder)
                 return serve_folder(
-                    self.job.host, folder, box, meta.version, longest, threads, meta.quantization, known
+                    self.job.engine.host, folder, box, meta.version, longest, threads, meta.quantization, known
                 )
-            return serve_folder(self.job.host, folder, box, self.job.version, longest, threads, self.quantization)
-        return EmbeddedEngine(folder / "ct2", self.job.threads)
+            return serve_folder(
+                self.job.engine.host, folder, box, self.job.version, longest, threads, self.quantization
+            )
+        return EmbeddedEngine(ModelFolder(folder).ct2, self.job.threads)

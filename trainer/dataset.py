@@ -22,7 +22,7 @@ from sklearn.preprocessing import normalize  # type: ignore[import-untyped]
 from connectors.base import MailText
 from daemon.model.disclaimers import find_disclaimers, without_disclaimers
 from daemon.model.term_key import TermKey
-from trainer.job import Job, Lesson
+from daemon.training.order import Lesson, Order
 
 # A repeated copy is one lesson; a form letter with another name and number in it is a lesson of its own.
 SAME = 0.97
@@ -42,7 +42,7 @@ NAME_WEIGHT, MOST_REPEATS = 3.0, 4.0
 class Example:
     """A cleaned lesson. `group` is shared by the mails of a thread and by near-duplicates."""
 
-    id: int | str
+    id: int
     category: str
     text: MailText
     group: int
@@ -61,14 +61,14 @@ class Dataset:
     exam: tuple[Example, ...]
     by_time: bool
     report: tuple[str, ...]
-    contradictions: tuple[tuple[int | str, int | str], ...]
+    contradictions: tuple[tuple[int, int], ...]
     names: tuple[Example, ...] = ()
     """What each category is called, as one more lesson to learn: never judged, never in the exam."""
     disclaimers: tuple[str, ...] = ()
     """Checksums of the lines that were dropped."""
 
 
-def build(job: Job, lessons: Sequence[Lesson], key: TermKey) -> Dataset:
+def build(job: Order, lessons: Sequence[Lesson], key: TermKey) -> Dataset:
     """Clean, merge, group and split. Pure. Categories that the job doesn't list are left out.
 
     `key` is for the disclaimers' checksums.
@@ -76,9 +76,9 @@ def build(job: Job, lessons: Sequence[Lesson], key: TermKey) -> Dataset:
     report: list[str] = []
     known = {category.id for category in job.categories}
     usable = [
-        lesson for lesson in lessons if lesson.category in known and not _empty(lesson.mail) and lesson.weight > 0
+        lesson for lesson in lessons if lesson.category in known and not _empty(lesson.text) and lesson.weight > 0
     ]
-    if empty := sum(_empty(lesson.mail) for lesson in lessons):
+    if empty := sum(_empty(lesson.text) for lesson in lessons):
         report.append(f"{_count(empty, 'lesson')} without any text left out.")
     if strange := len({lesson.category for lesson in lessons} - known):
         report.append(f"Lessons of {_count(strange, 'category', 'categories')} that no longer exist left out.")
@@ -86,8 +86,8 @@ def build(job: Job, lessons: Sequence[Lesson], key: TermKey) -> Dataset:
     if len(usable) > MOST_LESSONS:
         usable = _thinned(usable, MOST_LESSONS)
         report.append(f"Only the {MOST_LESSONS:,} newest lessons used, balanced over the categories.")
-    disclaimers = find_disclaimers([lesson.mail for lesson in usable], key)
-    texts = [without_disclaimers(lesson.mail, frozenset(disclaimers), key) for lesson in usable]
+    disclaimers = find_disclaimers([lesson.text for lesson in usable], key)
+    texts = [without_disclaimers(lesson.text, frozenset(disclaimers), key) for lesson in usable]
     if disclaimers:
         report.append(f"{_count(len(disclaimers), 'line')} that repeat in many mails (disclaimers) are not read.")
     pairs = neighbours(texts, ALIKE)
@@ -114,8 +114,8 @@ def build(job: Job, lessons: Sequence[Lesson], key: TermKey) -> Dataset:
             group,
             lesson.when.timestamp(),
             repeats.get(index, lesson.weight),
-            bool(lesson.frozen),
-            lesson.mail,
+            lesson.frozen,
+            lesson.text,
         )
         for index, (lesson, text, group) in enumerate(zip(usable, texts, groups, strict=True))
         if index not in dropped
@@ -126,7 +126,7 @@ def build(job: Job, lessons: Sequence[Lesson], key: TermKey) -> Dataset:
     return Dataset(tuple(train), tuple(exam), by_time, tuple(report), contradictions, names(job, examples), disclaimers)
 
 
-def names(job: Job, examples: Sequence[Example]) -> tuple[Example, ...]:
+def names(job: Order, examples: Sequence[Example]) -> tuple[Example, ...]:
     """Name and description of every category that has lessons, as a text. Pure.
 
     With ten lessons a category the names alone are worth one to two points (docs/experiments.md).
@@ -134,7 +134,7 @@ def names(job: Job, examples: Sequence[Example]) -> tuple[Example, ...]:
     taught = {example.category for example in examples}
     first = min((example.time for example in examples), default=0.0)
     return tuple(
-        Example(f"name:{category.id}", category.id, MailText(body=text), -1 - number, first, NAME_WEIGHT, False)
+        Example(-1 - number, category.id, MailText(body=text), -1 - number, first, NAME_WEIGHT, False)
         for number, category in enumerate(job.categories)
         if category.id in taught and (text := _as_words(category.name or category.id, category.description))
     )
@@ -316,7 +316,7 @@ def _stratified(order: list[int], members: dict[int, list[Example]], seed: int) 
     return [group for _, group in sorted(ranked)]
 
 
-def _hard_categories(job: Job, examples: Sequence[Example]) -> list[str]:
+def _hard_categories(job: Order, examples: Sequence[Example]) -> list[str]:
     counts = Counter(example.category for example in examples)
     sentences = []
     for category in job.categories:

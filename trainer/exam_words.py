@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from daemon.model.model_folder import Point
+from daemon.model.model_folder import Kind, Point
 from daemon.rules.thresholds import thresholds
+from daemon.training.order import Exam
 from trainer.calibrate import Calibration
 from trainer.context import Night
 from trainer.evaluate import figures, paired_chance
 
 
-def which(kind: str, weight: float, scores: Mapping[str, Mapping[str, Sequence[bool]]]) -> str:
+def which(kind: Kind, weight: float, scores: Mapping[str, Mapping[str, Sequence[bool]]]) -> str:
     """In words: which candidate won and by how much."""
     total = {name: sum(score["exam"]) + sum(score["folds"]) for name, score in scores.items()}
     count = len(scores["linear"]["exam"]) + len(scores["linear"]["folds"])
@@ -38,10 +39,11 @@ def exam_figures(
     current: Sequence[bool] | None,
     scores: Mapping[str, Mapping[str, list[bool]]],
     points: Sequence[Point],
-    kind: str,
+    kind: Kind,
     calibration: Calibration,
-) -> dict[str, Any]:
-    """What model.json keeps of the exam: shares from 0 to 1, counts, and 95 % intervals."""
+    more: Mapping[str, Any],
+) -> Exam:
+    """What model.json keeps of the exam, with `more` among its details."""
     found = figures(candidate)
     limits = thresholds(points, night.job.wanted_precision)
     filed = [p for p in points if (limit := limits.get(p.predicted)) is not None and p.probability >= limit]
@@ -49,16 +51,16 @@ def exam_figures(
     by_category: dict[str, list[bool]] = {}
     for example, right in zip(night.data.exam, candidate, strict=True):
         by_category.setdefault(example.category, []).append(right)
-    return {
-        "n": len(candidate),
-        "candidate": found["accuracy"],
-        "interval": found["interval"],
-        "current": None if current is None else figures(current)["accuracy"],
-        "linear": shares.get("linear"),
-        "llm": shares.get("llm"),
-        "blend": shares.get("blend"),
-        "kind": kind,
-        "details": {
+    return Exam(
+        n=len(candidate),
+        candidate=found["accuracy"],
+        interval=found["interval"],
+        current=None if current is None else figures(current)["accuracy"],
+        linear=shares.get("linear"),
+        llm=shares.get("llm"),
+        blend=shares.get("blend"),
+        kind=kind,
+        details={
             "frozen": sum(example.frozen for example in night.data.exam),
             "by_time": night.data.by_time,
             "folds": {name: figures(score["folds"]) for name, score in scores.items()},
@@ -74,5 +76,6 @@ def exam_figures(
             },
             "filed_share_of_held_out": round(len(filed) / len(points), 4) if points else None,
             "filed_precision_of_held_out": round(sum(p.correct for p in filed) / len(filed), 4) if filed else None,
+            **more,
         },
-    }
+    )

@@ -33,12 +33,11 @@ from daemon.model.calibration import calibrated
 from daemon.model.classifier import Classifier, aligned, blend
 from daemon.model.codebook import Codebook, CodebookError
 from daemon.model.engines.engine import EngineError, Floats, renormalised
-from daemon.model.engines.fingerprint import FINGERPRINT
 from daemon.model.linear import LinearModel
-from daemon.model.model_folder import ModelMeta, Point
+from daemon.model.model_folder import Kind, ModelFolder, ModelMeta, Point
 from daemon.model.neighbours import Neighbours
-from daemon.model.prompt import PromptSettings
 from daemon.model.term_key import TermKey
+from daemon.training.order import CANDIDATE, RESULT, CodebookRow, Exam, Lesson, LoraTried, Order, Result
 from trainer import dataset, exam_words, gate
 from trainer.calibrate import Calibration, Labels, fit_blend, fit_calibration
 from trainer.candidates.heads import folds
@@ -47,7 +46,7 @@ from trainer.candidates.tfidf import fit_linear
 from trainer.context import Night
 from trainer.dataset import Dataset, Example
 from trainer.gate import ExamAnswer
-from trainer.job import Clock, Job, Lesson, LoraTried, Progress, TrainingFailed, read_job, read_lessons, write_result
+from trainer.job import Clock, Progress, TrainingFailed, read_job, read_lessons, write_result
 from trainer.prepare import check_window, prepare_base
 
 log = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ MOST_FROZEN = 100
 CLEARLY_BETTER = 0.01
 
 
-def run(folder: Path, progress: Progress) -> dict[str, Any]:
+def run(folder: Path, progress: Progress) -> Result:
     """Train as job.json says, and write and return the result. Raises BadJob for a folder that can't be read."""
     started = time.process_time()
     job, lessons = read_job(folder), read_lessons(folder)
@@ -65,37 +64,35 @@ def run(folder: Path, progress: Progress) -> dict[str, Any]:
     try:
         result = _train(folder, job, lessons, progress)
     except (TrainingFailed, EngineError, CodebookError) as error:
-        result = _ended("failed", str(error))
+        result = Result(outcome="failed", verdict=str(error))
     except MemoryError:
-        result = _ended(
-            "failed", "There is not enough memory for training. Give the service more, or lower max_tokens."
-        )
+        words = "There is not enough memory for training. Give the service more, or lower max_tokens."
+        result = Result(outcome="failed", verdict=words)
     except Exception as error:
         trouble = disk_trouble(error, folder)
         if trouble is None:
             raise
         room = " Training needs some 2 GB for a while." if "room" in trouble.next_step else ""
-        result = _ended("failed", f"{trouble}{room}")
-    result["train_cpu_s"] = round(time.process_time() - started, 2)
-    result["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    if result["outcome"] != "candidate":
-        shutil.rmtree(folder / "candidate", ignore_errors=True)
+        result = Result(outcome="failed", verdict=f"{trouble}{room}")
+    cost = {
+        "train_cpu_s": round(time.process_time() - started, 2),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+    result = result.model_copy(update=cost)
+    if result.outcome != "candidate":
+        shutil.rmtree(folder / CANDIDATE, ignore_errors=True)
     write_result(folder, result)
     return result
 
 
-def _ended(outcome: str, verdict: str, **more: Any) -> dict[str, Any]:
-    return {"outcome": outcome, "promote": False, "verdict": verdict, "exam": {}, "report": [], "frozen": []} | more
-
-
 def _clear(folder: Path) -> None:
     """What an earlier, killed run left in this job folder."""
-    for leftover in [*folder.glob(".training-*"), folder / "candidate"]:
+    for leftover in [*folder.glob(".training-*"), folder / CANDIDATE]:
         shutil.rmtree(leftover, ignore_errors=True)
-    (folder / "result.json").unlink(missing_ok=True)
+    (folder / RESULT).unlink(missing_ok=True)
 
 
-def _train(folder: Path, job: Job, lessons: Sequence[Lesson], progress: Progress) -> dict[str, Any]:
+def _train(folder: Path, job: Order, lessons: Sequence[Lesson], progress: Progress) -> Result:
     clock = Clock(job.time_limit_s)
     random.seed(job.seed)
     np.random.seed(job.seed)
@@ -105,13 +102,13 @@ def _train(folder: Path, job: Job, lessons: Sequence[Lesson], progress: Progress
     progress("clean", 1, 1, f"{len(data.train)} lessons to learn, {len(data.exam)} for the exam")
     present = Counter(example.category for example in data.train)
     if len(present) < 2:
-        pairs = [list(pair) for pair in data.contradictions]
-        return _ended("nothing", _nothing_to_choose(job, present), report=list(data.report), contradictions=pairs)
+        why = _nothing_to_choose(job, present)
+        return Result(outcome="nothing", verdict=why, report=data.report, contradictions=data.contradictions)
 
     progress("prepare", 0, 1, "preparing the base model")
-    base = find_base(job.base.path)
+    base = find_base(job.engine.base)
     prepared = prepare_base(base, job.cache)
-    check_window(prepared, job.max_tokens or PromptSettings.max_tokens)
+    check_window(prepared, job.engine.max_tokens)
     tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
     book = _codebook(job).extended([category.id for category in job.categories], tokenizer)
     categories = tuple(category for category in book.categories if category in present)
@@ -120,19 +117,18 @@ def _train(folder: Path, job: Job, lessons: Sequence[Lesson], progress: Progress
     )
     progress("prepare", 1, 1, f"base model {base.name}")
     with tempfile.TemporaryDirectory(prefix=".training-", dir=folder) as name:
-        return _candidate(night, Path(name), folder / "candidate")
+        return _candidate(night, Path(name), folder / CANDIDATE)
 
 
-def _nothing_to_choose(job: Job, present: Mapping[str, int]) -> str:
+def _nothing_to_choose(job: Order, present: Mapping[str, int]) -> str:
     if not present:
         return "There are no lessons to learn from yet. Run `postroom learn --from-folders`, or file some mail by hand."
     only = job.title(next(iter(present)))
     return f"Only {only} has lessons; a model needs at least two folders to choose between."
 
 
-def _codebook(job: Job) -> Codebook:
-    rows = job.codebook.get("entries", []) if isinstance(job.codebook, dict) else job.codebook
-    return Codebook.from_json(rows or [])
+def _codebook(job: Order) -> Codebook:
+    return Codebook.from_json([row.model_dump() for row in job.codebook])
 
 
 @dataclass(frozen=True)
@@ -144,17 +140,18 @@ class Answers:
     labels: Labels
 
 
-def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
+def _candidate(night: Night, scratch: Path, target: Path) -> Result:
     train, exam = night.lessons, night.data.exam
     labels = night.labels(train)
     parts = folds(night.data.train, night.data.by_time, night.job.seed, always=len(train))
     made = scratch / "made"
     made.mkdir()
+    in_made = ModelFolder(made)
 
     night.progress("linear", 0, 1, "fitting the linear model")
     linear = fit_linear(train, labels, night.categories, parts, night.key)
-    linear.model.save(made / "linear")
-    loaded = LinearModel.load(made / "linear", night.key)
+    linear.model.save(in_made.linear)
+    loaded = LinearModel.load(in_made.linear, night.key)
     linear_exam = aligned(loaded.logprobs([example.text for example in exam]), loaded.categories, night.categories)
     night.progress("linear", 1, 1, f"linear model: {linear.chosen}")
 
@@ -214,38 +211,35 @@ def _candidate(night: Night, scratch: Path, target: Path) -> dict[str, Any]:
     sentence = f"{verdict.sentence} {exam_words.which(kind, weight, scores)}{exam_words.near(nearness)}"
     if kind != "linear":
         sentence = " ".join([sentence, *night.remarks])
-    exam_figures = exam_words.exam_figures(night, candidate_right, current, scores, points, kind, calibration)
-    exam_figures["details"] |= {
+    more = {
         "language": language_words,
         "linear": linear.chosen,
         "blend_weight": weight,
         "neighbours": nearness,
         "lora": _of_use(night.lora, kind),
     }
+    taken = exam_words.exam_figures(night, candidate_right, current, scores, points, kind, calibration, more)
     night.progress("exam", 1, 1, sentence)
 
     night.progress("export", 0, 1, "writing the model")
     if kind == "linear":
-        for part in ("ct2", "gguf", "hf", "adapter"):
-            shutil.rmtree(made / part, ignore_errors=True)
-        (made / FINGERPRINT).unlink(missing_ok=True)
+        in_made.without_language()
     elif kind == "llm":
-        shutil.rmtree(made / "linear")
-    meta = _meta(night, kind, share, nearness, calibration, exam_figures, sentence, points)
+        in_made.without_linear()
+    meta = _meta(night, kind, share, nearness, calibration, taken, sentence, points)
     model_folder.save(made, meta)
     made.rename(target)
     night.progress("export", 1, 1, "model written")
-    return {
-        "outcome": "candidate",
-        "promote": verdict.promote,
-        "verdict": sentence,
-        "exam": exam_figures,
-        "codebook": {"entries": night.book.to_json()},
-        "frozen": _newly_frozen(night.data),
-        "report": night.report,
-        "contradictions": [list(pair) for pair in night.data.contradictions],
-        "seconds": round(night.clock.elapsed, 1),
-    }
+    return Result(
+        outcome="candidate",
+        promote=verdict.promote,
+        verdict=sentence,
+        exam=taken,
+        codebook=tuple(CodebookRow(**row) for row in night.book.to_json()),
+        frozen=_newly_frozen(night.data),
+        report=tuple(night.report),
+        contradictions=night.data.contradictions,
+    )
 
 
 def _answers(answers: Answers, kind: str, weight: float) -> Floats:
@@ -254,19 +248,19 @@ def _answers(answers: Answers, kind: str, weight: float) -> Floats:
     return renormalised(answers.language) if kind == "llm" else blend(answers.language, answers.linear, weight)
 
 
-def _choose(held: Answers, asked: Answers, weight: float) -> tuple[str, dict[str, dict[str, Any]]]:
+def _choose(held: Answers, asked: Answers, weight: float) -> tuple[Kind, dict[str, dict[str, Any]]]:
     """Which candidate is best on all held-out answers together; the linear model wins ties, for it is the cheapest.
 
     The language model alone serves only where it is clearly better than the blend: two models err less alike than one.
     """
-    kinds = ["linear"] if held.language is None else ["linear", "llm", "blend"]
+    kinds: list[Kind] = ["linear"] if held.language is None else ["linear", "llm", "blend"]
     scores: dict[str, dict[str, Any]] = {}
     for kind in kinds:
         exam = (_answers(asked, kind, weight).argmax(axis=1) == asked.labels).tolist() if len(asked.labels) else []
         fold = (_answers(held, kind, weight).argmax(axis=1) == held.labels).tolist() if len(held.labels) else []
         scores[kind] = {"exam": exam, "folds": fold}
     right = {kind: sum(scores[kind]["exam"]) + sum(scores[kind]["folds"]) for kind in kinds}
-    best = max(kinds, key=lambda kind: right[kind])
+    best: Kind = max(kinds, key=lambda kind: right[kind])
     count = len(asked.labels) + len(held.labels)
     if best == "llm" and right["blend"] > max(right["linear"], right["llm"] - CLEARLY_BETTER * count):
         best = "blend"
@@ -324,7 +318,7 @@ def _meta(
     share: float,
     nearness: float,
     calibration: Calibration,
-    exam: dict[str, Any],
+    exam: Exam,
     verdict: str,
     points: Sequence[Point],
 ) -> ModelMeta:
@@ -352,7 +346,7 @@ def _meta(
             "quantization": "" if kind == "linear" else night.quantization,
             "layers_kept": None if kind == "linear" else night.layers_kept,
             "seed": night.job.seed,
-            "exam": exam,
+            "exam": exam.model_dump(mode="json"),
             "verdict": verdict,
             "points": points,
             "train_seconds": round(night.clock.elapsed, 1),
@@ -360,10 +354,10 @@ def _meta(
     )
 
 
-def _newly_frozen(data: Dataset) -> list[int | str]:
+def _newly_frozen(data: Dataset) -> tuple[int, ...]:
     """Lessons of this exam that stay in all later ones: half of it, up to a bound, so that the exam can't drift off."""
     already = sum(example.frozen for example in data.exam)
     most = min(MOST_FROZEN, round(0.05 * (len(data.train) + len(data.exam))))
     fresh = [example for example in data.exam if not example.frozen]
     count = max(0, min(most - already, len(fresh) // 2))
-    return [example.id for example in fresh[:count]]
+    return tuple(example.id for example in fresh[:count])

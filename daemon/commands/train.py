@@ -51,6 +51,6 @@ def _compare(context: Context, mailroom: Mailroom, desk: Desk, quiet: bool) -> N
     with training_bar(quiet) as show:
         found = compare_tonight(mailroom.database, mailroom.registry, context.settings, desk.mailbox_id, progress=show)
     if quiet:
-        print_json(found["comparison"])
+        print_json(found.comparison)
     else:
-        click.echo(found["verdict"], nl=False)
+        click.echo(found.verdict, nl=False)

@@ -22,7 +22,7 @@ from daemon.model.calibration import calibrated
 from daemon.model.codebook import Codebook
 from daemon.model.disclaimers import without_disclaimers
 from daemon.model.engines.engine import Engine, Floats, ModelRefused, renormalised
-from daemon.model.model_folder import NEIGHBOURS_FILE, ModelMeta
+from daemon.model.model_folder import ModelFolder, ModelMeta
 from daemon.model.prompt import Renderer
 from daemon.model.term_key import KEY_FILE, TermKey
 
@@ -98,23 +98,24 @@ class Classifier:
         which must have grown from the model's. Raises ModelMissing or ModelRefused.
         """
         meta = fitting(folder, key, codebook)
+        parts = ModelFolder(folder)
         renderer = linear = neighbours = None
         if meta.kind != "llm":
             from daemon.model.linear import LinearModel
 
-            linear = LinearModel.load(folder / "linear", key)
-        if meta.neighbours > 0 or (folder / NEIGHBOURS_FILE).is_file():
+            linear = LinearModel.load(parts.linear, key)
+        if meta.neighbours > 0 or parts.neighbours.is_file():
             from daemon.model.neighbours import Neighbours
 
             neighbours = Neighbours.load(folder, key)
         if meta.kind == "linear":
             engine = None
         else:
-            renderer = Renderer(_tokenizer(folder), meta.prompt_settings())
+            renderer = Renderer(_tokenizer(parts), meta.prompt_settings())
             if engine is None:
                 from daemon.model.engines.embedded import EmbeddedEngine
 
-                engine = EmbeddedEngine(folder / "ct2", threads)
+                engine = EmbeddedEngine(parts.ct2, threads)
         return cls(meta, key, engine, renderer, linear, neighbours)
 
     def classify(self, texts: Sequence[MailText], allowed: Collection[str] | None = None) -> list[Prediction]:
@@ -238,14 +239,13 @@ def ranked(logprobs: Floats, categories: Sequence[str], scores: Floats | None = 
     return Prediction(tuple((categories[column], float(np.exp(logprobs[column]))) for column in order))
 
 
-def _tokenizer(folder: Path) -> Tokenizer:
+def _tokenizer(parts: ModelFolder) -> Tokenizer:
     """The tokenizer that lies with the exported model. Raises ModelRefused."""
-    for place in (folder / "ct2", folder / "gguf"):
-        if (place / "tokenizer.json").is_file():
+    advice = "Run `postroom rollback`, or train again."
+    for place in parts.tokenizers:
+        if place.is_file():
             try:
-                return Tokenizer.from_file(str(place / "tokenizer.json"))
+                return Tokenizer.from_file(str(place))
             except Exception as error:  # tokenizers raises bare Exception for anything it can't parse
-                raise ModelRefused(
-                    f"{place}: tokenizer.json is damaged ({error}). Run `postroom rollback`, or train again."
-                ) from error
-    raise ModelRefused(f"{folder}: tokenizer.json is missing. Run `postroom rollback`, or train again.")
+                raise ModelRefused(f"{place.parent}: {place.name} is damaged ({error}). {advice}") from error
+    raise ModelRefused(f"{parts.root}: tokenizer.json is missing. {advice}")

@@ -1,12 +1,16 @@
 """A model folder: what lies in it, what is known about it, and whether it is still whole.
 
     MODEL/
-      model.json     everything about the model, and the sha256 of every other file; written last
-      ct2/           the language model for the embedded engine, with answers.json and tokenizer.json
-      gguf/          the language model for Ollama, where that engine serves
-      linear/        the linear model (npz and JSON), its terms hashed
-      adapter/       what training added to the base
+      model.json        everything about the model, and the sha256 of every other file; written last
+      ct2/              the language model for the embedded engine, with answers.json and tokenizer.json
+      gguf/             the language model for Ollama and llama.cpp, where such a server serves
+      hf/               the same for vLLM
+      adapter/          what training added to the base
+      fingerprint.json  what the model is recognised by on a server
+      linear/           the linear model (npz and JSON), its terms hashed
+      neighbours.npz    the lessons, hashed, whose nearest ones vote
 
+`ModelFolder` is the one place that knows where what lies.
 `save` is called by the trainer, `load` by everybody. A folder that is not whole is refused in words; nothing is mended.
 """
 
@@ -14,7 +18,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -29,13 +35,84 @@ from daemon.model.engines.engine import ModelMissing, ModelRefused
 from daemon.model.prompt import PromptSettings
 
 MODEL_FILE = "model.json"
-NEIGHBOURS_FILE = "neighbours.npz"
 LAYOUT = 2
 
 Kind = Literal["llm", "linear", "blend"]
 
 
 ADVICE = "Run `postroom rollback`, or train again."
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """Where the parts of a model lie. Which of them are there depends on the model and on what serves it."""
+
+    root: Path
+
+    @property
+    def meta(self) -> Path:
+        """Everything about the model but its weights; there last of all, when the rest is complete."""
+        return self.root / MODEL_FILE
+
+    @property
+    def ct2(self) -> Path:
+        """The language model in CTranslate2's form, a folder."""
+        return self.root / "ct2"
+
+    @property
+    def gguf(self) -> Path:
+        """The language model in one GGUF file."""
+        return self.root / "gguf" / "model.gguf"
+
+    @property
+    def has_gguf(self) -> bool:
+        """Was the model exported for a server that reads GGUF?"""
+        return self.gguf.parent.is_dir()
+
+    @property
+    def hf(self) -> Path:
+        """The language model in Hugging Face's form, a folder."""
+        return self.root / "hf"
+
+    @property
+    def adapter(self) -> Path:
+        """What training added to the base, a folder."""
+        return self.root / "adapter"
+
+    @property
+    def lora(self) -> Path:
+        """The fine-tuned layers within the adapter, a folder in peft's form."""
+        return self.adapter / "lora"
+
+    @property
+    def fingerprint(self) -> Path:
+        """What the language model is recognised by on a server."""
+        return self.root / "fingerprint.json"
+
+    @property
+    def linear(self) -> Path:
+        """The linear model, a folder."""
+        return self.root / "linear"
+
+    @property
+    def neighbours(self) -> Path:
+        """The lessons whose nearest ones vote, in one file."""
+        return self.root / "neighbours.npz"
+
+    @property
+    def tokenizers(self) -> tuple[Path, ...]:
+        """Where the base's tokenizer may lie: beside each form that is served from here."""
+        return tuple(form / "tokenizer.json" for form in (self.ct2, self.gguf.parent))
+
+    def without_language(self) -> None:
+        """Remove all that belongs to the language model. What is not there is no mistake."""
+        for part in (self.ct2, self.gguf.parent, self.hf, self.adapter):
+            shutil.rmtree(part, ignore_errors=True)
+        self.fingerprint.unlink(missing_ok=True)
+
+    def without_linear(self) -> None:
+        """Remove the linear model. Raises OSError."""
+        shutil.rmtree(self.linear)
 
 
 class _Part(BaseModel):
@@ -159,7 +236,7 @@ def save(folder: Path, meta: ModelMeta) -> ModelMeta:
         file.write(meta.model_dump_json(indent=1))
         file.flush()
         os.fsync(file.fileno())
-    beside.rename(folder / MODEL_FILE)
+    beside.rename(ModelFolder(folder).meta)
     return meta
 
 
@@ -169,7 +246,7 @@ def load(folder: Path, *, check_files: bool = True) -> ModelMeta:
     Raises ModelMissing, or ModelRefused with what is wrong and what to do.
     """
     try:
-        text = (folder / MODEL_FILE).read_text("utf-8")
+        text = ModelFolder(folder).meta.read_text("utf-8")
     except FileNotFoundError as error:
         raise ModelMissing(f"{folder}: there is no model here. Run `postroom models`, or train one.") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from connectors.base import MailText
 from daemon.model.engines.engine import Floats, ModelMissing, ModelRefused
 from daemon.model.linear import words
-from daemon.model.model_folder import NEIGHBOURS_FILE
+from daemon.model.model_folder import ModelFolder
 from daemon.model.term_key import TermKey
 
 COLUMNS = 2**18
@@ -218,7 +218,7 @@ class Neighbours:
     def save(self, folder: Path) -> None:
         """Write the one file. Raises OSError."""
         np.savez_compressed(
-            folder / NEIGHBOURS_FILE,
+            ModelFolder(folder).neighbours,
             allow_pickle=False,
             categories=np.array(self.categories),
             ids=self._ids,
@@ -234,7 +234,7 @@ class Neighbours:
         """Read what `save` wrote, under this key. Raises ModelMissing, or ModelRefused for a file that is damaged."""
         advice = "Run `postroom rollback`, or train again."
         try:
-            with (folder / NEIGHBOURS_FILE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with ModelFolder(folder).neighbours.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 found: dict[str, Any] = dict(arrays)
             starts, columns = found["starts"].astype(np.int64), found["columns"].astype(np.int32)
             labels, ids = found["labels"].astype(np.int64), found["ids"].astype(np.int64)

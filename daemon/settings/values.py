@@ -28,10 +28,10 @@ def _positive(value: timedelta) -> timedelta:
     return value
 
 
-def _absolute_or_none(value: object) -> Path | None:
+def _absolute_or_none(value: object) -> str | None:
     if value is None or value == "":
         return None
-    return _absolute(Path(str(value)))
+    return str(_absolute(Path(str(value))))  # as text, which JSON may hold as well
 
 
 def _absolute(value: Path) -> Path:

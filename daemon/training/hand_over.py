@@ -9,11 +9,10 @@ The trainer is a process of its own: torch never loads into the service, its mem
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,10 +27,22 @@ from daemon.service.lock import holder_of, taken
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database, Tx
-from daemon.store.records import Category, ModelRecord
+from daemon.store.records import ModelRecord
 from daemon.training import extra
+from daemon.training.order import (
+    CANDIDATE,
+    LESSONS,
+    ORDER,
+    Category,
+    CodebookRow,
+    Comparison,
+    Lesson,
+    LoraTried,
+    Order,
+    Result,
+)
 from daemon.training.registry import Registry
-from daemon.training.trainer_process import ShowProgress, Stop, run_trainer
+from daemon.training.trainer_process import NoAnswer, ShowProgress, Stop, run_trainer
 
 log = structlog.get_logger()
 
@@ -79,19 +90,19 @@ def train(
             training.interrupt_runs(tx, clock())
             newest, count = learning.lesson_state(tx, mailbox)
             version = _next_version(tx, mailbox, clock())
-            job = _job(tx, settings, registry, mailbox, version, training_dir)
+            order = _order(tx, settings, registry, mailbox, version, training_dir)
             run = training.start_run(tx, mailbox, clock(), count, newest)
         folder = training_dir / f"job-{run}"
-        result: Mapping[str, Any] = {}
+        result: Result | NoAnswer | None = None
         try:
             extra.require("training")
             problem = registry.server_problem()  # now, not after the training that it would be in vain for
             if problem is not None:
-                result = {"outcome": "failed", "verdict": f"Nothing was trained. {problem}"}
+                result = NoAnswer("failed", f"Nothing was trained. {problem}")
             else:
                 registry.term_key()
-                _write_job(database, mailbox, folder, job, newest)
-                result = run_trainer(folder, settings, progress, stop)
+                _write_job(database, mailbox, folder, order, newest)
+                result = run_trainer(folder, settings, progress, stop, Result)
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock, run)
         except (PostroomError, EngineError) as error:  # also: the key of the models' words is lost, or can't be made
             outcome = TrainingOutcome("failed", str(error))
@@ -105,9 +116,9 @@ def train(
             shutil.rmtree(folder, ignore_errors=True)
             registry.tidy_server(mailbox)
         with database.begin() as tx:
-            pairs = result.get("contradictions") or ()
+            pairs = result.contradictions if isinstance(result, Result) else ()
             training.end_run(tx, run, clock(), outcome.outcome, outcome.verdict, outcome.report, pairs)
-    log.info("trained", mailbox=job["mailbox"], status=outcome.outcome, model=outcome.version)
+    log.info("trained", mailbox=order.mailbox, status=outcome.outcome, model=outcome.version)
     return outcome
 
 
@@ -124,7 +135,7 @@ def compare_labels(
     mailbox: int,
     *,
     progress: ShowProgress | None = None,
-) -> dict[str, Any]:
+) -> Comparison:
     """Readable names against codes on this mailbox's own lessons: the trainer's result. Changes nothing.
 
     Raises TrainingBusy, and PostroomError with the trainer's sentence when it could not compare.
@@ -138,16 +149,17 @@ def compare_labels(
     with _only_one(training_dir):
         _sweep(training_dir)
         with database.read() as tx:
-            job = _job(tx, settings, registry, mailbox, "comparison", training_dir)
+            order = _order(tx, settings, registry, mailbox, "comparison", training_dir)
         folder = training_dir / "job-comparison"
         try:
             registry.term_key()
-            _write_job(database, mailbox, folder, job, None)
-            found = run_trainer(folder, settings, progress, None, "trainer.compare", "--job", limited=False)
+            _write_job(database, mailbox, folder, order, None)
+            module = ("trainer.compare", "--job")
+            found = run_trainer(folder, settings, progress, None, Comparison, *module, limited=False)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    if found["outcome"] != "compared":
-        raise PostroomError(str(job["mailbox"]), "names and codes could not be compared.", str(found["verdict"]))
+    if isinstance(found, NoAnswer) or found.outcome == "failed":
+        raise PostroomError(order.mailbox, "names and codes could not be compared.", found.verdict)
     return found
 
 
@@ -223,77 +235,60 @@ def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:
     return next(f"{day}{name}" for name in names if f"{day}{name}" not in taken)
 
 
-def _job(
-    tx: Tx, settings: Settings, registry: Registry, mailbox: int, version: str, training_dir: Path
-) -> dict[str, Any]:
+def _order(tx: Tx, settings: Settings, registry: Registry, mailbox: int, version: str, training_dir: Path) -> Order:
     models = training.models(tx, mailbox)
     current = training.current_model(tx, mailbox)
     rival = training.withdrawn_model(models)
-    return {
-        "version": version,
-        "mailbox": mailboxes.name_of(tx, mailbox),
-        "base": {"path": str(settings.engine.base) if settings.engine.base else None},
-        "cache": str(training_dir / "cache"),
-        "term_key": str(registry.key_file),
-        "engine": settings.engine.kind,
-        "host": settings.engine.host,
-        "quantization": settings.engine.quantization,
-        "max_tokens": settings.engine.max_tokens,
-        "categories": [_category(category) for category in mailboxes.categories(tx, mailbox)],
-        "codebook": {
-            "entries": [{"code": code, "category": uid} for code, uid in mailboxes.codebook(tx, mailbox)],
-        },
-        "current": str(registry.folder_of(current)) if current else None,
-        "withdrawn": str(registry.folder_of(rival)) if rival and rival.state != "removed" else None,
-        "wanted_precision": settings.sorting.precision,
-        "seed": settings.training.seed,
-        "tuning": settings.training.tuning,
-        "lora": lora_tried(models),
-        "backend": settings.training.backend,
-        "unsloth_python": str(settings.training.unsloth_python) if settings.training.unsloth_python else None,
-        "memory_mb": settings.training.memory_mb,
-        "threads": settings.training.threads,
-        "time_limit_s": settings.training.time_limit.total_seconds(),
-    }
+    known = mailboxes.categories(tx, mailbox)
+    return Order(
+        version=version,
+        mailbox=mailboxes.name_of(tx, mailbox),
+        cache=training_dir / "cache",
+        term_key=registry.key_file,
+        engine=settings.engine,
+        categories=tuple(Category(id=c.uid, name=c.name, description=c.description) for c in known),
+        codebook=tuple(CodebookRow(code=code, category=uid) for code, uid in mailboxes.codebook(tx, mailbox)),
+        current=registry.folder_of(current) if current else None,
+        withdrawn=registry.folder_of(rival) if rival and rival.state != "removed" else None,
+        wanted_precision=settings.sorting.precision,
+        seed=settings.training.seed,
+        tuning=settings.training.tuning,
+        lora=lora_tried(models),
+        backend=settings.training.backend,
+        unsloth_python=settings.training.unsloth_python,
+        memory_mb=settings.training.memory_mb,
+        threads=settings.training.threads,
+        time_limit_s=settings.training.time_limit.total_seconds(),
+    )
 
 
-def lora_tried(models: Sequence[ModelRecord]) -> Any:
+def lora_tried(models: Sequence[ModelRecord]) -> LoraTried | None:
     """What the newest night that knew of LoRA left for the next one; None before the first. Pure."""
     details = (model.exam.get("details") or {} for model in models)
-    return next((found for each in details if (found := each.get("lora"))), None)
+    return next((LoraTried(**found) for known in details if (found := known.get("lora"))), None)
 
 
-def _category(category: Category) -> dict[str, Any]:
-    return {
-        "id": category.uid,
-        "name": category.name,
-        "description": category.description,
-        "hides": category.hides,
-    }
-
-
-def _write_job(database: Database, mailbox: int, folder: Path, job: Mapping[str, Any], newest: int | None) -> None:
+def _write_job(database: Database, mailbox: int, folder: Path, order: Order, newest: int | None) -> None:
     """`newest`: the last lesson that the run has noted, so that `forget` can tell what a model has learnt from."""
     folder.mkdir(mode=0o700)
-    (folder / "job.json").write_text(json.dumps(job, indent=1))
-    write_lessons(database, mailbox, folder / "lessons.jsonl", newest)
+    (folder / ORDER).write_text(order.model_dump_json(indent=1), "utf-8")
+    write_lessons(database, mailbox, folder / LESSONS, newest)
 
 
 def write_lessons(database: Database, mailbox: int, path: Path, newest: int | None = None) -> None:
     """All lessons that count, up to `newest`, one JSON object a line, for the trainer. Raises OSError."""
-    with path.open("w") as out:
+    with path.open("w", encoding="utf-8") as out:
         for lesson in each_lesson(database, mailbox, newest):
-            row = {
-                "id": lesson.id,
-                "category": lesson.category,
-                "text": asdict(lesson.text),
-                "thread": lesson.thread,
-                "at": lesson.at.isoformat(),
-                "weight": lesson.weight,
-                "frozen": lesson.frozen,
-                "source": lesson.source,
-            }
-            out.write(json.dumps(row) + "\n")
+            row = Lesson(
+                id=lesson.id,
+                category=lesson.category,
+                text=lesson.text,
+                thread=lesson.thread,
+                at=lesson.at,
+                weight=lesson.weight,
+                frozen=lesson.frozen,
+            )
+            out.write(f"{row.model_dump_json()}\n")
 
 
 def _take_over(
@@ -303,24 +298,26 @@ def _take_over(
     mailbox: int,
     version: str,
     folder: Path,
-    result: Mapping[str, Any],
+    result: Result | NoAnswer,
     clock: Callable[[], datetime],
     run: int,
 ) -> TrainingOutcome:
     """Move the candidate into the registry and promote it if the exam was passed."""
-    verdict, exam, report = str(result["verdict"]), result.get("exam") or {}, tuple(result.get("report") or ())
-    if result["outcome"] != "candidate":
-        return TrainingOutcome(str(result["outcome"]), verdict, None, exam, report)
+    if isinstance(result, NoAnswer):
+        return TrainingOutcome(result.outcome, result.verdict)
+    verdict, report = result.verdict, result.report
+    exam = {} if result.exam is None else result.exam.model_dump(mode="json")
+    if result.outcome != "candidate":
+        return TrainingOutcome(result.outcome, verdict, None, exam, report)
     with database.read() as tx:
         mailbox_name = mailboxes.name_of(tx, mailbox)
     home = registry.models_dir / mailbox_name
     home.mkdir(parents=True, exist_ok=True)
-    (folder / "candidate").rename(home / version)
-    promote = bool(result["promote"])
+    (folder / CANDIDATE).rename(home / version)
+    promote = result.promote
     with database.begin() as tx:
-        entries = [(entry["code"], entry["category"]) for entry in result["codebook"]["entries"]]
-        mailboxes.extend_codebook(tx, mailbox, entries)
-        learning.freeze(tx, mailbox, result.get("frozen") or ())
+        mailboxes.extend_codebook(tx, mailbox, [(row.code, row.category) for row in result.codebook])
+        learning.freeze(tx, mailbox, result.frozen)
         training.add_model(
             tx,
             mailbox,
@@ -329,7 +326,7 @@ def _take_over(
             clock(),
             state="kept" if promote else "rejected",
             verdict=verdict,
-            exam=dict(exam),
+            exam=exam,
             run=run,
         )
     if promote:

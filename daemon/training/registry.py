@@ -29,7 +29,7 @@ from daemon.model.engines.engine import Engine, EngineError, EngineUnavailable, 
 from daemon.model.engines.fingerprint import Fingerprint
 from daemon.model.engines.ollama import OllamaEngine, Publisher, name_on_server, names_of, serve_folder
 from daemon.model.engines.openai import OpenAIEngine
-from daemon.model.model_folder import Point
+from daemon.model.model_folder import ModelFolder, Point
 from daemon.model.term_key import KEY_FILE, TermKey
 from daemon.settings import EngineSettings
 from daemon.settings.credentials import Credentials
@@ -162,7 +162,7 @@ class Registry:
         settings = self._engine
         if settings.kind == "openai":
             return served_elsewhere(settings, folder, box, self._credentials)
-        if settings.kind != "ollama" or not (folder / "gguf").is_dir():
+        if settings.kind != "ollama" or not ModelFolder(folder).has_gguf:
             return None
         form, known = model_folder.load(folder, check_files=False).quantization, Fingerprint.load(folder)
         threads, longest = settings.threads, settings.max_tokens
@@ -229,7 +229,7 @@ class Registry:
                 listed = publisher.names()
                 for model in kept:
                     folder = self.folder_of(model)
-                    if (folder / "gguf").is_dir() and (name := self._there(publisher, listed, folder, box)):
+                    if ModelFolder(folder).has_gguf and (name := self._there(publisher, listed, folder, box)):
                         publisher.point(f"{prefix}{model.state}", name)
                         there[f"{prefix}{model.state}"] = name
                 if not only_names:
@@ -416,7 +416,7 @@ def served_elsewhere(
 
     Raises EngineError.
     """
-    if not ((folder / "gguf").is_dir() or (folder / "hf").is_dir()):
+    if not (ModelFolder(folder).has_gguf or ModelFolder(folder).hf.is_dir()):
         return None
     name, key = settings.credential, None
     if name and credentials is not None:

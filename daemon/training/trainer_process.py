@@ -18,13 +18,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
 
 from daemon.settings import Settings
 from daemon.settings.durations import format_duration
 from daemon.training import child
+from daemon.training.order import RESULT, Contract, first_mistake
 
 LATE = timedelta(minutes=10)
 """So much longer than its time limit a trainer may take, which ends its fine-tuning in time and then writes the model.
@@ -36,6 +40,15 @@ BROKEN_OFF_WORDS: Mapping[BrokenOff, str] = {
     "stopped": "Training was stopped; yesterday's model goes on serving.",
     "reloaded": "Training was put off while the settings were read again; it begins anew at once.",
 }
+Answer = TypeVar("Answer", bound=Contract)
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """The trainer ended without a result of its own, and why in a sentence."""
+
+    outcome: Literal["failed"] | BrokenOff
+    verdict: str
 
 
 def run_trainer(
@@ -43,10 +56,11 @@ def run_trainer(
     settings: Settings,
     progress: ShowProgress | None,
     stop: Stop | None,
+    answer: type[Answer],
     *module: str,
     limited: bool = True,
-) -> dict[str, Any]:
-    """The trainer's result; a crash or a kill becomes a result that says so, and so does one that does not end.
+) -> Answer | NoAnswer:
+    """The trainer's result, which is an `answer`; or that it crashed, was killed, does not end or is not understood.
 
     `limited`: it knows `time_limit`, so that somewhat later it hangs. Else it may take as long as it likes.
     """
@@ -90,18 +104,20 @@ def run_trainer(
             f"The trainer did not end within {format_duration(allowed)} and was killed. Look at what else the machine "
             "does at night, or raise `[training] time_limit`."
         )
-        return {"outcome": "failed", "verdict": words}
+        return NoAnswer("failed", words)
     if broken_off is not None:
-        return {"outcome": broken_off, "verdict": BROKEN_OFF_WORDS[broken_off]}
+        return NoAnswer(broken_off, BROKEN_OFF_WORDS[broken_off])
     try:
-        found: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    except (OSError, ValueError):
+        return answer.model_validate_json((folder / RESULT).read_bytes())
+    except OSError:
         last = _last_line(folder / "trainer.log")
-        return {
-            "outcome": "failed",
-            "verdict": f"The trainer ended with exit code {code} and no result. {last}".strip(),
-        }
-    return found
+        return NoAnswer("failed", f"The trainer ended with exit code {code} and no result. {last}".strip())
+    except ValidationError as error:
+        words = (
+            f"The trainer's result cannot be understood ({RESULT}: {first_mistake(error)}). The model in use stays. "
+            "Install Postroom anew: its daemon and its trainer are not of one version."
+        )
+        return NoAnswer("failed", words)
 
 
 @contextlib.contextmanager

@@ -239,12 +239,10 @@ def test_night_with_tuning_answer_makes_a_model_of_the_whole_base_that_serves(tm
     from trainer.night import run
 
     base = save_folder(tiny_qwen3(), tmp_path / "base")
-    write_job(
-        tmp_path / "job", office_rows(80), tmp_path / "cache", base={"path": str(base)}, threads=1, tuning="answer"
-    )
+    write_job(tmp_path / "job", office_rows(80), tmp_path / "cache", base=str(base), threads=1, tuning="answer")
     result = run(tmp_path / "job", lambda *_: None)
-    assert result["outcome"] == "candidate"
-    assert "whole base tuned" in result["exam"]["details"]["language"]
+    assert result.outcome == "candidate"
+    assert "whole base tuned" in result.exam.details["language"]
     assert list((tmp_path / "cache").glob("tuning-*")) == []
     folder = tmp_path / "job" / "candidate"
     model_folder.load(folder)
@@ -259,13 +257,13 @@ def test_night_without_unsloth_says_so_and_trains_the_linear_model(tmp_path: Pat
 
     base = save_folder(tiny_qwen3(), tmp_path / "base")
     write_job(
-        tmp_path / "job", office_rows(80), tmp_path / "cache", base={"path": str(base)}, threads=1, tuning="answer",
+        tmp_path / "job", office_rows(80), tmp_path / "cache", base=str(base), threads=1, tuning="answer",
         backend="unsloth", unsloth_python="/nowhere/python",
     )  # fmt: skip
     result = run(tmp_path / "job", lambda *_: None)
-    assert result["outcome"] == "candidate"
-    assert any("make unsloth" in line for line in result["report"])
-    assert result["exam"]["kind"] == "linear"
+    assert result.outcome == "candidate"
+    assert any("make unsloth" in line for line in result.report)
+    assert result.exam.kind == "linear"
 
 
 def test_comparison_gives_one_table_that_fits_the_terminal(tmp_path: Path) -> None:
@@ -274,7 +272,7 @@ def test_comparison_gives_one_table_that_fits_the_terminal(tmp_path: Path) -> No
     from trainer import compare
 
     base = save_folder(tiny_qwen3(), tmp_path / "base")
-    folder = write_job(tmp_path / "job", office_rows(48), tmp_path / "cache", base={"path": str(base)}, threads=1)
+    folder = write_job(tmp_path / "job", office_rows(48), tmp_path / "cache", base=str(base), threads=1)
     assert compare.main(["--job", str(folder), "--seeds", "1,2", "--epochs", "1", "--original"]) == 0
     result = json.loads((folder / "result.json").read_text())
     lines = result["verdict"].splitlines()

@@ -8,14 +8,14 @@ from hypothesis import strategies as some
 
 from connectors.base import MailText
 from daemon.model.disclaimers import find_disclaimers, without_disclaimers
+from daemon.training.order import Category, Lesson, Order
 from tests.lessons import KEY, START, lesson, office_rows
 from trainer.dataset import Example, build, evened, neighbours, split
-from trainer.job import Category, Job, Lesson
 
 
 def job_for(rows, **more):
     names = sorted({row["category"] for row in rows})
-    return Job(
+    return Order(
         version="v",
         cache=Path("c"),
         term_key=Path("k"),
@@ -68,12 +68,12 @@ def test_no_thread_is_ever_on_both_sides(threads, by_time, seed):
 
 def test_near_identical_lessons_are_merged_and_the_newest_word_counts():
     rows = office_rows(40)
-    copy = dict(rows[0], id="copy", category="orders", at=(START + timedelta(days=9)).isoformat())
+    copy = dict(rows[0], id=900, category="orders", at=(START + timedelta(days=9)).isoformat())
     data = built([*rows, copy])
     kept = {example.id: example for example in [*data.train, *data.exam]}
     assert rows[0]["id"] not in kept
-    assert kept["copy"].category == "orders"
-    assert data.contradictions == ((rows[0]["id"], "copy"),)
+    assert kept[900].category == "orders"
+    assert data.contradictions == ((rows[0]["id"], 900),)
     assert any("different categories" in sentence for sentence in data.report)
 
 

@@ -137,7 +137,7 @@ def trained(folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch, better: b
     losses = iter([np.ones(4), np.full(4, 0.5 if better else 1.5)])
     monkeypatch.setattr(questions, "_losses", lambda *_: next(losses))
     monkeypatch.setattr("trainer.candidates.language_candidate.behind", lambda *_: False)
-    write_job(folder, office_rows(60), folder.parent / "cache", base={"path": str(base)}, max_tokens=64, **options)
+    write_job(folder, office_rows(60), folder.parent / "cache", base=str(base), max_tokens=64, **options)
     return run(folder, lambda *_: None)
 
 
@@ -153,8 +153,8 @@ def test_it_is_written_as_one_model_and_answers(
     choose = trainer.night._choose
     # Such a small base is never the best candidate.
     monkeypatch.setattr(trainer.night, "_choose", lambda *answers: ("llm", choose(*answers)[1]))
-    result = trained(tmp_path / "job", base, monkeypatch, True, engine=engine)
-    assert result["outcome"] == "candidate"
+    result = trained(tmp_path / "job", base, monkeypatch, True, kind=engine)
+    assert result.outcome == "candidate"
     assert "8 layers tuned by likeness" in language(tmp_path / "job")
     made = tmp_path / "job" / "candidate"
     assert model_folder.load(made).layers_kept == 9
@@ -169,11 +169,11 @@ def test_where_it_does_not_pay_the_start_serves_and_it_is_not_tried_again(
 ) -> None:
     result = trained(tmp_path / "job", base, monkeypatch, False)
     assert "clearly worse with 8 layers" in language(tmp_path / "job")
-    tried = result["exam"]["details"]["lora"]
+    tried = result.exam.details["lora"]
     assert not tried["paid"]
     assert not list((tmp_path / "job").rglob("lora"))
     monkeypatch.setattr(questions, "deepened", lambda *_: pytest.fail("tried again on the same lessons"))
-    assert trained(tmp_path / "again", base, monkeypatch, False, lora=tried)["outcome"] == "candidate"
+    assert trained(tmp_path / "again", base, monkeypatch, False, lora=tried).outcome == "candidate"
 
 
 def test_too_little_time_leaves_the_start(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,9 +190,9 @@ def test_too_little_time_leaves_the_start(base: Path, tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(language_candidate, "_in_time", late)
     result = trained(tmp_path / "job", base, monkeypatch, True)
-    assert result["outcome"] == "candidate"
+    assert result.outcome == "candidate"
     assert calls == [1]
-    assert any("too short for fine-tuning" in line for line in result["report"])
+    assert any("too short for fine-tuning" in line for line in result.report)
     assert not list((tmp_path / "job").rglob("lora"))
 
 
@@ -208,10 +208,10 @@ def test_short_questions_by_the_real_base(smol_base: BaseFile, tmp_path: Path, m
     rows = office_rows(64)
     for row in rows:
         row["text"] |= {"sender": "", "subject": "", "body": row["text"]["body"].split("\n")[1]}
-    options = {"base": {"path": str(smol_base.path)}, "quantization": "int8"}
+    options = {"base": str(smol_base.path), "quantization": "int8"}
     write_job(tmp_path / "job", rows[:48], Path(".models"), **options)
     result = run(tmp_path / "job", lambda *_: None)
-    assert "16 layers tuned by likeness" in language(tmp_path / "job"), result["verdict"]
+    assert "16 layers tuned by likeness" in language(tmp_path / "job"), result.verdict
     made = tmp_path / "job" / "candidate"
     assert model_folder.load(made).layers_kept == 17
     with Classifier.load(made, KEY, threads=1) as classifier:

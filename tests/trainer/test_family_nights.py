@@ -26,15 +26,15 @@ pytestmark = [
 def test_a_base_becomes_a_model_that_answers(architecture, kind, tmp_path):
     model = tiny_model(architecture, layers=3)
     base = save_gguf(model, tmp_path / "base.gguf") if kind == "gguf" else save_folder(model, tmp_path / "base")
-    options = {"base": {"path": str(base)}, "max_tokens": 64, "threads": 1, "epochs": 1}
+    options = {"base": str(base), "max_tokens": 64, "threads": 1}
     job = write_job(tmp_path / "job", office_rows(48), tmp_path / "cache", **options)
     result = run(job, lambda *_: None)
-    assert result["outcome"] == "candidate", result["verdict"]
-    assert result["promote"]
-    assert result["report"] == []
-    assert result["exam"]["llm"] is not None
-    assert result["exam"]["details"]["language"].startswith("pooled")
-    assert model_folder.load(job / "candidate").kind == result["exam"]["kind"]
+    assert result.outcome == "candidate", result.verdict
+    assert result.promote
+    assert result.report == ()
+    assert result.exam.llm is not None
+    assert result.exam.details["language"].startswith("pooled")
+    assert model_folder.load(job / "candidate").kind == result.exam.kind
     with Classifier.load(job / "candidate", KEY, threads=1) as classifier:
         predictions = classifier.classify([MailText(body="please ship 12 chairs by the 9th"), MailText()])
     assert predictions[0].best == "orders"

@@ -17,7 +17,9 @@ from daemon.model.model_folder import ModelMeta
 from daemon.settings import EngineSettings, Settings
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
+from daemon.store.records import Category
 from daemon.training.hand_over import _take_over
+from daemon.training.order import CodebookRow, Exam, Lesson, Order, Result
 from daemon.training.registry import Registry
 from tests.lessons import KEY, START, office_rows
 from trainer.candidates.heads import folds
@@ -26,7 +28,7 @@ from trainer.context import Night
 from trainer.dataset import build
 from trainer.evaluate import figures, interval, paired_chance
 from trainer.gate import ExamAnswer, Verdict, beat_the_withdrawn, judge
-from trainer.job import Clock, Job, Lesson
+from trainer.job import Clock
 from trainer.night import _answers_of, _newly_frozen
 
 NAMES = {"a": "Invoices", "b": "Orders"}
@@ -157,7 +159,7 @@ def test_a_new_category_is_learnt_when_the_known_ones_hold():
 
 def night_with(rows, names, book, folder):
     """A night whose model in use lies in `folder`, with `rows` as its exam."""
-    job = Job.model_validate(
+    job = Order.model_validate(
         {
             "version": "v",
             "cache": "c",
@@ -261,13 +263,19 @@ def test_a_refused_candidate_keeps_its_reason_and_models_shows_it(tmp_path):
     database = Database.open(tmp_path / "postroom.sqlite")
     with database.begin() as tx:
         mailbox = mailboxes.ensure(tx, "office", "imap", "shadow", START).id
+        uid = mailboxes.add_category(tx, mailbox, Category("", "Invoices", "Invoices"), START).uid
         run = training.start_run(tx, mailbox, START, 0, 0)
     registry = Registry(database, configured.engine, tmp_path / "models")
     verdict = judge(answers("a", "1" * 30 + "0" * 10, "1" * 40), 2, NAMES)
     job = tmp_path / "job"
     (job / "candidate").mkdir(parents=True)
-    result = {"outcome": "candidate", "promote": verdict.promote, "verdict": verdict.sentence, "exam": {"n": 40}}
-    result["codebook"] = {"entries": []}
+    result = Result(
+        outcome="candidate",
+        promote=verdict.promote,
+        verdict=verdict.sentence,
+        exam=Exam(n=40),
+        codebook=(CodebookRow(code="AA", category=uid),),
+    )
     now = datetime.now(UTC) - timedelta(hours=1)
     outcome = _take_over(database, registry, configured, mailbox, "2026-03-01a", job, result, lambda: now, run)
     with database.begin() as tx:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from daemon.training.order import LoraTried
 from tests.tiny_models import tiny_qwen3
 from trainer.candidates import tuning
 from trainer.candidates.language import LanguageModel, fit_language
@@ -16,7 +17,6 @@ from trainer.candidates.tuning import Lessons, behind, fine_tune, worth_trying
 from trainer.finetune.lora import Tuned, tune
 from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader
-from trainer.job import LoraTried
 
 pytestmark = pytest.mark.model
 DEPTH = 2

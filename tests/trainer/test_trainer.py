@@ -16,6 +16,7 @@ from daemon.model import model_folder
 from daemon.model.classifier import Classifier
 from daemon.model.engines.embedded import EmbeddedEngine
 from daemon.model.engines.engine import EngineError
+from daemon.training.order import Result
 from tests.lessons import KEY, START, lesson, office_rows, write_job
 from tests.tiny_models import save_folder, tiny_qwen3
 from trainer.finetune import reading
@@ -48,10 +49,10 @@ def silent(stage, done, total, text):
 
 def trained(folder, rows, tiny, **options):
     base, cache = tiny
-    write_job(folder, rows, cache, base={"path": str(base)}, threads=1, epochs=1, **options)
+    write_job(folder, rows, cache, base=str(base), threads=1, **options)
     result = run(folder, silent)
-    assert result == json.loads((folder / "result.json").read_text())
-    assert (folder / "candidate").is_dir() == (result["outcome"] == "candidate")
+    assert result == Result.model_validate_json((folder / "result.json").read_bytes())
+    assert (folder / "candidate").is_dir() == (result.outcome == "candidate")
     assert not list(folder.glob(".training-*"))
     return result
 
@@ -64,16 +65,16 @@ def night(tiny, tmp_path_factory):
 
 def test_a_job_becomes_a_candidate_that_serves(night):
     folder, result = night
-    assert result["outcome"] == "candidate"
-    assert result["promote"]
-    assert "right in the exam" in result["verdict"]
+    assert result.outcome == "candidate"
+    assert result.promote
+    assert "right in the exam" in result.verdict
     meta = model_folder.load(folder / "candidate")
-    assert meta.verdict == result["verdict"]
+    assert meta.verdict == result.verdict
     assert meta.points
-    exam = result["exam"]
-    assert exam["n"] == len(meta.points) - exam["details"]["folds"]["linear"]["n"]
-    assert exam["candidate"] >= 0.5
-    assert exam["current"] is None
+    exam = result.exam
+    assert exam.n == len(meta.points) - exam.details["folds"]["linear"]["n"]
+    assert exam.candidate >= 0.5
+    assert exam.current is None
     with Classifier.load(folder / "candidate", KEY, threads=1) as classifier:
         (prediction,) = classifier.classify([MailText(subject="order", body="please ship 12 chairs by the 9th")])
     assert prediction.best == "orders"
@@ -94,14 +95,14 @@ def test_a_candidate_knows_mail_of_a_folder_that_is_newer_than_itself(night):
 
 def test_every_candidates_figures_are_in_the_result(night):
     _, result = night
-    assert {"candidate", "current", "linear", "llm", "blend", "n", "interval"} <= set(result["exam"])
-    assert result["train_cpu_s"] > 0
+    assert {"candidate", "current", "linear", "llm", "blend", "n", "interval"} <= set(result.exam.model_dump())
+    assert result.train_cpu_s > 0
 
 
 def test_the_same_seed_gives_the_same_answers(night, tiny, tmp_path):
     folder, first = night
     second = trained(tmp_path / "again", office_rows(120), tiny)
-    assert second["exam"] == first["exam"]
+    assert second.exam == first.exam
     assert model_folder.load(folder / "candidate").points == model_folder.load(tmp_path / "again" / "candidate").points
 
 
@@ -109,45 +110,45 @@ def test_the_next_night_is_compared_with_the_model_in_use_and_keeps_codes_and_fr
     folder, first = night
     rows = office_rows(160)
     for row in rows:
-        row["frozen"] = row["id"] in first["frozen"]
-    assert first["frozen"]
+        row["frozen"] = row["id"] in first.frozen
+    assert first.frozen
     result = trained(
         tmp_path / "next",
         rows,
         tiny,
         current=str(folder / "candidate"),
-        codebook=first["codebook"],
+        codebook=[row.model_dump() for row in first.codebook],
         version="2026-01-03a",
     )
-    assert result["exam"]["current"] is not None
-    assert result["codebook"]["entries"][: len(first["codebook"]["entries"])] == first["codebook"]["entries"]
-    assert result["exam"]["details"]["frozen"] >= len(first["frozen"]) - 2
+    assert result.exam.current is not None
+    assert result.codebook[: len(first.codebook)] == first.codebook
+    assert result.exam.details["frozen"] >= len(first.frozen) - 2
 
 
 def test_a_model_in_use_that_is_damaged_is_reported_and_not_fatal(tiny, tmp_path):
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "model.json").write_text("{}")
     result = trained(tmp_path / "job", office_rows(60), tiny, current=str(tmp_path / "old"))
-    assert result["outcome"] == "candidate"
-    assert any("could not take the exam" in sentence for sentence in result["report"])
+    assert result.outcome == "candidate"
+    assert any("could not take the exam" in sentence for sentence in result.report)
 
 
 def test_no_lessons_is_nothing_to_do(tiny, tmp_path):
     result = trained(tmp_path / "job", [], tiny, categories=["orders"])
-    assert result["outcome"] == "nothing"
-    assert "no lessons" in result["verdict"]
+    assert result.outcome == "nothing"
+    assert "no lessons" in result.verdict
 
 
 def test_one_category_only_is_nothing_to_choose_from(tiny, tmp_path):
     result = trained(tmp_path / "job", office_rows(30, categories=1), tiny)
-    assert result["outcome"] == "nothing"
-    assert "at least two folders" in result["verdict"]
+    assert result.outcome == "nothing"
+    assert "at least two folders" in result.verdict
 
 
 def test_two_examples_a_category_train_and_say_that_they_are_few(tiny, tmp_path):
     result = trained(tmp_path / "job", office_rows(8), tiny)
-    assert result["outcome"] == "candidate"
-    assert any("too few to be learnt well" in sentence for sentence in result["report"])
+    assert result.outcome == "candidate"
+    assert any("too few to be learnt well" in sentence for sentence in result.report)
 
 
 def test_texts_that_are_all_equal_end_in_a_sentence(tiny, tmp_path):
@@ -155,8 +156,8 @@ def test_texts_that_are_all_equal_end_in_a_sentence(tiny, tmp_path):
         lesson(n, f"c{n % 3}", MailText(subject="hello", body="the same words in every mail"), START) for n in range(30)
     ]
     result = trained(tmp_path / "job", rows, tiny)
-    assert result["outcome"] == "nothing"
-    assert any("different categories" in sentence for sentence in result["report"])
+    assert result.outcome == "nothing"
+    assert any("different categories" in sentence for sentence in result.report)
 
 
 def test_three_hundred_categories_get_a_code_each(tiny, tmp_path):
@@ -167,9 +168,9 @@ def test_three_hundred_categories_get_a_code_each(tiny, tmp_path):
         for n in range(900)
     ]
     result = trained(tmp_path / "job", rows, tiny)
-    assert result["outcome"] == "candidate"
-    entries = result["codebook"]["entries"]
-    assert len({entry["code"] for entry in entries}) == 300
+    assert result.outcome == "candidate"
+    entries = result.codebook
+    assert len({entry.code for entry in entries}) == 300
 
 
 def test_odd_texts_are_learnt_like_any_other(tiny, tmp_path):
@@ -184,7 +185,7 @@ def test_odd_texts_are_learnt_like_any_other(tiny, tmp_path):
     ]
     rows = office_rows(40)
     rows += [lesson(900 + n, "orders", MailText(subject=f"odd {n}", body=body), START) for n, body in enumerate(odd)]
-    assert trained(tmp_path / "job", rows, tiny)["outcome"] == "candidate"
+    assert trained(tmp_path / "job", rows, tiny).outcome == "candidate"
 
 
 def test_numbers_that_overflow_leave_the_linear_model(tiny, tmp_path, monkeypatch):
@@ -195,25 +196,25 @@ def test_numbers_that_overflow_leave_the_linear_model(tiny, tmp_path, monkeypatc
     monkeypatch.setattr(reading.Reader, "_store", lambda *_: None)
     base, cache = tiny
     result = trained(tmp_path / "job", office_rows(60), (base, cache), max_tokens=200)
-    assert result["outcome"] == "candidate"
-    assert result["exam"]["kind"] == "linear"
-    assert any("overflowed" in sentence for sentence in result["report"])
+    assert result.outcome == "candidate"
+    assert result.exam.kind == "linear"
+    assert any("overflowed" in sentence for sentence in result.report)
 
 
 def test_a_time_limit_that_is_too_short_leaves_the_linear_model(tiny, tmp_path):
     base, _ = tiny
     result = trained(tmp_path / "job", office_rows(60), (base, tmp_path / "cache"), time_limit_s=1)
-    assert result["outcome"] == "candidate"
-    assert result["exam"]["kind"] == "linear"
-    assert any("too short to read the lessons" in sentence for sentence in result["report"])
+    assert result.outcome == "candidate"
+    assert result.exam.kind == "linear"
+    assert any("too short to read the lessons" in sentence for sentence in result.report)
 
 
 def test_a_truncated_base_ends_in_a_sentence(tiny, tmp_path):
     base = tmp_path / "base.gguf"
     base.write_bytes(b"GGUF" + bytes(20))
     result = trained(tmp_path / "job", office_rows(30), (base, tiny[1]))
-    assert result["outcome"] == "failed"
-    assert str(base) in result["verdict"]
+    assert result.outcome == "failed"
+    assert str(base) in result.verdict
 
 
 def test_an_engine_that_cannot_run_what_was_trained_leaves_the_linear_model(tiny, tmp_path, monkeypatch):
@@ -222,8 +223,8 @@ def test_an_engine_that_cannot_run_what_was_trained_leaves_the_linear_model(tiny
 
     monkeypatch.setattr(EmbeddedEngine, "code_logprobs", cannot)
     result = trained(tmp_path / "job", office_rows(60), tiny)
-    assert result["exam"]["kind"] == "linear"
-    assert any("no kernel" in sentence for sentence in result["report"])
+    assert result.exam.kind == "linear"
+    assert any("no kernel" in sentence for sentence in result.report)
     assert not (tmp_path / "job" / "candidate" / "ct2").exists()
 
 
@@ -233,8 +234,8 @@ def test_a_full_disk_ends_in_a_sentence_and_leaves_no_candidate(tiny, tmp_path, 
 
     monkeypatch.setattr(model_folder, "save", full)
     result = trained(tmp_path / "job", office_rows(60), tiny)
-    assert result["outcome"] == "failed"
-    assert "No space left" in result["verdict"]
+    assert result.outcome == "failed"
+    assert "No space left" in result.verdict
 
 
 def test_too_little_memory_ends_in_a_sentence(tiny, tmp_path, monkeypatch):
@@ -243,8 +244,8 @@ def test_too_little_memory_ends_in_a_sentence(tiny, tmp_path, monkeypatch):
 
     monkeypatch.setattr(reading.Reader, "read", exhausted)
     result = trained(tmp_path / "job", office_rows(60), tiny)
-    assert result["outcome"] == "failed"
-    assert "memory" in result["verdict"]
+    assert result.outcome == "failed"
+    assert "memory" in result.verdict
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"version": "a"}', '{"version": 7, "cache": "c", "categories": []}'])
@@ -265,7 +266,7 @@ def test_a_job_that_cannot_be_read_is_refused_without_quoting_it(tmp_path, conte
 def test_a_disk_that_fills_in_training_ends_in_a_sentence(tuning, kilobytes, tiny, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    options = {"base": {"path": str(tiny[0])}, "threads": 1, "epochs": 1, "tuning": tuning}
+    options = {"base": str(tiny[0]), "threads": 1, "tuning": tuning}
     job = write_job(tmp_path / "job", office_rows(60), disk / "cache", **options)
     script = f"""
         mount -t tmpfs -o size={kilobytes}k disk {disk} && cp -r {job} {disk}
@@ -296,7 +297,7 @@ def start(folder):
 
 
 def test_the_command_reports_progress_in_json_and_never_a_word_of_mail(tiny, tmp_path):
-    folder = write_job(tmp_path / "job", office_rows(60), tiny[1], base={"path": str(tiny[0])}, threads=1)
+    folder = write_job(tmp_path / "job", office_rows(60), tiny[1], base=str(tiny[0]), threads=1)
     process = start(folder)
     output, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
@@ -327,7 +328,7 @@ def test_a_bug_is_told_by_kind_and_place_and_without_its_text(monkeypatch, capsy
 
 
 def test_a_killed_training_leaves_no_candidate_and_the_next_run_tidies_up(tiny, tmp_path):
-    folder = write_job(tmp_path / "job", office_rows(120), tiny[1], base={"path": str(tiny[0])}, threads=1)
+    folder = write_job(tmp_path / "job", office_rows(120), tiny[1], base=str(tiny[0]), threads=1)
     process = start(folder)
     for line in process.stdout:
         if json.loads(line)["stage"] in ("cache", "train"):
@@ -338,7 +339,7 @@ def test_a_killed_training_leaves_no_candidate_and_the_next_run_tidies_up(tiny, 
     assert not (folder / "candidate").exists()
     assert not (folder / "result.json").exists()
     started = time.monotonic()
-    assert run(folder, silent)["outcome"] == "candidate"
+    assert run(folder, silent).outcome == "candidate"
     assert not list(folder.glob(".training-*"))
     assert time.monotonic() - started < 200
 
@@ -349,7 +350,7 @@ def test_a_disclaimer_is_cut_from_what_the_model_is_asked_just_as_from_what_it_l
     for row in rows[::2]:
         row["text"]["body"] += f"\n{legal}"
     result = trained(tmp_path / "job", rows, tiny)
-    assert any("disclaimers" in sentence for sentence in result["report"])
+    assert any("disclaimers" in sentence for sentence in result.report)
     with Classifier.load(tmp_path / "job" / "candidate", KEY, threads=1) as classifier:
         plain, with_it = classifier.classify(
             [MailText(body="please ship 12 chairs"), MailText(body=f"please ship 12 chairs\n{legal}")]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from daemon.model.engines.engine import Floats
+from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
 from trainer.answer.answer_tree import after_prompt
 from trainer.answer.answering import Limits, Task
@@ -35,7 +36,7 @@ def answering_candidate(
     """The language model's answers out of fold and in the exam, exported into `made`; None where there is none."""
     if not parts:
         return None, None, "none: too few lessons to judge a fine-tuned model by"
-    if night.job.engine != "embedded":
+    if night.job.engine.kind != "embedded":
         night.report.append(
             'tuning = "answer" needs the embedded engine: a server tells the likeliest 20 tokens only, among which the '
             "codes may be missing. Only the linear model was trained."
@@ -96,7 +97,7 @@ def answering_candidate(
 def _export(
     night: Night, out: Outcome, codes: Sequence[str], prompts: Sequence[Prompt], made: Path, scratch: Path
 ) -> None:
-    """Write `made`/ct2 and /adapter. Raises OSError, ModelRefused."""
+    """Write the CTranslate2 form and the adapter. Raises OSError, ModelRefused."""
     with tempfile.TemporaryDirectory(prefix="model-", dir=scratch) as name:
         whole = Path(name)
         model = load_base(night.prepared)
@@ -104,7 +105,7 @@ def _export(
         with quiet():
             model.save_pretrained(whole)
         shutil.copyfile(night.prepared.tokenizer, whole / "tokenizer.json")
-        forms = forms_for(night.job.engine, night.job.quantization, not night.base.path.is_dir())
-        export_ct2(whole, made / "ct2", forms.ct2, codes, [prompt.ids for prompt in prompts])
+        forms = forms_for(night.job.engine.kind, night.job.engine.quantization, not night.base.path.is_dir())
+        export_ct2(whole, ModelFolder(made).ct2, forms.ct2, codes, [prompt.ids for prompt in prompts])
         night.quantization = forms.named
-    shutil.move(out.adapter, made / "adapter")
+    shutil.move(out.adapter, ModelFolder(made).adapter)

@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 from daemon.model.base_file import BaseFile
 from daemon.model.codebook import Codebook, code_token
 from daemon.model.engines.engine import Engine, Floats, renormalised
+from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
 from trainer.calibrate import calibrated_loss
 from trainer.candidates.heads import Fold, Labels, fit_head, share_right
@@ -110,12 +111,12 @@ def export(
     language: LanguageModel,
     book: Codebook,
     categories: Sequence[str],
-    folder: Path,
+    made: ModelFolder,
     scratch: Path,
     forms: Forms,
     prompts: Sequence[Prompt],
 ) -> None:
-    """Write `folder`/ct2, /adapter and what else `forms` names, and `scratch`/exact if it asks for that;
+    """Write the parts of `made` that `forms` names, and `scratch`/exact if it asks for that;
     `prompts` are the lessons that show how large the model's channels grow.
 
     Raises OSError, ModelRefused.
@@ -132,16 +133,16 @@ def export(
         model.load_state_dict(dict(language.layers), strict=False)
         changed = write_model(model, language.depth, language.pooling, rows, silence(language.pooling), merged)
         copyfile(prepared.tokenizer, merged / "tokenizer.json")
-        export_ct2(merged, folder / "ct2", forms.ct2, codes, [prompt.ids for prompt in prompts])
+        export_ct2(merged, made.ct2, forms.ct2, codes, [prompt.ids for prompt in prompts])
         if forms.exact:
             export_ct2(merged, scratch / "exact", "float32", codes)
         if forms.safetensors:
-            write_for_vllm(merged, folder / "hf")
-    save_adapter(changed, rows, folder / "adapter")
+            write_for_vllm(merged, made.hf)
+    save_adapter(changed, rows, made.adapter)
     if forms.gguf is not None:
-        target, state = folder / "gguf" / "model.gguf", {**language.layers, **changed}
-        export_gguf(base, state, target, forms.gguf, language.depth + 1, forms.whole)
-        copyfile(prepared.tokenizer, folder / "gguf" / "tokenizer.json")
+        state = {**language.layers, **changed}
+        export_gguf(base, state, made.gguf, forms.gguf, language.depth + 1, forms.whole)
+        copyfile(prepared.tokenizer, made.gguf.with_name("tokenizer.json"))
 
 
 def served(engine: Engine, prompts: Sequence[Any], codes: Sequence[str]) -> Floats:

@@ -21,7 +21,9 @@ import torch
 from daemon.model.engines.engine import EngineError, EngineUnavailable, Floats
 from daemon.model.engines.fingerprint import Fingerprint
 from daemon.model.engines.ollama import OllamaEngine
+from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
+from daemon.training.order import LoraTried
 from trainer.candidates import language as languages
 from trainer.candidates import questions
 from trainer.candidates.heads import Labels
@@ -32,7 +34,7 @@ from trainer.finetune.contrast import contrast
 from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader, Readings
 from trainer.finetune.upper import Merged
-from trainer.job import LoraTried, TrainingFailed
+from trainer.job import TrainingFailed
 
 # What fitting, export and exam need at the end; reading and tuning stop in time for it.
 RESERVED_SECONDS = 25.0
@@ -66,24 +68,25 @@ def language_candidate(
 
     ids, classes = [prompt.ids for prompt in prompts], len(night.categories)
     lessons = Lessons(readings, ids, labels, weights, classes, parts, linear, room)
-    adapter = made / "adapter" / "lora"
     if behind(fitted.answers, linear, labels):
         fitted = replace(fitted, chosen=f"{fitted.chosen}; too far behind the linear model for more")
     else:
-        fitted = _tuned(night, fitted, lessons, may_deepen, adapter)
+        fitted = _tuned(night, fitted, lessons, may_deepen, ModelFolder(made).lora)
     night.progress("train", 1, 1, f"language model: {fitted.chosen}")
     night.layers_kept = fitted.depth + 1
     if not fitted.layers:
-        shutil.rmtree(made / "adapter", ignore_errors=True)
+        shutil.rmtree(ModelFolder(made).adapter, ignore_errors=True)
     codes = [night.book.code(category) for category in night.categories]
-    forms = forms_for(night.job.engine, night.job.quantization, not night.base.path.is_dir())
+    forms = forms_for(night.job.engine.kind, night.job.engine.quantization, not night.base.path.is_dir())
     arguments = (night.base, night.prepared, fitted, night.book, night.categories)
     try:
-        languages.export(*arguments, made, scratch, forms, prompts)
+        languages.export(*arguments, ModelFolder(made), scratch, forms, prompts)
         night.quantization = forms.named
         with night.engine(made) as engine:
             answers = languages.served(engine, exam, codes)
-            if night.job.engine != "embedded":  # of the form that serves, or of the exact one where a server restarts
+            if (
+                night.job.engine.kind != "embedded"
+            ):  # of the form that serves, or of the exact one where a server restarts
                 known = Fingerprint.taken(engine, night.renderer, codes, night.tokenizer)
                 known.save(made)
                 if isinstance(engine, OllamaEngine):
@@ -98,8 +101,7 @@ def language_candidate(
     except EngineUnavailable:
         raise  # the server's trouble, not the model's
     except EngineError as error:
-        for part in ("ct2", "gguf", "hf", "adapter"):
-            shutil.rmtree(made / part, ignore_errors=True)
+        ModelFolder(made).without_language()
         night.report.append(f"The engine cannot run what was trained ({error}). Only the linear model was trained.")
         return None, None, "none: refused by the engine"
     return fitted.answers, answers, fitted.chosen
@@ -144,7 +146,7 @@ def _tuned(
     except TrainingFailed as error:
         night.report.append(f"{error} The language model serves as it was begun.")
         return start
-    newest = max((each for each in ids if isinstance(each, int)), default=0)
+    newest = max(ids, default=0)
     night.lora = LoraTried(newest=newest, paid=bool(fitted.layers))
     return fitted
 

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from daemon.model.engines.engine import Floats
+from daemon.training.order import LoraTried
 from trainer.calibrate import really_more
 from trainer.candidates.heads import Fold, Labels
 from trainer.candidates.language import LanguageModel, fit_language, fit_once
 from trainer.finetune.lora import tune
 from trainer.finetune.pooling import Room
 from trainer.finetune.reading import Readings
-from trainer.job import LoraTried
 
 # LoRA was refused: this share of the lessons must be newer before it is tried again.
 ENOUGH_NEW = 0.2
@@ -44,11 +44,11 @@ class Lessons:
     room: Room
 
 
-def worth_trying(before: LoraTried | None, ids: Sequence[int | str]) -> bool:
+def worth_trying(before: LoraTried | None, ids: Sequence[int]) -> bool:
     """May LoRA pay on these lessons? Not while most of them are those on which it did not. Pure."""
     if before is None or before.paid:
         return True
-    fresh = sum(not isinstance(each, int) or each > before.newest for each in ids)
+    fresh = sum(each > before.newest for each in ids)
     return fresh >= ENOUGH_NEW * len(ids)
 
 

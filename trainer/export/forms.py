@@ -20,6 +20,7 @@ import numpy as np
 
 from daemon.model.engines.embedded import EmbeddedEngine
 from daemon.model.engines.engine import Floats
+from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
 from trainer.calibrate import really_more
 from trainer.candidates.heads import Labels
@@ -100,8 +101,8 @@ def exact_if_better(
     lost = rounding_costs(answers, better, labels)
     if not lost:
         return answers, ""
-    shutil.rmtree(folder / "ct2")
-    shutil.move(exact, folder / "ct2")
+    shutil.rmtree(ModelFolder(folder).ct2)
+    shutil.move(exact, ModelFolder(folder).ct2)
     known = int((labels >= 0).sum())
     words = f"It is kept in float32, because int8 had {lost} of {known} exam lessons fewer right."
     return np.asarray(better, np.float32), words

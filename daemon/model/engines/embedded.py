@@ -16,6 +16,7 @@ import ctranslate2  # type: ignore[import-untyped]
 import numpy as np
 
 from daemon.model.engines.engine import Engine, EngineError, Floats, ModelMissing, ModelRefused, renormalised
+from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
 
 ANSWERS = "answers.json"
@@ -40,7 +41,7 @@ class EmbeddedEngine(Engine):
             raise ModelRefused(
                 f"{model_dir}: the model can't be loaded ({error}). Run `postroom rollback`, or train again."
             ) from error
-        self._name = model_dir.parent.name if model_dir.name == "ct2" else model_dir.name
+        self._name = model_dir.parent.name if model_dir == ModelFolder(model_dir.parent).ct2 else model_dir.name
         self._mixed = True  # prompts of several lengths in one batch
 
     def code_logprobs(self, prompts: Sequence[Prompt], codes: Sequence[str]) -> Floats:

@@ -19,9 +19,9 @@ from connectors.base import MailText
 from daemon.model.codebook import code_token
 from daemon.model.engines.engine import Engine, ModelRefused, renormalised
 from daemon.model.engines.top_tokens import Token
+from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Renderer
 
-FINGERPRINT = "fingerprint.json"
 TOLERANCE = 0.1
 """In probability. Rounding (bfloat16, Q8_0) stays below; the models of two nights differ by more on some probe."""
 
@@ -63,13 +63,13 @@ class Fingerprint(BaseModel):
 
     def save(self, folder: Path) -> None:
         """Write it into a model folder. Raises OSError."""
-        (folder / FINGERPRINT).write_text(self.model_dump_json(), "utf-8")
+        ModelFolder(folder).fingerprint.write_text(self.model_dump_json(), "utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Fingerprint:
         """Raises ModelRefused for a folder without one."""
         try:
-            return cls.model_validate_json((folder / FINGERPRINT).read_bytes())
+            return cls.model_validate_json(ModelFolder(folder).fingerprint.read_bytes())
         except (OSError, ValidationError) as error:
             raise ModelRefused(
                 f"{folder}: there is nothing to recognise the model by on a server. Train again."

@@ -38,6 +38,7 @@ from daemon.model.engines.engine import (
 from daemon.model.engines.fingerprint import TOLERANCE, Fingerprint, difference
 from daemon.model.engines.ollama_client import K_QUANTS, connect, missing, shown_tokens, translated, unfit, version_of
 from daemon.model.engines.top_tokens import code_scores
+from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
 
 TOP_LOGPROBS = 20
@@ -195,7 +196,7 @@ class Publisher:
 
     def publish_folder(self, folder: Path, name: str, quantization: str = "") -> None:
         """Upload a model folder's GGUF file as `name`, in the form that its model.json names."""
-        self.publish(folder / "gguf" / "model.gguf", name, quantize=quantization if quantization in K_QUANTS else None)
+        self.publish(ModelFolder(folder).gguf, name, quantize=quantization if quantization in K_QUANTS else None)
 
     def ready(self, quantization: str = "") -> str:
         """The server's version. Raises ModelRefused, with the next step, if it can't serve models of this form."""
@@ -319,7 +320,7 @@ def name_on_server(folder: Path, mailbox: str, version: str, quantization: str =
     """What a model folder is called on the server. It carries the file's checksum, so a retrained version never meets
     its namesake, and the mailbox, so that one mailbox's models can be told from another's. Raises ModelRefused.
     """
-    gguf = folder / "gguf" / "model.gguf"
+    gguf = ModelFolder(folder).gguf
     if not gguf.is_file():
         raise ModelRefused(f'{folder}: the model was not exported for Ollama. Train again with kind = "ollama".')
     form = f"-{quantization.lower()}" if quantization in K_QUANTS else ""

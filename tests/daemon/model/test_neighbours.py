@@ -10,7 +10,7 @@ from scipy import sparse
 
 from connectors.base import MailText
 from daemon.model.engines.engine import ModelMissing, ModelRefused
-from daemon.model.model_folder import NEIGHBOURS_FILE
+from daemon.model.model_folder import ModelFolder
 from daemon.model.neighbours import CAPACITY, COLUMNS, MOST_NEW, Neighbours, Rows, hashed, rarity, unit_rows
 from tests.lessons import KEY, examples_of, office_rows
 from trainer.candidates.heads import folds
@@ -87,20 +87,20 @@ def test_saved_and_loaded_neighbours_answer_the_same_and_go_on_learning(neighbou
     assert np.allclose(np.exp(loaded.logprobs([FAIR, BILL])), np.exp(neighbours.logprobs([FAIR, BILL])), atol=0.01)
     loaded.add([(6000, FAIR, loaded.categories[2])])
     assert best(loaded, FAIR) == loaded.categories[2]
-    assert b"summer fair" not in (tmp_path / NEIGHBOURS_FILE).read_bytes()
+    assert b"summer fair" not in ModelFolder(tmp_path).neighbours.read_bytes()
 
 
 def test_a_missing_file_is_told_from_a_damaged_one(neighbours, tmp_path):
     with pytest.raises(ModelMissing):
         Neighbours.load(tmp_path, KEY)
     neighbours.save(tmp_path)
-    whole = (tmp_path / NEIGHBOURS_FILE).read_bytes()
-    (tmp_path / NEIGHBOURS_FILE).write_bytes(whole[: len(whole) // 2])
+    whole = ModelFolder(tmp_path).neighbours.read_bytes()
+    ModelFolder(tmp_path).neighbours.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelRefused, match="damaged"):
         Neighbours.load(tmp_path, KEY)
     with np.load(BytesIO(whole)) as arrays:
         parts = dict(arrays)
-    np.savez(tmp_path / NEIGHBOURS_FILE, **(parts | {"columns": parts["columns"] + COLUMNS}))
+    np.savez(ModelFolder(tmp_path).neighbours, **(parts | {"columns": parts["columns"] + COLUMNS}))
     with pytest.raises(ModelRefused, match="belong together"):
         Neighbours.load(tmp_path, KEY)
 

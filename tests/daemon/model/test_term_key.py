@@ -47,10 +47,10 @@ def candidate(tiny_base: BaseFile, tmp_path_factory: pytest.TempPathFactory) -> 
         row["text"]["body"] += f"\n{LEGAL}"
     rows.append(lesson(999, "invoices", MAIL, START))
     folder = tmp_path_factory.mktemp("words") / "job"
-    base = {"path": str(tiny_base.path)}
-    write_job(folder, rows, folder.parent / "cache", base=base, threads=1, epochs=1, max_tokens=64)
+    base = str(tiny_base.path)
+    write_job(folder, rows, folder.parent / "cache", base=base, threads=1, max_tokens=64)
     result = run(folder, lambda *_: None)
-    assert result["outcome"] == "candidate", result["verdict"]
+    assert result.outcome == "candidate", result.verdict
     assert model_folder.load(folder / "candidate").disclaimers
     return folder / "candidate"
 

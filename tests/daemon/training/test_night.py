@@ -101,13 +101,13 @@ def test_lessons_become_a_model_in_use_and_a_second_night_can_be_rolled_back(hom
     with home.database.begin() as tx:
         tried = lora_tried(training.models(tx, home.mailbox))
         taught = [lesson.id for lesson in learning.lessons(tx, home.mailbox)]
-    assert tried["newest"] in taught
+    assert tried.newest in taught
     home.teach(160, skip=120)
     second = home.train()
     details = (second.exam or {})["details"]
     skipped = "LoRA had not paid on most of these lessons" in details["language"]
-    assert details["lora"] == tried if skipped else details["lora"]["newest"] > tried["newest"]
-    assert not (skipped and tried["paid"])
+    assert details["lora"] == tried.model_dump() if skipped else details["lora"]["newest"] > tried.newest
+    assert not (skipped and tried.paid)
     assert second.outcome in ("promoted", "kept")
     if second.outcome == "kept":
         home.registry.promote(home.mailbox, second.version or "", home.clock())
