@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-import daemon.cli  # noqa: F401 - what `postroom run` imports
+import daemon.commands.run  # noqa: F401 - what `postroom run` imports
 from connectors.base import MailText
 from connectors.in_memory import MemoryConnector
 from daemon.model import model_folder

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import insert
 
-import daemon.cli  # noqa: F401 - what `postroom run` imports
+import daemon.commands.run  # noqa: F401 - what `postroom run` imports
 from benchmarks.daemon_memory import Moving, megabytes
 from connectors.base import Identity, MailText, Message, MessageRef, Sighting
 from connectors.in_memory import MemoryConnector

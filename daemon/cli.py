@@ -1,49 +1,41 @@
-"""The command `postroom`: collects the commands, prints every mistake of a person in one place.
+"""The command `postroom`: finds the commands by name, prints every mistake of a person in one place.
 
 0 fine   1 trouble   2 wrong usage or settings   3 a person must act   4 no service runs   75 try again later
 """
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from itertools import chain
 from pathlib import Path
 
 import click
 
 from connectors.errors import ConnectorError, NeedsPerson, Unreachable
-from daemon.commands import (
-    check,
-    common,
-    config,
-    corrections,
-    demo,
-    folders,
-    forget,
-    learn,
-    lessons,
-    live,
-    login,
-    model,
-    models,
-    once,
-    pause,
-    preview,
-    promote,
-    rehearse,
-    report,
-    resume,
-    rollback,
-    run,
-    shadow,
-    status,
-    train,
-    undo,
-    why,
-)
+from daemon.commands import SECTIONS
 from daemon.mistakes import ExitCode, PostroomError, disk_trouble
 from daemon.model.engines.engine import EngineError, EngineUnavailable
 from daemon.privacy.private import close_umask
+
+
+class Commands(Mapping[str, click.Command]):
+    """The commands by name. A command's module is loaded when somebody asks for the command."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in list(self):
+            raise KeyError(name)
+        command: click.Command = getattr(import_module(f"daemon.commands.{name}"), name)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(SECTIONS.values())
+
+    def __len__(self) -> int:
+        return sum(map(len, SECTIONS.values()))
 
 
 class Sections(click.Group):
@@ -51,15 +43,17 @@ class Sections(click.Group):
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one list for each heading of `SECTIONS`."""
-        width = max(len(name) for name in self.commands)
+        width = max(map(len, self.commands))
         for title, members in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl(
-                    [(f"{command.name:{width}}", command.get_short_help_str(limit=200)) for command in members]
-                )
+                formatter.write_dl([(f"{name:{width}}", sentence) for name, sentence in members.items()])
 
 
-@click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Sections,
+    commands=Commands(),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -86,38 +80,12 @@ def postroom(context: click.Context, config: Path | None) -> None:
     Exit codes: 0 fine, 1 trouble, 2 wrong usage or settings, 3 a person must act,
     4 no service runs (status), 75 try again later.
     """
-    context.obj = common.Context(config)
+    from daemon.commands.common import Context  # not for --help and --version
 
-
-SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Getting started": (
-        demo.demo,
-        check.check,
-        login.login,
-        folders.folders,
-        learn.learn,
-        preview.preview,
-        rehearse.rehearse,
-        config.config,
-    ),
-    "Running": (
-        run.run,
-        once.once,
-        live.live,
-        shadow.shadow,
-        pause.pause,
-        resume.resume,
-        undo.undo,
-        forget.forget_command,
-    ),
-    "Asking": (status.status, why.why, report.report, corrections.corrections, lessons.lessons, models.models),
-    "Models": (train.train, promote.promote, rollback.rollback, model.model),
-}
-"""Every command, in the order and under the headings of docs/commands.md."""
-
-for title in SECTIONS:
-    for command in SECTIONS[title]:
-        postroom.add_command(command)
+    context.obj = Context(config)
+    if not gc.isenabled():  # `main` has put it off until the command is loaded
+        gc.freeze()
+        gc.enable()
 
 
 def main() -> None:
@@ -127,6 +95,7 @@ def main() -> None:
         # As after Ctrl-C: mail that a command laid down for a while goes with it. What `nohup` ignores stays ignored.
         if signal.getsignal(ended) == signal.SIG_DFL:
             signal.signal(ended, signal.default_int_handler)
+    gc.disable()  # modules make no garbage: looking for it took a quarter of `postroom status`, most of that at its end
     try:
         postroom()
     except EXPECTED as error:
@@ -138,6 +107,8 @@ def main() -> None:
             raise
         click.echo(str(trouble), err=True)
         sys.exit(trouble.exit_code)
+    finally:
+        gc.enable()
 
 
 EXPECTED = (PostroomError, ConnectorError, EngineError)

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
 from sklearn.isotonic import IsotonicRegression  # type: ignore[import-untyped]
 
-from daemon.model.calibration import Knot, calibrated
+from daemon.model.calibration import calibrated
 from daemon.model.classifier import LEAST_LOGPROB, blend
 from daemon.model.engines.engine import Floats, renormalised
+from daemon.model.model_folder import Knot
 
 Labels = npt.NDArray[np.int64]
 

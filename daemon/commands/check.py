@@ -20,15 +20,15 @@ from daemon.commands.common import Context, console, json_option, pass_context, 
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.model import model_folder
 from daemon.model.base_file import find_base
-from daemon.model.classifier import fitting
 from daemon.model.engines.engine import EngineError, ModelMissing
 from daemon.model.engines.fingerprint import Fingerprint
 from daemon.model.engines.ollama import Publisher, engine_on, name_on_server
 from daemon.model.term_key import KEY_FILE, TermKey
 from daemon.passes.folder_list import no_tags
 from daemon.privacy.private import open_to, refuse_strange
-from daemon.privacy.retention import waiting_words
-from daemon.service.mailroom import AnyMailbox, connector_for, database_path
+from daemon.privacy.waiting import waiting_words
+from daemon.service.mailroom import AnyMailbox, connector_for
+from daemon.service.state_dir import database_path
 from daemon.settings import ImapSettings, Settings
 from daemon.settings.credentials import Credentials
 from daemon.signin.choose import tokens_for, wanted_by
@@ -144,7 +144,7 @@ def _model(settings: Settings, box: str) -> str:
     if found is None:
         return "none yet: `postroom learn --from-folders` trains the first"
     folder = settings.state_dir / "models" / found
-    fitting(folder, TermKey.read(settings.state_dir / KEY_FILE))
+    model_folder.fitting(folder, TermKey.read(settings.state_dir / KEY_FILE))
     return f"{folder.name}, whole"
 
 

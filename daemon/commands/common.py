@@ -5,22 +5,26 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from daemon.mistakes import PostroomError
-from daemon.passes.desk import Desk
 from daemon.privacy.person import Person
-from daemon.service.mailroom import Mailroom, open_mailroom
+from daemon.service.state_dir import open_database
 from daemon.settings import Settings, find_config
 from daemon.store import mailboxes
+from daemon.store.database import Database
 from daemon.store.records import Mailbox
+
+if TYPE_CHECKING:
+    from daemon.passes.desk import Desk
+    from daemon.service.mailroom import Mailroom
 
 # No markup unless a line asks for it: subjects and folders may hold "[/list]", which would vanish or raise.
 console = Console(highlight=False, markup=False)
@@ -44,8 +48,16 @@ class Context:
         return Settings.load(self.config)
 
     @contextmanager
+    def database(self) -> Iterator[Database]:
+        """The database alone, for the time of one command that asks neither mail server nor model."""
+        with closing(open_database(self.settings)) as database:
+            yield database
+
+    @contextmanager
     def mailroom(self) -> Iterator[Mailroom]:
         """The database and what hangs on it, for the time of one command."""
+        from daemon.service.mailroom import open_mailroom  # every connector and engine
+
         with open_mailroom(self.settings) as mailroom:
             yield mailroom
 

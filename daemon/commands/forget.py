@@ -18,7 +18,8 @@ from daemon.commands.common import (
 from daemon.commands.train_now import train_now
 from daemon.mistakes import ExitCode
 from daemon.passes.desk import Desk
-from daemon.privacy.forgetting import Forgotten, Memory, forget, look_for, memories, refuse_own
+from daemon.privacy import forgetting
+from daemon.privacy.forgetting import Forgotten, Memory, look_for, memories, refuse_own
 from daemon.privacy.person import Person
 from daemon.service import logs
 from daemon.service.mailroom import Mailroom
@@ -39,16 +40,14 @@ UNPROVED = (
 )
 
 
-@click.command("forget")
+@click.command()
 @click.argument("person", metavar="ADDRESS|@DOMAIN")
 @click.option("--dry-run", is_flag=True, help="Change nothing: say what would go.")
 @click.option("--no-train", is_flag=True, help="Train no new model, if the one in use goes: none serves until then.")
 @mailbox_option
 @json_option
 @pass_context
-def forget_command(
-    context: Context, person: str, dry_run: bool, no_train: bool, mailbox: str | None, as_json: bool
-) -> None:
+def forget(context: Context, person: str, dry_run: bool, no_train: bool, mailbox: str | None, as_json: bool) -> None:
     """Forget a person: every lesson whose mail holds the address, and every model that may have learnt from one.
 
     Lessons go with their text, the identity of their messages and whatever points at these; models go with their
@@ -67,7 +66,9 @@ def forget_command(
             refuse_own(each, somebody)
         told = []
         for each in known:
-            gone = Forgotten(look_for(each, somebody)) if dry_run else forget(each, context.settings, somebody)
+            gone = (
+                Forgotten(look_for(each, somebody)) if dry_run else forgetting.forget(each, context.settings, somebody)
+            )
             lacks = gone.found.in_use is not None or gone.found.none_serves
             wanted = lacks and not dry_run and not no_train
             outcome = _train(context, mailroom, each.desk, as_json) if wanted and each.desk is not None else None

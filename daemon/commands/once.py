@@ -15,7 +15,8 @@ from daemon.privacy.private import enclose
 from daemon.privacy.scratch import scratch_folder
 from daemon.service import logs
 from daemon.service.lock import StateLock
-from daemon.service.mailroom import database_path, open_mailroom
+from daemon.service.mailroom import open_mailroom
+from daemon.service.state_dir import database_path
 from daemon.settings import Settings
 from daemon.store import journal, mailboxes
 from daemon.store.database import copy_database

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -11,7 +11,6 @@ from daemon.commands.common import (
     Context,
     console,
     json_option,
-    known,
     local,
     mailbox_option,
     pass_context,
@@ -19,12 +18,14 @@ from daemon.commands.common import (
     table,
 )
 from daemon.mistakes import ExitCode, PostroomError
-from daemon.passes.guard import concerns
-from daemon.privacy.retention import waits
+from daemon.privacy.waiting import waits
+from daemon.report.concerns import concerns
 from daemon.report.story import mailbox_status, service_status
 from daemon.service.lock import Holder, holder
 from daemon.service.room import no_room
-from daemon.training.hand_over import at_work
+from daemon.service.state_dir import met
+from daemon.training.in_use import ModelsInUse
+from daemon.training.training_dir import at_work
 
 NOT_RUNNING = (
     "No service runs here: nothing is sorted and nothing is learnt. `systemctl start postroom` starts it, and "
@@ -72,21 +73,24 @@ def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> N
 def _each_mailbox(context: Context, days: int, mailbox: str | None, runs: Holder | None) -> list[dict[str, Any]]:
     """What is shown of every mailbox."""
     settings = context.settings
-    with context.mailroom() as mailroom:
-        found = []
+    chosen = settings.mailboxes if mailbox is None else [settings.mailbox_named(mailbox)]
+    found = []
+    with context.database() as database:
+        models = ModelsInUse(database, settings.engine, settings.state_dir / "models")
         working = at_work(settings.state_dir)
-        for desk in context.some(mailroom, mailbox):
-            box = known(desk)
-            points = desk.registry.points(desk.mailbox_id)
-            usable, model_trouble = desk.registry.in_use(desk.mailbox_id, sums=True)
-            since = desk.clock() - timedelta(days=days)
-            with desk.database.read() as tx:
-                told = mailbox_status(tx, box, since, lambda: working, points, desk.sorting.min_examples)
-                told |= concerns(tx, box, desk.clock())
-                told |= service_status(tx, box, settings, desk.clock(), runs, working, usable)
+        for named in chosen:
+            now = datetime.now(UTC)
+            box = met(database, named, now)
+            points = models.points(box.id)
+            usable, model_trouble = models.in_use(box.id, sums=True)
+            since = now - timedelta(days=days)
+            with database.read() as tx:
+                told = mailbox_status(tx, box, since, lambda: working, points, settings.sorting.min_examples)
+                told |= concerns(tx, box, now)
+                told |= service_status(tx, box, settings, now, runs, working, usable)
                 told["old_mail"] = waits(tx, box.id)
             told["model_trouble"] = model_trouble
-            found.append({**told, "model_server": desk.registry.server_not_asked(desk.mailbox_id)})
+            found.append({**told, "model_server": models.server_not_asked(box.id)})
     return found
 
 

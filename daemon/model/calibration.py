@@ -10,9 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from daemon.model.engines.engine import Floats, renormalised
-
-Knot = tuple[float, float]
-"""(stated probability of the best answer, the share of such answers that are right)."""
+from daemon.model.model_folder import Knot
 
 
 def calibrated(logprobs: Floats, temperature: float, curve: Sequence[Knot] = ()) -> Floats:

@@ -17,14 +17,13 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from connectors.base import MailText
-from daemon.model import model_folder
 from daemon.model.calibration import calibrated
 from daemon.model.codebook import Codebook
 from daemon.model.disclaimers import without_disclaimers
 from daemon.model.engines.engine import Engine, Floats, ModelRefused, renormalised
-from daemon.model.model_folder import ModelFolder, ModelMeta
+from daemon.model.model_folder import ModelFolder, ModelMeta, fitting
 from daemon.model.prompt import Renderer
-from daemon.model.term_key import KEY_FILE, TermKey
+from daemon.model.term_key import TermKey
 
 if TYPE_CHECKING:
     from daemon.model.linear import LinearModel
@@ -186,24 +185,6 @@ class Classifier:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def fitting(folder: Path, key: TermKey, codebook: Codebook | None = None, *, sums: bool = True) -> ModelMeta:
-    """The model.json of a folder that can be used here: whole (`sums`: to the last bit), made under this key, and grown
-    into this codebook. What costs nothing is asked first. Raises ModelMissing or ModelRefused."""
-    meta = model_folder.load(folder, check_files=False)
-    if meta.term_key != key.check:
-        raise ModelRefused(
-            f"model {meta.version}: its words were hashed under another key than the one in this state directory "
-            f"({KEY_FILE}). Bring back the key of the directory that it was trained in, or train again."
-        )
-    if codebook is not None and not codebook.fits(meta.book()):
-        raise ModelRefused(
-            f"model {meta.version}: it was trained for another codebook ({meta.codebook_hash[:12]}…), "
-            "its answers would mean other categories. Run `postroom rollback`, or train again."
-        )
-    model_folder.make_sure(folder, meta, sums=sums)
-    return meta
 
 
 def blend(language: Floats | None, linear: Floats | None, weight: float) -> Floats:

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, product
 from string import ascii_uppercase
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING
 
 from daemon.model.prompt import TAIL
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 # What may stand before and after a code. The model answers after the first; the others prove the token stable.
 _SURROUNDINGS = ((TAIL, ""), (TAIL, "\n"), ("the code", ", and"), (".", "."))

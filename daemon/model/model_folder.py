@@ -29,15 +29,17 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, field_validator
 
 from daemon.model.base_file import sha256_of
-from daemon.model.calibration import Knot
 from daemon.model.codebook import Codebook, CodebookError
 from daemon.model.engines.engine import ModelMissing, ModelRefused
 from daemon.model.prompt import PromptSettings
+from daemon.model.term_key import KEY_FILE, TermKey
 
 MODEL_FILE = "model.json"
 LAYOUT = 2
 
 Kind = Literal["llm", "linear", "blend"]
+Knot = tuple[float, float]
+"""(stated probability of the best answer, the share of such answers that are right)."""
 
 
 ADVICE = "Run `postroom rollback`, or train again."
@@ -268,6 +270,24 @@ def load(folder: Path, *, check_files: bool = True) -> ModelMeta:
         raise ModelRefused(f"{folder}: {len(unknown)} categories have no code in the model's codebook. {ADVICE}")
     if check_files:
         make_sure(folder, meta)
+    return meta
+
+
+def fitting(folder: Path, key: TermKey, codebook: Codebook | None = None, *, sums: bool = True) -> ModelMeta:
+    """The model.json of a folder that can be used here: whole (`sums`: to the last bit), made under this key, and grown
+    into this codebook. What costs nothing is asked first. Raises ModelMissing or ModelRefused."""
+    meta = load(folder, check_files=False)
+    if meta.term_key != key.check:
+        raise ModelRefused(
+            f"model {meta.version}: its words were hashed under another key than the one in this state directory "
+            f"({KEY_FILE}). Bring back the key of the directory that it was trained in, or train again."
+        )
+    if codebook is not None and not codebook.fits(meta.book()):
+        raise ModelRefused(
+            f"model {meta.version}: it was trained for another codebook ({meta.codebook_hash[:12]}…), "
+            "its answers would mean other categories. Run `postroom rollback`, or train again."
+        )
+    make_sure(folder, meta, sums=sums)
     return meta
 
 

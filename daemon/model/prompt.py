@@ -14,10 +14,12 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING
 
 from connectors.base import MailText
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 HEAD = "Sort this mail.\n"
 TAIL = "\nCode:"

@@ -18,17 +18,18 @@ import secrets
 from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
-from typing import Self
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from daemon.model.engines.engine import ModelRefused
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 KEY_FILE = "model.key"
 KEY_BYTES = 32
 
-Hashes = npt.NDArray[np.uint64]
+Hashes: TypeAlias = "npt.NDArray[np.uint64]"
 
 
 class TermKey:
@@ -72,6 +73,8 @@ class TermKey:
 
     def hashes(self, terms: Iterable[str]) -> Hashes:
         """One number a term, in their order."""
+        import numpy as np  # `postroom status` only compares keys
+
         return np.frombuffer(b"".join(self._keyed(_bytes(term)).digest() for term in terms), "<u8").astype(np.uint64)
 
     def checksum(self, text: str) -> str:

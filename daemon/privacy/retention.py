@@ -23,20 +23,19 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from daemon.privacy.waiting import NIGHTS_TOLD, waiting_words
 from daemon.report.teaching import each_lesson
 from daemon.rules.decision import is_from, shown_in
 from daemon.settings import Settings
 from daemon.store import clocks as store
 from daemon.store import deletion, learning, mailboxes
 from daemon.store.clocks import Waiting
-from daemon.store.database import Database, Tx
+from daemon.store.database import Database
 
 log = structlog.get_logger()
 
 CLOCK_LEAP = timedelta(days=60)
 """A machine that was off for longer is looked at like one whose clock is wrong."""
-NIGHTS_TOLD = 14
-"""For so many nights a person may put it right: a holiday."""
 SAME_NIGHT = timedelta(hours=12)
 MANY = 20
 """Fewer lessons than these may all go at once: so many are soon taught again."""
@@ -99,22 +98,6 @@ def _doubt(believed: datetime, now: datetime, lessons: tuple[int, int]) -> str |
     if old >= MANY and 2 * old > all_of_them:
         return f"{old} of {all_of_them} lessons are older than `max_age` and would go in one night"
     return None
-
-
-def waiting_words(found: Waiting) -> str | None:
-    """What waits and what to do, for people; None: nothing waits. Pure."""
-    if found.why is None:
-        return None
-    return (
-        f"Nothing is deleted by its age: {found.why}. Correct the clock (`date`) or the settings. If both are right, "
-        "`postroom train --delete-old` deletes it now (with several mailboxes, `--mailbox NAME`). Without that it goes "
-        f"by itself once this has been told in {NIGHTS_TOLD} nights; it was in {found.nights}."
-    )
-
-
-def waits(tx: Tx, mailbox: int) -> str | None:
-    """The same for one mailbox, as its last night left it."""
-    return waiting_words(store.waiting(tx, mailbox))
 
 
 def hold_others(

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from daemon.model.model_folder import Point
-from daemon.passes.guard import nights
+from daemon.report.concerns import nights
 from daemon.report.teaching import overview
 from daemon.rules.schedule import last_attempt, late_by, next_night, owed
 from daemon.service.lock import Holder

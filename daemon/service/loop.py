@@ -29,10 +29,10 @@ from structlog.contextvars import bound_contextvars
 from connectors.errors import ConnectorError, NeedsPerson
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.model.engines.engine import EngineError
-from daemon.passes import guard
 from daemon.passes.desk import Desk, utc_now
 from daemon.passes.one_pass import Pass, one_pass
 from daemon.privacy.retention import hold, hold_others, void_never_senders
+from daemon.report import concerns
 from daemon.rules.schedule import back_off, first_look, last_attempt, longest_waiting, night_is_due, owed
 from daemon.service import logs
 from daemon.service.lock import StateLock
@@ -42,8 +42,9 @@ from daemon.service.systemd import Notifier
 from daemon.service.zone import office_time
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, training
-from daemon.training.hand_over import at_work, sweep, train
+from daemon.training.hand_over import sweep, train
 from daemon.training.trainer_process import BrokenOff
+from daemon.training.training_dir import at_work
 
 log = structlog.get_logger()
 
@@ -251,7 +252,7 @@ class Service:
         with _told_only():
             with desk.database.read() as tx:
                 mailbox = mailboxes.find(tx, desk.settings.name)
-                words = guard.silence(tx, mailbox, now) if mailbox is not None else None
+                words = concerns.silence(tx, mailbox, now) if mailbox is not None else None
             if words is not None and not round_.silent:
                 log.error("silence", problem=words)
             round_.silent = words is not None
@@ -330,7 +331,7 @@ class Service:
         with desk.database.read() as tx:
             mailbox = mailboxes.find(tx, desk.settings.name)
             assert mailbox is not None
-            trouble = guard.nights(tx, mailbox, self.settings.training, self.clock(), at_work=working, usable=usable)
+            trouble = concerns.nights(tx, mailbox, self.settings.training, self.clock(), at_work=working, usable=usable)
         words = None if trouble is None else trouble.words
         if words is not None and words != round_.training:
             log.warning("training-trouble", mailbox=desk.settings.name, problem=words)

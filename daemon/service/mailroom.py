@@ -20,13 +20,11 @@ from connectors.imap.mailbox import ImapConnector
 from connectors.request_tracker.queues import RequestTrackerAccount, RequestTrackerConnector
 from daemon.mistakes import CredentialMissing
 from daemon.passes.desk import Desk, utc_now
-from daemon.privacy.private import enclose
-from daemon.privacy.scratch import sweep_scratch
 from daemon.service.lock import turn
+from daemon.service.state_dir import met, open_database
 from daemon.settings import ImapSettings, RequestTrackerSettings, Settings
 from daemon.settings.credentials import Credentials
 from daemon.signin.choose import tokens_for
-from daemon.store import mailboxes
 from daemon.store.database import Database
 from daemon.training.registry import Registry
 
@@ -64,11 +62,7 @@ class Mailroom:
         return [self.desk(mailbox.name) for mailbox in self.settings.mailboxes]
 
     def _open(self, mailbox: AnyMailbox) -> Desk:
-        with self.database.read() as tx:
-            known = mailboxes.find(tx, mailbox.name)
-        if known is None:
-            with self.database.begin() as tx:
-                known = mailboxes.ensure(tx, mailbox.name, mailbox.kind, mailbox.mode, self.clock())
+        known = met(self.database, mailbox, self.clock())
         return Desk(
             settings=mailbox,
             sorting=self.settings.sorting,
@@ -90,11 +84,6 @@ class Mailroom:
         self.database.close()
 
 
-def database_path(settings: Settings) -> Path:
-    """Where the database lies."""
-    return settings.state_dir / "postroom.sqlite"
-
-
 @contextmanager
 def open_mailroom(
     settings: Settings,
@@ -105,12 +94,9 @@ def open_mailroom(
 ) -> Iterator[Mailroom]:
     """Open the database (`database_file`: another one than usual) and all that hangs on it.
 
-    Whatever came before us, the state directory is private, and what killed commands left there is gone, before
-    anything is opened. Raises PostroomError.
+    Raises PostroomError.
     """
-    enclose(settings.state_dir)
-    sweep_scratch(settings.state_dir)
-    database = Database.open(database_file or database_path(settings))
+    database = open_database(settings, database_file)
     registry = Registry(database, settings.engine, settings.state_dir / "models", Credentials(settings.state_dir))
     mailroom = Mailroom(settings, database, registry, clock, stop)
     try:

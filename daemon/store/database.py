@@ -16,21 +16,20 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
 from daemon.mistakes import PostroomError
-from daemon.store.tables import Unreadable, parse_json
+from daemon.store.tables import REVISION, Unreadable, parse_json
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 Tx = sqlalchemy.Connection
 
@@ -81,7 +80,7 @@ class Database:
         with contextlib.ExitStack() as failed:
             failed.callback(database.close)
             with database.read() as tx:
-                newest = _current_revision(tx) == _newest_revision()
+                newest = _current_revision(tx) == REVISION
             if not newest:
                 with database.begin() as tx:
                     _migrate(tx, str(path))
@@ -242,6 +241,11 @@ def _begin(connection: Tx) -> None:
 def _migrate(tx: Tx, place: str) -> None:
     """Bring the tables up to date. Raises StoreError, with nothing changed, where the database is of a Postroom that
     these migrations do not know."""
+    # Alembic costs more CPU than a whole `postroom status`, and only a new database or an older one needs it.
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
     config = _config()
     config.attributes["connection"] = tx
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
@@ -259,17 +263,16 @@ def _migrate(tx: Tx, place: str) -> None:
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     return config
 
 
-def _newest_revision() -> str | None:
-    return ScriptDirectory.from_config(_config()).get_current_head()
-
-
 def _current_revision(tx: Tx) -> str | None:
-    if not sqlalchemy.inspect(tx).has_table("alembic_version"):
+    named = tx.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'")
+    if named.scalar() is None:
         return None
     found = tx.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     return None if found is None else str(found)

@@ -29,6 +29,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+REVISION = "0001"
+"""The newest migration's. A database of this revision needs none."""
+
 
 class Unreadable(ValueError):
     """A stored value is not what we stored: the file is damaged. Quotes nothing, for it may be mail."""

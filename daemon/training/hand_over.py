@@ -23,7 +23,7 @@ from daemon.mistakes import ExitCode, PostroomError, disk_trouble
 from daemon.model.engines.engine import EngineError
 from daemon.privacy.retention import void_never_senders
 from daemon.report.teaching import each_lesson
-from daemon.service.lock import holder_of, taken
+from daemon.service.lock import taken
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database, Tx
@@ -43,6 +43,7 @@ from daemon.training.order import (
 )
 from daemon.training.registry import Registry
 from daemon.training.trainer_process import NoAnswer, ShowProgress, Stop, run_trainer
+from daemon.training.training_dir import in_state_dir
 
 log = structlog.get_logger()
 
@@ -81,7 +82,7 @@ def train(
 
     `stop` is asked several times a second: the outcome to end with now, or None to go on.
     """
-    training_dir = _training_dir(settings.state_dir)
+    training_dir = in_state_dir(settings.state_dir)
     with _only_one(training_dir):
         _sweep(training_dir)
         registry.prune(mailbox, settings.training.keep_models)
@@ -145,7 +146,7 @@ def compare_labels(
     if len(taught) < 2:  # the trainer would say so too, after a minute of imports
         why = "there is nothing to compare: it takes two categories with some lessons each."
         raise PostroomError(name, why, "Run `postroom learn --from-folders` first.")
-    training_dir = _training_dir(settings.state_dir)
+    training_dir = in_state_dir(settings.state_dir)
     with _only_one(training_dir):
         _sweep(training_dir)
         with database.read() as tx:
@@ -173,24 +174,10 @@ def _only_one(training_dir: Path) -> Iterator[None]:
         yield
 
 
-def _training_dir(state_dir: Path) -> Path:
-    """Where trainings work, made if need be. Raises PostroomError."""
-    place = state_dir / "training"
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PostroomError(
-            str(place),
-            f"cannot be made a folder ({error.strerror}).",
-            "Remove what is in the way there, or give the state directory to the service's user.",
-        ) from None
-    return place
-
-
 @contextmanager
 def no_training(state_dir: Path) -> Iterator[None]:
     """While the block runs nothing trains, and what killed trainings left is gone. Raises TrainingBusy."""
-    training_dir = _training_dir(state_dir)
+    training_dir = in_state_dir(state_dir)
     with _only_one(training_dir):
         _sweep(training_dir)
         yield
@@ -218,12 +205,6 @@ def sweep(database: Database, state_dir: Path, now: datetime) -> None:
             if died:
                 with database.begin() as tx:
                     training.interrupt_runs(tx, now)
-
-
-def at_work(state_dir: Path) -> bool:
-    """Does a training work here now? Takes nothing. Raises PostroomError if one may not look."""
-    place = state_dir / "training"
-    return place.exists() and holder_of(_training_dir(state_dir) / "lock") is not None
 
 
 def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:

@@ -23,19 +23,20 @@ import structlog
 
 from daemon.mistakes import PostroomError
 from daemon.model import model_folder
-from daemon.model.classifier import Classifier, fitting
+from daemon.model.classifier import Classifier
 from daemon.model.codebook import Codebook, Entry
 from daemon.model.engines.engine import Engine, EngineError, EngineUnavailable, ModelMissing, ModelRefused, OtherModel
 from daemon.model.engines.fingerprint import Fingerprint
 from daemon.model.engines.ollama import OllamaEngine, Publisher, name_on_server, names_of, serve_folder
 from daemon.model.engines.openai import OpenAIEngine
 from daemon.model.model_folder import ModelFolder, Point
-from daemon.model.term_key import KEY_FILE, TermKey
+from daemon.model.term_key import TermKey
 from daemon.settings import EngineSettings
 from daemon.settings.credentials import Credentials
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import ModelRecord
+from daemon.training.in_use import ModelsInUse
 
 log = structlog.get_logger()
 
@@ -44,22 +45,18 @@ class ModelError(PostroomError):
     """A model that was asked for cannot be used. Yesterday's goes on serving."""
 
 
-class Registry:
+class Registry(ModelsInUse):
     """The models of all mailboxes, each loaded at most once. Safe to share between threads."""
 
     def __init__(
         self, database: Database, engine: EngineSettings, models_dir: Path, credentials: Credentials | None = None
     ) -> None:
-        self._database = database
-        self._engine = engine
-        self.models_dir = models_dir
+        super().__init__(database, engine, models_dir)
         self._credentials = credentials
         self._loaded: dict[int, tuple[str, Classifier | None]] = {}
         """By mailbox the version in use and what serves; None: it is refused, which the log has, and tried again."""
         self._waiting: set[int] = set()
         """Mailboxes whose model server does not serve the current model yet."""
-        self._refused: dict[int, tuple[str, str]] = {}
-        """By mailbox the version in use that this process could not load, and why."""
         self._locks: dict[int, threading.Lock] = {}
         """One a mailbox: loading one's model, or a model server that hangs, must not make the others wait."""
 
@@ -265,30 +262,6 @@ class Registry:
             return str(error)
         return None
 
-    def server_not_asked(self, mailbox: int) -> str | None:
-        """In words, if the settings name a model server and the model in use needs none."""
-        with self._database.read() as tx:
-            current = training.current_model(tx, mailbox)
-        if self._engine.kind == "embedded" or current is None:
-            return None
-        try:
-            if model_folder.load(self.folder_of(current), check_files=False).kind != "linear":
-                return None
-        except EngineError:
-            return None
-        return "not asked: the exam chose the linear model, which runs in Postroom itself"
-
-    def points(self, mailbox: int) -> tuple[Point, ...]:
-        """The held-out answers of the model in use, without loading it; none without a model or when it is damaged."""
-        with self._database.read() as tx:
-            current = training.current_model(tx, mailbox)
-        if current is None:
-            return ()
-        try:
-            return model_folder.load(self.folder_of(current), check_files=False).points
-        except EngineError:
-            return ()
-
     def points_of(self, mailbox: int, version: str) -> tuple[Point, ...]:
         """The held-out answers of one version. Raises ModelError if there is none, or its files are gone or damaged."""
         with self._database.read() as tx:
@@ -298,35 +271,10 @@ class Registry:
         except EngineError as error:
             raise ModelError(version, f"its file cannot be read ({error}).", "See `postroom models`.") from error
 
-    @property
-    def key_file(self) -> Path:
-        """Where the key of the models' words lies: not among the models, whose folder alone may be copied."""
-        return self.models_dir.parent / KEY_FILE
-
     def term_key(self) -> TermKey:
         """The key, made at its first use, and read anew at every one: a lost one may have been brought back. Raises
         ModelRefused."""
         return TermKey.of(self.key_file.parent)
-
-    def in_use(self, mailbox: int, *, sums: bool = False) -> tuple[bool, str | None]:
-        """Is there a model in use that can be used? And why the one in use can't be, in words; None if it can, or if
-        there is none. Loads nothing and makes no key. Without `sums`, which takes a second per gigabyte, a file that
-        was changed and kept its length is noticed only after this process has tried to load it."""
-        with self._database.read() as tx:
-            current = training.current_model(tx, mailbox)
-            book = Codebook(tuple(Entry(code, uid) for code, uid in mailboxes.codebook(tx, mailbox)))
-        if current is None:
-            return False, None
-        try:
-            fitting(self.folder_of(current), TermKey.read(self.key_file), book, sums=sums)
-        except EngineError as error:
-            return False, str(error)
-        version, words = self._refused.get(mailbox, ("", ""))
-        return (False, words) if version == current.version else (True, None)
-
-    def folder_of(self, model: ModelRecord) -> Path:
-        """Where its files lie."""
-        return self.models_dir / model.folder
 
     def promote(self, mailbox: int, version: str, now: datetime, *, withdraw: str | None = None) -> ModelRecord:
         """Put a model into use. Raises ModelError if there is none of this version or its files are damaged.

@@ -17,14 +17,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-from daemon.model.prompt import Prompt
+    from daemon.model.prompt import Prompt
 
-Floats = npt.NDArray[np.float32]
+Floats: TypeAlias = "npt.NDArray[np.float32]"
 
 
 class EngineError(Exception):
@@ -75,6 +76,8 @@ class Engine(ABC):
 
 def renormalised(scores: npt.ArrayLike) -> Floats:
     """Log-probabilities from any log-scores: each row minus the logarithm of its sum of exponentials. Pure."""
+    import numpy as np  # the errors above are wanted where nothing is calculated
+
     values = np.asarray(scores, dtype=np.float32)
     top = values.max(axis=-1, keepdims=True)
     logprobs: Floats = values - top - np.log(np.exp(values - top).sum(axis=-1, keepdims=True))

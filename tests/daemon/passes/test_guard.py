@@ -11,8 +11,8 @@ import pytest
 from connectors.base import MailText
 from connectors.in_memory import MemoryConnector
 from daemon.mistakes import PostroomError
-from daemon.passes import guard
 from daemon.passes.one_pass import Pass, one_pass
+from daemon.report import concerns
 from daemon.store import mailboxes, messages, training
 from daemon.store.records import Mailbox
 from tests.daemon.passes.test_pipeline import Office, make_office
@@ -262,7 +262,7 @@ def test_model_that_people_override_far_more_than_the_one_before_is_rolled_back(
     assert mailbox(office).paused is None, "the model is to blame, and it is gone"
     box_now = mailbox(office)
     with office.database.begin() as tx:
-        told = guard.concerns(tx, box_now, office.clock())
+        told = concerns.concerns(tx, box_now, office.clock())
         rival = training.withdrawn_model(training.models(tx, office.desk.mailbox_id))
     assert told["rolled_back"].startswith("from m2 to m1: people moved ")
     assert rival is not None

@@ -15,8 +15,9 @@ from daemon.report.story import mailbox_status
 from daemon.settings import EngineSettings
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
-from daemon.training.hand_over import _only_one, at_work, no_training, sweep
+from daemon.training.hand_over import _only_one, no_training, sweep
 from daemon.training.registry import Registry
+from daemon.training.training_dir import at_work
 from tests.fakes import START
 
 

@@ -1,0 +1,60 @@
+"""What stopped by itself or is missed in one mailbox, in words: silence, nights without a model, a model taken back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from daemon.rules import breakers
+from daemon.rules.night_trouble import NightTrouble, night_trouble
+from daemon.service.zone import office_time
+from daemon.settings import TrainingSettings
+from daemon.store import messages, training
+from daemon.store.database import Tx
+from daemon.store.records import Mailbox
+
+
+def silence(tx: Tx, mailbox: Mailbox, now: datetime) -> str | None:
+    """In words, if no mail has come for unusually long."""
+    arrivals = messages.arrivals_since(tx, mailbox.id, now - breakers.RHYTHM)
+    local = now.astimezone().tzinfo
+    quiet = None if mailbox.trouble else breakers.unusual_silence(arrivals, now, local)
+    if quiet is None:
+        return None
+    hours = quiet // timedelta(hours=1)
+    return (
+        f"no new mail for {hours} hours, unusually long for this mailbox. "
+        "Send yourself a test mail; look at the mail server and at its forwarding."
+    )
+
+
+def nights(
+    tx: Tx, mailbox: Mailbox, settings: TrainingSettings, now: datetime, *, at_work: bool, usable: bool
+) -> NightTrouble | None:
+    """What is wrong with this mailbox's trainings; None while all is well. `at_work`: does one work now?
+
+    `usable`: is there a model in use that can be used?
+    """
+    return night_trouble(
+        training.runs(tx, mailbox.id, limit=training.RUNS_JUDGED, until=now),
+        settings.window,
+        office_time(now),
+        known_since=mailbox.created,
+        fresh=training.fresh_lessons(tx, mailbox.id, usable),
+        wanted=settings.min_corrections,
+        at_work=at_work,
+    )
+
+
+def concerns(tx: Tx, mailbox: Mailbox, now: datetime) -> dict[str, Any]:
+    """What stopped by itself, for `postroom status`: stopped, silence, rolled_back; None where nothing did."""
+    models = training.models(tx, mailbox.id)
+    current = next((model for model in models if model.state == "current"), None)
+    taken_back = training.withdrawn_model(models)
+    return {
+        "stopped": mailbox.stopped,
+        "silence": silence(tx, mailbox, now),
+        "rolled_back": None
+        if taken_back is None or current is None
+        else f"from {taken_back.version} to {current.version}: {taken_back.withdrawn_because}.",
+    }

@@ -1,0 +1,39 @@
+"""The state directory, opened: its database and the mailboxes in it, without any connector or model."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from daemon.privacy.private import enclose
+from daemon.privacy.scratch import sweep_scratch
+from daemon.settings import ImapSettings, RequestTrackerSettings, Settings
+from daemon.store import mailboxes
+from daemon.store.database import Database
+from daemon.store.records import Mailbox
+
+
+def database_path(settings: Settings) -> Path:
+    """Where the database lies."""
+    return settings.state_dir / "postroom.sqlite"
+
+
+def open_database(settings: Settings, file: Path | None = None) -> Database:
+    """The database (`file`: another one than usual), brought up to date.
+
+    Whatever came before us, the state directory is private, and what killed commands left there is gone, before
+    anything is opened. Raises PostroomError.
+    """
+    enclose(settings.state_dir)
+    sweep_scratch(settings.state_dir)
+    return Database.open(file or database_path(settings))
+
+
+def met(database: Database, mailbox: ImapSettings | RequestTrackerSettings, now: datetime) -> Mailbox:
+    """The mailbox as the database has it; one that is new in the settings is met now. Raises StoreError."""
+    with database.read() as tx:
+        known = mailboxes.find(tx, mailbox.name)
+    if known is None:
+        with database.begin() as tx:
+            known = mailboxes.ensure(tx, mailbox.name, mailbox.kind, mailbox.mode, now)
+    return known
