@@ -220,12 +220,12 @@ def _download(url: str, path: Path, wanted: Wanted, token: str | None, show: Sho
 
 def _bar(wanted: Wanted, show: ShowBytes | None) -> type[Any]:
     """What huggingface_hub tells its progress to, as one of ours."""
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from huggingface_hub.utils.tqdm import tqdm  # its own: the progress library is the hub's dependency, not ours
 
-    class Bar(tqdm):  # type: ignore[misc]
+    class Bar(tqdm):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             options.pop("name", None)
-            super().__init__(*arguments, **{**options, "disable": True})
+            super().__init__(*arguments, **{**options, "disable": True})  # type: ignore[no-untyped-call]
             self._done = int(options.get("initial") or 0)
 
         def update(self, n: float | None = 1) -> bool | None:
