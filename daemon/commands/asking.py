@@ -8,7 +8,6 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from connectors.base import Message
 from daemon.commands.common import (
     Context,
     console,
@@ -21,12 +20,10 @@ from daemon.commands.common import (
     table,
 )
 from daemon.mistakes import ExitCode, PostroomError
-from daemon.passes.desk import Desk
+from daemon.passes.decide import as_known, decisions_about
 from daemon.passes.guard import concerns
-from daemon.passes.sort import classify, current_policy, guesser
 from daemon.privacy.retention import waits
 from daemon.report.story import mailbox_status, message_story, service_status
-from daemon.rules.decision import Decision, decide, hands_off
 from daemon.service import logs
 from daemon.service.lock import Holder, holder
 from daemon.service.room import no_room
@@ -236,9 +233,9 @@ def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) ->
         sightings = desk.connector.newest(desk.settings.inbox, limit)
         by_ref = {message.sighting.ref: message for message in desk.connector.fetch([each.ref for each in sightings])}
         found = [by_ref[each.ref] for each in sightings if each.ref in by_ref]
-        decisions = _preview(desk, found)
-        policy = current_policy(desk)
-    names = {uid: category.name for uid, category in policy.categories.items()}
+        decided = decisions_about(desk, as_known(desk, found[::-1]))  # in the order in which they came
+    decisions = decided.made[::-1]
+    names = {uid: category.name for uid, category in decided.policy.categories.items()}
     if as_json:
         print_json(
             [
@@ -259,21 +256,6 @@ def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) ->
         for message, decision in zip(found, decisions, strict=True)
     ]
     table(f"Inbox of {desk.settings.name}: what would happen", ["subject", "to", "why"], rows)
-
-
-def _preview(desk: Desk, found: list[Message]) -> list[Decision]:
-    policy = current_policy(desk)
-    predictions = classify(desk, found)
-    first_guess = guesser(desk, policy)
-    decisions = []
-    for message in found:
-        reason = hands_off(message, desk.sorting, desk.settings.own_domains)
-        if reason is not None:
-            decisions.append(Decision(None, "rule", f"not touched: {reason}"))
-        else:
-            guess = first_guess.guess(message.text) if first_guess is not None else None
-            decisions.append(decide(predictions.get(message.sighting.ref), None, policy, guess))
-    return decisions
 
 
 @click.command()

@@ -49,7 +49,7 @@ def check_listing(desk: Desk, listed: Sequence[Folder]) -> None:
     counted = all(folder.messages is not None for folder in listed)
     counts = {folder.name: folder.messages or 0 for folder in listed} if counted else None
     with desk.database.read() as tx:
-        mailbox = _mailbox(tx, desk)
+        mailbox = mailboxes.get(tx, desk.mailbox_id)
         known = [
             folder
             for folder in mailboxes.folders(tx, desk.mailbox_id)
@@ -133,7 +133,7 @@ def check_overrides(desk: Desk) -> None:
     """People have overridden something: is it so often that we should go back to the model before, or pause?"""
     now = desk.clock()
     with desk.database.read() as tx:
-        mailbox = _mailbox(tx, desk)
+        mailbox = mailboxes.get(tx, desk.mailbox_id)
         filed = decisions.filed_since(tx, desk.mailbox_id, now - breakers.USUAL - breakers.RECENT, mailbox.mode)
         models = training.models(tx, desk.mailbox_id)
     current = next((model for model in models if model.state == "current"), None)
@@ -229,9 +229,3 @@ def concerns(tx: Tx, mailbox: Mailbox, now: datetime) -> dict[str, Any]:
         if taken_back is None or current is None
         else f"from {taken_back.version} to {current.version}: {taken_back.withdrawn_because}.",
     }
-
-
-def _mailbox(tx: Tx, desk: Desk) -> Mailbox:
-    found = mailboxes.find(tx, desk.settings.name)
-    assert found is not None
-    return found
