@@ -34,8 +34,8 @@ from connectors.in_memory import MemoryConnector
 from daemon.model.classifier import Classifier
 from daemon.model.model_folder import ModelMeta
 from daemon.model.neighbours import CAPACITY, Neighbours, hashed
+from daemon.passes.decide import MailboxLessons, current_policy
 from daemon.passes.desk import Desk
-from daemon.passes.sort import current_policy, find_hint, teach_neighbours
 from daemon.settings import EngineSettings, ImapSettings, SortingSettings
 from daemon.store import learning, mailboxes, messages, tables
 from daemon.store.database import Database
@@ -99,6 +99,25 @@ def newcomers(desk: Desk, start: int) -> Iterator[tuple[messages.KnownMessage, M
         yield known, Message(sighting, mail(number))
 
 
+def refresh(desk: Desk, classifier: Classifier | None = None) -> None:
+    """As before every batch of mail."""
+    with desk.database.read() as tx:
+        desk.memory.refresh(MailboxLessons(tx, desk.mailbox_id), classifier)
+
+
+def hint(desk: Desk, known: messages.KnownMessage, message: Message) -> None:
+    """What the database and the memory are asked about one mail."""
+    with desk.database.read() as tx:
+        learning.thread_place(tx, desk.mailbox_id, message.sighting.references, known.thread)
+    desk.memory.duplicate_of(message.text)
+
+
+def policy(desk: Desk, classifier: Classifier) -> None:
+    """Thresholds for one batch."""
+    with desk.database.read() as tx:
+        current_policy(tx, desk, classifier)
+
+
 def timed(action: Callable[[], Any]) -> float:
     """Milliseconds of CPU time, so that other work on the machine does not count."""
     began = time.process_time()
@@ -118,7 +137,7 @@ def measure(count: int) -> dict[str, Any]:
         asked = list(newcomers(desk, 10_000_000))
         before = megabytes()["pss_mb"]
 
-        load = timed(lambda: find_hint(desk, *asked[0]))
+        load = timed(lambda: (refresh(desk), hint(desk, *asked[0])))
         # As the night left it: a model of the newest lessons but the last hundred.
         learnt = range(max(1, count - 100 - CAPACITY), count - 100)
         rows = hashed([mail(number) for number in learnt], registry.term_key())
@@ -126,21 +145,21 @@ def measure(count: int) -> dict[str, Any]:
         neighbours = Neighbours.of(uids, rows, labels, np.array(learnt, np.int64), registry.term_key())
         del rows
         classifier = Classifier(_meta(uids), registry.term_key(), None, None, None, neighbours)
-        catch_up = timed(lambda: teach_neighbours(desk, classifier))
+        catch_up = timed(lambda: refresh(desk, classifier))
         found = {
             "lessons": count,
             "in_memory": len(desk.memory),
             "in_neighbours": len(neighbours),
             "load_memory_ms": load,
             "catch_up_neighbours_ms": catch_up,
-            "hint_ms_a_mail": round(timed(lambda: [find_hint(desk, *each) for each in asked]) / ASKED, 2),
+            "hint_ms_a_mail": round(timed(lambda: [hint(desk, *each) for each in asked]) / ASKED, 2),
             "neighbours_ms_a_mail": round(timed(lambda: neighbours.logprobs([m.text for _, m in asked])) / ASKED, 2),
-            "thresholds_ms_a_pass": timed(lambda: current_policy(desk)),
+            "thresholds_ms_a_pass": timed(lambda: policy(desk, classifier)),
         }
 
         def known_again() -> None:
-            find_hint(desk, *asked[0])
-            teach_neighbours(desk, classifier)
+            refresh(desk, classifier)
+            hint(desk, *asked[0])
 
         with database.begin() as tx:
             teach = timed(

@@ -13,7 +13,7 @@ from daemon.passes.one_pass import one_pass
 from daemon.rules.decision import Policy
 from daemon.settings import ImapSettings, SortingSettings
 from daemon.store import decisions, mailboxes, messages
-from daemon.store.database import Database
+from daemon.store.database import Database, Tx
 from tests.fakes import Clock, FakeClassifier, FakeRegistry
 from tests.imap_fixtures import ImapWorld
 
@@ -41,12 +41,11 @@ def open_desk(
         uids = {category.folder: category.uid for category in mailboxes.categories(tx, known.id)}
     model.answers = {"order": {uids[world.second]: 0.99, uids[world.first]: 0.01}}
 
-    def policy(desk: Desk) -> Policy:
-        with database.begin() as tx:
-            categories = {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)}
+    def policy(tx: Tx, desk: Desk, classifier: Any) -> Policy:
+        categories = {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)}
         return Policy(categories, dict.fromkeys(uids.values(), 0.9), "m1")
 
-    monkeypatch.setattr("daemon.passes.sort.current_policy", policy)
+    monkeypatch.setattr("daemon.passes.decide.current_policy", policy)
     one_pass(desk)
     return desk
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import click
 
-from connectors.base import Message
 from daemon.commands.common import Context, json_option, mailbox_option, pass_context, print_json, table
-from daemon.passes.desk import Desk
-from daemon.passes.sort import classify, current_policy, guesser
-from daemon.rules.decision import Decision, decide, hands_off
+from daemon.passes.decide import as_known, decisions_about
 from daemon.service import logs
 
 
@@ -25,9 +22,9 @@ def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) ->
         sightings = desk.connector.newest(desk.settings.inbox, limit)
         by_ref = {message.sighting.ref: message for message in desk.connector.fetch([each.ref for each in sightings])}
         found = [by_ref[each.ref] for each in sightings if each.ref in by_ref]
-        decisions = _preview(desk, found)
-        policy = current_policy(desk)
-    names = {uid: category.name for uid, category in policy.categories.items()}
+        decided = decisions_about(desk, as_known(desk, found[::-1]))  # in the order in which they came
+    decisions = decided.made[::-1]
+    names = {uid: category.name for uid, category in decided.policy.categories.items()}
     if as_json:
         print_json(
             [
@@ -48,18 +45,3 @@ def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) ->
         for message, decision in zip(found, decisions, strict=True)
     ]
     table(f"Inbox of {desk.settings.name}: what would happen", ["subject", "to", "why"], rows)
-
-
-def _preview(desk: Desk, found: list[Message]) -> list[Decision]:
-    policy = current_policy(desk)
-    predictions = classify(desk, found)
-    first_guess = guesser(desk, policy)
-    decisions = []
-    for message in found:
-        reason = hands_off(message, desk.sorting, desk.settings.own_domains)
-        if reason is not None:
-            decisions.append(Decision(None, "rule", f"not touched: {reason}"))
-        else:
-            guess = first_guess.guess(message.text) if first_guess is not None else None
-            decisions.append(decide(predictions.get(message.sighting.ref), None, policy, guess))
-    return decisions

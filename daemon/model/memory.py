@@ -1,125 +1,113 @@
-"""What was taught today counts today: threads and near-duplicates of lessons, before the next training.
+"""The one memory of what people taught. It counts from the next mail on, and one refresh brings it up to date.
 
-    Threads.  A reply follows the place where people put an earlier mail of its thread.
-    Near-duplicates.  A mail that shares most of its three-word shingles with one recent lesson follows that lesson.
+    lessons that are new, lessons taken back | refresh | near-duplicates, neighbours, first words
 
-Both are evidence from people, so they come before the model. Contradicting evidence is no evidence.
+duplicate_of    a mail that nearly repeats one recent lesson follows it           (daemon/model/near_duplicates.py)
+votes           the lessons most like a mail have a voice in the model's answer   (daemon/model/neighbours.py)
+newcomer        and tell mail of a folder that the model does not know yet        (the same)
+first words     names, descriptions and first lessons guess, before a model does  (daemon/model/first_guess.py)
+
+Votes and newcomers are part of `Classifier.classify`, since how much they count was fitted with that model and lies in
+its folder; so the memory teaches the model that serves, and keeps no second copy. Threads need no memory: the database
+knows them (`daemon.store.learning.thread_place`).
 """
 
 from __future__ import annotations
 
-import re
-from collections import OrderedDict
-from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
-
-import numpy as np
-import numpy.typing as npt
+import weakref
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from connectors.base import MailText
+from daemon.model.first_guess import FirstGuess
+from daemon.model.near_duplicates import NearDuplicates
+from daemon.model.neighbours import CAPACITY as MOST_NEIGHBOURS
+from daemon.store.records import Category, Lesson
 
-SHINGLE_WORDS = 3
-LEAST_SHINGLES = 8
-"""Shorter mails ("Thanks!") resemble each other without meaning the same."""
-LEAST_OVERLAP = 0.8
-"""Jaccard overlap: two mails with one long disclaimer and different words above it stay below."""
-CAPACITY = 5000
-"""The newest lessons only. What is older has been trained."""
-SLOTS = 2**20
-"""Of the table in which a mail's shingles are marked; two that share a slot only cost an exact look."""
+if TYPE_CHECKING:
+    from daemon.model.classifier import Classifier, Prediction
 
-Shingles = npt.NDArray[np.uint32]
+FIRST_EXAMPLES = 500
+"""So many of the newest lessons are looked through for first examples of categories that the model does not know."""
 
 
-@dataclass
+class Lessons(Protocol):
+    """Where lessons come from: one mailbox in the database, at one moment."""
+
+    def state(self) -> tuple[int, int]:
+        """(highest id ever, how many count): changes with everything that people teach or take back."""
+
+    def newest(self, count: int, after: int = 0) -> list[Lesson]:
+        """Of those that count and have a higher id than `after` the last so many by id, in order of time."""
+
+    def counting(self, since: int) -> Collection[int]:
+        """The ids, from `since` on, of the lessons that count."""
+
+
 class LessonMemory:
-    """The newest lessons as sorted numbers, one a shingle.
+    """One mailbox's lessons. `refresh` brings all of it up to date; what it answers is as of then."""
 
-    A look-up reads all of them once, in a row: at full capacity some milliseconds, whatever mails have in common, and
-    four bytes a shingle. An inverted index took 205 MB where this takes 70 (docs/benchmarks.md).
-    """
-
-    capacity: int = CAPACITY
-    _shingles: OrderedDict[int, Shingles] = field(default_factory=OrderedDict)
-    _categories: dict[int, str] = field(default_factory=dict)
-    _joined: _Joined | None = None
+    def __init__(self) -> None:
+        self._near = NearDuplicates()
+        self._known = (0, 0)
+        """The state of the lessons when near-duplicates were brought up to date."""
+        self._pupil: weakref.ref[Classifier] | None = None
+        self._taught = (0, 0)
+        """The model that was taught last, and the state of the lessons then. One that is loaded anew knows less."""
+        self._first_words: FirstGuess | None = None
+        self._guessed: tuple[tuple[int, int], tuple[Category, ...]] | None = None
 
     def __len__(self) -> int:
-        return len(self._shingles)
+        """How many lessons are remembered as texts that may come again."""
+        return len(self._near)
 
-    def add(self, lesson: int, text: MailText, category: str) -> None:
-        """Remember a lesson; beyond the capacity the oldest is dropped."""
-        shingles = _shingle(text)
-        if len(shingles) < LEAST_SHINGLES:
-            return
-        self.forget([lesson])
-        self._shingles[lesson] = shingles
-        self._categories[lesson] = category
-        if len(self._shingles) > self.capacity:
-            self.forget([next(iter(self._shingles))])
-        self._joined = None
+    def refresh(self, lessons: Lessons, model: Classifier | None, guessed: Sequence[Category] = ()) -> None:
+        """Take in what people taught, forget what they took back. Asks for nothing but the state if that is the same.
 
-    @property
-    def oldest(self) -> int:
-        """The lowest id of a lesson that is remembered; 0 without any."""
-        return min(self._shingles, default=0)
+        `model`: the one that serves, which learns with us. `guessed`: the categories to guess among by first words;
+        none where the model knows all.
+        """
+        state = lessons.state()
+        pupil = model if model is not None and model.newest_lesson is not None else None
+        if state != self._known or (pupil is not None and not self._has_taught(pupil, state)):
+            self._learn(lessons, state, pupil)
+        if not guessed:
+            self._first_words = self._guessed = None
+        elif self._guessed != (state, tuple(guessed)):
+            self._first_words = FirstGuess(guessed, lessons.newest(FIRST_EXAMPLES))
+            self._guessed = (state, tuple(guessed))
 
-    def forget(self, lessons: Iterable[int]) -> None:
-        """These lessons count no more."""
-        for lesson in lessons:
-            if self._shingles.pop(lesson, None) is not None:
-                del self._categories[lesson]
-                self._joined = None
+    def duplicate_of(self, text: MailText) -> tuple[str, float] | None:
+        """(category, share of common words) of the lessons that this mail nearly repeats; None where they disagree."""
+        return self._near.lookup(text)
 
-    def keep(self, counting: Container[int]) -> None:
-        """Forget every lesson that is not among these."""
-        self.forget([lesson for lesson in self._shingles if lesson not in counting])
+    def first_words(self, text: MailText) -> Prediction | None:
+        """What names, descriptions and first lessons point at; None: at nothing, or no model is missing."""
+        return None if self._first_words is None else self._first_words.guess(text)
 
-    def lookup(self, text: MailText) -> tuple[str, float] | None:
-        """(category, overlap) of the lessons that nearly repeat this mail; None without any, or when they disagree."""
-        wanted = _shingle(text)
-        if len(wanted) < LEAST_SHINGLES or not self._shingles:
-            return None
-        if self._joined is None:
-            self._joined = _Joined.of(self._shingles)
-        near: dict[int, float] = {}
-        for lesson in self._joined.perhaps_near(wanted):
-            known = self._shingles[lesson]
-            common = len(np.intersect1d(wanted, known, assume_unique=True))
-            overlap = common / (len(wanted) + len(known) - common)
-            if overlap >= LEAST_OVERLAP:
-                near[lesson] = overlap
-        categories = {self._categories[lesson] for lesson in near}
-        if len(categories) != 1:
-            return None
-        return categories.pop(), max(near.values())
+    def _has_taught(self, pupil: Classifier, state: tuple[int, int]) -> bool:
+        return self._pupil is not None and self._pupil() is pupil and self._taught == state
 
-
-@dataclass(frozen=True)
-class _Joined:
-    """All lessons' shingles in one row, as slots; `owners` says whose each is, by its place in `lessons`."""
-
-    lessons: npt.NDArray[np.int64]
-    lengths: npt.NDArray[np.int64]
-    slots: Shingles
-    owners: npt.NDArray[np.int32]
-
-    @classmethod
-    def of(cls, shingles: OrderedDict[int, Shingles]) -> _Joined:
-        lengths = np.array([len(each) for each in shingles.values()], np.int64)
-        owners = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
-        return cls(np.array([*shingles], np.int64), lengths, np.concatenate([*shingles.values()]) % SLOTS, owners)
-
-    def perhaps_near(self, wanted: Shingles) -> list[int]:
-        """The lessons that may share enough with `wanted`: whoever overlaps by four fifths shares as much of each."""
-        marked = np.zeros(SLOTS, bool)
-        marked[wanted % SLOTS] = True
-        common = np.bincount(self.owners[np.flatnonzero(marked[self.slots])], minlength=len(self.lessons))
-        enough = LEAST_OVERLAP * np.maximum(self.lengths, len(wanted)) - 1e-6  # a hair for rounding
-        return [int(lesson) for lesson in self.lessons[common >= enough]]
+    def _learn(self, lessons: Lessons, state: tuple[int, int], pupil: Classifier | None) -> None:
+        known, taught = self._known[0], 0 if pupil is None else pupil.newest_lesson or 0
+        after, count = known, self._near.capacity
+        if pupil is not None:
+            after = min(known, taught)
+            # One question for both, and no more texts than either wants.
+            count = max(count, MOST_NEIGHBOURS) if state[0] - taught > count else count
+        fresh = lessons.newest(count, after)
+        counting = lessons.counting(0 if pupil is not None else self._near.oldest)
+        for lesson in _newest(fresh, known, self._near.capacity):
+            self._near.add(lesson.id, lesson.text, lesson.category)
+        self._near.keep(counting)
+        self._known = state
+        if pupil is not None:
+            news = _newest(fresh, taught, MOST_NEIGHBOURS)
+            pupil.learn([(lesson.id, lesson.text, lesson.category) for lesson in news], counting)
+            self._pupil, self._taught = weakref.ref(pupil), state
 
 
-def _shingle(text: MailText) -> Shingles:
-    words = re.findall(r"\w+", f"{text.subject} {text.body}".lower())
-    numbers = (hash(tuple(words[at : at + SHINGLE_WORDS])) & 0xFFFFFFFF for at in range(len(words) - SHINGLE_WORDS + 1))
-    return np.unique(np.fromiter(numbers, np.uint32))
+def _newest(lessons: Sequence[Lesson], after: int, count: int) -> list[Lesson]:
+    """Of the lessons beyond the id `after` the last so many by id, in the order in which they stand."""
+    wanted = set(sorted(lesson.id for lesson in lessons if lesson.id > after)[-count:])
+    return [lesson for lesson in lessons if lesson.id in wanted]

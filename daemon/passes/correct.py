@@ -65,8 +65,7 @@ def _judge_all(tx: Tx, desk: Desk) -> tuple[list[_Judged], list[KnownSighting]]:
     """What has come to rest, and what turned out to be a second copy."""
     roles = {folder.name: folder.role for folder in mailboxes.folders(tx, desk.mailbox_id)}
     by_folder = {category.folder: category for category in mailboxes.categories(tx, desk.mailbox_id)}
-    mailbox = mailboxes.find(tx, desk.settings.name)
-    looked = desk.looked or (mailbox.polled if mailbox is not None else None)
+    looked = desk.looked or mailboxes.get(tx, desk.mailbox_id).polled
     judged, copies = [], []
     for sighting in messages.unjudged(tx, desk.mailbox_id, desk.clock() - desk.sorting.settle):
         places = messages.sightings(tx, sighting.message)

@@ -34,10 +34,6 @@ class Desk:
     turn: Callable[[], AbstractContextManager[None]] = nullcontext
     """Held while something is done to the mailbox, so that a command beside the service waits, and the other way."""
     memory: LessonMemory = field(default_factory=LessonMemory)
-    remembered: tuple[int, int] = (0, 0)
-    """The newest lesson and how many counted when `memory` was brought up to date."""
-    taught: tuple[str, int, int] = ("", 0, 0)
-    """The model, the newest lesson and how many counted when the model's neighbours were brought up to date."""
     folders_listed: datetime | None = None
     looked: datetime | None = None
     """When the last look that succeeded began. The database hears of quiet ones now and then only."""

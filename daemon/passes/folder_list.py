@@ -209,9 +209,9 @@ def _same_mail(one: Identity, other: Identity) -> bool:
 
 def _follow(tx: Tx, desk: Desk, renames: Mapping[str, str]) -> None:
     mailboxes.rename_folders(tx, desk.mailbox_id, renames, desk.clock())
-    mailbox = mailboxes.find(tx, desk.settings.name)
-    if mailbox is not None and mailbox.cursor is not None:
-        mailboxes.set_cursor(tx, desk.mailbox_id, desk.connector.renamed(mailbox.cursor, renames))
+    cursor = mailboxes.get(tx, desk.mailbox_id).cursor
+    if cursor is not None:
+        mailboxes.set_cursor(tx, desk.mailbox_id, desk.connector.renamed(cursor, renames))
 
 
 # --- roles and categories

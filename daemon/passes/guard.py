@@ -20,7 +20,6 @@ from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes.desk import Desk
 from daemon.rules import breakers
 from daemon.store import decisions, mailboxes, messages, training
-from daemon.store.database import Tx
 from daemon.store.records import Mailbox
 
 log = structlog.get_logger()
@@ -44,7 +43,7 @@ def check_listing(desk: Desk, listed: Sequence[Folder]) -> None:
     counted = all(folder.messages is not None for folder in listed)
     counts = {folder.name: folder.messages or 0 for folder in listed} if counted else None
     with desk.database.read() as tx:
-        mailbox = _mailbox(tx, desk)
+        mailbox = mailboxes.get(tx, desk.mailbox_id)
         known = [
             folder
             for folder in mailboxes.folders(tx, desk.mailbox_id)
@@ -128,7 +127,7 @@ def check_overrides(desk: Desk) -> None:
     """People have overridden something: is it so often that we should go back to the model before, or pause?"""
     now = desk.clock()
     with desk.database.read() as tx:
-        mailbox = _mailbox(tx, desk)
+        mailbox = mailboxes.get(tx, desk.mailbox_id)
         filed = decisions.filed_since(tx, desk.mailbox_id, now - breakers.USUAL - breakers.RECENT, mailbox.mode)
         models = training.models(tx, desk.mailbox_id)
     current = next((model for model in models if model.state == "current"), None)
@@ -175,9 +174,3 @@ def _roll_back(desk: Desk, bad: str, good: str, mine: breakers.Share, before: br
     with desk.database.begin() as tx:
         mailboxes.set_evidence_from(tx, desk.mailbox_id, now)
     return True
-
-
-def _mailbox(tx: Tx, desk: Desk) -> Mailbox:
-    found = mailboxes.find(tx, desk.settings.name)
-    assert found is not None
-    return found

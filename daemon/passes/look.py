@@ -67,8 +67,7 @@ def _look_once(desk: Desk) -> tuple[Looked, bool]:
     """One call of the connector, recorded; and whether it has more to tell."""
     now = desk.clock()
     with desk.database.read() as tx:
-        mailbox = mailboxes.find(tx, desk.settings.name)
-        assert mailbox is not None
+        mailbox = mailboxes.get(tx, desk.mailbox_id)
         watch = Watch(desk.settings.inbox, messages.known_uids(tx, desk.mailbox_id, watched_folders(tx, desk)))
         early = messages.left_early(tx, desk.mailbox_id, desk.settings.inbox)
     changes = desk.connector.changes(mailbox.cursor, watch)
@@ -129,7 +128,7 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
         if messages.sighting_at(tx, desk.mailbox_id, sighting.ref) is not None:
             continue  # our own move, recorded when it was made; or a look that was repeated
         relisted = sighting.ref.folder in changes.relisted
-        known = _find(tx, desk, sighting) or (_migrated(tx, desk, sighting) if relisted else None)
+        known = find_known(tx, desk, sighting) or (_migrated(tx, desk, sighting) if relisted else None)
         if known is None:
             if relisted and sighting.ref.folder != desk.settings.inbox:
                 continue  # it lay there before, and nobody watched it
@@ -151,8 +150,8 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
     return Looked(new, moved, vanished, rematched, changes.missing)
 
 
-def _find(tx: Tx, desk: Desk, sighting: Sighting) -> KnownMessage | None:
-    """The known message that this is.
+def find_known(tx: Tx, desk: Desk, sighting: Sighting) -> KnownMessage | None:
+    """The known message that this is, where none is known to lie.
 
     Best is one that has left every place we knew. One that still lies in *another* folder may have been moved while we
     looked, or copied: `correct` waits until that is clear. One that still lies in this folder is another copy.

@@ -41,8 +41,7 @@ def one_pass(desk: Desk) -> Pass:
 
 def _pass(desk: Desk) -> Pass:
     with desk.database.read() as tx:
-        before = mailboxes.find(tx, desk.settings.name)
-        assert before is not None
+        before = mailboxes.get(tx, desk.mailbox_id)
         cut_short = journal.unfinished(tx, desk.mailbox_id)
     if before.stopped is not None:
         return Pass(0, Looked(), 0, Sorted(), before.stopped)
@@ -57,6 +56,5 @@ def _pass(desk: Desk) -> Pass:
         guard.check_overrides(desk)
     confirm_now_and_then(desk)
     with desk.database.read() as tx:  # anew: we may just have paused it
-        now = mailboxes.find(tx, desk.settings.name)
-        assert now is not None
+        now = mailboxes.get(tx, desk.mailbox_id)
     return Pass(recovered, looked, corrections, Sorted() if now.paused else sort(desk), now.paused)

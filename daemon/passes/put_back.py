@@ -16,7 +16,7 @@ from connectors.base import Action, Move, Tag
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes.act import act
 from daemon.passes.desk import Desk
-from daemon.passes.sort import keyword
+from daemon.rules.tags import keyword
 from daemon.settings.durations import parse_duration
 from daemon.store import journal, learning, mailboxes, messages
 from daemon.store.database import Tx

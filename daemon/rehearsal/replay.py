@@ -1,6 +1,6 @@
 """The real office of a rehearsal: the daemon's own store, trainer, policy and decisions, in a folder thrown away.
 
-learn: message and lesson rows | train: daemon.training.hand_over | judge: hints, classifier, policy, decide
+learn: message and lesson rows | train: daemon.training.hand_over | judge: daemon.passes.decide
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import resource
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -19,11 +18,10 @@ from typing import Self
 from connectors.base import Identity, MailText, Message, MessageRef, Sighting
 from connectors.in_memory import MemoryConnector
 from daemon.mistakes import PostroomError
+from daemon.passes.decide import Asked, decisions_about
 from daemon.passes.desk import Desk
-from daemon.passes.sort import classify, current_policy, find_hint
 from daemon.privacy.scratch import scratch_folder
 from daemon.rehearsal.back_test import LabelledMail, Office, Trained, Verdict
-from daemon.rules.decision import decide
 from daemon.settings import ImapSettings, Settings
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Database, Tx
@@ -128,21 +126,16 @@ class RehearsedOffice(Office):
         return Trained(_children_cpu_s() - before, outcome.outcome)
 
     def judge(self, mail: LabelledMail) -> Verdict:
-        """Just as the daemon does: people's hints first, then the model where it is sure enough."""
+        """Just as the daemon does, by the same function. Its mail has no flags or marks, so none is left alone."""
         with self._database.begin() as tx:
             known = messages.get(tx, self._message(tx, mail))
-        sighting = _sighting(mail)
-        message = Message(sighting, mail.text)
-        policy = current_policy(self._desk)
-        began = time.perf_counter()
-        prediction = classify(self._desk, [message]).get(sighting.ref)
-        took = 1000 * (time.perf_counter() - began)
-        decision = decide(prediction, find_hint(self._desk, known, message), policy)
+        decided = decisions_about(self._desk, [Asked(Message(_sighting(mail), mail.text), known)])
+        [decision] = decided.made
         guess = decision.category or decision.best
         return Verdict(
             best=None if guess is None else self._names[guess],
             filed=None if decision.category is None else self._names[decision.category],
-            classify_ms=took,
+            classify_ms=decided.classify_ms,
             source=decision.source,
         )
 
@@ -158,7 +151,7 @@ class RehearsedOffice(Office):
         """The message's row; made the first time."""
         digest = _digest(mail)
         if digest not in self._known:
-            self._known[digest] = messages.add(tx, self._desk.mailbox_id, _sighting(mail), "elsewhere", self._now, None)
+            self._known[digest] = messages.add(tx, self._desk.mailbox_id, _sighting(mail), "new", self._now, None)
         return self._known[digest]
 
 

@@ -1,8 +1,10 @@
 """What to do with one message. Pure: values in, a decision with its reason out; no clock, no I/O.
 
-    not to be touched?  |  thread filed by hand?  |  near-duplicate of a lesson?  |  model sure enough?  ->  Decision
+    not to be touched?  |  thread filed by hand?  |  near-duplicate of a lesson?  |  another copy decided about?
+                        |  model sure enough?  ->  Decision
 
-The reason is what people read in `postroom why`.
+`daemon.passes.decide` gathers what comes in; nobody else composes a decision. The reason is what people read in
+`postroom why`.
 """
 
 from __future__ import annotations
@@ -10,11 +12,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from connectors.base import Mark, Message
 from daemon.model.classifier import Prediction
 from daemon.settings import SortingSettings
-from daemon.store.records import Category, DecisionSource
+from daemon.store.records import Category, DecisionSource, MessageState
+
+NOT_OURS: Mapping[MessageState, str] = {
+    "existing": "it was in the inbox before Postroom looked at it (`sort_existing`)",
+    "sorted": "it has been decided about already",
+    "left": "it has been decided about already",
+    "elsewhere": "it was in another folder before it came into the inbox",
+    "gone": "it left the inbox before its time came",
+}
+"""Why a message in such a state is not sorted, whatever it says."""
+HAS_LABEL = "it has a category's label already"
+"""At Gmail a message in the inbox may: then a person or a filter has decided."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,19 @@ class Decision:
     probability: float | None = None
     runner_up: str | None = None
     runner_up_probability: float | None = None
+
+
+@dataclass(frozen=True)
+class DecidedCopy:
+    """What was decided about another copy of the same mail (`message`), which came directly, by a list or as CC.
+
+    `put_back`: a person has put that copy back into the inbox since.
+    """
+
+    message: int
+    decision: Decision
+    at: datetime
+    put_back: bool = False
 
 
 def hands_off(message: Message, sorting: SortingSettings, own_domains: Sequence[str] = ()) -> str | None:
@@ -96,15 +123,35 @@ def _marked(message: Message, mark: Mark) -> bool:
     return mark in message.marks
 
 
+def not_touched(why: str) -> Decision:
+    """Leave it, whatever a model would say."""
+    return Decision(None, "rule", f"not touched: {why}")
+
+
+def as_it_stands(decision: Decision, state: MessageState) -> Decision:
+    """The decision about a message that may be no longer, or never was, ours to sort; then it says both."""
+    if state == "new":
+        return decision
+    reason = f"not touched: {NOT_OURS[state]}; if it came now: {decision.reason}"
+    return replace(decision, category=None, source="rule", reason=reason)
+
+
 def decide(
-    prediction: Prediction | None, hint: Hint | None, policy: Policy, guess: Prediction | None = None
+    prediction: Prediction | None,
+    hint: Hint | None,
+    policy: Policy,
+    guess: Prediction | None = None,
+    copy: DecidedCopy | None = None,
 ) -> Decision:
-    """File by what people did with its like, else by the model where it is sure enough, else leave it.
+    """File by what people did with its like, else as its other copy, else by the model where it is sure enough, else
+    leave it.
 
     `guess` is by names, descriptions and first examples alone (daemon.model.first_guess): it is told, never acted on.
     """
     if hint is not None and (category := policy.categories.get(hint.category)) is not None and category.paused is None:
         return Decision(hint.category, hint.source, f"{category.name}: {hint.reason}", *_figures(prediction))
+    if hint is None and copy is not None and (same := _as_its_copy(copy, policy)) is not None:
+        return same
     if prediction is None:
         return _without_model(guess, policy)
     decision = _by_model(prediction, policy)
@@ -118,6 +165,18 @@ def decide(
     else:
         return decision
     return replace(decision, reason=f"{said}; {more}, which this model does not know yet")
+
+
+def _as_its_copy(copy: DecidedCopy, policy: Policy) -> Decision | None:
+    """One mail gets one decision. If a person has put that copy back into the inbox, this one stays there too."""
+    made = copy.decision
+    if copy.put_back:
+        return Decision(None, "copy", "left: a person put another copy of this mail back into the inbox")
+    category = policy.categories.get(made.category) if made.category is not None else None
+    if made.category is not None and (category is None or category.paused is not None):
+        return None
+    words = f"{category.name}: " if category is not None else "left: "
+    return replace(made, source="copy", reason=f"{words}as another copy of this mail, decided on {copy.at:%Y-%m-%d}")
 
 
 def _without_model(guess: Prediction | None, policy: Policy) -> Decision:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import RowMapping, and_, func, insert, select
+from sqlalchemy import RowMapping, func, insert, select
 
 from daemon.rules.breakers import Filed
 from daemon.store import tables as t
@@ -100,14 +100,20 @@ def filed_since(tx: Tx, mailbox: int, moment: datetime, mode: Mode) -> list[File
     ]
 
 
-def of_copy(tx: Tx, message: int) -> StoredDecision | None:
-    """The last decision about another copy of the same mail, if it was about what the mail says."""
-    other = t.messages.alias()
+def of_copy(tx: Tx, mailbox: int, origin: str, message: int | None) -> StoredDecision | None:
+    """The last decision about another copy of the mail of this `origin`, if it was about what the mail says.
+
+    `message`: the copy that is asked about; None: it is not known yet.
+    """
     rows = tx.execute(
         select(t.decisions)
-        .join(other, other.c.id == t.decisions.c.message_id)
-        .join(t.messages, and_(t.messages.c.mailbox_id == other.c.mailbox_id, t.messages.c.origin == other.c.origin))
-        .where(t.messages.c.id == message, other.c.id != message, t.decisions.c.source.not_in(("rule", "none")))
+        .join(t.messages, t.messages.c.id == t.decisions.c.message_id)
+        .where(
+            t.messages.c.mailbox_id == mailbox,
+            t.messages.c.origin == origin,
+            t.messages.c.id != (message or 0),
+            t.decisions.c.source.not_in(("rule", "none")),
+        )
         .order_by(t.decisions.c.id.desc())
         .limit(1)
     )

@@ -27,6 +27,11 @@ def find(tx: Tx, name: str) -> Mailbox | None:
     return None if row is None else Mailbox(**row)
 
 
+def get(tx: Tx, mailbox: int) -> Mailbox:
+    """The mailbox with this id."""
+    return Mailbox(**tx.execute(select(t.mailboxes).where(t.mailboxes.c.id == mailbox)).mappings().one())
+
+
 def name_of(tx: Tx, mailbox: int) -> str:
     """The name of the mailbox with this id."""
     return str(tx.execute(select(t.mailboxes.c.name).where(t.mailboxes.c.id == mailbox)).scalar_one())

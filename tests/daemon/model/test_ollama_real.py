@@ -210,7 +210,7 @@ def test_mail_waits_while_the_server_is_away_or_another_model_answers(
         categories = {each.uid: each for each in mailboxes.categories(tx, office.box)}
     # These models took no exam, so that no threshold can be drawn from it.
     policy = Policy(categories, dict.fromkeys(categories, 0.2), "first")
-    monkeypatch.setattr("daemon.passes.sort.current_policy", lambda _: policy)
+    monkeypatch.setattr("daemon.passes.decide.current_policy", lambda *_: policy)
     answer(registry, office)
     one_pass(desk)
     box.deliver(MAIL)

@@ -236,15 +236,15 @@ def two_models(office: Office, monkeypatch: pytest.MonkeyPatch) -> Registry:
     office.clock.advance(days=10)
     with office.database.begin() as tx:
         training.promote(tx, box, "m2", office.clock())
-    import daemon.passes.sort
+    import daemon.passes.decide
 
-    ask = daemon.passes.sort.current_policy
+    ask = daemon.passes.decide.current_policy
 
-    def by_m2(desk: Any) -> Any:
-        policy = ask(desk)
+    def by_m2(*asked: Any) -> Any:
+        policy = ask(*asked)
         return type(policy)(policy.categories, policy.thresholds, "m2")
 
-    monkeypatch.setattr("daemon.passes.sort.current_policy", by_m2)
+    monkeypatch.setattr("daemon.passes.decide.current_policy", by_m2)
     return registry  # type: ignore[no-any-return]
 
 

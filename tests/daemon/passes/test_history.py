@@ -35,7 +35,7 @@ from daemon.passes.one_pass import one_pass
 from daemon.rules.decision import Policy
 from daemon.settings import ImapSettings, SortingSettings
 from daemon.store import decisions, journal, learning, mailboxes, messages
-from daemon.store.database import Database
+from daemon.store.database import Database, Tx
 from tests.fakes import Clock, FakeClassifier, FakeRegistry
 
 SETTINGS: dict[str, Any] = {"name": "office", "host": "localhost", "user": "u", "credential": "c", "mode": "live"}
@@ -89,7 +89,7 @@ class History(RuleBasedStateMachine):
         with self.database.begin() as tx:
             self.mailbox_id = mailboxes.ensure(tx, "office", "imap", self.mailbox.mode, self.clock()).id
         self.model = FakeClassifier({})
-        self.patch.setattr("daemon.passes.sort.current_policy", self.policy)
+        self.patch.setattr("daemon.passes.decide.current_policy", self.policy)
         self.begin_again()
         self.look()
         with self.database.begin() as tx:
@@ -110,9 +110,8 @@ class History(RuleBasedStateMachine):
             self.mailbox, SortingSettings(), self.database, self.box, registry, self.mailbox_id, self.clock
         )
 
-    def policy(self, desk: Desk) -> Policy:
-        with self.database.begin() as tx:
-            found = {each.uid: each for each in mailboxes.categories(tx, desk.mailbox_id)}
+    def policy(self, tx: Tx, desk: Desk, classifier: Any) -> Policy:
+        found = {each.uid: each for each in mailboxes.categories(tx, desk.mailbox_id)}
         return Policy(found, dict.fromkeys(found, 0.9), "m1")
 
     # What happens

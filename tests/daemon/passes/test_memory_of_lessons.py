@@ -6,8 +6,8 @@ import random
 import time
 
 from connectors.base import MailText
-from daemon.model.memory import LEAST_OVERLAP, LessonMemory
-from daemon.model.memory import _shingle as shingles
+from daemon.model.near_duplicates import LEAST_OVERLAP, NearDuplicates
+from daemon.model.near_duplicates import _shingle as shingles
 
 WORDS = [f"word{number}" for number in range(60)]
 
@@ -25,7 +25,7 @@ def changed(text: MailText, chance: random.Random) -> MailText:
 
 def test_whatever_overlaps_enough_is_found_and_nothing_else() -> None:
     chance = random.Random(1)
-    memory = LessonMemory()
+    memory = NearDuplicates()
     lessons = [mail(chance, 40) for _ in range(40)]
     for number, text in enumerate(lessons):
         memory.add(number, text, "orders")
@@ -45,7 +45,7 @@ def test_whatever_overlaps_enough_is_found_and_nothing_else() -> None:
 def test_only_the_newest_stay_and_a_common_footer_costs_no_time() -> None:
     chance = random.Random(2)
     footer = " " + " ".join(f"legal{number}" for number in range(150))
-    memory = LessonMemory(capacity=500)
+    memory = NearDuplicates(capacity=500)
     for number in range(3000):
         memory.add(number, mail(chance, 60, footer), "orders")
     assert len(memory) == 500
@@ -56,7 +56,7 @@ def test_only_the_newest_stay_and_a_common_footer_costs_no_time() -> None:
 
 def test_what_was_taken_back_counts_no_more() -> None:
     chance = random.Random(3)
-    memory = LessonMemory()
+    memory = NearDuplicates()
     texts = {number: mail(chance, 40) for number in (4, 7, 9)}
     for number, text in texts.items():
         memory.add(number, text, "orders")

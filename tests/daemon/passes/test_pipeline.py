@@ -18,11 +18,11 @@ from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders, show_folders
 from daemon.passes.one_pass import one_pass
 from daemon.passes.put_back import BadMoment, Undone, moment, undo
-from daemon.passes.sort import keyword
 from daemon.rules.decision import Policy
+from daemon.rules.tags import keyword
 from daemon.settings import CategorySettings, ImapSettings, SortingSettings
 from daemon.store import decisions, deletion, journal, learning, mailboxes, messages
-from daemon.store.database import Database
+from daemon.store.database import Database, Tx
 from tests.fakes import START, Clock, FakeClassifier, FakeRegistry
 
 SETTINGS: dict[str, Any] = {"name": "office", "host": "localhost", "user": "u", "credential": "c", "mode": "live"}
@@ -115,15 +115,15 @@ def make_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
             "order": {uids.get("Orders", "c2"): 0.96, uids.get("Invoices", "c1"): 0.04},
         }
 
-        def policy(desk: Desk) -> Policy:
+        def policy(tx: Tx, desk: Desk, classifier: Any) -> Policy:
             # What an exam proves is tested elsewhere; here every category needs 0.9.
             return Policy(
-                {category.uid: category for category in _categories(database, desk.mailbox_id)},
+                {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)},
                 dict.fromkeys(uids.values(), 0.9),
                 "m1",
             )
 
-        monkeypatch.setattr("daemon.passes.sort.current_policy", policy)
+        monkeypatch.setattr("daemon.passes.decide.current_policy", policy)
         one_pass(desk)
         return Office(desk, box, clock, database, model, uids)
 

@@ -47,7 +47,7 @@ def desk(rt_world: RtWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     uids = {category.folder: uid for uid, category in categories.items()}
     model.answers = {"invoice": {uids[rt_world.first]: 0.97, uids[rt_world.second]: 0.03}}
     policy = Policy(categories, dict.fromkeys(categories, 0.9), "m1")
-    monkeypatch.setattr("daemon.passes.sort.current_policy", lambda desk: policy)
+    monkeypatch.setattr("daemon.passes.decide.current_policy", lambda *_: policy)
     one_pass(desk)
     yield desk
     database.close()

@@ -9,7 +9,7 @@ import pytest
 
 from connectors.base import Folder, Identity, MailText, Message, MessageRef, Role, Sighting
 from daemon.model.classifier import Prediction
-from daemon.model.memory import LessonMemory
+from daemon.model.near_duplicates import NearDuplicates
 from daemon.rules.decision import Hint, Policy, decide, hands_off, is_from, shown_in
 from daemon.rules.roles import guess_roles
 from daemon.rules.schedule import (
@@ -161,7 +161,7 @@ LONG = "the boiler of house seven was serviced on monday by two of our people an
 
 
 def test_memory_finds_a_near_duplicate_and_not_a_stranger() -> None:
-    memory = LessonMemory()
+    memory = NearDuplicates()
     memory.add(1, MailText(body=LONG), "c1")
     found = memory.lookup(MailText(body=LONG + " indeed"))
     assert found is not None
@@ -173,7 +173,7 @@ def test_memory_finds_a_near_duplicate_and_not_a_stranger() -> None:
 
 
 def test_memory_is_silent_when_lessons_disagree_and_on_short_mails() -> None:
-    memory = LessonMemory()
+    memory = NearDuplicates()
     memory.add(1, MailText(body=LONG), "c1")
     memory.add(2, MailText(body=LONG), "c2")
     assert memory.lookup(MailText(body=LONG)) is None
@@ -182,7 +182,7 @@ def test_memory_is_silent_when_lessons_disagree_and_on_short_mails() -> None:
 
 
 def test_memory_stays_within_its_capacity() -> None:
-    memory = LessonMemory(capacity=3)
+    memory = NearDuplicates(capacity=3)
     for number in range(10):
         memory.add(number, MailText(body=f"{LONG} number {number} of our long list of mails"), "c1")
     assert len(memory) == 3

@@ -1,0 +1,227 @@
+"""From messages to decisions: the one way there, for the service, `preview`, `once --dry-run` and `rehearse`.
+
+    messages | the model in use | one read of the database: policy, lessons, what is known of each | classify
+             | daemon.rules.decision, one by one, since two copies of a mail may come together  ->  Decisions
+
+Nothing is written and nothing is moved here: what comes of a decision is `daemon.passes.sort`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from connectors.base import Message
+from daemon.model.classifier import Classifier, Prediction
+from daemon.model.first_guess import unknown_to
+from daemon.passes.desk import Desk
+from daemon.passes.evidence import evidence
+from daemon.passes.look import find_known
+from daemon.rules.decision import (
+    HAS_LABEL,
+    DecidedCopy,
+    Decision,
+    Hint,
+    Policy,
+    as_it_stands,
+    decide,
+    hands_off,
+    not_touched,
+)
+from daemon.rules.thresholds import thresholds
+from daemon.store import decisions, learning, mailboxes, messages, training
+from daemon.store.database import Tx
+from daemon.store.records import Category, KnownMessage, Lesson, MessageState
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A message as fetched, and as the database knows it; None: no look has recorded it yet."""
+
+    message: Message
+    known: KnownMessage | None
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """A decision for each message that was asked about, in order, and the policy that all of them follow."""
+
+    policy: Policy
+    made: tuple[Decision, ...]
+    classify_ms: float
+    """How long the model took for all of them, in milliseconds."""
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What the database says about one message. `why_not`: it is not to be touched."""
+
+    state: MessageState
+    why_not: str | None
+    lesson: Lesson | None = None
+    copy: DecidedCopy | None = None
+
+
+def as_known(desk: Desk, found: Sequence[Message]) -> list[Asked]:
+    """These messages, just fetched, with what the database knows of them. Records nothing."""
+    asked = []
+    with desk.database.read() as tx:
+        for message in found:
+            place = messages.sighting_at(tx, desk.mailbox_id, message.sighting.ref)
+            known = messages.get(tx, place.message) if place is not None else find_known(tx, desk, message.sighting)
+            asked.append(Asked(message, known))
+    return asked
+
+
+def decisions_about(desk: Desk, asked: Sequence[Asked]) -> Decisions:
+    """What is to be done with these messages, the earliest first. Raises EngineError while a model server is away."""
+    classifier = desk.registry.classifier(desk.mailbox_id)
+    with desk.database.read() as tx:
+        policy = current_policy(tx, desk, classifier)
+        in_use = [category for category in policy.categories.values() if category.paused is None]
+        desk.memory.refresh(MailboxLessons(tx, desk.mailbox_id), classifier, in_use if policy.newcomers else ())
+        found = [_evidence(tx, desk, each, policy) for each in asked]
+    began = time.perf_counter()
+    predictions = _classify(classifier, asked, found)
+    took = 1000 * (time.perf_counter() - began)
+    made: list[Decision] = []
+    copies: dict[str, DecidedCopy] = {}
+    for place, (each, about) in enumerate(zip(asked, found, strict=True)):
+        decision = _decide(desk, each, about, policy, predictions.get(place), copies)
+        made.append(as_it_stands(decision, about.state))
+        origin = _origin(each)
+        if origin and each.known is not None and about.state == "new" and decision.source not in ("rule", "none"):
+            copies[origin] = DecidedCopy(each.known.id, decision, desk.clock())
+    return Decisions(policy, tuple(made), took)
+
+
+def _decide(
+    desk: Desk,
+    asked: Asked,
+    about: _Evidence,
+    policy: Policy,
+    prediction: Prediction | None,
+    copies: Mapping[str, DecidedCopy],
+) -> Decision:
+    """`copies`: what has been decided just now, by origin."""
+    if about.why_not is not None:
+        return not_touched(about.why_not)
+    text = asked.message.text
+    copy = copies.get(_origin(asked))
+    if copy is None or (asked.known is not None and copy.message == asked.known.id):
+        copy = about.copy
+    return decide(prediction, _hint(desk, asked, about.lesson), policy, desk.memory.first_words(text), copy)
+
+
+def _hint(desk: Desk, asked: Asked, lesson: Lesson | None) -> Hint | None:
+    """Where people put this mail's thread, or a mail nearly like it."""
+    if lesson is not None:
+        return Hint(lesson.category, "thread", f"same thread as a mail that was filed by hand on {lesson.at:%Y-%m-%d}")
+    near = desk.memory.duplicate_of(asked.message.text)
+    if near is not None:
+        category, overlap = near
+        return Hint(category, "memory", f"{overlap:.0%} the same words as a mail that was filed there by hand")
+    return None
+
+
+def _classify(
+    classifier: Classifier | None, asked: Sequence[Asked], found: Sequence[_Evidence]
+) -> dict[int, Prediction]:
+    """What the model thinks of those that may be touched, by their place in the row; nothing without a model."""
+    wanted = [place for place, about in enumerate(found) if about.why_not is None]
+    if classifier is None or not wanted:
+        return {}
+    # Paused categories are not masked out: their mail would go, renormalised and sure of itself, to another folder.
+    predictions = classifier.classify([asked[place].message.text for place in wanted])
+    return dict(zip(wanted, predictions, strict=True))
+
+
+# --- what the database knows
+
+
+@dataclass(frozen=True)
+class MailboxLessons:
+    """One mailbox's lessons, as the memory asks for them."""
+
+    tx: Tx
+    mailbox: int
+
+    def state(self) -> tuple[int, int]:
+        return learning.lesson_state(self.tx, self.mailbox)
+
+    def newest(self, count: int, after: int = 0) -> list[Lesson]:
+        return learning.lessons(self.tx, self.mailbox, after=after, newest=count)
+
+    def counting(self, since: int) -> Collection[int]:
+        return learning.lesson_ids(self.tx, self.mailbox, since=since)
+
+
+def current_policy(tx: Tx, desk: Desk, classifier: Classifier | None) -> Policy:
+    """The owner's wanted precision, turned into a threshold for each category: by the current model's exam,
+    and by what became of the decisions of the last weeks."""
+    categories = {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)}
+    if classifier is None:
+        current = training.current_model(tx, desk.mailbox_id)
+        refused = None if current is None else current.version
+        return Policy(categories, {}, newcomers=frozenset(categories), refused=refused)
+    wanted = {uid: _wanted_precision(category, desk) for uid, category in categories.items()}
+    found = dict(thresholds(classifier.meta.points, desk.sorting.precision, wanted, evidence(tx, desk)))
+    lessons = learning.lesson_counts(tx, desk.mailbox_id)
+    for uid in categories:
+        if lessons.get(uid, 0) < desk.sorting.min_examples:
+            found[uid] = None
+    newcomers = frozenset(category.uid for category in unknown_to(classifier.meta.categories, categories))
+    return Policy(categories, found, classifier.meta.version, newcomers)
+
+
+def _wanted_precision(category: Category, desk: Desk) -> float:
+    if category.precision is not None:
+        return category.precision
+    return desk.sorting.hide_precision if category.hides else desk.sorting.precision
+
+
+def _evidence(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> _Evidence:
+    message, known = asked.message, asked.known
+    state = known.state if known is not None else _state_of_unknown(tx, desk)
+    why_not = hands_off(message, desk.sorting, desk.settings.own_domains)
+    if why_not is None and known is not None and _is_labelled(tx, known, policy):
+        why_not = HAS_LABEL
+    if why_not is not None:
+        return _Evidence(state, why_not)
+    references = message.sighting.references
+    thread = known.thread if known is not None else next(iter(references), message.sighting.identity.message_id)
+    lesson = learning.thread_place(tx, desk.mailbox_id, references, thread)
+    return _Evidence(state, None, lesson, _copy(tx, desk, asked))
+
+
+def _state_of_unknown(tx: Tx, desk: Desk) -> MessageState:
+    """What the next look would make of it."""
+    first_look = mailboxes.get(tx, desk.mailbox_id).cursor is None
+    return "existing" if first_look and not desk.settings.sort_existing else "new"
+
+
+def _is_labelled(tx: Tx, known: KnownMessage, policy: Policy) -> bool:
+    if not known.identity.labelled:
+        return False
+    folders = {category.folder for category in policy.categories.values()}
+    return any(place.gone is None and place.ref.folder in folders for place in messages.sightings(tx, known.id))
+
+
+def _origin(asked: Asked) -> str:
+    """What all copies of one mail share; "": nothing tells."""
+    identity = asked.known.identity if asked.known is not None else asked.message.sighting.identity
+    return identity.origin
+
+
+def _copy(tx: Tx, desk: Desk, asked: Asked) -> DecidedCopy | None:
+    origin = _origin(asked)
+    if not origin:
+        return None
+    made = decisions.of_copy(tx, desk.mailbox_id, origin, None if asked.known is None else asked.known.id)
+    if made is None:
+        return None
+    said = learning.corrections(tx, desk.mailbox_id, message=made.message)
+    put_back = any(each.voided is None and each.kind == "rejection" for each in said[-1:])
+    figures = (made.best, made.probability, made.runner_up, made.runner_up_probability)
+    return DecidedCopy(made.message, Decision(made.category, made.source, made.reason, *figures), made.at, put_back)
