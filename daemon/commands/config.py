@@ -34,10 +34,10 @@ def _show_table(values: dict[str, Any], path: str) -> None:
         if isinstance(value, dict) and value:
             click.echo(f"\n[{name}]")
             _show_table(value, name)
-        elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
-            for each in value:
+        elif isinstance(value, list) and any(isinstance(table, dict) for table in value):
+            for table in value:
                 click.echo(f"\n[[{name}]]")
-                _show_table(each, name)
+                _show_table(table, name)
 
 
 def _key(key: str) -> str:
@@ -48,7 +48,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return "[" + ", ".join(_toml(each) for each in value) + "]"
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         return f'"{escaped}"'

@@ -30,16 +30,16 @@ def corrections(context: Context, void: int | None, limit: int, mailbox: str | N
         print_json(
             [
                 {
-                    "id": each.id,
-                    "at": each.at.isoformat(timespec="seconds"),
-                    "kind": each.kind,
-                    "from": each.from_folder,
-                    "to": each.to_folder,
-                    "category": names.get(each.to_category or ""),
-                    "who": each.who,
-                    "voided": each.voided is not None,
+                    "id": correction.id,
+                    "at": correction.at.isoformat(timespec="seconds"),
+                    "kind": correction.kind,
+                    "from": correction.from_folder,
+                    "to": correction.to_folder,
+                    "category": names.get(correction.to_category or ""),
+                    "who": correction.who,
+                    "voided": correction.voided is not None,
                 }
-                for each in found
+                for correction in found
             ]
         )
         return
@@ -48,13 +48,13 @@ def corrections(context: Context, void: int | None, limit: int, mailbox: str | N
         return
     rows = [
         (
-            each.id,
-            local(each.at),
-            each.kind + (" (void)" if each.voided else ""),
-            each.from_folder,
-            each.to_folder,
-            each.who,
+            correction.id,
+            local(correction.at),
+            correction.kind + (" (void)" if correction.voided else ""),
+            correction.from_folder,
+            correction.to_folder,
+            correction.who,
         )
-        for each in found
+        for correction in found
     ]
     table("Corrections", ["id", "when", "what", "from", "to", "who"], rows, frozenset({0}))

@@ -43,12 +43,12 @@ def folders(context: Context, mailbox: str | None, as_json: bool) -> None:
             list_folders(desk)
             with desk.database.read() as tx:
                 shown = show_folders(tx, desk)
-            found.append({"mailbox": desk.settings.name, "folders": [asdict(each) for each in shown]})
+            found.append({"mailbox": desk.settings.name, "folders": [asdict(folder) for folder in shown]})
             if not as_json:
                 _show(desk.settings.name, shown)
     if as_json:
-        for each in found:
-            for folder in each["folders"]:
+        for told in found:
+            for folder in told["folders"]:
                 since = folder["missing_since"]
                 folder["missing_since"] = None if since is None else since.isoformat(timespec="seconds")
         print_json(found)
@@ -57,23 +57,23 @@ def folders(context: Context, mailbox: str | None, as_json: bool) -> None:
 def _show(name: str, shown: list[Shown]) -> None:
     rows = [
         (
-            each.name + (" (new)" if each.offered else ""),
-            "gone" if each.missing_since else each.role,
-            each.messages,
-            each.why,
+            folder.name + (" (new)" if folder.offered else ""),
+            "gone" if folder.missing_since else folder.role,
+            folder.messages,
+            folder.why,
         )
-        for each in shown
+        for folder in shown
     ]
     table(f"Folders of {name}", ["folder", "role", "messages", "why"], rows, frozenset({2}))
     console.print()
-    for role in dict.fromkeys(each.role for each in shown):
+    for role in dict.fromkeys(folder.role for folder in shown):
         console.print(f"  {role}: {MEANINGS[role]}", soft_wrap=True)
     console.print('  Guessed wrong? In the settings: [mailbox.roles], then for example "Folder" = "neutral".')
-    new = [each for each in shown if each.offered]
-    if offered := [each for each in new if each.role == "neutral" and each.could_be]:
+    new = [folder for folder in shown if folder.offered]
+    if offered := [folder for folder in new if folder.role == "neutral" and folder.could_be]:
         console.print("\nNew. To make one a category, add to the settings:")
-        for each in offered:
-            quoted = each.name.replace("\\", "\\\\").replace('"', '\\"')
+        for folder in offered:
+            quoted = folder.name.replace("\\", "\\\\").replace('"', '\\"')
             click.echo(f'\n[[mailbox.category]]\nname = "{quoted}"')
-    if taken := [each.name for each in new if each.role == "category"]:
+    if taken := [folder.name for folder in new if folder.role == "category"]:
         console.print(f"\nNew, and taken for categories: {', '.join(taken)}.", soft_wrap=True)

@@ -62,17 +62,19 @@ def forget(context: Context, person: str, dry_run: bool, no_train: bool, mailbox
     logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
     with context.mailroom() as mailroom:
         known = memories(mailroom, mailbox)
-        for each in known:  # before anything is deleted in another mailbox
-            refuse_own(each, somebody)
+        for memory in known:  # before anything is deleted in another mailbox
+            refuse_own(memory, somebody)
         told = []
-        for each in known:
+        for memory in known:
             gone = (
-                Forgotten(look_for(each, somebody)) if dry_run else forgetting.forget(each, context.settings, somebody)
+                Forgotten(look_for(memory, somebody))
+                if dry_run
+                else forgetting.forget(memory, context.settings, somebody)
             )
             lacks = gone.found.in_use is not None or gone.found.none_serves
             wanted = lacks and not dry_run and not no_train
-            outcome = _train(context, mailroom, each.desk, as_json) if wanted and each.desk is not None else None
-            told.append(_as_json(each, gone, outcome))
+            outcome = _train(context, mailroom, memory.desk, as_json) if wanted and memory.desk is not None else None
+            told.append(_as_json(memory, gone, outcome))
     if as_json:
         print_json({"dry_run": dry_run, "mailboxes": told, "outside": OUTSIDE})
     else:

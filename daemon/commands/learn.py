@@ -50,8 +50,8 @@ def learn(
             rows = [(name, "", count, count) for name, count in sorted(learnt.items())]
         else:
             found = _learn_folders(context, desk, as_json)
-            learnt = {each.category: each.learnt for each in found}
-            rows = [(each.category, each.folder, each.found, each.learnt) for each in found]
+            learnt = {folder.category: folder.learnt for folder in found}
+            rows = [(folder.category, folder.folder, folder.found, folder.learnt) for folder in found]
         if not as_json:
             table("Lessons", ["category", "folder", "messages", "new lessons"], rows, frozenset({2, 3}))
         outcome = None if no_train else hold_and_train(context, mailroom, desk, as_json)

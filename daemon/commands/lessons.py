@@ -94,14 +94,14 @@ def _show_overview(desk: Desk, as_json: bool) -> None:
     if as_json:
         rows = [
             {
-                "category": each.name,
-                "folder": each.folder,
-                "lessons": each.lessons,
-                "sources": each.sources,
-                "newest": _iso(each.newest),
-                "trouble": each.trouble,
+                "category": category.name,
+                "folder": category.folder,
+                "lessons": category.lessons,
+                "sources": category.sources,
+                "newest": _iso(category.newest),
+                "trouble": category.trouble,
             }
-            for each in found
+            for category in found
         ]
         print_json(rows)
         return
@@ -111,13 +111,13 @@ def _show_overview(desk: Desk, as_json: bool) -> None:
         return
     shown = [
         (
-            each.name,
-            each.lessons,
-            each.sources,
-            "" if each.newest is None else local_day(each.newest),
-            each.trouble or "can be learnt",
+            category.name,
+            category.lessons,
+            category.sources,
+            "" if category.newest is None else local_day(category.newest),
+            category.trouble or "can be learnt",
         )
-        for each in found
+        for category in found
     ]
     table("Lessons", ["category", "lessons", "from", "newest", "remarks"], shown, frozenset({1}))
 
@@ -151,9 +151,9 @@ def _side(side: Side) -> dict[str, Any]:
 def _show_category(desk: Desk, name: str, limit: int, as_json: bool) -> None:
     with desk.database.read() as tx:
         categories = mailboxes.categories(tx, desk.mailbox_id)
-        wanted = next((each for each in categories if name in (each.name, each.folder)), None)
+        wanted = next((category for category in categories if name in (category.name, category.folder)), None)
         if wanted is None:
-            there = ", ".join(each.name for each in categories) or "none yet"
+            there = ", ".join(category.name for category in categories) or "none yet"
             raise PostroomError(name, "there is no such category.", f"There are: {there}.")
         found = learning.newest_lessons(tx, desk.mailbox_id, wanted.uid, limit)
         names = {
@@ -198,7 +198,7 @@ def _show_person(known: list[Memory], person: Person, limit: int, as_json: bool)
             for lesson in known_lessons.each_lesson(memory.database, memory.mailbox_id)
             if (place := person.place(lesson.text)) is not None
         ]
-    found = sorted(found, key=lambda each: (each[2].at, each[2].id), reverse=True)[:limit]
+    found = sorted(found, key=lambda row: (row[2].at, row[2].id), reverse=True)[:limit]
     if as_json:
         print_json(
             [

@@ -68,10 +68,10 @@ def login(context: Context, mailbox: str | None) -> None:
 
 def _chosen(settings: Settings, name: str | None) -> ImapSettings:
     if name is None:
-        waiting = [each for each in settings.mailboxes if isinstance(each, ImapSettings)]
-        waiting = [each for each in waiting if each.sign_in in ("microsoft", "google")] or waiting
+        waiting = [box for box in settings.mailboxes if isinstance(box, ImapSettings)]
+        waiting = [box for box in waiting if box.sign_in in ("microsoft", "google")] or waiting
         if len(waiting) != 1:
-            names = ", ".join(each.name for each in waiting) or "none with IMAP"
+            names = ", ".join(box.name for box in waiting) or "none with IMAP"
             raise PostroomError("login", "which mailbox?", f"Run `postroom login MAILBOX`. There are: {names}.")
         return waiting[0]
     mailbox = settings.mailbox_named(name)

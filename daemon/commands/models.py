@@ -33,7 +33,7 @@ def models(context: Context, curve: str | None, mailbox: str | None, as_json: bo
             found = training.models(tx, desk.mailbox_id)
         if curve is not None:
             points = mailroom.registry.points_of(desk.mailbox_id, curve)
-            [details] = [each.exam.get("details", {}) for each in found if each.version == curve]
+            [details] = [model.exam.get("details", {}) for model in found if model.version == curve]
             _show_curve(curve, points, details.get("calibration"), as_json)
             return
     if as_json:

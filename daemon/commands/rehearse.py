@@ -84,7 +84,11 @@ def rehearse(
     mails = _read(context, eml_tree, manifest, mailbox, as_json)
     options = RehearsalOptions(warmup, retrain_every, limit)
     hides = frozenset(
-        each.folder for box in settings.mailboxes if box.name == mailbox for each in box.categories if each.hides
+        category.folder
+        for box in settings.mailboxes
+        if box.name == mailbox
+        for category in box.categories
+        if category.hides
     )
     place = None
     if not nothing_set:

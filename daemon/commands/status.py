@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,7 +51,7 @@ def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> N
     settings = context.settings
     runs, disk = holder(settings.state_dir), no_room(settings.state_dir)
     try:
-        found = _each_mailbox(context, days, mailbox, runs)
+        found = _found(context, days, mailbox, runs)
     except PostroomError as error:
         if disk is None:
             raise
@@ -62,15 +63,15 @@ def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> N
             console.print(NOT_RUNNING, soft_wrap=True)
         if disk is not None:
             console.print(f"Disk: {disk}", soft_wrap=True)
-        for each in found:
-            _show_status(each, days)
+        for told in found:
+            _show_status(told, days)
     if runs is None:
         raise SystemExit(ExitCode.NOT_RUNNING)
-    if disk is not None or any(each[what] for each in found for what in CONCERNS):
+    if disk is not None or any(told[what] for told in found for what in CONCERNS):
         raise SystemExit(ExitCode.NEEDS_PERSON)
 
 
-def _each_mailbox(context: Context, days: int, mailbox: str | None, runs: Holder | None) -> list[dict[str, Any]]:
+def _found(context: Context, days: int, mailbox: str | None, runs: Holder | None) -> list[dict[str, Any]]:
     """What is shown of every mailbox."""
     settings = context.settings
     chosen = settings.mailboxes if mailbox is None else [settings.mailbox_named(mailbox)]
@@ -94,53 +95,57 @@ def _each_mailbox(context: Context, days: int, mailbox: str | None, runs: Holder
     return found
 
 
-def _show_status(each: dict[str, Any], days: int) -> None:
-    console.print(f"[bold]{each['name']}[/bold]  {each['mode']}" + _state(each), markup=True)
-    if each["stopped"]:
-        console.print(f"  Stopped: {each['stopped']}", soft_wrap=True)
-    if each["paused"]:
-        resumes = "" if "postroom resume" in each["paused"] else " (`postroom resume` goes on)"
-        console.print(f"  Paused: {each['paused']}{resumes}", soft_wrap=True)
-    if each["trouble"]:
-        console.print(f"  Trouble: {each['trouble']}", soft_wrap=True)
-    if each["silence"]:
-        console.print(f"  Silence: {each['silence']}", soft_wrap=True)
-    if each["late"]:
-        console.print(f"  Late: {each['late']} {LATE_STEPS}", soft_wrap=True)
-    if each["training_trouble"]:
-        words = each["training_trouble"]["words"]
-        console.print(f"  Training: {words}", soft_wrap=True)
-    if each["old_mail"]:
-        console.print(f"  Old mail: {each['old_mail']}", soft_wrap=True)
-    polled = local(each["polled"]) if each["polled"] else "never (the service has not run yet)"
-    arrived = local(each["last_arrival"]) if each["last_arrival"] else "none yet"
+def _show_status(told: dict[str, Any], days: int) -> None:
+    console.print(f"[bold]{told['name']}[/bold]  {told['mode']}" + _state(told), markup=True)
+    for label, words in _concerns(told):
+        console.print(f"  {label}: {words}", soft_wrap=True)
+    polled = local(told["polled"]) if told["polled"] else "never (the service has not run yet)"
+    arrived = local(told["last_arrival"]) if told["last_arrival"] else "none yet"
     console.print(f"  Last look: {polled}   last new mail: {arrived}", soft_wrap=True)
-    console.print(f"  {days} days: {each['sentence']}", soft_wrap=True)
-    model = each["model"]
-    refused = f", which cannot be used. {each['model_trouble']}" if each["model_trouble"] else ""
+    console.print(f"  {days} days: {told['sentence']}", soft_wrap=True)
+    model = told["model"]
+    refused = f", which cannot be used. {told['model_trouble']}" if told["model_trouble"] else ""
     version = model["version"] if model else "none yet: postroom learn --from-folders"
     console.print(f"  Model: {version}{refused}", soft_wrap=True)
-    if each["model_server"]:
-        console.print(f"  Model server: {each['model_server']}", soft_wrap=True)
-    if each["rolled_back"]:
-        console.print(f"  Rolled back {each['rolled_back']}", soft_wrap=True)
-    if each["training"]:
-        run = each["training"]
+    if told["model_server"]:
+        console.print(f"  Model server: {told['model_server']}", soft_wrap=True)
+    if told["rolled_back"]:
+        console.print(f"  Rolled back {told['rolled_back']}", soft_wrap=True)
+    if told["training"]:
+        run = told["training"]
         console.print(
             f"  Last training: {local(run['started'])} {run['outcome']}. {run['verdict'] or ''}", soft_wrap=True
         )
-    console.print(f"  Next training: {_next_training(each['next_training'])}", soft_wrap=True)
+    console.print(f"  Next training: {_next_training(told['next_training'])}", soft_wrap=True)
     rows = [
         (category["name"], category["folder"], category["lessons"], category["trouble"])
-        for category in each["categories"]
+        for category in told["categories"]
     ]
     if rows:
         table("", ["category", "folder", "lessons", "remarks"], rows, frozenset({2}))
     else:
         console.print("  No categories known yet: postroom folders", soft_wrap=True)
-    if new := [folder["name"] for folder in each["folders_new"]]:
+    if new := [folder["name"] for folder in told["folders_new"]]:
         shown = ", ".join(new[:5]) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
         console.print(f"  New folders: {shown}. What they are for: postroom folders", soft_wrap=True)
+
+
+def _concerns(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a person has to see to, each with what it is called."""
+    if told["stopped"]:
+        yield "Stopped", told["stopped"]
+    if told["paused"]:
+        yield "Paused", told["paused"] + ("" if "postroom resume" in told["paused"] else " (`postroom resume` goes on)")
+    if told["trouble"]:
+        yield "Trouble", told["trouble"]
+    if told["silence"]:
+        yield "Silence", told["silence"]
+    if told["late"]:
+        yield "Late", f"{told['late']} {LATE_STEPS}"
+    if told["training_trouble"]:
+        yield "Training", told["training_trouble"]["words"]
+    if told["old_mail"]:
+        yield "Old mail", told["old_mail"]
 
 
 def _next_training(planned: dict[str, Any]) -> str:
@@ -152,6 +157,6 @@ def _next_training(planned: dict[str, Any]) -> str:
     return f"{when}, if {wanted} lessons are new by then; {fresh} are now."
 
 
-def _state(each: dict[str, Any]) -> str:
-    words = [word for word, on in (("STOPPED", each["stopped"]), ("PAUSED", each["paused"])) if on]
+def _state(told: dict[str, Any]) -> str:
+    words = [word for word, on in (("STOPPED", told["stopped"]), ("PAUSED", told["paused"])) if on]
     return "".join(f"  [bold]{word}[/bold]" for word in words)

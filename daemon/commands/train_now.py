@@ -25,7 +25,7 @@ def hold_and_train(
     """`train_now`, once what is too old was deleted; `sure` of the clock, whatever it leapt."""
     held = hold(mailroom.database, desk.mailbox_id, context.settings, desk.clock(), sure=sure)
     if sure:  # of the clock, which is the same for those that the settings name no more
-        ours = {each.mailbox_id for each in mailroom.desks()}
+        ours = {other.mailbox_id for other in mailroom.desks()}
         hold_others(mailroom.database, ours, context.settings, desk.clock(), sure=True)
     if held.waits is not None and not quiet:
         notices.print(held.waits, soft_wrap=True)
@@ -48,7 +48,7 @@ def troubles_of(desk: Desk) -> list[tuple[str, str]]:
     points = desk.registry.points(desk.mailbox_id)
     with desk.database.read() as tx:
         found = overview(tx, desk.mailbox_id, points, desk.sorting.min_examples)
-    return [(each.name, each.trouble) for each in found if each.trouble is not None]
+    return [(category.name, category.trouble) for category in found if category.trouble is not None]
 
 
 def show_outcome(outcome: TrainingOutcome, troubles: list[tuple[str, str]]) -> None:

@@ -48,12 +48,9 @@ def _show_story(story: dict[str, Any]) -> None:
     console.print(head, soft_wrap=True, markup=True)
     events: list[tuple[str, str]] = []
     events += [(place["seen"], f"seen in {place['folder']}" + _by(place["by"])) for place in story["places"]]
-    events += [(each["at"], f"decided ({each['mode']}): {each['reason']}") for each in story["decisions"]]
-    events += [(each["planned"], _acted(each)) for each in story["actions"]]
-    events += [
-        (each["at"], f"a person: {each['kind']}, {each['from']} -> {each['to']}" + _for_ever(each["kind"]))
-        for each in story["corrections"]
-    ]
+    events += [(decision["at"], _decided(decision)) for decision in story["decisions"]]
+    events += [(action["planned"], _acted(action)) for action in story["actions"]]
+    events += [(correction["at"], _corrected(correction)) for correction in story["corrections"]]
     for lesson in story["lessons"]:
         void = f" (void since {local(lesson['voided'])})" if lesson["voided"] else ""
         events.append((lesson["at"], f"lesson {lesson['id']}: {lesson['category']}{void}"))
@@ -67,8 +64,14 @@ def _by(who: str | None) -> str:
     return f", put there by {who}" if who else ""
 
 
-def _for_ever(kind: str) -> str:
-    return "; Postroom does not touch it again" if kind == "rejection" else ""
+def _decided(decision: dict[str, Any]) -> str:
+    return f"decided ({decision['mode']}): {decision['reason']}"
+
+
+def _corrected(correction: dict[str, Any]) -> str:
+    kind = correction["kind"]
+    for_good = "; Postroom does not touch it again" if kind == "rejection" else ""
+    return f"a person: {kind}, {correction['from']} -> {correction['to']}{for_good}"
 
 
 def _acted(entry: dict[str, Any]) -> str:
