@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from daemon.model.model_folder import Point
+from daemon.model.prediction import Point
 from daemon.rules.thresholds import thresholds
 from trainer.calibrate import Calibration
 from trainer.context import Night

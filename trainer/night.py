@@ -35,8 +35,9 @@ from daemon.model.codebook import Codebook, CodebookError
 from daemon.model.engines.engine import EngineError, Floats, renormalised
 from daemon.model.engines.fingerprint import FINGERPRINT
 from daemon.model.linear import LinearModel
-from daemon.model.model_folder import ModelMeta, Point
+from daemon.model.model_folder import ModelMeta
 from daemon.model.neighbours import Neighbours
+from daemon.model.prediction import Point
 from daemon.model.prompt import PromptSettings
 from daemon.model.term_key import TermKey
 from trainer import dataset, exam_words, gate

@@ -22,7 +22,7 @@ from daemon.commands.common import (
     training_bar,
 )
 from daemon.mistakes import ExitCode, PostroomError
-from daemon.model.model_folder import Point
+from daemon.model.prediction import Point
 from daemon.passes.desk import Desk
 from daemon.passes.first_lessons import FolderLessons, learn_from_csv, learn_from_folders
 from daemon.passes.folder_list import list_folders

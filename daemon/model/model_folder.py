@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, field_validator
 
@@ -26,6 +26,7 @@ from daemon.model.base_file import sha256_of
 from daemon.model.calibration import Knot
 from daemon.model.codebook import Codebook, CodebookError
 from daemon.model.engines.engine import ModelMissing, ModelRefused
+from daemon.model.prediction import Point
 from daemon.model.prompt import PromptSettings
 
 MODEL_FILE = "model.json"
@@ -64,15 +65,6 @@ class PromptInfo(_Part):
     version: int = PromptSettings.version
     max_tokens: int = PromptSettings.max_tokens
     head_share: float = PromptSettings.head_share
-
-
-class Point(NamedTuple):
-    """One held-out lesson as the served model answered it. Thresholds are drawn from these at run time."""
-
-    category: str
-    predicted: str
-    probability: float
-    correct: bool
 
 
 class FileSum(_Part):
