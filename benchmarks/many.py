@@ -39,7 +39,8 @@ from sqlalchemy import func, select
 
 from daemon.model import model_folder
 from daemon.model.linear import LinearModel
-from daemon.model.model_folder import CodeRow, ModelFolder, ModelMeta, Point
+from daemon.model.model_folder import CodeRow, ModelFolder, ModelMeta
+from daemon.model.prediction import Point
 from daemon.model.term_key import TermKey
 from daemon.store import learning, mailboxes, tables, training
 from daemon.store.database import Database

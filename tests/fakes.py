@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.base import MailText
-from daemon.model.classifier import Prediction
 from daemon.model.engines.engine import EngineUnavailable
+from daemon.model.prediction import Prediction
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

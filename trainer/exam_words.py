@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from daemon.model.model_folder import Kind, Point
+from daemon.model.model_folder import Kind
+from daemon.model.prediction import Point
 from daemon.rules.thresholds import thresholds
 from daemon.training.order import Exam
 from trainer.calibrate import Calibration

@@ -34,8 +34,9 @@ from daemon.model.classifier import Classifier, aligned, blend
 from daemon.model.codebook import Codebook, CodebookError
 from daemon.model.engines.engine import EngineError, Floats, renormalised
 from daemon.model.linear import LinearModel
-from daemon.model.model_folder import Kind, ModelFolder, ModelMeta, Point
+from daemon.model.model_folder import Kind, ModelFolder, ModelMeta
 from daemon.model.neighbours import Neighbours
+from daemon.model.prediction import Point
 from daemon.model.term_key import TermKey
 from daemon.training.order import CANDIDATE, RESULT, CodebookRow, Exam, Lesson, LoraTried, Order, Result
 from trainer import dataset, exam_words, gate

@@ -24,9 +24,10 @@ from daemon.model.engines.engine import EngineError, ModelMissing
 from daemon.model.engines.fingerprint import Fingerprint
 from daemon.model.engines.ollama import Publisher, engine_on, name_on_server
 from daemon.model.term_key import KEY_FILE, TermKey
-from daemon.passes.folder_list import no_tags
+from daemon.passes.folder_list import provider_of
 from daemon.privacy.private import open_to, refuse_strange
 from daemon.privacy.waiting import waiting_words
+from daemon.rules.tags import no_tags
 from daemon.service.mailroom import AnyMailbox, connector_for
 from daemon.service.state_dir import database_path
 from daemon.settings import ImapSettings, Settings
@@ -226,7 +227,7 @@ def _mailbox(mailbox: AnyMailbox, credentials: Credentials) -> Iterator[Finding]
             able = _able(connector)
             yield Finding(f"{mailbox.name} login", True, "; ".join(able.notes if able is not None else ()) or "ok")
             if mailbox.act_by == "tag" and able is not None and not able.tags:
-                yield Finding(f"{mailbox.name} tags", False, no_tags(mailbox))
+                yield Finding(f"{mailbox.name} tags", False, no_tags(provider_of(mailbox)))
     except (PostroomError, ConnectorError) as error:
         advice = token.advice(error) if token is not None and isinstance(error, ConnectorError) else ""
         yield Finding(f"{mailbox.name} login", False, "\n".join(filter(None, (str(error), advice))))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from daemon.commands.common import Context, console, json_option, local, mailbox_option, pass_context, print_json, table
-from daemon.model.model_folder import Point
+from daemon.model.prediction import Point
 from daemon.rules.thresholds import calibration_error, filed, thresholds
 from daemon.store import training
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -22,6 +22,7 @@ from daemon.model.codebook import Codebook
 from daemon.model.disclaimers import without_disclaimers
 from daemon.model.engines.engine import Engine, Floats, ModelRefused, renormalised
 from daemon.model.model_folder import ModelFolder, ModelMeta, fitting
+from daemon.model.prediction import Prediction
 from daemon.model.prompt import Renderer
 from daemon.model.term_key import TermKey
 
@@ -31,33 +32,6 @@ if TYPE_CHECKING:
 
 # A linear model can be infinitely sure, and infinity times a weight of zero is not a number.
 LEAST_LOGPROB = -30.0
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model thinks of one message: (category id, probability), best first.
-
-    Empty when none of its categories is allowed any more.
-    """
-
-    ranking: tuple[tuple[str, float], ...]
-    newcomer: str | None = None
-    """A category that the model was not trained for, whose lessons are more like the message than any other's."""
-
-    @property
-    def best(self) -> str | None:
-        """The likeliest category's id."""
-        return self.ranking[0][0] if self.ranking else None
-
-    @property
-    def probability(self) -> float:
-        """The best one's probability, calibrated; 0 without any."""
-        return self.ranking[0][1] if self.ranking else 0.0
-
-    @property
-    def runner_up(self) -> tuple[str, float] | None:
-        """The next best category and its probability, for the reason that people read."""
-        return self.ranking[1] if len(self.ranking) > 1 else None
 
 
 class Classifier:

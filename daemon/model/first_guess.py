@@ -18,7 +18,8 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from connectors.base import MailText
-from daemon.model.classifier import Prediction, ranked
+from daemon.model.classifier import ranked
+from daemon.model.prediction import Prediction
 from daemon.store.records import Category, Lesson
 
 # "invoice" and "invoices", "Rechnung" and "Rechnungen" begin alike; "bills" and "bill" do without their s.

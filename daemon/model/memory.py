@@ -22,10 +22,11 @@ from connectors.base import MailText
 from daemon.model.first_guess import FirstGuess
 from daemon.model.near_duplicates import NearDuplicates
 from daemon.model.neighbours import CAPACITY as MOST_NEIGHBOURS
+from daemon.model.prediction import Prediction
 from daemon.store.records import Category, Lesson
 
 if TYPE_CHECKING:
-    from daemon.model.classifier import Classifier, Prediction
+    from daemon.model.classifier import Classifier
 
 FIRST_EXAMPLES = 500
 """So many of the newest lessons are looked through for first examples of categories that the model does not know."""

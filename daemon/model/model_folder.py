@@ -24,13 +24,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, field_validator
 
 from daemon.model.base_file import sha256_of
 from daemon.model.codebook import Codebook, CodebookError
 from daemon.model.engines.engine import ModelMissing, ModelRefused
+from daemon.model.prediction import Point
 from daemon.model.prompt import PromptSettings
 from daemon.model.term_key import KEY_FILE, TermKey
 
@@ -143,15 +144,6 @@ class PromptInfo(_Part):
     version: int = PromptSettings.version
     max_tokens: int = PromptSettings.max_tokens
     head_share: float = PromptSettings.head_share
-
-
-class Point(NamedTuple):
-    """One held-out lesson as the served model answered it. Thresholds are drawn from these at run time."""
-
-    category: str
-    predicted: str
-    probability: float
-    correct: bool
 
 
 class FileSum(_Part):

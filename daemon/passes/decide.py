@@ -13,8 +13,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.base import Message
-from daemon.model.classifier import Classifier, Prediction
+from daemon.model.classifier import Classifier
 from daemon.model.first_guess import unknown_to
+from daemon.model.prediction import Prediction
 from daemon.passes.desk import Desk
 from daemon.passes.evidence import evidence
 from daemon.passes.look import find_known

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 import structlog
 
-from daemon.model.model_folder import Point
+from daemon.model.prediction import Point
 from daemon.passes.desk import Desk
 from daemon.store import mailboxes, outcomes
 from daemon.store.database import Tx

@@ -9,22 +9,24 @@ settings list none (it is filed into only after `min_examples` lessons), else it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
-from connectors.base import Folder, Identity, MessageRef, Role
+from connectors.base import Folder, MessageRef, Role
 from connectors.errors import SetupWrong
 from daemon.passes import guard
 from daemon.passes.desk import Desk
+from daemon.rules.renames import Rename, last_level, now_called, possible_renames, same_mail
 from daemon.rules.roles import explain_roles
+from daemon.rules.tags import Provider, no_tags
 from daemon.settings import ImapSettings, RequestTrackerSettings
 from daemon.settings.sign_in import GOOGLE_HOSTS, at_microsoft
 from daemon.store import mailboxes, messages
 from daemon.store.database import Tx
-from daemon.store.records import Category, Guess, KnownFolder
+from daemon.store.records import Category, Guess
 
 AnyMailboxSettings = ImapSettings | RequestTrackerSettings
 
@@ -55,7 +57,7 @@ def list_folders(desk: Desk) -> list[str]:
     Raises ConnectorError; then nothing was recorded. SetupWrong where the mailbox is to be tagged and keeps no tags.
     """
     if desk.settings.act_by == "tag" and not desk.connector.capabilities().tags:
-        raise SetupWrong(desk.settings.name, no_tags(desk.settings))
+        raise SetupWrong(desk.settings.name, no_tags(provider_of(desk.settings)))
     listed = desk.connector.folders()
     guard.check_listing(desk, listed)
     now = desk.clock()
@@ -85,15 +87,12 @@ def list_folders(desk: Desk) -> list[str]:
     return new
 
 
-def no_tags(settings: AnyMailboxSettings) -> str:
-    """Why `act_by = "tag"` cannot work here, and what can. Pure."""
+def provider_of(settings: AnyMailboxSettings) -> Provider | None:
+    """Whose server it is, where that says what it can."""
     host = settings.host if isinstance(settings, ImapSettings) else ""
-    why = "this server keeps no keywords"
     if at_microsoft(host):
-        why = "Microsoft 365 keeps no keywords over IMAP (Outlook's categories are something else)"
-    elif host.lower() in GOOGLE_HOSTS:
-        why = "Gmail shows no keywords to people; it files by label"
-    return f'{why}, so nothing can be tagged. Set act_by = "move".'
+        return "microsoft"
+    return "google" if host.lower() in GOOGLE_HOSTS else None
 
 
 def show_folders(tx: Tx, desk: Desk) -> list[Shown]:
@@ -112,68 +111,6 @@ def show_folders(tx: Tx, desk: Desk) -> list[Shown]:
 
 
 # --- renames
-
-
-@dataclass(frozen=True)
-class Rename:
-    """Folder `old` may be called `new` now. `certain`: its MAILBOXID says so; `alone`: no other has its UIDVALIDITY."""
-
-    old: str
-    new: str
-    epoch: int
-    certain: bool
-    alone: bool
-
-
-def possible_renames(known: Sequence[KnownFolder], listed: Sequence[Folder], inbox: str) -> list[Rename]:
-    """Which known folders may be called otherwise now, the surest first. Pure.
-
-    A folder that has its old name but another id (or UIDVALIDITY) is another folder: somebody renamed "Invoices" to
-    "Invoices 2025" and made a new "Invoices". The inbox is never renamed: RFC 9051 section 6.3.6 makes that a move. So
-    if it has another UIDVALIDITY, the whole mailbox is another or was copied, and no UIDVALIDITY proves anything.
-    """
-    by_name = {folder.name: folder for folder in listed}
-    before = {folder.name: folder for folder in known}
-    moved = [
-        old
-        for old in known
-        if old.name != inbox and (old.name not in by_name or not _same_folder(old, by_name[old.name]))
-    ]
-    fresh = [
-        folder
-        for folder in listed
-        if folder.name != inbox and (folder.name not in before or not _same_folder(before[folder.name], folder))
-    ]
-    replaced = inbox in before and inbox in by_name and before[inbox].epoch != by_name[inbox].epoch
-    certain, likely = [], []
-    for old in moved:
-        for folder in fresh:
-            if folder.name == old.name:
-                continue
-            if old.object_id and folder.object_id:
-                if old.object_id == folder.object_id:
-                    certain.append(Rename(old.name, folder.name, folder.epoch, True, True))
-            elif old.epoch and old.epoch == folder.epoch and not replaced:
-                rivals = [each for each in moved if each.epoch == old.epoch]
-                targets = [each for each in fresh if each.epoch == old.epoch]
-                alone = len(rivals) == len(targets) == 1
-                # A renamed parent takes its children along: they keep the last level of their names.
-                ends = _end(folder.name, folder.delimiter)
-                sisters = [each for each in targets if _end(each.name, each.delimiter) == ends]
-                same = _end(old.name, folder.delimiter) == ends and len(sisters) == 1
-                likely.append(Rename(old.name, folder.name, folder.epoch, False, alone or same))
-    return certain + sorted(likely, key=lambda each: not each.alone)
-
-
-def _same_folder(old: KnownFolder, folder: Folder) -> bool:
-    """Is the folder of the same name still the one that we knew? A new UIDVALIDITY may also be a restart."""
-    if old.object_id and folder.object_id:
-        return old.object_id == folder.object_id
-    return old.epoch == folder.epoch
-
-
-def _end(name: str, delimiter: str | None) -> str:
-    return name.rsplit(delimiter, 1)[-1] if delimiter else name
 
 
 def _proved(desk: Desk, possible: Sequence[Rename]) -> dict[str, str]:
@@ -199,12 +136,7 @@ def _overlap(desk: Desk, rename: Rename) -> bool | None:
     found = {each.sighting.ref.uid: each.sighting.identity for each in desk.connector.fetch(refs)}
     if not found:
         return None  # all deleted since, or moved on
-    return all(_same_mail(found[uid], known[uid]) for uid in found)
-
-
-def _same_mail(one: Identity, other: Identity) -> bool:
-    """What is noted of a message may be of its double: of mails with one Message-ID that came in the same second."""
-    return one == other or (one.message_id is not None and one.message_id == other.message_id)
+    return all(same_mail(found[uid], known[uid]) for uid in found)
 
 
 def _follow(tx: Tx, desk: Desk, renames: Mapping[str, str]) -> None:
@@ -219,31 +151,25 @@ def _follow(tx: Tx, desk: Desk, renames: Mapping[str, str]) -> None:
 
 def _guesses(tx: Tx, desk: Desk, listed: Sequence[Folder]) -> dict[str, Guess]:
     settings = desk.settings
-    now_called = _now_called(tx, desk, {folder.name for folder in listed})
+    called = now_called(mailboxes.folders(tx, desk.mailbox_id), {folder.name for folder in listed})
     return explain_roles(
         listed,
         settings.inbox,
-        {now_called.get(name, name): role for name, role in settings.roles.items()},
-        review=now_called.get(settings.review_folder, settings.review_folder),
-        categories=[now_called.get(category.folder, category.folder) for category in settings.categories],
+        {called.get(name, name): role for name, role in settings.roles.items()},
+        review=called.get(settings.review_folder, settings.review_folder),
+        categories=[called.get(category.folder, category.folder) for category in settings.categories],
     )
 
 
 def review_folder(tx: Tx, desk: Desk) -> str | None:
     """Where unsure mail is to wait, as that folder is called now. None: nowhere, or the folder is gone."""
     name = desk.settings.review_folder
-    here = {folder.name for folder in mailboxes.folders(tx, desk.mailbox_id) if folder.missing_since is None}
-    name = _now_called(tx, desk, here).get(name, name)
+    if not name:
+        return None
+    known = mailboxes.folders(tx, desk.mailbox_id)
+    here = {folder.name for folder in known if folder.missing_since is None}
+    name = now_called(known, here).get(name, name)
     return name if name in here else None
-
-
-def _now_called(tx: Tx, desk: Desk, here: Set[str]) -> dict[str, str]:
-    """Name in the settings -> name on the server, for folders that were renamed since. An existing name is itself."""
-    return {
-        folder.known_as: folder.name
-        for folder in mailboxes.folders(tx, desk.mailbox_id)
-        if folder.known_as is not None and folder.known_as not in here and folder.name in here
-    }
 
 
 def _settled(desk: Desk) -> frozenset[str]:
@@ -261,9 +187,9 @@ def _keep_categories(tx: Tx, desk: Desk, listed: Sequence[Folder], now: datetime
     known = mailboxes.categories(tx, desk.mailbox_id)
     kept: set[str] = set()
     if desk.settings.categories:
-        now_called = _now_called(tx, desk, {folder.name for folder in listed})
+        called = now_called(mailboxes.folders(tx, desk.mailbox_id), {folder.name for folder in listed})
         for each in desk.settings.categories:
-            folder = now_called.get(each.folder, each.folder)
+            folder = called.get(each.folder, each.folder)
             old = next((one for one in known if one.listed_as == each.folder), None) or next(
                 (one for one in known if one.folder in (folder, each.folder) and one.uid not in kept), None
             )
@@ -277,7 +203,7 @@ def _keep_categories(tx: Tx, desk: Desk, listed: Sequence[Folder], now: datetime
             }
             kept.add(_keep(tx, desk, old, values, now))
     else:
-        short = {folder.name: _end(folder.name, folder.delimiter) or folder.name for folder in listed}
+        short = {folder.name: last_level(folder.name, folder.delimiter) or folder.name for folder in listed}
         by_folder = {category.folder: category for category in known}
         for folder in sorted(here):
             kept.add(_keep(tx, desk, by_folder.get(folder), {"name": short.get(folder, folder), "folder": folder}, now))

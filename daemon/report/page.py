@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from html import escape
 
-from daemon.model.model_folder import Point
+from daemon.model.prediction import Point
 from daemon.rules.thresholds import calibration_error, filed, risk_coverage, thresholds
 from daemon.store.records import Correction, StoredDecision
 

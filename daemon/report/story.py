@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from daemon.model.model_folder import Point
+from daemon.model.prediction import Point
 from daemon.report.concerns import nights
 from daemon.report.teaching import overview
 from daemon.rules.schedule import last_attempt, late_by, next_night, owed
@@ -19,7 +19,7 @@ from daemon.service.zone import office_time
 from daemon.settings import Settings
 from daemon.store import decisions, journal, learning, mailboxes, messages, training
 from daemon.store.database import Tx
-from daemon.store.records import Correction, KnownMessage, Mailbox, StoredDecision
+from daemon.store.records import INTERRUPTED, Correction, KnownMessage, Mailbox, StoredDecision
 
 MINUTE = timedelta(minutes=1)
 
@@ -153,7 +153,7 @@ def _unended(at_work: Callable[[], bool]) -> dict[str, Any]:
     """What became of a training whose end was not written down."""
     if at_work():
         return {"outcome": "running", "verdict": None}
-    return {"outcome": "interrupted", "verdict": training.INTERRUPTED}
+    return {"outcome": "interrupted", "verdict": INTERRUPTED}
 
 
 def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from daemon.model.model_folder import Point
+from daemon.model.prediction import Point
 from daemon.rules.thresholds import lower_bound
 from daemon.store import learning, mailboxes, messages, training
 from daemon.store.database import Database, Tx

@@ -1,4 +1,4 @@
-"""When to stop by ourselves. Pure: counts and times in, a sentence for people or None out.
+"""When to stop by ourselves: counts and times in, a sentence for people or None out.
 
     people override unusually often        recent against usual, with enough evidence      -> pause
     the new model is overridden more       its days against the model's before it          -> roll back
@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from math import comb
+
+from daemon.store.records import Filed
 
 RECENT = timedelta(days=3)
 USUAL = timedelta(days=30)
@@ -43,15 +45,6 @@ LEAST_RHYTHM = timedelta(weeks=2)
 LEAST_ARRIVALS = 50
 LEAST_MISSED = 8.0
 LONGER = 1.5
-
-
-@dataclass(frozen=True)
-class Filed:
-    """A message that was filed, by which model, and whether people put it elsewhere. `model` None: by a hint."""
-
-    at: datetime
-    model: str | None
-    overridden: bool
 
 
 @dataclass(frozen=True)

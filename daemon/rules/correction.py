@@ -1,4 +1,4 @@
-"""What a message's new place says about what people want. Pure: values in, a judgement out.
+"""What a message's new place says about what people want.
 
     where it came to rest | who put it there | what we had decided  ->  Judgement (and perhaps a lesson), or nothing
 

@@ -1,4 +1,4 @@
-"""What to do with one message. Pure: values in, a decision with its reason out; no clock, no I/O.
+"""What to do with one message: values in, a decision with its reason out.
 
     not to be touched?  |  thread filed by hand?  |  near-duplicate of a lesson?  |  another copy decided about?
                         |  model sure enough?  ->  Decision
@@ -13,11 +13,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from connectors.base import Mark, Message
-from daemon.model.classifier import Prediction
-from daemon.settings import SortingSettings
+from daemon.model.prediction import Prediction
 from daemon.store.records import Category, DecisionSource, MessageState
+
+if TYPE_CHECKING:
+    from daemon.settings import SortingSettings
 
 NOT_OURS: Mapping[MessageState, str] = {
     "existing": "it was in the inbox before Postroom looked at it (`sort_existing`)",

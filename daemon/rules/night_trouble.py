@@ -1,4 +1,4 @@
-"""Do the nights bear fruit? Pure: the runs, the window and the time in, a sentence out.
+"""Do the nights bear fruit? The runs, the window and the time in, a sentence out.
 
     failed      the last training failed: its reason
     in vain     the last trainings were broken off or failed, one after the other: how many, and the reason
@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from daemon.rules.schedule import BROKEN_OFF, RELOADED, RELOADS_HEEDED, latest_window
-from daemon.settings.durations import Window
-from daemon.store.records import TrainingRun
-from daemon.store.training import INTERRUPTED
+from daemon.store.records import INTERRUPTED, TrainingRun
+
+if TYPE_CHECKING:
+    from daemon.settings.durations import Window
 
 IN_VAIN = 2
 

@@ -1,4 +1,4 @@
-"""Which role a folder plays, guessed from SPECIAL-USE (RFC 6154) and its name. Pure; the owner's word comes first.
+"""Which role a folder plays, guessed from SPECIAL-USE (RFC 6154) and its name; the owner's word comes first.
 
 inbox      watched and sorted                     category   a place that messages belong in; teaches
 review     unsure mail goes there, if asked for   neutral    Archive, Done, Projects: moves there teach nothing

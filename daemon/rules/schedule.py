@@ -1,4 +1,4 @@
-"""When to do what. Pure: times in, a yes or no out.
+"""When to do what: times in, a yes or no out.
 
 first look                  the first few mailboxes at once, the others spread over one interval
 back-off after trouble      1, 2, 4, ... minutes, with jitter, at most half an hour
@@ -14,8 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
-from daemon.settings.durations import Window
+if TYPE_CHECKING:
+    from daemon.settings.durations import Window
 
 LEAST_PATIENCE = timedelta(minutes=5)
 POLLS_MISSED = 5

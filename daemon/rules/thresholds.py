@@ -1,4 +1,4 @@
-"""From a wanted precision to a threshold for each category. Pure; drawn again whenever the owner changes their mind.
+"""From a wanted precision to a threshold for each category, drawn again whenever the owner changes their mind.
 
     held-out answers (points) | best first | lower confidence bound of the precision above each threshold | the lowest
     threshold that keeps what is wanted, but none that hardly any right answer falls short of
@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, sqrt
 
-from daemon.model.model_folder import Point
+from daemon.model.prediction import Point
 
 # One-sided, 75 % sure: with 100 held-out lessons a 90 % or 95 % bound would demand a precision that no mailbox has.
 DOUBT = 0.67

@@ -9,10 +9,9 @@ from datetime import datetime
 
 from sqlalchemy import RowMapping, func, insert, select
 
-from daemon.rules.breakers import Filed
 from daemon.store import tables as t
 from daemon.store.database import Tx, new_id
-from daemon.store.records import Mode, StoredDecision
+from daemon.store.records import Filed, Mode, StoredDecision
 
 
 def add(

@@ -20,6 +20,9 @@ CorrectionKind = Literal["correction", "filing", "rejection", "agreement"]
 """correction: moved from where we had put it. filing: a person filed what we had left. rejection: put back into the
 inbox. agreement: filed by a person just as we had decided in shadow."""
 
+INTERRUPTED = "Training was interrupted; nothing was changed."
+"""The verdict of a training whose process died."""
+
 DecisionSource = Literal["model", "thread", "memory", "copy", "rule", "none"]
 
 
@@ -137,6 +140,15 @@ class StoredDecision:
     mode: Mode
     confirmed: datetime | None = None
     """When we noticed that people had read the mail where we put it, and left it there."""
+
+
+@dataclass(frozen=True)
+class Filed:
+    """A message that was filed, by which model, and whether people put it elsewhere. `model` None: by a hint."""
+
+    at: datetime
+    model: str | None
+    overridden: bool
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, true, update
 from daemon.store import tables as t
 from daemon.store.database import Tx, new_id
 from daemon.store.learning import lessons_since
-from daemon.store.records import ModelRecord, TrainingRun
+from daemon.store.records import INTERRUPTED, ModelRecord, TrainingRun
 
 # --- models
 
@@ -108,8 +108,6 @@ def mark_removed(tx: Tx, mailbox: int, version: str) -> None:
 
 
 # --- training runs
-
-INTERRUPTED = "Training was interrupted; nothing was changed."
 
 
 def start_run(tx: Tx, mailbox: int, now: datetime, lesson_count: int, newest: int) -> int:

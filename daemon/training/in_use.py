@@ -7,7 +7,7 @@ from pathlib import Path
 from daemon.model import model_folder
 from daemon.model.codebook import Codebook, Entry
 from daemon.model.engines.engine import EngineError
-from daemon.model.model_folder import Point
+from daemon.model.prediction import Point
 from daemon.model.term_key import KEY_FILE, TermKey
 from daemon.settings import EngineSettings
 from daemon.store import mailboxes, training

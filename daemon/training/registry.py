@@ -29,7 +29,8 @@ from daemon.model.engines.engine import Engine, EngineError, EngineUnavailable, 
 from daemon.model.engines.fingerprint import Fingerprint
 from daemon.model.engines.ollama import OllamaEngine, Publisher, name_on_server, names_of, serve_folder
 from daemon.model.engines.openai import OpenAIEngine
-from daemon.model.model_folder import ModelFolder, Point
+from daemon.model.model_folder import ModelFolder
+from daemon.model.prediction import Point
 from daemon.model.term_key import TermKey
 from daemon.settings import EngineSettings
 from daemon.settings.credentials import Credentials

@@ -19,7 +19,8 @@ from daemon.model.classifier import Classifier, aligned, blend, ranked
 from daemon.model.codebook import Codebook, code_token
 from daemon.model.engines.embedded import ANSWERS, EmbeddedEngine, batches
 from daemon.model.engines.engine import Engine, EngineError, Floats, ModelMissing, ModelRefused, renormalised
-from daemon.model.model_folder import CodeRow, ModelMeta, Point
+from daemon.model.model_folder import CodeRow, ModelMeta
+from daemon.model.prediction import Point
 from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from tests.lessons import KEY
 from tests.model_fixtures import Trained

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.model.model_folder import Point
+from daemon.model.prediction import Point
 from daemon.passes.evidence import evidence
 from daemon.passes.one_pass import one_pass
 from tests.daemon.passes.test_pipeline import Office, make_office, office

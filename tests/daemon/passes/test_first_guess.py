@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from connectors.base import MailText
-from daemon.model.classifier import Prediction
 from daemon.model.first_guess import FirstGuess, unknown_to
+from daemon.model.prediction import Prediction
 from daemon.rules.decision import Policy, decide
 from daemon.store.records import Category, Lesson
 

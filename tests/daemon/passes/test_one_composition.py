@@ -17,7 +17,7 @@ import daemon.passes.decide
 from connectors.base import MailText
 from daemon.cli import postroom
 from daemon.commands.common import Context
-from daemon.model.classifier import Prediction
+from daemon.model.prediction import Prediction
 from daemon.passes.decide import Asked, Decisions
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders

@@ -15,7 +15,8 @@ from connectors.base import Identity, MailText, MessageRef, Sighting
 from daemon.cli import postroom
 from daemon.mistakes import PostroomError
 from daemon.model import model_folder
-from daemon.model.model_folder import CodeRow, ModelMeta, Point
+from daemon.model.model_folder import CodeRow, ModelMeta
+from daemon.model.prediction import Point
 from daemon.passes.first_lessons import CsvError, _read_file
 from daemon.report.teaching import contradictions, overview, trouble_with
 from daemon.store import learning, mailboxes, messages, training

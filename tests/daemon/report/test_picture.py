@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from daemon.model.model_folder import Point
+from daemon.model.prediction import Point
 from daemon.report.page import page, weeks
 from daemon.store.records import Correction, StoredDecision
 from tests.fakes import START

@@ -8,7 +8,6 @@ from random import Random
 import pytest
 
 from daemon.rules.breakers import (
-    Filed,
     Share,
     are_gone,
     got_worse,
@@ -18,6 +17,7 @@ from daemon.rules.breakers import (
     vanished_altogether,
     was_emptied,
 )
+from daemon.store.records import Filed
 
 NOW = datetime(2026, 3, 30, 12, 0, tzinfo=UTC)
 

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.base import Folder, Identity, MailText, Message, MessageRef, Role, Sighting
-from daemon.model.classifier import Prediction
 from daemon.model.near_duplicates import NearDuplicates
+from daemon.model.prediction import Prediction
 from daemon.rules.decision import Hint, Policy, decide, hands_off, is_from, shown_in
 from daemon.rules.roles import guess_roles
 from daemon.rules.schedule import (

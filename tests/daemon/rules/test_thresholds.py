@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from daemon.model.model_folder import Point
+from daemon.model.prediction import Point
 from daemon.rules.thresholds import lower_bound, lowest_threshold, risk_coverage, thresholds
 
 

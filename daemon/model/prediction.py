@@ -1,0 +1,42 @@
+"""What a model answers, and what one lesson's answer in its exam was: values, without the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Point(NamedTuple):
+    """One held-out lesson as the served model answered it. Thresholds are drawn from these at run time."""
+
+    category: str
+    predicted: str
+    probability: float
+    correct: bool
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model thinks of one message: (category id, probability), best first.
+
+    Empty when none of its categories is allowed any more.
+    """
+
+    ranking: tuple[tuple[str, float], ...]
+    newcomer: str | None = None
+    """A category that the model was not trained for, whose lessons are more like the message than any other's."""
+
+    @property
+    def best(self) -> str | None:
+        """The likeliest category's id."""
+        return self.ranking[0][0] if self.ranking else None
+
+    @property
+    def probability(self) -> float:
+        """The best one's probability, calibrated; 0 without any."""
+        return self.ranking[0][1] if self.ranking else 0.0
+
+    @property
+    def runner_up(self) -> tuple[str, float] | None:
+        """The next best category and its probability, for the reason that people read."""
+        return self.ranking[1] if len(self.ranking) > 1 else None
