@@ -106,6 +106,11 @@ def next_night(now: datetime, window: Window, last_started: datetime | None, up_
     """When the service looks next whether there is enough to train on; `now` if it is due. `now` in local time."""
     if night_is_due(now, window, last_started, up_since):
         return now
+    return next_opening(now, window)
+
+
+def next_opening(now: datetime, window: Window) -> datetime:
+    """When the window opens next, in UTC; later than `now`, which is in local time."""
     days = (window_of(now.date() + timedelta(days=ahead), now.tzinfo, window)[0] for ahead in range(3))
     return next(opened for opened in days if opened > now)
 

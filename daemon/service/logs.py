@@ -14,6 +14,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import PurePath
 from types import TracebackType
@@ -168,3 +169,14 @@ RENDERERS: Mapping[Format, list[Processor]] = {
     ],
     "json": [structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.JSONRenderer()],
 }
+
+
+@contextmanager
+def told_only() -> Iterator[None]:
+    """For what the service does beside passes: trouble goes to the log and ends neither job nor service."""
+    try:
+        yield
+    except PostroomError as error:
+        structlog.get_logger().error("trouble", problem=str(error))
+    except Exception:
+        structlog.get_logger().exception("bug")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -12,7 +13,6 @@ class Round:
     """How one mailbox is doing."""
 
     failures: int = 0
-    not_before: datetime | None = None
     needs_person: str | None = None
     begun: datetime | None = None
     """When the pass in hand began; None: none is running, or it waits for its turn."""
@@ -27,8 +27,10 @@ class Round:
     """A pass has ended well since the service began."""
     held: bool = False
     """Paused or stopped: it looks and sorts nothing."""
-    waiting: bool = False
-    """Between two polls, listening for the server's hint."""
+    listening: bool = False
+    """Between two looks, for the server's hint."""
+    line: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever speaks with the server: the look, or who listens between two."""
 
 
 def status_line(rounds: Mapping[str, Round], refused: bool) -> str:

@@ -186,7 +186,7 @@ def test_every_night_holds_it_also_one_that_trains_nothing_and_each_start_for_th
     settings = Settings.load(config)
     service = Service(config, settings, clock=lambda: NOW)
     with open_mailroom(settings, clock=lambda: NOW) as mailroom:
-        service._night(mailroom, mailroom.desks())
+        service._plan(mailroom, mailroom.desks()).nights.train_all()
     with office.database.begin() as tx:
         assert [run.outcome for run in training.runs(tx, office.box)] == ["skipped"]
         assert learning.lesson_counts(tx, other) == {}

@@ -72,7 +72,7 @@ def test_the_whole_service_under_such_a_clock_deletes_nothing(office: Office, tm
     service = Service(config, settings, clock=lambda: clock[0])
     with open_mailroom(settings, clock=lambda: clock[0]) as mailroom:
         for clock[0] in (NOW, WRONG, NOW + DAY):
-            service._night(mailroom, mailroom.desks())
+            service._plan(mailroom, mailroom.desks()).nights.train_all()
     assert left(office) == (30, 30)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,22 +16,25 @@ import tzlocal
 from sqlalchemy import update
 
 from connectors.base import MailText
-from connectors.errors import Unreachable
+from connectors.errors import LoginRefused, Unreachable
 from daemon.passes.look import Looked
 from daemon.passes.one_pass import Pass
 from daemon.passes.sort import Sorted
 from daemon.report.story import service_status
 from daemon.rules.schedule import RELOADS_HEEDED
-from daemon.service import loop as served
+from daemon.service import looks as served
+from daemon.service import nights as at_night
+from daemon.service.looks import PASSES, TROUBLED, job_of
 from daemon.service.loop import PASS_GRACE, Service
 from daemon.service.mailroom import Mailroom, open_mailroom
-from daemon.service.rounds import Round
+from daemon.service.nights import MINDING, NIGHT
+from daemon.service.triggers import Opening
 from daemon.settings import Settings
 from daemon.settings.durations import Window
 from daemon.store import database as store
 from daemon.store import learning, mailboxes, tables, training
 from daemon.store.database import StoreError
-from daemon.training.hand_over import sweep
+from daemon.training.hand_over import TrainingBusy, sweep
 from tests.daemon.store.test_database import held_by_another
 from tests.fakes import START, Clock
 
@@ -56,8 +58,7 @@ class Office:
         self.clock = Clock()
         self.service = Service(folder / "config.toml", mailroom.settings, clock=self.clock)
         self.mailroom, self.desks = mailroom, mailroom.desks()
-        self.service.rounds = {desk.settings.name: Round() for desk in self.desks}
-        self.service.limit_passes()
+        self.plan()
         self.lock = threading.Lock()
         self.now = self.most = self.passes = 0
         self.go_on = threading.Event()
@@ -81,8 +82,31 @@ class Office:
             raise Unreachable("box", "The server does not answer.")
         return NOTHING
 
-    def poll_all(self, pool: ThreadPoolExecutor) -> list[Any]:
-        return [pool.submit(self.service._poll, desk) for desk in self.desks]
+    def plan(self) -> None:
+        """A timetable by the settings as they are now, that nobody has started."""
+        self.timetable = self.service._plan(self.mailroom, self.desks)
+
+    def look(self, number: int = 0) -> None:
+        """What the scheduler does with one mailbox's job."""
+        self.timetable.looks.look(self.desks[number])
+
+    def look_at_all(self) -> None:
+        """Start the scheduler, and every mailbox is due at once; no night is."""
+        for job in (NIGHT, MINDING):
+            self.timetable.scheduler.remove_job(job)
+        self.timetable.all_now()
+        self.timetable.start()
+
+    def end(self) -> None:
+        if self.timetable.scheduler.running:
+            self.service.stopping.set()
+            self.go_on.set()
+            self.timetable.end()
+
+    def is_due(self, last: datetime) -> bool:
+        """Is the next training due, if the last one began then?"""
+        assert self.service.timetable is not None
+        return self.service.timetable.nights.is_due([(last, "kept")])
 
 
 @pytest.fixture(autouse=True)
@@ -94,16 +118,15 @@ def said() -> Iterator[list[Any]]:
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Office]]:
-    opened = []
+    with ExitStack() as opened:
 
-    def open_(**more: Any) -> Office:
-        manager = open_mailroom(settings(tmp_path, **more), clock=Clock())
-        opened.append(manager)
-        return Office(tmp_path, monkeypatch, manager.__enter__())
+        def open_(**more: Any) -> Office:
+            mailroom = opened.enter_context(open_mailroom(settings(tmp_path, **more), clock=Clock()))
+            office = Office(tmp_path, monkeypatch, mailroom)
+            opened.callback(office.end)
+            return office
 
-    yield open_
-    for manager in opened:
-        manager.__exit__(None, None, None)
+        yield open_
 
 
 @pytest.fixture
@@ -112,14 +135,12 @@ def office(make: Callable[..., Office]) -> Office:
 
 
 def test_only_so_many_passes_work_at_once_and_all_get_their_turn(office: Office) -> None:
-    with ThreadPoolExecutor(MAILBOXES) as pool:
-        polls = office.poll_all(pool)
-        assert office.full.wait(30)
-        begun = [round_ for round_ in office.service.rounds.values() if round_.begun is not None]
-        assert len(begun) == AT_ONCE, "who waits for a turn has not begun"
-        office.go_on.set()
-        for poll in polls:
-            poll.result(30)
+    office.look_at_all()
+    assert office.full.wait(30)
+    begun = [round_ for round_ in office.service.rounds.values() if round_.begun is not None]
+    assert len(begun) == AT_ONCE, "who waits for a turn has not begun"
+    office.go_on.set()
+    wait_for(lambda: all(round_.looked for round_ in office.service.rounds.values()))
     assert (office.passes, office.most) == (MAILBOXES, AT_ONCE)
 
 
@@ -134,16 +155,19 @@ def test_who_listens_for_mail_holds_no_turn_and_no_connection(office: Office, mo
     for desk in office.desks:
         monkeypatch.setattr(desk.connector, "wait", wait)
     office.go_on.set()
-    with ThreadPoolExecutor(MAILBOXES + AT_ONCE) as pool:
-        polls = office.poll_all(pool)
-        for _ in range(MAILBOXES):
-            assert listening.acquire(timeout=30)
-        assert office.mailroom.database._engine.pool.checkedout() == 0  # type: ignore[attr-defined]
-        turns = [office.service.at_work.acquire(blocking=False) for _ in range(AT_ONCE)]
-        assert turns == [True] * AT_ONCE
-        end.set()
-        for poll in polls:
-            poll.result(30)
+    office.look_at_all()
+    for _ in range(MAILBOXES):
+        assert listening.acquire(timeout=30)
+    assert office.mailroom.database._engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    turns = [office.timetable.looks.at_work.acquire(blocking=False) for _ in range(AT_ONCE)]
+    assert turns == [True] * AT_ONCE
+    office.timetable.looks.at_work.release(AT_ONCE)
+    end.set()
+
+
+def job(office: Office, number: int) -> Any:
+    """What the scheduler knows of a mailbox."""
+    return office.timetable.scheduler.get_job(job_of(office.desks[number]))
 
 
 def test_mailboxes_in_trouble_leave_room_for_the_others(make: Callable[..., Office]) -> None:
@@ -151,20 +175,82 @@ def test_mailboxes_in_trouble_leave_room_for_the_others(make: Callable[..., Offi
     office.go_on.set()
     names = [desk.settings.name for desk in office.desks]
     office.troubled = frozenset(names[:-1])
-    for desk in office.desks:
-        office.service._poll(desk)
+    for number in range(MAILBOXES):
+        office.look(number)
+    assert [job(office, number).executor for number in range(MAILBOXES)] == [TROUBLED] * (MAILBOXES - 1) + [PASSES]
     office.go_on.clear()
-    office.clock.advance(hours=1)
-    with ThreadPoolExecutor(MAILBOXES) as pool:
-        polls = [pool.submit(office.service._poll, desk) for desk in office.desks[:-1]]
-        wait_for(lambda: office.now == AT_ONCE // 2)
-        polls += [pool.submit(office.service._poll, office.desks[-1])]
-        well = office.service.rounds[names[-1]]
-        wait_for(lambda: well.begun is not None)
-        assert office.now <= 1 + AT_ONCE // 2
-        office.go_on.set()
-        for poll in polls:
-            poll.result(30)
+    well = job(office, MAILBOXES - 1)
+    well.modify(next_run_time=None)
+    office.look_at_all()
+    wait_for(lambda: office.now == AT_ONCE // 2)
+    well.modify(next_run_time=datetime.now(UTC))
+    wait_for(lambda: office.service.rounds[names[-1]].begun is not None)
+    assert office.now <= 1 + AT_ONCE // 2
+    office.go_on.set()
+    wait_for(lambda: office.passes == 2 * MAILBOXES)
+
+
+def test_those_in_trouble_and_the_others_together_are_no_more_than_work_at_once(make: Callable[..., Office]) -> None:
+    office = make()
+    office.go_on.set()
+    names = [desk.settings.name for desk in office.desks]
+    office.troubled = frozenset(names[: MAILBOXES // 2])
+    for number in range(MAILBOXES):
+        office.look(number)
+    office.go_on.clear()
+    office.full.clear()
+    office.look_at_all()
+    assert office.full.wait(30)
+    time.sleep(0.2)
+    assert office.now == AT_ONCE
+    office.go_on.set()
+    wait_for(lambda: office.passes == 2 * MAILBOXES)
+    assert office.most == AT_ONCE
+
+
+def test_who_is_in_trouble_is_looked_at_later_and_later_and_a_hint_at_once(make: Callable[..., Office]) -> None:
+    office = make(poll=timedelta(seconds=60))
+    office.go_on.set()
+    office.troubled = frozenset({"box0"})
+    for times in (1, 2, 4, 8):
+        office.look()
+        wait = (job(office, 0).next_run_time - datetime.now(UTC)).total_seconds()
+        assert 0.7 * 60 * times <= wait <= 1.25 * 60 * times
+    office.troubled = frozenset()
+    office.desks[0].connector.wait = lambda _seconds: True  # type: ignore[method-assign]
+    office.look()
+    assert job(office, 0).executor == PASSES
+    wait_for(lambda: job(office, 0).next_run_time <= datetime.now(UTC))
+
+
+def test_who_needs_a_person_is_left_alone_also_when_the_clock_jumps(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "one_pass", lambda _: (_ for _ in ()).throw(LoginRefused("box0", "No.")))
+    office.look()
+    assert job(office, 0).next_run_time is None
+    office.service._awake(office.clock() + timedelta(days=700))
+    assert job(office, 0).next_run_time is None
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=700), timedelta(minutes=2)])
+def test_a_clock_that_is_put_back_holds_up_no_mailbox_and_no_night(office: Office, ahead: timedelta) -> None:
+    """What was planned while it was ahead would come as much too late as it was ahead, and nobody would tell."""
+    for planned in office.timetable.scheduler.get_jobs():
+        planned.modify(next_run_time=datetime.now(UTC) + ahead)
+    office.service.awake_since = office.clock()
+    office.service._awake(office.clock() + ahead)
+    assert all(planned.next_run_time <= datetime.now(UTC) for planned in office.timetable.scheduler.get_jobs())
+
+
+def test_a_clock_that_was_decades_behind_costs_no_more_than_one_look(office: Office) -> None:
+    """A machine without a clock of its own begins in 1970 and hears the time later. The scheduler asks for every firing
+    that was missed before it takes the last."""
+    for planned in office.timetable.scheduler.get_jobs():
+        began = time.perf_counter()
+        missed = planned._get_run_times(planned.next_run_time + timedelta(days=20_000))
+        assert len(missed) == 1
+        assert time.perf_counter() - began < 1
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -176,29 +262,22 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def test_waiting_for_a_turn_is_no_pass_that_hangs(office: Office) -> None:
-    with ThreadPoolExecutor(MAILBOXES) as pool:
-        polls = office.poll_all(pool)
-        assert office.full.wait(30)
-        for round_ in office.service.rounds.values():
-            if round_.begun is not None:
-                round_.begun += 2 * PASS_GRACE  # those that work have just begun
-        office.clock.now += 2 * PASS_GRACE
-        assert office.service._healthy(office.mailroom)
-        office.clock.now += 2 * PASS_GRACE
-        assert not office.service._healthy(office.mailroom), "but one that works so long hangs"
-        office.go_on.set()
-        for poll in polls:
-            poll.result(30)
+    office.look_at_all()
+    assert office.full.wait(30)
+    for round_ in office.service.rounds.values():
+        if round_.begun is not None:
+            round_.begun += 2 * PASS_GRACE  # those that work have just begun
+    office.clock.now += 2 * PASS_GRACE
+    assert office.service._healthy(office.mailroom)
+    office.clock.now += 2 * PASS_GRACE
+    assert not office.service._healthy(office.mailroom), "but one that works so long hangs"
+    office.go_on.set()
 
 
 def test_who_waits_for_a_turn_when_the_service_stops_does_not_begin(office: Office) -> None:
-    with ThreadPoolExecutor(MAILBOXES) as pool:
-        polls = office.poll_all(pool)
-        assert office.full.wait(30)
-        office.service.stopping.set()
-        office.go_on.set()
-        for poll in polls:
-            poll.result(30)
+    office.look_at_all()
+    assert office.full.wait(30)
+    office.end()
     assert office.passes == AT_ONCE
 
 
@@ -217,14 +296,16 @@ def test_a_database_that_fails_ends_neither_service_nor_job(
     desk = office.desks[0]
     office.go_on.set()
     assert office.service._healthy(office.mailroom) is False
-    office.service._night(office.mailroom, office.desks)
-    office.service._poll(desk)  # the pass works, and asking about silence fails
+    office.timetable.nights.train_all()
+    asked_again = office.timetable.scheduler.get_job(NIGHT).next_run_time - datetime.now(UTC)
+    assert timedelta() < asked_again <= at_night.AGAIN, "perhaps somebody is due"
+    office.timetable.nights.mind_all()
+    office.look()  # the pass works, and asking about silence fails
     office.troubled = frozenset({desk.settings.name})
-    office.service._poll(desk)  # it fails, and noting that fails
+    office.look()  # it fails, and noting that fails
     assert office.service.rounds[desk.settings.name].failures == 1
     monkeypatch.setattr(served, "one_pass", fail)
-    office.clock.advance(hours=1)
-    office.service._poll(desk)
+    office.look()
     assert office.service.rounds[desk.settings.name].failures == 2
     told = [event["event"] for event in said if event["log_level"] in ("warning", "error")]
     assert set(told) == ({"trouble"} if isinstance(failure, StoreError) else {"trouble", "bug"})
@@ -240,12 +321,12 @@ def test_a_night_that_the_machine_slept_through_is_made_up_for(office: Office, s
     for _ in range(12 * 60):  # twelve hours awake, through the night and beyond it
         clock.advance(minutes=1)
         seen = service._awake(seen)
-    assert not service._is_due(last_night), "whoever was awake had a window, and had its reasons"
+    assert not office.is_due(last_night), "whoever was awake had a window, and had its reasons"
     clock.now = service.awake_since
     seen = clock()
     clock.advance(hours=12)
     service._awake(seen)
-    assert service._is_due(last_night)
+    assert office.is_due(last_night)
     assert [event["event"] for event in said] == ["slept"]
 
 
@@ -271,12 +352,11 @@ def test_the_status_line_calls_fine_only_what_is(office: Office) -> None:
 def test_a_paused_mailbox_is_held_until_a_pass_finds_that_it_goes_on(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = office.desks[0]
     found = [Pass(0, Looked(), 0, Sorted(), "paused by a person"), NOTHING]
     monkeypatch.setattr(served, "one_pass", lambda _: found.pop(0))
-    office.service._poll(desk)
+    office.look()
     assert "nothing is sorted in" in office.service._status()
-    office.service._poll(desk)
+    office.look()
     assert "nothing is sorted in" not in office.service._status()
 
 
@@ -286,7 +366,7 @@ def test_settings_that_a_reload_refuses_are_told_until_they_can_be_used(
     service = office.service
     service._reload()  # there is no such file
     assert "the settings as they are now were refused" in service._status()
-    monkeypatch.setattr(served.logs, "configure", lambda _: None)
+    monkeypatch.setattr("daemon.service.loop.logs.configure", lambda _: None)
     monkeypatch.setattr(Settings, "load", lambda _: service.settings)
     service._reload()
     assert "refused" not in service._status()
@@ -308,11 +388,8 @@ def test_a_start_or_reload_waits_for_no_other_writer(tmp_path: Path, monkeypatch
 def test_first_polls_are_spread_over_the_interval_but_a_few_begin_at_once(make: Callable[..., Office]) -> None:
     office = make(poll=timedelta(seconds=60))
     before = datetime.now(UTC)
-    scheduler = office.service._schedule(office.mailroom, office.desks)
-    scheduler.start(paused=True)
-    jobs = {job.args[0].settings.name: job for job in scheduler.get_jobs() if job.func == office.service._poll}
-    first = [(jobs[desk.settings.name].next_run_time - before).total_seconds() for desk in office.desks]
-    scheduler.shutdown()
+    office.plan()
+    first = [(job(office, number).next_run_time - before).total_seconds() for number in range(MAILBOXES)]
     assert [round(seconds) for seconds in first] == [0] * AT_ONCE + [5 * n for n in range(AT_ONCE, MAILBOXES)]
 
 
@@ -328,8 +405,8 @@ def test_the_night_begins_with_who_has_waited_longest(
             run = training.start_run(tx, box, office.clock() - timedelta(days=ago), 1, 1)
             training.end_run(tx, run, office.clock(), "kept", "")
     order: list[str] = []
-    monkeypatch.setattr(office.service, "_train", lambda _, desk: order.append(desk.settings.name))
-    office.service._night(office.mailroom, office.desks)
+    monkeypatch.setattr(office.timetable.nights, "_train", lambda desk: order.append(desk.settings.name))
+    office.timetable.nights.train_all()
     assert order == [*(f"box{n}" for n in range(4, MAILBOXES)), "box3", "box1", "box0", "box2"]
 
 
@@ -342,8 +419,8 @@ def note_run(office: Office, started: datetime, outcome: str = "kept", number: i
 
 def trained_in_a_night(office: Office, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     trained: list[str] = []
-    monkeypatch.setattr(office.service, "_train", lambda _, desk: trained.append(desk.settings.name))
-    office.service._night(office.mailroom, office.desks)
+    monkeypatch.setattr(office.timetable.nights, "_train", lambda desk: trained.append(desk.settings.name))
+    office.timetable.nights.train_all()
     return trained
 
 
@@ -379,7 +456,7 @@ def test_a_service_that_started_while_the_clock_was_ahead_trains_in_its_windows_
     service.awake_since = clock() + timedelta(days=700)
     service._awake(clock() + timedelta(days=700))
     clock.advance(days=1)
-    assert not service._is_due(clock() - timedelta(days=1)), "it was awake in last night's window"
+    assert not office.is_due(clock() - timedelta(days=1)), "it was awake in last night's window"
 
 
 def test_a_reload_is_no_sleep_and_its_moved_window_is_neither_due_nor_missed(
@@ -396,7 +473,7 @@ def test_a_reload_is_no_sleep_and_its_moved_window_is_neither_due_nor_missed(
         update={"training": service.settings.training.model_copy(update={"window": window})}
     )
     service._run_until_change()
-    assert not service._is_due(clock() - timedelta(hours=11))
+    assert not office.is_due(clock() - timedelta(hours=11))
 
 
 def test_a_training_that_a_reload_put_off_begins_at_once_wherever_its_window_is(
@@ -426,24 +503,24 @@ def test_a_mailbox_whose_model_is_refused_or_gone_trains_whatever_is_new(
 ) -> None:
     office = make(count=1)
     trained: list[int] = []
-    monkeypatch.setattr(served, "train", lambda *args, **_: trained.append(args[3]))
+    monkeypatch.setattr(at_night, "train", lambda *args, **_: trained.append(args[3]))
     desk = office.desks[0]
     with office.mailroom.database.begin() as tx:
         for number in range(5):
             learning.teach(tx, desk.mailbox_id, "c1", MailText(subject=f"{number}"), START, source="csv")
         run = training.start_run(tx, desk.mailbox_id, START, 5, 5)
         training.end_run(tx, run, START, "kept", "No better than guessing.")
-    office.service._train(office.mailroom, desk)
+    office.timetable.nights._train(desk)
     assert trained == [], "no model was ever in use: these lessons make none"
     put_into_use(office, "v1")
-    office.service._train(office.mailroom, desk)
+    office.timetable.nights._train(desk)
     assert trained == [desk.mailbox_id]
     with office.mailroom.database.begin() as tx:
         training.mark_removed(tx, desk.mailbox_id, "v1")
-    office.service._train(office.mailroom, desk)
+    office.timetable.nights._train(desk)
     assert trained == [desk.mailbox_id] * 2, "`forget --no-train` said so"
     monkeypatch.setattr(type(office.mailroom.registry), "in_use", lambda *_, **__: (True, None))
-    office.service._train(office.mailroom, desk)
+    office.timetable.nights._train(desk)
     assert trained == [desk.mailbox_id] * 2
 
 
@@ -451,7 +528,7 @@ def test_a_model_that_cannot_be_used_is_told_in_the_status_line(make: Callable[.
     office = make(count=1)
     office.service.rounds["box0"].looked = True
     put_into_use(office, "v1")
-    office.service._mind_training(office.desks[0])
+    office.timetable.nights.mind(office.desks[0])
     assert office.service._status() == "0 of 1 mailboxes fine; the model of box0 cannot be used: see postroom status"
 
 
@@ -474,12 +551,46 @@ def test_the_service_has_one_window_a_night_also_when_the_clock_changes(office: 
     for window in ("01:00-05:00", "02:00-03:00"):
         chosen = service.settings.training.model_copy(update={"window": Window.parse(window)})
         service.settings = service.settings.model_copy(update={"training": chosen})
+        office.plan()
         clock.now = changes - timedelta(days=1)
         last = service.awake_since = clock()
         begun = []
         while clock() < changes:
             clock.advance(minutes=10)
-            if service._is_due(last):
+            if office.is_due(last):
                 last = clock()
                 begun.append(last)
         assert len(begun) == 1, (window, begun)
+
+
+@pytest.mark.usefixtures("in_berlin")
+@pytest.mark.parametrize("changes", [datetime(2026, 3, 29, 12, tzinfo=UTC), datetime(2026, 10, 25, 12, tzinfo=UTC)])
+@pytest.mark.parametrize("opens", ["01:00", "02:00", "02:30", "03:00", "23:00"])
+def test_the_night_fires_once_when_the_window_opens_also_when_the_clock_changes(changes: datetime, opens: str) -> None:
+    opening, now = Opening(Window.parse(f"{opens}-05:00")), changes - timedelta(days=2)
+    fired: list[datetime] = []
+    while (now := opening.get_next_fire_time(now, now)) < changes + timedelta(days=2):
+        fired.append(now)
+    days = [moment.astimezone(tzlocal.get_localzone()).date() for moment in fired]
+    assert len(days) == len(set(days)) == 4
+    shown = {f"{moment.astimezone(tzlocal.get_localzone()):%H:%M}" for moment in fired}
+    assert shown in ({opens}, {opens, "03:00"}, {opens, "03:30"}), "an hour that is left out comes right after it"
+
+
+def test_a_training_that_another_held_up_is_tried_again_within_the_window(
+    make: Callable[..., Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = make(count=1)
+    office.clock.now = datetime(2026, 3, 10, 2, tzinfo=UTC).astimezone().replace(hour=2)
+    nights, night = office.timetable.nights, office.timetable.scheduler.get_job(NIGHT)
+
+    def busy(_desk: Any) -> None:
+        raise TrainingBusy("training", "Another training is at work.")
+
+    monkeypatch.setattr(nights, "_train", busy)
+    nights.train_all()
+    assert timedelta() < night.next_run_time - datetime.now(UTC) <= at_night.AGAIN
+    monkeypatch.setattr(nights, "_train", lambda _desk: note_run(office, office.clock()))
+    night.modify(next_run_time=datetime.now(UTC) + timedelta(days=1))
+    nights.train_all()
+    assert night.next_run_time - datetime.now(UTC) > timedelta(hours=23), "nobody is due any more"

@@ -1,0 +1,199 @@
+"""The looks at the mailboxes: a job each on the service's scheduler.
+
+    due, or a hint of the server | its turn | one pass | well: listen | trouble: later, later still | a person: on hold
+
+`passes_at_once` is the size of the pool that passes work in. Mailboxes whose last pass failed have a pool of their own,
+half as large, so that those whose server lets them wait until a time-out leave room for the others; together they work
+on no more than `passes_at_once`. Who waits or listens holds no turn and no connection of the database.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent import futures
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.base import BaseScheduler
+from structlog.contextvars import bound_contextvars
+
+from connectors.errors import ConnectorError, NeedsPerson
+from daemon.mistakes import PostroomError
+from daemon.model.engines.engine import EngineError
+from daemon.passes.desk import Desk
+from daemon.passes.one_pass import Pass, one_pass
+from daemon.report import concerns
+from daemon.rules.schedule import back_off, first_look
+from daemon.service.logs import told_only
+from daemon.service.rounds import Round
+from daemon.service.triggers import Every
+from daemon.settings import SortingSettings
+from daemon.store import mailboxes
+
+log = structlog.get_logger()
+
+PASSES, TROUBLED = "passes", "troubled"
+"""The executors, by name."""
+LEAST_WAIT_S = 2.0
+SILENCE_EVERY = timedelta(minutes=30)
+AFTER_A_BUG = timedelta(minutes=5)
+
+
+class Looks:
+    """Looks at every mailbox when it is due. `interrupted`: the service ends or reads its settings again."""
+
+    def __init__(
+        self,
+        scheduler: BaseScheduler,
+        desks: Sequence[Desk],
+        sorting: SortingSettings,
+        rounds: Mapping[str, Round],
+        clock: Callable[[], datetime],
+        interrupted: Callable[[], bool],
+    ) -> None:
+        self._scheduler = scheduler
+        self._desks = desks
+        self._sorting = sorting
+        self._rounds = rounds
+        self._clock = clock
+        self._interrupted = interrupted
+        at_once = sorting.passes_at_once
+        self.executors = (ThreadPoolExecutor(at_once), ThreadPoolExecutor(max(1, at_once // 2)))
+        self.at_work = threading.Semaphore(at_once)
+        """Held by every pass, of both pools."""
+        self._ears = futures.ThreadPoolExecutor(len(desks) or 1)
+
+    def plan(self) -> None:
+        """Put a job for every mailbox on the scheduler."""
+        for name, executor in zip((PASSES, TROUBLED), self.executors, strict=True):
+            self._scheduler.add_executor(executor, name)
+        now = datetime.now(UTC)
+        for position, desk in enumerate(self._desks):
+            first = now + first_look(position, len(self._desks), self._sorting.passes_at_once, self._sorting.poll)
+            self._scheduler.add_job(
+                self.look, Every(self._sorting.poll), [desk], id=job_of(desk), executor=PASSES, next_run_time=first
+            )
+
+    def end(self) -> None:
+        """Wait for what works or listens. The scheduler must not submit any more, and the service is interrupted."""
+        for desk in self._desks:
+            if self._rounds[desk.settings.name].listening:
+                desk.connector.close()
+        for executor in self.executors:
+            executor.shutdown(wait=True)
+        self._ears.shutdown(wait=True)
+
+    def look(self, desk: Desk) -> None:
+        """One pass, and the plan for what comes after it."""
+        round_ = self._rounds[desk.settings.name]
+        if self._interrupted() or not round_.line.acquire(blocking=False):  # who listens looks when that has ended
+            return
+        try:
+            with bound_contextvars(mailbox=desk.settings.name):
+                with self.at_work:
+                    if self._interrupted():  # while it waited for its turn
+                        return
+                    wait = self._work(desk, round_)
+                self._plan_next(desk, round_, wait)
+        finally:
+            round_.line.release()
+        if wait is None and round_.needs_person is None and not self._interrupted():
+            self._ears.submit(self._listen, desk, round_)
+
+    def _plan_next(self, desk: Desk, round_: Round, wait: timedelta | None) -> None:
+        """The scheduler has planned the next look for one `poll` later; that stands where all is well."""
+        job = self._scheduler.get_job(job_of(desk))
+        if round_.needs_person is not None:
+            job.modify(next_run_time=None)  # until the settings are read again
+        elif wait is not None:
+            job.modify(executor=TROUBLED, next_run_time=datetime.now(UTC) + wait)
+        elif job.executor != PASSES:
+            job.modify(executor=PASSES)
+
+    def _listen(self, desk: Desk, round_: Round) -> None:
+        """Wait for the server's hint until the next look is due; look at once if one comes. Polling stays the truth."""
+        job = self._scheduler.get_job(job_of(desk))
+        due = job.next_run_time
+        seconds = (due - datetime.now(UTC)).total_seconds() - 1
+        if seconds < LEAST_WAIT_S or not round_.line.acquire(blocking=False):
+            return
+        hint, round_.listening = False, True
+        try:
+            with told_only(), bound_contextvars(mailbox=desk.settings.name):
+                hint = not self._interrupted() and desk.connector.wait(seconds)  # asked when `end` knows who listens
+        finally:
+            round_.listening = False
+            round_.line.release()
+        if not self._interrupted() and (hint or datetime.now(UTC) >= due):  # a look that met us listening went by
+            job.modify(next_run_time=datetime.now(UTC))
+
+    def _work(self, desk: Desk, round_: Round) -> timedelta | None:
+        """One pass. How long to wait after trouble; None: nothing went wrong, or a person is needed."""
+        round_.begun = self._clock()
+        try:
+            done = one_pass(desk)
+        except NeedsPerson as error:
+            round_.needs_person = str(error)
+            log.error("needs-person", problem=str(error))
+            self._note_trouble(desk, str(error))
+        except (ConnectorError, EngineError, PostroomError) as error:
+            round_.failures += 1
+            wait = back_off(round_.failures, self._sorting.poll, random.random())
+            log.warning("trouble", problem=str(error), again_in=round(wait.total_seconds()))
+            self._note_trouble(desk, str(error))
+            return wait
+        except Exception:
+            # A bug must not end the service silently: the traceback goes to the log, the mail stays where it is.
+            round_.failures += 1
+            log.exception("bug")
+            self._note_trouble(desk, "An unexpected error; see the log.")
+            return back_off(round_.failures, AFTER_A_BUG, random.random())
+        else:
+            round_.failures = 0
+            round_.looked, round_.held = True, done.paused is not None
+            _tell(done)
+            self._mind_silence(desk, round_)
+        finally:
+            round_.begun = None
+        return None
+
+    def _mind_silence(self, desk: Desk, round_: Round) -> None:
+        """Silent stops are the worst failure: say once that no mail comes any more."""
+        now = self._clock()
+        if round_.silence_asked is not None and now - round_.silence_asked < SILENCE_EVERY:
+            return
+        round_.silence_asked = now
+        with told_only():
+            with desk.database.read() as tx:
+                mailbox = mailboxes.find(tx, desk.settings.name)
+                words = concerns.silence(tx, mailbox, now) if mailbox is not None else None
+            if words is not None and not round_.silent:
+                log.error("silence", problem=words)
+            round_.silent = words is not None
+
+    def _note_trouble(self, desk: Desk, trouble: str) -> None:
+        with told_only(), desk.database.begin() as tx:  # perhaps the database itself is the trouble
+            mailboxes.looked(tx, desk.mailbox_id, self._clock(), trouble=trouble)
+
+
+def job_of(desk: Desk) -> str:
+    """What the scheduler calls this mailbox's job."""
+    return f"look at {desk.settings.name}"
+
+
+def _tell(done: Pass) -> None:
+    quiet = not (done.recovered or done.looked.new or done.looked.moved or done.corrections or done.sorted.outcomes)
+    write = log.debug if quiet else log.info
+    write(
+        "pass",
+        recovered=done.recovered,
+        new=done.looked.new,
+        moved=done.looked.moved,
+        rematched=done.looked.rematched,
+        corrections=done.corrections,
+        paused=done.paused,
+        **{outcome.replace("-", "_"): count for outcome, count in sorted(done.sorted.outcomes.items())},
+    )

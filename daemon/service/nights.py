@@ -1,0 +1,158 @@
+"""The nights: when the window opens every mailbox trains that is due, and what the nights come to is minded.
+
+    the window opens, the service starts, the machine wakes | who is due, longest waiting first | train
+    | still due: again in a minute
+
+Which training is due is asked of the database and the pure `daemon.rules.schedule`, so a restart or a reload forgets
+nothing. All mailboxes train one after the other, in one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.base import BaseScheduler
+
+from daemon.mistakes import PostroomError
+from daemon.passes.desk import Desk
+from daemon.privacy.retention import hold, hold_others
+from daemon.report import concerns
+from daemon.rules.schedule import last_attempt, longest_waiting, night_is_due, owed
+from daemon.service.logs import told_only
+from daemon.service.mailroom import Mailroom
+from daemon.service.rounds import Round
+from daemon.service.triggers import Every, Opening
+from daemon.service.zone import office_time
+from daemon.settings import Settings
+from daemon.store import learning, mailboxes, training
+from daemon.training.hand_over import train
+from daemon.training.trainer_process import BrokenOff
+from daemon.training.training_dir import at_work
+
+log = structlog.get_logger()
+
+NIGHT, MINDING = "the night", "how the nights are"
+"""The jobs, and the executors of one thread each, by name."""
+MIND_EVERY = timedelta(minutes=1)
+AGAIN = timedelta(minutes=1)
+"""After so long the night is asked once more where somebody is still due: another training was at work, say."""
+
+Runs = Sequence[tuple[datetime, str | None]]
+"""A mailbox's latest trainings: (started, outcome), the newest first."""
+
+
+class Nights:
+    """Trains for every mailbox. `breaks_off`: why a training must end now; `awake_since`: of the service."""
+
+    def __init__(
+        self,
+        scheduler: BaseScheduler,
+        mailroom: Mailroom,
+        desks: Sequence[Desk],
+        settings: Settings,
+        rounds: Mapping[str, Round],
+        clock: Callable[[], datetime],
+        awake_since: Callable[[], datetime | None],
+        breaks_off: Callable[[], BrokenOff | None],
+    ) -> None:
+        self._scheduler = scheduler
+        self._mailroom = mailroom
+        self._desks = desks
+        self._settings = settings
+        self._rounds = rounds
+        self._clock = clock
+        self._awake_since = awake_since
+        self._breaks_off = breaks_off
+        self.executors = (ThreadPoolExecutor(1), ThreadPoolExecutor(1))
+
+    def plan(self) -> None:
+        """Put the two jobs on the scheduler. The night is asked at once as well: one may be due, or owed."""
+        for name, executor in zip((NIGHT, MINDING), self.executors, strict=True):
+            self._scheduler.add_executor(executor, name)
+        opening, now = Opening(self._settings.training.window), datetime.now(UTC)
+        self._scheduler.add_job(self.train_all, opening, id=NIGHT, executor=NIGHT, next_run_time=now)
+        self._scheduler.add_job(self.mind_all, Every(MIND_EVERY), id=MINDING, executor=MINDING, next_run_time=now)
+
+    def end(self) -> None:
+        """Wait for a training that ends. The scheduler must not submit any more, and the service is interrupted."""
+        for executor in self.executors:
+            executor.shutdown(wait=True)
+
+    def is_due(self, runs: Runs) -> bool:
+        """Is a training of the mailbox with these trainings due now?"""
+        now = self._clock()
+        since = self._awake_since() or now
+        return owed(runs) or night_is_due(office_time(now), self._settings.training.window, last_attempt(runs), since)
+
+    def train_all(self) -> None:
+        """Train for every mailbox that is due, who has waited longest first."""
+        runs = self._runs()
+        by_name = {desk.settings.name: desk for desk in self._desks}
+        others_held = False
+        for name in longest_waiting({name: last_attempt(each) for name, each in runs.items()}):
+            try:
+                # Asked anew before each: the window may have ended during the training before.
+                if self._breaks_off() is None and self.is_due(runs[name]):
+                    if not others_held:
+                        known = {desk.mailbox_id for desk in self._desks}
+                        hold_others(self._mailroom.database, known, self._settings, self._clock())
+                        others_held = True
+                    self._train(by_name[name])
+                    self._scheduler.modify_job(MINDING, next_run_time=datetime.now(UTC))
+            except PostroomError as error:
+                log.warning("training-trouble", mailbox=name, problem=str(error))
+            except Exception:
+                log.exception("bug", mailbox=name)
+        runs = self._runs()
+        if self._breaks_off() is None and (not runs or any(map(self.is_due, runs.values()))):
+            self._scheduler.modify_job(NIGHT, next_run_time=datetime.now(UTC) + AGAIN)
+
+    def _runs(self) -> dict[str, Runs]:
+        """Each mailbox's latest trainings; nothing where the database does not say, which is logged."""
+        now, most = self._clock(), training.RUNS_JUDGED
+        with told_only(), self._mailroom.database.read() as tx:
+            latest = {desk.settings.name: training.runs(tx, desk.mailbox_id, most, until=now) for desk in self._desks}
+            return {name: [(run.started, run.outcome) for run in each] for name, each in latest.items()}
+        return {}
+
+    def _train(self, desk: Desk) -> None:
+        now, mailroom = self._clock(), self._mailroom
+        hold(desk.database, desk.mailbox_id, self._settings, now)
+        usable, _ = mailroom.registry.in_use(desk.mailbox_id, sums=True)
+        with desk.database.begin() as tx:
+            fresh = training.fresh_lessons(tx, desk.mailbox_id, usable)
+            if fresh < self._settings.training.min_corrections:
+                newest, count = learning.lesson_state(tx, desk.mailbox_id)
+                run = training.start_run(tx, desk.mailbox_id, now, count, newest)
+                training.end_run(tx, run, now, "skipped", f"Only {fresh} new lessons: nothing worth a training.")
+                return
+        train(mailroom.database, mailroom.registry, self._settings, desk.mailbox_id, self._clock, stop=self._breaks_off)
+
+    def mind_all(self) -> None:
+        """Say of every mailbox what is wrong with its nights. A training that is due begins just now."""
+        runs = self._runs()
+        for desk in self._desks:
+            with told_only():
+                self.mind(desk, begins=self.is_due(runs[desk.settings.name]) if runs else False)
+
+    def mind(self, desk: Desk, begins: bool = False) -> None:
+        """A service that never learns looks as well as one that does: say it once, until something changes.
+
+        `begins`: the training that may be missing is about to begin.
+        """
+        working = begins or at_work(self._settings.state_dir)
+        round_ = self._rounds[desk.settings.name]
+        usable, round_.model = desk.registry.in_use(desk.mailbox_id)
+        with desk.database.read() as tx:
+            mailbox = mailboxes.find(tx, desk.settings.name)
+            assert mailbox is not None
+            trouble = concerns.nights(
+                tx, mailbox, self._settings.training, self._clock(), at_work=working, usable=usable
+            )
+        words = None if trouble is None else trouble.words
+        if words is not None and words != round_.training:
+            log.warning("training-trouble", mailbox=desk.settings.name, problem=words)
+        round_.training = words

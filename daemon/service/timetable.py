@@ -1,0 +1,63 @@
+"""The service's timetable: one APScheduler with a job for every mailbox, one for the nights, one that minds them.
+
+Every job runs once at a time (`max_instances`), however late (no misfire), and what it missed counts once (`coalesce`).
+Nothing is stored: what is due is known to the mailbox, the database and the clock, so a restart begins a new timetable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from daemon.passes.desk import Desk
+from daemon.service.looks import Looks
+from daemon.service.mailroom import Mailroom
+from daemon.service.nights import Nights
+from daemon.service.rounds import Round
+from daemon.settings import Settings
+from daemon.training.trainer_process import BrokenOff
+
+
+class Timetable:
+    """All that the service does by the clock. `interrupted`: why all of it must end now; None: it goes on."""
+
+    def __init__(
+        self,
+        mailroom: Mailroom,
+        desks: Sequence[Desk],
+        settings: Settings,
+        rounds: Mapping[str, Round],
+        clock: Callable[[], datetime],
+        awake_since: Callable[[], datetime | None],
+        interrupted: Callable[[], BrokenOff | None],
+    ) -> None:
+        self.scheduler = BackgroundScheduler(
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}, timezone=UTC
+        )
+        self.looks = Looks(self.scheduler, desks, settings.sorting, rounds, clock, lambda: interrupted() is not None)
+        self.nights = Nights(self.scheduler, mailroom, desks, settings, rounds, clock, awake_since, interrupted)
+        self.looks.plan()
+        self.nights.plan()
+
+    def start(self) -> None:
+        """Let the jobs run, in threads of their own."""
+        self.scheduler.start()
+
+    def all_now(self) -> None:
+        """Run every job at once that is not on hold: the clock by which they were planned stood still or was wrong."""
+        for job in self.scheduler.get_jobs():
+            if job.next_run_time is not None:
+                job.modify(next_run_time=datetime.now(UTC))
+
+    def end(self) -> None:
+        """Wait for what is being done. The service must be interrupted.
+
+        Not by the scheduler's own shutdown: it waits for the jobs with a lock that they need to plan what comes next.
+        """
+        self.scheduler.pause()
+        self.scheduler.get_jobs()  # waits until what was about to be submitted is
+        self.looks.end()
+        self.nights.end()
+        self.scheduler.shutdown(wait=False)
