@@ -17,6 +17,7 @@ from daemon.commands.common import (
     table,
 )
 from daemon.passes.folder_list import Shown, list_folders, show_folders
+from daemon.settings.toml_lines import value
 
 MEANINGS = {
     "inbox": "watched and sorted",
@@ -73,7 +74,6 @@ def _show(name: str, shown: list[Shown]) -> None:
     if offered := [folder for folder in new if folder.role == "neutral" and folder.could_be]:
         console.print("\nNew. To make one a category, add to the settings:")
         for folder in offered:
-            quoted = folder.name.replace("\\", "\\\\").replace('"', '\\"')
-            click.echo(f'\n[[mailbox.category]]\nname = "{quoted}"')
+            click.echo(f"\n[[mailbox.category]]\nname = {value(folder.name)}")
     if taken := [folder.name for folder in new if folder.role == "category"]:
         console.print(f"\nNew, and taken for categories: {', '.join(taken)}.", soft_wrap=True)

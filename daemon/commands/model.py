@@ -16,6 +16,7 @@ from daemon.model.engines.engine import EngineError
 from daemon.model.fetch import Fetched, fetch, listed
 from daemon.privacy.private import callers_umask, enclose
 from daemon.settings.credentials import Credentials
+from daemon.settings.toml_lines import value
 
 
 @click.group("model")
@@ -77,7 +78,7 @@ def _show(fetched: Fetched) -> None:
     ]
     table("It was here already" if fetched.already else "Fetched", ["", ""], rows)
     console.print("\nTo train on it, write this under [engine] in config.toml, and train again:", soft_wrap=True)
-    console.print(f'    base = "{fetched.base.path}"', soft_wrap=True)
+    console.print(f"    base = {value(str(fetched.base.path))}", soft_wrap=True)
 
 
 @model.command("list")

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from daemon.mistakes import PostroomError
 from daemon.report.story import message_story
 from daemon.settings import Settings
+from daemon.settings.toml_lines import value
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Database
 
@@ -55,19 +56,20 @@ def settings_text(
 ) -> str:
     """The settings of a workplace that lives faster than an office: it acts at once, it believes at once. Pure."""
     listed = "\n".join(
-        f'  [[mailbox.category]]\n  name = "{name}"\n  description = "{text}"\n' for name, text in categories.items()
+        f"  [[mailbox.category]]\n  name = {value(name)}\n  description = {value(text)}\n"
+        for name, text in categories.items()
     )
     return f"""\
-state_dir = "{state_dir}"
+state_dir = {value(str(state_dir))}
 
 [[mailbox]]
 name = "{MAILBOX}"
 kind = "imap"
 mode = "live"          # an office starts in shadow and looks on for a while
-host = "{account.host}"
+host = {value(account.host)}
 port = {account.port}
 tls = "none"           # it stays on this machine
-user = "{account.user}"
+user = {value(account.user)}
 credential = "{CREDENTIAL}"
 
 {listed}
