@@ -210,11 +210,11 @@ def test_adapter_and_merged_weights_answer_as_the_training_did(tmp_path: Path, t
     out = fine_tune(
         "peft", tiny_prepared, task, task.prompts[:8], Limits(1), tmp_path, tmp_path / "cache", None, nothing
     )
-    from trainer.answer.adapters import load_model
+    from trainer.finetune.loading import load_base
 
-    loaded = read_adapter(load_model(tiny_prepared.folder), out.adapter)
+    loaded = read_adapter(load_base(tiny_prepared.folder), out.adapter)
     np.testing.assert_allclose(score(loaded, task.prompts[:8], task.answers), out.answers, atol=1e-4)
-    plain = load_model(tiny_prepared.folder)
+    plain = load_base(tiny_prepared.folder)
     assert {name.split(".")[2] for name in out.layers} == {"1", "2"}
     plain.load_state_dict(out.layers, strict=False)
     np.testing.assert_allclose(score(plain, task.prompts[:8], task.answers), out.answers, atol=1e-3)
@@ -273,16 +273,38 @@ def test_comparison_gives_one_table_that_fits_the_terminal(tmp_path: Path) -> No
 
     base = save_folder(tiny_qwen3(), tmp_path / "base")
     folder = write_job(tmp_path / "job", office_rows(48), tmp_path / "cache", base=str(base), threads=1)
-    assert compare.main(["--job", str(folder), "--seeds", "1,2", "--epochs", "1", "--original"]) == 0
+    assert compare.main(["--job", str(folder), "--seeds", "1,2", "--epochs", "1"]) == 0
     result = json.loads((folder / "result.json").read_text())
     lines = result["verdict"].splitlines()
     assert max(map(len, lines)) <= 80
     assert [row["row"] for row in result["comparison"]["rows"]] == [
         "codes, closed set", "codes, free decoding", "names, closed set", "names, free decoding",
-        "original recipe, codes", "original recipe, names",
     ]  # fmt: skip
     assert all(len(row["by_seed"]) == 2 for row in result["comparison"]["rows"])
-    assert len(result["comparison"]["pairs"]) == 2
+    assert len(result["comparison"]["pairs"]) == 1
+
+
+def test_the_benchmark_compares_the_first_recipe_on_any_two_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks import labels
+    from tests.lessons import office_rows
+    from tests.tiny_models import save_folder
+
+    base = save_folder(tiny_qwen3(), tmp_path / "base")
+    rows = [json.dumps({"text": row["text"]["body"], "label": row["category"]}) for row in office_rows(48)]
+    train, test = tmp_path / "train.jsonl", tmp_path / "test.jsonl"
+    train.write_text("\n".join(rows[:36]))
+    test.write_text("\n".join(rows[36:]))
+    arguments = ["--train", str(train), "--test", str(test), "--base", str(base), "--cache", str(tmp_path / "cache")]
+    assert labels.main([*arguments, "--seeds", "1,2", "--epochs", "1", "--threads", "1", "--original", "all"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line[:26].strip() for line in lines if line[27:32].strip().replace(".", "").isdigit()] == [
+        "codes, closed set", "codes, free decoding", "names, closed set", "names, free decoding",
+        "original recipe, codes", "original recipe, names",
+    ]  # fmt: skip
+    assert sum("codes against names" in line for line in lines) == 2
 
 
 def examples_text() -> Any:

@@ -23,8 +23,9 @@ from tests.daemon.model.test_bases import asked
 from tests.lessons import examples_of, office_rows
 from tests.tiny_models import ARCHITECTURES, REAL_SHAPES, save_gguf, tiny_model
 from tests.trainer.test_export import llama
-from trainer.candidates.language import LanguageModel, depth_of, export, fit_language, load_base
+from trainer.candidates.language import LanguageModel, depth_of, export, fit_language
 from trainer.export.forms import Forms
+from trainer.finetune.loading import load_base
 from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader, Readings
 from trainer.prepare import prepare_base
@@ -63,7 +64,7 @@ def pooled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     renderer = Renderer(tokenizer, PromptSettings(max_tokens=TOKENS))
     prompts = [renderer.render(example.text) for example in examples]
     assert TOKENS - 1 <= max(len(prompt.ids) for prompt in prompts) <= TOKENS
-    model = load_base(prepared)
+    model = load_base(prepared.folder)
     depth, room = depth_of(model.config.num_hidden_layers), room_of(model)
     layers = disturbed(model, depth)
     model.load_state_dict(layers, strict=False)

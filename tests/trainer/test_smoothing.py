@@ -20,9 +20,10 @@ from daemon.model.codebook import Codebook
 from daemon.model.engines.embedded import EmbeddedEngine
 from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from tests.tiny_models import ARCHITECTURES, tiny_model, tiny_tokenizer
-from trainer.candidates.language import depth_of, export, fit_language, load_base
+from trainer.candidates.language import depth_of, export, fit_language
 from trainer.export.forms import Forms
 from trainer.export.smoothing import smooth
+from trainer.finetune.loading import load_base
 from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader
 from trainer.prepare import PreparedBase
@@ -85,7 +86,7 @@ def test_int8_loses_less_of_a_real_model(smol_base: BaseFile, smol_prepared: Pre
     categories = tuple(sorted({mail.category for mail in mails}))
     labels = np.array([categories.index(mail.category) for mail in mails])
     prompts = [renderer.render(MailText(body=parse(mail.raw).text.subject)) for mail in mails]
-    model = load_base(smol_prepared)
+    model = load_base(smol_prepared.folder)
     depth = depth_of(model.config.num_hidden_layers)
     readings = Reader(model, depth, "smol", None).read(prompts)
     language = fit_language(readings, labels, np.ones(160, np.float32), len(categories), [], room_of(model), depth)

@@ -20,10 +20,11 @@ from daemon.model.codebook import usable_codes
 from daemon.model.prompt import PromptSettings, Renderer
 from tests import ROOT
 from tests.lessons import office_rows
-from trainer.answer.adapters import load_model, read_adapter
+from trainer.answer.adapters import read_adapter
 from trainer.answer.answer_tree import after_prompt
 from trainer.answer.answering import Limits, Recipe, Task, score
 from trainer.answer.backends import available, fine_tune
+from trainer.finetune.loading import load_base
 from trainer.prepare import prepare_base
 
 pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -66,9 +67,9 @@ def test_real_lora_through_unsloth_answers_the_same_in_peft(tmp_path: Path) -> N
     )  # fmt: skip
     assert out.trained.losses[out.trained.best] < out.trained.losses[0]
     assert seen[-1][0] == seen[-1][1] > 1
-    adapted = read_adapter(load_model(prepared.folder), out.adapter)
+    adapted = read_adapter(load_base(prepared.folder), out.adapter)
     np.testing.assert_allclose(score(adapted, asked, task.answers), out.answers, atol=2e-3)
-    plain = load_model(prepared.folder)
+    plain = load_base(prepared.folder)
     plain.load_state_dict(out.layers, strict=False)
     np.testing.assert_allclose(score(plain, asked, task.answers), out.answers, atol=2e-3)
     assert {path.name for path in (tmp_path / "out").iterdir()}.isdisjoint({"task.json", "layers.safetensors"})

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from tokenizers import Tokenizer
 
 from trainer.answer.answer_tree import AnswerTree
 from trainer.finetune.descent import Descent
@@ -311,6 +312,26 @@ def score(model: Any, prompts: Sequence[Sequence[int]], tree: AnswerTree) -> Sco
                     way = tree.paths[label][: part.depth]
                     line = logits[0 if not way else 1 + places[way], [columns[token] for token in part.choices]]
                     found[row, label] += float(torch.log_softmax(line, 0)[part.right])
+    return found
+
+
+@torch.inference_mode()
+def decode(model: Any, prompts: Sequence[Sequence[int]], tokenizer: Tokenizer, most: int) -> list[str]:
+    """What the model writes after each prompt, greedily, at most so many tokens: the first line of it."""
+    found = [""] * len(prompts)
+    order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
+    end = int(model.config.eos_token_id)
+    for start in range(0, len(order), 16):
+        rows = order[start : start + 16]
+        longest = max(len(prompts[row]) for row in rows)
+        tokens = torch.tensor([[*[end] * (longest - len(prompts[row])), *prompts[row]] for row in rows])
+        seen = torch.tensor([[0] * (longest - len(prompts[row])) + [1] * len(prompts[row]) for row in rows])
+        out = model.generate(
+            input_ids=tokens, attention_mask=seen, max_new_tokens=most, do_sample=False, pad_token_id=end
+        )
+        for row, line in zip(rows, out[:, longest:].tolist(), strict=True):
+            kept = line[: line.index(end)] if end in line else line
+            found[row] = tokenizer.decode(kept).strip().partition("\n")[0].strip()
     return found
 
 

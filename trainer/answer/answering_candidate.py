@@ -21,13 +21,13 @@ from trainer.answer.answer_tree import after_prompt
 from trainer.answer.answering import Limits, Task
 from trainer.answer.backends import Outcome, fine_tune
 from trainer.candidates.heads import Labels
-from trainer.candidates.language import load_base, served
+from trainer.candidates.language import served
 from trainer.candidates.language_candidate import RESERVED_SECONDS
 from trainer.context import Night
 from trainer.export.exporting import export_ct2
 from trainer.export.forms import forms_for
+from trainer.finetune.loading import load_base, quiet
 from trainer.job import TrainingFailed
-from trainer.prepare import quiet
 
 
 def answering_candidate(
@@ -100,7 +100,7 @@ def _export(
     """Write the CTranslate2 form and the adapter. Raises OSError, ModelRefused."""
     with tempfile.TemporaryDirectory(prefix="model-", dir=scratch) as name:
         whole = Path(name)
-        model = load_base(night.prepared)
+        model = load_base(night.prepared.folder)
         model.load_state_dict(out.layers, strict=False)
         with quiet():
             model.save_pretrained(whole)

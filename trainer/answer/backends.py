@@ -26,8 +26,9 @@ from safetensors.torch import load_file
 from daemon.training import child
 from trainer.answer import adapters
 from trainer.answer.answering import Limits, LossIsNotANumber, Scores, Task, Trained, score, train
+from trainer.finetune.loading import load_base, quiet
 from trainer.job import TrainingFailed
-from trainer.prepare import PreparedBase, quiet
+from trainer.prepare import PreparedBase
 
 Backend = Literal["peft", "unsloth"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,8 +96,7 @@ def _peft(
     tick: Callable[[int, int], None],
 ) -> Outcome:
     torch.set_num_threads(limits.threads)
-    with quiet():
-        model = adapters.with_lora(adapters.load_model(prepared.folder), task.recipe, task.seed)
+    model = adapters.with_lora(load_base(prepared.folder), task.recipe, task.seed)
     folder.mkdir(parents=True, exist_ok=True)
     trained = train(model, task, limits, folder, checkpoint, tick)
     answers = score(model, asked, task.answers)

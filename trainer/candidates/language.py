@@ -25,10 +25,11 @@ from daemon.model.prompt import Prompt
 from trainer.calibrate import calibrated_loss
 from trainer.candidates.heads import Fold, Labels, fit_head, share_right
 from trainer.export.forms import Forms
+from trainer.finetune.loading import load_base
 from trainer.finetune.pooling import Pooling, Room, fit_pooling, fit_space, save_adapter, silence, write_model
 from trainer.finetune.reading import Readings
 from trainer.job import TrainingFailed
-from trainer.prepare import PreparedBase, quiet
+from trainer.prepare import PreparedBase
 
 # How close the head follows the lessons; scikit-learn's C for features of length one.
 STRENGTHS = (3.0, 10.0, 30.0)
@@ -52,16 +53,6 @@ class LanguageModel:
     chosen: str
     layers: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """The fine-tuned weights by their full name."""
-
-
-def load_base(prepared: PreparedBase) -> Any:
-    """The whole base model in float32, in evaluation mode."""
-    from transformers import AutoModelForCausalLM
-
-    with quiet():
-        return AutoModelForCausalLM.from_pretrained(
-            prepared.folder, dtype=torch.float32, local_files_only=True, attn_implementation="sdpa"
-        ).eval()  # type: ignore[no-untyped-call]
 
 
 def fit_language(
@@ -129,7 +120,7 @@ def export(
     rows = {int(token): row for token, row in zip(tokens, language.pooling.rows, strict=True) if token is not None}
     with tempfile.TemporaryDirectory(prefix="model-", dir=scratch) as name:
         merged = Path(name)
-        model = load_base(prepared)
+        model = load_base(prepared.folder)
         model.load_state_dict(dict(language.layers), strict=False)
         changed = write_model(model, language.depth, language.pooling, rows, silence(language.pooling), merged)
         copyfile(prepared.tokenizer, merged / "tokenizer.json")

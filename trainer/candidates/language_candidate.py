@@ -31,6 +31,7 @@ from trainer.candidates.tuning import Lessons, behind, fine_tune, worth_trying
 from trainer.context import Night
 from trainer.export.forms import exact_if_better, forms_for
 from trainer.finetune.contrast import contrast
+from trainer.finetune.loading import load_base
 from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader, Readings
 from trainer.finetune.upper import Merged
@@ -50,7 +51,7 @@ def language_candidate(
     torch.set_num_threads(night.job.threads)
     torch.manual_seed(night.job.seed)
     prompts = night.prompts(night.lessons)
-    model = languages.load_base(night.prepared)
+    model = load_base(night.prepared.folder)
     depth, room = languages.depth_of(model.config.num_hidden_layers), room_of(model)
     may_deepen = questions.possible(model, depth, [len(prompt.ids) for prompt in prompts])
     weights = np.array([example.weight for example in night.lessons], np.float32)
@@ -134,7 +135,7 @@ def _tuned(
         layers, seed = (questions.LOWEST, questions.DEPTH), night.job.seed
         return contrast(base, *layers, lessons.prompts, lessons.labels, learnt, adapter, seed, tick)
 
-    base = languages.load_base(night.prepared)
+    base = load_base(night.prepared.folder)
     try:
         if deep:
             fitted = questions.deepened(start, lessons, contrasted)

@@ -31,7 +31,7 @@ from daemon.model.engines.embedded import ANSWERS
 from daemon.model.engines.engine import ModelRefused
 from trainer.export.gguf_header import Written, header
 from trainer.export.smoothing import smooth
-from trainer.prepare import quiet
+from trainer.finetune.loading import quiet
 
 Quantization = Literal["int8", "int8_float32", "float32"]
 GgufType = Literal["Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0", "F16", "BF16", "F32"]

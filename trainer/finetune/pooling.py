@@ -27,8 +27,8 @@ import torch
 from safetensors.torch import save_file
 
 from trainer.finetune.cutting import cut_config
+from trainer.finetune.loading import quiet
 from trainer.finetune.reading import Floats, Readings
-from trainer.prepare import quiet
 
 # The pooled part's length, in multiples of what stood at the last position before.
 DOMINANCE = 4.0

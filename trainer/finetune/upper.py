@@ -21,9 +21,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from trainer.candidates.heads import Labels
+from trainer.finetune.loading import quiet
 from trainer.finetune.reading import Readings, pooled
 from trainer.finetune.states import by_length, padded, part, split
-from trainer.prepare import quiet
 
 RANK = 16
 # Tokens through the LoRA layers in one night: some two minutes on two office cores for two layers of a 135M model. The

@@ -2,8 +2,8 @@
 
     --train FILE, --test FILE | a job folder a seed | the trainer, as at night | the served model answers the test set
 
-`python -m trainer.bench --train F.jsonl --test F.jsonl [--seeds 1,2,3] --json`. Rows hold "label" and either "text" or
-"subject", "body", "from", "to", "date". The test set is read only after training has ended.
+`python -m benchmarks.whole_night --train F.jsonl --test F.jsonl [--seeds 1,2,3] --json`. Rows hold "label" and either
+"text" or "subject", "body", "from", "to", "date". The test set is read only after training has ended.
 """
 
 from __future__ import annotations
@@ -193,7 +193,9 @@ def _to_stderr(stage: str, done: int, total: int, text: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. 0 with figures on stdout, 1 when no candidate came out, 2 for files that can't be read."""
     parser = argparse.ArgumentParser(
-        prog="python -m trainer.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.whole_night",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--train", type=Path, required=True, help="JSONL with text (or subject, body, from) and label")
     parser.add_argument("--test", type=Path, required=True, help='the same; label null or "oos" for strangers')
