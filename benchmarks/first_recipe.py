@@ -16,10 +16,11 @@ import torch
 from tokenizers import Tokenizer
 
 from trainer.answer.adapters import with_lora
-from trainer.answer.answering import Recipe, decode
+from trainer.answer.scoring import decode
 from trainer.compare import Trial, answers_for, said_right
 from trainer.finetune.loading import load_base
 from trainer.finetune.states import padded
+from trainer.recipe import Answer
 
 RANK, RATE, EPOCHS, BATCH, WARM_UP = 16, 2e-4, 5, 8, 5
 CUES = {"names": "Category:", "codes": "Code:"}
@@ -35,7 +36,7 @@ def train_original(
     tick: Callable[[int, int], None],
 ) -> Any:
     """A peft model over `model`, tuned on "text, cue, answer, end of text" for every lesson."""
-    recipe = Recipe(rank=RANK, alpha=RANK, rate=RATE, epochs=EPOCHS, tuned_share=1.0)
+    recipe = Answer(rank=RANK, alpha=RANK, rate=RATE, epochs=EPOCHS, tuned_share=1.0)
     adapted = with_lora(model, recipe, seed)
     end = int(model.config.eos_token_id)
     rows = [[*prompt_ids(text, kind, tokenizer, answer), end] for text, answer in zip(texts, answers, strict=True)]

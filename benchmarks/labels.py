@@ -14,7 +14,6 @@ import random
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,9 @@ from benchmarks.sets import overlapping, ten_shots
 from benchmarks.whole_night import Row, read_rows
 from connectors.base import MailText
 from daemon.model.base_file import find_base
-from trainer.answer.answering import Recipe
 from trainer.compare import WAYS, Options, Set, as_text, compare
 from trainer.prepare import prepare_base
+from trainer.recipe import Answer, Recipe
 
 # Of all 77 categories' test texts: so many are enough for an interval of five points.
 MOST_JUDGED = 400
@@ -109,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("name either --data, or --train and --test")
     prepared = prepare_base(find_base(options.base), options.cache)
     chosen = Options(
-        tuple(map(int, options.seeds.split(","))), replace(Recipe(), epochs=options.epochs), options.threads
+        tuple(map(int, options.seeds.split(","))), Recipe(answer=Answer(epochs=options.epochs)), options.threads
     )
     found: dict[str, Any] = {}
     for name, work in sets(options.data) if options.data else [("files", set_of_files(options.train, options.test))]:

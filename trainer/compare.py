@@ -14,7 +14,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,19 @@ from daemon.model.codebook import usable_codes
 from daemon.model.engines.engine import EngineError
 from daemon.model.prompt import PromptSettings, Renderer
 from daemon.model.term_key import TermKey
+from daemon.rules.thresholds import interval
 from daemon.training.order import Comparison
 from trainer import dataset
 from trainer.answer.adapters import with_lora
 from trainer.answer.answer_tree import after_prompt
-from trainer.answer.answering import Limits, LossIsNotANumber, Recipe, Task, decode, score
+from trainer.answer.answering import Limits, LossIsNotANumber, Task
 from trainer.answer.answering import train as tune
-from trainer.evaluate import interval, paired_chance
+from trainer.answer.scoring import decode, score
+from trainer.evaluate import paired_chance
 from trainer.finetune.loading import load_base
 from trainer.job import BadJob, Progress, bug_in_words, read_job, read_lessons, to_stdout, write_result
 from trainer.prepare import PreparedBase, prepare_base
+from trainer.recipe import Answer, Recipe
 
 KINDS = ("codes", "names")
 # One part of the lessons says when to stop; the same rows for both.
@@ -117,7 +120,7 @@ def compare(
 
 def ours(trial: Trial) -> dict[str, list[bool]]:
     """As `tuning = "answer"` trains: scored by the closed set, and decoded freely."""
-    work, kind, seed, recipe = trial.work, trial.kind, trial.seed, trial.options.recipe
+    work, kind, seed, recipe = trial.work, trial.kind, trial.seed, trial.options.recipe.answer
     labels, answers = answers_for(work, kind, seed, trial.tokenizer)
     tree = after_prompt(answers, trial.tokenizer)
     model = with_lora(load_base(trial.prepared.folder), recipe, seed)
@@ -185,7 +188,7 @@ def _drawn(groups: Sequence[int], share: float, seed: int) -> list[int]:
 
 
 def summary(flags: Flags, work: Set, options: Options) -> dict[str, Any]:
-    """Shares by seed, intervals over the judged texts, and the paired test of codes against names. Pure."""
+    """Shares by seed, intervals over the judged texts, and the paired test of codes against names."""
     count = len(work.truth)
     rows = []
     for row, runs in flags.items():
@@ -198,7 +201,7 @@ def summary(flags: Flags, work: Set, options: Options) -> dict[str, Any]:
         "judged": count,
         "categories": len(work.names),
         "seeds": list(options.seeds),
-        "epochs": options.recipe.epochs,
+        "epochs": options.recipe.answer.epochs,
         "rows": rows,
         "pairs": [pair for ending in ("{}, closed set", "original recipe, {}") if (pair := _pair(flags, ending))],
     }
@@ -246,7 +249,7 @@ def _in_words(pair: Mapping[str, Any]) -> str:
 def set_of_job(folder: Path) -> tuple[Set, Any]:
     """An office's own lessons: the newest groups judge, or drawn ones without dates. Raises BadJob, ValueError."""
     job, lessons = read_job(folder), read_lessons(folder)
-    data = dataset.build(job, lessons, TermKey.read(job.term_key))
+    data = dataset.build(job, lessons, TermKey.read(job.term_key), Recipe().cleaning)
     examples = sorted([*data.train, *data.exam], key=lambda example: example.time)
     groups = [example.group for example in examples]
     if data.by_time:
@@ -286,7 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = tuple(int(seed) for seed in options.seeds.split(","))
     try:
         work, job = set_of_job(options.job)
-        chosen = Options(seeds, replace(Recipe(), epochs=options.epochs), job.threads)
+        chosen = Options(seeds, Recipe(answer=Answer(epochs=options.epochs)), job.threads)
         found = compare(work, prepare_base(find_base(job.engine.base), job.cache), chosen, to_stdout)
     except Exception as error:
         trouble = disk_trouble(error, options.job)

@@ -19,15 +19,17 @@ from daemon.model.prompt import TAIL
 from tests.tiny_models import tiny_qwen3, tiny_tokenizer
 from trainer.answer.adapters import merged, read_adapter, with_lora
 from trainer.answer.answer_tree import AnswerTree, after_prompt
-from trainer.answer.answering import Limits, LossIsNotANumber, Recipe, Task, Trained, score, train
-from trainer.answer.backends import checkpoint_of, fine_tune
+from trainer.answer.answering import Limits, LossIsNotANumber, Task, Trained, train
+from trainer.answer.backends import Work, fine_tune
+from trainer.answer.scoring import score
 from trainer.finetune.states import lower_states, split
 from trainer.job import TrainingFailed
+from trainer.recipe import Answer
 
 pytestmark = pytest.mark.model
 NAMES = ("car", "car wash", "garden", "garden lights", "gutters")
 ONE = Limits(threads=1)
-RECIPE = Recipe(rank=8, rate=5e-3, epochs=3, tuned_share=0.67)
+RECIPE = Answer(rank=8, rate=5e-3, epochs=3, tuned_share=0.67)
 
 
 def nothing(_done: int, _total: int) -> None:
@@ -120,11 +122,8 @@ def test_names_are_learnt_by_the_same_loop(tmp_path: Path) -> None:
     assert found.losses[found.best] < found.losses[0]
 
 
-def test_killed_training_goes_on_and_ends_as_if_nothing_had_been(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("trainer.answer.answering.CHECKPOINT_SECONDS", 0.0)
-    task = task_of()
+def test_killed_training_goes_on_and_ends_as_if_nothing_had_been(tmp_path: Path) -> None:
+    task = replace(task_of(), recipe=replace(RECIPE, checkpoint_s=0.0))
     whole, undisturbed = trained(task, tmp_path)
 
     def killed(done: int, total: int) -> None:
@@ -207,9 +206,7 @@ def test_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
 
 def test_adapter_and_merged_weights_answer_as_the_training_did(tmp_path: Path, tiny_prepared: Any) -> None:
     task = task_of()
-    out = fine_tune(
-        "peft", tiny_prepared, task, task.prompts[:8], Limits(1), tmp_path, tmp_path / "cache", None, nothing
-    )
+    out = fine_tune("peft", Work(tiny_prepared, task, ONE, tmp_path, tmp_path / "cache", task.prompts[:8]), nothing)
     from trainer.finetune.loading import load_base
 
     loaded = read_adapter(load_base(tiny_prepared.folder), out.adapter)
@@ -224,10 +221,11 @@ def test_adapter_and_merged_weights_answer_as_the_training_did(tmp_path: Path, t
 def test_checkpoints_of_other_lessons_are_removed_and_the_same_task_finds_its_own(tmp_path: Path) -> None:
     task = task_of(30)
     assert task.key() == Task.from_json(task.to_json()).key() != replace(task, seed=2).key()
-    other = checkpoint_of(tmp_path, replace(task, seed=2))
+    work = Work(None, task, ONE, tmp_path / "out", tmp_path)  # type: ignore[arg-type]
+    other = replace(work, task=replace(task, seed=2)).checkpoint
     other.touch()
     with pytest.raises(TrainingFailed, match="make unsloth"):
-        fine_tune("unsloth", None, task, [], Limits(1), tmp_path / "out", tmp_path, None, nothing)  # type: ignore[arg-type]
+        fine_tune("unsloth", work, nothing)
     assert not other.exists()
 
 

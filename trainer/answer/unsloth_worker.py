@@ -28,7 +28,8 @@ def main(folder: Path) -> int:
     import torch
     from safetensors.torch import save_file
 
-    from trainer.answer.answering import PROJECTIONS, Limits, LossIsNotANumber, Task, score, train
+    from trainer.answer.answering import PROJECTIONS, Limits, LossIsNotANumber, Task, train
+    from trainer.answer.scoring import score
 
     torch.set_num_threads(order["threads"])
     task = Task.from_json(order["task"])
