@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 from sklearn.pipeline import make_pipeline, make_union  # type: ignore[import-untyped]
 
 from benchmarks.sets import Task, tasks
-from trainer.bench import Row, bench
+from benchmarks.whole_night import Row, bench
 
 
 def plain_accuracy(train: Sequence[Row], test: Sequence[Row]) -> float:
@@ -35,7 +35,7 @@ def plain_accuracy(train: Sequence[Row], test: Sequence[Row]) -> float:
 
 
 def measure(task: Task, seed: int, cache: Path, threads: int) -> dict[str, Any]:
-    """One task, one seed: the plain baseline's accuracy and everything that `trainer.bench` tells."""
+    """One task, one seed: the plain baseline's accuracy and everything that `benchmarks.whole_night` tells."""
     run: dict[str, Any] = bench(task.train, task.test, [seed], cache, threads=threads)["runs"][0]
     return {"plain_accuracy": plain_accuracy(task.train, task.test), **run}
 

@@ -35,7 +35,8 @@ from daemon.model.model_folder import BaseInfo, CodeRow, ModelFolder, ModelMeta
 from daemon.model.prompt import Prompt, Renderer
 from daemon.model.term_key import TermKey
 from trainer.export.exporting import export_ct2, export_gguf
-from trainer.prepare import PreparedBase, prepare_base, quiet
+from trainer.finetune.loading import quiet
+from trainer.prepare import PreparedBase, prepare_base
 
 CATEGORIES = 20
 

@@ -1,8 +1,9 @@
-"""Names against codes on public sets, one table a set: `python -m benchmarks.labels --data DATA [--only household]`.
+"""Names against codes, one table a set: `python -m benchmarks.labels --data DATA`, or `--train FILE --test FILE`.
 
     13 overlapping categories; all 77 at ten shots; household, paraphrases on one side  ->  trainer.compare
 
-The original recipe runs on household alone unless --original says otherwise: on the larger sets it takes hours of CPU.
+The recipe that the project began with (benchmarks/first_recipe.py) runs on household alone unless --original says
+otherwise: on the larger sets it takes hours of CPU.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.first_recipe import original
 from benchmarks.sets import overlapping, ten_shots
+from benchmarks.whole_night import Row, read_rows
 from connectors.base import MailText
 from daemon.model.base_file import find_base
-from trainer.bench import Row
-from trainer.compare import Options, Set, as_text, compare
+from trainer.compare import WAYS, Options, Set, as_text, compare
 from trainer.prepare import prepare_base
+from trainer.recipe import Answer, Recipe
 
 # Of all 77 categories' test texts: so many are enough for an interval of five points.
 MOST_JUDGED = 400
@@ -69,32 +72,50 @@ def as_set(learnt: Sequence[Row], judged: Sequence[Row], wordings: int = 1) -> S
     )
 
 
+def set_of_files(train: Path, test: Path) -> Set:
+    """Two JSONL files as `benchmarks.whole_night` reads them. Raises OSError, ValueError."""
+    learnt = [row for row in read_rows(train) if row.label is not None]
+    taught = {row.label for row in learnt}
+    judged = [row for row in read_rows(test) if row.label in taught]
+    if len(taught) < 2 or not judged:
+        raise ValueError(f"{test}: no text of a category that {train} teaches, or only one category.")
+    return as_set(learnt, judged)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 0 when every set was compared."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.labels", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder with banking77/ and household_thelgevold/")
+    parser.add_argument("--data", type=Path, help="folder with banking77/ and household_thelgevold/")
+    parser.add_argument("--train", type=Path, help="instead: JSONL with text (or subject, body, from) and label")
+    parser.add_argument("--test", type=Path, help="the same, to judge by")
     parser.add_argument("--only", help="only sets whose name holds this")
     parser.add_argument("--seeds", default="1,2,3", help="one training each and for each kind (default: 1,2,3)")
+    parser.add_argument("--epochs", type=int, default=4, help="at most, for codes and names (default: 4)")
     parser.add_argument(
         "--original",
         choices=("household", "all", "none"),
         default="household",
-        help="on which sets the original recipe",
+        help="on which sets the recipe that the project began with",
     )
+    parser.add_argument("--base", type=Path, help="GGUF file or Hugging Face folder (default: the packaged SmolLM2)")
     parser.add_argument("--out", type=Path, help="JSON file for all figures")
     parser.add_argument("--cache", type=Path, default=Path(".bench-cache"), help="prepared base")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
-    prepared = prepare_base(find_base(), options.cache)
-    seeds = tuple(map(int, options.seeds.split(",")))
+    if (options.data is None) == (options.train is None or options.test is None):
+        parser.error("name either --data, or --train and --test")
+    prepared = prepare_base(find_base(options.base), options.cache)
+    chosen = Options(
+        tuple(map(int, options.seeds.split(","))), Recipe(answer=Answer(epochs=options.epochs)), options.threads
+    )
     found: dict[str, Any] = {}
-    for name, work in sets(options.data):
+    for name, work in sets(options.data) if options.data else [("files", set_of_files(options.train, options.test))]:
         if options.only and options.only not in name:
             continue
-        chosen = Options(seeds, threads=options.threads, original=options.original in ("all", name))
-        found[name] = compare(work, prepared, chosen, _to_stderr)
+        ways = WAYS | {"original recipe": original} if options.original in ("all", name) else WAYS
+        found[name] = compare(work, prepared, chosen, _to_stderr, ways)
         sys.stdout.write(f"\n{name}: {as_text(found[name])}")
         sys.stdout.flush()
         if options.out:  # after each: a run takes long, and may be stopped

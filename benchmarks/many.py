@@ -45,11 +45,11 @@ from daemon.model.term_key import TermKey
 from daemon.store import learning, mailboxes, tables, training
 from daemon.store.database import Database
 from daemon.store.records import Category
-from tests.lessons import examples_of, office_rows
+from tests.lessons import lessons_of, office_rows
 from tests.servers.dovecot import Dovecot
 from tests.servers.private import PASSWORD, Account
-from trainer.candidates.heads import folds
 from trainer.candidates.tfidf import fit_linear
+from trainer.recipe import Recipe
 
 VERSION = "bench"
 TAUGHT = 240
@@ -113,11 +113,11 @@ class Model:
     """A linear model of the invented office's four kinds of mail, fitted once."""
 
     def __init__(self, key: TermKey) -> None:
-        rows = office_rows(TAUGHT)
-        examples, labels, self.kinds = examples_of(rows)
-        linear = fit_linear(examples, labels, self.kinds, folds(examples, False, 1), key)
+        lessons = lessons_of(office_rows(TAUGHT))
+        labels, self.kinds = lessons.labels, lessons.categories
+        linear = fit_linear(lessons, key, Recipe())
         self._key = key
-        self._model, self._texts = linear.model, [(example.category, example.text) for example in examples]
+        self._model, self._texts = linear.model, [(example.category, example.text) for example in lessons.examples]
         self._answers = [
             (int(label), int(row.argmax()), float(math.exp(row.max())))
             for label, row in zip(labels, linear.answers, strict=True)

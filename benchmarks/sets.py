@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.whole_night import Row, read_rows
 from connectors.base import MailText
-from trainer.bench import Row, read_rows
 
 # Cards, transfers and top-ups: categories that people mix up.
 OVERLAPPING = (

@@ -22,10 +22,10 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from benchmarks.sets import Task, overlapping
+from benchmarks.whole_night import bench
 from daemon.model.base_file import find_base
 from daemon.model.codebook import Codebook, code_token
 from daemon.model.prompt import PromptSettings, Renderer
-from trainer.bench import bench
 from trainer.prepare import PreparedBase, prepare_base
 
 SIDE = Path(__file__).with_name("trl_side.py")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import numpy as np
 from connectors.base import MailText
 from daemon.model.term_key import KEY_FILE, TermKey
 from trainer.dataset import Example
+from trainer.folds import Lessons, folds
+from trainer.recipe import Cleaning
 
 PARTS = {
     "invoices": ("invoice {n} is due on the {d}th", "please pay {n} euros to our account", "a reminder of bill {n}"),
@@ -93,6 +96,30 @@ def examples_of(rows: list[dict[str, Any]]) -> tuple[list[Example], Any, tuple[s
         for group, row in enumerate(rows)
     ]
     return examples, np.array([categories.index(row["category"]) for row in rows]), categories
+
+
+def lessons_of(rows: list[dict[str, Any]], by_time: bool = False) -> Lessons:
+    """Rows as all candidates learn from them, with their folds."""
+    examples, _, categories = examples_of(rows)
+    return Lessons(tuple(examples), categories, folds(examples, by_time, 1, Cleaning()), by_time)
+
+
+def relabelled(lessons: Lessons, labels: Any) -> Lessons:
+    """The same lessons under other labels."""
+    examples = (
+        replace(example, category=lessons.categories[label])
+        for example, label in zip(lessons.examples, labels, strict=True)
+    )
+    return replace(lessons, examples=tuple(examples))
+
+
+def labelled(labels: Any, classes: int, parts: Any = ()) -> Lessons:
+    """Lessons that have nothing but these labels; `parts` are their folds."""
+    categories = tuple(f"c{label:03}" for label in range(classes))
+    examples = (
+        Example(row, categories[label], MailText(), row, float(row), 1.0, False) for row, label in enumerate(labels)
+    )
+    return Lessons(tuple(examples), categories, tuple(parts), by_time=False)
 
 
 def letter_rows(count: int, categories: int, seed: int = 1) -> list[dict[str, Any]]:

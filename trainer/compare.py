@@ -1,20 +1,20 @@
-"""Readable names against opaque codes, fairly: `postroom train --compare-labels`, `python -m trainer.compare`.
+"""Readable names against opaque codes, fairly: `postroom train --compare-labels`.
 
-    lessons, texts to judge by | a seed: codes for categories, order, LoRA's start | tune on codes, and again on names,
+    a job folder's lessons | a seed: codes for categories, order, LoRA's start | tune on codes, and again on names,
     same rows, same steps, same boundary before the answer | score both by the closed set  ->  one table
 
 A name of several tokens is scored by the probability of its whole way through the tree of names, a code in the same way
 (trainer.answer.answer_tree). Free decoding is shown beside it: what comes out when nothing holds the model to the list.
+Public sets and other ways to train are compared by the same code: `benchmarks.labels`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,19 @@ from daemon.model.codebook import usable_codes
 from daemon.model.engines.engine import EngineError
 from daemon.model.prompt import PromptSettings, Renderer
 from daemon.model.term_key import TermKey
+from daemon.rules.thresholds import interval
 from daemon.training.order import Comparison
 from trainer import dataset
-from trainer.answer.adapters import load_model, with_lora
+from trainer.answer.adapters import with_lora
 from trainer.answer.answer_tree import after_prompt
-from trainer.answer.answering import Limits, LossIsNotANumber, Recipe, Task, score
+from trainer.answer.answering import Limits, LossIsNotANumber, Task
 from trainer.answer.answering import train as tune
-from trainer.bench import read_rows
-from trainer.evaluate import interval, paired_chance
+from trainer.answer.scoring import decode, score
+from trainer.evaluate import paired_chance
+from trainer.finetune.loading import load_base
 from trainer.job import BadJob, Progress, bug_in_words, read_job, read_lessons, to_stdout, write_result
-from trainer.original import CUES, decode, prompt_ids, train_original
-from trainer.prepare import PreparedBase, prepare_base, quiet
+from trainer.prepare import PreparedBase, prepare_base
+from trainer.recipe import Answer, Recipe
 
 KINDS = ("codes", "names")
 # One part of the lessons says when to stop; the same rows for both.
@@ -68,95 +70,84 @@ class Options:
     seeds: tuple[int, ...] = (1, 2, 3)
     recipe: Recipe = field(default_factory=Recipe)
     threads: int = 2
-    original: bool = False
-    free: bool = True
-    ours: bool = True
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a comparison: on codes or on names, from one seed."""
+
+    work: Set
+    prepared: PreparedBase
+    tokenizer: Tokenizer
+    kind: str
+    seed: int
+    options: Options
+    tick: Callable[[int, int], None]
+
+    @property
+    def renderer(self) -> Renderer:
+        """What makes a prompt of a text."""
+        return Renderer(self.tokenizer, PromptSettings())
 
 
 Flags = dict[str, list[list[bool]]]
+Way = Callable[[Trial], dict[str, list[bool]]]
+"""One way to train and to answer: a name for each row of the table, and which of the judged texts it had right."""
 
 
-def compare(work: Set, prepared: PreparedBase, options: Options, progress: Progress) -> dict[str, Any]:
-    """Train and judge every seed. Raises ValueError for names that can't be told apart."""
+def compare(
+    work: Set, prepared: PreparedBase, options: Options, progress: Progress, ways: Mapping[str, Way] | None = None
+) -> dict[str, Any]:
+    """Train and judge every seed by every way, ours by default. Raises ValueError for names that can't be told
+    apart."""
     torch.set_num_threads(options.threads)
     tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
+    trials = [(name, kind, seed) for seed in options.seeds for name in ways or WAYS for kind in KINDS]
     flags: Flags = {}
-    total = len(options.seeds) * len(KINDS) * (options.ours + options.original)
-    done = 0
-    for seed in options.seeds:
-        for original in [False] * options.ours + [True] * options.original:
-            for kind in KINDS:
-                words = f"{'original recipe' if original else 'ours'}, {kind}, seed {seed}"
+    for done, (name, kind, seed) in enumerate(trials):
+        words = f"{name}, {kind}, seed {seed}"
 
-                def tick(step: int, steps: int, done: int = done, words: str = words) -> None:
-                    if step % 5 == 0:
-                        progress("compare", round(100 * (done + step / max(steps, 1))), 100 * total, words)
+        def tick(step: int, steps: int, done: int = done, words: str = words) -> None:
+            if step % 5 == 0:
+                progress("compare", round(100 * (done + step / max(steps, 1))), 100 * len(trials), words)
 
-                run = _original if original else _ours
-                for row, right in run(work, prepared, tokenizer, kind, seed, options, tick).items():
-                    flags.setdefault(row, []).append(right)
-                done += 1
-    progress("compare", 100 * total, 100 * total, "compared")
+        trial = Trial(work, prepared, tokenizer, kind, seed, options, tick)
+        for row, right in (ways or WAYS)[name](trial).items():
+            flags.setdefault(row, []).append(right)
+    progress("compare", 100 * len(trials), 100 * len(trials), "compared")
     return summary(flags, work, options)
 
 
-def _ours(
-    work: Set,
-    prepared: PreparedBase,
-    tokenizer: Tokenizer,
-    kind: str,
-    seed: int,
-    options: Options,
-    tick: Callable[[int, int], None],
-) -> dict[str, list[bool]]:
-    labels, answers = answers_for(work, kind, seed, tokenizer)
-    tree = after_prompt(answers, tokenizer)
-    renderer = Renderer(tokenizer, PromptSettings())
-    with quiet():
-        model = with_lora(load_model(prepared.folder), options.recipe, seed)
+def ours(trial: Trial) -> dict[str, list[bool]]:
+    """As `tuning = "answer"` trains: scored by the closed set, and decoded freely."""
+    work, kind, seed, recipe = trial.work, trial.kind, trial.seed, trial.options.recipe.answer
+    labels, answers = answers_for(work, kind, seed, trial.tokenizer)
+    tree = after_prompt(answers, trial.tokenizer)
+    model = with_lora(load_base(trial.prepared.folder), recipe, seed)
     learnt, validation = _split(work, seed)
     task = Task(
-        prompts=tuple(renderer.render(text).ids for text in work.learnt),
+        prompts=tuple(trial.renderer.render(text).ids for text in work.learnt),
         labels=tuple(labels.index(label) for label in work.labels),
         weights=(1.0,) * len(work.labels),
         answers=tree,
         learnt=learnt,
         validation=validation,
         seed=seed,
-        base=prepared.sha256,
-        recipe=options.recipe,
+        base=trial.prepared.sha256,
+        recipe=recipe,
     )
     with tempfile.TemporaryDirectory(prefix="postroom-compare-") as scratch:
-        tune(model, task, Limits(options.threads), Path(scratch), None, tick)
-    prompts = [renderer.render(text).ids for text in work.judged]
+        tune(model, task, Limits(trial.options.threads), Path(scratch), None, trial.tick)
+    prompts = [trial.renderer.render(text).ids for text in work.judged]
     best = score(model, prompts, tree).argmax(axis=1)
-    found = {f"{kind}, closed set": [labels[b] == t for b, t in zip(best, work.truth, strict=True)]}
-    if options.free:
-        said = decode(model, prompts, tokenizer, max(map(len, tree.paths)))
-        found[f"{kind}, free decoding"] = _right(said, labels, answers, work.truth)
-    return found
+    said = decode(model, prompts, trial.tokenizer, max(map(len, tree.paths)))
+    return {
+        f"{kind}, closed set": [labels[found] == truth for found, truth in zip(best, work.truth, strict=True)],
+        f"{kind}, free decoding": said_right(said, labels, answers, work.truth),
+    }
 
 
-def _original(
-    work: Set,
-    prepared: PreparedBase,
-    tokenizer: Tokenizer,
-    kind: str,
-    seed: int,
-    _options: Options,
-    tick: Callable[[int, int], None],
-) -> dict[str, list[bool]]:
-    labels, answers = answers_for(work, kind, seed, tokenizer, doubled=True)
-    with quiet():
-        model = load_model(prepared.folder)
-    wanted = [answers[labels.index(label)] for label in work.labels]
-    renderer = Renderer(tokenizer, PromptSettings())
-    texts = [renderer.clean(text.body) for text in work.learnt]
-    adapted = train_original(model, texts, wanted, kind, tokenizer, seed, tick)
-    prompts = [prompt_ids(renderer.clean(text.body), kind, tokenizer) for text in work.judged]
-    longest = max(len(tokenizer.encode(CUES[kind] + answer).ids) for answer in answers)
-    said = decode(adapted, prompts, tokenizer, longest + 1)
-    return {f"original recipe, {kind}": _right(said, labels, answers, work.truth)}
+WAYS: dict[str, Way] = {"ours": ours}
 
 
 def answers_for(
@@ -172,9 +163,10 @@ def answers_for(
     return labels, [code for code, _ in zip(usable_codes(tokenizer), labels, strict=False)]
 
 
-def _right(said: Sequence[str], labels: Sequence[str], answers: Sequence[str], truth: Sequence[str]) -> list[bool]:
+def said_right(said: Sequence[str], labels: Sequence[str], answers: Sequence[str], truth: Sequence[str]) -> list[bool]:
+    """Which of the decoded answers are those of the right label, word for word."""
     wanted = dict(zip(labels, answers, strict=True))
-    return [each == wanted[right] for each, right in zip(said, truth, strict=True)]
+    return [answer == wanted[right] for answer, right in zip(said, truth, strict=True)]
 
 
 def _split(work: Set, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -191,12 +183,12 @@ def _drawn(groups: Sequence[int], share: float, seed: int) -> list[int]:
     for group in order:
         if len(found) >= share * len(groups):
             break
-        found += [row for row, each in enumerate(groups) if each == group]
+        found += [row for row, of in enumerate(groups) if of == group]
     return sorted(found)
 
 
 def summary(flags: Flags, work: Set, options: Options) -> dict[str, Any]:
-    """Shares by seed, intervals over the judged texts, and the paired test of codes against names. Pure."""
+    """Shares by seed, intervals over the judged texts, and the paired test of codes against names."""
     count = len(work.truth)
     rows = []
     for row, runs in flags.items():
@@ -209,7 +201,7 @@ def summary(flags: Flags, work: Set, options: Options) -> dict[str, Any]:
         "judged": count,
         "categories": len(work.names),
         "seeds": list(options.seeds),
-        "epochs": options.recipe.epochs,
+        "epochs": options.recipe.answer.epochs,
         "rows": rows,
         "pairs": [pair for ending in ("{}, closed set", "original recipe, {}") if (pair := _pair(flags, ending))],
     }
@@ -257,7 +249,7 @@ def _in_words(pair: Mapping[str, Any]) -> str:
 def set_of_job(folder: Path) -> tuple[Set, Any]:
     """An office's own lessons: the newest groups judge, or drawn ones without dates. Raises BadJob, ValueError."""
     job, lessons = read_job(folder), read_lessons(folder)
-    data = dataset.build(job, lessons, TermKey.read(job.term_key))
+    data = dataset.build(job, lessons, TermKey.read(job.term_key), Recipe().cleaning)
     examples = sorted([*data.train, *data.exam], key=lambda example: example.time)
     groups = [example.group for example in examples]
     if data.by_time:
@@ -285,80 +277,30 @@ def set_of_job(folder: Path) -> tuple[Set, Any]:
     ), job
 
 
-def set_of_files(train: Path, test: Path) -> Set:
-    """Two JSONL files as `trainer.bench` reads them. Raises OSError, ValueError."""
-    learnt = [row for row in read_rows(train) if row.label is not None]
-    taught = {str(row.label) for row in learnt}
-    judged = [row for row in read_rows(test) if row.label in taught]
-    if len(taught) < 2 or not judged:
-        raise ValueError(f"{test}: no text of a category that {train} teaches, or only one category.")
-    return Set(
-        tuple(row.text for row in learnt),
-        tuple(str(row.label) for row in learnt),
-        tuple(range(len(learnt))),
-        tuple(row.text for row in judged),
-        tuple(str(row.label) for row in judged),
-        {label: label.replace("_", " ") for label in sorted(taught)},
-    )
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: a table on stdout, progress on stderr. 1 for a bug, 2 for files that can't be used."""
+    """The command: result.json holds the table. 1 for a bug, 2 for a job that can't be used."""
     parser = argparse.ArgumentParser(
         prog="python -m trainer.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--train", type=Path, help="JSONL with text (or subject, body, from) and label")
-    parser.add_argument("--test", type=Path, help="the same, to judge by")
-    parser.add_argument("--job", type=Path, help="a job folder of the daemon instead; result.json gets the result")
+    parser.add_argument("--job", type=Path, required=True, help="a job folder of the daemon")
     parser.add_argument("--seeds", default="1,2,3", help="comma-separated (default: 1,2,3)")
     parser.add_argument("--epochs", type=int, default=4, help="at most, for both (default: 4)")
-    parser.add_argument("--original", action="store_true", help="also the recipe that the project began with (slow)")
-    parser.add_argument("--only-original", action="store_true", help="only that one")
-    parser.add_argument("--base", type=Path, help="GGUF file or Hugging Face folder (default: the packaged SmolLM2)")
-    parser.add_argument("--cache", type=Path, help="where the prepared base is kept (default: temporary)")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--json", action="store_true", help="the result as one JSON object on the last line")
     options = parser.parse_args(arguments)
-    if (options.job is None) == (options.train is None or options.test is None):
-        parser.error("name either --job, or --train and --test")
-    chosen = Options(
-        tuple(int(seed) for seed in options.seeds.split(",")),
-        replace(Recipe(), epochs=options.epochs),
-        options.threads,
-        options.original or options.only_original,
-        ours=not options.only_original,
-    )
+    seeds = tuple(int(seed) for seed in options.seeds.split(","))
     try:
-        with tempfile.TemporaryDirectory(prefix="postroom-compare-") as name:
-            base, cache = options.base, options.cache
-            if options.job is not None:
-                work, job = set_of_job(options.job)
-                base, cache = job.engine.base, job.cache
-                chosen = replace(chosen, threads=job.threads)
-            else:
-                work = set_of_files(options.train, options.test)
-            prepared = prepare_base(find_base(base), cache or Path(name))
-            found = compare(work, prepared, chosen, to_stdout if options.job else _to_stderr)
+        work, job = set_of_job(options.job)
+        chosen = Options(seeds, Recipe(answer=Answer(epochs=options.epochs)), job.threads)
+        found = compare(work, prepare_base(find_base(job.engine.base), job.cache), chosen, to_stdout)
     except Exception as error:
-        trouble = disk_trouble(error, options.job or options.cache or Path(tempfile.gettempdir()))
+        trouble = disk_trouble(error, options.job)
         if trouble is None and not isinstance(error, OSError | ValueError | BadJob | EngineError | LossIsNotANumber):
             sys.stderr.write(f"{bug_in_words(error)}\n")
             return 1
         sys.stderr.write(f"{trouble or error}\n")
-        if options.job is not None:
-            write_result(options.job, Comparison(outcome="failed", verdict=str(trouble or error)))
+        write_result(options.job, Comparison(outcome="failed", verdict=str(trouble or error)))
         return 2
-    if options.job is not None:
-        write_result(options.job, Comparison(outcome="compared", verdict=as_text(found), comparison=found))
-    else:
-        sys.stdout.write(json.dumps(found) + "\n" if options.json else as_text(found))
+    write_result(options.job, Comparison(outcome="compared", verdict=as_text(found), comparison=found))
     return 0
-
-
-def _to_stderr(_stage: str, done: int, total: int, text: str) -> None:
-    sys.stderr.write(f"\r{100 * done // total:3d} %  {text:<50}")
-    if done == total:
-        sys.stderr.write("\n")
 
 
 if __name__ == "__main__":

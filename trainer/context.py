@@ -1,16 +1,17 @@
-"""What every step of one training knows: the job, the base, the codebook, the lessons, the clock."""
+"""What every step of one night knows. Nothing here changes: what a step finds out, it returns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 from tokenizers import Tokenizer
 
+from connectors.base import MailText
 from daemon.model import model_folder
-from daemon.model.base_file import BaseFile
+from daemon.model.base_file import BaseFile, find_base
 from daemon.model.codebook import Codebook
 from daemon.model.engines.embedded import EmbeddedEngine
 from daemon.model.engines.engine import Engine
@@ -19,72 +20,92 @@ from daemon.model.engines.ollama import serve_folder
 from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from daemon.model.term_key import TermKey
-from daemon.training.order import LoraTried, Order
-from trainer.candidates.heads import Labels
-from trainer.dataset import Dataset, Example, evened
+from daemon.training.order import Order
+from trainer.dataset import Dataset
+from trainer.folds import Asked, Lessons
 from trainer.job import Clock, Progress
-from trainer.prepare import PreparedBase
+from trainer.prepare import PreparedBase, check_window, prepare_base
+from trainer.recipe import Recipe
 
 
-@dataclass
-class Night:
-    """Everything that one training knows so far."""
+@dataclass(frozen=True)
+class Grounds:
+    """What a language model grows from: the base, and the code by which it names each category."""
 
-    job: Order
     base: BaseFile
     prepared: PreparedBase
-    tokenizer: Tokenizer
-    book: Codebook
-    data: Dataset
-    categories: tuple[str, ...]
+    codes: tuple[str, ...]
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The base's."""
+        return Tokenizer.from_file(str(self.prepared.tokenizer))
+
+
+@dataclass(frozen=True)
+class Night:
+    """One training: its order, its lessons, and what it may use."""
+
+    job: Order
+    recipe: Recipe
     progress: Progress
     clock: Clock
     key: TermKey
-    report: list[str] = field(default_factory=list)
-    quantization: str = ""
-    """How the language candidate is written; known once it is."""
-    layers_kept: int | None = None
-    """Of the base, in the language candidate; None where all are."""
-    lora: LoraTried | None = None
-    """What the next night must know of LoRA: this night's try, or an earlier one's."""
-    remarks: list[str] = field(default_factory=list)
-    """Sentences for the verdict, where the language candidate is not of the usual form."""
-
-    @property
-    def lessons(self) -> tuple[Example, ...]:
-        """All that is learnt: people's lessons in order of time, then the names of the categories."""
-        return evened((*self.data.train, *(name for name in self.data.names if name.category in self.categories)))
+    data: Dataset
+    book: Codebook
+    grounds: Grounds
+    lessons: Lessons
+    exam: Asked
 
     @property
     def settings(self) -> PromptSettings:
         """How prompts are rendered for this job."""
         return PromptSettings(max_tokens=self.job.engine.max_tokens)
 
-    def labels(self, examples: Sequence[Example]) -> Labels:
-        """The column of each example's category; -1 for one that this model can't answer."""
-        places = {category: column for column, category in enumerate(self.categories)}
-        return np.array([places.get(example.category, -1) for example in examples], np.int64)
-
-    def prompts(self, examples: Sequence[Example]) -> list[Prompt]:
-        """The exact input for each example."""
-        renderer = self.renderer
-        return [renderer.render(example.text) for example in examples]
-
     @property
     def renderer(self) -> Renderer:
         """What makes the exact input of a mail."""
-        return Renderer(self.tokenizer, self.settings)
+        return Renderer(self.grounds.tokenizer, self.settings)
 
-    def engine(self, folder: Path) -> Engine:
-        """What serves this model folder in daily work, so that the exam is taken by what people will get."""
-        if self.job.engine.kind == "ollama":
-            box, longest, threads = self.job.mailbox, self.settings.max_tokens, self.job.threads
-            if ModelFolder(folder).meta.is_file():
-                meta, known = model_folder.load(folder, check_files=False), Fingerprint.load(folder)
-                return serve_folder(
-                    self.job.engine.host, folder, box, meta.version, longest, threads, meta.quantization, known
-                )
-            return serve_folder(
-                self.job.engine.host, folder, box, self.job.version, longest, threads, self.quantization
-            )
-        return EmbeddedEngine(ModelFolder(folder).ct2, self.job.threads)
+    def prompts(self, texts: Sequence[MailText]) -> list[Prompt]:
+        """The exact input for each text."""
+        renderer = self.renderer
+        return [renderer.render(text) for text in texts]
+
+    def in_time(self, done: int, total: int) -> None:
+        """Raises TimeoutError when too little time is left for the steps that follow this one."""
+        if self.clock.left < self.recipe.reserved_s and done < total:
+            raise TimeoutError
+
+    def engine(self, folder: Path, quantization: str = "") -> Engine:
+        """What serves this model folder in daily work, so that the exam is taken by what people will get.
+
+        `quantization`: of a candidate, which has no model.json yet.
+        """
+        if self.job.engine.kind != "ollama":
+            return EmbeddedEngine(ModelFolder(folder).ct2, self.job.threads)
+        version, form, known = self.job.version, quantization, None
+        if ModelFolder(folder).meta.is_file():
+            meta = model_folder.load(folder, check_files=False)
+            version, form, known = meta.version, meta.quantization, Fingerprint.load(folder)
+        host, box, longest = self.job.engine.host, self.job.mailbox, self.settings.max_tokens
+        return serve_folder(host, folder, box, version, longest, self.job.threads, form, known)
+
+
+def open_night(job: Order, data: Dataset, key: TermKey, clock: Clock, progress: Progress, recipe: Recipe) -> Night:
+    """Prepare the base, give every category its code, and lay out what is learnt and asked.
+
+    Raises EngineError, CodebookError, OSError.
+    """
+    progress("prepare", 0, 1, "preparing the base model")
+    base = find_base(job.engine.base)
+    prepared = prepare_base(base, job.cache)
+    check_window(prepared, job.engine.max_tokens)
+    tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
+    rows = [row.model_dump() for row in job.codebook]
+    book = Codebook.from_json(rows).extended([category.id for category in job.categories], tokenizer)
+    categories = tuple(category for category in book.categories if category in data.present)
+    grounds = Grounds(base, prepared, tuple(book.code(category) for category in categories))
+    lessons = Lessons.of(data, categories, job.seed, recipe.cleaning)
+    progress("prepare", 1, 1, f"base model {base.name}")
+    return Night(job, recipe, progress, clock, key, data, book, grounds, lessons, Asked(data.exam, categories))

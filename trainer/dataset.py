@@ -23,19 +23,7 @@ from connectors.base import MailText
 from daemon.model.disclaimers import find_disclaimers, without_disclaimers
 from daemon.model.term_key import TermKey
 from daemon.training.order import Lesson, Order
-
-# A repeated copy is one lesson; a form letter with another name and number in it is a lesson of its own.
-SAME = 0.97
-# Texts so alike must not stand on both sides of the exam.
-ALIKE = 0.90
-# The exam's share of all lessons, and its bounds. Small, because what it holds is not learnt: with ten lessons a
-# category an eighth costs three points, and of dated mail the newest teaches most. The folds judge the rest.
-EXAM_SHARE, LEAST_EXAM, MOST_EXAM = 0.06, 24, 200
-# So few lessons can't teach a category; they are used, and the report says so.
-FEW = 5
-MOST_LESSONS = 12_000
-# What a category is called counts as so many of its lessons; a mail that came many times as at most so many.
-NAME_WEIGHT, MOST_REPEATS = 3.0, 4.0
+from trainer.recipe import Cleaning
 
 
 @dataclass(frozen=True)
@@ -67,9 +55,26 @@ class Dataset:
     disclaimers: tuple[str, ...] = ()
     """Checksums of the lines that were dropped."""
 
+    @property
+    def present(self) -> frozenset[str]:
+        """The categories that have something to learn."""
+        return frozenset(example.category for example in self.train)
 
-def build(job: Order, lessons: Sequence[Lesson], key: TermKey) -> Dataset:
-    """Clean, merge, group and split. Pure. Categories that the job doesn't list are left out.
+    def nothing_to_choose(self, job: Order) -> str | None:
+        """Why no model can come of these lessons, in words."""
+        if len(self.present) > 1:
+            return None
+        if not self.present:
+            return (
+                "There are no lessons to learn from yet. "
+                "Run `postroom learn --from-folders`, or file some mail by hand."
+            )
+        [only] = self.present
+        return f"Only {job.title(only)} has lessons; a model needs at least two folders to choose between."
+
+
+def build(job: Order, lessons: Sequence[Lesson], key: TermKey, recipe: Cleaning) -> Dataset:
+    """Clean, merge, group and split. Categories that the job doesn't list are left out.
 
     `key` is for the disclaimers' checksums.
     """
@@ -83,21 +88,21 @@ def build(job: Order, lessons: Sequence[Lesson], key: TermKey) -> Dataset:
     if strange := len({lesson.category for lesson in lessons} - known):
         report.append(f"Lessons of {_count(strange, 'category', 'categories')} that no longer exist left out.")
     usable.sort(key=lambda lesson: (lesson.when, str(lesson.id)))
-    if len(usable) > MOST_LESSONS:
-        usable = _thinned(usable, MOST_LESSONS)
-        report.append(f"Only the {MOST_LESSONS:,} newest lessons used, balanced over the categories.")
+    if len(usable) > recipe.most_lessons:
+        usable = _thinned(usable, recipe.most_lessons)
+        report.append(f"Only the {recipe.most_lessons:,} newest lessons used, balanced over the categories.")
     disclaimers = find_disclaimers([lesson.text for lesson in usable], key)
     texts = [without_disclaimers(lesson.text, frozenset(disclaimers), key) for lesson in usable]
     if disclaimers:
         report.append(f"{_count(len(disclaimers), 'line')} that repeat in many mails (disclaimers) are not read.")
-    pairs = neighbours(texts, ALIKE)
-    same = [(first, second) for first, second, likeness in pairs if likeness >= SAME]
+    pairs = neighbours(texts, recipe.alike)
+    same = [(first, second) for first, second, likeness in pairs if likeness >= recipe.same]
     contradictions = tuple(
         (usable[first].id, usable[second].id)
         for first, second in same
         if usable[first].category != usable[second].category
     )
-    dropped, repeats = _merged(usable, same)
+    dropped, repeats = _merged(usable, same, recipe.most_repeats)
     if dropped:
         report.append(f"{_count(len(dropped), 'lesson')} merged with a near-identical newer one.")
     if contradictions:
@@ -120,28 +125,30 @@ def build(job: Order, lessons: Sequence[Lesson], key: TermKey) -> Dataset:
         for index, (lesson, text, group) in enumerate(zip(usable, texts, groups, strict=True))
         if index not in dropped
     ]
-    report += _hard_categories(job, examples)
+    report += _hard_categories(job, examples, recipe.few)
     by_time = _spread_in_time(examples)
-    train, exam = split(examples, by_time, job.seed)
-    return Dataset(tuple(train), tuple(exam), by_time, tuple(report), contradictions, names(job, examples), disclaimers)
+    train, exam = split(examples, by_time, job.seed, recipe)
+    return Dataset(
+        tuple(train), tuple(exam), by_time, tuple(report), contradictions, names(job, examples, recipe), disclaimers
+    )
 
 
-def names(job: Order, examples: Sequence[Example]) -> tuple[Example, ...]:
-    """Name and description of every category that has lessons, as a text. Pure.
+def names(job: Order, examples: Sequence[Example], recipe: Cleaning) -> tuple[Example, ...]:
+    """Name and description of every category that has lessons, as a text.
 
     With ten lessons a category the names alone are worth one to two points (docs/experiments.md).
     """
     taught = {example.category for example in examples}
     first = min((example.time for example in examples), default=0.0)
     return tuple(
-        Example(-1 - number, category.id, MailText(body=text), -1 - number, first, NAME_WEIGHT, False)
+        Example(-1 - number, category.id, MailText(body=text), -1 - number, first, recipe.name_weight, False)
         for number, category in enumerate(job.categories)
         if category.id in taught and (text := _as_words(category.name or category.id, category.description))
     )
 
 
 def evened(examples: Sequence[Example]) -> tuple[Example, ...]:
-    """The same, those of rare categories weighing more: by the square root, which all data sets gained by. Pure.
+    """The same, those of rare categories weighing more: by the square root, which all data sets gained by.
 
     The sum of all weights stays, so that a classifier's strength means what it did.
     """
@@ -186,7 +193,7 @@ def _thinned(lessons: Sequence[Lesson], most: int) -> list[Lesson]:
 
 
 def neighbours(texts: Sequence[MailText], least: float) -> list[tuple[int, int, float]]:
-    """Pairs of texts at least so alike (cosine of hashed character n-grams), first index below the second. Pure."""
+    """Pairs of texts at least so alike (cosine of hashed character n-grams), first index below the second."""
     if len(texts) < 2:
         return []
     hashed = HashingVectorizer(
@@ -212,7 +219,9 @@ def neighbours(texts: Sequence[MailText], least: float) -> list[tuple[int, int, 
     return sorted(pairs)
 
 
-def _merged(lessons: Sequence[Lesson], same: Iterable[tuple[int, int]]) -> tuple[set[int], dict[int, float]]:
+def _merged(
+    lessons: Sequence[Lesson], same: Iterable[tuple[int, int]], most: float
+) -> tuple[set[int], dict[int, float]]:
     """Of near-identical lessons the last word counts: which go, and what those that stay weigh instead.
 
     A mail that people filed alike ten times says more than one that came once. A frozen lesson stays.
@@ -227,7 +236,7 @@ def _merged(lessons: Sequence[Lesson], same: Iterable[tuple[int, int]]) -> tuple
         while last in newest:
             last = newest[last]
         if lessons[first].category == lessons[last].category and not lessons[last].frozen:
-            weights[last] = min(MOST_REPEATS, weights.get(last, lessons[last].weight) + lessons[first].weight)
+            weights[last] = min(most, weights.get(last, lessons[last].weight) + lessons[first].weight)
     return set(newest), weights
 
 
@@ -258,8 +267,10 @@ def _spread_in_time(examples: Sequence[Example]) -> bool:
     return len(times) > len(examples) / 4 and times[-1] - times[0] > 3600
 
 
-def split(examples: Sequence[Example], by_time: bool, seed: int) -> tuple[list[Example], list[Example]]:
-    """Training part and exam, no group on both sides. Pure.
+def split(
+    examples: Sequence[Example], by_time: bool, seed: int, recipe: Cleaning
+) -> tuple[list[Example], list[Example]]:
+    """Training part and exam, no group on both sides.
 
     The exam holds the frozen lessons and every second of the newest groups (by dates), or a stratified draw of groups
     (without dates).
@@ -273,8 +284,8 @@ def split(examples: Sequence[Example], by_time: bool, seed: int) -> tuple[list[E
     for group in frozen:
         left.subtract(example.category for example in members[group])
     taught = Counter(left)
-    size = round(min(max(EXAM_SHARE * len(examples), LEAST_EXAM), MOST_EXAM))
-    if len(examples) < 6 * LEAST_EXAM:
+    size = round(min(max(recipe.exam_share * len(examples), recipe.least_exam), recipe.most_exam))
+    if len(examples) < 6 * recipe.least_exam:
         size = len(examples) // 6
     # Frozen lessons may fill half of the exam; the rest is the newest mail, because that is what will come.
     size = max(size - sum(len(members[group]) for group in frozen), (size + 1) // 2)
@@ -316,13 +327,13 @@ def _stratified(order: list[int], members: dict[int, list[Example]], seed: int) 
     return [group for _, group in sorted(ranked)]
 
 
-def _hard_categories(job: Order, examples: Sequence[Example]) -> list[str]:
+def _hard_categories(job: Order, examples: Sequence[Example], few: int) -> list[str]:
     counts = Counter(example.category for example in examples)
     sentences = []
     for category in job.categories:
         number = counts[category.id]
         if number == 0:
             sentences.append(f"{category.title}: no lessons yet, so nothing will be filed there.")
-        elif number < FEW:
+        elif number < few:
             sentences.append(f"{category.title}: only {_count(number, 'lesson')}; too few to be learnt well.")
     return sentences

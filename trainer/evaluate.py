@@ -1,20 +1,12 @@
-"""Judging answers: shares with their intervals, and whether one model is really better than another. Pure."""
+"""Judging answers: shares with their intervals, and whether one model is really better than another."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb, sqrt
+from math import comb
 from typing import Any
 
-
-def interval(right: int, count: int, deviations: float = 1.96) -> tuple[float, float]:
-    """Wilson's interval for a share, 95 % by default; (0, 1) without any evidence."""
-    if count == 0:
-        return 0.0, 1.0
-    share, square = right / count, deviations * deviations
-    centre = (share + square / (2 * count)) / (1 + square / count)
-    spread = deviations * sqrt(share * (1 - share) / count + square / (4 * count * count)) / (1 + square / count)
-    return max(0.0, centre - spread), min(1.0, centre + spread)
+from daemon.rules.thresholds import interval
 
 
 def paired_chance(first: Sequence[bool], second: Sequence[bool]) -> float:

@@ -1,4 +1,4 @@
-"""May the candidate replace the model in use? Pure: answers to the same exam in, a verdict in a plain sentence out.
+"""May the candidate replace the model in use? Answers to the same exam in, a verdict in a plain sentence out.
 
 no exam, nothing right: keep | worse as a whole: keep | worse on the frozen part: keep | worse on what the model in use
 knows, whatever a new category gains: keep | a category clearly worse: keep | promote
@@ -11,11 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trainer.evaluate import paired_chance
-
-# A difference that luck produces more often than this is no reason to keep yesterday's model.
-CLEARLY = 0.1
-# Fewer lessons of a category can't prove that it got worse, unless it lost nearly everything.
-LEAST_OF_A_CATEGORY = 4
+from trainer.recipe import Gate
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class Verdict:
     sentence: str
 
 
-def judge(answers: Sequence[ExamAnswer], categories: int, names: Mapping[str, str]) -> Verdict:
+def judge(answers: Sequence[ExamAnswer], categories: int, names: Mapping[str, str], recipe: Gate) -> Verdict:
     """Decide. `categories`: how many there are to choose from, which is what chance is measured by."""
     count = len(answers)
     right = sum(answer.candidate for answer in answers)
@@ -54,13 +50,13 @@ def judge(answers: Sequence[ExamAnswer], categories: int, names: Mapping[str, st
     if right == 0:
         return Verdict(False, f"Kept the model in use: the new one got nothing right ({score}).")
     chance = paired_chance([answer.candidate for answer in compared], [bool(answer.current) for answer in compared])
-    if right < before and (chance < CLEARLY or right < before - max(1, count // 50)):
+    if right < before and (chance < recipe.clearly or right < before - max(1, count // 50)):
         return Verdict(False, f"Kept the model in use: the new one got {score}.")
     frozen = [answer for answer in compared if answer.frozen]
-    if _clearly_worse(frozen):
+    if _clearly_worse(frozen, recipe):
         return Verdict(False, f"Kept the model in use: the new one is worse on the frozen part of the exam ({score}).")
     known = [answer for answer in compared if not answer.new]
-    if len(known) < len(compared) and _clearly_worse(known):
+    if len(known) < len(compared) and _clearly_worse(known, recipe):
         kept, had = sum(answer.candidate for answer in known), sum(bool(answer.current) for answer in known)
         return Verdict(
             False,
@@ -70,7 +66,7 @@ def judge(answers: Sequence[ExamAnswer], categories: int, names: Mapping[str, st
     by_category: dict[str, list[ExamAnswer]] = defaultdict(list)
     for answer in compared:
         by_category[answer.category].append(answer)
-    worse = sorted(category for category, part in by_category.items() if _category_worse(part))
+    worse = sorted(category for category, part in by_category.items() if _category_worse(part, recipe))
     if worse:
         listed = ", ".join(names.get(category, category) for category in worse)
         return Verdict(False, f"Kept the model in use: the new one is clearly worse on {listed} ({score}).")
@@ -98,18 +94,18 @@ def _first_model(answers: Sequence[ExamAnswer], right: int, categories: int, nam
     )
 
 
-def _clearly_worse(part: Sequence[ExamAnswer]) -> bool:
+def _clearly_worse(part: Sequence[ExamAnswer], recipe: Gate) -> bool:
     lost = sum(bool(answer.current) and not answer.candidate for answer in part)
     won = sum(answer.candidate and not answer.current for answer in part)
     candidate, current = [answer.candidate for answer in part], [bool(answer.current) for answer in part]
-    return lost > won + 1 and paired_chance(candidate, current) < CLEARLY
+    return lost > won + 1 and paired_chance(candidate, current) < recipe.clearly
 
 
-def _category_worse(part: Sequence[ExamAnswer]) -> bool:
+def _category_worse(part: Sequence[ExamAnswer], recipe: Gate) -> bool:
     lost = sum(bool(answer.current) and not answer.candidate for answer in part)
     won = sum(answer.candidate and not answer.current for answer in part)
     nearly_all = lost - won >= 3 and sum(answer.candidate for answer in part) * 2 < sum(bool(a.current) for a in part)
-    return len(part) >= LEAST_OF_A_CATEGORY and (nearly_all or _clearly_worse(part))
+    return len(part) >= recipe.least_of_a_category and (nearly_all or _clearly_worse(part, recipe))
 
 
 def _promotion(by_category: Mapping[str, Sequence[ExamAnswer]], score: str, names: Mapping[str, str]) -> str:

@@ -10,15 +10,13 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from daemon.model.base_file import BaseFile, read_header
 from daemon.model.engines.engine import ModelRefused
+from trainer.finetune.loading import quiet
 
 # Raised when the folder's content changes: older caches are then left alone and made again.
 LAYOUT = 1
@@ -133,20 +131,3 @@ def _mend_tokenizer(gguf: Path, tokenizer: Path) -> None:
         ],
     }
     tokenizer.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars and no advice from transformers: stderr is the trainer's log."""
-    from transformers.utils import logging
-
-    level = logging.get_verbosity()
-    logging.set_verbosity(40)  # ERROR
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        # The bar over a GGUF file's tensors obeys none of the above.
-        with redirect_stderr(StringIO()):
-            yield
-    finally:
-        logging.set_verbosity(level)
-        logging.enable_progress_bar()  # type: ignore[no-untyped-call]

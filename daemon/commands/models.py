@@ -72,7 +72,7 @@ def _show_curve(version: str, points: Sequence[Point], calibration: Mapping[str,
         took = filed(points, thresholds(points, wanted))
         right = sum(point.correct for point in took)
         rows.append({"wanted": wanted, "filed": len(took), "of": len(points), "right": right})
-    error = calibration_error(points)
+    error = calibration_error([point.probability for point in points], [point.correct for point in points])
     if as_json:
         told = {"version": version, "curve": rows, "calibration_error": round(error, 4), "calibration": calibration}
         print_json(told)
@@ -94,10 +94,8 @@ def _show_curve(version: str, points: Sequence[Point], calibration: Mapping[str,
 
 def _calibrated(figures: Mapping[str, Any]) -> str:
     """What calibration did, in a sentence: on answers that it was not fitted on."""
-    ways = {"isotonic": "an isotonic curve", "temperature": "one temperature"}
     before, after = (100 * figures[key] for key in ("error_before", "error_after"))
-    sentence = f"Calibrated by {ways[figures['method']]} on {figures['answers']} held-out answers: "
-    sentence += f"on answers kept out of the fitting, off by {before:.1f} points before and {after:.1f} after"
-    if figures["method"] == "isotonic":
-        sentence += f" ({100 * figures['error_by_temperature']:.1f} by a temperature alone)"
-    return f"{sentence}."
+    return (
+        f"Calibrated by one temperature on {figures['answers']} held-out answers: on answers kept out of the fitting, "
+        f"off by {before:.1f} points before and {after:.1f} after."
+    )

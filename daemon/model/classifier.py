@@ -17,7 +17,6 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from connectors.base import MailText
-from daemon.model.calibration import calibrated
 from daemon.model.codebook import Codebook
 from daemon.model.disclaimers import without_disclaimers
 from daemon.model.engines.engine import Engine, Floats, ModelRefused, renormalised
@@ -103,8 +102,8 @@ class Classifier:
         plain = self._plain(texts)
         blended = self._logprobs(plain)[:, kept]
         categories = [self.meta.categories[column] for column in kept]
-        served = calibrated(blended, self.meta.temperature, self.meta.isotonic)
-        found = [ranked(row, categories, order) for row, order in zip(served, blended, strict=True)]
+        served = renormalised(blended / self.meta.temperature)
+        found = [ranked(row, categories) for row in served]
         if self._neighbours is None:
             return found
         newcomers = self._neighbours.newcomers(plain)
@@ -185,12 +184,9 @@ def aligned(logprobs: Floats, have: Sequence[str], want: Sequence[str]) -> Float
     return result
 
 
-def ranked(logprobs: Floats, categories: Sequence[str], scores: Floats | None = None) -> Prediction:
-    """One row of log-probabilities as a ranking by `scores` or themselves; equal ones in the codebook's order. Pure.
-
-    Scores are what they were before calibration, which may make two equal but changes no order.
-    """
-    order = np.argsort(-(logprobs if scores is None else scores), kind="stable")
+def ranked(logprobs: Floats, categories: Sequence[str]) -> Prediction:
+    """One row of log-probabilities as a ranking; equal ones in the codebook's order."""
+    order = np.argsort(-logprobs, kind="stable")
     return Prediction(tuple((categories[column], float(np.exp(logprobs[column]))) for column in order))
 
 

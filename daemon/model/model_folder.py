@@ -18,15 +18,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
 
 from daemon.model.base_file import sha256_of
 from daemon.model.codebook import Codebook, CodebookError
@@ -39,8 +37,6 @@ MODEL_FILE = "model.json"
 LAYOUT = 2
 
 Kind = Literal["llm", "linear", "blend"]
-Knot = tuple[float, float]
-"""(stated probability of the best answer, the share of such answers that are right)."""
 
 
 ADVICE = "Run `postroom rollback`, or train again."
@@ -107,16 +103,6 @@ class ModelFolder:
         """Where the base's tokenizer may lie: beside each form that is served from here."""
         return tuple(form / "tokenizer.json" for form in (self.ct2, self.gguf.parent))
 
-    def without_language(self) -> None:
-        """Remove all that belongs to the language model. What is not there is no mistake."""
-        for part in (self.ct2, self.gguf.parent, self.hf, self.adapter):
-            shutil.rmtree(part, ignore_errors=True)
-        self.fingerprint.unlink(missing_ok=True)
-
-    def without_linear(self) -> None:
-        """Remove the linear model. Raises OSError."""
-        shutil.rmtree(self.linear)
-
 
 class _Part(BaseModel):
     # A newer trainer may know more about a model than this daemon needs; `layout` says when it can't be read.
@@ -158,10 +144,9 @@ class ModelMeta(_Part):
 
     `categories` are the ids that this model can answer, a subset of its codebook. `blend_weight` is the language
     model's share, 1 for kind "llm" and 0 for "linear". `neighbours` is the share of the nearest lessons beside that
-    blend, 0 where they only know mail of newer folders; `temperature` divides what comes out, and `isotonic` are the
-    knots of the curve that the best answer's probability is then read off (daemon/model/calibration.py); none: it stays
-    as it is. `disclaimers` are checksums of lines that are dropped from every text before it is read, and `term_key`
-    tells which key they and all terms were hashed under (daemon/model/term_key.py).
+    blend, 0 where they only know mail of newer folders; `temperature` divides what comes out. `disclaimers` are
+    checksums of lines that are dropped from every text before it is read, and `term_key` tells which key they and all
+    terms were hashed under (daemon/model/term_key.py).
     """
 
     layout: int = LAYOUT
@@ -174,7 +159,6 @@ class ModelMeta(_Part):
     prompt: PromptInfo = PromptInfo()
     blend_weight: float = Field(default=1.0, ge=0, le=1)
     temperature: float = Field(default=1.0, gt=0)
-    isotonic: tuple[Knot, ...] = ()
     neighbours: float = Field(default=0.0, ge=0, le=1)
     disclaimers: tuple[str, ...] = ()
     term_key: str = ""
@@ -184,16 +168,7 @@ class ModelMeta(_Part):
     exam: dict[str, Any] = {}
     verdict: str = ""
     points: tuple[Point, ...] = ()
-    train_seconds: float = 0.0
     files: dict[str, FileSum] = {}
-
-    @field_validator("isotonic")
-    @classmethod
-    def _rises(cls, curve: tuple[Knot, ...]) -> tuple[Knot, ...]:
-        inside = all(0 <= number <= 1 for knot in curve for number in knot)
-        if not inside or any(a[0] >= b[0] or a[1] > b[1] for a, b in pairwise(curve)):
-            raise ValueError("the curve of probabilities does not rise from 0 to 1")
-        return curve
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -90,10 +90,11 @@ def page(
         limits = filed(points, thresholds(points, wanted))
         right = sum(point.correct for point in limits)
         share = f"{right / len(limits):.1%} of it rightly" if limits else "nothing yet"
+        error = calibration_error([point.probability for point in points], [point.correct for point in points])
         parts += [
             f"<h2>How much, and how rightly: model {escape(version)}</h2>",
             f"<p>Of {len(points)} lessons that it had not learnt from, it would file {len(limits) / len(points):.0%}, "
-            f"{share}. Its probabilities are off by {100 * calibration_error(points):.1f} points on average.</p>",
+            f"{share}. Its probabilities are off by {100 * error:.1f} points on average.</p>",
             _risk_coverage(points, wanted),
             "<h2>What is taken for what</h2>",
             "<p>Rows: where people keep it. Columns: what the model said.</p>",

@@ -106,14 +106,21 @@ def familiar(points: Sequence[Point]) -> float:
     return right[floor((1 - FAMILIAR) * len(right))] if right else 0.0
 
 
-def lower_bound(right: int, count: int, doubt: float = DOUBT) -> float:
-    """Wilson's lower bound of a share, `doubt` standard errors below. 0 without any evidence."""
+def interval(right: int, count: int, errors: float = 1.96) -> tuple[float, float]:
+    """Wilson's interval of a share, so many standard errors wide to each side (95 % by default); (0, 1) without any
+    evidence."""
     if count == 0:
-        return 0.0
-    share, square = right / count, doubt * doubt
+        return 0.0, 1.0
+    share, square = right / count, errors * errors
     centre = share + square / (2 * count)
-    spread = doubt * sqrt(share * (1 - share) / count + square / (4 * count * count))
-    return max(0.0, (centre - spread) / (1 + square / count))  # rounding can end a hair below nothing
+    spread = errors * sqrt(share * (1 - share) / count + square / (4 * count * count))
+    # Rounding can end a hair beyond nothing and all.
+    return max(0.0, (centre - spread) / (1 + square / count)), min(1.0, (centre + spread) / (1 + square / count))
+
+
+def lower_bound(right: int, count: int, doubt: float = DOUBT) -> float:
+    """The interval's lower end, `doubt` standard errors below. 0 without any evidence."""
+    return interval(right, count, doubt)[0]
 
 
 def risk_coverage(points: Iterable[Point]) -> list[CoveragePoint]:
@@ -128,16 +135,17 @@ def risk_coverage(points: Iterable[Point]) -> list[CoveragePoint]:
     return curve
 
 
-def calibration_error(points: Sequence[Point]) -> float:
+def calibration_error(stated: Sequence[float], right: Sequence[bool]) -> float:
     """Expected calibration error: how far stated probabilities are from shares of right answers, in ten equal bins."""
-    bins: dict[int, list[Point]] = {}
-    for point in points:
-        bins.setdefault(min(int(point.probability * 10), 9), []).append(point)
-    return sum(
-        abs(sum(point.probability for point in each) - sum(point.correct for point in each)) for each in bins.values()
-    ) / max(len(points), 1)
+    bins: dict[int, float] = {}
+    for probability, correct in zip(stated, right, strict=True):
+        place = min(int(probability * 10), 9)
+        bins[place] = bins.get(place, 0.0) + probability - correct
+    return sum(map(abs, bins.values())) / max(len(stated), 1)
 
 
 def filed(points: Sequence[Point], limits: Mapping[str, float | None]) -> list[Point]:
     """The answers that these thresholds would have filed."""
-    return [p for p in points if (limit := limits.get(p.predicted)) is not None and p.probability >= limit]
+    return [
+        point for point in points if (limit := limits.get(point.predicted)) is not None and point.probability >= limit
+    ]

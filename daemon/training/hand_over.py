@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,6 @@ from daemon.service.lock import taken
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database, Tx
-from daemon.store.records import ModelRecord
 from daemon.training import extra
 from daemon.training.order import (
     CANDIDATE,
@@ -37,7 +36,6 @@ from daemon.training.order import (
     CodebookRow,
     Comparison,
     Lesson,
-    LoraTried,
     Order,
     Result,
 )
@@ -234,19 +232,12 @@ def _order(tx: Tx, settings: Settings, registry: Registry, mailbox: int, version
         wanted_precision=settings.sorting.precision,
         seed=settings.training.seed,
         tuning=settings.training.tuning,
-        lora=lora_tried(models),
         backend=settings.training.backend,
         unsloth_python=settings.training.unsloth_python,
         memory_mb=settings.training.memory_mb,
         threads=settings.training.threads,
         time_limit_s=settings.training.time_limit.total_seconds(),
     )
-
-
-def lora_tried(models: Sequence[ModelRecord]) -> LoraTried | None:
-    """What the newest night that knew of LoRA left for the next one; None before the first. Pure."""
-    details = (model.exam.get("details") or {} for model in models)
-    return next((LoraTried(**found) for known in details if (found := known.get("lora"))), None)
 
 
 def _write_job(database: Database, mailbox: int, folder: Path, order: Order, newest: int | None) -> None:

@@ -50,13 +50,6 @@ class CodebookRow(Contract):
     category: str
 
 
-class LoraTried(Contract):
-    """When LoRA was tried last: the newest lesson's id then, and did it pay?"""
-
-    newest: int
-    paid: bool
-
-
 class Order(Contract):
     """One training: what to learn for which mailbox, with which base and engine, and how much it may take."""
 
@@ -79,8 +72,6 @@ class Order(Contract):
     threads: int = Field(default=2, ge=1)
     time_limit_s: float | None = Field(default=None, gt=0)
     tuning: Literal["pooled", "answer"] = "pooled"
-    lora: LoraTried | None = None
-    """None: LoRA was never tried here."""
     backend: Literal["peft", "unsloth"] = "peft"
     unsloth_python: Path | None = None
     memory_mb: int = Field(default=1024, ge=1)

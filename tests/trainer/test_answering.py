@@ -19,15 +19,17 @@ from daemon.model.prompt import TAIL
 from tests.tiny_models import tiny_qwen3, tiny_tokenizer
 from trainer.answer.adapters import merged, read_adapter, with_lora
 from trainer.answer.answer_tree import AnswerTree, after_prompt
-from trainer.answer.answering import Limits, LossIsNotANumber, Recipe, Task, Trained, score, train
-from trainer.answer.backends import checkpoint_of, fine_tune
+from trainer.answer.answering import Limits, LossIsNotANumber, Task, Trained, train
+from trainer.answer.backends import Work, fine_tune
+from trainer.answer.scoring import score
 from trainer.finetune.states import lower_states, split
 from trainer.job import TrainingFailed
+from trainer.recipe import Answer
 
 pytestmark = pytest.mark.model
 NAMES = ("car", "car wash", "garden", "garden lights", "gutters")
 ONE = Limits(threads=1)
-RECIPE = Recipe(rank=8, rate=5e-3, epochs=3, tuned_share=0.67)
+RECIPE = Answer(rank=8, rate=5e-3, epochs=3, tuned_share=0.67)
 
 
 def nothing(_done: int, _total: int) -> None:
@@ -120,11 +122,8 @@ def test_names_are_learnt_by_the_same_loop(tmp_path: Path) -> None:
     assert found.losses[found.best] < found.losses[0]
 
 
-def test_killed_training_goes_on_and_ends_as_if_nothing_had_been(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("trainer.answer.answering.CHECKPOINT_SECONDS", 0.0)
-    task = task_of()
+def test_killed_training_goes_on_and_ends_as_if_nothing_had_been(tmp_path: Path) -> None:
+    task = replace(task_of(), recipe=replace(RECIPE, checkpoint_s=0.0))
     whole, undisturbed = trained(task, tmp_path)
 
     def killed(done: int, total: int) -> None:
@@ -159,7 +158,7 @@ def test_states_that_are_too_many_for_memory_lie_in_a_file_and_are_the_same(tmp_
         lower_states(lower, rows, 64, 1 << 20, tmp_path) as small,
         lower_states(lower, rows, 64, 10, tmp_path) as large,
     ):
-        assert (small.spilled, large.spilled) == (False, True)
+        assert [isinstance(states.values, np.memmap) for states in (small, large)] == [False, True]
         torch.testing.assert_close(small.batch([0, 2]), large.batch([0, 2]))
         assert any(tmp_path.iterdir())
     assert list(tmp_path.iterdir()) == []
@@ -207,14 +206,12 @@ def test_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
 
 def test_adapter_and_merged_weights_answer_as_the_training_did(tmp_path: Path, tiny_prepared: Any) -> None:
     task = task_of()
-    out = fine_tune(
-        "peft", tiny_prepared, task, task.prompts[:8], Limits(1), tmp_path, tmp_path / "cache", None, nothing
-    )
-    from trainer.answer.adapters import load_model
+    out = fine_tune("peft", Work(tiny_prepared, task, ONE, tmp_path, tmp_path / "cache", task.prompts[:8]), nothing)
+    from trainer.finetune.loading import load_base
 
-    loaded = read_adapter(load_model(tiny_prepared.folder), out.adapter)
+    loaded = read_adapter(load_base(tiny_prepared.folder), out.adapter)
     np.testing.assert_allclose(score(loaded, task.prompts[:8], task.answers), out.answers, atol=1e-4)
-    plain = load_model(tiny_prepared.folder)
+    plain = load_base(tiny_prepared.folder)
     assert {name.split(".")[2] for name in out.layers} == {"1", "2"}
     plain.load_state_dict(out.layers, strict=False)
     np.testing.assert_allclose(score(plain, task.prompts[:8], task.answers), out.answers, atol=1e-3)
@@ -224,10 +221,11 @@ def test_adapter_and_merged_weights_answer_as_the_training_did(tmp_path: Path, t
 def test_checkpoints_of_other_lessons_are_removed_and_the_same_task_finds_its_own(tmp_path: Path) -> None:
     task = task_of(30)
     assert task.key() == Task.from_json(task.to_json()).key() != replace(task, seed=2).key()
-    other = checkpoint_of(tmp_path, replace(task, seed=2))
+    work = Work(None, task, ONE, tmp_path / "out", tmp_path)  # type: ignore[arg-type]
+    other = replace(work, task=replace(task, seed=2)).checkpoint
     other.touch()
     with pytest.raises(TrainingFailed, match="make unsloth"):
-        fine_tune("unsloth", None, task, [], Limits(1), tmp_path / "out", tmp_path, None, nothing)  # type: ignore[arg-type]
+        fine_tune("unsloth", work, nothing)
     assert not other.exists()
 
 
@@ -273,16 +271,38 @@ def test_comparison_gives_one_table_that_fits_the_terminal(tmp_path: Path) -> No
 
     base = save_folder(tiny_qwen3(), tmp_path / "base")
     folder = write_job(tmp_path / "job", office_rows(48), tmp_path / "cache", base=str(base), threads=1)
-    assert compare.main(["--job", str(folder), "--seeds", "1,2", "--epochs", "1", "--original"]) == 0
+    assert compare.main(["--job", str(folder), "--seeds", "1,2", "--epochs", "1"]) == 0
     result = json.loads((folder / "result.json").read_text())
     lines = result["verdict"].splitlines()
     assert max(map(len, lines)) <= 80
     assert [row["row"] for row in result["comparison"]["rows"]] == [
         "codes, closed set", "codes, free decoding", "names, closed set", "names, free decoding",
-        "original recipe, codes", "original recipe, names",
     ]  # fmt: skip
     assert all(len(row["by_seed"]) == 2 for row in result["comparison"]["rows"])
-    assert len(result["comparison"]["pairs"]) == 2
+    assert len(result["comparison"]["pairs"]) == 1
+
+
+def test_the_benchmark_compares_the_first_recipe_on_any_two_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks import labels
+    from tests.lessons import office_rows
+    from tests.tiny_models import save_folder
+
+    base = save_folder(tiny_qwen3(), tmp_path / "base")
+    rows = [json.dumps({"text": row["text"]["body"], "label": row["category"]}) for row in office_rows(48)]
+    train, test = tmp_path / "train.jsonl", tmp_path / "test.jsonl"
+    train.write_text("\n".join(rows[:36]))
+    test.write_text("\n".join(rows[36:]))
+    arguments = ["--train", str(train), "--test", str(test), "--base", str(base), "--cache", str(tmp_path / "cache")]
+    assert labels.main([*arguments, "--seeds", "1,2", "--epochs", "1", "--threads", "1", "--original", "all"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line[:26].strip() for line in lines if line[27:32].strip().replace(".", "").isdigit()] == [
+        "codes, closed set", "codes, free decoding", "names, closed set", "names, free decoding",
+        "original recipe, codes", "original recipe, names",
+    ]  # fmt: skip
+    assert sum("codes against names" in line for line in lines) == 2
 
 
 def examples_text() -> Any:

@@ -11,6 +11,7 @@ from daemon.model.disclaimers import find_disclaimers, without_disclaimers
 from daemon.training.order import Category, Lesson, Order
 from tests.lessons import KEY, START, lesson, office_rows
 from trainer.dataset import Example, build, evened, neighbours, split
+from trainer.recipe import Cleaning
 
 
 def job_for(rows, **more):
@@ -24,8 +25,8 @@ def job_for(rows, **more):
     )
 
 
-def built(rows):
-    return build(job_for(rows), [Lesson.model_validate(row) for row in rows], KEY)
+def built(rows, recipe=Cleaning()):  # noqa: B008  frozen
+    return build(job_for(rows), [Lesson.model_validate(row) for row in rows], KEY, recipe)
 
 
 def test_exam_is_drawn_from_the_newest_when_dates_mean_something():
@@ -60,7 +61,7 @@ def test_no_thread_is_ever_on_both_sides(threads, by_time, seed):
         row["thread"] = f"t{thread}"
         row["frozen"] = thread == 6
     data = built(rows)
-    train, exam = split([*data.train, *data.exam], by_time, seed)
+    train, exam = split([*data.train, *data.exam], by_time, seed, Cleaning())
     assert not {example.group for example in train} & {example.group for example in exam}
     assert len(train) + len(exam) == len(data.train) + len(data.exam)
     assert all(not example.frozen for example in train)
@@ -100,7 +101,7 @@ def test_report_names_categories_that_cannot_be_learnt():
     rows.append(lesson(900, "todo", MailText(body="call the landlord back about the roof"), START))
     job = job_for(rows)
     job = job.model_copy(update={"categories": (*job.categories, Category(id="empty", name="Empty"))})
-    report = " ".join(build(job, [Lesson.model_validate(row) for row in rows], KEY).report)
+    report = " ".join(build(job, [Lesson.model_validate(row) for row in rows], KEY, Cleaning()).report)
     assert "Todo: only 1 lesson" in report
     assert "Empty: no lessons yet" in report
 
@@ -108,7 +109,7 @@ def test_report_names_categories_that_cannot_be_learnt():
 def test_lessons_without_text_or_of_unknown_categories_are_left_out():
     rows = office_rows(30)
     strange = [lesson(700, "orders", MailText()), lesson(701, "gone", MailText(body="something else entirely"))]
-    data = build(job_for(rows), [Lesson.model_validate(row) for row in [*rows, *strange]], KEY)
+    data = build(job_for(rows), [Lesson.model_validate(row) for row in [*rows, *strange]], KEY, Cleaning())
     assert not {700, 701} & {example.id for example in [*data.train, *data.exam]}
     assert any("without any text" in sentence for sentence in data.report)
     assert any("no longer exist" in sentence for sentence in data.report)
@@ -123,10 +124,9 @@ def test_a_category_keeps_two_lessons_for_training():
     assert sum(example.category == "rare" for example in data.train) == 2
 
 
-def test_too_many_lessons_are_thinned_to_the_newest_of_each_category(monkeypatch):
-    monkeypatch.setattr("trainer.dataset.MOST_LESSONS", 40)
+def test_too_many_lessons_are_thinned_to_the_newest_of_each_category():
     rows = [row | {"frozen": row["id"] == 0} for row in office_rows(200)]
-    data = built(rows)
+    data = built(rows, Cleaning(most_lessons=40))
     kept = [*data.train, *data.exam]
     assert len(kept) == 40
     assert {example.id for example in kept} >= {0, *range(170, 200)}

@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-import trainer.night
 from daemon.model import model_folder
 from daemon.model.base_file import BaseFile
 from daemon.model.classifier import Classifier
-from tests.lessons import KEY, examples_of, office_rows, write_job
+from tests.lessons import KEY, examples_of, labelled, office_rows, write_job
 from tests.tiny_models import save_folder, tiny_qwen3
-from trainer.candidates import questions
-from trainer.candidates.language import LanguageModel, fit_language
-from trainer.candidates.questions import deepened, possible
-from trainer.candidates.tuning import Lessons
-from trainer.finetune import contrast, upper
+from trainer.candidates import choice, questions
+from trainer.candidates.pooled import LanguageModel, fit_language
+from trainer.candidates.questions import behind, deepened, possible
+from trainer.context import Night
 from trainer.finetune.pooling import Room
 from trainer.finetune.reading import Readings
 from trainer.finetune.upper import Merged
+from trainer.folds import Lessons
 from trainer.night import run
+from trainer.recipe import Evidence, Questions, Recipe
 
 pytestmark = [
     pytest.mark.model,
@@ -33,6 +33,9 @@ pytestmark = [
 ]
 
 ROOM = Room(directions=12, epsilon=1e-5)
+RECIPE = Recipe()
+# The tiny vocabulary cuts a mail into many more tokens.
+TINY = Recipe(questions=Questions(depth=8, lowest=6, short=64, tokens=8_000))
 
 
 def readings_of(labels: np.ndarray[Any, Any], told: set[int], seed: int) -> Readings:
@@ -46,34 +49,37 @@ def readings_of(labels: np.ndarray[Any, Any], told: set[int], seed: int) -> Read
 
 
 def started(told: set[int]) -> tuple[LanguageModel, Lessons]:
-    """A model that knows `told` of four categories, its lessons, and a linear model that knows nothing."""
+    """A model that knows `told` of four categories, and its lessons."""
     labels = np.arange(160) % 4
     rows = np.arange(160)
     parts = [(rows[rows % 5 != part], rows[rows % 5 == part]) for part in range(5)]
-    weights = np.ones(160, np.float32)
-    readings = readings_of(labels, told, seed=1)
-    start = fit_language(readings, labels, weights, 4, parts, ROOM, 6)
-    linear = np.full((160, 4), np.log(0.25), np.float32)
-    return start, Lessons(readings, [], labels, weights, 4, parts, linear, ROOM)
+    lessons = labelled(labels, 4, parts)
+    return fit_language(readings_of(labels, told, seed=1), lessons, ROOM, 6, RECIPE), lessons
 
 
 def likened(lessons: Lessons, told: set[int]) -> Merged:
     return Merged({}, readings_of(lessons.labels, told, seed=2))
 
 
+def tried(start: LanguageModel, lessons: Lessons, contrast: Any) -> LanguageModel:
+    """Beside a linear model that knows nothing."""
+    linear = np.full((160, 4), np.log(0.25), np.float32)
+    return deepened(start, lessons, linear, ROOM, contrast, RECIPE)
+
+
 def test_a_deeper_model_that_knows_more_serves_instead() -> None:
     start, lessons = started({0, 1})
-    learnt, fold = lessons.parts[-1]
+    learnt, fold = lessons.folds[-1]
     asked = []
 
     def tune(rows: Any) -> Merged:
         asked.append(rows)
         return likened(lessons, {1, 2, 3})
 
-    found = deepened(start, lessons, tune)
+    found = tried(start, lessons, tune)
     assert [rows.tolist() for rows in asked] == [learnt.tolist()], "the newest fold judges"
-    assert found.depth == questions.DEPTH
-    right = [(each.answers[fold].argmax(axis=1) == lessons.labels[fold]).mean() for each in (start, found)]
+    assert found.depth == RECIPE.questions.depth
+    right = [(model.answers[fold].argmax(axis=1) == lessons.labels[fold]).mean() for model in (start, found)]
     assert right[1] > right[0] + 0.1
     assert np.array_equal(found.answers[learnt], start.answers[learnt]), "what was promised from the older folds"
     assert "16 layers tuned by likeness" in found.chosen
@@ -81,7 +87,7 @@ def test_a_deeper_model_that_knows_more_serves_instead() -> None:
 
 def test_a_deeper_model_that_knows_no_more_is_dropped() -> None:
     start, lessons = started({0, 1, 2, 3})
-    found = deepened(start, lessons, lambda _: likened(lessons, set()))
+    found = tried(start, lessons, lambda _: likened(lessons, set()))
     assert found.pooling is start.pooling
     assert found.answers is start.answers
     assert "clearly worse" in found.chosen
@@ -91,35 +97,53 @@ def test_a_fold_that_says_little_does_not_speak_against_it(monkeypatch: pytest.M
     start, lessons = started({0, 1})
     losses = iter([np.zeros(32), np.arange(32) % 2 - 0.45])  # worse on average, by a tenth of its spread
     monkeypatch.setattr(questions, "_losses", lambda *_: next(losses))
-    assert deepened(start, lessons, lambda _: likened(lessons, {0})).depth == questions.DEPTH
+    assert tried(start, lessons, lambda _: likened(lessons, {0})).depth == RECIPE.questions.depth
 
 
 def test_numbers_that_overflow_leave_the_start() -> None:
     start, lessons = started({0, 1})
-    found = deepened(start, lessons, lambda _: None)
+    found = tried(start, lessons, lambda _: None)
     assert found.pooling is start.pooling
     assert "failed" in found.chosen
 
 
 def test_nothing_is_tuned_where_nothing_can_be_judged() -> None:
     start, lessons = started({0, 1})
-    without = replace(lessons, parts=[])
-    assert deepened(start, without, lambda _: pytest.fail("tuned for nothing")) is start
+    without = replace(lessons, folds=())
+    assert tried(start, without, lambda _: pytest.fail("tuned for nothing")) is start
 
 
-def test_a_base_must_have_the_layers_and_be_small_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(questions, "DEPTH", 4)
+def test_a_base_must_have_the_layers_and_be_small_enough() -> None:
     lengths = [12, 20, 300]
-    assert possible(tiny_qwen3(layers=5), 3, lengths)
-    assert not possible(tiny_qwen3(layers=4), 3, lengths)  # none is left to pool
-    assert not possible(tiny_qwen3(layers=5), 4, lengths)
-    monkeypatch.setattr(questions, "MOST_WEIGHTS", 20_000)
-    assert not possible(tiny_qwen3(layers=5), 3, lengths)
+    assert possible(tiny_qwen3(layers=5), 3, lengths, Questions(depth=4))
+    assert not possible(tiny_qwen3(layers=4), 3, lengths, Questions(depth=4))  # none is left to pool
+    assert not possible(tiny_qwen3(layers=5), 4, lengths, Questions(depth=4))
+    assert not possible(tiny_qwen3(layers=5), 3, lengths, Questions(depth=4, most_weights=20_000))
 
 
-def test_mail_is_too_long_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(questions, "DEPTH", 4)
-    assert not possible(tiny_qwen3(layers=5), 3, [20, 110, 120])
+def test_mail_is_too_long_for_it() -> None:
+    assert not possible(tiny_qwen3(layers=5), 3, [20, 110, 120], Questions(depth=4))
+
+
+@pytest.mark.parametrize(
+    ("ours", "linear", "is_behind"),
+    [(80, 90, True), (88, 90, False), (90, 90, False), (90, 80, False)],  # of 100 lessons, so many right
+)
+def test_tuning_is_spared_where_the_start_is_behind_the_linear_model_by_more_than_luck(
+    ours: int, linear: int, is_behind: bool
+) -> None:
+    labels = np.zeros(101, np.int64)
+
+    def answers(right: int) -> Any:
+        rows = np.tile(np.array([-2.0, -0.1], np.float32), (101, 1))
+        rows[:right] = [-0.1, -2.0]
+        return rows
+
+    language, rival = answers(ours), answers(linear)
+    language[100] = np.nan  # no fold judged it
+    assert behind(language, rival, labels, Evidence()) is is_behind
+    rival[:] = np.nan
+    assert not behind(language, rival, labels, Evidence()), "nothing to compare"
 
 
 @pytest.fixture(scope="module")
@@ -129,16 +153,16 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch, better: bool, **options: Any) -> dict[str, Any]:
     """One night on small office mail; `better` says if the deeper model is likelier."""
-    monkeypatch.setattr(questions, "DEPTH", 8)
-    monkeypatch.setattr(questions, "LOWEST", 6)
-    monkeypatch.setattr(questions, "SHORT", 64)  # the tiny vocabulary cuts a mail into many more tokens
-    for module in (contrast, upper):
-        monkeypatch.setattr(module, "TOKENS_A_NIGHT", 8_000)
     losses = iter([np.ones(4), np.full(4, 0.5 if better else 1.5)])
     monkeypatch.setattr(questions, "_losses", lambda *_: next(losses))
-    monkeypatch.setattr("trainer.candidates.language_candidate.behind", lambda *_: False)
+    monkeypatch.setattr(questions, "behind", lambda *_: False)
     write_job(folder, office_rows(60), folder.parent / "cache", base=str(base), max_tokens=64, **options)
-    return run(folder, lambda *_: None)
+    return run(folder, lambda *_: None, TINY)
+
+
+def language_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a small base is never the best candidate."""
+    monkeypatch.setattr(choice, "best", lambda candidates, *_: candidates[1])
 
 
 def language(folder: Path) -> str:
@@ -150,9 +174,7 @@ def language(folder: Path) -> str:
 def test_it_is_written_as_one_model_and_answers(
     engine: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    choose = trainer.night._choose
-    # Such a small base is never the best candidate.
-    monkeypatch.setattr(trainer.night, "_choose", lambda *answers: ("llm", choose(*answers)[1]))
+    language_serves(monkeypatch)
     result = trained(tmp_path / "job", base, monkeypatch, True, kind=engine)
     assert result.outcome == "candidate"
     assert "8 layers tuned by likeness" in language(tmp_path / "job")
@@ -164,31 +186,22 @@ def test_it_is_written_as_one_model_and_answers(
         assert all(answer.best for answer in classifier.classify(mail))
 
 
-def test_where_it_does_not_pay_the_start_serves_and_it_is_not_tried_again(
-    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    result = trained(tmp_path / "job", base, monkeypatch, False)
+def test_where_it_does_not_pay_the_start_serves(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert trained(tmp_path / "job", base, monkeypatch, False)["outcome"] == "candidate"
     assert "clearly worse with 8 layers" in language(tmp_path / "job")
-    tried = result.exam.details["lora"]
-    assert not tried["paid"]
     assert not list((tmp_path / "job").rglob("lora"))
-    monkeypatch.setattr(questions, "deepened", lambda *_: pytest.fail("tried again on the same lessons"))
-    assert trained(tmp_path / "again", base, monkeypatch, False, lora=tried).outcome == "candidate"
 
 
 def test_too_little_time_leaves_the_start(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainer.candidates import language_candidate
+    in_time, calls = Night.in_time, []
 
-    in_time = language_candidate._in_time
-    calls = []
-
-    def late(night: Any, done: int, total: int) -> None:
-        if night.report is not None and total != len(night.lessons):  # not while reading
+    def late(night: Night, done: int, total: int) -> None:
+        if total != len(night.lessons.examples):  # not while reading
             calls.append(done)
             raise TimeoutError
         in_time(night, done, total)
 
-    monkeypatch.setattr(language_candidate, "_in_time", late)
+    monkeypatch.setattr(Night, "in_time", late)
     result = trained(tmp_path / "job", base, monkeypatch, True)
     assert result.outcome == "candidate"
     assert calls == [1]
@@ -199,18 +212,15 @@ def test_too_little_time_leaves_the_start(base: Path, tmp_path: Path, monkeypatc
 @pytest.mark.slow
 @pytest.mark.usefixtures("smol_prepared")
 def test_short_questions_by_the_real_base(smol_base: BaseFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (contrast, upper):
-        monkeypatch.setattr(module, "TOKENS_A_NIGHT", 4_000)
-    monkeypatch.setattr(questions, "CLEARLY", 99)  # invented lessons are too easy to tell
-    monkeypatch.setattr("trainer.candidates.language_candidate.behind", lambda *_: False)
-    choose = trainer.night._choose
-    monkeypatch.setattr(trainer.night, "_choose", lambda *answers: ("llm", choose(*answers)[1]))
+    recipe = Recipe(questions=Questions(tokens=4_000, clearly=99))  # invented lessons are too easy to tell
+    monkeypatch.setattr(questions, "behind", lambda *_: False)
+    language_serves(monkeypatch)
     rows = office_rows(64)
     for row in rows:
         row["text"] |= {"sender": "", "subject": "", "body": row["text"]["body"].split("\n")[1]}
     options = {"base": str(smol_base.path), "quantization": "int8"}
     write_job(tmp_path / "job", rows[:48], Path(".models"), **options)
-    result = run(tmp_path / "job", lambda *_: None)
+    result = run(tmp_path / "job", lambda *_: None, recipe)
     assert "16 layers tuned by likeness" in language(tmp_path / "job"), result.verdict
     made = tmp_path / "job" / "candidate"
     assert model_folder.load(made).layers_kept == 17

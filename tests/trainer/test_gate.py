@@ -3,7 +3,6 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -14,6 +13,7 @@ from daemon.model import model_folder
 from daemon.model.classifier import Classifier
 from daemon.model.codebook import Codebook
 from daemon.model.model_folder import ModelMeta
+from daemon.rules.thresholds import interval
 from daemon.settings import EngineSettings, Settings
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
@@ -22,16 +22,22 @@ from daemon.training.hand_over import _take_over
 from daemon.training.order import CodebookRow, Exam, Lesson, Order, Result
 from daemon.training.registry import Registry
 from tests.lessons import KEY, START, office_rows
-from trainer.candidates.heads import folds
+from trainer import gate
 from trainer.candidates.tfidf import fit_linear
 from trainer.context import Night
 from trainer.dataset import build
-from trainer.evaluate import figures, interval, paired_chance
-from trainer.gate import ExamAnswer, Verdict, beat_the_withdrawn, judge
+from trainer.evaluate import figures, paired_chance
+from trainer.exam import earlier, newly_frozen
+from trainer.folds import Asked, Lessons
+from trainer.gate import ExamAnswer, Verdict, beat_the_withdrawn
 from trainer.job import Clock
-from trainer.night import _answers_of, _newly_frozen
+from trainer.recipe import Cleaning, Gate, Recipe
 
 NAMES = {"a": "Invoices", "b": "Orders"}
+
+
+def judge(answers, categories, names):
+    return gate.judge(answers, categories, names, Gate())
 
 
 def answers(category, candidate, current, frozen=False, unknown=False):
@@ -168,8 +174,10 @@ def night_with(rows, names, book, folder):
             "current": folder,
         }
     )
-    data = build(job, [Lesson.model_validate(row) for row in rows], KEY)
-    return Night(job, None, None, None, book, data, tuple(names), lambda *_: None, Clock(None), KEY, [])
+    data = build(job, [Lesson.model_validate(row) for row in rows], KEY, Cleaning())
+    lessons = Lessons.of(data, tuple(names), 1, Cleaning())
+    asked = Asked(data.exam, tuple(names))
+    return Night(job, Recipe(), lambda *_: None, Clock(None), KEY, data, book, None, lessons, asked)
 
 
 def undated(rows):
@@ -183,11 +191,7 @@ def in_use(tmp_path_factory):
     folder = tmp_path_factory.mktemp("in-use")
     book = Codebook.from_json([{"code": f"A{name[0].upper()}", "category": name} for name in KNOWN])
     rows = [row for row in office_rows(120) if row["category"] in KNOWN]
-    examples = [
-        *build(night_with(rows, KNOWN, book, None).job, [Lesson.model_validate(row) for row in rows], KEY).train
-    ]
-    labels = np.array([KNOWN.index(example.category) for example in examples])
-    fit_linear(examples, labels, KNOWN, folds(examples, True, 1), KEY).model.save(folder / "linear")
+    fit_linear(night_with(rows, KNOWN, book, None).lessons, KEY, Recipe()).model.save(folder / "linear")
     model_folder.save(
         folder,
         ModelMeta(
@@ -203,9 +207,10 @@ KNOWN = ("complaints", "invoices", "jobs")
 def test_a_new_category_is_known_as_new_and_never_counted_as_answered(in_use):
     folder, book = in_use
     night = night_with(undated(office_rows(160)), (*KNOWN, "orders"), book, folder)
-    right, known, trouble = _answers_of(night, folder)
-    assert trouble is None
-    assert known == set(KNOWN)
+    found = earlier(night, folder)
+    right = found.right
+    assert found.trouble is None
+    assert found.known == set(KNOWN)
     asked = [example.category for example in night.data.exam]
     assert "orders" in asked
     assert not any(flag for flag, category in zip(right, asked, strict=True) if category == "orders")
@@ -221,8 +226,9 @@ def test_a_removed_category_is_masked_as_in_service(in_use):
     night = night_with(undated(rows), ("complaints", "invoices"), book, folder)
     with Classifier.load(folder, KEY) as unmasked:
         assert any(each.best == "jobs" for each in unmasked.classify([example.text for example in night.data.exam]))
-    right, _, trouble = _answers_of(night, folder)
-    assert trouble is None
+    found = earlier(night, folder)
+    right = found.right
+    assert found.trouble is None
     invoices = [flag for flag, e in zip(right, night.data.exam, strict=True) if e.category == "invoices"]
     assert invoices
     assert sum(invoices) > len(invoices) / 2
@@ -231,8 +237,9 @@ def test_a_removed_category_is_masked_as_in_service(in_use):
 def test_an_old_codebook_is_refused_in_words(in_use):
     folder, _ = in_use
     other = Codebook.from_json([{"code": "ZZ", "category": name} for name in ("invoices",)])
-    right, _, trouble = _answers_of(night_with(office_rows(80), KNOWN, other, folder), folder)
-    assert right is None
+    found = earlier(night_with(office_rows(80), KNOWN, other, folder), folder)
+    trouble = found.trouble
+    assert found.right is None
     assert "could not take the exam" in trouble
     assert "another codebook" in trouble
     assert "postroom rollback" in trouble
@@ -248,7 +255,7 @@ def test_the_frozen_part_only_grows_and_is_never_learnt():
         assert not frozen & {example.id for example in data.train}
         assert frozen <= {example.id for example in data.exam}
         assert not {example.group for example in data.exam} & {example.group for example in data.train}
-        fresh = set(_newly_frozen(data))
+        fresh = set(newly_frozen(data, Gate()))
         assert fresh <= {example.id for example in data.exam}
         assert not fresh & frozen
         assert fresh

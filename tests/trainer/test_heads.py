@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from daemon.model.engines.engine import renormalised
-from tests.lessons import examples_of, office_rows
-from trainer.calibrate import expected_calibration_error, fit_blend, fit_temperature
-from trainer.candidates.heads import fit_head, folds, share_right
+from daemon.rules.thresholds import calibration_error
+from tests.lessons import examples_of, labelled, office_rows
+from trainer.calibrate import fit_blend, fit_temperature
+from trainer.candidates.heads import fit_head, share_right
+from trainer.folds import folds
+from trainer.recipe import Cleaning, Evidence
+
+EVIDENCE = Evidence()
 
 
 def clouds(count, classes, width, seed):
@@ -19,7 +24,7 @@ def clouds(count, classes, width, seed):
 @pytest.mark.parametrize("classes", [2, 5])
 def test_a_head_learns_and_gives_probabilities(classes):
     features, labels = clouds(200, classes, 12, 1)
-    head = fit_head(features, labels, np.ones(200, np.float32), classes, 0.1)
+    head = fit_head(features, labelled(labels, classes), np.arange(200), 0.1)
     later, truth = clouds(200, classes, 12, 2)
     assert share_right(head.logprobs(later), truth) > 0.8
     assert np.allclose(np.exp(head.logprobs(later)).sum(axis=1), 1, atol=1e-4)
@@ -27,20 +32,20 @@ def test_a_head_learns_and_gives_probabilities(classes):
 
 def test_a_class_without_lessons_is_never_answered():
     features, labels = clouds(60, 2, 8, 1)
-    head = fit_head(features, labels, np.ones(60, np.float32), 4, 0.1)
+    head = fit_head(features, labelled(labels, 4), np.arange(60), 0.1)
     assert set(head.logprobs(features).argmax(axis=1)) <= {0, 1}
 
 
 def test_folds_by_time_learn_only_from_what_came_before():
     examples, _, _ = examples_of(office_rows(80))
-    parts = folds(examples, True, 1)
+    parts = folds(examples, True, 1, Cleaning())
     assert parts
     assert all(learnt.max() < judged.min() for learnt, judged in parts)
 
 
 def test_folds_without_time_judge_every_lesson_once_and_keep_groups_together():
     examples, _, _ = examples_of(office_rows(50))
-    parts = folds(examples, False, 1)
+    parts = folds(examples, False, 1, Cleaning())
     assert sorted(np.concatenate([judged for _, judged in parts])) == list(range(50))
     assert all(not set(learnt) & set(judged) for learnt, judged in parts)
 
@@ -49,14 +54,14 @@ def test_temperature_mends_a_model_that_is_too_sure():
     random = np.random.default_rng(0)
     honest = renormalised(random.normal(size=(3000, 4)) * 1.5)
     labels = np.array([random.choice(4, p=np.exp(row) / np.exp(row).sum()) for row in honest.astype(float)])
-    assert fit_temperature(renormalised(honest * 4), labels) == pytest.approx(4, rel=0.2)
-    assert fit_temperature(honest, labels) == pytest.approx(1, rel=0.15)
-    assert fit_temperature(honest[:0], labels[:0]) == 1.0
+    assert fit_temperature(renormalised(honest * 4), labels, EVIDENCE) == pytest.approx(4, rel=0.2)
+    assert fit_temperature(honest, labels, EVIDENCE) == pytest.approx(1, rel=0.15)
+    assert fit_temperature(honest[:0], labels[:0], EVIDENCE) == 1.0
 
 
 def test_a_few_right_answers_do_not_make_a_model_certain():
     sure = renormalised(np.array([[2.0, 0.0, 0.0]] * 8))
-    temperature = fit_temperature(sure, np.zeros(8, int))
+    temperature = fit_temperature(sure, np.zeros(8, int), EVIDENCE)
     assert np.exp(renormalised(sure / temperature)).max() < 0.9999
 
 
@@ -65,12 +70,12 @@ def test_blend_trusts_the_better_model():
     labels = random.integers(3, size=400)
     good = renormalised(np.eye(3)[labels] * 3 + random.normal(size=(400, 3)))
     noise = renormalised(random.normal(size=(400, 3)))
-    assert fit_blend(good, noise, labels) >= 0.8
-    assert fit_blend(noise, good, labels) <= 0.2
+    assert fit_blend(good, noise, labels, EVIDENCE) >= 0.8
+    assert fit_blend(noise, good, labels, EVIDENCE) <= 0.2
 
 
 def test_calibration_error_of_honest_answers_is_small():
     random = np.random.default_rng(5)
     stated = random.uniform(0.3, 1, 5000)
-    assert expected_calibration_error(stated, random.random(5000) < stated) < 0.04
-    assert expected_calibration_error(stated, random.random(5000) < stated - 0.3) > 0.2
+    assert calibration_error(stated.tolist(), (random.random(5000) < stated).tolist()) < 0.04
+    assert calibration_error(stated.tolist(), (random.random(5000) < stated - 0.3).tolist()) > 0.2

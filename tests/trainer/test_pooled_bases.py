@@ -18,16 +18,21 @@ from tokenizers import Tokenizer
 from daemon.model.base_file import find_base
 from daemon.model.codebook import Codebook, code_token
 from daemon.model.engines.embedded import EmbeddedEngine
+from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from tests.daemon.model.test_bases import asked
-from tests.lessons import examples_of, office_rows
+from tests.lessons import lessons_of, office_rows
 from tests.tiny_models import ARCHITECTURES, REAL_SHAPES, save_gguf, tiny_model
 from tests.trainer.test_export import llama
-from trainer.candidates.language import LanguageModel, depth_of, export, fit_language, load_base
+from trainer.candidates.language import export
+from trainer.candidates.pooled import LanguageModel, depth_of, fit_language
+from trainer.context import Grounds
 from trainer.export.forms import Forms
+from trainer.finetune.loading import load_base
 from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader, Readings
 from trainer.prepare import prepare_base
+from trainer.recipe import Recipe
 
 pytestmark = [
     pytest.mark.model,
@@ -58,24 +63,21 @@ def pooled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     place = tmp_path_factory.mktemp(request.param)
     base = find_base(save_gguf(tiny_model(request.param, LAYERS[request.param]), place / "base.gguf"))
     prepared = prepare_base(base, place / "cache")
-    examples, labels, categories = examples_of(office_rows(36))
+    lessons = replace(lessons_of(office_rows(36)), folds=())
     tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
     renderer = Renderer(tokenizer, PromptSettings(max_tokens=TOKENS))
-    prompts = [renderer.render(example.text) for example in examples]
+    prompts = [renderer.render(text) for text in lessons.texts]
     assert TOKENS - 1 <= max(len(prompt.ids) for prompt in prompts) <= TOKENS
-    model = load_base(prepared)
-    depth, room = depth_of(model.config.num_hidden_layers), room_of(model)
+    model, recipe = load_base(prepared.folder), Recipe()
+    depth, room = depth_of(model.config.num_hidden_layers, recipe.pooled), room_of(model)
     layers = disturbed(model, depth)
     model.load_state_dict(layers, strict=False)
-    readings = Reader(model, depth, "tuned", None).read(prompts)
-    weights = np.ones(len(labels), np.float32)
-    language = fit_language(readings, labels, weights, len(categories), [], room, depth)
-    book = Codebook().extended(categories, tokenizer)
-    codes = [book.code(category) for category in categories]
-    (place / "scratch").mkdir()
+    readings = Reader(model, depth, "tuned", None, recipe.pooled).read(prompts)
+    language = replace(fit_language(readings, lessons, room, depth, recipe), layers=layers)
+    book = Codebook().extended(lessons.categories, tokenizer)
+    codes = [book.code(category) for category in lessons.categories]
     forms = Forms("float32", "float32", gguf="F32", safetensors=True)
-    language = replace(language, layers=layers)
-    export(base, prepared, language, book, categories, place / "made", place / "scratch", forms, [])
+    export(language, Grounds(base, prepared, tuple(codes)), forms, [], ModelFolder(place / "made"), recipe)
     tokens = [token for code in codes if (token := code_token(code, tokenizer)) is not None]
     chosen = [0, 7, 33]
     return Pooled(
@@ -84,7 +86,7 @@ def pooled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def disturbed(model: Any, depth: int) -> dict[str, torch.Tensor]:
-    """The lower layers as LoRA leaves them: a little moved."""
+    """The lower layers as tuning leaves them: a little moved."""
     generator = torch.Generator().manual_seed(3)
     return {
         name: value + 0.05 * value.std() * torch.randn(value.shape, generator=generator)

@@ -7,14 +7,16 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
 from daemon.model.prompt import PromptSettings, Renderer
-from tests.lessons import examples_of, office_rows
+from tests.lessons import examples_of, labelled, office_rows
 from tests.tiny_models import save_folder, tiny_qwen3
 from trainer.candidates.heads import fit_head
 from trainer.finetune.pooling import Room, fit_pooling, fit_space, room_of, silence, write_model
 from trainer.finetune.reading import Reader, Readings
+from trainer.recipe import Pooled
 
 pytestmark = pytest.mark.model
 DEPTH = 2
+RECIPE = Pooled()
 
 
 def load(folder):
@@ -28,11 +30,11 @@ def fitted(tmp_path_factory):
     examples, labels, categories = examples_of(office_rows(80))
     renderer = Renderer(Tokenizer.from_file(str(base / "tokenizer.json")), PromptSettings())
     prompts = [renderer.render(example.text) for example in examples]
-    reader = Reader(load(base), DEPTH, "tiny", place / "cache")
+    reader = Reader(load(base), DEPTH, "tiny", place / "cache", RECIPE)
     readings = reader.read(prompts)
-    space = fit_space(readings.means, labels)
-    head = fit_head(space.features(readings.means), labels, np.ones(80, np.float32), len(categories), 10, offset=True)
-    pooling = fit_pooling(readings, space, head.rows, head.offsets, room_of(load(base)))
+    space = fit_space(readings.means, labels, RECIPE)
+    head = fit_head(space.features(readings.means), labelled(labels, len(categories)), np.arange(80), 10)
+    pooling = fit_pooling(readings, space, head, room_of(load(base)), RECIPE)
     return base, prompts, readings, pooling, head, space, labels
 
 
@@ -40,7 +42,7 @@ def test_the_written_model_computes_the_features_that_were_fitted(fitted, tmp_pa
     base, prompts, readings, pooling, *_ = fitted
     features = pooling.features(readings)
     rows = {5: pooling.rows[0], 9: pooling.rows[1], 11: pooling.rows[2]}
-    write_model(load(base), DEPTH, pooling, rows, silence(pooling), tmp_path)
+    write_model(load(base), DEPTH, pooling, rows, silence(pooling, RECIPE), tmp_path)
     model = load(tmp_path)
     assert len(model.model.layers) == DEPTH + 1
     with torch.no_grad():
@@ -57,9 +59,9 @@ def test_a_token_that_is_no_code_is_less_likely_than_every_code_for_mail_of_a_ra
     rest = np.flatnonzero(labels != 0)
     kept = np.concatenate([np.resize(often, round(share * 80)), np.resize(rest, 80 - round(share * 80))])
     uneven = Readings(readings.means[kept], readings.lasts[kept])
-    pooling = fit_pooling(uneven, space, head.rows, head.offsets, Room(64, 1e-6))
+    pooling = fit_pooling(uneven, space, head, Room(64, 1e-6), RECIPE)
     features = pooling.features(readings)
-    assert (features @ silence(pooling) < (features @ pooling.rows.T).min(axis=1)).all()
+    assert (features @ silence(pooling, RECIPE) < (features @ pooling.rows.T).min(axis=1)).all()
 
 
 def test_the_models_own_head_answers_as_the_head_that_was_fitted(fitted):
@@ -71,11 +73,11 @@ def test_the_models_own_head_answers_as_the_head_that_was_fitted(fitted):
 
 def test_readings_come_from_the_cache_and_do_not_depend_on_the_batch(fitted, tmp_path):
     base, prompts, readings, *_ = fitted
-    reader = Reader(load(base), DEPTH, "tiny", tmp_path)
+    reader = Reader(load(base), DEPTH, "tiny", tmp_path, RECIPE)
     alone = reader.read(prompts[3:4])
     assert np.allclose(alone.means, readings.means[3:4], atol=1e-4)
     calls = []
-    again = Reader(load(base), DEPTH, "tiny", tmp_path)
+    again = Reader(load(base), DEPTH, "tiny", tmp_path, RECIPE)
     again._compute = lambda ids: calls.append(len(ids))
     assert np.array_equal(again.read(prompts[3:4]).means, alone.means)
     assert calls == []
@@ -83,7 +85,7 @@ def test_readings_come_from_the_cache_and_do_not_depend_on_the_batch(fitted, tmp
 
 def test_readings_that_are_not_asked_for_any_more_leave_the_cache(fitted, tmp_path):
     base, prompts, *_ = fitted
-    Reader(load(base), DEPTH, "tiny", tmp_path).read(prompts[:4])
+    Reader(load(base), DEPTH, "tiny", tmp_path, RECIPE).read(prompts[:4])
     (file,) = tmp_path.glob("readings-*.npz")
 
     def kept():
@@ -91,17 +93,17 @@ def test_readings_that_are_not_asked_for_any_more_leave_the_cache(fitted, tmp_pa
             return set(arrays["keys"].tolist())
 
     before = kept()
-    Reader(load(base), DEPTH, "tiny", tmp_path).read(prompts[:3])
+    Reader(load(base), DEPTH, "tiny", tmp_path, RECIPE).read(prompts[:3])
     assert kept() < before
     assert len(kept()) == 3
 
 
 def test_a_damaged_cache_is_made_again(fitted, tmp_path):
     base, prompts, readings, *_ = fitted
-    Reader(load(base), DEPTH, "tiny", tmp_path).read(prompts[:4])
+    Reader(load(base), DEPTH, "tiny", tmp_path, RECIPE).read(prompts[:4])
     (file,) = tmp_path.glob("readings-*.npz")
     file.write_bytes(file.read_bytes()[:100])
-    found = Reader(load(base), DEPTH, "tiny", tmp_path).read(prompts[:4])
+    found = Reader(load(base), DEPTH, "tiny", tmp_path, RECIPE).read(prompts[:4])
     assert np.allclose(found.lasts, readings.lasts[:4], atol=1e-4)
 
 
@@ -113,8 +115,8 @@ def test_what_was_read_before_the_time_was_up_is_kept(fitted, tmp_path):
             raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        Reader(load(base), DEPTH, "tiny", tmp_path).read(prompts, stop)
+        Reader(load(base), DEPTH, "tiny", tmp_path, RECIPE).read(prompts, stop)
     heard = []
-    Reader(load(base), DEPTH, "tiny", tmp_path).read(prompts, heard.append)
+    Reader(load(base), DEPTH, "tiny", tmp_path, RECIPE).read(prompts, heard.append)
     assert heard[0] > 0
     assert heard[-1] == len(prompts)

@@ -18,14 +18,20 @@ from daemon.demo.office.writer import write_office
 from daemon.model.base_file import BaseFile
 from daemon.model.codebook import Codebook
 from daemon.model.engines.embedded import EmbeddedEngine
+from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt, PromptSettings, Renderer
+from tests.lessons import labelled
 from tests.tiny_models import ARCHITECTURES, tiny_model, tiny_tokenizer
-from trainer.candidates.language import depth_of, export, fit_language, load_base
+from trainer.candidates.language import export
+from trainer.candidates.pooled import depth_of, fit_language
+from trainer.context import Grounds
 from trainer.export.forms import Forms
 from trainer.export.smoothing import smooth
+from trainer.finetune.loading import load_base
 from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader
 from trainer.prepare import PreparedBase
+from trainer.recipe import Recipe, Rounding
 
 pytestmark = pytest.mark.model
 
@@ -57,7 +63,7 @@ def with_large_channels(architecture: str) -> torch.nn.Module:
 def test_the_model_computes_the_same(architecture: str) -> None:
     model = with_large_channels(architecture)
     smoothed = copy.deepcopy(model)
-    smooth(smoothed, IDS)
+    smooth(smoothed, IDS, Rounding())
     before = dict(model.named_parameters())
     changed = {name for name, value in smoothed.named_parameters() if not torch.equal(value, before[name])}
     last = f"model.layers.{len(model.model.layers) - 1}"
@@ -72,7 +78,7 @@ def test_the_model_computes_the_same(architecture: str) -> None:
 def test_without_prompts_nothing_changes() -> None:
     model = with_large_channels("qwen3")
     smoothed = copy.deepcopy(model)
-    smooth(smoothed, [])
+    smooth(smoothed, [], Rounding())
     before = dict(model.named_parameters())
     assert all(torch.equal(value, before[name]) for name, value in smoothed.named_parameters())
 
@@ -85,20 +91,21 @@ def test_int8_loses_less_of_a_real_model(smol_base: BaseFile, smol_prepared: Pre
     categories = tuple(sorted({mail.category for mail in mails}))
     labels = np.array([categories.index(mail.category) for mail in mails])
     prompts = [renderer.render(MailText(body=parse(mail.raw).text.subject)) for mail in mails]
-    model = load_base(smol_prepared)
-    depth = depth_of(model.config.num_hidden_layers)
-    readings = Reader(model, depth, "smol", None).read(prompts)
-    language = fit_language(readings, labels, np.ones(160, np.float32), len(categories), [], room_of(model), depth)
+    model, recipe = load_base(smol_prepared.folder), Recipe()
+    depth = depth_of(model.config.num_hidden_layers, recipe.pooled)
+    readings = Reader(model, depth, "smol", None, recipe.pooled).read(prompts)
+    language = fit_language(readings, labelled(labels, len(categories)), room_of(model), depth, recipe)
     book = Codebook().extended(categories, tokenizer)
+    grounds = Grounds(smol_base, smol_prepared, tuple(book.code(category) for category in categories))
     exact = language.pooling.features(readings) @ language.pooling.rows.T
 
     def moved(shown: Sequence[Prompt]) -> float:
         """How far int8 moves a score, on average; scores count from each text's own mean."""
         with TemporaryDirectory(dir=tmp_path) as name:
-            made, scratch = Path(name, "made"), Path(name)
-            export(smol_base, smol_prepared, language, book, categories, made, scratch, Forms("int8"), shown)
+            made = Path(name, "made")
+            export(language, grounds, Forms("int8"), shown, ModelFolder(made), recipe)
             with EmbeddedEngine(made / "ct2", 1) as engine:
-                answers = engine.code_logprobs(prompts, [book.code(category) for category in categories])
+                answers = engine.code_logprobs(prompts, grounds.codes)
         off = answers - exact
         return float(np.abs(off - off.mean(axis=1, keepdims=True)).mean())
 

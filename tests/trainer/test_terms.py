@@ -3,15 +3,16 @@
 import numpy as np
 from scipy import sparse
 
-from tests.lessons import KEY, examples_of, office_rows
-from trainer.candidates import terms
-from trainer.candidates.heads import folds
-from trainer.candidates.terms import LEAST, telling
+from tests.lessons import KEY, lessons_of, office_rows, relabelled
+from trainer.candidates.terms import telling
 from trainer.candidates.tfidf import fit_linear
+from trainer.recipe import Linear, Recipe
+
+LEAST = Linear().least
 
 
-def weights_of(rows, labels, classes):
-    return telling(sparse.csr_matrix(np.array(rows, np.float32)), np.array(labels), classes)
+def weights_of(rows, labels, classes, recipe=Linear()):  # noqa: B008  frozen
+    return telling(sparse.csr_matrix(np.array(rows, np.float32)), np.array(labels), classes, recipe)
 
 
 def test_a_term_of_one_category_weighs_more_than_one_of_all():
@@ -40,18 +41,17 @@ def test_one_category_alone_tells_nothing_and_absent_ones_do_not_count():
     assert np.allclose(weights_of([[1, 0], [0, 1]], [0, 4], 5), weights_of([[1, 0], [0, 1]], [0, 1], 2))
 
 
-def test_many_columns_are_weighed_in_parts(monkeypatch):
+def test_many_columns_are_weighed_in_parts():
     rows = np.random.default_rng(1).integers(0, 2, (12, 50))
     labels = [0, 1, 2] * 4
     whole = weights_of(rows, labels, 3)
-    monkeypatch.setattr(terms, "COLUMNS_AT_ONCE", 7)
-    assert (weights_of(rows, labels, 3) == whole).all()
+    assert (weights_of(rows, labels, 3, Linear(columns_at_once=7)) == whole).all()
 
 
 def test_a_fold_is_weighed_by_its_own_lessons_only():
     """Labels of judged lessons must not reach the weights: shuffled labels are answered no better than by chance."""
-    examples, labels, categories = examples_of(office_rows(160))
-    shuffled = np.random.default_rng(5).permutation(labels)
-    linear = fit_linear(examples, shuffled, categories, folds(examples, False, 1), KEY)
+    lessons = lessons_of(office_rows(160))
+    shuffled = np.random.default_rng(5).permutation(lessons.labels)
+    linear = fit_linear(relabelled(lessons, shuffled), KEY, Recipe())
     right = (linear.answers.argmax(axis=1) == shuffled).mean()
     assert right < np.bincount(shuffled).max() / len(shuffled) + 0.1

@@ -20,18 +20,22 @@ from daemon.model.codebook import usable_codes
 from daemon.model.prompt import PromptSettings, Renderer
 from tests import ROOT
 from tests.lessons import office_rows
-from trainer.answer.adapters import load_model, read_adapter
+from trainer.answer.adapters import read_adapter
 from trainer.answer.answer_tree import after_prompt
-from trainer.answer.answering import Limits, Recipe, Task, score
-from trainer.answer.backends import available, fine_tune
+from trainer.answer.answering import Limits, Task
+from trainer.answer.backends import Work, fine_tune
+from trainer.answer.scoring import score
+from trainer.finetune.loading import load_base
 from trainer.prepare import prepare_base
+from trainer.recipe import Answer
 
 pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(1800)]
 PYTHON = ROOT / ".venv-unsloth" / "bin" / "python"
 
 
 def test_the_environment_that_make_unsloth_makes_holds_the_versions_that_the_extra_names() -> None:
-    assert available(PYTHON).startswith("Unsloth 20")
+    script = "import importlib.metadata as m; print(m.version('unsloth'))"
+    assert subprocess.run([str(PYTHON), "-c", script], capture_output=True, text=True, check=True).stdout[:2] == "20"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     pins = [line.split("==") for line in project["optional-dependencies"]["unsloth"]]
     script = "import importlib.metadata as m, sys; print(*(m.version(name).split('+')[0] for name in sys.argv[1:]))"
@@ -56,19 +60,17 @@ def test_real_lora_through_unsloth_answers_the_same_in_peft(tmp_path: Path) -> N
         learnt=tuple(range(24)),
         validation=tuple(range(24, 32)),
         base=prepared.sha256,
-        recipe=Recipe(epochs=2, tuned_share=0.2),
+        recipe=Answer(epochs=2, tuned_share=0.2),
     )
     asked = task.prompts[24:]
     seen: list[tuple[int, int]] = []
-    out = fine_tune(
-        "unsloth", prepared, task, asked, Limits(1), tmp_path / "out", tmp_path / "cache", PYTHON,
-        lambda done, total: seen.append((done, total)),
-    )  # fmt: skip
+    work = Work(prepared, task, Limits(1), tmp_path / "out", tmp_path / "cache", asked)
+    out = fine_tune("unsloth", work, lambda done, total: seen.append((done, total)), PYTHON)
     assert out.trained.losses[out.trained.best] < out.trained.losses[0]
     assert seen[-1][0] == seen[-1][1] > 1
-    adapted = read_adapter(load_model(prepared.folder), out.adapter)
+    adapted = read_adapter(load_base(prepared.folder), out.adapter)
     np.testing.assert_allclose(score(adapted, asked, task.answers), out.answers, atol=2e-3)
-    plain = load_model(prepared.folder)
+    plain = load_base(prepared.folder)
     plain.load_state_dict(out.layers, strict=False)
     np.testing.assert_allclose(score(plain, asked, task.answers), out.answers, atol=2e-3)
     assert {path.name for path in (tmp_path / "out").iterdir()}.isdisjoint({"task.json", "layers.safetensors"})

@@ -14,19 +14,11 @@ from typing import Any
 
 import torch
 
-from trainer.answer.answering import PROJECTIONS, Recipe
+from trainer.answer.answering import PROJECTIONS
+from trainer.recipe import Answer
 
 
-def load_model(folder: Path) -> Any:
-    """The base in float32, in evaluation mode."""
-    from transformers import AutoModelForCausalLM
-
-    return AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, local_files_only=True, attn_implementation="sdpa"
-    ).eval()  # type: ignore[no-untyped-call]
-
-
-def with_lora(model: Any, recipe: Recipe, seed: int) -> Any:
+def with_lora(model: Any, recipe: Answer, seed: int) -> Any:
     """A peft model over `model` with fresh adapters; the same for the same seed."""
     from peft import LoraConfig, get_peft_model
 

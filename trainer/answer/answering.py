@@ -25,32 +25,13 @@ import torch
 
 from trainer.answer.answer_tree import AnswerTree
 from trainer.finetune.descent import Descent
-from trainer.finetune.states import States, by_length, lower_states, padded, split
+from trainer.finetune.states import States, by_length, lower_states, split
+from trainer.recipe import Answer
 
 log = logging.getLogger(__name__)
 
 Rows = npt.NDArray[np.int64]
-Scores = npt.NDArray[np.float32]
-# How often a checkpoint is written. A kill costs at most so much work.
-CHECKPOINT_SECONDS = 60.0
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to tune. `tuned_share`: the upper layers that get LoRA; the others are frozen and computed once."""
-
-    rank: int = 16
-    alpha: int = 16
-    rate: float = 2e-3
-    epochs: int = 4
-    tuned_share: float = 0.4
-    smoothing: float = 0.0
-    patience: int = 2
-
-    def lowest(self, layers: int) -> int:
-        """The first layer that is tuned."""
-        return layers - max(1, round(self.tuned_share * layers))
 
 
 @dataclass(frozen=True)
@@ -75,7 +56,7 @@ class Task:
     seed: int = 1
     base: str = ""
     """The base file's sha256: another base, another training."""
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: Answer = field(default_factory=Answer)
 
     def key(self) -> str:
         """The same task has the same key, so that a killed training of it is found again."""
@@ -92,7 +73,7 @@ class Task:
         return cls(
             prompts=tuple(map(tuple, value["prompts"])),
             answers=AnswerTree(tuple(map(tuple, value["answers"]))),
-            recipe=Recipe(**value["recipe"]),
+            recipe=Answer(**value["recipe"]),
             seed=value["seed"],
             base=value["base"],
             **rows,
@@ -144,9 +125,8 @@ class _Loop:
 
     def __init__(self, model: Any, upper: Any, task: Task, states: States, lengths: Sequence[int]) -> None:
         self._model, self._upper, self._task, self._states = model, upper, task, states
-        self._lengths = lengths
         self._tree = task.answers
-        self._parameters = [each for each in model.parameters() if each.requires_grad]
+        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         learnt = np.array(task.learnt, np.int64)
         self._plan = [
             by_length(learnt, lengths, np.random.default_rng([task.seed, epoch])) for epoch in range(task.recipe.epochs)
@@ -175,7 +155,7 @@ class _Loop:
             for batch in batches[self._done - behind :]:
                 self._step(batch)
                 self._done += 1
-                if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                if checkpoint is not None and time.monotonic() - saved > self._task.recipe.checkpoint_s:
                     self._save(checkpoint)
                     saved = time.monotonic()
                 tick(self._done, self._total)
@@ -229,8 +209,8 @@ class _Loop:
         for index, row_place in enumerate(rows):
             some = logits[index, [columns[token] for token in choices[index]]]
             right = torch.tensor(rights[index], device=logits.device)
-            each = torch.nn.functional.cross_entropy(some, right, label_smoothing=smoothing)
-            found = found.index_add(0, torch.tensor([row_place], device=logits.device), each[None])
+            loss = torch.nn.functional.cross_entropy(some, right, label_smoothing=smoothing)
+            found = found.index_add(0, torch.tensor([row_place], device=logits.device), loss[None])
         return found
 
     @torch.no_grad()
@@ -242,7 +222,7 @@ class _Loop:
         return total / sum(map(len, self._judged))
 
     def _values(self) -> list[torch.Tensor]:
-        return [each.detach().clone() for each in self._parameters]
+        return [parameter.detach().clone() for parameter in self._parameters]
 
     def _restore(self, values: Sequence[torch.Tensor]) -> None:
         with torch.no_grad():
@@ -281,50 +261,3 @@ class _Loop:
         self._descent.schedule.load_state_dict(saved["schedule"])
         self._done, self.losses, self.best = saved["done"], list(saved["losses"]), saved["best"]
         return True
-
-
-@torch.inference_mode()
-def score(model: Any, prompts: Sequence[Sequence[int]], tree: AnswerTree) -> Scores:
-    """Log-probabilities of all answers, a row for each prompt: each row's probabilities sum to one.
-
-    `model` is a transformers or peft causal model in evaluation mode. All ways through the tree are read in one pass:
-    each node sees the prompt and the nodes before it on its own way.
-    """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    head = base.lm_head.weight[list(tree.tokens)]
-    columns = {token: column for column, token in enumerate(tree.tokens)}
-    nodes = tree.nodes
-    places = {node: place for place, node in enumerate(nodes)}
-    found = np.zeros((len(prompts), len(tree.paths)), np.float32)
-    lengths = [len(ids) + len(nodes) for ids in prompts]
-    for batch in by_length(np.arange(len(prompts)), lengths):
-        rows = [[*prompts[row], *(node[-1] for node in nodes)] for row in batch]
-        tokens = padded(rows).to(base.device)
-        extra = _tree_inputs([len(prompts[row]) for row in batch], nodes, places, tokens) if nodes else {}
-        hidden = base.model(input_ids=tokens, use_cache=False, **extra).last_hidden_state
-        for place, row in enumerate(batch):
-            start = len(prompts[row])
-            at = [start - 1, *range(start, start + len(nodes))]
-            logits = (hidden[place, at] @ head.T).float()
-            for label, partings in enumerate(tree.partings):
-                for part in partings:
-                    way = tree.paths[label][: part.depth]
-                    line = logits[0 if not way else 1 + places[way], [columns[token] for token in part.choices]]
-                    found[row, label] += float(torch.log_softmax(line, 0)[part.right])
-    return found
-
-
-def _tree_inputs(
-    starts: Sequence[int], nodes: Sequence[tuple[int, ...]], places: dict[tuple[int, ...], int], tokens: torch.Tensor
-) -> dict[str, torch.Tensor]:
-    """Positions and a mask under which the nodes behind each prompt are branches, not a sequence."""
-    count, longest = tokens.shape
-    sees = torch.tril(torch.ones(longest, longest, dtype=torch.bool)).repeat(count, 1, 1)
-    positions = torch.arange(longest).repeat(count, 1)
-    for row, start in enumerate(starts):
-        sees[row, start : start + len(nodes), start : start + len(nodes)] = False
-        for place, node in enumerate(nodes):
-            positions[row, start + place] = start + len(node) - 1
-            for depth in range(1, len(node) + 1):
-                sees[row, start + place, start + places[node[:depth]]] = True
-    return {"attention_mask": sees[:, None].to(tokens.device), "position_ids": positions.to(tokens.device)}

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,9 +24,11 @@ from safetensors.torch import load_file
 
 from daemon.training import child
 from trainer.answer import adapters
-from trainer.answer.answering import Limits, LossIsNotANumber, Scores, Task, Trained, score, train
+from trainer.answer.answering import Limits, LossIsNotANumber, Task, Trained, train
+from trainer.answer.scoring import Scores, score
+from trainer.finetune.loading import load_base, quiet
 from trainer.job import TrainingFailed
-from trainer.prepare import PreparedBase, quiet
+from trainer.prepare import PreparedBase
 
 Backend = Literal["peft", "unsloth"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,97 +47,79 @@ class Outcome:
     trained: Trained
 
 
-def fine_tune(
-    backend: Backend,
-    prepared: PreparedBase,
-    task: Task,
-    asked: Sequence[Sequence[int]],
-    limits: Limits,
-    folder: Path,
-    cache: Path,
-    python: Path | None,
-    tick: Callable[[int, int], None],
-) -> Outcome:
-    """Fine-tune the base for the task and answer the `asked` prompts with the result.
+@dataclass(frozen=True)
+class Work:
+    """One fine-tuning: `folder` gets adapter/, `cache` keeps what a killed one leaves, `asked` are prompts that the
+    result is to answer."""
 
-    `folder` gets adapter/. A killed or stopped training leaves one file in `cache`, from which the same task goes on
-    with either back end. `python`: of Unsloth's environment. Raises TrainingFailed, OSError, and what `tick` raises.
+    prepared: PreparedBase
+    task: Task
+    limits: Limits
+    folder: Path
+    cache: Path
+    asked: Sequence[Sequence[int]] = ()
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where a killed training of this task left off."""
+        return self.cache / f"tuning-{self.task.key()}.pt"
+
+    def sweep(self) -> None:
+        """Remove checkpoints of other lessons, which will never be continued."""
+        for old in self.cache.glob("tuning-*.pt"):
+            if old != self.checkpoint:
+                old.unlink(missing_ok=True)
+
+
+Tick = Callable[[int, int], None]
+
+
+def fine_tune(backend: Backend, work: Work, tick: Tick, python: Path | None = None) -> Outcome:
+    """Fine-tune the base for the task and answer the asked prompts with the result.
+
+    A killed or stopped training leaves one file in the cache, from which the same task goes on with either back end.
+    `python`: of Unsloth's environment. Raises TrainingFailed, OSError, and what `tick` raises.
     """
-    sweep(cache, task)
+    work.sweep()
     try:
-        run = _peft if backend == "peft" else _unsloth
-        return run(prepared, task, asked, limits, folder, checkpoint_of(cache, task), python, tick)
+        return _peft(work, tick) if backend == "peft" else _unsloth(work, tick, python)
     except LossIsNotANumber as error:
         raise TrainingFailed(
             "The language model's training left the numbers (NaN). The base model's file may be damaged."
         ) from error
 
 
-def checkpoint_of(cache: Path, task: Task) -> Path:
-    """Where a killed training of this task left off."""
-    return cache / f"tuning-{task.key()}.pt"
-
-
-def sweep(cache: Path, task: Task) -> None:
-    """Checkpoints of other lessons will never be continued."""
-    for old in cache.glob("tuning-*.pt"):
-        if old != checkpoint_of(cache, task):
-            old.unlink(missing_ok=True)
-
-
-def _peft(
-    prepared: PreparedBase,
-    task: Task,
-    asked: Sequence[Sequence[int]],
-    limits: Limits,
-    folder: Path,
-    checkpoint: Path,
-    _python: Path | None,
-    tick: Callable[[int, int], None],
-) -> Outcome:
-    torch.set_num_threads(limits.threads)
+def _peft(work: Work, tick: Tick) -> Outcome:
+    torch.set_num_threads(work.limits.threads)
+    model = adapters.with_lora(load_base(work.prepared.folder), work.task.recipe, work.task.seed)
+    work.folder.mkdir(parents=True, exist_ok=True)
+    trained = train(model, work.task, work.limits, work.folder, work.checkpoint, tick)
+    answers = score(model, work.asked, work.task.answers)
     with quiet():
-        model = adapters.with_lora(adapters.load_model(prepared.folder), task.recipe, task.seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    trained = train(model, task, limits, folder, checkpoint, tick)
-    answers = score(model, asked, task.answers)
-    with quiet():
-        model.save_pretrained(str(folder / "adapter"))
-    return Outcome(folder / "adapter", adapters.merged(model), answers, trained)
+        model.save_pretrained(str(work.folder / "adapter"))
+    return Outcome(work.folder / "adapter", adapters.merged(model), answers, trained)
 
 
-def _unsloth(
-    prepared: PreparedBase,
-    task: Task,
-    asked: Sequence[Sequence[int]],
-    limits: Limits,
-    folder: Path,
-    checkpoint: Path,
-    python: Path | None,
-    tick: Callable[[int, int], None],
-) -> Outcome:
+def _unsloth(work: Work, tick: Tick, python: Path | None) -> Outcome:
     if python is None or not python.is_file():
         raise TrainingFailed(
             f"{python or 'unsloth_python'}: Unsloth's environment is not there. "
             "Run `make unsloth`, and name its python with `unsloth_python` under [training]."
         )
+    folder = work.folder
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "task.json").write_text(
-        json.dumps(
-            {
-                "task": task.to_json(),
-                "asked": [list(ids) for ids in asked],
-                "base": str(prepared.folder.resolve()),
-                "checkpoint": str(checkpoint.resolve()),
-                "threads": limits.threads,
-                "memory_bytes": limits.memory_bytes,
-                "seconds": limits.seconds,
-            }
-        ),
-        "utf-8",
-    )
+    order = {
+        "task": work.task.to_json(),
+        "asked": [list(ids) for ids in work.asked],
+        "base": str(work.prepared.folder.resolve()),
+        "checkpoint": str(work.checkpoint.resolve()),
+        "threads": work.limits.threads,
+        "memory_bytes": work.limits.memory_bytes,
+        "seconds": work.limits.seconds,
+    }
+    (folder / "task.json").write_text(json.dumps(order), "utf-8")
     try:
-        code, last = _run(python, folder, limits.threads, tick)
+        code, last = _run(python, folder, work.limits.threads, tick)
     finally:
         (folder / "task.json").unlink(missing_ok=True)  # token ids are mail
     if code == NOT_A_NUMBER:
@@ -156,7 +139,7 @@ def _unsloth(
     )
 
 
-def _run(python: Path, folder: Path, threads: int, tick: Callable[[int, int], None]) -> tuple[int, str]:
+def _run(python: Path, folder: Path, threads: int, tick: Tick) -> tuple[int, str]:
     """The worker's exit code and the last line of its log. It is ended when `tick` raises."""
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))},
@@ -202,18 +185,3 @@ def _end(process: subprocess.Popen[str]) -> None:
     killer.start()
     process.wait()
     killer.cancel()
-
-
-def available(python: Path | None) -> str:
-    """What `python` would train with, in words for people; raises TrainingFailed when Unsloth can't be imported."""
-    if python is None or not python.is_file():
-        raise TrainingFailed(f"{python or 'unsloth_python'}: there is no such python. Run `make unsloth`.")
-    found = subprocess.run(
-        [str(python), "-c", "import importlib.metadata as m; print(m.version('unsloth'))"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if found.returncode != 0:
-        raise TrainingFailed(f"{python}: Unsloth is not installed there. Run `make unsloth`.")
-    return f"Unsloth {found.stdout.strip()}, {sys.platform}"

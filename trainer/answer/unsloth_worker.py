@@ -28,7 +28,8 @@ def main(folder: Path) -> int:
     import torch
     from safetensors.torch import save_file
 
-    from trainer.answer.answering import PROJECTIONS, Limits, LossIsNotANumber, Task, score, train
+    from trainer.answer.answering import PROJECTIONS, Limits, LossIsNotANumber, Task, train
+    from trainer.answer.scoring import score
 
     torch.set_num_threads(order["threads"])
     task = Task.from_json(order["task"])
@@ -73,9 +74,10 @@ def _load(unsloth: Any, base: str, task: Task, torch: Any) -> tuple[Any, Any]:  
 
 def _merged(base: str, adapter: Path) -> dict[str, Any]:
     """The adapter merged into the base in float32: into what was trained in four bits it would lose twice."""
-    from trainer.answer.adapters import load_model, merged, read_adapter
+    from trainer.answer.adapters import merged, read_adapter
+    from trainer.finetune.loading import load_base
 
-    found = merged(read_adapter(load_model(Path(base)), adapter))
+    found = merged(read_adapter(load_base(Path(base)), adapter))
     return {name: value.contiguous() for name, value in found.items()}
 
 

@@ -1,16 +1,8 @@
-"""Softmax regression on dense features: how the language model's answers and the linear model's rows are fitted.
-
-    features, labels, weights | scikit-learn's logistic regression  ->  Head;  out-of-fold log-probabilities by folds
-
-Folds go forward in time where dates mean something: a model is always judged on mail newer than what it learnt from, as
-it will be in service. A random split flatters a mailbox by several points (docs/experiments.md).
-"""
+"""Softmax regression on dense features: how the language model's answers and the linear model's rows are fitted."""
 
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +12,7 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 
 from daemon.model.classifier import LEAST_LOGPROB
 from daemon.model.engines.engine import Floats, renormalised
-from trainer.dataset import Example
-
-Labels = npt.NDArray[np.int64]
-Fold = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+from trainer.folds import Labels, Lessons, Rows, judged
 
 
 @dataclass(frozen=True)
@@ -37,78 +26,37 @@ class Head:
         """Natural logarithms, one row for each row of `features`."""
         return renormalised(features @ self.rows.T + self.offsets)
 
-
-def fit_head(
-    features: Floats, labels: Labels, weights: Floats, classes: int, strength: float, offset: bool = False
-) -> Head:
-    """Fit one. `strength` is scikit-learn's C: larger follows the lessons closer. Deterministic."""
-    rows = np.zeros((classes, features.shape[1]), np.float32)
-    offsets = np.full(classes, LEAST_LOGPROB, np.float32)
-    seen = np.unique(labels)
-    offsets[seen] = 0
-    if len(seen) > 1:
-        # With ten times the tolerance 150 categories ended after a handful of steps: each one's gradient is small.
-        model = LogisticRegression(C=strength, max_iter=300, tol=1e-4, fit_intercept=offset)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(features, labels, sample_weight=weights)
-        if len(seen) == 2:  # scikit-learn keeps one row for two classes
-            rows[seen] = np.stack([-model.coef_[0] / 2, model.coef_[0] / 2])
-            offsets[seen] += np.array([-model.intercept_[0] / 2, model.intercept_[0] / 2]) if offset else 0
-        else:
-            rows[seen] = model.coef_
-            offsets[seen] += model.intercept_ if offset else 0
-    return Head(rows, offsets)
+    @classmethod
+    def of(cls, seen: Labels, classes: int, rows: Floats, offsets: Floats) -> Head:
+        """What scikit-learn fitted on the classes `seen`; of two it keeps one row, which tells the second."""
+        if len(seen) == 2:
+            rows, offsets = np.concatenate([-rows, rows]), np.concatenate([-offsets, offsets])
+        head = cls(np.zeros((classes, rows.shape[1]), np.float32), np.full(classes, LEAST_LOGPROB, np.float32))
+        head.rows[seen], head.offsets[seen] = rows, offsets
+        return head
 
 
-def folds(examples: Sequence[Example], by_time: bool, seed: int, count: int = 5, always: int = 0) -> list[Fold]:
-    """Where to learn and where to judge, `count` times; a group is never on both sides of a fold.
+def fit_head(features: Floats, lessons: Lessons, learnt: Rows, strength: float) -> Head:
+    """Logistic regression on the lessons `learnt`, of whose `features` there is a row each. Deterministic.
 
-    By time: learn from all before, judge the next stretch, over the newer 60 %. Else: each example is judged once.
-    Rows from len(examples) up to `always` are learnt in every fold and judged in none.
+    `strength` is scikit-learn's C: larger follows the lessons closer.
     """
-    rest = np.arange(len(examples), always)
-    groups = np.array([example.group for example in examples])
-    number = np.empty(len(examples), np.int64)
-    if by_time:
-        order = np.argsort([example.time for example in examples], kind="stable")
-        start = round(0.4 * len(examples))
-        number[order[:start]] = -1
-        for index, stretch in enumerate(np.array_split(order[start:], count)):
-            number[stretch] = index
-    else:
-        number = _dealt(examples, count, seed)
-    found: list[Fold] = []
-    for index in range(count):
-        judged = np.flatnonzero(number == index)
-        before = (number < index) if by_time else (number != index)
-        learnt = np.flatnonzero(before & ~np.isin(groups, groups[judged]))
-        if len(judged) and len(learnt):
-            found.append((np.concatenate([learnt, rest]), judged))
-    return found
-
-
-def _dealt(examples: Sequence[Example], count: int, seed: int) -> Labels:
-    """Whole groups dealt out like cards, category by category, so that each fold has its share of each."""
-    random = np.random.default_rng(seed)
-    groups: dict[int, list[int]] = defaultdict(list)
-    for index, example in enumerate(examples):
-        groups[example.group].append(index)
-    by_category: dict[str, list[int]] = defaultdict(list)
-    for group, members in groups.items():
-        by_category[examples[members[0]].category].append(group)
-    number = np.empty(len(examples), np.int64)
-    card = 0
-    for _, decks in sorted(by_category.items()):
-        for place in random.permutation(len(decks)):
-            number[groups[decks[place]]] = card % count
-            card += 1
-    return number
+    seen = np.unique(lessons.labels[learnt])
+    if len(seen) < 2:
+        nothing = np.zeros((len(seen), features.shape[1]), np.float32)
+        return Head.of(seen, lessons.classes, nothing, np.zeros(len(seen), np.float32))
+    # With ten times the tolerance 150 categories ended after a handful of steps: each one's gradient is small.
+    model = LogisticRegression(C=strength, max_iter=300, tol=1e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(features, lessons.labels[learnt], sample_weight=lessons.weights[learnt])
+    halved = 2 if len(seen) == 2 else 1  # the one row tells the difference of both
+    return Head.of(seen, lessons.classes, model.coef_ / halved, model.intercept_ / halved)
 
 
 def mean_loss(logprobs: Floats, labels: Labels) -> float:
     """Mean negative log-probability of the right answers, those without one left out; each at most 30."""
-    rows = ~np.isnan(logprobs[:, 0])
+    rows = judged(logprobs)
     if not rows.any():
         return float("inf")
     return float(-np.maximum(logprobs[rows, labels[rows]], LEAST_LOGPROB).mean())
@@ -116,5 +64,5 @@ def mean_loss(logprobs: Floats, labels: Labels) -> float:
 
 def share_right(logprobs: Floats, labels: Labels) -> float:
     """Share of right answers among those given."""
-    rows = ~np.isnan(logprobs[:, 0])
+    rows = judged(logprobs)
     return float((logprobs[rows].argmax(axis=1) == labels[rows]).mean()) if rows.any() else 0.0

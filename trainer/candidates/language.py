@@ -1,151 +1,196 @@
-"""The language candidate, from readings of the base model to files that serve.
+"""The language candidate of one night, from lessons to exported files and answers.
 
-readings of training part | pooling | strength that validates best on the folds | head  ->  LanguageModel
-LanguageModel | Hugging Face folder | CTranslate2, and GGUF for Ollama | adapter
+    lessons | read by the base's lower layers, from the cache where known | pooled start
+    | short questions: a model that reads deeper, if it pays | export | the exam's answers by the engine that will serve
+
+Imports torch and transformers, which take seconds: only a night that has lessons comes here.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import copyfile
+from shutil import copyfile, rmtree
 from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 
-from daemon.model.base_file import BaseFile
-from daemon.model.codebook import Codebook, code_token
-from daemon.model.engines.engine import Engine, Floats, renormalised
+from daemon.model.codebook import code_token
+from daemon.model.engines.engine import Engine, EngineError, EngineUnavailable, Floats, renormalised
+from daemon.model.engines.fingerprint import Fingerprint
+from daemon.model.engines.ollama import OllamaEngine
 from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
-from trainer.calibrate import calibrated_loss
-from trainer.candidates.heads import Fold, Labels, fit_head, share_right
-from trainer.export.forms import Forms
-from trainer.finetune.pooling import Pooling, Room, fit_pooling, fit_space, save_adapter, silence, write_model
-from trainer.finetune.reading import Readings
+from trainer.candidates import questions
+from trainer.candidates.candidate import Candidate, Tried
+from trainer.candidates.pooled import LanguageModel, depth_of, fit_language
+from trainer.context import Grounds, Night
+from trainer.export.exporting import export_ct2, export_gguf, write_for_vllm
+from trainer.export.forms import Forms, forms_for
+from trainer.export.smoothing import smooth
+from trainer.finetune.contrast import Likening, contrast
+from trainer.finetune.loading import load_base
+from trainer.finetune.pooling import Room, room_of, save_adapter, silence, write_model
+from trainer.finetune.reading import Reader, Readings
+from trainer.finetune.upper import Merged
+from trainer.folds import Rows
 from trainer.job import TrainingFailed
-from trainer.prepare import PreparedBase, quiet
-
-# How close the head follows the lessons; scikit-learn's C for features of length one.
-STRENGTHS = (3.0, 10.0, 30.0)
-# The base's lowest layers that are kept below the pooling layer (docs/experiments.md).
-DEPTH = 6
-
-
-def depth_of(layers: int) -> int:
-    """How many layers are kept below the pooling layer, of a base with so many: one must be left to become it."""
-    return min(DEPTH, layers - 1)
+from trainer.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class LanguageModel:
-    """`answers`: out of fold, NaN where no fold judged."""
+class LanguageCandidate(Candidate):
+    """A language model in `folder`, in the forms in which it will serve."""
 
-    pooling: Pooling
-    depth: int
-    strength: float
-    answers: Floats
-    chosen: str
-    layers: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    """The fine-tuned weights by their full name."""
+    folder: Path
+    grounds: Grounds
+    quantization: str
+    layers_kept: int | None = None
+    """Of the base; None where all are."""
 
+    def write(self, folder: Path) -> None:
+        for part in self.folder.iterdir():
+            part.rename(folder / part.name)
 
-def load_base(prepared: PreparedBase) -> Any:
-    """The whole base model in float32, in evaluation mode."""
-    from transformers import AutoModelForCausalLM
-
-    with quiet():
-        return AutoModelForCausalLM.from_pretrained(
-            prepared.folder, dtype=torch.float32, local_files_only=True, attn_implementation="sdpa"
-        ).eval()  # type: ignore[no-untyped-call]
-
-
-def fit_language(
-    readings: Readings,
-    labels: Labels,
-    weights: Floats,
-    classes: int,
-    parts: Sequence[Fold],
-    room: Room,
-    depth: int,
-    strengths: Sequence[float] = STRENGTHS,
-) -> LanguageModel:
-    """Fit head and pooling layer on what `depth` layers read. Raises TrainingFailed when that is not numbers."""
-    if not (np.isfinite(readings.means).all() and np.isfinite(readings.lasts).all()):
-        raise TrainingFailed("The base model's numbers overflowed (NaN); its file may be damaged.")
-    # The space knows the labels, so each fold needs its own: judged lessons must not shape it.
-    seen = [fit_space(readings.means[learnt], labels[learnt]).features(readings.means) for learnt, _ in parts]
-    tried: list[tuple[float, float, float, Floats]] = []
-    for strength in strengths:
-        answers = np.full((len(labels), classes), np.nan, np.float32)
-        for (learnt, judged), features in zip(parts, seen, strict=True):
-            head = fit_head(features[learnt], labels[learnt], weights[learnt], classes, strength, offset=True)
-            answers[judged] = head.logprobs(features[judged])
-        tried.append((round(share_right(answers, labels), 3), -calibrated(answers, labels), strength, answers))
-    _, _, strength, answers = max(tried, key=lambda entry: entry[:2])
-    pooling = fit_once(readings, labels, weights, classes, strength, room)
-    chosen = f"pooled, strength {strength:g}"
-    return LanguageModel(pooling, depth, strength, answers, chosen)
+    def described(self) -> dict[str, Any]:
+        base = self.grounds.base
+        return {
+            "kind": "llm",
+            "blend_weight": 1.0,
+            "base": {"name": base.name, "sha256": base.sha256, "architecture": base.architecture},
+            "quantization": self.quantization,
+            "layers_kept": self.layers_kept,
+        }
 
 
-def fit_once(readings: Readings, labels: Labels, weights: Floats, classes: int, strength: float, room: Room) -> Pooling:
-    """Pooling layer and head for these lessons at one strength."""
-    space = fit_space(readings.means, labels)
-    head = fit_head(space.features(readings.means), labels, weights, classes, strength, offset=True)
-    return fit_pooling(readings, space, head.rows, head.offsets, room)
+def candidate(night: Night, linear: Candidate, scratch: Path) -> Tried:
+    """The language model of one night, written in `scratch`, or why there is none. Raises EngineUnavailable, OSError.
+
+    `linear` is what it has to help: far behind it, the lessons are not read deeper.
+    """
+    torch.set_num_threads(night.job.threads)
+    torch.manual_seed(night.job.seed)
+    prompts = night.prompts(night.lessons.texts)
+    model = load_base(night.grounds.prepared.folder)
+    depth, room = depth_of(model.config.num_hidden_layers, night.recipe.pooled), room_of(model)
+    lengths = [len(prompt.ids) for prompt in prompts]
+    may_deepen = questions.possible(model, depth, lengths, night.recipe.questions)
+    folder = scratch / "language"
+    folder.mkdir()
+    report: tuple[str, ...] = ()
+    try:
+        readings = _read(night, model, depth, prompts)
+        del model
+        night.progress("train", 0, 1, "fitting the language model")
+        fitted = fit_language(readings, night.lessons, room, depth, night.recipe)
+        if may_deepen:
+            fitted, report = _deepened(night, fitted, linear, room, ModelFolder(folder).lora)
+            if not fitted.layers:
+                rmtree(ModelFolder(folder).adapter, ignore_errors=True)
+        night.progress("train", 1, 1, f"language model: {fitted.chosen}")
+        return Tried(_served(night, fitted, prompts, folder), fitted.chosen, report)
+    except TimeoutError:
+        words = "The time limit was too short to read the lessons; only the linear model was trained."
+        return Tried(None, "none: time limit", (words,))
+    except TrainingFailed as error:
+        return Tried(None, "none: failed", (f"{error} Only the linear model was trained.",))
+    except EngineUnavailable:
+        raise  # the server's trouble, not the model's
+    except EngineError as error:
+        words = f"The engine cannot run what was trained ({error}). Only the linear model was trained."
+        return Tried(None, "none: refused by the engine", (*report, words))
 
 
-def calibrated(answers: Floats, labels: Labels) -> float:
-    """The mean loss of the judged answers at their best temperature; infinite without any."""
-    judged = ~np.isnan(answers[:, 0])
-    return calibrated_loss(answers[judged], labels[judged]) if judged.any() else float("inf")
+def _read(night: Night, model: Any, depth: int, prompts: Sequence[Prompt]) -> Readings:
+    """What the lower `depth` layers make of the lessons; `model` is cut. Raises TimeoutError."""
+
+    def tick(done: int) -> None:
+        night.in_time(done, len(prompts))
+        night.progress("cache", done, len(prompts), "reading lessons")
+
+    cache, known = night.job.own_cache, night.grounds.prepared.sha256
+    return Reader(model, depth, known, cache, night.recipe.pooled).read(prompts, tick)
+
+
+def _deepened(
+    night: Night, start: LanguageModel, linear: Candidate, room: Room, adapter: Path
+) -> tuple[LanguageModel, tuple[str, ...]]:
+    """The start, or one that reads deeper; and what people should know of it."""
+    if questions.behind(start.answers, linear.answers, night.lessons.labels, night.recipe.evidence):
+        return replace(start, chosen=f"{start.chosen}; too far behind the linear model for more"), ()
+    base = load_base(night.grounds.prepared.folder)
+    prompts = [prompt.ids for prompt in night.prompts(night.lessons.texts)]
+
+    def tick(done: int, total: int) -> None:
+        night.in_time(done, total)
+        night.progress("train", 1 + done, 1 + total, "fine-tuning the language model")
+
+    def contrasted(learnt: Rows) -> Merged | None:
+        task = Likening(prompts, night.lessons.labels, learnt, night.job.seed)
+        return contrast(base, task, adapter, night.recipe, tick)
+
+    try:
+        return questions.deepened(start, night.lessons, linear.answers, room, contrasted, night.recipe), ()
+    except TimeoutError:
+        words = "The time limit was too short for fine-tuning; the language model serves as it was begun."
+        return start, (words,)
+    except TrainingFailed as error:
+        return start, (f"{error} The language model serves as it was begun.",)
+
+
+def _served(night: Night, fitted: LanguageModel, prompts: Sequence[Prompt], folder: Path) -> LanguageCandidate:
+    """Write the model, and let what will serve take the exam. Raises EngineError, OSError."""
+    forms = forms_for(night.job.engine.kind, night.job.engine.quantization, not night.grounds.base.path.is_dir())
+    export(fitted, night.grounds, forms, prompts, ModelFolder(folder), night.recipe)
+    codes = night.grounds.codes
+    with night.engine(folder, forms.named) as engine:
+        exam = served(engine, night.prompts(night.exam.texts), codes)
+        if night.job.engine.kind != "embedded":  # of the form that serves, or of the exact one where a server restarts
+            known = Fingerprint.taken(engine, night.renderer, codes, night.grounds.tokenizer)
+            known.save(folder)
+            if isinstance(engine, OllamaEngine):
+                engine.recognise(known)  # what is not known again would never file a mail
+    return LanguageCandidate(
+        "llm", fitted.answers, exam, fitted.chosen, folder, night.grounds, forms.named, fitted.depth + 1
+    )
 
 
 def export(
-    base: BaseFile,
-    prepared: PreparedBase,
     language: LanguageModel,
-    book: Codebook,
-    categories: Sequence[str],
-    made: ModelFolder,
-    scratch: Path,
+    grounds: Grounds,
     forms: Forms,
     prompts: Sequence[Prompt],
+    made: ModelFolder,
+    recipe: Recipe,
 ) -> None:
-    """Write the parts of `made` that `forms` names, and `scratch`/exact if it asks for that;
-    `prompts` are the lessons that show how large the model's channels grow.
+    """Write the parts of `made` that `forms` names.
 
-    Raises OSError, ModelRefused.
+    `prompts` are the lessons that show how large the model's channels grow. Raises OSError, ModelRefused.
     """
-    from trainer.export.exporting import export_ct2, export_gguf, write_for_vllm
-
-    tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
-    codes = [book.code(category) for category in categories]
-    tokens = [code_token(code, tokenizer) for code in codes]
+    tokens = [code_token(code, grounds.tokenizer) for code in grounds.codes]
     rows = {int(token): row for token, row in zip(tokens, language.pooling.rows, strict=True) if token is not None}
-    with tempfile.TemporaryDirectory(prefix="model-", dir=scratch) as name:
+    with tempfile.TemporaryDirectory(prefix="model-", dir=made.root.parent) as name:
         merged = Path(name)
-        model = load_base(prepared)
+        model = load_base(grounds.prepared.folder)
         model.load_state_dict(dict(language.layers), strict=False)
-        changed = write_model(model, language.depth, language.pooling, rows, silence(language.pooling), merged)
-        copyfile(prepared.tokenizer, merged / "tokenizer.json")
-        export_ct2(merged, made.ct2, forms.ct2, codes, [prompt.ids for prompt in prompts])
-        if forms.exact:
-            export_ct2(merged, scratch / "exact", "float32", codes)
+        quiet_row = silence(language.pooling, recipe.pooled)
+        changed = write_model(model, language.depth, language.pooling, rows, quiet_row, merged)
+        copyfile(grounds.prepared.tokenizer, merged / "tokenizer.json")
+        shown = [prompt.ids for prompt in prompts]
+        export_ct2(merged, made.ct2, forms.ct2, grounds.codes, lambda whole: smooth(whole, shown, recipe.rounding))
         if forms.safetensors:
             write_for_vllm(merged, made.hf)
     save_adapter(changed, rows, made.adapter)
     if forms.gguf is not None:
         state = {**language.layers, **changed}
-        export_gguf(base, state, made.gguf, forms.gguf, language.depth + 1, forms.whole)
-        copyfile(prepared.tokenizer, made.gguf.with_name("tokenizer.json"))
+        export_gguf(grounds.base, state, made.gguf, forms.gguf, language.depth + 1, forms.whole)
+        copyfile(grounds.prepared.tokenizer, made.gguf.with_name("tokenizer.json"))
 
 
-def served(engine: Engine, prompts: Sequence[Any], codes: Sequence[str]) -> Floats:
+def served(engine: Engine, prompts: Sequence[Prompt], codes: Sequence[str]) -> Floats:
     """The exported model's own answers, by the engine that will serve it. Raises EngineError."""
     if not prompts:
         return np.zeros((0, len(codes)), np.float32)

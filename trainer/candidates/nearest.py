@@ -1,64 +1,99 @@
 """The neighbours of one night: the lessons as rows, and how they would have answered.
 
 lessons | hashed under the key | each judged one asks what was learnt before it, of its own fold too where dates mean
-something | the weight beside the trained model that answers best  ->  Neighbours, out-of-fold answers
+something | the weight beside the trained model that answers best  ->  Nearby, the trained model and its neighbours
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse  # type: ignore[import-untyped]
 
 from daemon.model.classifier import blend
 from daemon.model.engines.engine import Floats
+from daemon.model.model_folder import ModelFolder
 from daemon.model.neighbours import COLUMNS, Neighbours, Rows, hashed, rarity, unit_rows, votes
 from daemon.model.term_key import TermKey
-from trainer.calibrate import calibrated_loss, really_more
-from trainer.candidates.heads import Fold, Labels
-from trainer.dataset import Example
+from trainer.calibrate import calibrated_losses, really_more
+from trainer.candidates.candidate import Candidate
+from trainer.context import Night
+from trainer.folds import Labels, Lessons
+from trainer.recipe import Evidence
 
-WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8)
+
+@dataclass(frozen=True)
+class Nearby(Candidate):
+    """A trained model, beside which the most similar lessons count `share`. Also with none, for they are the ones that
+    know mail of folders that are newer than the model."""
+
+    trained: Candidate
+    file: Path
+    share: float
+
+    def write(self, folder: Path) -> None:
+        self.trained.write(folder)
+        self.file.rename(ModelFolder(folder).neighbours)
+
+    def described(self) -> dict[str, Any]:
+        return {**self.trained.described(), "neighbours": self.share}
+
+    @property
+    def sentence(self) -> str:
+        """What the neighbours count; nothing where they don't."""
+        return f" What people did with the most similar mails counts {self.share:.0%} beside it." if self.share else ""
 
 
-def fit_neighbours(
-    examples: Sequence[Example],
-    labels: Labels,
-    categories: Sequence[str],
-    parts: Sequence[Fold],
-    by_time: bool,
-    key: TermKey,
-) -> tuple[Neighbours, Floats]:
-    """The neighbours of all examples, and each judged example's answer (NaN where no fold judged).
+def beside(trained: Candidate, judged: npt.NDArray[np.bool_], night: Night, scratch: Path) -> Nearby:
+    """The trained model with its neighbours, in the share that answers the `judged` lessons best. Raises OSError."""
+    lessons = night.lessons
+    neighbours, near = fit_neighbours(lessons, night.key)
+    share = fit_share(
+        trained.answers[judged], near[judged], lessons.labels[judged], lessons.by_time, night.recipe.evidence
+    )
+    neighbours.save(scratch)
+    answers, exam = trained.answers, trained.exam
+    if share > 0:
+        served = Neighbours.load(scratch, night.key).logprobs(night.exam.texts)
+        answers, exam = blend(near, answers, share), blend(served, exam, share)
+    return Nearby(trained.name, answers, exam, trained.words, trained, ModelFolder(scratch).neighbours, share)
+
+
+def fit_neighbours(lessons: Lessons, key: TermKey) -> tuple[Neighbours, Floats]:
+    """The neighbours of all lessons, and each judged lesson's answer (NaN where no fold judged).
 
     With dates, a judged lesson also sees the lessons of its own fold that came before it: in service people teach
     between two trainings, and that is what neighbours are for. Deterministic.
     """
+    examples, labels = lessons.examples, lessons.labels
     order = np.argsort([example.time for example in examples], kind="stable")
     counts = hashed([examples[index].text for index in order], key)
-    answers = np.full((len(examples), len(categories)), np.nan, np.float32)
+    answers = lessons.unanswered()
     place = np.empty(len(examples), np.int64)
     place[order] = np.arange(len(examples))
-    for learnt, judged in parts:
+    for learnt, judged in lessons.folds:
         marked = np.zeros(len(examples), bool)
         marked[place[learnt]] = True
         rows = _matrix(unit_rows(counts, rarity(counts.kept(marked))))
         # By place in time from here on.
-        seen, asked = np.sort(place[np.concatenate([learnt, judged]) if by_time else learnt]), place[judged]
+        seen, asked = np.sort(place[np.concatenate([learnt, judged]) if lessons.by_time else learnt]), place[judged]
         likeness = (rows[asked] @ rows[seen].T).toarray()
         for row, at, index in zip(likeness, asked, judged, strict=True):
-            before = int(np.searchsorted(seen, at)) if by_time else len(seen)
-            answers[index] = votes(row[:before], labels[order[seen[:before]]], len(categories))
+            before = int(np.searchsorted(seen, at)) if lessons.by_time else len(seen)
+            answers[index] = votes(row[:before], labels[order[seen[:before]]], lessons.classes)
     ids = np.array([example.id if isinstance(example.id, int) else -1 for example in examples], np.int64)
-    return Neighbours.of(categories, counts, labels[order], ids[order], key), answers
+    return Neighbours.of(lessons.categories, counts, labels[order], ids[order], key), answers
 
 
 def _matrix(rows: Rows) -> sparse.csr_matrix:
     return sparse.csr_matrix((rows.values, rows.columns, rows.starts), shape=(len(rows), COLUMNS))
 
 
-def fit_share(trained: Floats, neighbours: Floats, labels: Labels, by_time: bool) -> float:
+def fit_share(trained: Floats, neighbours: Floats, labels: Labels, by_time: bool, evidence: Evidence) -> float:
     """The neighbours' share with which both together answer best; 0 without evidence.
 
     By right answers to half a point, then by the probability given to them; a smaller share wins a draw. Mail without
@@ -66,12 +101,12 @@ def fit_share(trained: Floats, neighbours: Floats, labels: Labels, by_time: bool
     """
     if len(labels) == 0:
         return 0.0
-
-    both = {share: blend(neighbours, trained, share) for share in WEIGHTS}
+    both = {share: blend(neighbours, trained, share) for share in evidence.neighbours}
     right = {share: (answers.argmax(axis=1) == labels).astype(float) for share, answers in both.items()}
 
     def worth(share: float) -> tuple[int, float]:
-        return round(float(right[share].mean()) * 200), -calibrated_loss(both[share], labels)
+        loss = float(calibrated_losses(both[share], labels, evidence).mean())
+        return round(float(right[share].mean()) * 200), -loss
 
-    best = max(WEIGHTS, key=lambda share: (*worth(share), -share))
-    return best if by_time or really_more(right[best], right[0.0]) else 0.0
+    best = max(evidence.neighbours, key=lambda share: (*worth(share), -share))
+    return best if by_time or really_more(right[best], right[0.0], evidence.beyond_luck) else 0.0

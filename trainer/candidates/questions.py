@@ -22,68 +22,70 @@ import numpy.typing as npt
 from daemon.model.classifier import blend
 from daemon.model.engines.engine import Floats
 from trainer.calibrate import calibrated_losses, fit_blend, really_more
-from trainer.candidates.heads import Labels
-from trainer.candidates.language import LanguageModel, fit_language
-from trainer.candidates.tuning import Lessons, instead
+from trainer.candidates.pooled import LanguageModel, fit_language
+from trainer.finetune.pooling import Room
 from trainer.finetune.upper import Merged
-
-# Layers below the pooling layer, and the lowest of those that are tuned.
-DEPTH = 16
-LOWEST = 10
-# How close its head follows the lessons; any of trainer.candidates.language's STRENGTHS is as good here.
-STRENGTH = 10.0
-# The start is kept where its loss is lower by so many standard errors.
-CLEARLY = 1.0
-# Weights of the model that serves: SmolLM2 135M has 88 million. A larger base takes too long to tune in a night.
-MOST_WEIGHTS = 150_000_000
-# Tokens of the prompt in the middle: 18 to 23 in the sets of questions that gained, 41 and 45 in two sets that did not.
-SHORT = 32
+from trainer.folds import Labels, Lessons, Rows, judged
+from trainer.recipe import Evidence, Questions, Recipe
 
 
-def possible(model: Any, depth: int, lengths: Sequence[int]) -> bool:
+def possible(model: Any, depth: int, lengths: Sequence[int], recipe: Questions) -> bool:
     """Are the lessons short (`lengths` in tokens), has this whole base enough layers above `depth`, and are they small
     enough?"""
     core = model.model
-    if np.median(lengths) > SHORT or not depth < DEPTH < len(core.layers):
+    if np.median(lengths) > recipe.short or not depth < recipe.depth < len(core.layers):
         return False
     weights = core.embed_tokens.weight.numel() + sum(
-        weight.numel() for layer in core.layers[: DEPTH + 1] for weight in layer.parameters()
+        weight.numel() for layer in core.layers[: recipe.depth + 1] for weight in layer.parameters()
     )
-    return bool(weights <= MOST_WEIGHTS)
+    return bool(weights <= recipe.most_weights)
 
 
-def deepened(start: LanguageModel, lessons: Lessons, contrast: Callable[[Labels], Merged | None]) -> LanguageModel:
+def behind(language: Floats, linear: Floats, labels: Labels, evidence: Evidence) -> bool:
+    """Is the linear model right more often than the language model, by more than luck? NaN where no fold judged.
+
+    No rehearsal has seen tuning close such a gap (docs/decisions.md), and it costs more than the rest of the night.
+    """
+    both = judged(language) & judged(linear)
+    ours, theirs = ((answers[both].argmax(axis=1) == labels[both]).astype(float) for answers in (linear, language))
+    return really_more(ours, theirs, evidence.beyond_luck)
+
+
+def deepened(
+    start: LanguageModel,
+    lessons: Lessons,
+    linear: Floats,
+    room: Room,
+    contrast: Callable[[Rows], Merged | None],
+    recipe: Recipe,
+) -> LanguageModel:
     """A deeper model unless that is clearly worse, then `start`, which says so.
 
-    `contrast` tunes layers LOWEST to DEPTH on these rows. Raises whatever `contrast` raises, and
-    TrainingFailed.
+    `linear`: the linear model's answers out of fold. `contrast` tunes the layers on these rows. Raises whatever
+    `contrast` raises, and TrainingFailed.
     """
-    if not lessons.parts:
+    if not lessons.folds:
         return start
-    learnt, fold = lessons.parts[-1]
+    learnt, fold = lessons.folds[-1]
     likened = contrast(learnt)
     if likened is None:
         return replace(start, chosen=f"{start.chosen}; reading deeper failed")
-    deeper = fit_language(
-        likened.readings,
-        lessons.labels,
-        lessons.weights,
-        lessons.classes,
-        [(learnt, fold)],
-        lessons.room,
-        DEPTH,
-        [STRENGTH],
-    )
+    depth = recipe.questions.depth
+    once = replace(recipe, pooled=replace(recipe.pooled, strengths=(recipe.questions.strength,)))
+    deeper = fit_language(likened.readings, replace(lessons, folds=((learnt, fold),)), room, depth, once)
     before, after = (
-        _losses(answers[fold], lessons.linear[fold], lessons.labels[fold])
+        _losses(answers[fold], linear[fold], lessons.labels[fold], recipe.evidence)
         for answers in (start.answers, deeper.answers)
     )
-    words = f"{DEPTH} layers tuned by likeness, loss {after.mean():.3f} for {before.mean():.3f} on the newest, blended"
-    if really_more(after, before, CLEARLY):
+    words = f"{depth} layers tuned by likeness, loss {after.mean():.3f} for {before.mean():.3f} on the newest, blended"
+    if really_more(after, before, recipe.questions.clearly):
         return replace(start, chosen=f"{start.chosen}; clearly worse with {words}")
-    return instead(start, deeper, words, likened.layers)
+    # The older folds keep the start's answers: no better than the deeper model's, so what is promised from them holds.
+    answers = np.where(np.isnan(deeper.answers), start.answers, deeper.answers)
+    return replace(deeper, answers=answers, chosen=f"{deeper.chosen}; {words}", layers=likened.layers)
 
 
-def _losses(language: Floats, linear: Floats, labels: Labels) -> npt.NDArray[np.float64]:
+def _losses(language: Floats, linear: Floats, labels: Labels, evidence: Evidence) -> npt.NDArray[np.float64]:
     """Lesson by lesson: the loss of their blend at its best share and temperature."""
-    return calibrated_losses(blend(language, linear, fit_blend(language, linear, labels)), labels)
+    share = fit_blend(language, linear, labels, evidence)
+    return calibrated_losses(blend(language, linear, share), labels, evidence)

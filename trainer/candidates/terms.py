@@ -14,18 +14,12 @@ import numpy as np
 from scipy import sparse  # type: ignore[import-untyped]
 
 from daemon.model.engines.engine import Floats
-from trainer.candidates.heads import Labels
-
-# A share that every category gets for nothing: a term of one or two texts is no proof.
-SMOOTHING = 0.01
-# How much a term that all categories hold alike still counts, before squaring, beside 1 for the most telling one.
-LEAST = 0.2
-# Bounds the memory: hundreds of categories times a million terms don't fit at once.
-COLUMNS_AT_ONCE = 20_000
+from trainer.folds import Labels
+from trainer.recipe import Linear
 
 
-def telling(counts: sparse.csr_matrix, labels: Labels, classes: int) -> Floats:
-    """One weight a column, from (LEAST / (1 + LEAST))² for what tells nothing to nearly 1. Pure.
+def telling(counts: sparse.csr_matrix, labels: Labels, classes: int, recipe: Linear) -> Floats:
+    """One weight a column, from (least / (1 + least))² for what tells nothing to nearly 1, where `recipe` says `least`.
 
     `counts` holds a row for each text; of its values only zero or not counts. Of one category alone nothing can be
     told, and all columns weigh the same.
@@ -38,10 +32,10 @@ def telling(counts: sparse.csr_matrix, labels: Labels, classes: int) -> Floats:
     rows = np.arange(len(labels))
     members = sparse.csr_matrix((np.ones(len(labels), np.float32), (labels, rows)), (classes, len(labels)))
     holds = (members @ counts.astype(bool).astype(np.float32)).tocsc()
-    for start in range(0, len(weights), COLUMNS_AT_ONCE):
-        part = slice(start, start + COLUMNS_AT_ONCE)
-        shares = holds[:, part].toarray()[seen] / present[seen, None] + SMOOTHING
+    for start in range(0, len(weights), recipe.columns_at_once):
+        part = slice(start, start + recipe.columns_at_once)
+        shares = holds[:, part].toarray()[seen] / present[seen, None] + recipe.smoothing
         shares /= shares.sum(axis=0)
         entropy = -(shares * np.log(shares)).sum(axis=0) / np.log(len(seen))
-        weights[part] = ((np.maximum(1 - entropy, 0) + LEAST) / (1 + LEAST)) ** 2
+        weights[part] = ((np.maximum(1 - entropy, 0) + recipe.least) / (1 + recipe.least)) ** 2
     return weights

@@ -30,8 +30,7 @@ from daemon.model.codebook import code_token, usable_codes
 from daemon.model.engines.embedded import ANSWERS
 from daemon.model.engines.engine import ModelRefused
 from trainer.export.gguf_header import Written, header
-from trainer.export.smoothing import smooth
-from trainer.prepare import quiet
+from trainer.finetune.loading import quiet
 
 Quantization = Literal["int8", "int8_float32", "float32"]
 GgufType = Literal["Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0", "F16", "BF16", "F32"]
@@ -45,14 +44,14 @@ def export_ct2(
     out: Path,
     quantization: Quantization = "int8",
     codes: Sequence[str] | None = None,
-    prompts: Sequence[Sequence[int]] = (),
+    before_rounding: Callable[[Any], None] = lambda _: None,
 ) -> Path:
     """Write the CTranslate2 folder that EmbeddedEngine serves, and return it.
 
     `hf_dir` holds config.json, safetensors (any number of layers, tied or untied head) and tokenizer.json. `codes` are
-    the answers that it can give; all usable codes of the vocabulary by default. `prompts`, token ids of some mails,
-    show how large the channels grow: int8 then costs half as much (trainer.export.smoothing). Raises ModelRefused for
-    an architecture that CTranslate2 doesn't know or a code that isn't one token.
+    the answers that it can give; all usable codes of the vocabulary by default. `before_rounding` may change the model
+    where it is rounded (trainer.export.smoothing). Raises ModelRefused for an architecture that CTranslate2 doesn't
+    know or a code that isn't one token.
     """
     tokenizer = Tokenizer.from_file(str(hf_dir / "tokenizer.json"))
     answers = {code: code_token(code, tokenizer) for code in (codes or usable_codes(tokenizer))}
@@ -62,8 +61,8 @@ def export_ct2(
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         with quiet():
-            shown = () if quantization == "float32" else prompts
-            _CodesOnly(hf_dir, tokenizer, list(answers.values()), shown).convert(str(out), quantization=quantization)
+            change = (lambda _: None) if quantization == "float32" else before_rounding
+            _CodesOnly(hf_dir, tokenizer, list(answers.values()), change).convert(str(out), quantization=quantization)
     except (ValueError, NotImplementedError) as error:
         raise ModelRefused(f"{hf_dir}: CTranslate2 can't convert this model: {error}") from error
     (out / ANSWERS).write_text(json.dumps({"codes": list(answers)}), "utf-8")
@@ -85,12 +84,12 @@ class _CodesOnly(TransformersConverter):  # type: ignore[misc]
     """CTranslate2's converter, with the output head cut down to the given rows."""
 
     def __init__(
-        self, hf_dir: Path, tokenizer: Tokenizer, rows: Sequence[int | None], prompts: Sequence[Sequence[int]]
+        self, hf_dir: Path, tokenizer: Tokenizer, rows: Sequence[int | None], change: Callable[[Any], None]
     ) -> None:
         super().__init__(str(hf_dir))
         self._tokenizer = tokenizer
         self._rows = rows
-        self._prompts = prompts
+        self._change = change
 
     def load_tokenizer(self, *_: Any, **__: Any) -> _Vocabulary:
         return _Vocabulary(self._tokenizer)
@@ -98,7 +97,7 @@ class _CodesOnly(TransformersConverter):  # type: ignore[misc]
     def load_model(self, model_class: Any, path: str, **options: Any) -> Any:
         # float32 whatever the file holds: quantising from anything less would round twice.
         model = model_class.from_pretrained(path, **{**options, "dtype": torch.float32, "local_files_only": True})
-        smooth(model, self._prompts)
+        self._change(model)
         return model
 
     def _load(self) -> Any:
@@ -179,11 +178,13 @@ def export_gguf(
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = out.with_name(f".{out.name}")
     writer = gguf.GGUFWriter(beside, base.architecture)
-    for name, entry in header(metadata, kept, [Written(each.kind, each.shape) for each in written.values()]).items():
+    for name, entry in header(
+        metadata, kept, [Written(tensor.kind, tensor.shape) for tensor in written.values()]
+    ).items():
         inner = entry.types[-1] if len(entry.types) > 1 else None
         writer.add_key_value(name, entry.value, entry.types[0], inner)
-    for name, each in written.items():
-        writer.add_tensor(name, each.data, raw_dtype=each.kind)
+    for name, kept_as in written.items():
+        writer.add_tensor(name, kept_as.data, raw_dtype=kept_as.kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -263,7 +264,7 @@ class _Tensor:
 
 
 def _kind(values: Values, type: GgufType) -> gguf.GGMLQuantizationType:
-    """In which type these values are written where `type` is wanted. Pure."""
+    """In which type these values are written where `type` is wanted."""
     wanted = gguf.GGMLQuantizationType[type]
     if values.ndim == 1:
         return gguf.GGMLQuantizationType.F32

@@ -77,7 +77,7 @@ class Written(NamedTuple):
 
 
 def header(base: Mapping[str, gguf.ReaderField], layers: int, tensors: Iterable[Written]) -> dict[str, Entry]:
-    """The keys of a file that holds `tensors` and keeps `layers` of the base's layers. Pure.
+    """The keys of a file that holds `tensors` and keeps `layers` of the base's layers.
 
     `general.architecture` and the reader's own entries ("GGUF.version") are left out: the writer makes these.
     """
@@ -111,7 +111,7 @@ def header(base: Mapping[str, gguf.ReaderField], layers: int, tensors: Iterable[
 
 
 def file_type(tensors: Iterable[Written]) -> gguf.LlamaFileType:
-    """In which type most weights are, vectors apart, which always stay float32. Pure."""
+    """In which type most weights are, vectors apart, which always stay float32."""
     weights: Counter[gguf.GGMLQuantizationType] = Counter()
     for tensor in tensors:
         if len(tensor.shape) > 1:
@@ -121,7 +121,7 @@ def file_type(tensors: Iterable[Written]) -> gguf.LlamaFileType:
 
 
 def size_label(weights: int) -> str:
-    """ "135M" for 134,515,008 weights, as llama.cpp's converter writes it. Pure."""
+    """ "135M" for 134,515,008 weights, as llama.cpp's converter writes it."""
     label: str = gguf.size_label(weights, weights, 0, 0)
     return label
 

@@ -17,27 +17,21 @@ from typing import Any
 import torch
 
 from trainer.finetune.pooling import unit
-
-# How much of the difference between channels the weights take over; 0.5 in the paper, for weights that are harder to
-# round than ours: each row of a weight has its own scale.
-STRENGTH = 0.85
-# Prompts, in even steps, that show how large the channels grow.
-MOST_PROMPTS = 64
-TINY = 1e-5
+from trainer.recipe import Rounding
 
 
 @torch.no_grad()
-def smooth(model: Any, prompts: Sequence[Sequence[int]]) -> None:
+def smooth(model: Any, prompts: Sequence[Sequence[int]], recipe: Rounding) -> None:
     """Change `model` (a transformers decoder with gated MLPs) in place; nothing without prompts of token ids."""
     if not prompts:
         return
-    largest = _largest(model, prompts[:: -(-len(prompts) // MOST_PROMPTS)])
+    largest = _largest(model, prompts[:: -(-len(prompts) // recipe.most_prompts)])
     for layer in model.model.layers:
         attention, mlp = layer.self_attn, layer.mlp
         before_mlp = getattr(layer, "pre_feedforward_layernorm", None) or layer.post_attention_layernorm
-        _through_norm(layer.input_layernorm, [attention.q_proj, attention.k_proj, attention.v_proj], largest)
-        _through_norm(before_mlp, [mlp.gate_proj, mlp.up_proj], largest)
-        scale = _scale(largest[mlp.down_proj], [mlp.down_proj])
+        _through_norm(layer.input_layernorm, [attention.q_proj, attention.k_proj, attention.v_proj], largest, recipe)
+        _through_norm(before_mlp, [mlp.gate_proj, mlp.up_proj], largest, recipe)
+        scale = _scale(largest[mlp.down_proj], [mlp.down_proj], recipe)
         mlp.up_proj.weight /= scale[:, None]
         if mlp.up_proj.bias is not None:
             mlp.up_proj.bias /= scale
@@ -63,16 +57,16 @@ def _largest(model: Any, prompts: Sequence[Sequence[int]]) -> dict[Any, torch.Te
     return found
 
 
-def _through_norm(norm: Any, readers: Sequence[Any], largest: dict[Any, torch.Tensor]) -> None:
+def _through_norm(norm: Any, readers: Sequence[Any], largest: dict[Any, torch.Tensor], recipe: Rounding) -> None:
     """Scale what a norm puts out, and the columns of the layers that read it the other way."""
-    scale = _scale(largest[readers[0]], readers)
+    scale = _scale(largest[readers[0]], readers, recipe)
     plus = 1 - unit(norm)
     norm.weight.copy_((norm.weight + plus) / scale - plus)
     for reader in readers:
         reader.weight *= scale
 
 
-def _scale(largest: torch.Tensor, readers: Sequence[Any]) -> torch.Tensor:
+def _scale(largest: torch.Tensor, readers: Sequence[Any], recipe: Rounding) -> torch.Tensor:
     columns = torch.stack([reader.weight.abs().amax(0) for reader in readers]).amax(0)
-    scale = largest.clamp(min=TINY) ** STRENGTH / columns.clamp(min=TINY) ** (1 - STRENGTH)
+    scale = largest.clamp(min=recipe.tiny) ** recipe.strength / columns.clamp(min=recipe.tiny) ** (1 - recipe.strength)
     return torch.as_tensor(scale / scale.log().mean().exp())

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,97 +21,97 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trainer.candidates.heads import Labels
 from trainer.finetune.descent import Descent
 from trainer.finetune.pooling import fit_space
 from trainer.finetune.states import by_length
-from trainer.finetune.upper import TOKENS_A_NIGHT, Merged, Upper, newest_within
+from trainer.finetune.upper import Merged, Upper, newest_within
+from trainer.folds import Labels, Rows
+from trainer.recipe import Questions, Recipe
 
 log = logging.getLogger(__name__)
 
-# Of a step: so many categories at most, and so many prompts, evenly of all of them.
-CATEGORIES = 24
-PROMPTS = 48
-TEMPERATURE = 0.1
-RATE = 1e-3
-# Tokens of every prompt that a step doesn't see, so that no single word carries a category; and the most it sees.
-HIDDEN = 0.1
-LONGEST = 64
+
+@dataclass(frozen=True)
+class Likening:
+    """What is to be learnt: `learnt` are the rows of `prompts` (token ids) and `labels` that may be."""
+
+    prompts: Sequence[Sequence[int]]
+    labels: Labels
+    learnt: Rows
+    seed: int
 
 
 def contrast(
-    model: Any,
-    lowest: int,
-    depth: int,
-    prompts: Sequence[Sequence[int]],
-    labels: Labels,
-    learnt: Labels,
-    adapter: Path,
-    seed: int,
-    tick: Callable[[int, int], None],
+    model: Any, task: Likening, adapter: Path, whole: Recipe, tick: Callable[[int, int], None]
 ) -> Merged | None:
-    """Fine-tune layers `lowest` to `depth` of `model` on the rows `learnt`; None if numbers overflow.
+    """Fine-tune the layers of `model` that `whole.questions` names; None if numbers overflow.
 
     `adapter` is where peft's files go; `tick` hears (done, total), where reading all prompts at the end is the last.
-    Deterministic by `seed`. Raises whatever `tick` raises.
+    Deterministic by the task's seed. Raises whatever `tick` raises.
     """
-    torch.manual_seed(seed)
-    random = np.random.default_rng(seed)
-    upper = Upper(model, lowest, depth, prompts)
-    learnt = newest_within(learnt, upper.lengths)
+    recipe = whole.questions
+    torch.manual_seed(task.seed)
+    random = np.random.default_rng(task.seed)
+    upper = Upper(model, task.prompts, recipe)
+    learnt = newest_within(recipe.tokens, task.learnt, upper.lengths)
     upper.read_lower(learnt)
     # As the head will see it: what varies inside the categories is evened out.
-    space = torch.from_numpy(fit_space(upper.readings(learnt).means, labels[learnt]).matrix)
-    steps = draws(labels, learnt, [min(length, LONGEST) for length in upper.lengths], random)
-    descent = Descent(upper.adapters(), RATE, len(steps))
+    evened = fit_space(upper.readings(learnt).means, task.labels[learnt], whole.pooled)
+    space = torch.from_numpy(evened.matrix)
+    steps = draws(task.labels, learnt, [min(length, recipe.longest) for length in upper.lengths], random, recipe)
+    descent = Descent(upper.adapters(), recipe.rate, len(steps))
     upper.layers.train()
     for done, rows in enumerate(steps, start=1):
-        seen = [_partly(upper.states[row], random) for row in rows]
+        seen = [_partly(upper.states[row], random, recipe) for row in rows]
         parts = by_length(np.arange(len(rows)), [len(state) for state in seen])
         means = torch.cat([upper.pooled([seen[place] for place in part])[0] for part in parts])
-        if not descent.step(likeness(means @ space, torch.from_numpy(labels[rows[np.concatenate(parts)]]))):
+        labels = torch.from_numpy(task.labels[rows[np.concatenate(parts)]])
+        if not descent.step(likeness(means @ space, labels, recipe.temperature)):
             log.warning("the loss is not a number; the model serves as it was begun")
             return None
         tick(done, len(steps) + 1)
     return upper.merged(adapter, lambda: tick(len(steps), len(steps) + 1))
 
 
-def likeness(features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def likeness(features: torch.Tensor, labels: torch.Tensor, temperature: float) -> torch.Tensor:
     """The loss of one step: how little of a prompt's likeness goes to those of its own category, the mean over all.
 
     `features` (prompts, width) may have any length; `labels` one category each, of which each has two prompts or more.
     """
     vectors = torch.nn.functional.normalize(features, dim=1)
     itself = torch.eye(len(labels), dtype=torch.bool)
-    alike = (vectors @ vectors.T / TEMPERATURE).masked_fill(itself, -torch.inf)
+    alike = (vectors @ vectors.T / temperature).masked_fill(itself, -torch.inf)
     same = (labels[:, None] == labels[None]) & ~itself
     shares = torch.log_softmax(alike, dim=1).masked_fill(~same, 0.0)
     return -(shares.sum(1) / same.sum(1).clamp(min=1)).mean()
 
 
-def draws(labels: Labels, learnt: Labels, lengths: Sequence[int], random: np.random.Generator) -> list[Labels]:
+def draws(
+    labels: Labels, learnt: Rows, lengths: Sequence[int], random: np.random.Generator, recipe: Questions
+) -> list[Rows]:
     """The rows of every step of one night: categories in turn, and of each as many lessons as fit, some of them twice
-    where it has too few. Pure but for `random`."""
+    where it has too few."""
     by_category = [learnt[labels[learnt] == label] for label in np.unique(labels[learnt])]
-    width = min(CATEGORIES, len(by_category))
-    each = max(2, PROMPTS // width)
-    tokens = width * each * np.mean([lengths[row] for row in learnt])
-    steps: list[Labels] = []
+    width = min(recipe.categories, len(by_category))
+    depth = max(2, recipe.prompts // width)
+    tokens = width * depth * np.mean([lengths[row] for row in learnt])
+    steps: list[Rows] = []
     deck: list[int] = []
-    for _ in range(max(1, int(TOKENS_A_NIGHT / tokens))):
+    for _ in range(max(1, int(recipe.tokens / tokens))):
         if len(deck) < width:
             # Those that are left from the last deal come at the end of this one, so that no step has one twice.
             deck += sorted(random.permutation(len(by_category)).tolist(), key=deck.__contains__)
         chosen, deck = deck[:width], deck[width:]
-        rows = [random.choice(by_category[k], each, replace=len(by_category[k]) < each) for k in chosen]
+        members = [by_category[category] for category in chosen]
+        rows = [random.choice(lessons, depth, replace=len(lessons) < depth) for lessons in members]
         steps.append(np.concatenate(rows))
     return steps
 
 
-def _partly(state: torch.Tensor, random: np.random.Generator) -> torch.Tensor:
-    """The state without some of its positions: at most LONGEST in a row, and of these not all."""
-    first = int(random.integers(0, max(1, len(state) - LONGEST + 1)))
-    window = state[first : first + LONGEST]
-    seen: npt.NDArray[np.bool_] = random.random(len(window)) >= HIDDEN
+def _partly(state: torch.Tensor, random: np.random.Generator, recipe: Questions) -> torch.Tensor:
+    """The state without some of its positions: at most `recipe.longest` in a row, and of these not all."""
+    first = int(random.integers(0, max(1, len(state) - recipe.longest + 1)))
+    window = state[first : first + recipe.longest]
+    seen: npt.NDArray[np.bool_] = random.random(len(window)) >= recipe.hidden
     seen[-1] = True
     return window[torch.from_numpy(seen)]

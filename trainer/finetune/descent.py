@@ -11,27 +11,14 @@ LARGEST_GRADIENT = 1.0
 
 
 class Descent:
-    """So many steps for `parameters` at `rate`, whose gradients are clipped; `heads` go at their own, free."""
+    """So many steps for `parameters` at `rate`, whose gradients are clipped."""
 
-    def __init__(
-        self,
-        parameters: Sequence[torch.nn.Parameter],
-        rate: float,
-        steps: int,
-        heads: Sequence[torch.nn.Parameter] = (),
-        head_rate: float = 0.0,
-    ) -> None:
-        self._clipped = list(parameters)
-        groups = [{"params": self._clipped, "lr": rate, "weight_decay": DECAY}]
-        if heads:
-            groups.append({"params": list(heads), "lr": head_rate, "weight_decay": 0.0})
-        self.optimizer = torch.optim.AdamW(groups)
+    def __init__(self, parameters: Sequence[torch.nn.Parameter], rate: float, steps: int) -> None:
+        self._parameters = list(parameters)
+        self.optimizer = torch.optim.AdamW(self._parameters, rate, weight_decay=DECAY)
         # OneCycleLR divides by pct_start * total_steps - 1, which a tenth alone would make 0 for nine steps.
         warm = (1 + 0.1 * steps) / (steps + 1)
-        rates = [rate, head_rate] if heads else [rate]
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, rates, total_steps=steps + 1, pct_start=warm
-        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, total_steps=steps + 1, pct_start=warm)
 
     def step(self, loss: torch.Tensor) -> bool:
         """One step down; False, and nothing is changed, where the loss is not a number."""
@@ -39,7 +26,7 @@ class Descent:
             return False
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._clipped, LARGEST_GRADIENT)
+        torch.nn.utils.clip_grad_norm_(self._parameters, LARGEST_GRADIENT)
         self.optimizer.step()
         self.schedule.step()
         return True

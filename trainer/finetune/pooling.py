@@ -1,6 +1,6 @@
 """The pooling layer: a decoder-only model that reads its whole prompt into the one position that answers.
 
-    readings | even out what varies inside categories | a head on that (language.py) | its directions  ->  Pooling
+    readings | even out what varies inside categories | a head on that | its directions  ->  Pooling
     base model | keep `depth` layers | turn the next one into the pooling layer | a head with a row for each code
 
 A causal model's last position knows little about a mail as a whole, while the mean over all positions tells topics
@@ -26,16 +26,11 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 
+from trainer.candidates.heads import Head
 from trainer.finetune.cutting import cut_config
+from trainer.finetune.loading import quiet
 from trainer.finetune.reading import Floats, Readings
-from trainer.prepare import quiet
-
-# The pooled part's length, in multiples of what stood at the last position before.
-DOMINANCE = 4.0
-# How much of an equal spread in all directions is mixed into what was measured: few lessons measure it badly.
-SHRINKAGE = 0.3
-# Far below any code's score: no other token of the vocabulary may crowd the codes out of a server's top list.
-SILENCE = 12.0
+from trainer.recipe import Pooled
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ class Space:
         return result
 
 
-def fit_space(means: Floats, labels: npt.NDArray[np.int64]) -> Space:
+def fit_space(means: Floats, labels: npt.NDArray[np.int64], recipe: Pooled) -> Space:
     """Remove what all mails share, then even out what varies inside the categories. Deterministic."""
     values = means.astype(np.float64)
     common = values.mean(axis=0)
@@ -63,7 +58,8 @@ def fit_space(means: Floats, labels: npt.NDArray[np.int64]) -> Space:
         inside[labels == label] -= values[labels == label].mean(axis=0)
     covariance = inside.T @ inside / max(len(values), 1)
     spread, vectors = np.linalg.eigh(covariance)
-    spread = (1 - SHRINKAGE) * np.maximum(spread, 0) + SHRINKAGE * max(float(spread.mean()), 1e-9)
+    share = recipe.shrinkage
+    spread = (1 - share) * np.maximum(spread, 0) + share * max(float(spread.mean()), 1e-9)
     matrix = vectors / np.sqrt(spread)
     return Space((matrix - np.outer(common, common @ matrix)).astype(np.float32))
 
@@ -104,14 +100,15 @@ class Pooling:
         return np.asarray(states / norm, dtype=np.float32)
 
 
-def fit_pooling(readings: Readings, space: Space, rows: Floats, offsets: Floats, room: Room) -> Pooling:
-    """Put a head on `space` (rows, offsets) into a layer with this room, and into the model's own head.
+def fit_pooling(readings: Readings, space: Space, fitted: Head, room: Room, recipe: Pooled) -> Pooling:
+    """Put a head that was fitted on `space` into a layer with this room, and into the model's own head.
 
     Up to `room.directions` categories nothing is lost but the exact length of a mail's vector, which is a matter of
     temperature; beyond, the directions that matter least.
     """
     width = readings.means.shape[1]
     values = readings.means.astype(np.float64) @ space.matrix
+    rows = fitted.rows
     needed = _basis(rows.astype(np.float64), room.directions)
     # The rest of the room keeps the vector's length honest: the head ignores it, the norm counts it.
     others = _basis(values - (values @ needed.T) @ needed, room.directions - len(needed))
@@ -122,7 +119,7 @@ def fit_pooling(readings: Readings, space: Space, rows: Floats, offsets: Floats,
     pooled = values @ kept.T
     length = float(np.sqrt(np.mean(np.sum(pooled**2, axis=1))))
     before = float(np.sqrt(np.mean(np.sum(readings.lasts.astype(np.float64) ** 2, axis=1))))
-    wanted_length = DOMINANCE * before
+    wanted_length = recipe.dominance * before
     gain = None
     if room.normed:  # the norm sets the length; what it reads need only be large beside its epsilon
         gain, wanted_length = wanted_length / width**0.5, width**0.5
@@ -138,7 +135,7 @@ def fit_pooling(readings: Readings, space: Space, rows: Floats, offsets: Floats,
     constant = seen.mean(axis=0)
     constant -= place @ (place.T @ constant)
     constant /= max(float(np.mean(seen @ constant)), 1e-12)
-    head += np.outer(offsets, constant)
+    head += np.outer(fitted.offsets, constant)
     return replace(pooling, rows=head.astype(np.float32), constant=constant.astype(np.float32))
 
 
@@ -232,6 +229,6 @@ def unit(norm: Any) -> float:
     return 0.0 if "Gemma" in type(norm).__name__ else 1.0
 
 
-def silence(pooling: Pooling) -> Floats:
+def silence(pooling: Pooling, recipe: Pooled) -> Floats:
     """A head row that scores low on every mail, for it reads nothing of what tells mails apart."""
-    return np.asarray(-SILENCE * pooling.constant, dtype=np.float32)
+    return np.asarray(-recipe.silence * pooling.constant, dtype=np.float32)

@@ -23,12 +23,9 @@ import torch
 from daemon.model.engines.embedded import batches
 from daemon.model.prompt import Prompt
 from trainer.finetune.cutting import lower_part
+from trainer.recipe import Pooled
 
 Floats = npt.NDArray[np.float32]
-
-# Bounds the cache: 15,000 readings of a 576-wide model are 70 MB.
-MOST_KEPT = 15_000
-TOKENS_A_BATCH = 4096
 
 
 @dataclass(frozen=True)
@@ -45,8 +42,9 @@ class Readings:
 class Reader:
     """The base model cut off above `depth` layers. `model` is a transformers decoder with its embedding and norm."""
 
-    def __init__(self, model: Any, depth: int, key: str, cache: Path | None) -> None:
+    def __init__(self, model: Any, depth: int, key: str, cache: Path | None, recipe: Pooled) -> None:
         self._core = lower_part(model, depth)
+        self._recipe = recipe
         self._width = int(model.config.hidden_size)
         self._epsilon = float(model.config.rms_norm_eps)
         self._key = hashlib.sha256(f"1|{key}|{depth}".encode()).hexdigest()[:24]
@@ -61,7 +59,7 @@ class Reader:
         tick(done)
         unread = list(missing)
         try:
-            for batch in batches([len(missing[key].ids) for key in unread], TOKENS_A_BATCH):
+            for batch in batches([len(missing[key].ids) for key in unread], self._recipe.tokens_a_batch):
                 for index, row in zip(batch, self._compute([missing[unread[i]].ids for i in batch]), strict=True):
                     rows[unread[index]] = row
                 done += len(batch)
@@ -75,10 +73,10 @@ class Reader:
 
     @torch.inference_mode()
     def _compute(self, ids: Sequence[Sequence[int]]) -> Floats:
-        lengths = torch.tensor([len(each) for each in ids])
+        lengths = torch.tensor([len(prompt) for prompt in ids])
         longest = int(lengths.max())
         # Padded on the right: attention looks to the left only, so what stands behind a text can't change it.
-        tokens = torch.tensor([[*each, *[0] * (longest - len(each))] for each in ids])
+        tokens = torch.tensor([[*prompt, *[0] * (longest - len(prompt))] for prompt in ids])
         states = self._core(input_ids=tokens, use_cache=False).last_hidden_state
         result: Floats = torch.cat(pooled(states, lengths, self._epsilon), dim=1).numpy()
         return result
@@ -99,7 +97,7 @@ class Reader:
         if self._file is None or not asked:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        kept = [*dict.fromkeys(asked)][-MOST_KEPT:]
+        kept = [*dict.fromkeys(asked)][-self._recipe.most_kept :]
         beside = self._file.with_name(f".{self._file.name}")
         with beside.open("wb") as file:
             np.savez(file, allow_pickle=False, keys=np.array(kept), rows=np.stack([rows[key] for key in kept]))

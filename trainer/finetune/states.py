@@ -34,11 +34,6 @@ class States:
     values: npt.NDArray[np.float32]
     starts: npt.NDArray[np.int64]
 
-    @property
-    def spilled(self) -> bool:
-        """Do they lie in a file?"""
-        return isinstance(self.values, np.memmap)
-
     def batch(self, rows: Sequence[int]) -> torch.Tensor:
         """(rows, longest, width), padded on the right with zeros."""
         parts = [torch.from_numpy(np.ascontiguousarray(self.values[self.starts[r] : self.starts[r + 1]])) for r in rows]

@@ -3,8 +3,8 @@
     prompts | embedding and lower layers, once | states of every token | LoRA layers | mean of positions, last position
     merge  ->  tuned layers, readings of every prompt
 
-Low-Rank Adaptation (Hu and others, 2021, arXiv:2106.09685) by peft. How the layers learn is the caller's: by the codes
-(trainer.finetune.lora) or by likeness (trainer.finetune.contrast).
+Low-Rank Adaptation (Hu and others, 2021, arXiv:2106.09685) by peft. How the layers learn is the caller's
+(trainer.finetune.contrast).
 """
 
 from __future__ import annotations
@@ -20,15 +20,11 @@ import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 
-from trainer.candidates.heads import Labels
+from trainer.finetune.loading import quiet
 from trainer.finetune.reading import Readings, pooled
 from trainer.finetune.states import by_length, padded, part, split
-from trainer.prepare import quiet
-
-RANK = 16
-# Tokens through the LoRA layers in one night: some two minutes on two office cores for two layers of a 135M model. The
-# newest lessons come first, and no more of them than this.
-TOKENS_A_NIGHT = 100_000
+from trainer.folds import Rows
+from trainer.recipe import Questions
 
 
 @dataclass(frozen=True)
@@ -40,9 +36,11 @@ class Merged:
 
 
 class Upper:
-    """Layers `lowest` to `depth` of `model`, a copy of their own, with LoRA on them. `states` are empty until read."""
+    """Layers `recipe.lowest` to `recipe.depth` of `model`, a copy of their own, with LoRA on them. `states` are empty
+    until read."""
 
-    def __init__(self, model: Any, lowest: int, depth: int, prompts: Sequence[Sequence[int]]) -> None:
+    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], recipe: Questions) -> None:
+        lowest, depth = recipe.lowest, recipe.depth
         self._lowest, self._prompts = lowest, prompts
         self._width, self._epsilon = int(model.config.hidden_size), float(model.config.rms_norm_eps)
         self._lower = split(model.model, lowest)[0].eval()
@@ -52,7 +50,9 @@ class Upper:
         upper.layers, upper.norm = copy.deepcopy(upper.layers), torch.nn.Identity()
         upper.requires_grad_(False)
         # A pattern of names, since peft looks for layers below the top level only.
-        wanted = LoraConfig(r=RANK, lora_alpha=2 * RANK, lora_dropout=0.05, target_modules=r"layers\.\d+\..*_proj")
+        wanted = LoraConfig(
+            r=recipe.rank, lora_alpha=2 * recipe.rank, lora_dropout=0.05, target_modules=r"layers\.\d+\..*_proj"
+        )
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft still asks transformers by an old name
             self.layers: Any = get_peft_model(upper, wanted)
@@ -62,7 +62,7 @@ class Upper:
         return [parameter for parameter in self.layers.parameters() if parameter.requires_grad]
 
     @torch.inference_mode()
-    def read_lower(self, rows: Labels) -> None:
+    def read_lower(self, rows: Rows) -> None:
         """Put into `states` what the lowest tuned layer reads for these rows: every token, in half precision, (tokens,
         width)."""
         for batch in by_length(rows, self.lengths):
@@ -83,7 +83,7 @@ class Upper:
         return pooled(out, lengths, self._epsilon)
 
     @torch.inference_mode()
-    def readings(self, rows: Labels, tick: Callable[[], None] = lambda: None) -> Readings:
+    def readings(self, rows: Rows, tick: Callable[[], None] = lambda: None) -> Readings:
         """What the upper layers, as they are now, make of these rows; `tick` is called now and then.
 
         States that had not been read are forgotten again: ten thousand lessons would be gigabytes.
@@ -117,10 +117,10 @@ class Upper:
         return Merged(layers, readings)
 
 
-def newest_within(rows: Labels, lengths: Sequence[int]) -> Labels:
-    """The last of these rows that fit into one night. Lessons are in order of time, so the newest stay. Pure."""
+def newest_within(tokens: int, rows: Rows, lengths: Sequence[int]) -> Rows:
+    """The last of these rows that fit into so many tokens. Lessons are in order of time, so the newest stay."""
     taken = np.cumsum([lengths[row] for row in rows[::-1]])
-    return rows[::-1][taken <= TOKENS_A_NIGHT][::-1]
+    return rows[::-1][taken <= tokens][::-1]
 
 
 def _halved(state: torch.Tensor) -> torch.Tensor:

@@ -10,15 +10,15 @@ import pytest
 from connectors.base import MailText
 from daemon.model.engines.engine import ModelMissing, ModelRefused
 from daemon.model.linear import ANALYSERS, NOTE, WEIGHTS, LinearModel, characters, pieces, words
-from tests.lessons import KEY, examples_of, office_rows
-from trainer.candidates.heads import folds
-from trainer.candidates.tfidf import Kind, _best, fit_linear, vectoriser
+from tests.lessons import KEY, lessons_of, office_rows
+from trainer.candidates.tfidf import best_kind, fit_linear, vectoriser
+from trainer.recipe import Kind, Recipe
 
 
 @pytest.fixture(scope="module")
 def fitted():
-    examples, labels, categories = examples_of(office_rows(120))
-    return fit_linear(examples, labels, categories, folds(examples, False, 1), KEY), examples, labels
+    lessons = lessons_of(office_rows(120))
+    return fit_linear(lessons, KEY, Recipe()), lessons.examples, lessons.labels
 
 
 def test_a_saved_model_answers_as_the_fitted_one(fitted, tmp_path):
@@ -142,8 +142,8 @@ def test_kinds_that_are_alike_are_told_apart_by_the_probability_of_the_right_ans
         said = np.where((np.arange(300) - place) % 300 < wrong, 1 - labels, labels)
         return np.log(np.where(np.arange(2)[None] == said[:, None], sure, 1 - sure)).astype(np.float32)
 
-    sharp, timid, poor = Kind("logistic", 10.0), Kind("svm", 0.3), Kind("bayes", 0.3)
+    sharp, timid, poor = Kind("logistic", 10.0), Kind("svm", 0.3), Kind("svm", 2.0)
     found = {poor: answers(90, 0.7), timid: answers(30, 0.6), sharp: answers(31, 0.9, place=200)}
-    assert _best(found, labels) == sharp
-    assert _best(found | {sharp: answers(60, 0.8, place=200)}, labels) == timid
-    assert _best({timid: np.full((300, 2), np.nan, np.float32)}, labels) == timid
+    assert best_kind(found, labels) == sharp
+    assert best_kind(found | {sharp: answers(60, 0.8, place=200)}, labels) == timid
+    assert best_kind({timid: np.full((300, 2), np.nan, np.float32)}, labels) == timid

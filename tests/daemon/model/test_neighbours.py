@@ -1,5 +1,6 @@
 """What people did with similar mails: from the next mail on, no longer than it counts, and no text kept."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -12,9 +13,10 @@ from connectors.base import MailText
 from daemon.model.engines.engine import ModelMissing, ModelRefused
 from daemon.model.model_folder import ModelFolder
 from daemon.model.neighbours import CAPACITY, COLUMNS, MOST_NEW, Neighbours, Rows, hashed, rarity, unit_rows
-from tests.lessons import KEY, examples_of, office_rows
-from trainer.candidates.heads import folds
-from trainer.candidates.nearest import fit_neighbours, fit_share
+from tests.lessons import KEY, lessons_of, office_rows, relabelled
+from trainer.candidates import nearest
+from trainer.candidates.nearest import fit_neighbours
+from trainer.recipe import Evidence
 
 FAIR = MailText(sender="anna@fair.example", subject="Stand at the summer fair", body="Which stand shall we take?")
 BILL = MailText(sender="billing@power.example", subject="Your bill", body="Please pay 20 euros for electricity.")
@@ -22,14 +24,12 @@ BILL = MailText(sender="billing@power.example", subject="Your bill", body="Pleas
 
 @pytest.fixture(scope="module")
 def office():
-    examples, labels, categories = examples_of(office_rows(120))
-    return examples, labels, categories
+    return lessons_of(office_rows(120), by_time=True)
 
 
 @pytest.fixture
 def neighbours(office):
-    examples, labels, categories = office
-    return fit_neighbours(examples, labels, categories, [], by_time=True, key=KEY)[0]
+    return fit_neighbours(replace(office, folds=()), KEY)[0]
 
 
 def best(neighbours, text):
@@ -139,15 +139,18 @@ def test_likeness_is_the_cosine_of_sparse_rows(bodies, asked):
 
 
 def test_judged_lessons_ask_what_came_before_them_and_never_themselves(office):
-    examples, labels, categories = office
-    parts = folds(examples, True, 1)
-    _, answers = fit_neighbours(examples, labels, categories, parts, by_time=True, key=KEY)
+    labels = office.labels
+    _, answers = fit_neighbours(office, KEY)
     judged = ~np.isnan(answers[:, 0])
-    assert judged.sum() == sum(len(part) for _, part in parts)
+    assert judged.sum() == sum(len(part) for _, part in office.folds)
     shuffled = np.random.default_rng(1).permutation(labels)
-    _, nonsense = fit_neighbours(examples, shuffled, categories, parts, by_time=True, key=KEY)
+    _, nonsense = fit_neighbours(relabelled(office, shuffled), KEY)
     assert (answers[judged].argmax(axis=1) == labels[judged]).mean() > 0.6
     assert (nonsense[judged].argmax(axis=1) == shuffled[judged]).mean() < 0.5
+
+
+def fit_share(trained, neighbours, labels, by_time):
+    return nearest.fit_share(trained, neighbours, labels, by_time, Evidence())
 
 
 def test_the_share_follows_the_evidence():

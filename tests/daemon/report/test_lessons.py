@@ -185,8 +185,7 @@ def test_curve_of_a_model_files_less_the_more_is_wanted(
     )
     with database.begin() as tx:
         place = "office/2026-03-01a"
-        noted = {"method": "isotonic", "answers": 600, "error_before": 0.081, "error_by_temperature": 0.04}
-        exam = {"details": {"calibration": noted | {"error_after": 0.021}}}
+        exam = {"details": {"calibration": {"answers": 600, "error_before": 0.081, "error_after": 0.021}}}
         training.add_model(tx, office["box"], "2026-03-01a", place, START, state="kept", verdict="Kept.", exam=exam)
     told = json.loads(command("models", "--curve", "2026-03-01a", "--json"))
     shares = [row["filed"] for row in told["curve"]]
@@ -196,8 +195,8 @@ def test_curve_of_a_model_files_less_the_more_is_wanted(
     assert told["calibration"]["error_after"] == 0.021
     shown = command("models", "--curve", "2026-03-01a")
     assert "wanted precision" in shown
-    assert "an isotonic curve on 600 held-out answers" in shown
-    assert "off by 8.1 points before and 2.1 after (4.0 by a temperature alone)" in shown
+    assert "one temperature on 600 held-out answers" in shown
+    assert "off by 8.1 points before and 2.1 after" in shown
     with pytest.raises(PostroomError, match="There are: 2026-03-01a"):
         command("models", "--curve", "2026-03-01b")
 

@@ -25,7 +25,6 @@ from daemon.training.order import (
     Comparison,
     Exam,
     Lesson,
-    LoraTried,
     Order,
     Result,
 )
@@ -60,7 +59,6 @@ WHOLE_ORDER = Order(
     threads=3,
     time_limit_s=12.5,
     tuning="answer",
-    lora=LoraTried(newest=9, paid=True),
     backend="unsloth",
     unsloth_python=Path("/usr/bin/python3"),
     memory_mb=99,
@@ -190,7 +188,6 @@ READERS: dict[type[BaseModel], tuple[str, tuple[str, ...]]] = {
     Order: ("trainer", ("job", "order")),
     Category: ("trainer", ("category",)),
     CodebookRow: ("daemon/training", ("row",)),
-    LoraTried: ("trainer", ("before", "lora")),
     Lesson: ("trainer", ("lesson", "lessons")),
     Result: (".", ("result",)),
     Comparison: ("daemon", ("found",)),

@@ -1,4 +1,4 @@
-"""The recipe that this project began with, to be measured beside ours: `python -m trainer.compare --original`.
+"""The recipe that this project began with, to be measured beside ours: `python -m benchmarks.labels --original all`.
 
     text + "Category:" + name, or "Code:" + code | loss of every token, batches of eight in random order, LoRA on all
     layers, 5 epochs at 2e-4 | decode freely | the first line is the answer, right or wrong
@@ -16,8 +16,11 @@ import torch
 from tokenizers import Tokenizer
 
 from trainer.answer.adapters import with_lora
-from trainer.answer.answering import Recipe
+from trainer.answer.scoring import decode
+from trainer.compare import Trial, answers_for, said_right
+from trainer.finetune.loading import load_base
 from trainer.finetune.states import padded
+from trainer.recipe import Answer
 
 RANK, RATE, EPOCHS, BATCH, WARM_UP = 16, 2e-4, 5, 8, 5
 CUES = {"names": "Category:", "codes": "Code:"}
@@ -33,7 +36,7 @@ def train_original(
     tick: Callable[[int, int], None],
 ) -> Any:
     """A peft model over `model`, tuned on "text, cue, answer, end of text" for every lesson."""
-    recipe = Recipe(rank=RANK, alpha=RANK, rate=RATE, epochs=EPOCHS, tuned_share=1.0)
+    recipe = Answer(rank=RANK, alpha=RANK, rate=RATE, epochs=EPOCHS, tuned_share=1.0)
     adapted = with_lora(model, recipe, seed)
     end = int(model.config.eos_token_id)
     rows = [[*prompt_ids(text, kind, tokenizer, answer), end] for text, answer in zip(texts, answers, strict=True)]
@@ -66,21 +69,15 @@ def prompt_ids(text: str, kind: str, tokenizer: Tokenizer, answer: str = "") -> 
     return tokenizer.encode(f"{text}\n{CUES[kind]}{answer}", add_special_tokens=False).ids
 
 
-@torch.inference_mode()
-def decode(model: Any, prompts: Sequence[Sequence[int]], tokenizer: Tokenizer, most: int) -> list[str]:
-    """What the model writes after each prompt, greedily, at most so many tokens: the first line of it."""
-    found = [""] * len(prompts)
-    order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
-    end = int(model.config.eos_token_id)
-    for start in range(0, len(order), 16):
-        rows = order[start : start + 16]
-        longest = max(len(prompts[row]) for row in rows)
-        tokens = torch.tensor([[*[end] * (longest - len(prompts[row])), *prompts[row]] for row in rows])
-        seen = torch.tensor([[0] * (longest - len(prompts[row])) + [1] * len(prompts[row]) for row in rows])
-        out = model.generate(
-            input_ids=tokens, attention_mask=seen, max_new_tokens=most, do_sample=False, pad_token_id=end
-        )
-        for row, line in zip(rows, out[:, longest:].tolist(), strict=True):
-            kept = line[: line.index(end)] if end in line else line
-            found[row] = tokenizer.decode(kept).strip().partition("\n")[0].strip()
-    return found
+def original(trial: Trial) -> dict[str, list[bool]]:
+    """A way for `trainer.compare`: the first line that it decodes is the answer, right or wrong."""
+    work, tokenizer = trial.work, trial.tokenizer
+    labels, answers = answers_for(work, trial.kind, trial.seed, tokenizer, doubled=True)
+    model = load_base(trial.prepared.folder)
+    wanted = [answers[labels.index(label)] for label in work.labels]
+    texts = [trial.renderer.clean(text.body) for text in work.learnt]
+    adapted = train_original(model, texts, wanted, trial.kind, tokenizer, trial.seed, trial.tick)
+    prompts = [prompt_ids(trial.renderer.clean(text.body), trial.kind, tokenizer) for text in work.judged]
+    longest = max(len(tokenizer.encode(CUES[trial.kind] + answer).ids) for answer in answers)
+    said = decode(adapted, prompts, tokenizer, longest + 1)
+    return {f"original recipe, {trial.kind}": said_right(said, labels, answers, work.truth)}

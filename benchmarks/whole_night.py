@@ -2,8 +2,8 @@
 
     --train FILE, --test FILE | a job folder a seed | the trainer, as at night | the served model answers the test set
 
-`python -m trainer.bench --train F.jsonl --test F.jsonl [--seeds 1,2,3] --json`. Rows hold "label" and either "text" or
-"subject", "body", "from", "to", "date". The test set is read only after training has ended.
+`python -m benchmarks.whole_night --train F.jsonl --test F.jsonl [--seeds 1,2,3] --json`. Rows hold "label" and either
+"text" or "subject", "body", "from", "to", "date". The test set is read only after training has ended.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from daemon.model.engines.engine import Floats
 from daemon.model.linear import LinearModel
 from daemon.model.model_folder import ModelFolder
 from daemon.model.term_key import KEY_FILE, TermKey
-from daemon.rules.thresholds import thresholds
+from daemon.rules.thresholds import interval, thresholds
 from daemon.training.order import CANDIDATE, LESSONS, ORDER, Category, Lesson, Order
-from trainer.evaluate import interval, paired_chance
+from trainer.evaluate import paired_chance
 from trainer.night import run
 
 
@@ -122,12 +122,12 @@ def measure(folder: Path, key: TermKey, tests: Sequence[Row], wanted: float, thr
     }
     served = [predictions[index].best == truth[index] for index in known]
     limits = thresholds(meta.points, wanted)
-    filed = [
+    took = [
         index
-        for index, p in enumerate(predictions)
-        if (limit := limits.get(p.best or "")) is not None and p.probability >= limit
+        for index, prediction in enumerate(predictions)
+        if (limit := limits.get(prediction.best or "")) is not None and prediction.probability >= limit
     ]
-    own = [index for index in filed if truth[index] is not None]
+    own = [index for index in took if truth[index] is not None]
     strangers = len(truth) - len(known)
     return {
         "kind": meta.kind,
@@ -140,7 +140,7 @@ def measure(folder: Path, key: TermKey, tests: Sequence[Row], wanted: float, thr
         "filed_share": len(own) / len(known) if known else None,
         "filed_precision": _share([predictions[index].best == truth[index] for index in own]),
         "strangers": strangers,
-        "strangers_filed_share": (len(filed) - len(own)) / strangers if strangers else None,
+        "strangers_filed_share": (len(took) - len(own)) / strangers if strangers else None,
         "classify_ms_a_text": 1000 * seconds / max(len(texts), 1),
         "verdict": meta.verdict,
     }
@@ -193,7 +193,9 @@ def _to_stderr(stage: str, done: int, total: int, text: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. 0 with figures on stdout, 1 when no candidate came out, 2 for files that can't be read."""
     parser = argparse.ArgumentParser(
-        prog="python -m trainer.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.whole_night",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--train", type=Path, required=True, help="JSONL with text (or subject, body, from) and label")
     parser.add_argument("--test", type=Path, required=True, help='the same; label null or "oos" for strangers')

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from benchmarks.whole_night import main, read_rows, row_of
 from tests.lessons import office_rows
 from tests.tiny_models import save_folder, tiny_qwen3
-from trainer.bench import main, read_rows, row_of
 
 
 def test_rows_may_be_texts_or_mails():
