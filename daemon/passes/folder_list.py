@@ -17,16 +17,13 @@ import structlog
 
 from connectors.base import Folder, Identity, MessageRef, Role
 from connectors.errors import SetupWrong
+from connectors.mailbox_settings import MailboxSettings
 from daemon.passes import guard
 from daemon.passes.desk import Desk
 from daemon.rules.roles import explain_roles
-from daemon.settings import ImapSettings, RequestTrackerSettings
-from daemon.settings.sign_in import GOOGLE_HOSTS, at_microsoft
 from daemon.store import mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import Category, Guess, KnownFolder
-
-AnyMailboxSettings = ImapSettings | RequestTrackerSettings
 
 log = structlog.get_logger()
 
@@ -85,15 +82,9 @@ def list_folders(desk: Desk) -> list[str]:
     return new
 
 
-def no_tags(settings: AnyMailboxSettings) -> str:
+def no_tags(settings: MailboxSettings) -> str:
     """Why `act_by = "tag"` cannot work here, and what can. Pure."""
-    host = settings.host if isinstance(settings, ImapSettings) else ""
-    why = "this server keeps no keywords"
-    if at_microsoft(host):
-        why = "Microsoft 365 keeps no keywords over IMAP (Outlook's categories are something else)"
-    elif host.lower() in GOOGLE_HOSTS:
-        why = "Gmail shows no keywords to people; it files by label"
-    return f'{why}, so nothing can be tagged. Set act_by = "move".'
+    return f'{settings.why_no_tags}, so nothing can be tagged. Set act_by = "move".'
 
 
 def show_folders(tx: Tx, desk: Desk) -> list[Shown]:

@@ -19,7 +19,7 @@ from itertools import takewhile
 from typing import Literal
 
 from daemon.rules.schedule import BROKEN_OFF, RELOADED, RELOADS_HEEDED, latest_window
-from daemon.settings.durations import Window
+from daemon.settings.windows import Window
 from daemon.store.records import TrainingRun
 from daemon.store.training import INTERRUPTED
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import takewhile
 
-from daemon.settings.durations import Window
+from daemon.settings.windows import Window
 
 LEAST_PATIENCE = timedelta(minutes=5)
 POLLS_MISSED = 5

@@ -28,7 +28,7 @@ from daemon.service.loop import PASS_GRACE, Service
 from daemon.service.mailroom import Mailroom, open_mailroom
 from daemon.service.rounds import Round
 from daemon.settings import Settings
-from daemon.settings.durations import Window
+from daemon.settings.windows import Window
 from daemon.store import database as store
 from daemon.store import learning, mailboxes, tables, training
 from daemon.store.database import StoreError
