@@ -24,6 +24,7 @@ import numpy as np
 
 import daemon.commands.run  # noqa: F401 - what `postroom run` imports
 from connectors.base import MailText
+from connectors.imap import ImapSettings
 from connectors.in_memory import MemoryConnector
 from daemon.model import model_folder
 from daemon.model.linear import LinearModel, Vocabulary, pieces, words
@@ -32,7 +33,7 @@ from daemon.model.term_key import TermKey
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders
 from daemon.passes.one_pass import one_pass
-from daemon.settings import EngineSettings, ImapSettings, SortingSettings
+from daemon.settings import EngineSettings, SortingSettings
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database
 from daemon.training.registry import Registry

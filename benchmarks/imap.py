@@ -30,12 +30,13 @@ from typing import Any
 import psutil
 
 from connectors.base import Watch
+from connectors.imap import ImapSettings
 from connectors.imap.account import ImapAccount
 from connectors.imap.mailbox import ImapConnector
 from connectors.imap.sightings import HEADER_ITEM, uid_sets
 from daemon.passes.desk import Desk
 from daemon.passes.one_pass import one_pass
-from daemon.settings import EngineSettings, ImapSettings, SortingSettings
+from daemon.settings import EngineSettings, SortingSettings
 from daemon.store import mailboxes
 from daemon.store.database import Database
 from daemon.training.registry import Registry

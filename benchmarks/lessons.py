@@ -30,13 +30,14 @@ from sqlalchemy import insert
 import daemon.commands.run  # noqa: F401 - what `postroom run` imports
 from benchmarks.daemon_memory import Moving, megabytes
 from connectors.base import Identity, MailText, Message, MessageRef, Sighting
+from connectors.imap import ImapSettings
 from connectors.in_memory import MemoryConnector
 from daemon.model.classifier import Classifier
 from daemon.model.model_folder import ModelMeta
 from daemon.model.neighbours import CAPACITY, Neighbours, hashed
 from daemon.passes.decide import MailboxLessons, current_policy
 from daemon.passes.desk import Desk
-from daemon.settings import EngineSettings, ImapSettings, SortingSettings
+from daemon.settings import EngineSettings, SortingSettings
 from daemon.store import learning, mailboxes, messages, tables
 from daemon.store.database import Database
 from daemon.store.records import Category

@@ -40,6 +40,7 @@ from connectors.base import (
 )
 from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone
 from connectors.mail import mime
+from connectors.mailbox_settings import Access, MailboxSettings
 
 FIRST_ARRIVAL = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 
@@ -54,6 +55,16 @@ class _Place:
     messages: dict[int, Message]
     object_id: int
     special_use: str | None = None
+
+
+class MemorySettings(MailboxSettings):
+    """A mailbox that exists in this process only. No kind for an office: no file of settings can name it."""
+
+    kind: Literal["in-memory"] = "in-memory"
+
+    def connector(self, access: Access) -> Connector:  # noqa: ARG002
+        """An empty one."""
+        return MemoryConnector(self.name, ("INBOX", *(category.folder for category in self.categories)))
 
 
 class MemoryConnector(Connector):

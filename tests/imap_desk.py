@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from connectors.imap import ImapSettings
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders
 from daemon.passes.one_pass import one_pass
 from daemon.rules.decision import Policy
-from daemon.settings import ImapSettings, SortingSettings
+from daemon.settings import SortingSettings
 from daemon.store import decisions, mailboxes, messages
 from daemon.store.database import Database, Tx
 from tests.fakes import Clock, FakeClassifier, FakeRegistry

@@ -1,1 +1,133 @@
-"""A mailbox over IMAP (RFC 3501, RFC 9051)."""
+"""A mailbox over IMAP (RFC 3501, RFC 9051): its settings, and what Postroom asks about the kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from connectors.hosts import is_this_machine
+from connectors.imap.sign_in_mistakes import sign_in_mistakes
+from connectors.mailbox_settings import Access, MailboxSettings
+from connectors.own_domains import own_domain
+from connectors.setting_values import OptionalCredentialName, OptionalDate, OptionalPath, Span, Text
+from connectors.sign_in import SignIn, at_google, at_microsoft
+
+if TYPE_CHECKING:
+    from connectors.base import Connector
+
+SASL: Mapping[str, Literal["password", "xoauth2", "oauthbearer"]] = {
+    "password": "password",
+    "xoauth2": "xoauth2",
+    "oauthbearer": "oauthbearer",
+    "microsoft": "xoauth2",
+    "google": "xoauth2",
+}
+"""How each `sign_in` speaks to the mail server. Exchange knows no OAUTHBEARER."""
+BY: Mapping[str, Literal["password", "token", "microsoft", "google"]] = {
+    "password": "password",
+    "xoauth2": "token",
+    "oauthbearer": "token",
+    "microsoft": "microsoft",
+    "google": "google",
+}
+"""Where the secret of each `sign_in` comes from."""
+
+
+class ImapSettings(MailboxSettings):
+    """An IMAP account."""
+
+    kind: Literal["imap"] = "imap"
+    host: Text
+    tls: Literal["implicit", "starttls", "none"] = "implicit"
+    port: int = Field(default_factory=lambda known: 993 if known.get("tls") == "implicit" else 143, ge=1, le=65535)
+    ca_file: OptionalPath = None
+    fingerprint: str = ""
+    user: Text
+    timeout: Span = timedelta(seconds=60)
+    credential: OptionalCredentialName = ""
+    """Empty only for `sign_in = "microsoft"`, where then a person signs in: see `connectors.imap.sign_in_mistakes`."""
+    sign_in: Literal["password", "xoauth2", "oauthbearer", "microsoft", "google"] = "password"
+    person: str = ""
+    """Who signs in, where that is not `user`: for a shared mailbox."""
+    tenant: str = ""
+    client_id: str = ""
+    authority: str = ""
+    """Where tokens come from, instead of the provider's own address."""
+    credential_ends: OptionalDate = None
+    """When the client secret ends, which nothing but Entra's page tells."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _domain_of_the_user(cls, box: Any) -> Any:
+        if isinstance(box, Mapping) and "own_domains" not in box:
+            return {**box, "own_domains": own_domain(str(box.get("user", "")))}
+        return box
+
+    @field_validator("tls")
+    @classmethod
+    def _no_secrets_in_clear(cls, tls: str, known: ValidationInfo) -> str:
+        if tls == "none" and not is_this_machine(known.data.get("host", "localhost")):
+            raise ValueError(
+                '"none" would send the password readable to another machine. Write "implicit" or "starttls".'
+            )
+        return tls
+
+    @field_validator("fingerprint")
+    @classmethod
+    def _sha256(cls, fingerprint: str) -> str:
+        # As openssl prints it, too: "sha256 Fingerprint=AB:CD:...".
+        digits = fingerprint.rpartition("=")[2].strip().replace(":", "").lower()
+        if digits and (len(digits) != 64 or set(digits) - set("0123456789abcdef")):
+            raise ValueError("is not a SHA-256 fingerprint: 64 hexadecimal digits, colons allowed.")
+        return digits
+
+    def connector(self, access: Access) -> Connector:
+        """This account; `access` gives the password, or the access token."""
+        from connectors.imap.account import ImapAccount
+        from connectors.imap.mailbox import ImapConnector
+
+        account = ImapAccount(
+            name=self.name,
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            secret=access.secret,
+            tls=self.tls,
+            ca_file=self.ca_file,
+            fingerprint=self.fingerprint or None,
+            inbox=self.inbox,
+            timeout=self.timeout.total_seconds(),
+            sign_in=SASL[self.sign_in],
+            renewed=access.renewed,
+        )
+        return ImapConnector(account)
+
+    def signs_in(self) -> SignIn:
+        """With a secret, or with tokens of Microsoft or Google."""
+        return SignIn(
+            mailbox=self.name,
+            host=self.host.lower(),
+            user=self.user,
+            person=self.person or self.user,
+            tenant=self.tenant,
+            client_id=self.client_id,
+            authority=self.authority,
+            by=BY[self.sign_in],
+            credential=self.credential,
+            credential_ends=self.credential_ends,
+        )
+
+    @property
+    def why_no_tags(self) -> str:
+        if at_microsoft(self.host):
+            return "Microsoft 365 keeps no keywords over IMAP (Outlook's categories are something else)"
+        if at_google(self.host):
+            return "Gmail shows no keywords to people; it files by label"
+        return super().why_no_tags
+
+    @classmethod
+    def mistakes(cls, box: Mapping[str, Any]) -> Iterator[str]:
+        yield from sign_in_mistakes(box)

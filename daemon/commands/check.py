@@ -16,6 +16,8 @@ from rich.markup import escape
 
 from connectors.base import Capabilities, Connector
 from connectors.errors import ConnectorError, FolderMissing
+from connectors.mailbox_settings import MailboxSettings
+from connectors.sign_in import SignIn
 from daemon.commands.common import Context, console, json_option, pass_context, print_json
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.model import model_folder
@@ -24,15 +26,14 @@ from daemon.model.engines.engine import EngineError, ModelMissing
 from daemon.model.engines.fingerprint import Fingerprint
 from daemon.model.engines.ollama import Publisher, engine_on, name_on_server
 from daemon.model.term_key import KEY_FILE, TermKey
-from daemon.passes.folder_list import provider_of
 from daemon.privacy.private import open_to, refuse_strange
 from daemon.privacy.waiting import waiting_words
 from daemon.rules.tags import no_tags
-from daemon.service.mailroom import AnyMailbox, connector_for
+from daemon.service.mailroom import connector_for
 from daemon.service.state_dir import database_path
-from daemon.settings import ImapSettings, Settings
+from daemon.settings import Settings
 from daemon.settings.credentials import Credentials
-from daemon.signin.choose import tokens_for, wanted_by
+from daemon.signin.choose import tokens_for
 from daemon.signin.token_report import TokenReport, credential_end, report, report_given
 from daemon.signin.token_source import TokenSource
 from daemon.store.clocks import all_waiting
@@ -204,12 +205,12 @@ def _serves(settings: Settings, box: str) -> str:
     return f"{settings.engine.host} serves the model in use, {current.readlink().name}"
 
 
-def _mailbox(mailbox: AnyMailbox, credentials: Credentials) -> Iterator[Finding]:
+def _mailbox(mailbox: MailboxSettings, credentials: Credentials) -> Iterator[Finding]:
     token = None
-    if isinstance(mailbox, ImapSettings):
-        tokens = tokens_for(mailbox, credentials.state_dir, credentials.read)
+    if (wanted := mailbox.signs_in()) is not None:
+        tokens = tokens_for(wanted, credentials.state_dir, credentials.read)
         try:
-            token = _token(mailbox, tokens, credentials)
+            token = _token(wanted, tokens, credentials)
         except (PostroomError, ConnectorError) as error:
             yield Finding(f"{mailbox.name} token", False, str(error))
             return
@@ -219,7 +220,7 @@ def _mailbox(mailbox: AnyMailbox, credentials: Credentials) -> Iterator[Finding]
             if not token.problems:
                 yield Finding(f"{mailbox.name} token", True, token.words())
         if tokens is not None:
-            for fine, seen in credential_end(mailbox, tokens):
+            for fine, seen in credential_end(wanted, tokens):
                 yield Finding(f"{mailbox.name} credential", fine, seen)
     try:
         with connector_for(mailbox, credentials) as connector:
@@ -227,17 +228,17 @@ def _mailbox(mailbox: AnyMailbox, credentials: Credentials) -> Iterator[Finding]
             able = _able(connector)
             yield Finding(f"{mailbox.name} login", True, "; ".join(able.notes if able is not None else ()) or "ok")
             if mailbox.act_by == "tag" and able is not None and not able.tags:
-                yield Finding(f"{mailbox.name} tags", False, no_tags(provider_of(mailbox)))
+                yield Finding(f"{mailbox.name} tags", False, no_tags(mailbox.why_no_tags))
     except (PostroomError, ConnectorError) as error:
         advice = token.advice(error) if token is not None and isinstance(error, ConnectorError) else ""
         yield Finding(f"{mailbox.name} login", False, "\n".join(filter(None, (str(error), advice))))
         return
-    wanted = {mailbox.inbox: "inbox", **{each.folder: f"category {each.name}" for each in mailbox.categories}}
+    roles = {mailbox.inbox: "inbox", **{each.folder: f"category {each.name}" for each in mailbox.categories}}
     if mailbox.review_folder:
-        wanted[mailbox.review_folder] = "review folder"
+        roles[mailbox.review_folder] = "review folder"
     for folder, role in mailbox.roles.items():  # a misspelt "never" would let Postroom look into the folder meant
-        wanted.setdefault(folder, f"role {role}")
-    for folder, use in wanted.items():
+        roles.setdefault(folder, f"role {role}")
+    for folder, use in roles.items():
         there = folder in here
         yield Finding(f'{mailbox.name} {use} "{folder}"', there, "there" if there else _not_there(folder, here))
 
@@ -257,10 +258,10 @@ def _not_there(folder: str, here: Sequence[str]) -> str:
     return f"no such folder.{hint} Make it in the mail program, or correct the settings."
 
 
-def _token(mailbox: ImapSettings, tokens: TokenSource | None, credentials: Credentials) -> TokenReport | None:
+def _token(wanted: SignIn, tokens: TokenSource | None, credentials: Credentials) -> TokenReport | None:
     """The token, read; None for a mailbox with a password, or with a token that shows nothing."""
     if tokens is not None:
-        return report(wanted_by(mailbox), tokens)
-    if mailbox.sign_in == "password":
+        return report(wanted, tokens)
+    if wanted.by == "password":
         return None
-    return report_given(mailbox, wanted_by(mailbox), credentials.read(mailbox.credential))
+    return report_given(wanted, credentials.read(wanted.credential))

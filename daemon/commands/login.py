@@ -10,13 +10,15 @@ import click
 from rich.markup import escape
 
 from connectors.errors import ConnectorError, LoginRefused
+from connectors.mailbox_settings import MailboxSettings
+from connectors.sign_in import SignIn
 from daemon.commands.common import Context, console, notices, pass_context
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.privacy.private import enclose
 from daemon.service.mailroom import connector_for
-from daemon.settings import ImapSettings, Settings
+from daemon.settings import Settings
 from daemon.settings.credentials import Credentials
-from daemon.signin.choose import tokens_for, wanted_by
+from daemon.signin.choose import tokens_for
 from daemon.signin.loopback import listen, wait_for_address
 from daemon.signin.token_report import TokenReport, report
 
@@ -40,10 +42,10 @@ def login(context: Context, mailbox: str | None) -> None:
     postroom login office
     """
     settings = context.settings
-    box = _chosen(settings, mailbox)
+    box, wanted = _chosen(settings, mailbox)
     enclose(settings.state_dir)
     credentials = Credentials(settings.state_dir)
-    tokens = tokens_for(box, settings.state_dir, credentials.read)
+    tokens = tokens_for(wanted, settings.state_dir, credentials.read)
     token: TokenReport | None = None
     if tokens is None:
         said = f'{box.name} signs in with the secret in the credential "{box.credential}": nothing to do here.'
@@ -52,38 +54,39 @@ def login(context: Context, mailbox: str | None) -> None:
         if tokens.as_app:
             said = f'{box.name}: the app signs in by itself with the credential "{box.credential}".'
             console.print(said, soft_wrap=True)
-        elif box.sign_in == "microsoft":
-            _by_code(box, cast("MicrosoftTokens", tokens))
+        elif wanted.by == "microsoft":
+            _by_code(wanted, cast("MicrosoftTokens", tokens))
         else:
-            _by_browser(box, cast("GoogleTokens", tokens))
-        token = report(wanted_by(box), tokens)
+            _by_browser(wanted, cast("GoogleTokens", tokens))
+        token = report(wanted, tokens)
         for problem in token.problems:
             console.print("[red]WRONG[/red] the token:", escape(problem), soft_wrap=True, markup=True)
-    _try(box, credentials, token)
+    _try(box, wanted, credentials, token)
     if token is not None and token.problems:
         raise SystemExit(ExitCode.NEEDS_PERSON)
     if token is not None:
         console.print("If the service waits for this sign-in, tell it: systemctl reload postroom", soft_wrap=True)
 
 
-def _chosen(settings: Settings, name: str | None) -> ImapSettings:
+def _chosen(settings: Settings, name: str | None) -> tuple[MailboxSettings, SignIn]:
     if name is None:
-        waiting = [box for box in settings.mailboxes if isinstance(box, ImapSettings)]
-        waiting = [box for box in waiting if box.sign_in in ("microsoft", "google")] or waiting
+        waiting = [(box, wanted) for box in settings.mailboxes if (wanted := box.signs_in()) is not None]
+        waiting = [(box, wanted) for box, wanted in waiting if wanted.by in ("microsoft", "google")] or waiting
         if len(waiting) != 1:
-            names = ", ".join(box.name for box in waiting) or "none with IMAP"
+            names = ", ".join(box.name for box, _ in waiting) or "none with IMAP"
             raise PostroomError("login", "which mailbox?", f"Run `postroom login MAILBOX`. There are: {names}.")
         return waiting[0]
-    mailbox = settings.mailbox_named(name)
-    if not isinstance(mailbox, ImapSettings):
+    box = settings.mailbox_named(name)
+    wanted = box.signs_in()
+    if wanted is None:
         raise PostroomError(name, "a helpdesk signs in with its credential.", "`postroom check` tests it.")
-    return mailbox
+    return box, wanted
 
 
-def _by_code(box: ImapSettings, tokens: MicrosoftTokens) -> None:
+def _by_code(wanted: SignIn, tokens: MicrosoftTokens) -> None:
     code = tokens.begin()
     minutes = max(code.seconds // 60, 1)
-    console.print(f"Sign in for the mailbox {box.name}:\n", soft_wrap=True)
+    console.print(f"Sign in for the mailbox {wanted.mailbox}:\n", soft_wrap=True)
     console.print(f"  1. In a browser, on any machine, open   [bold]{code.address}[/bold]", soft_wrap=True, markup=True)
     console.print(f"  2. Type this code                       [bold]{code.code}[/bold]", soft_wrap=True, markup=True)
     console.print(f"  3. Sign in as                           {tokens.wanted.person}\n", soft_wrap=True)
@@ -102,12 +105,12 @@ def _wait(tokens: MicrosoftTokens, code: DeviceCode) -> None:
             status.update(f"Waiting for the sign-in ... {left // 60:.0f}:{left % 60:02.0f} left")
 
 
-def _by_browser(box: ImapSettings, tokens: GoogleTokens) -> None:
+def _by_browser(wanted: SignIn, tokens: GoogleTokens) -> None:
     with listen() as listener:
         begun = tokens.begin(listener.getsockname()[1])
-        console.print(f"Sign in for the mailbox {box.name}. In a browser, open\n", soft_wrap=True)
+        console.print(f"Sign in for the mailbox {wanted.mailbox}. In a browser, open\n", soft_wrap=True)
         click.echo(f"  {begun.address}\n")  # unwrapped, so that it can be copied whole
-        console.print(f"and sign in as {box.user}. Tick the box for mail.\n", soft_wrap=True)
+        console.print(f"and sign in as {wanted.user}. Tick the box for mail.\n", soft_wrap=True)
         console.print(
             "A browser on this machine comes back by itself. On another one it ends at a page that cannot be shown: "
             f"copy that page's address (it begins with {begun.redirect}), paste it here, and press Enter.",
@@ -115,11 +118,11 @@ def _by_browser(box: ImapSettings, tokens: GoogleTokens) -> None:
         )
         came_back = wait_for_address(listener, sys.stdin, BROWSER_SECONDS)
     if came_back is None:
-        raise LoginRefused(box.name, "Nobody signed in.", f"Run `postroom login {box.name}` again.")
+        raise LoginRefused(wanted.mailbox, "Nobody signed in.", f"Run `postroom login {wanted.mailbox}` again.")
     tokens.finish(begun, came_back)
 
 
-def _try(box: ImapSettings, credentials: Credentials, token: TokenReport | None) -> None:
+def _try(box: MailboxSettings, wanted: SignIn, credentials: Credentials, token: TokenReport | None) -> None:
     """Log in to the mail server. Raises what that raises, once the missing right was named."""
     try:
         with connector_for(box, credentials) as connector:
@@ -130,5 +133,5 @@ def _try(box: ImapSettings, credentials: Credentials, token: TokenReport | None)
         if advice:
             console.print(advice, soft_wrap=True)
         raise
-    opened = escape(f"{box.host} opens the mailbox of {box.user}, {len(folders)} folders.")
+    opened = escape(f"{wanted.host} opens the mailbox of {wanted.user}, {len(folders)} folders.")
     console.print("[green]It works:[/green]", opened, soft_wrap=True, markup=True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from connectors.base import Connector
+from connectors.mailbox_settings import MailboxSettings
 from daemon.model.memory import LessonMemory
-from daemon.settings import ImapSettings, RequestTrackerSettings, SortingSettings
+from daemon.settings import SortingSettings
 from daemon.store.database import Database
 from daemon.training.registry import Registry
 
@@ -23,7 +24,7 @@ def utc_now() -> datetime:
 class Desk:
     """One mailbox at work. `stop` is asked between messages; `clock` is the only source of time."""
 
-    settings: ImapSettings | RequestTrackerSettings
+    settings: MailboxSettings
     sorting: SortingSettings
     database: Database
     connector: Connector

@@ -21,14 +21,10 @@ from daemon.passes import guard
 from daemon.passes.desk import Desk
 from daemon.rules.renames import Rename, last_level, now_called, possible_renames, same_mail
 from daemon.rules.roles import explain_roles
-from daemon.rules.tags import Provider, no_tags
-from daemon.settings import ImapSettings, RequestTrackerSettings
-from daemon.settings.sign_in import GOOGLE_HOSTS, at_microsoft
+from daemon.rules.tags import no_tags
 from daemon.store import mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import Category, Guess
-
-AnyMailboxSettings = ImapSettings | RequestTrackerSettings
 
 log = structlog.get_logger()
 
@@ -57,7 +53,7 @@ def list_folders(desk: Desk) -> list[str]:
     Raises ConnectorError; then nothing was recorded. SetupWrong where the mailbox is to be tagged and keeps no tags.
     """
     if desk.settings.act_by == "tag" and not desk.connector.capabilities().tags:
-        raise SetupWrong(desk.settings.name, no_tags(provider_of(desk.settings)))
+        raise SetupWrong(desk.settings.name, no_tags(desk.settings.why_no_tags))
     listed = desk.connector.folders()
     guard.check_listing(desk, listed)
     now = desk.clock()
@@ -85,14 +81,6 @@ def list_folders(desk: Desk) -> list[str]:
         for name in new:
             log.info("folder-new", mailbox=desk.settings.name, folder=name, role=guesses[name].role)
     return new
-
-
-def provider_of(settings: AnyMailboxSettings) -> Provider | None:
-    """Whose server it is, where that says what it can."""
-    host = settings.host if isinstance(settings, ImapSettings) else ""
-    if at_microsoft(host):
-        return "microsoft"
-    return "google" if host.lower() in GOOGLE_HOSTS else None
 
 
 def show_folders(tx: Tx, desk: Desk) -> list[Shown]:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.base import Action, Move, Tag
+from connectors.setting_values import parse_duration
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes.act import act
 from daemon.passes.desk import Desk
 from daemon.rules.tags import keyword
-from daemon.settings.durations import parse_duration
 from daemon.store import journal, learning, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import JournalEntry, KnownSighting

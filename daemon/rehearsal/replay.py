@@ -16,13 +16,13 @@ from types import TracebackType
 from typing import Self
 
 from connectors.base import Identity, MailText, Message, MessageRef, Sighting
-from connectors.in_memory import MemoryConnector
+from connectors.in_memory import MemoryConnector, MemorySettings
 from daemon.mistakes import PostroomError
 from daemon.passes.decide import Asked, decisions_about
 from daemon.passes.desk import Desk
 from daemon.privacy.scratch import scratch_folder
 from daemon.rehearsal.back_test import LabelledMail, Office, Trained, Verdict
-from daemon.settings import ImapSettings, Settings
+from daemon.settings import Settings
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Database, Tx
 from daemon.store.records import Category
@@ -60,7 +60,7 @@ class RehearsedOffice(Office):
         with self._database.begin() as tx:
             box = mailboxes.ensure(tx, NAME, "imap", "shadow", self._now)
         self._desk = Desk(
-            settings=ImapSettings(name=NAME, host="localhost", user="nobody", credential="none"),
+            settings=MemorySettings(name=NAME, credential="none"),
             sorting=settings.sorting,
             database=self._database,
             connector=MemoryConnector(),

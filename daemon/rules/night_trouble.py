@@ -22,7 +22,7 @@ from daemon.rules.schedule import BROKEN_OFF, RELOADED, RELOADS_HEEDED, latest_w
 from daemon.store.records import INTERRUPTED, TrainingRun
 
 if TYPE_CHECKING:
-    from daemon.settings.durations import Window
+    from daemon.settings.windows import Window
 
 IN_VAIN = 2
 

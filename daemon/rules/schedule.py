@@ -17,7 +17,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from daemon.settings.durations import Window
+    from daemon.settings.windows import Window
 
 LEAST_PATIENCE = timedelta(minutes=5)
 POLLS_MISSED = 5

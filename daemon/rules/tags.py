@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Literal
-
-Provider = Literal["microsoft", "google"]
 
 
 def keyword(name: str) -> str:
@@ -15,11 +12,6 @@ def keyword(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._]+", "-", plain).strip("-.") or "category"
 
 
-def no_tags(provider: Provider | None) -> str:
-    """Why `act_by = "tag"` cannot work on this provider's server, and what can."""
-    why = "this server keeps no keywords"
-    if provider == "microsoft":
-        why = "Microsoft 365 keeps no keywords over IMAP (Outlook's categories are something else)"
-    elif provider == "google":
-        why = "Gmail shows no keywords to people; it files by label"
+def no_tags(why: str) -> str:
+    """Why `act_by = "tag"` cannot work in a mailbox of a kind that says `why`, and what can."""
     return f'{why}, so nothing can be tagged. Set act_by = "move".'

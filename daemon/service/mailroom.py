@@ -5,39 +5,26 @@ settings | database | registry | a connector and a desk each        closed in re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from connectors.base import Connector
+from connectors.connector_kinds import connector_of
 from connectors.errors import LoginRefused
-from connectors.imap.account import ImapAccount
-from connectors.imap.mailbox import ImapConnector
-from connectors.request_tracker.queues import RequestTrackerAccount, RequestTrackerConnector
+from connectors.mailbox_settings import Access, MailboxSettings
 from daemon.mistakes import CredentialMissing
 from daemon.passes.desk import Desk, utc_now
 from daemon.service.lock import turn
 from daemon.service.state_dir import met, open_database
-from daemon.settings import ImapSettings, RequestTrackerSettings, Settings
+from daemon.settings import Settings
 from daemon.settings.credentials import Credentials
 from daemon.signin.choose import tokens_for
 from daemon.store.database import Database
 from daemon.training.registry import Registry
-
-SASL: Mapping[str, Literal["password", "xoauth2", "oauthbearer"]] = {
-    "password": "password",
-    "xoauth2": "xoauth2",
-    "oauthbearer": "oauthbearer",
-    "microsoft": "xoauth2",
-    "google": "xoauth2",
-}
-"""How each `sign_in` speaks to the mail server. Exchange knows no OAUTHBEARER."""
-
-AnyMailbox = ImapSettings | RequestTrackerSettings
 
 
 @dataclass
@@ -61,7 +48,7 @@ class Mailroom:
         """The desks of all mailboxes, in the order of the settings."""
         return [self.desk(mailbox.name) for mailbox in self.settings.mailboxes]
 
-    def _open(self, mailbox: AnyMailbox) -> Desk:
+    def _open(self, mailbox: MailboxSettings) -> Desk:
         known = met(self.database, mailbox, self.clock())
         return Desk(
             settings=mailbox,
@@ -105,40 +92,12 @@ def open_mailroom(
         mailroom.close()
 
 
-def connector_for(mailbox: AnyMailbox, credentials: Credentials) -> Connector:
+def connector_for(mailbox: MailboxSettings, credentials: Credentials) -> Connector:
     """The connector that the settings ask for; it reads its secret at every login and keeps none."""
-    read = credentials.read
-    if isinstance(mailbox, ImapSettings):
-        tokens = tokens_for(mailbox, credentials.state_dir, read)
-        secret = tokens.token if tokens is not None else partial(read, mailbox.credential)
-        return ImapConnector(
-            ImapAccount(
-                name=mailbox.name,
-                host=mailbox.host,
-                port=mailbox.port,
-                user=mailbox.user,
-                secret=_told(mailbox.name, secret),
-                tls=mailbox.tls,
-                ca_file=mailbox.ca_file,
-                fingerprint=mailbox.fingerprint or None,
-                inbox=mailbox.inbox,
-                timeout=mailbox.timeout.total_seconds(),
-                sign_in=SASL[mailbox.sign_in],
-                renewed=_told(mailbox.name, tokens.renew) if tokens is not None else None,
-            )
-        )
-    return RequestTrackerConnector(
-        RequestTrackerAccount(
-            name=mailbox.name,
-            url=mailbox.url,
-            secret=_told(mailbox.name, partial(read, mailbox.credential)),
-            inbox=mailbox.inbox,
-            user=mailbox.user or None,
-            ca_file=str(mailbox.ca_file) if mailbox.ca_file else None,
-            tag_field=mailbox.tag_field or None,
-            ignore_users=frozenset(mailbox.ignore_users),
-        )
-    )
+    tokens = tokens_for(mailbox.signs_in(), credentials.state_dir, credentials.read)
+    secret = tokens.token if tokens is not None else partial(credentials.read, mailbox.credential)
+    renewed = _told(mailbox.name, tokens.renew) if tokens is not None else None
+    return connector_of(mailbox, Access(_told(mailbox.name, secret), renewed))
 
 
 def _told(name: str, secret: Callable[[], str]) -> Callable[[], str]:

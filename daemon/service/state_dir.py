@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from connectors.mailbox_settings import MailboxSettings
 from daemon.privacy.private import enclose
 from daemon.privacy.scratch import sweep_scratch
-from daemon.settings import ImapSettings, RequestTrackerSettings, Settings
+from daemon.settings import Settings
 from daemon.store import mailboxes
 from daemon.store.database import Database
 from daemon.store.records import Mailbox
@@ -29,7 +30,7 @@ def open_database(settings: Settings, file: Path | None = None) -> Database:
     return Database.open(file or database_path(settings))
 
 
-def met(database: Database, mailbox: ImapSettings | RequestTrackerSettings, now: datetime) -> Mailbox:
+def met(database: Database, mailbox: MailboxSettings, now: datetime) -> Mailbox:
     """The mailbox as the database has it; one that is new in the settings is met now. Raises StoreError."""
     with database.read() as tx:
         known = mailboxes.find(tx, mailbox.name)

@@ -12,7 +12,7 @@ from apscheduler.triggers.base import BaseTrigger
 
 from daemon.rules.schedule import next_opening
 from daemon.service.zone import office_time
-from daemon.settings.durations import Window
+from daemon.settings.windows import Window
 
 
 class Every(BaseTrigger):  # type: ignore[misc]

@@ -18,171 +18,36 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, PlainValidator, SerializeAsAny, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from connectors.connector_kinds import UnknownKind, known_kinds, mailbox_from, usable_kinds
 from connectors.hosts import is_this_machine
+from connectors.mailbox_settings import MailboxSettings, Section
+from connectors.setting_values import CredentialName, Duration, OptionalPath, Precision, Span
 from daemon.mistakes import PostroomError, SettingsError
-from daemon.settings.durations import Window
-from daemon.settings.own_domains import own_domain
 from daemon.settings.problems import cross_check, in_words, stray_overrides, unknown_kinds, with_kind
-from daemon.settings.values import (
-    FORMS,
-    AbsolutePath,
-    CredentialName,
-    Domain,
-    Duration,
-    FolderRole,
-    Name,
-    OptionalCredentialName,
-    OptionalDate,
-    OptionalPath,
-    Overrides,
-    Precision,
-    Quantization,
-    SenderRule,
-    Span,
-    Text,
-    TimeWindow,
-)
+from daemon.settings.values import FORMS, AbsolutePath, Overrides, Quantization, SenderRule, TimeWindow
+from daemon.settings.windows import Window
 
 PLACES = (Path("postroom.toml"), Path("/etc/postroom/config.toml"))
 """Where the file is looked for when neither --config nor $POSTROOM_CONFIG names one."""
 
 
-class Section(BaseModel):
-    """A table of the file: unknown keys are refused, and nothing changes after loading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-# -- mailboxes
-
-
-class CategorySettings(Section):
-    """What a message can be about, and the folder, queue or tag where such messages belong."""
-
-    name: Text
-    folder: str = Field(default_factory=lambda known: known.get("name", ""), min_length=1)
-    description: str = ""
-    hides: bool = False
-    """True for newsletters and the like, which people stop seeing: filed only at `hide_precision`."""
-    precision: Precision | None = None
-    """The wanted precision for this category alone; None: that of [sorting]."""
+def _mailbox(value: object) -> MailboxSettings:
+    if isinstance(value, MailboxSettings):
+        return value
+    if not isinstance(value, Mapping):
+        raise PydanticCustomError("not_a_table", "must be a table of its own")
+    try:
+        return mailbox_from(value)
+    except UnknownKind as error:
+        raise PydanticCustomError("unknown_kind", "unknown kind", {"tag": str(error), "kinds": known_kinds()}) from None
 
 
-class MailboxSettings(Section):
-    """What every mailbox has, whichever world it lives in."""
-
-    name: Name
-    kind: str
-    mode: Literal["shadow", "live"] = "shadow"
-    inbox: Text = "INBOX"
-    act_by: Literal["move", "tag"] = "move"
-    review_folder: str = ""
-    sort_existing: bool = False
-    credential: CredentialName
-    categories: tuple[CategorySettings, ...] = Field(default=(), alias="category")
-    roles: Mapping[str, FolderRole] = Field(default_factory=dict)
-
-
-class ImapSettings(MailboxSettings):
-    """An IMAP account."""
-
-    kind: Literal["imap"] = "imap"
-    host: Text
-    tls: Literal["implicit", "starttls", "none"] = "implicit"
-    port: int = Field(default_factory=lambda known: 993 if known.get("tls") == "implicit" else 143, ge=1, le=65535)
-    ca_file: OptionalPath = None
-    fingerprint: str = ""
-    user: Text
-    own_domains: tuple[Domain, ...] = Field(default_factory=lambda known: own_domain(known.get("user", "")))
-    """For `skip_internal`."""
-    timeout: Span = timedelta(seconds=60)
-    credential: OptionalCredentialName = ""
-    """Empty only for `sign_in = "microsoft"`, where then a person signs in: see `daemon.settings.sign_in`."""
-    sign_in: Literal["password", "xoauth2", "oauthbearer", "microsoft", "google"] = "password"
-    person: str = ""
-    """Who signs in, where that is not `user`: for a shared mailbox."""
-    tenant: str = ""
-    client_id: str = ""
-    authority: str = ""
-    """Where tokens come from, instead of the provider's own address."""
-    credential_ends: OptionalDate = None
-    """When the client secret ends, which nothing but Entra's page tells."""
-
-    @field_validator("tls")
-    @classmethod
-    def _no_secrets_in_clear(cls, tls: str, known: ValidationInfo) -> str:
-        if tls == "none" and not is_this_machine(known.data.get("host", "localhost")):
-            raise ValueError(
-                '"none" would send the password readable to another machine. Write "implicit" or "starttls".'
-            )
-        return tls
-
-    @field_validator("fingerprint")
-    @classmethod
-    def _sha256(cls, fingerprint: str) -> str:
-        # As openssl prints it, too: "sha256 Fingerprint=AB:CD:...".
-        digits = fingerprint.rpartition("=")[2].strip().replace(":", "").lower()
-        if digits and (len(digits) != 64 or set(digits) - set("0123456789abcdef")):
-            raise ValueError("is not a SHA-256 fingerprint: 64 hexadecimal digits, colons allowed.")
-        return digits
-
-
-class RequestTrackerSettings(MailboxSettings):
-    """A queue of Request Tracker 5, by its REST2 interface."""
-
-    kind: Literal["request-tracker"] = "request-tracker"
-    inbox: Text
-    url: str = Field(pattern=r"^https?://")
-    user: str = ""
-    """For Basic sign-in. Empty: the credential is a token of the bot's user."""
-    tag_field: str = ""
-    """The custom field that `act_by = "tag"` sets."""
-    ca_file: OptionalPath = None
-    own_domains: tuple[Domain, ...] = ()
-    ignore_users: tuple[str, ...] = ()
-    """Users whose changes teach nothing: other automation."""
-
-    @field_validator("url")
-    @classmethod
-    def _no_secrets_in_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if "@" in parts.netloc:
-            raise ValueError("holds a user or a secret. Write the plain address, and name `user` and `credential`.")
-        if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
-            raise ValueError("would send the secret readable to another machine. Write https://.")
-        return url.rstrip("/")
-
-    @field_validator("tag_field")
-    @classmethod
-    def _needed_for_tags(cls, tag_field: str, known: ValidationInfo) -> str:
-        if known.data.get("act_by") == "tag" and not tag_field:
-            raise ValueError('act_by = "tag" needs the name of the custom field to set.')
-        return tag_field
-
-
-KINDS = ("imap", "request-tracker")
-
-
-def _kind(value: Any) -> Any:
-    return value.get("kind", "imap") if isinstance(value, Mapping) else getattr(value, "kind", None)
-
-
-Mailbox = Annotated[
-    Annotated[ImapSettings, Tag("imap")] | Annotated[RequestTrackerSettings, Tag("request-tracker")],
-    Discriminator(_kind),
-]
+Mailbox = Annotated[SerializeAsAny[MailboxSettings], PlainValidator(_mailbox)]
+"""One [[mailbox]], in the settings class of its kind."""
 
 
 # -- sections
@@ -319,7 +184,7 @@ class Settings(BaseSettings):
         found = in_words(error, document, cls, os.environ)
         if numbers := unknown_kinds(error):
             for number in numbers:
-                guesses = [with_kind(document, number, kind) for kind in KINDS]
+                guesses = [with_kind(document, number, kind) for kind, _ in usable_kinds()]
                 document = min(guesses, key=cls._how_wrong)
             more = cls._refusal(document)
             found += in_words(more, document, cls, os.environ) if more else []
@@ -350,7 +215,7 @@ class Settings(BaseSettings):
         """The environment wins over the file; nothing else is read."""
         return Overrides(settings_cls), init_settings
 
-    def mailbox_named(self, name: str) -> Mailbox:
+    def mailbox_named(self, name: str) -> MailboxSettings:
         """The mailbox of that name. Raises PostroomError that lists the names there are."""
         names = [mailbox.name for mailbox in self.mailboxes]
         if name in names:

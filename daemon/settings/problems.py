@@ -4,7 +4,7 @@
     the whole document | mistakes between keys (cross_check)
     the environment | overrides of nothing     (stray_overrides)
 
-Pure: values in, sentences out.
+Values in, sentences out; the kinds of mailbox (connectors.connector_kinds) say what is wrong within one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from daemon.settings.sign_in import sign_in_problems
+from connectors.connector_kinds import DEFAULT, BrokenKind, UnknownKind, mistakes_in, settings_of, usable_kinds
 
 SECRET_WORDS = ("password", "passwd", "pass", "pwd", "token", "secret", "api_key", "apikey")
 OTHER_NAMES = {
@@ -45,7 +45,7 @@ def in_words(
 ) -> list[str]:
     """One sentence for every mistake that pydantic found, in the file's order."""
     return [
-        f"{_place(_location(detail), document, environ)}: {_fact(detail, model)}"
+        f"{_place(_location(detail), document, environ)}: {_fact(detail, model, document)}"
         for detail in error.errors(include_url=False, include_context=True)
         if detail["type"] != "default_factory_not_called"  # a follow-up of a mistake that is listed already
     ]
@@ -53,7 +53,7 @@ def in_words(
 
 def unknown_kinds(error: ValidationError) -> list[int]:
     """The mailboxes, counted from 0, whose kind there is not: pydantic looks no further into them."""
-    return [int(detail["loc"][1]) for detail in error.errors() if detail["type"] == "union_tag_invalid"]
+    return [int(detail["loc"][1]) for detail in error.errors() if detail["type"] == "unknown_kind"]
 
 
 def with_kind(document: Mapping[str, Any], number: int, kind: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def cross_check(document: Mapping[str, Any]) -> list[str]:
     ]
     for number, box in enumerate(mailboxes, 1):
         place = _mailbox_place(number, box)
-        problems += [f"{place} {problem}" for problem in sign_in_problems(box)]
+        problems += [f"{place} {problem}" for problem in mistakes_in(box)]
         categories = [category for category in _list(box.get("category")) if isinstance(category, Mapping)]
         folders = [category.get("folder", category.get("name")) for category in categories]
         inbox = box.get("inbox", "INBOX")
@@ -123,12 +123,11 @@ def stray_overrides(environ: Mapping[str, str]) -> list[str]:
 
 
 def _location(detail: ErrorDetails) -> tuple[int | str, ...]:
-    # pydantic puts a wrong kind at the whole mailbox; with a kind, the third part of every location is that kind.
-    return (*detail["loc"], "", "kind") if detail["type"] == "union_tag_invalid" else detail["loc"]
+    return (*detail["loc"], "kind") if detail["type"] == "unknown_kind" else detail["loc"]
 
 
 def _place(location: tuple[int | str, ...], document: Mapping[str, Any], environ: Mapping[str, str]) -> str:
-    """("mailbox", 0, "imap", "host") -> "[[mailbox]] 1 (office) host"; an overridden key names its variable."""
+    """("mailbox", 0, "host") -> "[[mailbox]] 1 (office) host"; an overridden key names its variable."""
     variable = "POSTROOM_" + "__".join(str(part) for part in location if isinstance(part, str)).upper()
     for given in environ:
         if given.upper() == variable:
@@ -139,7 +138,7 @@ def _place(location: tuple[int | str, ...], document: Mapping[str, Any], environ
         return ".".join(map(str, location))
     number = int(location[1])
     box = document["mailbox"][number]
-    keys = list(location[3:])  # location[2] is the kind, or missing when the kind itself is wrong
+    keys = list(location[2:])
     parts = [_mailbox_place(number + 1, box)]
     if keys[:1] == ["category"] and len(keys) > 1:
         parts.append(f"[[category]] {int(keys[1]) + 1}")
@@ -158,13 +157,13 @@ def _mailbox_place(number: int, box: object) -> str:
 # -- the fact and the next step
 
 
-def _fact(detail: ErrorDetails, model: type[BaseModel]) -> str:
+def _fact(detail: ErrorDetails, model: type[BaseModel], document: Mapping[str, Any]) -> str:
     kind, location, context = detail["type"], detail["loc"], detail.get("ctx", {})
     key = str(location[-1])
     if kind == "missing":
         return f'missing. Write {key} = "...".'
     if kind == "extra_forbidden":
-        return _unknown_key(key, _keys_at(model, location[:-1]), _homes(key, model))
+        return _unknown_key(key, _keys_at(model, location[:-1], document), _homes(key, model))
     if kind == "value_error":
         return str(context["error"])
     if kind == "literal_error":
@@ -173,9 +172,9 @@ def _fact(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return _misspelt(key, detail["input"])
     if kind == "string_too_short":
         return "is empty. Fill it in, or remove the line."
-    if kind == "union_tag_invalid":
-        return _not_one_of(context["tag"], _quoted(str(context["expected_tags"])))
-    if key in LISTS_OF_TABLES or kind == "union_tag_not_found":
+    if kind == "unknown_kind":
+        return _not_one_of(context["tag"], context["kinds"])
+    if key in LISTS_OF_TABLES or kind == "not_a_table":
         return f"must be a table of its own. Write {LISTS_OF_TABLES.get(key, '[[mailbox]]')} and its keys below it."
     if kind == "tuple_type":
         return f'must be a list. Write {key} = ["...", "..."].'
@@ -228,21 +227,26 @@ def _misspelt(key: str, given: object) -> str:
 
 def _homes(key: str, model: type[BaseModel]) -> list[str]:
     """The tables that know this key."""
-    return [place for place, location in TABLES.items() if key in _keys_at(model, location)]
+    return [place for place, location in TABLES.items() if key in _keys_at(model, location, {})]
 
 
-def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+def _keys_at(model: type[BaseModel], location: tuple[int | str, ...], document: Mapping[str, Any]) -> list[str]:
     """The keys that the table at this location knows: walk the models along the location's names."""
-    here: list[type[BaseModel]] = [model]
-    for part in location:
-        if isinstance(part, int):
-            continue
-        fields = [field for each in here for name, field in each.model_fields.items() if part in (name, field.alias)]
-        if fields:
-            here = [found for field in fields for found in _models_in(field.annotation)]
-        else:  # a kind: ("mailbox", 0, "imap", ...)
-            here = [each for each in here if "kind" in each.model_fields and each.model_fields["kind"].default == part]
+    here, names = [model], [part for part in location if isinstance(part, str)]
+    if names[:1] == ["mailbox"]:
+        here, names = _mailboxes_at(location, document), names[1:]
+    for wanted in names:
+        fields = [field for each in here for name, field in each.model_fields.items() if wanted in (name, field.alias)]
+        here = [found for field in fields for found in _models_in(field.annotation)]
     return sorted({field.alias or name for each in here for name, field in each.model_fields.items()})
+
+
+def _mailboxes_at(location: tuple[int | str, ...], document: Mapping[str, Any]) -> list[type[BaseModel]]:
+    """The settings classes of the mailbox that the location numbers, or of any mailbox."""
+    try:
+        return [settings_of(document["mailbox"][location[1]].get("kind", DEFAULT))]
+    except (IndexError, KeyError, UnknownKind, BrokenKind):
+        return [found for _, found in usable_kinds()]
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

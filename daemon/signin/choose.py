@@ -1,4 +1,4 @@
-"""From a mailbox's settings to its source of tokens; None where the credential itself is the secret."""
+"""From how a mailbox signs in to its source of tokens; None where the credential itself is the secret."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.settings import ImapSettings
-from daemon.signin.token_source import SignIn
+from connectors.sign_in import SignIn
 
 if TYPE_CHECKING:
     from daemon.signin.google import GoogleTokens
@@ -15,31 +14,17 @@ if TYPE_CHECKING:
 
 
 def tokens_for(
-    mailbox: ImapSettings, state_dir: Path, read: Callable[[str], str]
+    wanted: SignIn | None, state_dir: Path, read: Callable[[str], str]
 ) -> MicrosoftTokens | GoogleTokens | None:
     """`read` gives a credential by its name. Nothing is asked for before a token is."""
-    wanted = wanted_by(mailbox)
     # Imported where they are used: msal alone takes a quarter of a second, of every command.
-    if mailbox.sign_in == "microsoft":
+    if wanted is not None and wanted.by == "microsoft":
         from daemon.signin.microsoft import MicrosoftTokens
 
-        credential = (lambda: read(mailbox.credential)) if mailbox.credential else None
+        credential = (lambda: read(wanted.credential)) if wanted.credential else None
         return MicrosoftTokens(wanted, state_dir, credential)
-    if mailbox.sign_in == "google":
+    if wanted is not None and wanted.by == "google":
         from daemon.signin.google import GoogleTokens
 
-        return GoogleTokens(wanted, state_dir, lambda: read(mailbox.credential))
+        return GoogleTokens(wanted, state_dir, lambda: read(wanted.credential))
     return None
-
-
-def wanted_by(mailbox: ImapSettings) -> SignIn:
-    """The part of the settings that a token depends on."""
-    return SignIn(
-        mailbox=mailbox.name,
-        host=mailbox.host.lower(),
-        user=mailbox.user,
-        person=mailbox.person or mailbox.user,
-        tenant=mailbox.tenant,
-        client_id=mailbox.client_id,
-        authority=mailbox.authority,
-    )

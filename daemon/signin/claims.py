@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from daemon.signin.token_source import SignIn
+from connectors.sign_in import SignIn
 
 # Office 365 Exchange Online, as older tokens name it.
 EXCHANGE = "00000002-0000-0ff1-ce00-000000000000"

@@ -27,9 +27,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import jwt
 
 from connectors.errors import ConnectorError, LoginRefused, SetupWrong, Unreachable
+from connectors.sign_in import SignIn
 from daemon.signin.authority import Http, answer_of, in_words
 from daemon.signin.claims import claims_of
-from daemon.signin.token_source import SOON_SECONDS, PersonNeeded, SignIn, TokenSource, token_file
+from daemon.signin.token_source import SOON_SECONDS, PersonNeeded, TokenSource, token_file
 
 SCOPE = "https://mail.google.com/"
 SIGN_IN_PAGE = "https://accounts.google.com/o/oauth2/v2/auth"

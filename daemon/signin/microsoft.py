@@ -24,8 +24,9 @@ import msal
 from cryptography import x509
 
 from connectors.errors import ConnectorError, LoginRefused, SetupWrong, Unreachable
+from connectors.sign_in import SignIn
 from daemon.signin.authority import Http, in_words
-from daemon.signin.token_source import PersonNeeded, SignIn, TokenSource, token_file
+from daemon.signin.token_source import PersonNeeded, TokenSource, token_file
 
 AUTHORITY = "https://login.microsoftonline.com"
 NATIONAL_CLOUDS = {

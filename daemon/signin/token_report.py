@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from connectors.errors import ConnectorError, LoginRefused, MailboxClosed
+from connectors.sign_in import SignIn, at_microsoft
 from daemon.mistakes import PostroomError
-from daemon.settings import ImapSettings
-from daemon.settings.sign_in import at_microsoft
 from daemon.signin.claims import claims_of, missing_grants, recipe
-from daemon.signin.token_source import SignIn, TokenSource
+from daemon.signin.token_source import TokenSource
 
 WARN_DAYS = 21
 """A credential that ends sooner is reported as wrong: in time for a holiday."""
@@ -49,27 +48,27 @@ def report(wanted: SignIn, tokens: TokenSource, now: datetime | None = None) -> 
     return TokenReport(wanted, tokens.token(), as_app=tokens.as_app, now=now or datetime.now(UTC))
 
 
-def report_given(mailbox: ImapSettings, wanted: SignIn, token: str, now: datetime | None = None) -> TokenReport | None:
+def report_given(wanted: SignIn, token: str, now: datetime | None = None) -> TokenReport | None:
     """The same for a token that somebody else delivers as the credential; None if it is not Microsoft's."""
-    claims = claims_of(token) if at_microsoft(mailbox.host) else None
+    claims = claims_of(token) if at_microsoft(wanted.host) else None
     if claims is None:
         return None
     return TokenReport(wanted, token, as_app="scp" not in claims, now=now or datetime.now(UTC))
 
 
-def credential_end(mailbox: ImapSettings, tokens: TokenSource, now: datetime | None = None) -> Iterator[Seen]:
+def credential_end(wanted: SignIn, tokens: TokenSource, now: datetime | None = None) -> Iterator[Seen]:
     """When the client's credential ends, where that can be known: a certificate tells, for a secret the settings do."""
-    if mailbox.sign_in != "microsoft" or not tokens.as_app:
+    if wanted.by != "microsoft" or not tokens.as_app:
         return
     try:
         ends = tokens.credential_ends()
     except (PostroomError, ConnectorError) as error:
         yield False, str(error)
         return
-    if ends is None and mailbox.credential_ends is None:
+    if ends is None and wanted.credential_ends is None:
         yield True, "a client secret does not say when it ends: write `credential_ends`, and this line will warn"
         return
-    day = ends.date() if ends is not None else mailbox.credential_ends
+    day = ends.date() if ends is not None else wanted.credential_ends
     assert day is not None
     left = (day - (now or datetime.now(UTC)).date()).days
     what = "the certificate" if ends is not None else "the client secret"

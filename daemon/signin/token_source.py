@@ -9,31 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from connectors.errors import LoginRefused
+from connectors.sign_in import SignIn
 from daemon.signin.token_files import TokenFile
 
 SOON_SECONDS = 300
 """A token that ends within this time counts as ended: it has to last for a login."""
-
-
-@dataclass(frozen=True)
-class SignIn:
-    """Which token is wanted, from the settings. `mailbox` is the mailbox's name, which errors begin with.
-
-    user: the IMAP user, whose mail it is. person: who signs in. authority: "" for the provider's own.
-    """
-
-    mailbox: str
-    host: str
-    user: str
-    person: str
-    tenant: str = ""
-    client_id: str = ""
-    authority: str = ""
 
 
 class PersonNeeded(LoginRefused):

@@ -25,8 +25,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
+from connectors.setting_values import format_duration
 from daemon.settings import Settings
-from daemon.settings.durations import format_duration
 from daemon.training import child
 from daemon.training.order import RESULT, Contract, first_mistake
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from connectors.base import MailText
+from connectors.imap import ImapSettings
 from connectors.in_memory import MemoryConnector
 from daemon.model import model_folder
 from daemon.model.base_file import BaseFile, find_base
@@ -26,7 +27,7 @@ from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders
 from daemon.passes.one_pass import one_pass
 from daemon.rules.decision import Policy
-from daemon.settings import ImapSettings, SortingSettings
+from daemon.settings import SortingSettings
 from daemon.store import mailboxes, training
 from daemon.training.registry import Registry
 from tests.daemon.model.test_ollama_engine import codes_foremost

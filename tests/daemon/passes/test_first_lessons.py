@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from connectors.base import MailText, MessageRef
+from connectors.imap import ImapSettings
 from connectors.in_memory import MemoryConnector
 from daemon.passes.desk import Desk
 from daemon.passes.first_lessons import FolderLessons, learn_from_folders
 from daemon.passes.folder_list import list_folders
-from daemon.settings import ImapSettings, SortingSettings
+from daemon.settings import SortingSettings
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Database
 from tests.fakes import Clock, FakeRegistry

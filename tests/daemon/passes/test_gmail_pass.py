@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from connectors.base import MessageRef, Role
+from connectors.imap import ImapSettings
+from connectors.mailbox_settings import CategorySettings
 from daemon.passes.desk import Desk
 from daemon.passes.first_lessons import learn_from_folders
 from daemon.passes.folder_list import list_folders
 from daemon.passes.one_pass import one_pass
 from daemon.rules.correction import label_means
 from daemon.rules.decision import Policy
-from daemon.settings import CategorySettings, ImapSettings, SortingSettings
+from daemon.settings import SortingSettings
 from daemon.store import learning, mailboxes
 from daemon.store.database import Database
 from daemon.store.records import KnownSighting

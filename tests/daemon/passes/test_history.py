@@ -29,11 +29,12 @@ from hypothesis.stateful import (
 
 from connectors.base import MailText, Message
 from connectors.errors import ConnectorError, Unreachable
+from connectors.imap import ImapSettings
 from connectors.in_memory import MemoryConnector
 from daemon.passes.desk import Desk
 from daemon.passes.one_pass import one_pass
 from daemon.rules.decision import Policy
-from daemon.settings import ImapSettings, SortingSettings
+from daemon.settings import SortingSettings
 from daemon.store import decisions, journal, learning, mailboxes, messages
 from daemon.store.database import Database, Tx
 from tests.fakes import Clock, FakeClassifier, FakeRegistry

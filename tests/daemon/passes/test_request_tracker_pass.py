@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import FolderMissing
+from connectors.mailbox_settings import CategorySettings
+from connectors.request_tracker import RequestTrackerSettings
 from daemon.passes.desk import Desk
 from daemon.passes.first_lessons import learn_from_folders
 from daemon.passes.folder_list import list_folders
 from daemon.passes.one_pass import one_pass
 from daemon.rules.decision import Policy
-from daemon.settings import CategorySettings, RequestTrackerSettings, SortingSettings
+from daemon.settings import SortingSettings
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Database
 from tests.contract import where

@@ -13,12 +13,13 @@ import pytest
 from click.testing import CliRunner
 
 from connectors.base import Identity, MailText, MessageRef, Move, Sighting
+from connectors.imap import ImapSettings
 from daemon.cli import postroom
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes.desk import Desk
 from daemon.privacy.forgetting import forget, look_for, memory_of
 from daemon.privacy.person import BadAddress, Person
-from daemon.settings import ImapSettings, Settings
+from daemon.settings import Settings
 from daemon.store import journal, learning, mailboxes, messages, training
 from daemon.store.database import Database
 from daemon.training.hand_over import TrainingBusy, TrainingOutcome, no_training, write_lessons

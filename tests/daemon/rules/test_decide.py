@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.base import Folder, Identity, MailText, Message, MessageRef, Role, Sighting
+from connectors.own_domains import own_domain
 from daemon.model.near_duplicates import NearDuplicates
 from daemon.model.prediction import Prediction
 from daemon.rules.decision import Hint, Policy, decide, hands_off, is_from, shown_in
@@ -24,8 +25,7 @@ from daemon.rules.schedule import (
     owed,
 )
 from daemon.settings import SortingSettings
-from daemon.settings.durations import Window
-from daemon.settings.own_domains import own_domain
+from daemon.settings.windows import Window
 from daemon.store.records import Category
 
 INVOICES, ORDERS = Category("c1", "Invoices", "Invoices"), Category("c2", "Orders", "Orders")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from daemon.rules.night_trouble import NightTrouble, night_trouble
 from daemon.rules.schedule import POLLED_SLACK, RELOADS_HEEDED, late_by, next_night
-from daemon.settings.durations import Window
+from daemon.settings.windows import Window
 from daemon.store.records import TrainingRun
 
 NIGHT = Window.parse("01:00-05:00")

@@ -109,7 +109,7 @@ def test_rules_are_pure(module: str) -> None:
         ("daemon.store.database", "daemon.store.database imports sqlite3"),
         ("daemon.store.learning", "daemon.store.database imports sqlalchemy"),
         ("daemon.passes.desk", "daemon.passes.desk asks for now"),
-        ("daemon.settings.durations", "daemon.settings imports os"),
+        ("daemon.settings.windows", "daemon.settings imports os"),
         (
             "daemon.passes.decide",
             "daemon.passes.decide imports daemon.store.learning: of the store only records",

@@ -30,7 +30,7 @@ from daemon.service.mailroom import Mailroom, open_mailroom
 from daemon.service.nights import MINDING, NIGHT
 from daemon.service.triggers import Opening
 from daemon.settings import Settings
-from daemon.settings.durations import Window
+from daemon.settings.windows import Window
 from daemon.store import database as store
 from daemon.store import learning, mailboxes, tables, training
 from daemon.store.database import StoreError

@@ -14,20 +14,21 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from connectors.imap import ImapSettings
+from connectors.mailbox_settings import CategorySettings
+from connectors.request_tracker import RequestTrackerSettings
+from connectors.setting_values import format_duration, parse_duration
 from daemon.mistakes import ExitCode, PostroomError, SettingsError
 from daemon.settings import (
-    CategorySettings,
     EngineSettings,
-    ImapSettings,
     LogSettings,
-    RequestTrackerSettings,
     Settings,
     SortingSettings,
     TrainingSettings,
     find_config,
 )
-from daemon.settings.durations import Window, format_duration, parse_duration
 from daemon.settings.problems import cross_check, in_words
+from daemon.settings.windows import Window
 from tests import ROOT
 
 EXAMPLE = ROOT / "config.example.toml"
@@ -148,8 +149,8 @@ def test_little_is_needed_and_the_rest_is_sensible(tmp_path: Path) -> None:
 
 
 def test_the_port_follows_the_encryption_unless_it_is_given(tmp_path: Path) -> None:
-    assert load(tmp_path, OFFICE + 'tls = "starttls"').mailboxes[0].port == 143  # type: ignore[union-attr]
-    assert load(tmp_path, OFFICE + 'tls = "starttls"\nport = 1430').mailboxes[0].port == 1430  # type: ignore[union-attr]
+    assert load(tmp_path, OFFICE + 'tls = "starttls"').mailboxes[0].port == 143  # type: ignore[attr-defined]
+    assert load(tmp_path, OFFICE + 'tls = "starttls"\nport = 1430').mailboxes[0].port == 1430  # type: ignore[attr-defined]
 
 
 def test_a_category_without_a_folder_lies_in_the_folder_of_its_name(tmp_path: Path) -> None:
@@ -400,13 +401,13 @@ def test_a_password_never_travels_in_clear_to_another_machine(tmp_path: Path) ->
     (found,) = problems(tmp_path, OFFICE + 'tls = "none"')
     assert "readable to another machine" in found
     here = load(tmp_path, OFFICE.replace("mail.example.org", "127.0.0.1") + 'tls = "none"')
-    assert here.mailboxes[0].port == 143  # type: ignore[union-attr]
+    assert here.mailboxes[0].port == 143  # type: ignore[attr-defined]
 
 
 def test_a_fingerprint_is_taken_as_openssl_prints_it(tmp_path: Path) -> None:
     printed = "sha256 Fingerprint=" + ":".join(["AB"] * 32)
     [mailbox] = load(tmp_path, OFFICE + f'fingerprint = "{printed}"').mailboxes
-    assert mailbox.fingerprint == "ab" * 32  # type: ignore[union-attr]
+    assert mailbox.fingerprint == "ab" * 32  # type: ignore[attr-defined]
 
 
 def test_a_tagged_helpdesk_needs_a_field(tmp_path: Path) -> None:

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from connectors.errors import LoginRefused, MailboxClosed, Unreachable
+from connectors.imap import ImapSettings
 from connectors.imap.failures import login_failure, translate
+from connectors.sign_in import SignIn
 from daemon.mistakes import SettingsError
-from daemon.settings import ImapSettings, Settings
-from daemon.signin.choose import wanted_by
+from daemon.settings import Settings
 from daemon.signin.claims import claims_of, missing_grants, recipe
 from daemon.signin.token_files import TokenFile
 from daemon.signin.token_report import TokenReport, credential_end, report_given
-from daemon.signin.token_source import SignIn, TokenSource
+from daemon.signin.token_source import TokenSource
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -142,8 +143,8 @@ def load(folder: Path, text: str) -> ImapSettings:
 
 def test_little_is_needed_to_sign_in(tmp_path: Path) -> None:
     box = load(tmp_path, MICROSOFT + 'person = "ann@example.org"')
-    assert wanted_by(box) == SignIn(
-        "office", "outlook.office365.com", "office@example.org", "ann@example.org", TENANT, "app-id"
+    assert box.signs_in() == SignIn(
+        "office", "outlook.office365.com", "office@example.org", "ann@example.org", TENANT, "app-id", by="microsoft"
     )
     assert load(tmp_path, MICROSOFT + 'credential = "s"\ncredential_ends = 2027-05-01').credential_ends == date(
         2027, 5, 1
@@ -220,7 +221,7 @@ def test_the_end_of_a_credential_is_told_in_time(
     tmp_path: Path, certificate: datetime | None, setting: str, fine: bool, words: str
 ) -> None:
     box = load(tmp_path, MICROSOFT + 'credential = "x"' + (f"\ncredential_ends = {setting}" if setting else ""))
-    ((seen_fine, seen),) = credential_end(box, Source(certificate), NOW)
+    ((seen_fine, seen),) = credential_end(box.signs_in(), Source(certificate), NOW)
     assert seen_fine is fine
     assert words in seen
 
@@ -228,7 +229,7 @@ def test_the_end_of_a_credential_is_told_in_time(
 def test_a_token_that_somebody_else_delivers_is_read_too(tmp_path: Path) -> None:
     text = MICROSOFT.replace('"microsoft"', '"xoauth2"\ncredential = "x"')
     box = load(tmp_path, text.replace(f'tenant = "{TENANT}"\nclient_id = "app-id"', ""))
-    read = report_given(box, wanted_by(box), token({**APPS, "aud": "x"}), NOW)
+    read = report_given(box.signs_in(), token({**APPS, "aud": "x"}), NOW)
     assert read is not None
     assert "not for Exchange" in read.problems[0]
-    assert report_given(box, wanted_by(box), "opaque", NOW) is None
+    assert report_given(box.signs_in(), "opaque", NOW) is None

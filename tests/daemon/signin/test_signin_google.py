@@ -15,9 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from connectors.errors import ConnectorError, LoginRefused, SetupWrong, Unreachable
+from connectors.sign_in import SignIn
 from daemon.signin.google import GoogleTokens
 from daemon.signin.loopback import listen, wait_for_address
-from daemon.signin.token_source import PersonNeeded, SignIn
+from daemon.signin.token_source import PersonNeeded
 from tests.servers.authority import GOOGLE_CLIENT, GOOGLE_SECRET, SERVICE_ACCOUNT, Authority, rsa_key
 
 OFFICE = "office@example.org"

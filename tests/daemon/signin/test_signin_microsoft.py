@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from connectors.errors import CertificateRefused, ConnectorError, LoginRefused, NeedsPerson, SetupWrong, Unreachable
+from connectors.sign_in import SignIn
 from daemon.mistakes import CredentialMissing
 from daemon.signin.claims import claims_of
 from daemon.signin.microsoft import DeviceCode, MicrosoftTokens, resource
-from daemon.signin.token_source import PersonNeeded, SignIn
+from daemon.signin.token_source import PersonNeeded
 from tests.servers.authority import CLIENT, PRINCIPAL, SECRET, TENANT, Authority, app_certificate, microsoft_error
 
 ANN = "ann@example.org"

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-MICROSOFT_HOSTS = ("outlook.office365.com", "outlook.office.com", "imap-mail.outlook.com", "outlook.com")
-NATIONAL_HOSTS = ("outlook.office365.us", "outlook-dod.office365.us", "partner.outlook.cn")
-GOOGLE_HOSTS = ("imap.gmail.com", "imap.googlemail.com")
+from connectors.sign_in import at_google, at_microsoft
+
 TOKEN_KEYS = ("person", "tenant", "client_id", "authority", "credential_ends")
 USED = {
     "microsoft": TOKEN_KEYS,
@@ -19,15 +18,8 @@ USED = {
 }
 
 
-def at_microsoft(host: str) -> bool:
-    """Is this one of Microsoft's own IMAP servers?"""
-    return host.lower().rstrip(".") in (*MICROSOFT_HOSTS, *NATIONAL_HOSTS)
-
-
-def sign_in_problems(box: Mapping[str, Any]) -> Iterator[str]:
+def sign_in_mistakes(box: Mapping[str, Any]) -> Iterator[str]:
     """Every mistake of one [[mailbox]], as it stands in the file: "key: the fact. The next step." """
-    if box.get("kind", "imap") != "imap":
-        return
     sign_in = box.get("sign_in", "password")
     host = str(box.get("host", ""))
     if not box.get("credential") and sign_in != "microsoft":
@@ -40,7 +32,7 @@ def sign_in_problems(box: Mapping[str, Any]) -> Iterator[str]:
             "sign_in: Microsoft 365 takes no passwords over IMAP, not even app passwords. "
             'Write sign_in = "microsoft" (docs/installing.md, "Microsoft 365").'
         )
-    if sign_in == "microsoft" and host.lower() in GOOGLE_HOSTS:
+    if sign_in == "microsoft" and at_google(host):
         yield 'sign_in: "microsoft" does not fit a server of Google. Write sign_in = "google".'
     if sign_in == "google" and at_microsoft(host):
         yield 'sign_in: "google" does not fit a server of Microsoft. Write sign_in = "microsoft".'

@@ -1,0 +1,84 @@
+"""What every mailbox has in the settings, and what a kind of mailbox tells about itself.
+
+A kind is a subclass of `MailboxSettings`: its fields are the keys of its [[mailbox]], and its methods are all that the
+rest of Postroom asks about it. Such a class is loaded with every command, so its module imports the server's library
+only in `connector`. `connectors.connector_kinds` is the table of kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from connectors.setting_values import CredentialName, Domain, FolderRole, Name, Precision, Text
+
+if TYPE_CHECKING:
+    from connectors.base import Connector
+    from connectors.sign_in import SignIn
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are refused, and nothing changes after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class CategorySettings(Section):
+    """What a message can be about, and the folder, queue or tag where such messages belong."""
+
+    name: Text
+    folder: str = Field(default_factory=lambda known: known.get("name", ""), min_length=1)
+    description: str = ""
+    hides: bool = False
+    """True for newsletters and the like, which people stop seeing: filed only at `hide_precision`."""
+    precision: Precision | None = None
+    """The wanted precision for this category alone; None: that of [sorting]."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a connector is given to sign in with; asked at every login, kept nowhere. Both raise LoginRefused."""
+
+    secret: Callable[[], str]
+    """The password, key or token that the mailbox's `credential` names."""
+    renewed: Callable[[], str] | None = None
+    """A newer token, for when the server refuses the one from `secret`; None: there is no way to one."""
+
+
+class MailboxSettings(Section):
+    """One mailbox, whichever world it lives in. A kind gives `kind` its name as the only value and the default."""
+
+    name: Name
+    kind: str
+    mode: Literal["shadow", "live"] = "shadow"
+    inbox: Text = "INBOX"
+    act_by: Literal["move", "tag"] = "move"
+    review_folder: str = ""
+    sort_existing: bool = False
+    credential: CredentialName
+    own_domains: tuple[Domain, ...] = ()
+    """The office's own mail domains: mail among colleagues is left alone (`skip_internal`)."""
+    categories: tuple[CategorySettings, ...] = Field(default=(), alias="category")
+    roles: Mapping[str, FolderRole] = Field(default_factory=dict)
+
+    def connector(self, access: Access) -> Connector:
+        """The mailbox itself. Connects to nothing before it is used. Raises ConnectorError."""
+        raise NotImplementedError(f"the kind {self.kind} has no connector")
+
+    def signs_in(self) -> SignIn | None:
+        """As whom it signs in, where `postroom login` can help; None where the credential says it all (helpdesks)."""
+        return None
+
+    @property
+    def why_no_tags(self) -> str:
+        """Why `act_by = "tag"` cannot work, for a server that has no tags."""
+        return "this server keeps no keywords"
+
+    @classmethod
+    def mistakes(cls, box: Mapping[str, Any]) -> Iterator[str]:  # noqa: ARG003 - for kinds that have such
+        """Mistakes that no single key shows, in one [[mailbox]] as it stands in the file, each as "key: the fact. The
+        next step." What stands there may be of any shape."""
+        yield from ()
