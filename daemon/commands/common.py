@@ -91,9 +91,7 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def known(desk: Desk) -> Mailbox:
     """The desk's mailbox as the store has it."""
     with desk.database.read() as tx:
-        found = mailboxes.find(tx, desk.settings.name)
-    assert found is not None
-    return found
+        return mailboxes.get(tx, desk.mailbox_id)
 
 
 def print_json(value: Any) -> None:

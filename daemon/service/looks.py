@@ -168,8 +168,7 @@ class Looks:
         round_.silence_asked = now
         with told_only():
             with desk.database.read() as tx:
-                mailbox = mailboxes.find(tx, desk.settings.name)
-                words = concerns.silence(tx, mailbox, now) if mailbox is not None else None
+                words = concerns.silence(tx, mailboxes.get(tx, desk.mailbox_id), now)
             if words is not None and not round_.silent:
                 log.error("silence", problem=words)
             round_.silent = words is not None

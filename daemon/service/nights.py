@@ -147,8 +147,7 @@ class Nights:
         round_ = self._rounds[desk.settings.name]
         usable, round_.model = desk.registry.in_use(desk.mailbox_id)
         with desk.database.read() as tx:
-            mailbox = mailboxes.find(tx, desk.settings.name)
-            assert mailbox is not None
+            mailbox = mailboxes.get(tx, desk.mailbox_id)
             trouble = concerns.nights(
                 tx, mailbox, self._settings.training, self._clock(), at_work=working, usable=usable
             )
