@@ -187,7 +187,7 @@ def test_it_is_written_as_one_model_and_answers(
 
 
 def test_where_it_does_not_pay_the_start_serves(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert trained(tmp_path / "job", base, monkeypatch, False)["outcome"] == "candidate"
+    assert trained(tmp_path / "job", base, monkeypatch, False).outcome == "candidate"
     assert "clearly worse with 8 layers" in language(tmp_path / "job")
     assert not list((tmp_path / "job").rglob("lora"))
 
