@@ -9,14 +9,9 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from daemon.model import model_folder
 from daemon.model.base_file import BaseFile
 from daemon.model.codebook import Codebook
-from daemon.model.engines.embedded import EmbeddedEngine
 from daemon.model.engines.engine import Engine
-from daemon.model.engines.fingerprint import Fingerprint
-from daemon.model.engines.ollama import serve_folder
-from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from daemon.model.term_key import TermKey
 from daemon.training.order import LoraTried, Order
@@ -77,14 +72,5 @@ class Night:
 
     def engine(self, folder: Path) -> Engine:
         """What serves this model folder in daily work, so that the exam is taken by what people will get."""
-        if self.job.engine.kind == "ollama":
-            box, longest, threads = self.job.mailbox, self.settings.max_tokens, self.job.threads
-            if ModelFolder(folder).meta.is_file():
-                meta, known = model_folder.load(folder, check_files=False), Fingerprint.load(folder)
-                return serve_folder(
-                    self.job.engine.host, folder, box, meta.version, longest, threads, meta.quantization, known
-                )
-            return serve_folder(
-                self.job.engine.host, folder, box, self.job.version, longest, threads, self.quantization
-            )
-        return EmbeddedEngine(ModelFolder(folder).ct2, self.job.threads)
+        serving, job = self.job.engine.serving(), self.job
+        return serving.examined(folder, job.mailbox, job.version, self.quantization, job.threads)

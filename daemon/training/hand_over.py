@@ -94,7 +94,7 @@ def train(
         folder = training_dir / f"job-{run}"
         result: Result | NoAnswer | None = None
         try:
-            problem = registry.server_problem()  # now, not after the training that it would be in vain for
+            problem = registry.serving.problem()  # now, not after the training that it would be in vain for
             if problem is not None:
                 result = NoAnswer("failed", f"Nothing was trained. {problem}")
             else:

@@ -25,7 +25,6 @@ from trainer.candidates.language import load_base, served
 from trainer.candidates.language_candidate import RESERVED_SECONDS
 from trainer.context import Night
 from trainer.export.exporting import export_ct2
-from trainer.export.forms import forms_for
 from trainer.job import TrainingFailed
 from trainer.prepare import quiet
 
@@ -36,7 +35,7 @@ def answering_candidate(
     """The language model's answers out of fold and in the exam, exported into `made`; None where there is none."""
     if not parts:
         return None, None, "none: too few lessons to judge a fine-tuned model by"
-    if night.job.engine.kind != "embedded":
+    if night.job.engine.ELSEWHERE:
         night.report.append(
             'tuning = "answer" needs the embedded engine: a server tells the likeliest 20 tokens only, among which the '
             "codes may be missing. Only the linear model was trained."
@@ -105,7 +104,7 @@ def _export(
         with quiet():
             model.save_pretrained(whole)
         shutil.copyfile(night.prepared.tokenizer, whole / "tokenizer.json")
-        forms = forms_for(night.job.engine.kind, night.job.engine.quantization, not night.base.path.is_dir())
+        forms = night.job.engine.serving().forms(gguf_base=not night.base.path.is_dir())
         export_ct2(whole, ModelFolder(made).ct2, forms.ct2, codes, [prompt.ids for prompt in prompts])
         night.quantization = forms.named
     shutil.move(out.adapter, ModelFolder(made).adapter)

@@ -20,11 +20,11 @@ from tokenizers import Tokenizer
 from daemon.model.base_file import BaseFile
 from daemon.model.codebook import Codebook, code_token
 from daemon.model.engines.engine import Engine, Floats, renormalised
+from daemon.model.engines.serving import Forms
 from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
 from trainer.calibrate import calibrated_loss
 from trainer.candidates.heads import Fold, Labels, fit_head, share_right
-from trainer.export.forms import Forms
 from trainer.finetune.pooling import Pooling, Room, fit_pooling, fit_space, save_adapter, silence, write_model
 from trainer.finetune.reading import Readings
 from trainer.job import TrainingFailed

@@ -20,7 +20,6 @@ import torch
 
 from daemon.model.engines.engine import EngineError, EngineUnavailable, Floats
 from daemon.model.engines.fingerprint import Fingerprint
-from daemon.model.engines.ollama import OllamaEngine
 from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
 from daemon.training.order import LoraTried
@@ -29,7 +28,7 @@ from trainer.candidates import questions
 from trainer.candidates.heads import Labels
 from trainer.candidates.tuning import Lessons, behind, fine_tune, worth_trying
 from trainer.context import Night
-from trainer.export.forms import exact_if_better, forms_for
+from trainer.export.forms import exact_if_better
 from trainer.finetune.contrast import contrast
 from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader, Readings
@@ -77,20 +76,17 @@ def language_candidate(
     if not fitted.layers:
         shutil.rmtree(ModelFolder(made).adapter, ignore_errors=True)
     codes = [night.book.code(category) for category in night.categories]
-    forms = forms_for(night.job.engine.kind, night.job.engine.quantization, not night.base.path.is_dir())
+    forms = night.job.engine.serving().forms(gguf_base=not night.base.path.is_dir())
     arguments = (night.base, night.prepared, fitted, night.book, night.categories)
     try:
         languages.export(*arguments, ModelFolder(made), scratch, forms, prompts)
         night.quantization = forms.named
         with night.engine(made) as engine:
             answers = languages.served(engine, exam, codes)
-            if (
-                night.job.engine.kind != "embedded"
-            ):  # of the form that serves, or of the exact one where a server restarts
+            if night.job.engine.ELSEWHERE:  # of the form that serves, or of the exact one where a server restarts
                 known = Fingerprint.taken(engine, night.renderer, codes, night.tokenizer)
                 known.save(made)
-                if isinstance(engine, OllamaEngine):
-                    engine.recognise(known)  # what is not known again would never file a mail
+                engine.recognise(known)  # what is not known again would never file a mail
         if forms.exact:
             labels_asked = night.labels(night.data.exam)
             exact = scratch / "exact"

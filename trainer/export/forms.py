@@ -1,6 +1,5 @@
-"""In which forms one language model is written, and whether the smaller one is as good.
+"""Whether the smaller form of a language model is as good as the exact one.
 
-    engine, quantization | what to write  ->  Forms
     answers of int8, answers of float32, the exam's labels  ->  does rounding cost lessons?
 
 The embedded engine gets int8, which trainer.export.smoothing makes cost next to nothing, and float32 where the exam
@@ -12,7 +11,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,51 +24,10 @@ from trainer.calibrate import really_more
 from trainer.candidates.heads import Labels
 
 if TYPE_CHECKING:
-    from trainer.export.exporting import GgufType, Quantization
+    pass
 
-GGUF_TYPES: dict[str, GgufType] = {
-    "f16": "F16",
-    "q8_0": "Q8_0",
-    "q5_1": "Q5_1",
-    "q5_0": "Q5_0",
-    "q4_1": "Q4_1",
-    "q4_0": "Q4_0",
-}
-"""The settings that the gguf library can write itself, by its names."""
 LEAST_LOST_SHARE = 0.01
 """Of the exam's lessons; float32 is four times as large."""
-
-
-@dataclass(frozen=True)
-class Forms:
-    """`ct2` is always written, `gguf` for servers that read it, `safetensors` (Hugging Face form) for vLLM.
-
-    `exact` asks for a float32 CTranslate2 form beside, to compare with. `named` is what model.json says. `whole`: all
-    of the GGUF file in its type, also what training did not touch, for a server that quantises it further.
-    """
-
-    named: str
-    ct2: Quantization = "int8"
-    exact: bool = False
-    gguf: GgufType | None = None
-    safetensors: bool = False
-    whole: bool = False
-
-
-def forms_for(engine: str, quantization: str, gguf_base: bool) -> Forms:
-    """What to write for this engine and setting; `gguf_base`: the base is a GGUF file. Pure."""
-    auto = quantization == "auto"
-    if engine == "ollama":
-        named = "q8_0" if auto else quantization
-        # A K-quant is made by Ollama, of a file that is F16 throughout.
-        return Forms(named, gguf=GGUF_TYPES.get(named, "F16"), whole=named not in GGUF_TYPES)
-    if engine == "openai":
-        # The exam is taken in float32, which a server may then miss by rounding only (daemon.model.engines.openai).
-        named = ("f16" if gguf_base else "float32") if auto else quantization
-        return Forms(named, "float32", gguf=GGUF_TYPES.get(named), safetensors=named not in GGUF_TYPES)
-    asked: dict[str, Quantization] = {"float32": "float32", "int8_float32": "int8_float32"}
-    ct2 = asked.get(quantization, "int8")
-    return Forms(ct2, ct2, exact=auto)
 
 
 def rounding_costs(rounded: Floats, exact: Floats, labels: Labels) -> int:

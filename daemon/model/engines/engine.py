@@ -17,12 +17,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from daemon.model.prompt import Prompt
+
+if TYPE_CHECKING:
+    from daemon.model.engines.fingerprint import Fingerprint
 
 Floats = npt.NDArray[np.float32]
 
@@ -59,6 +62,9 @@ class Engine(ABC):
 
     def verify(self) -> None:  # noqa: B027 - most engines loaded their model themselves
         """Is it the model that it should be? For servers that others start. Raises EngineError."""
+
+    def recognise(self, known: Fingerprint) -> None:  # noqa: B027 - the same
+        """Does it answer as the model did whose fingerprint this is? Raises OtherModel, EngineError."""
 
     @abstractmethod
     def close(self) -> None:
