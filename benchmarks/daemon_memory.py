@@ -27,13 +27,14 @@ from connectors.base import MailText
 from connectors.imap import ImapSettings
 from connectors.in_memory import MemoryConnector
 from daemon.model import model_folder
+from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.model.linear import LinearModel, Vocabulary, pieces, words
 from daemon.model.model_folder import CodeRow, ModelFolder
 from daemon.model.term_key import TermKey
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders
 from daemon.passes.one_pass import one_pass
-from daemon.settings import EngineSettings, SortingSettings
+from daemon.settings import SortingSettings
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database
 from daemon.training.registry import Registry
@@ -86,7 +87,7 @@ def office(model: Path, state: Path, lessons: int, clock: Moving) -> tuple[Desk,
     settings = ImapSettings(name="office", host="localhost", user="u", credential="c", mode="live")
     with database.begin() as tx:
         known = mailboxes.ensure(tx, "office", "imap", "live", clock())
-    registry = Registry(database, EngineSettings(), state / "models")
+    registry = Registry(database, EmbeddedSettings(), state / "models")
     desk = Desk(settings, SortingSettings(), database, box, registry, known.id, clock)
     list_folders(desk)
     folder = state / "models" / "office" / VERSION

@@ -34,9 +34,10 @@ from connectors.imap import ImapSettings
 from connectors.imap.account import ImapAccount
 from connectors.imap.mailbox import ImapConnector
 from connectors.imap.sightings import HEADER_ITEM, uid_sets
+from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.passes.desk import Desk
 from daemon.passes.one_pass import one_pass
-from daemon.settings import EngineSettings, SortingSettings
+from daemon.settings import SortingSettings
 from daemon.store import mailboxes
 from daemon.store.database import Database
 from daemon.training.registry import Registry
@@ -305,7 +306,7 @@ def daemon_figures(server: Any, user: str) -> dict[str, Any]:
         settings = ImapSettings(name="bench", host="localhost", user=user, credential="c")
         with database.begin() as tx:
             known = mailboxes.ensure(tx, "bench", "imap", "shadow", datetime.now(UTC))
-        registry = Registry(database, EngineSettings(), Path(folder) / "models")
+        registry = Registry(database, EmbeddedSettings(), Path(folder) / "models")
         connector = ImapConnector(account(server, user))
         desk = Desk(settings, SortingSettings(), database, connector, registry, known.id)
         process = psutil.Process()

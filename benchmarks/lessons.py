@@ -33,11 +33,12 @@ from connectors.base import Identity, MailText, Message, MessageRef, Sighting
 from connectors.imap import ImapSettings
 from connectors.in_memory import MemoryConnector
 from daemon.model.classifier import Classifier
+from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.model.model_folder import ModelMeta
 from daemon.model.neighbours import CAPACITY, Neighbours, hashed
 from daemon.passes.decide import MailboxLessons, current_policy
 from daemon.passes.desk import Desk
-from daemon.settings import EngineSettings, SortingSettings
+from daemon.settings import SortingSettings
 from daemon.store import learning, mailboxes, messages, tables
 from daemon.store.database import Database
 from daemon.store.records import Category
@@ -133,7 +134,7 @@ def measure(count: int) -> dict[str, Any]:
         database = Database.open(Path(name, "postroom.sqlite"))
         box, uids = fill(database, count, clock)
         settings = ImapSettings(name="office", host="localhost", user="u", credential="c")
-        registry = Registry(database, EngineSettings(), Path(name, "models"))
+        registry = Registry(database, EmbeddedSettings(), Path(name, "models"))
         desk = Desk(settings, SortingSettings(), database, MemoryConnector(), registry, box, clock)
         asked = list(newcomers(desk, 10_000_000))
         before = megabytes()["pss_mb"]

@@ -10,14 +10,9 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from connectors.base import MailText
-from daemon.model import model_folder
 from daemon.model.base_file import BaseFile, find_base
 from daemon.model.codebook import Codebook
-from daemon.model.engines.embedded import EmbeddedEngine
 from daemon.model.engines.engine import Engine
-from daemon.model.engines.fingerprint import Fingerprint
-from daemon.model.engines.ollama import serve_folder
-from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from daemon.model.term_key import TermKey
 from daemon.training.order import Order
@@ -82,14 +77,8 @@ class Night:
 
         `quantization`: of a candidate, which has no model.json yet.
         """
-        if self.job.engine.kind != "ollama":
-            return EmbeddedEngine(ModelFolder(folder).ct2, self.job.threads)
-        version, form, known = self.job.version, quantization, None
-        if ModelFolder(folder).meta.is_file():
-            meta = model_folder.load(folder, check_files=False)
-            version, form, known = meta.version, meta.quantization, Fingerprint.load(folder)
-        host, box, longest = self.job.engine.host, self.job.mailbox, self.settings.max_tokens
-        return serve_folder(host, folder, box, version, longest, self.job.threads, form, known)
+        serving, job = self.job.engine.serving(), self.job
+        return serving.examined(folder, job.mailbox, job.version, quantization, job.threads)
 
 
 def open_night(job: Order, data: Dataset, key: TermKey, clock: Clock, progress: Progress, recipe: Recipe) -> Night:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from functools import partial
+from pathlib import Path
 
 import click
 from rich.markup import escape
@@ -22,9 +23,7 @@ from daemon.commands.common import Context, console, json_option, pass_context, 
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.model import model_folder
 from daemon.model.base_file import find_base
-from daemon.model.engines.engine import EngineError, ModelMissing
-from daemon.model.engines.fingerprint import Fingerprint
-from daemon.model.engines.ollama import Publisher, engine_on, name_on_server
+from daemon.model.engines.engine import EngineError
 from daemon.model.term_key import KEY_FILE, TermKey
 from daemon.privacy.private import open_to, refuse_strange
 from daemon.privacy.waiting import waiting_words
@@ -38,7 +37,6 @@ from daemon.signin.token_report import TokenReport, credential_end, report, repo
 from daemon.signin.token_source import TokenSource
 from daemon.store.clocks import all_waiting
 from daemon.store.examine import examine_database, folder_in_use
-from daemon.training.registry import served_elsewhere
 
 LEAST_FREE_BYTES = 2 * 1024**3
 """A training keeps some 1.2 GB of base, cache and candidate for a model of 135 million parameters."""
@@ -142,10 +140,9 @@ def _old_mail(settings: Settings) -> str:
 
 def _model(settings: Settings, box: str) -> str:
     """Is this mailbox's model in use whole, and made under the key that lies here? Raises EngineError."""
-    found = folder_in_use(database_path(settings), box)
-    if found is None:
+    folder = _in_use(settings, box)
+    if folder is None:
         return "none yet: `postroom learn --from-folders` trains the first"
-    folder = settings.state_dir / "models" / found
     model_folder.fitting(folder, TermKey.read(settings.state_dir / KEY_FILE))
     return f"{folder.name}, whole"
 
@@ -159,50 +156,17 @@ def _user(uid: int) -> str:
 
 def _servers(settings: Settings) -> Iterator[Finding]:
     """The model server, where the settings name one."""
-    if settings.engine.kind == "ollama":
-        yield _guard("model server", lambda: _ollama(settings.engine.host, settings.engine.quantization))
-    for mailbox in settings.mailboxes if settings.engine.kind != "embedded" else ():
-        look = _answers if settings.engine.kind == "ollama" else _serves
-        yield _guard(f"{mailbox.name} model server", partial(look, settings, mailbox.name))
+    serving = settings.engine.serving(Credentials(settings.state_dir).read)
+    for what, look in serving.looks():
+        yield _guard(what, look)
+    for mailbox in settings.mailboxes if settings.engine.ELSEWHERE else ():
+        home, in_use = settings.state_dir / "models" / mailbox.name, partial(_in_use, settings, mailbox.name)
+        yield _guard(f"{mailbox.name} model server", partial(serving.look_at, home, in_use, mailbox.name))
 
 
-def _ollama(host: str, quantization: str) -> str:
-    """Does Ollama answer, and can it serve what the next training makes? Raises EngineError."""
-    with Publisher(host, timeout=10) as server:
-        version, count = server.ready(quantization), len(server.names())
-    return f"Ollama {version} at {host} answers; it has {count} {'model' if count == 1 else 'models'}"
-
-
-def _answers(settings: Settings, box: str) -> str:
-    """Is it this mailbox's model in use that answers to its name at Ollama? Raises EngineError."""
+def _in_use(settings: Settings, box: str) -> Path | None:
     found = folder_in_use(database_path(settings), box)
-    if found is None:
-        return "not asked: there is no model yet"
-    folder = settings.state_dir / "models" / found
-    meta, engine = model_folder.load(folder, check_files=False), settings.engine
-    if meta.kind == "linear":
-        return "not asked: the model in use has no language part"
-    name = name_on_server(folder, box, folder.name, meta.quantization)
-    known = Fingerprint.load(folder)
-    try:
-        with engine_on(engine.host, name, box, folder.name, engine.max_tokens, engine.threads, known) as server:
-            server.verify()
-    except ModelMissing:
-        return f"{engine.host} has not got the model in use, {folder.name}; the next pass publishes it"
-    return f"{engine.host} serves the model in use, {folder.name}"
-
-
-def _serves(settings: Settings, box: str) -> str:
-    """Does the server serve this mailbox's model in use? Raises EngineError."""
-    current = settings.state_dir / "models" / box / "current"
-    if not current.exists():  # it is started with the first model (docs/engines.md)
-        return "not asked: there is no model yet"
-    engine = served_elsewhere(settings.engine, current, box, Credentials(settings.state_dir))
-    if engine is None:
-        return "not needed: the model in use has no language part"
-    with engine:
-        engine.verify()
-    return f"{settings.engine.host} serves the model in use, {current.readlink().name}"
+    return None if found is None else settings.state_dir / "models" / found
 
 
 def _mailbox(mailbox: MailboxSettings, credentials: Credentials) -> Iterator[Finding]:

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from daemon.mistakes import PostroomError
-from daemon.model.engines.engine import EngineError
-from daemon.model.engines.ollama import Publisher, names_of
 from daemon.passes.desk import Desk
 from daemon.privacy.person import Person
 from daemon.report.teaching import each_lesson
@@ -146,7 +144,7 @@ def forget(memory: Memory, settings: Settings, person: Person) -> Forgotten:
             unfinished = deletion.forget(tx, memory.mailbox_id, found.messages, person.in_words)
         memory.registry.remove(memory.mailbox_id, found.models)
         shutil.rmtree(settings.state_dir / "training" / "cache" / "lessons" / memory.name, ignore_errors=True)
-    troubles = _left_on_server(memory, settings) if found.models else []
+    troubles = _left_on_server(memory) if found.models else []
     try:
         memory.database.rewrite()
     except StoreError as error:  # overwritten it is in any case; written anew it takes less room as well
@@ -154,18 +152,9 @@ def forget(memory: Memory, settings: Settings, person: Person) -> Forgotten:
     return Forgotten(found, unfinished, tuple(troubles))
 
 
-def _left_on_server(memory: Memory, settings: Settings) -> list[str]:
-    """Take the models from Ollama as well; what is left of them there, in a sentence."""
-    if settings.engine.kind == "openai":
-        return ["The model server still has the removed model in memory: stop it, or restart it after the training."]
-    if settings.engine.kind != "ollama":
-        return []
+def _left_on_server(memory: Memory) -> list[str]:
+    """Take the models from the server as well; what is left of them there, in a sentence."""
     memory.registry.tidy_server(memory.mailbox_id)
     with memory.database.read() as tx:
-        serving = any(model.state in ("current", "previous") for model in training.models(tx, memory.mailbox_id))
-    try:
-        with Publisher(settings.engine.host, timeout=10) as server:
-            left = [name for name in server.names() if name.startswith(names_of(memory.name))]
-    except EngineError as error:
-        return [f"The model server could not be asked to remove its copies: {error}"]
-    return [f"The model server still has {', '.join(left)}."] if left and not serving else []
+        in_use = any(model.state in ("current", "previous") for model in training.models(tx, memory.mailbox_id))
+    return memory.registry.serving.left_behind(memory.name, in_use)

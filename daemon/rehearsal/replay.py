@@ -18,6 +18,7 @@ from typing import Self
 from connectors.base import Identity, MailText, Message, MessageRef, Sighting
 from connectors.in_memory import MemoryConnector, MemorySettings
 from daemon.mistakes import PostroomError
+from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.passes.decide import Asked, decisions_about
 from daemon.passes.desk import Desk
 from daemon.privacy.scratch import scratch_folder
@@ -48,9 +49,9 @@ class RehearsedOffice(Office):
             self._scratch = tempfile.TemporaryDirectory(prefix="postroom-rehearsal-", ignore_cleanup_errors=True)
         self._folder = Path(self._scratch.__enter__())
         # A model server would have to be given every model of a rehearsal, and answers for one mailbox: not this one.
-        engine = settings.engine.model_copy(update={"kind": "embedded", "quantization": "auto"})
-        if settings.engine.kind == "embedded":
-            engine = settings.engine
+        engine = settings.engine
+        if engine.ELSEWHERE:
+            engine = EmbeddedSettings(base=engine.base, threads=engine.threads, max_tokens=engine.max_tokens)
         self.settings = settings.model_copy(update={"state_dir": self._folder, "engine": engine})
         self._share_prepared_base(settings)
         self._hides = hides

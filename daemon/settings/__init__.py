@@ -16,19 +16,18 @@ from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import Field, PlainValidator, SerializeAsAny, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, PlainValidator, SerializeAsAny, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from connectors.connector_kinds import UnknownKind, known_kinds, mailbox_from, usable_kinds
-from connectors.hosts import is_this_machine
 from connectors.mailbox_settings import MailboxSettings, Section
-from connectors.setting_values import CredentialName, Duration, OptionalPath, Precision, Span
+from connectors.setting_values import Duration, OptionalPath, Precision, Span
 from daemon.mistakes import PostroomError, SettingsError
+from daemon.model.engines.engine_kinds import AnyEngine, EmbeddedSettings
 from daemon.settings.problems import cross_check, in_words, stray_overrides, unknown_kinds, with_kind
-from daemon.settings.values import FORMS, AbsolutePath, Overrides, Quantization, SenderRule, TimeWindow
+from daemon.settings.values import AbsolutePath, Overrides, SenderRule, TimeWindow
 from daemon.settings.windows import Window
 
 PLACES = (Path("postroom.toml"), Path("/etc/postroom/config.toml"))
@@ -79,44 +78,6 @@ class SortingSettings(Section):
     rule_window: Duration = timedelta(seconds=20)
 
 
-class EngineSettings(Section):
-    """What answers the question "which category?"."""
-
-    kind: Literal["embedded", "ollama", "openai"] = "embedded"
-    base: OptionalPath = None
-    threads: int = Field(default=2, ge=1, le=256)
-    host: str = Field(
-        default_factory=lambda known: f"http://127.0.0.1:{8000 if known.get('kind') == 'openai' else 11434}",
-        pattern=r"^https?://",
-    )
-    credential: CredentialName | Literal[""] = ""
-    """For kind "openai": the credential that holds the server's API key. "": it asks for none."""
-    ca_file: OptionalPath = None
-    max_tokens: int = Field(default=256, ge=64, le=4096)
-    quantization: Quantization = "auto"
-
-    @field_validator("host")
-    @classmethod
-    def _no_mail_and_no_key_in_clear(cls, host: str, known: ValidationInfo) -> str:
-        parts = urlsplit(host)
-        if "@" in parts.netloc:
-            raise ValueError("holds a user or a secret. Write the plain address, and name `credential`.")
-        if known.data.get("kind") == "openai":
-            if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
-                raise ValueError("would send mail and API key readable to another machine. Write https://.")
-            return host.rstrip("/").removesuffix("/v1")
-        return host
-
-    @field_validator("quantization")
-    @classmethod
-    def _one_that_this_engine_serves(cls, quantization: str, known: ValidationInfo) -> str:
-        kind = known.data.get("kind", "embedded")
-        if quantization not in FORMS[kind]:
-            words = ", ".join(f'"{form}"' for form in FORMS[kind])
-            raise ValueError(f'"{quantization}" is not for kind = "{kind}". Write one of {words}.')
-        return quantization
-
-
 class TrainingSettings(Section):
     """One night's work, and how much of the machine it may take."""
 
@@ -159,7 +120,7 @@ class Settings(BaseSettings):
     state_dir: AbsolutePath = Path("/var/lib/postroom")
     mailboxes: tuple[Mailbox, ...] = Field(default=(), alias="mailbox")
     sorting: SortingSettings = SortingSettings()
-    engine: EngineSettings = EngineSettings()
+    engine: AnyEngine = EmbeddedSettings()
     training: TrainingSettings = TrainingSettings()
     log: LogSettings = LogSettings()
 

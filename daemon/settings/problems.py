@@ -18,6 +18,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from connectors.connector_kinds import DEFAULT, BrokenKind, UnknownKind, mistakes_in, settings_of, usable_kinds
+from daemon.model.engines import engine_kinds
+from daemon.model.engines.engine_kinds import EmbeddedSettings, EngineSettings
 
 SECRET_WORDS = ("password", "passwd", "pass", "pwd", "token", "secret", "api_key", "apikey")
 OTHER_NAMES = {
@@ -92,7 +94,7 @@ def cross_check(document: Mapping[str, Any]) -> list[str]:
 
 def _training_problems(training: Mapping[str, Any], engine: Mapping[str, Any]) -> list[str]:
     problems = []
-    if training.get("tuning") == "answer" and engine.get("kind", "embedded") != "embedded":
+    if training.get("tuning") == "answer" and _of_engine(engine).ELSEWHERE:
         problems.append('[training] tuning: "answer" needs kind = "embedded" under [engine].')
     if training.get("backend") == "unsloth":
         if training.get("tuning") != "answer":
@@ -100,6 +102,12 @@ def _training_problems(training: Mapping[str, Any], engine: Mapping[str, Any]) -
         if not training.get("unsloth_python"):
             problems.append('[training] unsloth_python: name the python that `make unsloth` set up, or use "peft".')
     return problems
+
+
+def _of_engine(engine: Mapping[str, Any]) -> type[EngineSettings]:
+    kind = engine.get("kind", engine_kinds.DEFAULT)
+    found = engine_kinds.KINDS.get(kind) if isinstance(kind, str) else None
+    return found or EmbeddedSettings
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -235,6 +243,8 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...], document: 
     here, names = [model], [part for part in location if isinstance(part, str)]
     if names[:1] == ["mailbox"]:
         here, names = _mailboxes_at(location, document), names[1:]
+    elif names[:1] == ["engine"]:
+        here, names = [_of_engine(_mapping(document.get("engine")))], names[1:]
     for wanted in names:
         fields = [field for each in here for name, field in each.model_fields.items() if wanted in (name, field.alias)]
         here = [found for field in fields for found in _models_in(field.annotation)]

@@ -4,7 +4,7 @@ the environment says instead of the file."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 from pydantic.fields import FieldInfo
@@ -30,15 +30,6 @@ TimeWindow = Annotated[Window, BeforeValidator(_as_window), PlainSerializer(str)
 AbsolutePath = Annotated[Path, AfterValidator(absolute)]
 SenderRule = Annotated[str, AfterValidator(_as_sender_rule)]
 """An address, or "@domain" for all of a domain and the domains below it; in small letters."""
-Quantization = Literal[
-    "auto", "int8", "int8_float32", "float32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "q4_K_M"
-]
-FORMS = {
-    "embedded": ("auto", "int8", "int8_float32", "float32"),
-    "ollama": ("auto", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "q4_K_M"),
-    "openai": ("auto", "f16", "q8_0", "float32"),
-}
-"""Which quantization each kind of engine can serve."""
 
 
 class Overrides(EnvSettingsSource):

@@ -95,7 +95,7 @@ def train(
         result: Result | NoAnswer | None = None
         try:
             extra.require("training")
-            problem = registry.server_problem()  # now, not after the training that it would be in vain for
+            problem = registry.serving.problem()  # now, not after the training that it would be in vain for
             if problem is not None:
                 result = NoAnswer("failed", f"Nothing was trained. {problem}")
             else:

@@ -7,9 +7,9 @@ from pathlib import Path
 from daemon.model import model_folder
 from daemon.model.codebook import Codebook, Entry
 from daemon.model.engines.engine import EngineError
+from daemon.model.engines.engine_kinds import EngineSettings
 from daemon.model.prediction import Point
 from daemon.model.term_key import KEY_FILE, TermKey
-from daemon.settings import EngineSettings
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import ModelRecord
@@ -66,7 +66,7 @@ class ModelsInUse:
         """In words, if the settings name a model server and the model in use needs none."""
         with self._database.read() as tx:
             current = training.current_model(tx, mailbox)
-        if self._engine.kind == "embedded" or current is None:
+        if not self._engine.ELSEWHERE or current is None:
             return None
         try:
             if model_folder.load(self.folder_of(current), check_files=False).kind != "linear":

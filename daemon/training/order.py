@@ -18,7 +18,7 @@ from typing import Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from connectors.base import MailText
-from daemon.settings import EngineSettings
+from daemon.model.engines.engine_kinds import AnyEngine, EmbeddedSettings
 
 ORDER, LESSONS, RESULT, CANDIDATE = "job.json", "lessons.jsonl", "result.json", "candidate"
 """The parts of a job folder; the last is the model folder that a training makes."""
@@ -59,7 +59,7 @@ class Order(Contract):
     cache: Path
     term_key: Path
     """The file with the key that words are hashed under."""
-    engine: EngineSettings = EngineSettings()
+    engine: AnyEngine = EmbeddedSettings()
     """What will serve, on which base and in which form: the exam is taken of that."""
     categories: tuple[Category, ...] = Field(min_length=1)
     codebook: tuple[CodebookRow, ...] = ()

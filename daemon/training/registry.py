@@ -2,17 +2,15 @@
 
     state_dir/models/<mailbox>/<version>/     model.json, ct2/, linear/, ...      complete or not there at all
     state_dir/model.key                       under which all models' words are hashed (daemon/model/term_key.py)
-    state_dir/models/<mailbox>/current        for kind = "openai": a link to the folder that the model server reads
 
 Promote and roll back are one transaction each. A running daemon notices at its next pass, since it asks the database.
-A model server of kind "openai" is restarted by whoever runs it. Until then it answers as the previous model, which is
-recognised by its answers and goes on serving; the current one is tried again at every pass. Ollama gets its models from
-here: what it lost is published again, and while another model answers to our name, mail waits.
+What that means to the engine is the engine's own business (daemon.model.engines.serving). A model server that others
+restart answers until then as the previous model, which is recognised by its answers and goes on serving; the current
+one is tried again at every pass. While another model answers to the name of ours, mail waits.
 """
 
 from __future__ import annotations
 
-import functools
 import shutil
 import threading
 from collections.abc import Sequence
@@ -25,14 +23,10 @@ from daemon.mistakes import PostroomError
 from daemon.model import model_folder
 from daemon.model.classifier import Classifier
 from daemon.model.codebook import Codebook, Entry
-from daemon.model.engines.engine import Engine, EngineError, EngineUnavailable, ModelMissing, ModelRefused, OtherModel
-from daemon.model.engines.fingerprint import Fingerprint
-from daemon.model.engines.ollama import OllamaEngine, Publisher, name_on_server, names_of, serve_folder
-from daemon.model.engines.openai import OpenAIEngine
-from daemon.model.model_folder import ModelFolder
+from daemon.model.engines.engine import EngineError, EngineUnavailable, OtherModel
+from daemon.model.engines.engine_kinds import EngineSettings
 from daemon.model.prediction import Point
 from daemon.model.term_key import TermKey
-from daemon.settings import EngineSettings
 from daemon.settings.credentials import Credentials
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
@@ -53,7 +47,7 @@ class Registry(ModelsInUse):
         self, database: Database, engine: EngineSettings, models_dir: Path, credentials: Credentials | None = None
     ) -> None:
         super().__init__(database, engine, models_dir)
-        self._credentials = credentials
+        self.serving = engine.serving(None if credentials is None else credentials.read)
         self._loaded: dict[int, tuple[str, Classifier | None]] = {}
         """By mailbox the version in use and what serves; None: it is refused, which the log has, and tried again."""
         self._waiting: set[int] = set()
@@ -68,7 +62,7 @@ class Registry(ModelsInUse):
         """
         with self._database.read() as tx:
             known = {model.state: model for model in training.models(tx, mailbox)}
-        current, served = known.get("current"), self._engine.kind != "embedded"
+        current, served = known.get("current"), self._engine.ELSEWHERE
         with self._lock_of(mailbox):
             version, classifier = self._loaded.get(mailbox, ("", None))
             if current is None:
@@ -76,19 +70,18 @@ class Registry(ModelsInUse):
                 return None
             known_to_fail = current.version == version and classifier is None
             self._refused.pop(mailbox, None)
-            serves = current.version == version and classifier is not None and mailbox not in self._waiting
-            if serves and self._still_there(classifier):
+            serves = current.version == version and mailbox not in self._waiting
+            if serves and classifier is not None and self.serving.still_there(classifier):
                 return classifier
             self._unload(mailbox)
-            if self._engine.kind == "openai":
-                self._link(current)  # again, in case that we were stopped between the link and the database
+            self.serving.point_at(self.folder_of(current))  # again: we may have been stopped before the database knew
             quiet = known_to_fail or mailbox in self._waiting
             fresh, problem = self._load(mailbox, current, quiet=quiet)
             self._waiting.discard(mailbox)
             if problem is not None:
                 if not served:
                     self._refused[mailbox] = (current.version, str(problem))
-                if self._engine.kind == "openai" or (served and isinstance(problem, OtherModel)):
+                if self.serving.others_restart or (served and isinstance(problem, OtherModel)):
                     self._waiting.add(mailbox)
                 if isinstance(problem, OtherModel):
                     raise problem  # the previous one's name may be another's as well: mail waits, and somebody is told
@@ -98,20 +91,10 @@ class Registry(ModelsInUse):
                 if fresh is None and served:
                     self._waiting.add(mailbox)
                     raise EngineUnavailable(str(problem)) from problem  # mail waits until the server serves our model
-            if self._engine.kind == "ollama":
+            if served:
                 self.tidy_server(mailbox, only_names=True)  # it may have lost them with the model
             self._loaded[mailbox] = (current.version, fresh)
             return fresh
-
-    def _still_there(self, classifier: Classifier | None) -> bool:
-        """Does Ollama still have the loaded model? Raises EngineError: it does not answer, or has another one."""
-        if self._engine.kind != "ollama" or classifier is None:
-            return True
-        try:
-            classifier.verify()
-        except ModelMissing:
-            return False  # somebody emptied it: loading publishes again
-        return True
 
     def _unload(self, mailbox: int) -> None:
         """Whoever calls this holds the mailbox's lock."""
@@ -152,116 +135,24 @@ class Registry(ModelsInUse):
             book = Codebook(tuple(Entry(code, uid) for code, uid in mailboxes.codebook(tx, mailbox)))
             box = mailboxes.name_of(tx, mailbox)
         folder = self.folder_of(model)
-        engine = self._engine_for(folder, box, anew)
+        engine = self.serving.engine(folder, box, anew)
         return Classifier.load(folder, self.term_key(), engine, threads=self._engine.threads, codebook=book)
 
-    def _engine_for(self, folder: Path, box: str, anew: bool = False) -> Engine | None:
-        """The server's engine, where one serves and the model has a language part; None: the embedded one."""
-        settings = self._engine
-        if settings.kind == "openai":
-            return served_elsewhere(settings, folder, box, self._credentials)
-        if settings.kind != "ollama" or not ModelFolder(folder).has_gguf:
-            return None
-        form, known = model_folder.load(folder, check_files=False).quantization, Fingerprint.load(folder)
-        threads, longest = settings.threads, settings.max_tokens
-        return serve_folder(settings.host, folder, box, folder.name, longest, threads, form, known, anew)
-
-    def _name_on_server(self, mailbox: int, model: ModelRecord) -> None:
-        """Let the server's names say which model is in use and which one rollback returns to. Raises EngineError."""
-        if self._engine.kind == "openai":
-            return self._link(model)
-        with self._database.read() as tx:
-            box = mailboxes.name_of(tx, mailbox)
-        engine = self._engine_for(self.folder_of(model), box)
-        if not isinstance(engine, OllamaEngine):
-            return None
-        with engine, Publisher(self._engine.host) as publisher:
-            publisher.promote(engine.model, f"{names_of(box)}current", f"{names_of(box)}previous")
-        return None
-
-    def _prove(self, mailbox: int, model: ModelRecord) -> None:
-        """Can it be used? Where another model has its name at Ollama, it is published again. Raises EngineError."""
-        with self._open(mailbox, model) as opened:
-            try:
-                if self._engine.kind == "ollama":  # the other servers are restarted for it only later
-                    opened.verify()
-                return
-            except OtherModel as error:
-                log.warning("published-again", model=model.version, problem=str(error))
-        with self._open(mailbox, model, anew=True) as opened:
-            opened.verify()
-
-    def _link(self, model: ModelRecord) -> None:
-        """Let `current` beside the models' folders mean this one, and `current.version` say so. Raises EngineError."""
-        folder = self.folder_of(model)
-        link, note = folder.with_name("current"), folder.with_name("current.version")
-        try:
-            if link.is_symlink() and link.readlink() == Path(folder.name) and note.is_file():
-                return
-            beside = folder.with_name(".current")
-            beside.unlink(missing_ok=True)
-            beside.symlink_to(folder.name)
-            beside.replace(link)
-            # The link first: a unit that watches the note finds the new model behind it (docs/engines.md).
-            beside.write_text(f"{folder.name}\n", "utf-8")
-            beside.replace(note)
-        except OSError as error:
-            raise EngineError(f"{link}: can't be set ({error.strerror}). Make room or mend its rights.") from error
-
     def tidy_server(self, mailbox: int, *, only_names: bool = False) -> list[str]:
-        """Let Ollama's `current` and `previous` mean what the database says, and remove what is neither of the two.
+        """Let a server's `current` and `previous` mean what the database says, and remove what is neither of the two.
 
         A model of the two that the server has lost goes up again.
         Rejected and withdrawn models, old versions: their files stay here as long as `keep_models` says, and go up
         again when somebody promotes one. `only_names`: remove no model, for a training may be taking its exam. Returns
         what was removed; nothing when the server does not answer, for the next night tidies as well.
         """
-        if self._engine.kind != "ollama":
-            return []
         with self._database.read() as tx:
             box = mailboxes.name_of(tx, mailbox)
-            kept = [model for model in training.models(tx, mailbox) if model.state in ("current", "previous")]
-        prefix, there = names_of(box), dict[str, str]()
-        try:
-            with Publisher(self._engine.host) as publisher:
-                listed = publisher.names()
-                for model in kept:
-                    folder = self.folder_of(model)
-                    if ModelFolder(folder).has_gguf and (name := self._there(publisher, listed, folder, box)):
-                        publisher.point(f"{prefix}{model.state}", name)
-                        there[f"{prefix}{model.state}"] = name
-                if not only_names:
-                    return publisher.keep_only(prefix, {*there, *there.values()})
-                stale = [name for name in (f"{prefix}current", f"{prefix}previous") if name not in there]
-                for name in stale:
-                    publisher.remove(name)
-                return stale
-        except (EngineError, OSError) as error:
-            log.warning("server-not-tidied", problem=str(error))
-            return []
-
-    def _there(self, publisher: Publisher, listed: Sequence[str], folder: Path, box: str) -> str:
-        """The name of a model on the server, published if it is not `listed`; "" if the server takes it no more."""
-        form = model_folder.load(folder, check_files=False).quantization
-        name = name_on_server(folder, box, folder.name, form)
-        try:
-            if name not in listed:
-                publisher.publish_folder(folder, name, form)
-        except ModelRefused as error:
-            log.warning("not-published", model=folder.name, problem=str(error))
-            return ""
-        return name
-
-    def server_problem(self) -> str | None:
-        """Why Ollama could not take what a training makes: in words, before anybody pays for the training."""
-        if self._engine.kind != "ollama":
-            return None
-        try:
-            with Publisher(self._engine.host, timeout=10) as publisher:
-                publisher.ready(self._engine.quantization)
-        except EngineError as error:
-            return str(error)
-        return None
+            models = training.models(tx, mailbox)
+        kept: dict[str, Path] = {
+            model.state: self.folder_of(model) for model in models if model.state in ("current", "previous")
+        }
+        return self.serving.tidy(box, kept, only_names)
 
     def points_of(self, mailbox: int, version: str) -> tuple[Point, ...]:
         """The held-out answers of one version. Raises ModelError if there is none, or its files are gone or damaged."""
@@ -284,12 +175,12 @@ class Registry(ModelsInUse):
         `withdraw`: why the one in use is bad, so that nothing returns to it by itself.
         """
         with self._database.read() as tx:
-            model = _version(training.models(tx, mailbox), version)
+            model, box = _version(training.models(tx, mailbox), version), mailboxes.name_of(tx, mailbox)
         if model.state == "removed":
             raise ModelError(version, "its files were removed to save space.", "Train again: `postroom train`.")
         try:
-            self._prove(mailbox, model)
-            self._name_on_server(mailbox, model)
+            self.serving.prove(lambda anew: self._open(mailbox, model, anew), model.version)
+            self.serving.promote(self.folder_of(model), box)
         except EngineError as error:
             raise ModelError(version, f"it cannot be used ({error}).", "The model in use stays.") from error
         with self._database.begin() as tx:
@@ -333,8 +224,7 @@ class Registry(ModelsInUse):
                 training.mark_removed(tx, mailbox, model.version)
             folder = self.folder_of(model)
             if model.state == "current":
-                for pointer in (folder.with_name("current"), folder.with_name("current.version")):
-                    pointer.unlink(missing_ok=True)
+                self.serving.withdraw(folder)
             shutil.rmtree(folder, ignore_errors=True)
         with self._lock_of(mailbox):
             version, _ = self._loaded.get(mailbox, ("", None))
@@ -356,21 +246,6 @@ class Registry(ModelsInUse):
         for mailbox in list(self._loaded):
             with self._lock_of(mailbox):
                 self._unload(mailbox)
-
-
-def served_elsewhere(
-    settings: EngineSettings, folder: Path, box: str, credentials: Credentials | None
-) -> OpenAIEngine | None:
-    """For kind "openai", the server that should serve this folder; None if its model has no language part.
-
-    Raises EngineError.
-    """
-    if not (ModelFolder(folder).has_gguf or ModelFolder(folder).hf.is_dir()):
-        return None
-    name, key = settings.credential, None
-    if name and credentials is not None:
-        key = functools.partial(credentials.read, name)
-    return OpenAIEngine(settings.host, f"postroom-{box}", Fingerprint.load(folder), key, ca_file=settings.ca_file)
 
 
 def _version(models: Sequence[ModelRecord], version: str) -> ModelRecord:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from connectors.base import MailText
+from daemon.model.engines.engine_kinds import KINDS, engine_from
+from daemon.model.engines.serving import Forms
 from daemon.model.prompt import PromptSettings, Renderer
-from daemon.settings.values import FORMS
 from tests.model_fixtures import Trained
 from trainer.export.exporting import write_for_vllm
-from trainer.export.forms import Forms, forms_for
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ from trainer.export.forms import Forms, forms_for
     ],
 )
 def test_each_engine_gets_its_forms(engine: str, quantization: str, gguf_base: bool, expected: Forms) -> None:
-    assert forms_for(engine, quantization, gguf_base) == expected
+    assert engine_from({"kind": engine, "quantization": quantization}).serving().forms(gguf_base) == expected
 
 
 def test_every_setting_has_a_form_that_its_engine_can_read() -> None:
-    for engine, settings in FORMS.items():
-        for quantization in settings:
-            forms = forms_for(engine, quantization, True)
+    for engine, settings in KINDS.items():
+        for quantization in settings.FORMS:
+            forms = settings(quantization=quantization).serving().forms(gguf_base=True)
             assert engine == "embedded" or forms.gguf or forms.safetensors
 
 

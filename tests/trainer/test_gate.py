@@ -12,9 +12,10 @@ from daemon.cli import postroom
 from daemon.model import model_folder
 from daemon.model.classifier import Classifier
 from daemon.model.codebook import Codebook
+from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.model.model_folder import ModelMeta
 from daemon.rules.thresholds import interval
-from daemon.settings import EngineSettings, Settings
+from daemon.settings import Settings
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import Category
@@ -266,7 +267,7 @@ def test_the_frozen_part_only_grows_and_is_never_learnt():
 
 
 def test_a_refused_candidate_keeps_its_reason_and_models_shows_it(tmp_path):
-    configured = Settings(state_dir=tmp_path, engine=EngineSettings())
+    configured = Settings(state_dir=tmp_path, engine=EmbeddedSettings())
     database = Database.open(tmp_path / "postroom.sqlite")
     with database.begin() as tx:
         mailbox = mailboxes.ensure(tx, "office", "imap", "shadow", START).id

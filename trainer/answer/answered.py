@@ -20,7 +20,6 @@ from trainer.candidates.candidate import Tried
 from trainer.candidates.language import LanguageCandidate, served
 from trainer.context import Night
 from trainer.export.exporting import export_ct2
-from trainer.export.forms import forms_for
 from trainer.export.smoothing import smooth
 from trainer.finetune.loading import load_base, quiet
 from trainer.folds import Rows
@@ -31,7 +30,7 @@ def candidate(night: Night, scratch: Path) -> Tried:
     """The fine-tuned model, written in `scratch`, or why there is none. Raises EngineError, OSError."""
     if not night.lessons.folds:
         return Tried(None, "none: too few lessons to judge a fine-tuned model by")
-    if night.job.engine.kind != "embedded":
+    if night.job.engine.ELSEWHERE:
         words = (
             'tuning = "answer" needs the embedded engine: a server tells the likeliest 20 tokens only, among which the '
             "codes may be missing. Only the linear model was trained."
@@ -85,7 +84,7 @@ def _words(night: Night, out: Outcome) -> str:
 def _served(night: Night, out: Outcome, prompts: Sequence[Prompt], judging: Rows, folder: Path) -> LanguageCandidate:
     """Write `folder`/ct2 and /adapter, and let what will serve answer. Raises EngineError, OSError."""
     grounds = night.grounds
-    forms = forms_for(night.job.engine.kind, night.job.engine.quantization, not grounds.base.path.is_dir())
+    forms = night.job.engine.serving().forms(gguf_base=not grounds.base.path.is_dir())
     shown = [prompt.ids for prompt in prompts]
     folder.mkdir()
     with tempfile.TemporaryDirectory(prefix="model-", dir=folder.parent) as name:

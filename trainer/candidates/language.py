@@ -21,7 +21,7 @@ import torch
 from daemon.model.codebook import code_token
 from daemon.model.engines.engine import Engine, EngineError, EngineUnavailable, Floats, renormalised
 from daemon.model.engines.fingerprint import Fingerprint
-from daemon.model.engines.ollama import OllamaEngine
+from daemon.model.engines.serving import Forms
 from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
 from trainer.candidates import questions
@@ -29,7 +29,6 @@ from trainer.candidates.candidate import Candidate, Tried
 from trainer.candidates.pooled import LanguageModel, depth_of, fit_language
 from trainer.context import Grounds, Night
 from trainer.export.exporting import export_ct2, export_gguf, write_for_vllm
-from trainer.export.forms import Forms, forms_for
 from trainer.export.smoothing import smooth
 from trainer.finetune.contrast import Likening, contrast
 from trainer.finetune.loading import load_base
@@ -143,16 +142,15 @@ def _deepened(
 
 def _served(night: Night, fitted: LanguageModel, prompts: Sequence[Prompt], folder: Path) -> LanguageCandidate:
     """Write the model, and let what will serve take the exam. Raises EngineError, OSError."""
-    forms = forms_for(night.job.engine.kind, night.job.engine.quantization, not night.grounds.base.path.is_dir())
+    forms = night.job.engine.serving().forms(gguf_base=not night.grounds.base.path.is_dir())
     export(fitted, night.grounds, forms, prompts, ModelFolder(folder), night.recipe)
     codes = night.grounds.codes
     with night.engine(folder, forms.named) as engine:
         exam = served(engine, night.prompts(night.exam.texts), codes)
-        if night.job.engine.kind != "embedded":  # of the form that serves, or of the exact one where a server restarts
+        if night.job.engine.ELSEWHERE:  # of the form that serves, or of the exact one where a server restarts
             known = Fingerprint.taken(engine, night.renderer, codes, night.grounds.tokenizer)
             known.save(folder)
-            if isinstance(engine, OllamaEngine):
-                engine.recognise(known)  # what is not known again would never file a mail
+            engine.recognise(known)  # what is not known again would never file a mail
     return LanguageCandidate(
         "llm", fitted.answers, exam, fitted.chosen, folder, night.grounds, forms.named, fitted.depth + 1
     )

@@ -21,6 +21,7 @@ from daemon.model import model_folder
 from daemon.model.base_file import BaseFile, find_base
 from daemon.model.codebook import code_token, usable_codes
 from daemon.model.engines.engine import EngineUnavailable, ModelRefused, OtherModel
+from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.model.engines.ollama import Publisher, serve_folder
 from daemon.model.prompt import PromptSettings, Renderer
 from daemon.passes.desk import Desk
@@ -403,7 +404,7 @@ def test_thirty_categories_of_which_the_server_shows_twenty(
         assert outcome.outcome == "promoted", outcome.verdict
         served = right(home, home.registry, rows[390:])
         embedded = Registry(
-            home.database, home.settings.engine.model_copy(update={"kind": "embedded"}), home.registry.models_dir
+            home.database, EmbeddedSettings(base=home.settings.engine.base, max_tokens=64), home.registry.models_dir
         )
         assert abs(served - right(home, embedded, rows[390:])) <= 3
         assert served >= 24, "two of 60 would be luck"

@@ -19,8 +19,8 @@ from connectors.mailbox_settings import CategorySettings
 from connectors.request_tracker import RequestTrackerSettings
 from connectors.setting_values import format_duration, parse_duration
 from daemon.mistakes import ExitCode, PostroomError, SettingsError
+from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.settings import (
-    EngineSettings,
     LogSettings,
     Settings,
     SortingSettings,
@@ -93,7 +93,7 @@ def test_the_example_loads_with_everything_switched_on(tmp_path: Path) -> None:
     [
         (Settings, []),
         (SortingSettings, ["sorting"]),
-        (EngineSettings, ["engine"]),
+        (EmbeddedSettings, ["engine"]),
         (TrainingSettings, ["training"]),
         (LogSettings, ["log"]),
         (ImapSettings, ["mailbox", 0]),

@@ -21,6 +21,7 @@ import pytest
 from connectors.base import MailText
 from daemon.model.base_file import BaseFile
 from daemon.model.engines.engine import EngineUnavailable
+from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.settings import Settings
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database
@@ -347,7 +348,7 @@ def test_ollama_serves_the_same_categories_and_its_names_follow_promotion(tmp_pa
             assert home.registry.tidy_server(home.mailbox) == ["postroom-office:2026-01-01a-0123"]
             assert names | {"postroom-desk:2026-01-01a-0123", "llama3:latest"} == set(server.models)
             embedded = Registry(
-                home.database, home.settings.engine.model_copy(update={"kind": "embedded"}), home.registry.models_dir
+                home.database, EmbeddedSettings(base=home.settings.engine.base, max_tokens=64), home.registry.models_dir
             )
             in_process = embedded.classifier(home.mailbox)
             assert in_process is not None

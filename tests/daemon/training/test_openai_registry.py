@@ -21,12 +21,13 @@ from daemon.model.base_file import BaseFile
 from daemon.model.codebook import code_token, usable_codes
 from daemon.model.engines.embedded import EmbeddedEngine
 from daemon.model.engines.engine import EngineUnavailable
+from daemon.model.engines.engine_kinds import engine_from
 from daemon.model.engines.fingerprint import Fingerprint
 from daemon.model.engines.ollama import Publisher
 from daemon.model.model_folder import CodeRow, ModelMeta
 from daemon.model.prompt import PromptSettings, Renderer
 from daemon.model.term_key import TermKey
-from daemon.settings import EngineSettings, Settings
+from daemon.settings import Settings
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import Category
@@ -91,7 +92,7 @@ class Office:
             training.add_model(tx, self.box, version, f"{self.name}/{version}", NOW, state="kept", verdict="", exam={})
 
     def registry(self, host: str, kind: Literal["openai", "ollama"] = "openai") -> Registry:
-        return Registry(self.database, EngineSettings(kind=kind, host=host), self.folder / "models")
+        return Registry(self.database, engine_from({"kind": kind, "host": host}), self.folder / "models")
 
     def states(self) -> dict[str, str]:
         """What the database says of each version."""

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from daemon.mistakes import PostroomError
+from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.report.story import mailbox_status
-from daemon.settings import EngineSettings
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
 from daemon.training.hand_over import _only_one, no_training, sweep
@@ -84,7 +84,7 @@ def test_models_beyond_the_limit_go_with_their_folders_and_so_do_folders_of_no_m
     tmp_path: Path, withdrawn: bool
 ) -> None:
     database = Database.open(tmp_path / "postroom.sqlite")
-    registry = Registry(database, EngineSettings(), tmp_path / "models")
+    registry = Registry(database, EmbeddedSettings(), tmp_path / "models")
     with database.begin() as tx:
         box = mailboxes.ensure(tx, "office", "imap", "live", START).id
         for version in "abcdef":
