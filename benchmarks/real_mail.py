@@ -33,10 +33,10 @@ from connectors.mail.mime import parse
 from daemon.demo.mail_program import Delivery, MailProgram, differences, digest_of
 from daemon.demo.workplace import MAILBOX, Account, Ledger, Workplace, settings_text
 from daemon.passes.first_lessons import learn_from_folders
+from daemon.passes.mailroom import Mailroom, open_mailroom
 from daemon.rehearsal.back_test import LabelledMail
 from daemon.rehearsal.replay import by_words
 from daemon.service import logs
-from daemon.service.mailroom import Mailroom, open_mailroom
 from daemon.training.hand_over import TrainingOutcome, train
 from tests.servers.dovecot import Dovecot
 from tests.servers.private import PASSWORD

@@ -19,7 +19,7 @@ from connectors.errors import ConnectorError, NeedsPerson, Unreachable
 from daemon.commands import SECTIONS
 from daemon.mistakes import ExitCode, PostroomError, disk_trouble
 from daemon.model.engines.engine import EngineError, EngineUnavailable
-from daemon.privacy.private import close_umask
+from daemon.state.private import close_umask
 
 
 class Commands(Mapping[str, click.Command]):

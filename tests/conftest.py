@@ -11,7 +11,7 @@ pytest_plugins = ["tests.imap_fixtures", "tests.rt_fixtures", "tests.model_fixtu
 
 @pytest.fixture(autouse=True)
 def umask() -> Iterator[None]:
-    """A command that runs in this process closes its umask (daemon/privacy/private.py): not for the tests after it,
+    """A command that runs in this process closes its umask (daemon/state/private.py): not for the tests after it,
     whose servers' users could not read their own settings."""
     before = os.umask(0o022)
     yield

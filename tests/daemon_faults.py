@@ -38,10 +38,10 @@ from connectors.imap.mailbox import ImapConnector
 from daemon.commands.progress import counting_bar
 from daemon.mistakes import PostroomError
 from daemon.passes.desk import utc_now
+from daemon.passes.mailroom import open_mailroom
 from daemon.passes.one_pass import one_pass
-from daemon.service.lock import StateLock
-from daemon.service.mailroom import open_mailroom
 from daemon.settings import Settings
+from daemon.state.lock import StateLock
 from tests import ROOT
 from tests.contract import Lying
 from tests.faults import KILLS, MOMENTS, Fault, FaultyLine
@@ -141,7 +141,7 @@ def parent() -> None:
     """Load everything, then fork a child for every job on standard input."""
     import connectors.imap.mailbox
     from daemon import cli
-    from daemon.service import mailroom
+    from daemon.passes import mailroom
 
     with tempfile.TemporaryDirectory() as folder:  # so that no child has to load and compile it all again
         config = Path(folder, "config.toml")

@@ -25,16 +25,16 @@ from daemon.model import model_folder
 from daemon.model.base_file import find_base
 from daemon.model.engines.engine import EngineError
 from daemon.model.term_key import KEY_FILE, TermKey
-from daemon.privacy.private import open_to, refuse_strange
+from daemon.passes.mailroom import connector_for
 from daemon.privacy.waiting import waiting_words
 from daemon.rules.tags import no_tags
-from daemon.service.mailroom import connector_for
-from daemon.service.state_dir import database_path
 from daemon.settings import Settings
 from daemon.settings.credentials import Credentials
 from daemon.signin.choose import tokens_for
 from daemon.signin.token_report import TokenReport, credential_end, report, report_given
 from daemon.signin.token_source import TokenSource
+from daemon.state.private import open_to, refuse_strange
+from daemon.state.state_dir import database_path
 from daemon.store.clocks import all_waiting
 from daemon.store.examine import examine_database, folder_in_use
 

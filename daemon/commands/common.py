@@ -16,15 +16,15 @@ from rich.table import Table
 
 from daemon.mistakes import PostroomError
 from daemon.privacy.person import Person
-from daemon.service.state_dir import open_database
 from daemon.settings import Settings, find_config
+from daemon.state.state_dir import open_database
 from daemon.store import mailboxes
 from daemon.store.database import Database
 from daemon.store.records import Mailbox
 
 if TYPE_CHECKING:
     from daemon.passes.desk import Desk
-    from daemon.service.mailroom import Mailroom
+    from daemon.passes.mailroom import Mailroom
 
 # No markup unless a line asks for it: subjects and folders may hold "[/list]", which would vanish or raise.
 console = Console(highlight=False, markup=False)
@@ -56,7 +56,7 @@ class Context:
     @contextmanager
     def mailroom(self) -> Iterator[Mailroom]:
         """The database and what hangs on it, for the time of one command."""
-        from daemon.service.mailroom import open_mailroom  # every connector and engine
+        from daemon.passes.mailroom import open_mailroom  # every connector and engine
 
         with open_mailroom(self.settings) as mailroom:
             yield mailroom

@@ -18,11 +18,11 @@ from daemon.commands.common import (
 from daemon.commands.train_now import train_now
 from daemon.mistakes import ExitCode
 from daemon.passes.desk import Desk
+from daemon.passes.mailroom import Mailroom
 from daemon.privacy import forgetting
 from daemon.privacy.forgetting import Forgotten, Memory, look_for, memories, refuse_own
 from daemon.privacy.person import Person
 from daemon.service import logs
-from daemon.service.mailroom import Mailroom
 from daemon.training.hand_over import TrainingBusy, TrainingOutcome
 
 OUTSIDE = (

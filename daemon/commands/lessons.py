@@ -195,7 +195,7 @@ def _show_person(known: list[Memory], person: Person, limit: int, as_json: bool)
             names = {category.uid: category.name for category in mailboxes.categories(tx, memory.mailbox_id)}
         found += [
             (memory.name, names.get(lesson.category), lesson, place)
-            for lesson in known_lessons.each_lesson(memory.database, memory.mailbox_id)
+            for lesson in learning.every_lesson(memory.database, memory.mailbox_id)
             if (place := person.place(lesson.text)) is not None
         ]
     found = sorted(found, key=lambda row: (row[2].at, row[2].id), reverse=True)[:limit]

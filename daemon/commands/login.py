@@ -14,13 +14,13 @@ from connectors.mailbox_settings import MailboxSettings
 from connectors.sign_in import SignIn
 from daemon.commands.common import Context, console, notices, pass_context
 from daemon.mistakes import ExitCode, PostroomError
-from daemon.privacy.private import enclose
-from daemon.service.mailroom import connector_for
+from daemon.passes.mailroom import connector_for
 from daemon.settings import Settings
 from daemon.settings.credentials import Credentials
 from daemon.signin.choose import tokens_for
 from daemon.signin.loopback import listen, wait_for_address
 from daemon.signin.token_report import TokenReport, report
+from daemon.state.private import enclose
 
 if TYPE_CHECKING:  # loaded with the first use: see `daemon.signin.choose`
     from daemon.signin.google import GoogleTokens

@@ -14,9 +14,9 @@ from daemon.commands.common import Context, console, json_option, notices, pass_
 from daemon.model.base_file import find_base
 from daemon.model.engines.engine import EngineError
 from daemon.model.fetch import Fetched, fetch, listed
-from daemon.privacy.private import callers_umask, enclose
 from daemon.settings.credentials import Credentials
 from daemon.settings.toml_lines import value
+from daemon.state.private import callers_umask, enclose
 
 
 @click.group("model")

@@ -10,14 +10,14 @@ import click
 
 from daemon.commands.common import Context, console, json_option, mailbox_option, pass_context, print_json, table
 from daemon.passes.desk import Desk
+from daemon.passes.mailroom import open_mailroom
 from daemon.passes.one_pass import Pass, one_pass
-from daemon.privacy.private import enclose
-from daemon.privacy.scratch import scratch_folder
 from daemon.service import logs
-from daemon.service.lock import StateLock
-from daemon.service.mailroom import open_mailroom
-from daemon.service.state_dir import database_path
 from daemon.settings import Settings
+from daemon.state.lock import StateLock
+from daemon.state.private import enclose
+from daemon.state.scratch import scratch_folder
+from daemon.state.state_dir import database_path
 from daemon.store import journal, mailboxes
 from daemon.store.database import copy_database
 

@@ -17,14 +17,14 @@ from daemon.commands.common import (
     table,
 )
 from daemon.commands.progress import counting_bar
-from daemon.privacy.private import enclose
-from daemon.privacy.scratch import sweep_scratch
 from daemon.rehearsal.archives import from_eml_tree, from_mailbox, from_manifest
 from daemon.rehearsal.back_test import LabelledMail, RehearsalOptions, RehearsalReport
 from daemon.rehearsal.back_test import rehearse as go_through
 from daemon.rehearsal.replay import RehearsedOffice, by_words
 from daemon.service import logs
 from daemon.settings import PLACES, Settings
+from daemon.state.private import enclose
+from daemon.state.scratch import sweep_scratch
 from daemon.training import extra
 
 PER_FOLDER = 5000

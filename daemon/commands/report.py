@@ -9,8 +9,8 @@ import click
 
 from daemon.commands.common import Context, console, mailbox_option, pass_context
 from daemon.mistakes import PostroomError
-from daemon.privacy.private import callers_umask
 from daemon.report.page import page, weeks
+from daemon.state.private import callers_umask
 from daemon.store import decisions, learning, mailboxes, training
 
 

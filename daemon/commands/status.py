@@ -22,9 +22,9 @@ from daemon.mistakes import ExitCode, PostroomError
 from daemon.privacy.waiting import waits
 from daemon.report.concerns import concerns
 from daemon.report.story import mailbox_status, service_status
-from daemon.service.lock import Holder, holder
-from daemon.service.room import no_room
-from daemon.service.state_dir import met
+from daemon.state.lock import Holder, holder
+from daemon.state.room import no_room
+from daemon.state.state_dir import met
 from daemon.training.in_use import ModelsInUse
 from daemon.training.training_dir import at_work
 

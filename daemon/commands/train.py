@@ -9,8 +9,8 @@ from daemon.commands.progress import training_bar
 from daemon.commands.train_now import hold_and_train, outcome_as_json, show_outcome, troubles_of
 from daemon.mistakes import ExitCode
 from daemon.passes.desk import Desk
+from daemon.passes.mailroom import Mailroom
 from daemon.service import logs
-from daemon.service.mailroom import Mailroom
 from daemon.training.hand_over import compare_labels as compare_tonight
 
 

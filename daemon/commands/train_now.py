@@ -7,9 +7,9 @@ from typing import Any
 from daemon.commands.common import Context, console, notices, table
 from daemon.commands.progress import training_bar
 from daemon.passes.desk import Desk
+from daemon.passes.mailroom import Mailroom
 from daemon.privacy.retention import hold, hold_others
 from daemon.report.teaching import overview
-from daemon.service.mailroom import Mailroom
 from daemon.training.hand_over import TrainingOutcome, train
 
 

@@ -40,8 +40,8 @@ from daemon.demo.workplace import (
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.model.classifier import Classifier
 from daemon.passes.first_lessons import learn_from_folders
+from daemon.passes.mailroom import Mailroom, open_mailroom
 from daemon.service import logs
-from daemon.service.mailroom import Mailroom, open_mailroom
 from daemon.store import mailboxes, training
 from daemon.training import extra
 from daemon.training.hand_over import TrainingOutcome, train

@@ -1,1 +1,1 @@
-"""What keeps mail with its owner: closed files, deletion by age, forgetting a person."""
+"""What is deleted, and when: by age every night, and because somebody asked to be forgotten."""

@@ -18,11 +18,10 @@ from functools import partial
 
 from daemon.mistakes import PostroomError
 from daemon.passes.desk import Desk
+from daemon.passes.mailroom import Mailroom
 from daemon.privacy.person import Person
-from daemon.report.teaching import each_lesson
-from daemon.service.lock import turn
-from daemon.service.mailroom import Mailroom
 from daemon.settings import Settings
+from daemon.state.lock import turn
 from daemon.store import deletion, learning, mailboxes, training
 from daemon.store.database import Database, StoreError, Tx
 from daemon.store.records import ModelRecord
@@ -94,7 +93,8 @@ def refuse_own(memory: Memory, person: Person) -> None:
 def look_for(memory: Memory, person: Person) -> Found:
     """Changes nothing. Raises PostroomError for the mailbox's own address."""
     refuse_own(memory, person)
-    lessons = [lesson for lesson in each_lesson(memory.database, memory.mailbox_id) if person.place(lesson.text)]
+    every = learning.every_lesson(memory.database, memory.mailbox_id)
+    lessons = [lesson for lesson in every if person.place(lesson.text)]
     with memory.database.read() as tx:
         taught = {lesson.message for lesson in lessons if lesson.message is not None}
         known = deletion.with_copies(tx, memory.mailbox_id, taught)

@@ -24,13 +24,12 @@ from datetime import datetime, timedelta
 import structlog
 
 from daemon.privacy.waiting import NIGHTS_TOLD, waiting_words
-from daemon.report.teaching import each_lesson
-from daemon.rules.decision import is_from, shown_in
 from daemon.settings import Settings
 from daemon.store import clocks as store
 from daemon.store import deletion, learning, mailboxes
 from daemon.store.clocks import Waiting
 from daemon.store.database import Database
+from daemon.training.never_senders import void_never_senders
 
 log = structlog.get_logger()
 
@@ -109,12 +108,3 @@ def hold_others(
     for mailbox in known:
         if mailbox not in at_work:
             hold(database, mailbox, settings, now, sure=sure)
-
-
-def void_never_senders(database: Database, mailbox: int, settings: Settings, now: datetime) -> None:
-    """What was learnt from senders before they were listed teaches nothing any more. Raises StoreError."""
-    rules = settings.sorting.never_senders
-    if rules:
-        theirs = [each.id for each in each_lesson(database, mailbox) if is_from(shown_in(each.text.sender), rules)]
-        with database.begin() as tx:
-            learning.void_lessons(tx, theirs, now)

@@ -21,9 +21,9 @@ from daemon.mistakes import PostroomError
 from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.passes.decide import Asked, decisions_about
 from daemon.passes.desk import Desk
-from daemon.privacy.scratch import scratch_folder
 from daemon.rehearsal.back_test import LabelledMail, Office, Trained, Verdict
 from daemon.settings import Settings
+from daemon.state.scratch import scratch_folder
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Database, Tx
 from daemon.store.records import Category

@@ -7,8 +7,8 @@ from typing import Any
 
 from daemon.rules import breakers
 from daemon.rules.night_trouble import NightTrouble, night_trouble
-from daemon.service.zone import office_time
 from daemon.settings import TrainingSettings
+from daemon.settings.zone import office_time
 from daemon.store import messages, training
 from daemon.store.database import Tx
 from daemon.store.records import Mailbox

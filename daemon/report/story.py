@@ -14,9 +14,9 @@ from daemon.model.prediction import Point
 from daemon.report.concerns import nights
 from daemon.report.teaching import overview
 from daemon.rules.schedule import last_attempt, late_by, next_night, owed
-from daemon.service.lock import Holder
-from daemon.service.zone import office_time
 from daemon.settings import Settings
+from daemon.settings.zone import office_time
+from daemon.state.lock import Holder
 from daemon.store import decisions, journal, learning, mailboxes, messages, training
 from daemon.store.database import Tx
 from daemon.store.records import INTERRUPTED, Correction, KnownMessage, Mailbox, StoredDecision

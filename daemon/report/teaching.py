@@ -7,35 +7,21 @@ pairs that the last training found | both still count | still different categori
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.model.prediction import Point
 from daemon.rules.thresholds import lower_bound
 from daemon.store import learning, mailboxes, messages, training
-from daemon.store.database import Database, Tx
+from daemon.store.database import Tx
 from daemon.store.records import Category, Lesson
 
 # A folder that so many messages came through, and this share of them left again soon, is a stage and no subject.
 MOST_PASSING, LEAST_PASSING, SOON = 0.5, 10, timedelta(days=14)
 # So many held-out lessons are needed to call a folder mixed; and it is, if surely fewer than this were recognised.
 LEAST_JUDGED, RECOGNISED = 8, 0.35
-LESSONS_A_PAGE = 500
 SOURCES = {"folder": "folder", "csv": "file", "correction": "people's moves", "history": "helpdesk history"}
-
-
-def each_lesson(database: Database, mailbox: int, up_to: int | None = None) -> Iterator[Lesson]:
-    """All lessons that count, by id, up to one: a page at a time, so that neither memory nor the database is held for
-    100,000 of them."""
-    last = 0
-    while True:
-        with database.read() as tx:
-            page = learning.lessons(tx, mailbox, after=last, up_to=up_to, oldest=LESSONS_A_PAGE)
-        if not page:
-            return
-        yield from page
-        last = max(lesson.id for lesson in page)
 
 
 @dataclass(frozen=True)

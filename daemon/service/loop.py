@@ -22,17 +22,17 @@ import structlog
 
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes.desk import Desk, utc_now
-from daemon.privacy.retention import void_never_senders
+from daemon.passes.mailroom import Mailroom, open_mailroom
 from daemon.service import logs
-from daemon.service.lock import StateLock
 from daemon.service.logs import told_only
-from daemon.service.mailroom import Mailroom, open_mailroom
 from daemon.service.rounds import Round, status_line
 from daemon.service.systemd import Notifier
 from daemon.service.timetable import Timetable
 from daemon.settings import Settings
+from daemon.state.lock import StateLock
 from daemon.store import mailboxes
 from daemon.training.hand_over import sweep
+from daemon.training.never_senders import void_never_senders
 from daemon.training.trainer_process import BrokenOff
 
 log = structlog.get_logger()

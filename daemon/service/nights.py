@@ -18,15 +18,15 @@ from apscheduler.schedulers.base import BaseScheduler
 
 from daemon.mistakes import PostroomError
 from daemon.passes.desk import Desk
+from daemon.passes.mailroom import Mailroom
 from daemon.privacy.retention import hold, hold_others
 from daemon.report import concerns
 from daemon.rules.schedule import last_attempt, longest_waiting, night_is_due, owed
 from daemon.service.logs import told_only
-from daemon.service.mailroom import Mailroom
 from daemon.service.rounds import Round
 from daemon.service.triggers import Every, Opening
-from daemon.service.zone import office_time
 from daemon.settings import Settings
+from daemon.settings.zone import office_time
 from daemon.store import learning, mailboxes, training
 from daemon.training.hand_over import train
 from daemon.training.trainer_process import BrokenOff

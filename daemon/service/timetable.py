@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from daemon.passes.desk import Desk
+from daemon.passes.mailroom import Mailroom
 from daemon.service.looks import Looks
-from daemon.service.mailroom import Mailroom
 from daemon.service.nights import Nights
 from daemon.service.rounds import Round
 from daemon.settings import Settings

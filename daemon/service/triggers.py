@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from apscheduler.triggers.base import BaseTrigger
 
 from daemon.rules.schedule import next_opening
-from daemon.service.zone import office_time
 from daemon.settings.windows import Window
+from daemon.settings.zone import office_time
 
 
 class Every(BaseTrigger):  # type: ignore[misc]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -12,11 +12,12 @@ from sqlalchemy import ColumnElement, RowMapping, Select, delete, func, insert, 
 
 from connectors.base import MailText
 from daemon.store import tables as t
-from daemon.store.database import Tx, new_id, scrub_after
+from daemon.store.database import Database, Tx, new_id, scrub_after
 from daemon.store.records import Correction, CorrectionKind, Lesson
 
 MOST_OF_A_THREAD = 200
 """Messages of one thread that are looked through for a lesson, the newest."""
+LESSONS_A_PAGE = 500
 
 # --- corrections
 
@@ -253,6 +254,19 @@ def _lesson(row: RowMapping) -> Lesson:
         row["frozen"],
         row["voided"],
     )
+
+
+def every_lesson(database: Database, mailbox: int, up_to: int | None = None) -> Iterator[Lesson]:
+    """All lessons that count, by id, up to one: a page at a time, so that neither memory nor the database is held for
+    100,000 of them."""
+    last = 0
+    while True:
+        with database.read() as tx:
+            page = lessons(tx, mailbox, after=last, up_to=up_to, oldest=LESSONS_A_PAGE)
+        if not page:
+            return
+        yield from page
+        last = max(lesson.id for lesson in page)
 
 
 def lessons(

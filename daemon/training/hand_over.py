@@ -21,13 +21,12 @@ import structlog
 
 from daemon.mistakes import ExitCode, PostroomError, disk_trouble
 from daemon.model.engines.engine import EngineError
-from daemon.privacy.retention import void_never_senders
-from daemon.report.teaching import each_lesson
-from daemon.service.lock import taken
 from daemon.settings import Settings
+from daemon.state.lock import taken
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database, Tx
 from daemon.training import extra
+from daemon.training.never_senders import void_never_senders
 from daemon.training.order import (
     CANDIDATE,
     LESSONS,
@@ -250,7 +249,7 @@ def _write_job(database: Database, mailbox: int, folder: Path, order: Order, new
 def write_lessons(database: Database, mailbox: int, path: Path, newest: int | None = None) -> None:
     """All lessons that count, up to `newest`, one JSON object a line, for the trainer. Raises OSError."""
     with path.open("w", encoding="utf-8") as out:
-        for lesson in each_lesson(database, mailbox, newest):
+        for lesson in learning.every_lesson(database, mailbox, newest):
             row = Lesson(
                 id=lesson.id,
                 category=lesson.category,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from daemon.mistakes import PostroomError
-from daemon.service.lock import holder_of
+from daemon.state.lock import holder_of
 
 
 def in_state_dir(state_dir: Path) -> Path:

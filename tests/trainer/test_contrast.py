@@ -12,11 +12,11 @@ import torch
 
 from tests.lessons import labelled
 from tests.tiny_models import tiny_qwen3
-from trainer.candidates.heads import fit_head
 from trainer.finetune import contrast as contrasting
 from trainer.finetune import upper
 from trainer.finetune.contrast import Likening, contrast, draws, likeness
 from trainer.finetune.descent import Descent
+from trainer.finetune.heads import fit_head
 from trainer.finetune.pooling import fit_space
 from trainer.finetune.reading import Reader
 from trainer.finetune.upper import Merged

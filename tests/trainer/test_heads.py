@@ -7,7 +7,7 @@ from daemon.model.engines.engine import renormalised
 from daemon.rules.thresholds import calibration_error
 from tests.lessons import examples_of, labelled, office_rows
 from trainer.calibrate import fit_blend, fit_temperature
-from trainer.candidates.heads import fit_head, share_right
+from trainer.finetune.heads import fit_head, share_right
 from trainer.folds import folds
 from trainer.recipe import Cleaning, Evidence
 

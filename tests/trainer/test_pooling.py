@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 from daemon.model.prompt import PromptSettings, Renderer
 from tests.lessons import examples_of, labelled, office_rows
 from tests.tiny_models import save_folder, tiny_qwen3
-from trainer.candidates.heads import fit_head
+from trainer.finetune.heads import fit_head
 from trainer.finetune.pooling import Room, fit_pooling, fit_space, room_of, silence, write_model
 from trainer.finetune.reading import Reader, Readings
 from trainer.recipe import Pooled

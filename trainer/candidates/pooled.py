@@ -13,7 +13,7 @@ import torch
 
 from daemon.model.engines.engine import Floats
 from trainer.calibrate import calibrated_losses
-from trainer.candidates.heads import fit_head, share_right
+from trainer.finetune.heads import fit_head, share_right
 from trainer.finetune.pooling import Pooling, Room, fit_pooling, fit_space
 from trainer.finetune.reading import Readings
 from trainer.folds import Labels, Lessons, judged

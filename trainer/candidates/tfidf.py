@@ -30,9 +30,9 @@ from daemon.model.model_folder import ModelFolder
 from daemon.model.term_key import TermKey
 from trainer.calibrate import fit_temperature, really_more
 from trainer.candidates.candidate import Candidate
-from trainer.candidates.heads import Head, fit_head, mean_loss
 from trainer.candidates.terms import telling
 from trainer.context import Night
+from trainer.finetune.heads import Head, fit_head, mean_loss
 from trainer.folds import Labels, Lessons, Rows, judged
 from trainer.recipe import Kind, Recipe
 

@@ -26,8 +26,8 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 
-from trainer.candidates.heads import Head
 from trainer.finetune.cutting import cut_config
+from trainer.finetune.heads import Head
 from trainer.finetune.loading import quiet
 from trainer.finetune.reading import Floats, Readings
 from trainer.recipe import Pooled

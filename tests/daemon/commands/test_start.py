@@ -71,7 +71,7 @@ def test_status_loads_neither_connectors_nor_models(tmp_path: Path) -> None:
     code, loaded = loaded_by("--config", str(config), "status")
     assert code == 4
     assert {"sqlalchemy", "pydantic", "daemon.commands.status"} <= loaded
-    unwanted = {"daemon.service.mailroom", "daemon.training.registry", "daemon.passes", "daemon.model.classifier"}
+    unwanted = {"daemon.passes.mailroom", "daemon.training.registry", "daemon.passes", "daemon.model.classifier"}
     assert loaded & (WORKS_WITH_MAIL_OR_MODELS | {"sqlalchemy.orm", *unwanted}) == set()
 
 

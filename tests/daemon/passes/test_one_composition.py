@@ -21,11 +21,11 @@ from daemon.model.prediction import Prediction
 from daemon.passes.decide import Asked, Decisions
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders
+from daemon.passes.mailroom import open_mailroom
 from daemon.passes.one_pass import one_pass
 from daemon.rehearsal.back_test import LabelledMail
 from daemon.rehearsal.replay import RehearsedOffice
 from daemon.rules.decision import Policy
-from daemon.service.mailroom import open_mailroom
 from daemon.settings import Settings
 from daemon.store import decisions, learning, mailboxes, messages
 from daemon.store.database import Tx, copy_database
@@ -176,8 +176,8 @@ def by_command(office: Office, folder: Path, patch: pytest.MonkeyPatch, *words: 
     command = postroom.get_command(click.Context(postroom), words[0])
     assert command is not None
     with patch.context() as patched:
-        patched.setattr("daemon.service.mailroom.connector_for", lambda *_: office.box)
-        patched.setattr("daemon.service.mailroom.Registry", lambda *_: FakeRegistry(office.model))
+        patched.setattr("daemon.passes.mailroom.connector_for", lambda *_: office.box)
+        patched.setattr("daemon.passes.mailroom.Registry", lambda *_: FakeRegistry(office.model))
         patched.setitem(open_mailroom.__wrapped__.__kwdefaults__, "clock", office.clock)  # type: ignore[attr-defined]
         ended = CliRunner().invoke(command, [*words[1:], "--json"], obj=context, catch_exceptions=False)
     return json.loads(ended.stdout)

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from connectors.base import Identity, MailText, MessageRef, Sighting
+from daemon.passes.mailroom import open_mailroom
 from daemon.privacy import retention
 from daemon.service.loop import Service
-from daemon.service.mailroom import open_mailroom
 from daemon.settings import Settings
 from daemon.store import clocks as store
 from daemon.store import learning, mailboxes, messages, training
 from daemon.store.clocks import Waiting
 from daemon.store.database import Database
+from daemon.training.never_senders import void_never_senders
 from tests.daemon.report.test_lessons import CONFIG
 from tests.fakes import START
 
@@ -96,7 +97,7 @@ def think_again(office: Office, message: int, lesson: int) -> None:
 
 def list_the_sender(office: Office, message: int, lesson: int) -> None:
     settings = Settings(sorting={"never_senders": ["@x.example"]})
-    retention.void_never_senders(office.database, office.box, settings, NOW)
+    void_never_senders(office.database, office.box, settings, NOW)
 
 
 @pytest.mark.parametrize("how", [take_back, take_the_correction_back, put_into_the_inbox, think_again, list_the_sender])

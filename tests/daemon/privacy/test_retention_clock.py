@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 
 from daemon.cli import postroom
 from daemon.commands.check import examine
+from daemon.passes.mailroom import open_mailroom
 from daemon.privacy.retention import CLOCK_LEAP, MANY, hold, judge
 from daemon.privacy.waiting import NIGHTS_TOLD, waits
 from daemon.service.loop import Service
-from daemon.service.mailroom import open_mailroom
 from daemon.settings import Settings
 from daemon.store import clocks as store
 from daemon.store import mailboxes

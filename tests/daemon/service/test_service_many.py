@@ -18,6 +18,7 @@ from sqlalchemy import update
 from connectors.base import MailText
 from connectors.errors import LoginRefused, Unreachable
 from daemon.passes.look import Looked
+from daemon.passes.mailroom import Mailroom, open_mailroom
 from daemon.passes.one_pass import Pass
 from daemon.passes.sort import Sorted
 from daemon.report.story import service_status
@@ -26,7 +27,6 @@ from daemon.service import looks as served
 from daemon.service import nights as at_night
 from daemon.service.looks import PASSES, TROUBLED, job_of
 from daemon.service.loop import PASS_GRACE, Service
-from daemon.service.mailroom import Mailroom, open_mailroom
 from daemon.service.nights import MINDING, NIGHT
 from daemon.service.triggers import Opening
 from daemon.settings import Settings

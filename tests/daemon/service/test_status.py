@@ -166,7 +166,7 @@ def test_a_disk_that_is_full_or_read_only_is_told_though_nothing_can_be_noted(
             names = ("f_bavail", "f_frsize", "f_files", "f_favail", "f_flag")
             return SimpleNamespace(**{**{name: getattr(real(path), name) for name in names}, field: value})
 
-        monkeypatch.setattr("daemon.service.room.os.statvfs", found)
+        monkeypatch.setattr("daemon.state.room.os.statvfs", found)
         told = service.command("status", fine=(ExitCode.NEEDS_PERSON,)).stdout
         assert told.startswith("Disk: ")
         assert words in told

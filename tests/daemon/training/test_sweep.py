@@ -66,7 +66,7 @@ def test_who_only_looks_for_a_training_is_taken_for_none(tmp_path: Path, monkeyp
     looking = (place / "lock").open("r")
     fcntl.flock(looking, fcntl.LOCK_SH)  # what `at_work` does, in another process, for a moment
     assert not at_work(tmp_path), "both only look"
-    monkeypatch.setattr("daemon.service.lock.time", SimpleNamespace(sleep=lambda _: looking.close()))
+    monkeypatch.setattr("daemon.state.lock.time", SimpleNamespace(sleep=lambda _: looking.close()))
     with no_training(tmp_path):
         assert at_work(tmp_path)
 

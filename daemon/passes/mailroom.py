@@ -18,11 +18,11 @@ from connectors.errors import LoginRefused
 from connectors.mailbox_settings import Access, MailboxSettings
 from daemon.mistakes import CredentialMissing
 from daemon.passes.desk import Desk, utc_now
-from daemon.service.lock import turn
-from daemon.service.state_dir import met, open_database
 from daemon.settings import Settings
 from daemon.settings.credentials import Credentials
 from daemon.signin.choose import tokens_for
+from daemon.state.lock import turn
+from daemon.state.state_dir import met, open_database
 from daemon.store.database import Database
 from daemon.training.registry import Registry
 

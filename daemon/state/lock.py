@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from daemon.mistakes import AlreadyRunning, PostroomError
-from daemon.privacy.private import refuse_strange
+from daemon.state.private import refuse_strange
 
 LOOKS, LOOK_S = 5, 0.1
 """`holder` touches a lock for some microseconds; whoever still holds it after so many tries works there."""

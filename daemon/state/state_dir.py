@@ -6,9 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from connectors.mailbox_settings import MailboxSettings
-from daemon.privacy.private import enclose
-from daemon.privacy.scratch import sweep_scratch
 from daemon.settings import Settings
+from daemon.state.private import enclose
+from daemon.state.scratch import sweep_scratch
 from daemon.store import mailboxes
 from daemon.store.database import Database
 from daemon.store.records import Mailbox

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.mistakes import PostroomError
-from daemon.service.lock import turn
+from daemon.state.lock import turn
 
 SCRATCH = "scratch"
 NAMES = ("dry-run", "rehearsal")

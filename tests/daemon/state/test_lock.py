@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from daemon.mistakes import AlreadyRunning, ExitCode, PostroomError
-from daemon.service.lock import StateLock, holder, turn
+from daemon.state.lock import StateLock, holder, turn
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from daemon.service.lock import StateLock
+from daemon.state.lock import StateLock
 with StateLock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -93,6 +93,6 @@ def test_a_service_that_starts_while_somebody_looks_is_not_refused(
         pass
     looking = (tmp_path / "postroom.lock").open()
     fcntl.flock(looking, fcntl.LOCK_SH)  # as `holder` does, for a moment
-    monkeypatch.setattr("daemon.service.lock.time.sleep", lambda seconds: looking.close() if seconds else None)
+    monkeypatch.setattr("daemon.state.lock.time.sleep", lambda seconds: looking.close() if seconds else None)
     with StateLock(tmp_path):
         assert looking.closed

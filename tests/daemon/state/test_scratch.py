@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from daemon.mistakes import PostroomError
-from daemon.privacy.scratch import scratch_folder, sweep_scratch
+from daemon.passes.mailroom import open_mailroom
 from daemon.rehearsal.replay import RehearsedOffice
-from daemon.service.mailroom import open_mailroom
 from daemon.settings import Settings
+from daemon.state.scratch import scratch_folder, sweep_scratch
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from daemon.privacy.scratch import scratch_folder
+from daemon.state.scratch import scratch_folder
 with scratch_folder(Path(sys.argv[1]), "dry-run") as folder:
     (folder / "postroom.sqlite").write_text("mail")
     print(folder, flush=True)

@@ -15,10 +15,10 @@ import pytest
 from connectors.base import MailText
 from daemon.commands.check import examine
 from daemon.mistakes import PostroomError
-from daemon.privacy import private
-from daemon.privacy.private import callers_umask, close_umask, enclose, open_to
-from daemon.service.mailroom import open_mailroom
+from daemon.passes.mailroom import open_mailroom
 from daemon.settings import Settings
+from daemon.state import private
+from daemon.state.private import callers_umask, close_umask, enclose, open_to
 from daemon.store import learning, mailboxes
 from daemon.store.database import Database, copy_database
 from tests import ROOT

@@ -1,0 +1,23 @@
+"""What was learnt from a sender before `never_senders` named it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from daemon.rules.decision import is_from, shown_in
+from daemon.settings import Settings
+from daemon.store import learning
+from daemon.store.database import Database
+
+
+def void_never_senders(database: Database, mailbox: int, settings: Settings, now: datetime) -> None:
+    """What was learnt from senders before they were listed teaches nothing any more. Raises StoreError."""
+    rules = settings.sorting.never_senders
+    if rules:
+        theirs = [
+            lesson.id
+            for lesson in learning.every_lesson(database, mailbox)
+            if is_from(shown_in(lesson.text.sender), rules)
+        ]
+        with database.begin() as tx:
+            learning.void_lessons(tx, theirs, now)
