@@ -38,6 +38,8 @@ log = structlog.get_logger()
 PASSES, TROUBLED = "passes", "troubled"
 """The executors, by name."""
 LEAST_WAIT_S = 2.0
+LINE_S = 0.2
+"""So long the one waits for the other who speaks with the same server: it has just ended, or does not end soon."""
 SILENCE_EVERY = timedelta(minutes=30)
 AFTER_A_BUG = timedelta(minutes=5)
 
@@ -60,36 +62,34 @@ class Looks:
         self._rounds = rounds
         self._clock = clock
         self._interrupted = interrupted
-        at_once = sorting.passes_at_once
-        self.executors = (ThreadPoolExecutor(at_once), ThreadPoolExecutor(max(1, at_once // 2)))
-        self.at_work = threading.Semaphore(at_once)
+        self.at_work = threading.Semaphore(sorting.passes_at_once)
         """Held by every pass, of both pools."""
         self._ears = futures.ThreadPoolExecutor(len(desks) or 1)
 
     def plan(self) -> None:
         """Put a job for every mailbox on the scheduler."""
-        for name, executor in zip((PASSES, TROUBLED), self.executors, strict=True):
-            self._scheduler.add_executor(executor, name)
-        now = datetime.now(UTC)
+        at_once, now = self._sorting.passes_at_once, datetime.now(UTC)
+        self._scheduler.add_executor(ThreadPoolExecutor(at_once), PASSES)
+        self._scheduler.add_executor(ThreadPoolExecutor(max(1, at_once // 2)), TROUBLED)
         for position, desk in enumerate(self._desks):
-            first = now + first_look(position, len(self._desks), self._sorting.passes_at_once, self._sorting.poll)
+            first = now + first_look(position, len(self._desks), at_once, self._sorting.poll)
             self._scheduler.add_job(
                 self.look, Every(self._sorting.poll), [desk], id=job_of(desk), executor=PASSES, next_run_time=first
             )
 
     def end(self) -> None:
-        """Wait for what works or listens. The scheduler must not submit any more, and the service is interrupted."""
+        """Wait for who works or listens; then nobody does any more, nor plans. The service must be interrupted."""
         for desk in self._desks:
             if self._rounds[desk.settings.name].listening:
                 desk.connector.close()
-        for executor in self.executors:
-            executor.shutdown(wait=True)
+        for round_ in self._rounds.values():
+            round_.line.acquire()
         self._ears.shutdown(wait=True)
 
     def look(self, desk: Desk) -> None:
         """One pass, and the plan for what comes after it."""
         round_ = self._rounds[desk.settings.name]
-        if self._interrupted() or not round_.line.acquire(blocking=False):  # who listens looks when that has ended
+        if self._interrupted() or not round_.line.acquire(timeout=LINE_S):  # who listens looks when that has ended
             return
         try:
             with bound_contextvars(mailbox=desk.settings.name):
@@ -98,10 +98,10 @@ class Looks:
                         return
                     wait = self._work(desk, round_)
                 self._plan_next(desk, round_, wait)
+                if wait is None and round_.needs_person is None:
+                    self._ears.submit(self._listen, desk, round_)
         finally:
             round_.line.release()
-        if wait is None and round_.needs_person is None and not self._interrupted():
-            self._ears.submit(self._listen, desk, round_)
 
     def _plan_next(self, desk: Desk, round_: Round, wait: timedelta | None) -> None:
         """The scheduler has planned the next look for one `poll` later; that stands where all is well."""
@@ -118,17 +118,17 @@ class Looks:
         job = self._scheduler.get_job(job_of(desk))
         due = job.next_run_time
         seconds = (due - datetime.now(UTC)).total_seconds() - 1
-        if seconds < LEAST_WAIT_S or not round_.line.acquire(blocking=False):
+        if seconds < LEAST_WAIT_S or not round_.line.acquire(timeout=LINE_S):
             return
-        hint, round_.listening = False, True
         try:
+            hint, round_.listening = False, True
             with told_only(), bound_contextvars(mailbox=desk.settings.name):
                 hint = not self._interrupted() and desk.connector.wait(seconds)  # asked when `end` knows who listens
-        finally:
             round_.listening = False
+            if not self._interrupted() and (hint or datetime.now(UTC) >= due):  # a look that met us listening went by
+                job.modify(next_run_time=datetime.now(UTC))
+        finally:
             round_.line.release()
-        if not self._interrupted() and (hint or datetime.now(UTC) >= due):  # a look that met us listening went by
-            job.modify(next_run_time=datetime.now(UTC))
 
     def _work(self, desk: Desk, round_: Round) -> timedelta | None:
         """One pass. How long to wait after trouble; None: nothing went wrong, or a person is needed."""
@@ -137,8 +137,8 @@ class Looks:
             done = one_pass(desk)
         except NeedsPerson as error:
             round_.needs_person = str(error)
-            log.error("needs-person", problem=str(error))
             self._note_trouble(desk, str(error))
+            log.error("needs-person", problem=str(error))  # `status` knows of it by now
         except (ConnectorError, EngineError, PostroomError) as error:
             round_.failures += 1
             wait = back_off(round_.failures, self._sorting.poll, random.random())

@@ -9,6 +9,7 @@ nothing. All mailboxes train one after the other, in one thread.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -66,20 +67,19 @@ class Nights:
         self._clock = clock
         self._awake_since = awake_since
         self._breaks_off = breaks_off
-        self.executors = (ThreadPoolExecutor(1), ThreadPoolExecutor(1))
+        self._training = threading.Lock()
 
     def plan(self) -> None:
         """Put the two jobs on the scheduler. The night is asked at once as well: one may be due, or owed."""
-        for name, executor in zip((NIGHT, MINDING), self.executors, strict=True):
-            self._scheduler.add_executor(executor, name)
+        for name in (NIGHT, MINDING):
+            self._scheduler.add_executor(ThreadPoolExecutor(1), name)
         opening, now = Opening(self._settings.training.window), datetime.now(UTC)
         self._scheduler.add_job(self.train_all, opening, id=NIGHT, executor=NIGHT, next_run_time=now)
         self._scheduler.add_job(self.mind_all, Every(MIND_EVERY), id=MINDING, executor=MINDING, next_run_time=now)
 
     def end(self) -> None:
-        """Wait for a training that ends. The scheduler must not submit any more, and the service is interrupted."""
-        for executor in self.executors:
-            executor.shutdown(wait=True)
+        """Wait for a training that ends; then nobody trains any more, nor plans. The service must be interrupted."""
+        self._training.acquire()
 
     def is_due(self, runs: Runs) -> bool:
         """Is a training of the mailbox with these trainings due now?"""
@@ -88,11 +88,16 @@ class Nights:
         return owed(runs) or night_is_due(office_time(now), self._settings.training.window, last_attempt(runs), since)
 
     def train_all(self) -> None:
-        """Train for every mailbox that is due, who has waited longest first."""
+        """Train for every mailbox that is due, who has waited longest first; and ask again where somebody still is."""
+        if self._breaks_off() is None:
+            with self._training:
+                self._train_all()
+
+    def _train_all(self) -> None:
         runs = self._runs()
         by_name = {desk.settings.name: desk for desk in self._desks}
         others_held = False
-        for name in longest_waiting({name: last_attempt(each) for name, each in runs.items()}):
+        for name in longest_waiting({name: last_attempt(latest) for name, latest in runs.items()}):
             try:
                 # Asked anew before each: the window may have ended during the training before.
                 if self._breaks_off() is None and self.is_due(runs[name]):
@@ -115,7 +120,7 @@ class Nights:
         now, most = self._clock(), training.RUNS_JUDGED
         with told_only(), self._mailroom.database.read() as tx:
             latest = {desk.settings.name: training.runs(tx, desk.mailbox_id, most, until=now) for desk in self._desks}
-            return {name: [(run.started, run.outcome) for run in each] for name, each in latest.items()}
+            return {name: [(run.started, run.outcome) for run in found] for name, found in latest.items()}
         return {}
 
     def _train(self, desk: Desk) -> None:

@@ -54,10 +54,12 @@ class Timetable:
     def end(self) -> None:
         """Wait for what is being done. The service must be interrupted.
 
-        Not by the scheduler's own shutdown: it waits for the jobs with a lock that they need to plan what comes next.
+        The scheduler's own shutdown waits for jobs with a lock that they need to plan what comes next, so they have
+        to have ended before; and its thread may be about to submit what is due, so nothing may be.
         """
         self.scheduler.pause()
-        self.scheduler.get_jobs()  # waits until what was about to be submitted is
         self.looks.end()
         self.nights.end()
-        self.scheduler.shutdown(wait=False)
+        for job in self.scheduler.get_jobs():
+            job.pause()
+        self.scheduler.shutdown(wait=True)
