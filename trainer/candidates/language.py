@@ -150,7 +150,7 @@ def _served(night: Night, fitted: LanguageModel, prompts: Sequence[Prompt], fold
         if night.job.engine.ELSEWHERE:  # of the form that serves, or of the exact one where a server restarts
             known = Fingerprint.taken(engine, night.renderer, codes, night.grounds.tokenizer)
             known.save(folder)
-            engine.recognise(known)  # what is not known again would never file a mail
+            night.job.engine.serving().recognise(engine, known)  # what is not known again would never file a mail
     return LanguageCandidate(
         "llm", fitted.answers, exam, fitted.chosen, folder, night.grounds, forms.named, fitted.depth + 1
     )

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from daemon.model.engines.fingerprint import Fingerprint
     from daemon.model.prompt import Prompt
 
 Floats: TypeAlias = "npt.NDArray[np.float32]"
@@ -61,9 +60,6 @@ class Engine(ABC):
 
     def verify(self) -> None:  # noqa: B027 - most engines loaded their model themselves
         """Is it the model that it should be? For servers that others start. Raises EngineError."""
-
-    def recognise(self, known: Fingerprint) -> None:  # noqa: B027 - the same
-        """Does it answer as the model did whose fingerprint this is? Raises OtherModel, EngineError."""
 
     @abstractmethod
     def close(self) -> None:

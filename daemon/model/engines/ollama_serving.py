@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from daemon.model import model_folder
-from daemon.model.engines.engine import EngineError, ModelMissing, ModelRefused, OtherModel
+from daemon.model.engines.engine import Engine, EngineError, ModelMissing, ModelRefused, OtherModel
 from daemon.model.engines.fingerprint import Fingerprint
 from daemon.model.engines.ollama import OllamaEngine, Publisher, engine_on, name_on_server, names_of, serve_folder
 from daemon.model.engines.serving import GGUF_TYPES, Forms, Serving
@@ -136,6 +136,11 @@ class OllamaServing(Serving):
             version, form = meta.version, meta.quantization
         host, longest = self.settings.host, self.settings.max_tokens
         return serve_folder(host, folder, box, version, longest, threads, form, known)
+
+    def recognise(self, engine: Engine, known: Fingerprint) -> None:
+        """By what the server answers now."""
+        assert isinstance(engine, OllamaEngine)
+        engine.recognise(known)
 
 
 def _there(publisher: Publisher, listed: Sequence[str], folder: Path, box: str) -> str:

@@ -21,6 +21,7 @@ from daemon.model.model_folder import ModelFolder
 
 if TYPE_CHECKING:
     from daemon.model.classifier import Classifier
+    from daemon.model.engines.fingerprint import Fingerprint
 
 Ct2Type = Literal["int8", "int8_float32", "float32"]
 GgufType = Literal["F32", "F16", "BF16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0"]
@@ -132,3 +133,6 @@ class Serving:
         from daemon.model.engines.embedded import EmbeddedEngine
 
         return EmbeddedEngine(ModelFolder(folder).ct2, threads)
+
+    def recognise(self, engine: Engine, known: Fingerprint) -> None:
+        """Does it answer as the model did whose fingerprint this is? Raises OtherModel, EngineError."""
