@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from daemon.model.base_file import find_base
 from daemon.model.codebook import Codebook, code_token
 from daemon.model.engines.embedded import EmbeddedEngine
+from daemon.model.engines.serving import Forms
 from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from tests.daemon.model.test_bases import asked
@@ -27,7 +28,6 @@ from tests.trainer.test_export import llama
 from trainer.candidates.language import export
 from trainer.candidates.pooled import LanguageModel, depth_of, fit_language
 from trainer.context import Grounds
-from trainer.export.forms import Forms
 from trainer.finetune.loading import load_base
 from trainer.finetune.pooling import room_of
 from trainer.finetune.reading import Reader, Readings

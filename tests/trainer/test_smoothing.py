@@ -18,6 +18,7 @@ from daemon.demo.office.writer import write_office
 from daemon.model.base_file import BaseFile
 from daemon.model.codebook import Codebook
 from daemon.model.engines.embedded import EmbeddedEngine
+from daemon.model.engines.serving import Forms
 from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from tests.lessons import labelled
@@ -25,7 +26,6 @@ from tests.tiny_models import ARCHITECTURES, tiny_model, tiny_tokenizer
 from trainer.candidates.language import export
 from trainer.candidates.pooled import depth_of, fit_language
 from trainer.context import Grounds
-from trainer.export.forms import Forms
 from trainer.export.smoothing import smooth
 from trainer.finetune.loading import load_base
 from trainer.finetune.pooling import room_of
