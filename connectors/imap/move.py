@@ -186,8 +186,8 @@ def _lies_elsewhere(session: Session, identity: Identity, original: str | None, 
         try:
             epoch = session.open(listed.name).epoch
             uids = session.with_message_id(identity.message_id)
-            seen = [each for each in session.sightings(listed.name, epoch, uids) if not is_deleted(each)]
-            if any(session.fingerprint(each.ref.uid) == original for each in seen):
+            seen = [sighting for sighting in session.sightings(listed.name, epoch, uids) if not is_deleted(sighting)]
+            if any(session.fingerprint(sighting.ref.uid) == original for sighting in seen):
                 return True
         except (FolderMissing, ActionRefused):
             continue

@@ -225,7 +225,7 @@ class RequestTrackerConnector(Connector):
             attachments=tuple(f"{file.filename} ({file.content_type})" for file in files),
         )
         marks = parsed.marks | TOO_LARGE if too_large else parsed.marks
-        senders = parsed.senders | {str(each).lower() for each in ticket.requestors}
+        senders = parsed.senders | {str(requestor).lower() for requestor in ticket.requestors}
         return Message(self._sighting(ticket, folder), said, marks, senders, parsed.recipients)
 
     # Acting

@@ -211,7 +211,7 @@ class Ledger:
         with self._database.read() as tx:
             box = mailboxes.find(tx, self._mailbox)
             assert box is not None
-            return sum(each.kind != "agreement" for each in learning.corrections(tx, box.id))
+            return sum(correction.kind != "agreement" for correction in learning.corrections(tx, box.id))
 
 
 def is_settled(story: Mapping[str, Any]) -> bool:

@@ -107,7 +107,7 @@ class Classifier:
         if self._neighbours is None:
             return found
         newcomers = self._neighbours.newcomers(plain)
-        return [replace(each, newcomer=newcomer) for each, newcomer in zip(found, newcomers, strict=True)]
+        return [replace(prediction, newcomer=newcomer) for prediction, newcomer in zip(found, newcomers, strict=True)]
 
     def logprobs(self, texts: Sequence[MailText]) -> Floats:
         """All parts together before mask and calibration, in the order of `meta.categories`."""
@@ -138,7 +138,7 @@ class Classifier:
         """Take in lessons (id, text, category); of all lessons, only those in `counting` still count."""
         if self._neighbours is not None:
             plain = self._plain([text for _, text, _ in lessons])
-            self._neighbours.add([(each[0], text, each[2]) for each, text in zip(lessons, plain, strict=True)])
+            self._neighbours.add([(lesson[0], text, lesson[2]) for lesson, text in zip(lessons, plain, strict=True)])
             self._neighbours.keep(counting)
 
     def verify(self) -> None:

@@ -30,7 +30,7 @@ def find_disclaimers(texts: Sequence[MailText], key: TermKey) -> tuple[str, ...]
             if len(senders[found]) < SENDERS:
                 senders[found].add(text.sender)
     least = max(LEAST_MAILS, SHARE * len(texts))
-    return tuple(sorted(each for each, count in seen.items() if count >= least and len(senders[each]) >= SENDERS))
+    return tuple(sorted(line for line, count in seen.items() if count >= least and len(senders[line]) >= SENDERS))
 
 
 def without_disclaimers(text: MailText, disclaimers: Collection[str], key: TermKey) -> MailText:

@@ -164,8 +164,8 @@ def _from_hub(
             name, revision=revision, files_metadata=True, timeout=30
         )
     siblings = {
-        each.rfilename: Wanted(each.rfilename, each.size or 0, str(each.lfs.sha256) if each.lfs else "")
-        for each in info.siblings or ()
+        sibling.rfilename: Wanted(sibling.rfilename, sibling.size or 0, str(sibling.lfs.sha256) if sibling.lfs else "")
+        for sibling in info.siblings or ()
     }
     files, final = of_repository(source, name, list(siblings.values()), file)
     free = shutil.disk_usage(bases).free

@@ -104,7 +104,7 @@ class _Joined:
 
     @classmethod
     def of(cls, shingles: OrderedDict[int, Shingles]) -> _Joined:
-        lengths = np.array([len(each) for each in shingles.values()], np.int64)
+        lengths = np.array([len(pieces) for pieces in shingles.values()], np.int64)
         owners = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
         return cls(np.array([*shingles], np.int64), lengths, np.concatenate([*shingles.values()]) % SLOTS, owners)
 

@@ -171,16 +171,16 @@ class Neighbours:
         """Take in lessons (id, text, category) that are not known yet."""
         known = set(self._ids.tolist())
         known.update([number for number, _, category in lessons if category not in self.categories][:-MOST_NEW])
-        fresh = [each for each in lessons if each[0] not in known][-CAPACITY:]
+        fresh = [lesson for lesson in lessons if lesson[0] not in known][-CAPACITY:]
         if not fresh:
             return
         rows = unit_rows(hashed([text for _, text, _ in fresh], self._key), self._rare)
         with self._lock:
-            self._newcomers += tuple(dict.fromkeys(each[2] for each in fresh if each[2] not in self._all))
+            self._newcomers += tuple(dict.fromkeys(lesson[2] for lesson in fresh if lesson[2] not in self._all))
             places = {category: column for column, category in enumerate(self._all)}
             self._rows = self._rows.then(rows).newest(CAPACITY)
             self._labels = np.append(self._labels, [places[category] for _, _, category in fresh])[-CAPACITY:]
-            self._ids = np.append(self._ids, [each[0] for each in fresh])[-CAPACITY:]
+            self._ids = np.append(self._ids, [lesson[0] for lesson in fresh])[-CAPACITY:]
 
     def keep(self, ids: Iterable[int]) -> None:
         """Forget every lesson that is not among these, because it was voided. Those without an id stay."""

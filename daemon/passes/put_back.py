@@ -95,7 +95,7 @@ def _wanted(tx: Tx, desk: Desk, category: str | None) -> list[Action] | None:
     """The actions that file under this category; None: any."""
     if category is None:
         return None
-    folders = {each.name: each.folder for each in mailboxes.categories(tx, desk.mailbox_id)}
+    folders = {category.name: category.folder for category in mailboxes.categories(tx, desk.mailbox_id)}
     if category not in folders:
         raise PostroomError("--category", f'there is no category "{category}".', f"There are: {', '.join(folders)}.")
     return [Move(folders[category]), Tag(add=frozenset({keyword(category)}))]
@@ -103,8 +103,8 @@ def _wanted(tx: Tx, desk: Desk, category: str | None) -> list[Action] | None:
 
 def _is_undone(tx: Tx, entry: JournalEntry) -> bool:
     return any(
-        each.kind == "undo" and each.state == "done" and each.id > entry.id
-        for each in journal.of_message(tx, entry.message)
+        step.kind == "undo" and step.state == "done" and step.id > entry.id
+        for step in journal.of_message(tx, entry.message)
     )
 
 

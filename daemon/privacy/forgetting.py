@@ -53,15 +53,16 @@ def memory_of(desk: Desk) -> Memory:
 def memories(mailroom: Mailroom, name: str | None = None) -> list[Memory]:
     """Those of all mailboxes ever met, or of the one of this name. Raises PostroomError: there was never such a one."""
     found = [memory_of(desk) for desk in mailroom.desks()]
-    here = {each.name for each in found}
+    here = {memory.name for memory in found}
     with mailroom.database.read() as tx:
-        former = [each for each in mailboxes.everyone(tx) if each.name not in here]
-    for each in former:
-        its_turn = partial(turn, mailroom.settings.state_dir / "turns" / each.name)
-        found.append(Memory(each.name, each.id, mailroom.database, mailroom.registry, its_turn))
+        former = [mailbox for mailbox in mailboxes.everyone(tx) if mailbox.name not in here]
+    for mailbox in former:
+        its_turn = partial(turn, mailroom.settings.state_dir / "turns" / mailbox.name)
+        found.append(Memory(mailbox.name, mailbox.id, mailroom.database, mailroom.registry, its_turn))
     if name is None:
         return found
-    return [each for each in found if each.name == name] or [memory_of(mailroom.desk(name))]  # which says what there is
+    of_this_name = [memory for memory in found if memory.name == name]
+    return of_this_name or [memory_of(mailroom.desk(name))]  # which says what there is
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def look_for(memory: Memory, person: Person) -> Found:
     with memory.database.read() as tx:
         taught = {lesson.message for lesson in lessons if lesson.message is not None}
         known = deletion.with_copies(tx, memory.mailbox_id, taught)
-        named = {each for each, name in deletion.names(tx, memory.mailbox_id) if person.in_words(name)}
+        named = {message for message, name in deletion.names(tx, memory.mailbox_id) if person.in_words(name)}
         ids = tuple(lesson.id for lesson in lessons)
         models = _not_proved_clean(tx, memory.mailbox_id, ids)
         made = {model.state for model in training.models(tx, memory.mailbox_id) if model.promoted is not None}

@@ -54,7 +54,7 @@ class Person:
             what = f"is not an address. Half of the world is at {self.words}."
             raise BadAddress(words, what, "Name the whole domain, such as @example.org.")
         self._domains = _forms(domain)
-        ways = "|".join(re.escape(each) for each in sorted(self._domains))
+        ways = "|".join(re.escape(domain) for domain in sorted(self._domains))
         before = rf"{_BEFORE}{re.escape(name)}@" if name else r"@(?:[\w-]+\.)*"
         self._pattern = re.compile(rf"{before}(?P<domain>{ways})", re.IGNORECASE)
         self.domain = domain

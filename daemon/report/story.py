@@ -46,7 +46,7 @@ def agreement(made: list[StoredDecision], corrections: list[Correction]) -> Agre
     """Compare the last decision about each message with the last thing a person did to it. Pure."""
     last_decision = {decision.message: decision for decision in made}
     last_word = {correction.message: correction for correction in corrections if correction.voided is None}
-    filed = {message: each for message, each in last_decision.items() if each.category is not None}
+    filed = {message: decision for message, decision in last_decision.items() if decision.category is not None}
     agreed = overridden = 0
     for message, decision in filed.items():
         word = last_word.get(message)
@@ -107,7 +107,7 @@ def mailbox_status(
         "agreed": counted.agreed,
         "overridden": counted.overridden,
         "sentence": counted.in_words(mailbox.mode),
-        "corrections": sum(1 for each in corrections if each.voided is None),
+        "corrections": sum(1 for correction in corrections if correction.voided is None),
         "model": None if current is None else {"version": current.version, "verdict": current.verdict},
         "training": None
         if not runs
@@ -213,15 +213,15 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
         ],
         "corrections": [
             {
-                "id": each.id,
-                "at": _iso(each.at),
-                "kind": each.kind,
-                "from": each.from_folder,
-                "to": each.to_folder,
-                "who": each.who,
-                "voided": _iso(each.voided),
+                "id": correction.id,
+                "at": _iso(correction.at),
+                "kind": correction.kind,
+                "from": correction.from_folder,
+                "to": correction.to_folder,
+                "who": correction.who,
+                "voided": _iso(correction.voided),
             }
-            for each in learning.corrections(tx, mailbox.id, message=message.id)
+            for correction in learning.corrections(tx, mailbox.id, message=message.id)
         ],
     }
 

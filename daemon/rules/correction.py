@@ -37,8 +37,8 @@ def label_means(
     """
     if now_at.id != places[0].id and now_at.seen == places[0].seen:
         return "nothing"  # it came with this label: a filter's work
-    labels = [each for each in places if each.gone is None and roles.get(each.ref.folder) == "category"]
-    if not [each for each in labels if each.id != now_at.id]:
+    labels = [place for place in places if place.gone is None and roles.get(place.ref.folder) == "category"]
+    if not [label for label in labels if label.id != now_at.id]:
         return "judge"
     # "Move to inbox" keeps the label. Of two labels it is not clear which is meant, until one is taken off.
     return "wait" if roles.get(now_at.ref.folder) == "category" else "nothing"

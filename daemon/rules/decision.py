@@ -206,7 +206,7 @@ def _by_model(prediction: Prediction, policy: Policy) -> Decision:
         return Decision(None, "model", f"left: {said}; {category.name} has too little evidence yet", *figures)
     if probability < threshold:
         # "1.00, needs 1.00" would puzzle whoever asks why it was left.
-        digits = next((each for each in (2, 3, 4) if f"{probability:.{each}f}" != f"{threshold:.{each}f}"), 5)
+        digits = next((count for count in (2, 3, 4) if f"{probability:.{count}f}" != f"{threshold:.{count}f}"), 5)
         said = _in_words(prediction, policy, digits)
         return Decision(None, "model", f"left: {said}; {category.name} needs {threshold:.{digits}f}", *figures)
     return Decision(best, "model", f"{said}; needs {threshold:.2f}; model {policy.model}", *figures)

@@ -83,7 +83,7 @@ def corrections(tx: Tx, mailbox: int, *, since: datetime | None = None, message:
 
 def void_correction(tx: Tx, mailbox: int, correction: int, now: datetime) -> bool:
     """Take a correction back: its lesson and the text of that are gone. False if there is no such correction."""
-    found = next((each for each in corrections(tx, mailbox) if each.id == correction and each.voided is None), None)
+    found = next((entry for entry in corrections(tx, mailbox) if entry.id == correction and entry.voided is None), None)
     if found is None:
         return False
     tx.execute(update(t.corrections).where(t.corrections.c.id == correction).values(voided=now))

@@ -59,8 +59,8 @@ def unconfirmed(tx: Tx, mailbox: int, since: datetime, until: datetime) -> list[
     for row in rows:
         lies = None if row.gone is not None else MessageRef(row.folder, row.epoch, row.uid)
         found[row.id] = Filing(row.id, row.folder, lies)
-    elsewhere = _lying_elsewhere(tx, [each for each, filing in found.items() if filing.place is None])
-    return [filing for each, filing in found.items() if each not in elsewhere]
+    elsewhere = _lying_elsewhere(tx, [key for key, filing in found.items() if filing.place is None])
+    return [filing for key, filing in found.items() if key not in elsewhere]
 
 
 def _lying_elsewhere(tx: Tx, decisions: Sequence[int]) -> set[int]:
