@@ -230,8 +230,6 @@ class Capabilities:
     move: bool = True
     """Can a message be moved without leaving anything behind?"""
     tags: bool = False
-    tells_who: bool = False
-    """Does a sighting name the person who moved the message?"""
     notes: tuple[str, ...] = field(default=())
     """Plain sentences for `postroom check`: "moves by UID MOVE", "no keywords: folders only"."""
 

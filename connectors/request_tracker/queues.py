@@ -102,7 +102,6 @@ class RequestTrackerConnector(Connector):
         tag_field = self._account.tag_field
         return Capabilities(
             tags=tag_field is not None,
-            tells_who=True,
             notes=(
                 f'logged in as "{self._whoami()}"; corrections are moves by anybody else',
                 "moves by changing the queue, guarded by the ticket's ETag",

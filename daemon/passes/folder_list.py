@@ -20,7 +20,7 @@ from connectors.errors import SetupWrong
 from daemon.passes import guard
 from daemon.passes.desk import Desk
 from daemon.rules.renames import Rename, last_level, now_called, possible_renames, same_mail
-from daemon.rules.roles import explain_roles
+from daemon.rules.roles import guess_roles
 from daemon.rules.tags import no_tags
 from daemon.store import mailboxes, messages
 from daemon.store.database import Tx
@@ -142,7 +142,7 @@ def _follow(tx: Tx, desk: Desk, renames: Mapping[str, str]) -> None:
 def _guesses(tx: Tx, desk: Desk, listed: Sequence[Folder]) -> dict[str, Guess]:
     settings = desk.settings
     called = now_called(mailboxes.folders(tx, desk.mailbox_id), {folder.name for folder in listed})
-    return explain_roles(
+    return guess_roles(
         listed,
         settings.inbox,
         {called.get(name, name): role for name, role in settings.roles.items()},

@@ -83,8 +83,8 @@ def mailbox_status(
         "mode": mailbox.mode,
         "paused": mailbox.paused,
         "trouble": mailbox.trouble,
-        "polled": _iso(mailbox.polled),
-        "last_arrival": _iso(mailbox.last_arrival),
+        "polled": iso(mailbox.polled),
+        "last_arrival": iso(mailbox.last_arrival),
         "messages": messages.counts(tx, mailbox.id),
         "categories": [
             {
@@ -97,11 +97,11 @@ def mailbox_status(
             for category in overview(tx, mailbox.id, points, least)
         ],
         "folders_new": [
-            {"name": folder.name, "since": _iso(folder.offered), "role": folder.role}
+            {"name": folder.name, "since": iso(folder.offered), "role": folder.role}
             for folder in mailboxes.folders(tx, mailbox.id)
             if folder.offered is not None and folder.missing_since is None
         ],
-        "since": _iso(since),
+        "since": iso(since),
         "decided": counted.decided,
         "filed": counted.filed,
         "agreed": counted.agreed,
@@ -112,8 +112,8 @@ def mailbox_status(
         "training": None
         if not runs
         else {
-            "started": _iso(runs[0].started),
-            "ended": _iso(runs[0].ended),
+            "started": iso(runs[0].started),
+            "ended": iso(runs[0].ended),
             **({"outcome": runs[0].outcome, "verdict": runs[0].verdict} if runs[0].outcome else _unended(at_work)),
         },
         "unfinished": len(journal.unfinished(tx, mailbox.id)),
@@ -139,9 +139,9 @@ def service_status(
         "late": None if late is None else f"no look for {late // MINUTE} minutes, though the service runs.",
         "training_trouble": None
         if trouble is None
-        else {"kind": trouble.kind, "since": _iso(trouble.since), "words": trouble.words},
+        else {"kind": trouble.kind, "since": iso(trouble.since), "words": trouble.words},
         "next_training": {
-            "at": _iso(due),
+            "at": iso(due),
             "due": due <= here,
             "new_lessons": training.fresh_lessons(tx, mailbox.id, usable),
             "wanted": settings.training.min_corrections,
@@ -163,21 +163,21 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
         "mailbox": mailbox.name,
         "message_id": message.identity.message_id or message.identity.object_id,
         "state": message.state,
-        "arrived": _iso(message.arrived),
-        "first_seen": _iso(message.first_seen),
+        "arrived": iso(message.arrived),
+        "first_seen": iso(message.first_seen),
         "places": [
             {
                 "folder": place.ref.folder,
                 "uid": place.ref.uid,
-                "seen": _iso(place.seen),
-                "gone": _iso(place.gone),
+                "seen": iso(place.seen),
+                "gone": iso(place.gone),
                 "by": "postroom" if place.ours else place.who,
             }
             for place in messages.sightings(tx, message.id)
         ],
         "decisions": [
             {
-                "at": _iso(decision.at),
+                "at": iso(decision.at),
                 "category": _name(names, decision.category),
                 "best": _name(names, decision.best),
                 "probability": decision.probability,
@@ -192,8 +192,8 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
         ],
         "actions": [
             {
-                "planned": _iso(entry.planned),
-                "ended": _iso(entry.ended),
+                "planned": iso(entry.planned),
+                "ended": iso(entry.ended),
                 "state": entry.state,
                 "from": entry.ref.folder,
                 "to": entry.landed.folder if entry.landed else None,
@@ -204,22 +204,22 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
         "lessons": [
             {
                 "id": lesson.id,
-                "at": _iso(lesson.at),
+                "at": iso(lesson.at),
                 "category": _name(names, lesson.category),
                 "source": lesson.source,
-                "voided": _iso(lesson.voided),
+                "voided": iso(lesson.voided),
             }
             for lesson in learning.lessons_of(tx, message.id)
         ],
         "corrections": [
             {
                 "id": correction.id,
-                "at": _iso(correction.at),
+                "at": iso(correction.at),
                 "kind": correction.kind,
                 "from": correction.from_folder,
                 "to": correction.to_folder,
                 "who": correction.who,
-                "voided": _iso(correction.voided),
+                "voided": iso(correction.voided),
             }
             for correction in learning.corrections(tx, mailbox.id, message=message.id)
         ],
@@ -230,5 +230,6 @@ def _name(names: dict[str, str], uid: str | None) -> str | None:
     return None if uid is None else names.get(uid, "a removed category")
 
 
-def _iso(moment: datetime | None) -> str | None:
+def iso(moment: datetime | None) -> str | None:
+    """The moment in ISO 8601, to the second; None for none."""
     return None if moment is None else moment.isoformat(timespec="seconds")

@@ -188,16 +188,6 @@ def sighting_at(tx: Tx, mailbox: int, ref: MessageRef) -> KnownSighting | None:
     return next((_seen(found) for found in row), None)
 
 
-def live_in(tx: Tx, mailbox: int, folder: str) -> list[KnownSighting]:
-    """What is known to lie in this folder."""
-    rows = tx.execute(
-        select(t.sightings).where(
-            t.sightings.c.mailbox_id == mailbox, t.sightings.c.folder == folder, t.sightings.c.gone.is_(None)
-        )
-    )
-    return [_seen(row) for row in rows.mappings()]
-
-
 def left_early(tx: Tx, mailbox: int, inbox: str) -> list[int]:
     """The ids of new messages that left the inbox before their time came."""
     there = (
