@@ -148,7 +148,7 @@ def names(job: Order, examples: Sequence[Example], recipe: Cleaning) -> tuple[Ex
 
 
 def evened(examples: Sequence[Example]) -> tuple[Example, ...]:
-    """The same, those of rare categories weighing more: by the square root, which all data sets gained by.
+    """These examples, those of rare categories weighing more: by the square root, which all data sets gained by.
 
     The sum of all weights stays, so that a classifier's strength means what it did.
     """

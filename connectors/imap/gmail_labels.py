@@ -107,7 +107,7 @@ def take_off(session: Session, ref: MessageRef, copy: MessageRef, old: str | Non
 def judge(
     step: str, ref: MessageRef, folder: str, source: Literal["there", "gone"], copy: MessageRef | None
 ) -> Verdict:
-    """What became of a half-done filing. Pure. finish: the new label is on, so the old one is ours to drop."""
+    """What became of a half-done filing. finish: the new label is on, so the old one is ours to drop."""
     match source, copy:
         case "there", MessageRef():
             return "finish", copy, f'The label "{folder}" was there, the old one is dropped now.'

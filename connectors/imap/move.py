@@ -65,7 +65,7 @@ def move(session: Session, ref: MessageRef, identity: Identity, folder: str, not
 
 
 def flags_lost(flags: Iterable[str], keeper: Selected) -> list[str]:
-    """Which of a message's flags its copy in that folder would not have. Pure."""
+    """Which of a message's flags its copy in that folder would not have."""
     return sorted(flag for flag in flags if flag.lower() not in ("\\recent", "\\deleted") and not keeper.keeps(flag))
 
 
@@ -255,7 +255,7 @@ Verdict = tuple[Literal["done", "finish", "restore", "undone", "explained"], Mes
 
 
 def judge(progress: Progress, ref: MessageRef, folder: str, facts: Facts) -> Verdict:
-    """What became of a half-done move. Pure.
+    """What became of a half-done move.
 
     finish: a copy of ours is proved, so the original is ours to remove. restore: our mark has to go from the original.
     In doubt nothing is touched. A mark on the original may be ours from an earlier restart, which notes nothing, so

@@ -161,7 +161,7 @@ class Classifier:
 
 
 def blend(language: Floats | None, linear: Floats | None, weight: float) -> Floats:
-    """weight * log p of the first + (1 - weight) * log p of the second, renormalised. Pure.
+    """weight * log p of the first + (1 - weight) * log p of the second, renormalised.
 
     With only one of the two, that one. Raises ValueError without any.
     """
@@ -175,7 +175,7 @@ def blend(language: Floats | None, linear: Floats | None, weight: float) -> Floa
 
 
 def aligned(logprobs: Floats, have: Sequence[str], want: Sequence[str]) -> Floats:
-    """Columns in the order of `want`; categories that the linear model never saw get the least probability. Pure."""
+    """Columns in the order of `want`; categories that the linear model never saw get the least probability."""
     result = np.full((len(logprobs), len(want)), LEAST_LOGPROB, dtype=np.float32)
     places = {category: column for column, category in enumerate(have)}
     for column, category in enumerate(want):

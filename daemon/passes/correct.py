@@ -1,6 +1,6 @@
 """Find what people moved, once it has come to rest, and learn from it.
 
-settled sightings | judge (pure) | fetch the text of what teaches | correction and lesson, in one transaction
+settled sightings | judge | fetch the text of what teaches | correction and lesson, in one transaction
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ def _judge_all(tx: Tx, desk: Desk) -> tuple[list[_Judged], list[KnownSighting]]:
 
 
 def _split_copies(desk: Desk, copies: list[KnownSighting]) -> None:
-    """They rest in two places: not moved but copied, by a person. From now on each copy is a message of its own, which
-    nobody asked us to sort.
+    """Make a message of its own of every second copy: one that rests in two places was copied by a person, not moved.
+    Nobody asked us to sort it.
 
     Its identity is read anew: a list's copy differs from the direct one in more than its place, and with the other's
     identity it would be taken for that one as soon as the UIDs of both folders restart.
@@ -115,7 +115,7 @@ def _texts(desk: Desk, places: list[KnownSighting]) -> dict[MessageRef, Message]
 
 
 def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[MessageRef, Message]) -> list[_Judged]:
-    """Their mail teaches nothing, wherever people put it."""
+    """These without mail from `never_senders`, which teaches nothing, wherever people put it."""
     kept = []
     for case in spoken:
         message = texts.get(case.sighting.ref)

@@ -105,7 +105,7 @@ def _decide(
     prediction: Prediction | None,
     copies: Mapping[str, DecidedCopy],
 ) -> Decision:
-    """`copies`: what has been decided just now, by origin."""
+    """The decision about one message. `copies`: what has been decided just now, by origin."""
     if about.why_not is not None:
         return not_touched(about.why_not)
     text = asked.message.text
@@ -197,7 +197,7 @@ def _evidence(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> _Evidence:
 
 
 def _state_of_unknown(tx: Tx, desk: Desk) -> MessageState:
-    """What the next look would make of it."""
+    """The state that the next look would give to a message which none has recorded yet."""
     first_look = mailboxes.get(tx, desk.mailbox_id).cursor is None
     return "existing" if first_look and not desk.settings.sort_existing else "new"
 

@@ -1,7 +1,7 @@
-"""What happened to what we decided: evidence for thresholds, and never a lesson.
+"""What became of decisions: evidence for thresholds, and never a lesson.
 
-    filed by us a while ago | did somebody read it? | and leave it, or carry it on to the archive?  ->  confirmed
-    decisions with a known outcome: confirmed, corrected, filed by hand  ->  points, beside those of the exam
+A filing is confirmed when somebody has read the message since and left it there, or carried it on to the archive.
+Decisions with a known outcome (confirmed, corrected, filed by hand) are points beside those of the exam.
 
 Lessons come from mail that was left or filed wrongly, so held-out lessons are harder than the mail that arrives, and
 thresholds from them alone grow too careful from night to night. What people read where we had put it, and left
@@ -39,7 +39,7 @@ def confirm_now_and_then(desk: Desk) -> None:
 
 
 def confirm(desk: Desk) -> int:
-    """Note which filings people have read and let be. Looks at flags, never at mail. Raises ConnectorError."""
+    """Note which filings people have read and left in place. Looks at flags, never at mail. Raises ConnectorError."""
     now = desk.clock()
     with desk.database.read() as tx:
         present = {folder.name for folder in mailboxes.folders(tx, desk.mailbox_id) if folder.missing_since is None}

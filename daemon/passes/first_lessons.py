@@ -89,7 +89,7 @@ def _newest_of_people(desk: Desk, folder: str, limit: int, since: datetime) -> l
 
 
 def _moved_by_us(tx: Tx, desk: Desk, sighting: Sighting) -> bool:
-    """No person has confirmed this place. Its number there may be another than the one we knew."""
+    """Did we put it there, and no person has confirmed it? Its number there may be another than the one we knew."""
     known = messages.sighting_at(tx, desk.mailbox_id, sighting.ref)
     if known is not None:
         return known.ours

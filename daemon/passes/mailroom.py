@@ -1,6 +1,6 @@
 """What one process holds open: the database, the models, and a desk for every mailbox in the settings.
 
-settings | database | registry | a connector and a desk each        closed in reverse
+They are opened in this order and closed in reverse.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Undone:
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """What "2h", "09:00", "2026-11-22" or "2026-11-22T09:00" means, in local time. Raises BadMoment. Pure."""
+    """What "2h", "09:00", "2026-11-22" or "2026-11-22T09:00" means, in local time. Raises BadMoment."""
     here = now.astimezone()
     try:
         return here - parse_duration(text)
@@ -132,7 +132,8 @@ def _flags(desk: Desk, places: list[KnownSighting]) -> dict[int, set[str]]:
 
 
 def _put_back(desk: Desk, entry: JournalEntry) -> bool:
-    """While it is our turn: a service that runs beside us must not take our half-done action for a crash."""
+    """Put one message back, while it is our turn: a service that runs beside us must not take our half-done action for
+    a crash."""
     action: Action = Tag(remove=entry.action.add) if isinstance(entry.action, Tag) else Move(entry.ref.folder)
     with desk.turn():
         with desk.database.begin() as tx:

@@ -1,4 +1,4 @@
-"""One person's address, or everybody's at a domain, and where lessons hold it. Pure.
+"""One person's address, or everybody's at a domain, and where lessons hold it.
 
 "ann@example.org"     that address, wherever it stands
 "@example.org"        every address at it, and at the domains below it
@@ -61,7 +61,7 @@ class Person:
         self.everybody_at = None if name else domain
 
     def in_words(self, words: str | None) -> bool:
-        """Does the address stand there?"""
+        """Does the address stand in this text?"""
         return words is not None and any(map(self._stands_in, _readings(words)))
 
     def is_all_of(self, domain: str) -> bool:

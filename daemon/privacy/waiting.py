@@ -10,7 +10,7 @@ NIGHTS_TOLD = 14
 
 
 def waiting_words(found: Waiting) -> str | None:
-    """What waits and what to do, for people; None: nothing waits. Pure."""
+    """What waits and what to do, for people; None: nothing waits."""
     if found.why is None:
         return None
     return (
@@ -21,5 +21,5 @@ def waiting_words(found: Waiting) -> str | None:
 
 
 def waits(tx: Tx, mailbox: int) -> str | None:
-    """The same for one mailbox, as its last night left it."""
+    """What waits in one mailbox, as its last night left it, in words."""
     return waiting_words(waiting(tx, mailbox))

@@ -230,4 +230,4 @@ def _precision(asked: Sequence[Asked]) -> float | None:
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
-    """Nobody watches."""
+    """Show no progress."""

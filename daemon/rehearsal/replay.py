@@ -1,6 +1,8 @@
 """The real office of a rehearsal: the daemon's own store, trainer, policy and decisions, in a folder thrown away.
 
-learn: message and lesson rows | train: daemon.training.hand_over | judge: daemon.passes.decide
+learn    writes message and lesson rows
+train    calls daemon.training.hand_over
+judge    calls daemon.passes.decide
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The report with pictures: one HTML file that needs nothing else, and holds no subject, address or text. Pure.
+"""The report with pictures: one HTML file that needs nothing else, and holds no subject, address or text.
 
     decisions, corrections, held-out answers  ->  numbers a week  ->  inline SVG  ->  one page
 

@@ -43,7 +43,7 @@ class Agreement:
 
 
 def agreement(made: list[StoredDecision], corrections: list[Correction]) -> Agreement:
-    """Compare the last decision about each message with the last thing a person did to it. Pure."""
+    """Compare the last decision about each message with the last thing a person did to it."""
     last_decision = {decision.message: decision for decision in made}
     last_word = {correction.message: correction for correction in corrections if correction.voided is None}
     filed = {message: decision for message, decision in last_decision.items() if decision.category is not None}
@@ -123,7 +123,8 @@ def mailbox_status(
 def service_status(
     tx: Tx, mailbox: Mailbox, settings: Settings, now: datetime, holder: Holder | None, working: bool, usable: bool
 ) -> dict[str, Any]:
-    """What `postroom status` shows of the service's work on one mailbox: is it behind, do the nights bear fruit?
+    """What `postroom status` shows of the service's work on one mailbox: is it behind, is something wrong with its
+    nights?
 
     `holder`: who runs, None if nobody does. `working`: does a training work now?
     `usable`: is there a model in use that can be used?

@@ -27,7 +27,8 @@ LEAST_FILED = 20
 LEAST_OVERRIDDEN = 5
 TIMES_WORSE = 2.0
 LUCK_TO_PAUSE = 0.001
-"""It is looked at after every correction: what luck alone does once in a thousand looks hardly ever pauses anybody."""
+"""Sorting pauses when chance alone gives so many overrides with less than this probability. Low, because it is asked
+after every correction."""
 LUCK_TO_ROLL_BACK = 0.01
 BELIEVED = 20
 """So many messages are taken to have gone as promised before anything has been seen."""
@@ -56,7 +57,7 @@ class Share:
 
     @property
     def rate(self) -> float:
-        """0 without any."""
+        """The share, from 0 to 1; 0 without any messages."""
         return self.overridden / self.filed if self.filed else 0.0
 
     def __str__(self) -> str:
@@ -64,12 +65,12 @@ class Share:
 
 
 def share(filed: Sequence[Filed]) -> Share:
-    """Count them."""
+    """How many of these filed messages were overridden."""
     return Share(sum(filing.overridden for filing in filed), len(filed))
 
 
 def by_luck(overridden: int, filed: int, rate: float) -> float:
-    """How often luck alone gives at least so many, if each is overridden at this rate (binomial distribution)."""
+    """The probability of at least so many overrides by chance, each message at this rate (binomial distribution)."""
     return sum(comb(filed, k) * rate**k * (1 - rate) ** (filed - k) for k in range(overridden, filed + 1))
 
 

@@ -1,6 +1,6 @@
 """What a message's new place says about what people want.
 
-    where it came to rest | who put it there | what we had decided  ->  Judgement (and perhaps a lesson), or nothing
+Where it came to rest, who put it there and what we had decided give a Judgement, perhaps with a lesson, or nothing.
 
 A correction is any later place in another *category* folder, or back in the inbox. Neutral folders teach nothing, our
 own moves never do, and a message first seen where it lies now was put there by a rule or before our time.

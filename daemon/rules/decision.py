@@ -1,7 +1,11 @@
 """What to do with one message: values in, a decision with its reason out.
 
-    not to be touched?  |  thread filed by hand?  |  near-duplicate of a lesson?  |  another copy decided about?
-                        |  model sure enough?  ->  Decision
+The first of these that applies decides:
+
+    the message is not to be touched
+    people filed its thread by hand, or it nearly repeats a lesson
+    another copy of it was decided about
+    the model is sure enough, or not
 
 `daemon.passes.decide` gathers what comes in; nobody else composes a decision. The reason is what people read in
 `postroom why`.
@@ -171,7 +175,8 @@ def decide(
 
 
 def _as_its_copy(copy: DecidedCopy, policy: Policy) -> Decision | None:
-    """One mail gets one decision. If a person has put that copy back into the inbox, this one stays there too."""
+    """The decision about the other copy: one mail gets one decision. If a person has put that copy back into the inbox,
+    this one stays there too."""
     made = copy.decision
     if copy.put_back:
         return Decision(None, "copy", "left: a person put another copy of this mail back into the inbox")

@@ -97,7 +97,7 @@ class Registry(ModelsInUse):
             return fresh
 
     def _unload(self, mailbox: int) -> None:
-        """Whoever calls this holds the mailbox's lock."""
+        """Unload the mailbox's model. Whoever calls this holds the mailbox's lock."""
         _, classifier = self._loaded.pop(mailbox, ("", None))
         if classifier is not None:
             classifier.close()

@@ -77,7 +77,7 @@ class Fingerprint(BaseModel):
 
 
 def difference(shown: Mapping[Token, float], tokens: Sequence[Token], expected: Sequence[float]) -> float:
-    """How far a server's answer is from the expected one, in probability, among the codes that it shows. Pure.
+    """How far a server's answer is from the expected one, in probability, among the codes that it shows.
 
     `tokens` are the codes' tokens, as ids or as texts, in the order of `expected`. 1.0 where the likeliest code is
     not shown at all: no rounding explains that.
