@@ -254,7 +254,7 @@ class Facts:
 Verdict = tuple[Literal["done", "finish", "restore", "undone", "explained"], MessageRef | None, str]
 
 
-def judge(progress: Progress, ref: MessageRef, folder: str, facts: Facts) -> Verdict:
+def move_verdict(progress: Progress, ref: MessageRef, folder: str, facts: Facts) -> Verdict:
     """What became of a half-done move.
 
     finish: a copy of ours is proved, so the original is ours to remove. restore: our mark has to go from the original.
@@ -306,11 +306,11 @@ def recover_move(session: Session, unfinished: Unfinished, folder: str, settle: 
     if place != ref:
         ref, unfinished = place, replace(unfinished, ref=place)
     facts = _facts(session, unfinished, folder)
-    verdict, where, why = judge(progress, ref, folder, facts)
+    verdict, where, why = move_verdict(progress, ref, folder, facts)
     if not facts.copies and progress.step in ("moving", "copying"):
         settle()
         facts = _facts(session, unfinished, folder)
-        verdict, where, why = judge(progress, ref, folder, facts)
+        verdict, where, why = move_verdict(progress, ref, folder, facts)
     if verdict == "done" and where is not None and where == progress.copy and progress.uidnext is not None:
         try:
             _only_ours(session, unfinished.identity, State(where.epoch, progress.uidnext, 0), where)

@@ -20,6 +20,6 @@ def waiting_words(found: Waiting) -> str | None:
     )
 
 
-def waits(tx: Tx, mailbox: int) -> str | None:
+def waiting_in(tx: Tx, mailbox: int) -> str | None:
     """What waits in one mailbox, as its last night left it, in words."""
     return waiting_words(waiting(tx, mailbox))

@@ -66,14 +66,14 @@ class Office(ABC):
 
     @abstractmethod
     def learn(self, mails: Sequence[LabelledMail]) -> None:
-        """These were filed by people: lessons from now on."""
+        """Take in these as lessons: people filed them."""
 
     @abstractmethod
     def train(self) -> Trained:
         """Train on all lessons; the exam decides which model is in use afterwards."""
 
     @abstractmethod
-    def judge(self, mail: LabelledMail) -> Verdict:
+    def decide(self, mail: LabelledMail) -> Verdict:
         """What the model and the thresholds of this moment say."""
 
 
@@ -180,7 +180,7 @@ def _ask(
     folders = {mail.folder for mail in lessons}
     asked = []
     for number, (mail, by_words) in enumerate(zip(questions, baseline(lessons, questions), strict=True), start=1):
-        verdict = office.judge(mail)
+        verdict = office.decide(mail)
         asked.append(Asked(mail, verdict, by_words, mail.folder not in folders))
         folders.add(mail.folder)
         if verdict.filed != mail.folder:  # a person files what was left and moves what was wrong, and that is news
