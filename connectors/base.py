@@ -108,7 +108,7 @@ class Message:
     senders: frozenset[str] = frozenset()
     """Every address in From, Sender and Reply-To, bare and in small letters."""
     recipients: frozenset[str] = frozenset()
-    """The same of To and Cc."""
+    """Every address in To and Cc, in the same form."""
 
 
 Role = Literal["inbox", "category", "review", "neutral", "never"]

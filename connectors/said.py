@@ -94,6 +94,6 @@ def said(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """The same as the end of a sentence that tells of a refusal: ": words", or that they are withheld."""
+    """What was said, as the end of a sentence that tells of a refusal: ": words", or that they are withheld."""
     words = said(text)
     return f": {words}" if words else ", in words that are withheld, for they may quote mail"

@@ -384,7 +384,8 @@ class Session:
             raise failure from error
 
     def _ask_folder(self, folder: str, command: Callable[[], Result]) -> Result:
-        """The same for a command about a folder: servers word its absence in many ways, so LIST decides."""
+        """Run a command about a folder. Raises FolderMissing: servers word its absence in many ways, so LIST
+        decides."""
         place = f'{self.name}, folder "{folder}"'
         try:
             return self._ask(command, place)

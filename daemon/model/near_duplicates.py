@@ -63,7 +63,7 @@ class NearDuplicates:
         return min(self._shingles, default=0)
 
     def forget(self, lessons: Iterable[int]) -> None:
-        """These lessons count no more."""
+        """Drop these lessons, which count no more."""
         for lesson in lessons:
             if self._shingles.pop(lesson, None) is not None:
                 del self._categories[lesson]

@@ -101,7 +101,7 @@ def connector_for(mailbox: MailboxSettings, credentials: Credentials) -> Connect
 
 
 def _told(name: str, secret: Callable[[], str]) -> Callable[[], str]:
-    """The same secret; a connector raises the errors of its own tree only."""
+    """Read the secret; a missing one is LoginRefused, for a connector raises the errors of its own tree only."""
 
     def ask() -> str:
         try:

@@ -142,7 +142,8 @@ def are_gone(watched: Mapping[str, tuple[str | None, int]], listed: Mapping[str,
 
 
 def vanished_altogether(known: Mapping[str, int], vanished: Mapping[str, int], arrived: int) -> bool:
-    """The same where the server counts nothing: did nearly all known messages leave several folders at one look?"""
+    """Was the mailbox emptied, where the server counts nothing: did nearly all known messages leave several folders at
+    one look?"""
     total, left = sum(known.values()), sum(vanished.values())
     emptied = [folder for folder, count in known.items() if count and vanished.get(folder, 0) >= count * (1 - EMPTIED)]
     return total >= THOUSANDS and left - arrived >= total * (1 - EMPTIED) and len(emptied) > 1
