@@ -133,16 +133,16 @@ def mail(number: int) -> bytes:
     return head.encode() + b"The parts have come and lie in the hall until somebody fetches them.\r\n" * 16
 
 
-def fill(server: Any, user: str, folders: int, each: int) -> list[str]:
-    """Folders with `each` messages; returns their names, the inbox first."""
+def fill(server: Any, user: str, folders: int, count: int) -> list[str]:
+    """Folders with `count` messages each; returns their names, the inbox first."""
     names = ["INBOX", *(f"{server.prefix}Matters{number}" for number in range(folders - 1))]
     bare = Bare(server.port, user)
     number = 0
     for name in names:
         if name != "INBOX":
             bare.ask(f'CREATE "{name}"')
-        raws = [mail(number + index) for index in range(each)]
-        number += each
+        raws = [mail(number + index) for index in range(count)]
+        number += count
         if server.name == "courier" and name != "INBOX":  # which gets another UIDVALIDITY when filled by hand
             home = server.maildir(user)
             place = home / "cur" if name == "INBOX" else home / ("." + name.removeprefix(server.prefix)) / "cur"
@@ -325,21 +325,21 @@ def daemon_figures(server: Any, user: str) -> dict[str, Any]:
     }
 
 
-def measure(server: Any, folders: int, each: int, rounds: int, figures: list[Figure], daemon: list[Any]) -> None:
+def measure(server: Any, folders: int, count: int, rounds: int, figures: list[Figure], daemon: list[Any]) -> None:
     """All paths on one mailbox."""
     user = f"bench{folders}"
-    seconds, names = timed(lambda: fill(server, user, folders, each))
-    say(f"{server.name}: {folders} x {each} messages filled in {seconds:.1f} s")
+    seconds, names = timed(lambda: fill(server, user, folders, count))
+    say(f"{server.name}: {folders} x {count} messages filled in {seconds:.1f} s")
     for path in PATHS:
         bench = Bench(server, user, names, path)
         if bench.possible:
             for what, work in (("nothing changed", bench.nothing), ("one move", bench.one_move)):
                 bare, ours, sent = work(rounds)
-                figure = Figure(server.name, folders, each, path.name, what, bare, ours, round(ours / bare, 2), sent)
+                figure = Figure(server.name, folders, count, path.name, what, bare, ours, round(ours / bare, 2), sent)
                 figures.append(figure)
                 say(line(figure))
         bench.connector.close()
-    daemon.append({**daemon_figures(server, user), "folders": folders, "messages": each})
+    daemon.append({**daemon_figures(server, user), "folders": folders, "messages": count})
     say(f"  daemon: {daemon[-1]}")
 
 
@@ -364,8 +364,8 @@ def main() -> int:
     kinds = {"dovecot": Dovecot, "courier": Courier, "cyrus": Cyrus}
     for name in chosen.servers.split(","):
         with kinds[name]() as server:
-            for folders, each in SIZES[name]:
-                measure(server, folders, each, chosen.rounds, figures, daemon)
+            for folders, count in SIZES[name]:
+                measure(server, folders, count, chosen.rounds, figures, daemon)
     result = {"figures": [asdict(figure) for figure in figures], "daemon": daemon}
     if chosen.out:
         chosen.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -154,7 +154,7 @@ def measure(count: int) -> dict[str, Any]:
             "in_neighbours": len(neighbours),
             "load_memory_ms": load,
             "catch_up_neighbours_ms": catch_up,
-            "hint_ms_a_mail": round(timed(lambda: [hint(desk, *each) for each in asked]) / ASKED, 2),
+            "hint_ms_a_mail": round(timed(lambda: [hint(desk, *question) for question in asked]) / ASKED, 2),
             "neighbours_ms_a_mail": round(timed(lambda: neighbours.logprobs([m.text for _, m in asked])) / ASKED, 2),
             "thresholds_ms_a_pass": timed(lambda: policy(desk, classifier)),
         }
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--lessons", default="1000,10000,100000", help="how many, separated by commas")
     parser.add_argument("--out", type=Path, help="write the figures here as JSON")
     options = parser.parse_args()
-    counts = [int(each) for each in options.lessons.split(",")]
+    counts = [int(count) for count in options.lessons.split(",")]
     if len(counts) == 1:
         found = [measure(counts[0])]
         print(json.dumps(found[0]))  # noqa: T201

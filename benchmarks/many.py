@@ -199,7 +199,7 @@ class Post:
 
     def look(self) -> None:
         """Note which mails have come to lie in a folder since."""
-        open_ = {each.box for name, each in self.sent.items() if name not in self.seconds}
+        open_ = {mail.box for name, mail in self.sent.items() if name not in self.seconds}
         for box in open_:
             for name, folders in self.places(box).items():
                 if "" not in folders and name not in self.seconds:

@@ -90,7 +90,7 @@ class Row:
 
 
 def in_all(rows: Sequence[Row]) -> Row:
-    """All batches as one. Pure."""
+    """All batches as one."""
     return Row(
         sum(row.messages for row in rows),
         sum(row.right for row in rows),

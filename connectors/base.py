@@ -108,7 +108,7 @@ class Message:
     senders: frozenset[str] = frozenset()
     """Every address in From, Sender and Reply-To, bare and in small letters."""
     recipients: frozenset[str] = frozenset()
-    """The same of To and Cc."""
+    """Every address in To and Cc, in the same form."""
 
 
 Role = Literal["inbox", "category", "review", "neutral", "never"]
@@ -230,8 +230,6 @@ class Capabilities:
     move: bool = True
     """Can a message be moved without leaving anything behind?"""
     tags: bool = False
-    tells_who: bool = False
-    """Does a sighting name the person who moved the message?"""
     notes: tuple[str, ...] = field(default=())
     """Plain sentences for `postroom check`: "moves by UID MOVE", "no keywords: folders only"."""
 

@@ -1,6 +1,6 @@
-"""What a server said, as far as people may read it: the words of error messages, and nothing else. Pure.
+"""What a server said, as far as people may read it: the words of error messages, and nothing else.
 
-    text of a refusal | each word known to server software? | unknown ones become "…"  ->  words, or "" if few are left
+Each word that server software is not known to use becomes "…"; where few are left, nothing is told.
 
 A server's text is whatever the server puts there: a line of mail that it was about to send, the prompt that it choked
 on, the password that it just got, or an escape for a terminal. To cut what *looks like* an address or a subject would
@@ -94,6 +94,6 @@ def said(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """The same as the end of a sentence that tells of a refusal: ": words", or that they are withheld."""
+    """What was said, as the end of a sentence that tells of a refusal: ": words", or that they are withheld."""
     words = said(text)
     return f": {words}" if words else ", in words that are withheld, for they may quote mail"

@@ -99,7 +99,7 @@ def _read(wire: socket.socket, peers: set[str], ended: threading.Event) -> None:
 
 
 def peer_of(packet: bytes, protocol: int) -> str | None:
-    """Whom this packet turns to; None for an answer or the next segment of a connection, which had a first. Pure."""
+    """Whom this packet turns to; None for an answer or the next segment of a connection, which had a first."""
     match protocol:
         case 0x0800:
             kind, to, inner = packet[9], str(IPv4Address(packet[16:20])), packet[4 * (packet[0] & 15) :]

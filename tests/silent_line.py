@@ -52,5 +52,5 @@ class SilentLine:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
-        for each in (self.listener, *self._open):
-            each.close()
+        for line in (self.listener, *self._open):
+            line.close()

@@ -4,7 +4,7 @@
     | groups: threads and near-duplicates | exam: frozen ones, then the newest groups
     | each category's name and description as one more lesson  ->  Dataset
 
-Near-duplicates are neighbours by TF-IDF of character n-grams: exact, deterministic, and at ten thousand lessons still a
+Near-duplicates are found by TF-IDF of character n-grams: exact, deterministic, and at ten thousand lessons still a
 matter of seconds, which no approximate index would improve.
 """
 
@@ -95,14 +95,14 @@ def build(job: Order, lessons: Sequence[Lesson], key: TermKey, recipe: Cleaning)
     texts = [without_disclaimers(lesson.text, frozenset(disclaimers), key) for lesson in usable]
     if disclaimers:
         report.append(f"{_count(len(disclaimers), 'line')} that repeat in many mails (disclaimers) are not read.")
-    pairs = neighbours(texts, recipe.alike)
+    pairs = similar_pairs(texts, recipe.alike)
     same = [(first, second) for first, second, likeness in pairs if likeness >= recipe.same]
     contradictions = tuple(
         (usable[first].id, usable[second].id)
         for first, second in same
         if usable[first].category != usable[second].category
     )
-    dropped, repeats = _merged(usable, same, recipe.most_repeats)
+    dropped, repeats = _repeated(usable, same, recipe.most_repeats)
     if dropped:
         report.append(f"{_count(len(dropped), 'lesson')} merged with a near-identical newer one.")
     if contradictions:
@@ -148,7 +148,7 @@ def names(job: Order, examples: Sequence[Example], recipe: Cleaning) -> tuple[Ex
 
 
 def evened(examples: Sequence[Example]) -> tuple[Example, ...]:
-    """The same, those of rare categories weighing more: by the square root, which all data sets gained by.
+    """These examples, those of rare categories weighing more: by the square root, which all data sets gained by.
 
     The sum of all weights stays, so that a classifier's strength means what it did.
     """
@@ -192,7 +192,7 @@ def _thinned(lessons: Sequence[Lesson], most: int) -> list[Lesson]:
     return [lessons[index] for index in sorted(taken)]
 
 
-def neighbours(texts: Sequence[MailText], least: float) -> list[tuple[int, int, float]]:
+def similar_pairs(texts: Sequence[MailText], least: float) -> list[tuple[int, int, float]]:
     """Pairs of texts at least so alike (cosine of hashed character n-grams), first index below the second."""
     if len(texts) < 2:
         return []
@@ -219,7 +219,7 @@ def neighbours(texts: Sequence[MailText], least: float) -> list[tuple[int, int, 
     return sorted(pairs)
 
 
-def _merged(
+def _repeated(
     lessons: Sequence[Lesson], same: Iterable[tuple[int, int]], most: float
 ) -> tuple[set[int], dict[int, float]]:
     """Of near-identical lessons the last word counts: which go, and what those that stay weigh instead.

@@ -1,7 +1,8 @@
 """May the candidate replace the model in use? Answers to the same exam in, a verdict in a plain sentence out.
 
-no exam, nothing right: keep | worse as a whole: keep | worse on the frozen part: keep | worse on what the model in use
-knows, whatever a new category gains: keep | a category clearly worse: keep | promote
+The model in use is kept if the candidate took no exam or has nothing right, is worse as a whole, on the frozen part,
+on what the model in use knows (whatever a new category gains), or clearly worse in one category. Else the candidate is
+promoted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What IMAP servers answer to CAPABILITY, LIST, STATUS, SELECT and COPYUID, as values of ours. Pure."""
+"""What IMAP servers answer to CAPABILITY, LIST, STATUS, SELECT and COPYUID, as values of ours."""
 
 from __future__ import annotations
 

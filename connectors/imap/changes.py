@@ -179,7 +179,7 @@ def _lying(session: Session, folder: str, state: State, first: int, most: int) -
         return [], state.uidnext
     if state.uidnext - first <= min(FETCH_BATCH, most):  # few: one command instead of two
         seen = session.sightings(folder, state.epoch, range(first, state.uidnext))
-        return [each for each in seen if not is_deleted(each)], state.uidnext
+        return [sighting for sighting in seen if not is_deleted(sighting)], state.uidnext
     uids = session.uids_between(first, state.uidnext, selected.messages)
     reached = uids[most] if len(uids) > most else state.uidnext
     return list(session.sightings(folder, state.epoch, uids[:most])), reached

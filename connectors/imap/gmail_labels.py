@@ -104,10 +104,10 @@ def take_off(session: Session, ref: MessageRef, copy: MessageRef, old: str | Non
 # After a crash
 
 
-def judge(
+def label_verdict(
     step: str, ref: MessageRef, folder: str, source: Literal["there", "gone"], copy: MessageRef | None
 ) -> Verdict:
-    """What became of a half-done filing. Pure. finish: the new label is on, so the old one is ours to drop."""
+    """What became of a half-done filing. finish: the new label is on, so the old one is ours to drop."""
     match source, copy:
         case "there", MessageRef():
             return "finish", copy, f'The label "{folder}" was there, the old one is dropped now.'
@@ -146,4 +146,4 @@ def _look(session: Session, unfinished: Unfinished, folder: str, number: str) ->
     ref = unfinished.ref
     copy = find(session, folder, number) if session.exists(folder) else None
     there = session.exists(ref.folder) and find(session, ref.folder, number) is not None
-    return judge(unfinished.progress.step, ref, folder, "there" if there else "gone", copy)
+    return label_verdict(unfinished.progress.step, ref, folder, "there" if there else "gone", copy)

@@ -1,7 +1,5 @@
-"""Keywords as tags (RFC 9051 section 2.3.2): put on, taken off, and read back, because servers say OK and keep nothing.
-
-look at the message | may the folder keep this keyword? | note | UID STORE | UID FETCH FLAGS
-"""
+"""Keywords as tags (RFC 9051 section 2.3.2): put on, taken off, and read back, because servers say OK and keep
+nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +36,7 @@ def tag(session: Session, ref: MessageRef, identity: Identity, action: Tag, note
 
 
 def carries(found: frozenset[str], action: Tag) -> bool:
-    """Servers may change the case of keywords, which have none."""
+    """Does the message carry the keywords as the tag wants them? Their case means nothing: servers may change it."""
     lower = {flag.lower() for flag in found}
     return {word.lower() for word in action.add} <= lower and not {word.lower() for word in action.remove} & lower
 

@@ -1,6 +1,8 @@
 """One mailbox over IMAP: the contract of `connectors.base` on any server that speaks RFC 3501 or later.
 
-    account | log in when needed | look: imap_changes, fetch   act: imap_move, imap_tags   wait: IDLE | close
+    look   changes, fetch                           connectors.imap.changes, session, sightings
+    act    move, file by label, put on keywords     connectors.imap.move, gmail_labels, keywords
+    wait   IDLE
 
 This module owns the connection and nothing else: a dead one is dropped, and the next call opens another. All calls may
 come from several threads; they take turns. `close` from another thread ends a `wait`.

@@ -65,7 +65,7 @@ def move(session: Session, ref: MessageRef, identity: Identity, folder: str, not
 
 
 def flags_lost(flags: Iterable[str], keeper: Selected) -> list[str]:
-    """Which of a message's flags its copy in that folder would not have. Pure."""
+    """Which of a message's flags its copy in that folder would not have."""
     return sorted(flag for flag in flags if flag.lower() not in ("\\recent", "\\deleted") and not keeper.keeps(flag))
 
 
@@ -186,8 +186,8 @@ def _lies_elsewhere(session: Session, identity: Identity, original: str | None, 
         try:
             epoch = session.open(listed.name).epoch
             uids = session.with_message_id(identity.message_id)
-            seen = [each for each in session.sightings(listed.name, epoch, uids) if not is_deleted(each)]
-            if any(session.fingerprint(each.ref.uid) == original for each in seen):
+            seen = [sighting for sighting in session.sightings(listed.name, epoch, uids) if not is_deleted(sighting)]
+            if any(session.fingerprint(sighting.ref.uid) == original for sighting in seen):
                 return True
         except (FolderMissing, ActionRefused):
             continue
@@ -254,8 +254,8 @@ class Facts:
 Verdict = tuple[Literal["done", "finish", "restore", "undone", "explained"], MessageRef | None, str]
 
 
-def judge(progress: Progress, ref: MessageRef, folder: str, facts: Facts) -> Verdict:
-    """What became of a half-done move. Pure.
+def move_verdict(progress: Progress, ref: MessageRef, folder: str, facts: Facts) -> Verdict:
+    """What became of a half-done move.
 
     finish: a copy of ours is proved, so the original is ours to remove. restore: our mark has to go from the original.
     In doubt nothing is touched. A mark on the original may be ours from an earlier restart, which notes nothing, so
@@ -306,11 +306,11 @@ def recover_move(session: Session, unfinished: Unfinished, folder: str, settle: 
     if place != ref:
         ref, unfinished = place, replace(unfinished, ref=place)
     facts = _facts(session, unfinished, folder)
-    verdict, where, why = judge(progress, ref, folder, facts)
+    verdict, where, why = move_verdict(progress, ref, folder, facts)
     if not facts.copies and progress.step in ("moving", "copying"):
         settle()
         facts = _facts(session, unfinished, folder)
-        verdict, where, why = judge(progress, ref, folder, facts)
+        verdict, where, why = move_verdict(progress, ref, folder, facts)
     if verdict == "done" and where is not None and where == progress.copy and progress.uidnext is not None:
         try:
             _only_ours(session, unfinished.identity, State(where.epoch, progress.uidnext, 0), where)

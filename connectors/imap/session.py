@@ -101,11 +101,12 @@ class Session:
         return self._ask(ask)
 
     def exists(self, folder: str) -> bool:
-        """LIST is the only proof. Its wildcards may match more than the name, so the names are compared."""
+        """Does the folder exist? LIST is the only proof. Its wildcards may match more than the name, so the names are
+        compared."""
         return any(same_folder(listed.name, folder) and listed.selectable for listed in self.folders(folder))
 
     def state(self, folder: str) -> State:
-        """STATUS. Raises FolderMissing."""
+        """The folder's numbers, by STATUS. Raises FolderMissing."""
         if self._folder == folder:
             self.leave()
 
@@ -157,7 +158,7 @@ class Session:
         return selected
 
     def opened(self, folder: str) -> Selected:
-        """The same without asking again for the folder that is open."""
+        """The folder, opened; the server is not asked again if it is open already."""
         return self._selected if self._selected is not None and self._folder == folder else self.open(folder)
 
     def keeper(self, folder: str, epoch: int) -> Selected:
@@ -205,7 +206,8 @@ class Session:
         return claimed if selected.epoch == epoch else set(known)
 
     def leave(self) -> None:
-        """Before STATUS, which may be stale for an open folder: close it without expunging, or have the server look."""
+        """Close the open folder without expunging, or have the server look: before STATUS, which may be stale for
+        it."""
         if self._folder is not None:
             self._ask(self.client.unselect_folder if self.abilities.unselect else self.client.noop)
             self._folder = None if self.abilities.unselect else self._folder
@@ -308,7 +310,7 @@ class Session:
         self._ask(lambda: self.client.uid_expunge([uid]))
 
     def flags_of(self, uid: int) -> frozenset[str]:
-        """Raises MessageGone."""
+        """The flags of one message of the open folder. Raises MessageGone."""
         fetched = self.fetch([uid], ("FLAGS",)).get(uid)
         if fetched is None:
             raise MessageGone(self.name, "The message is no longer there.")
@@ -345,7 +347,7 @@ class Session:
         return self._ask(ask)
 
     def close(self) -> None:
-        """Never raises."""
+        """Log out and close the connection. Never raises."""
         if not self.dead:
             with contextlib.suppress(Exception):
                 self.client.logout()
@@ -382,7 +384,8 @@ class Session:
             raise failure from error
 
     def _ask_folder(self, folder: str, command: Callable[[], Result]) -> Result:
-        """The same for a command about a folder: servers word its absence in many ways, so LIST decides."""
+        """Run a command about a folder. Raises FolderMissing: servers word its absence in many ways, so LIST
+        decides."""
         place = f'{self.name}, folder "{folder}"'
         try:
             return self._ask(command, place)

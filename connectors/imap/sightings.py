@@ -2,7 +2,7 @@
 
     FETCH items | header fields | identity by the ladder EMAILID > X-GM-MSGID > X-GUID > Message-ID + digest | Sighting
 
-Pure functions on what IMAPClient parsed. Which object id a server knows is decided once, by `imap_session`.
+Pure functions on what IMAPClient parsed. Which object id a server knows is decided once, by `Session.sighting_items`.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def same_message(one: Identity, other: Identity) -> bool:
 
 
 def same_content(one: Identity, other: Identity) -> bool:
-    """Strict: for finding a copy among other mail, where a reused Message-ID must not be taken for the message."""
+    """Are both the same mail? Strict, to find a copy among other mail: a reused Message-ID alone does not do."""
     if one.object_id and other.object_id and _kind(one) == _kind(other):
         return one.object_id == other.object_id
     return one.digest == other.digest

@@ -1,6 +1,6 @@
-"""Mistakes in how a mailbox signs in, which no single key shows. Pure.
+"""Mistakes in how a mailbox signs in, which no single key shows.
 
-what `sign_in` needs, what it has no use for, and where a password cannot work
+That is what `sign_in` needs, what it has no use for, and where a password cannot work.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def last_changes(changes: Iterable[QueueChange]) -> dict[int, QueueChange]:
 
 def is_person(name: str, own: str, automation: Collection[str] = ()) -> bool:
     """Neither our own user, nor RT itself, nor the office's automation."""
-    return name.casefold() not in {own.casefold(), *AUTOMATION, *(each.casefold() for each in automation)}
+    return name.casefold() not in {own.casefold(), *AUTOMATION, *(user.casefold() for user in automation)}
 
 
 def vanished_refs(moves: Iterable[TicketMove], queue_names: Mapping[int, str], watch: Watch) -> tuple[MessageRef, ...]:

@@ -102,7 +102,6 @@ class RequestTrackerConnector(Connector):
         tag_field = self._account.tag_field
         return Capabilities(
             tags=tag_field is not None,
-            tells_who=True,
             notes=(
                 f'logged in as "{self._whoami()}"; corrections are moves by anybody else',
                 "moves by changing the queue, guarded by the ticket's ETag",
@@ -225,7 +224,7 @@ class RequestTrackerConnector(Connector):
             attachments=tuple(f"{file.filename} ({file.content_type})" for file in files),
         )
         marks = parsed.marks | TOO_LARGE if too_large else parsed.marks
-        senders = parsed.senders | {str(each).lower() for each in ticket.requestors}
+        senders = parsed.senders | {str(requestor).lower() for requestor in ticket.requestors}
         return Message(self._sighting(ticket, folder), said, marks, senders, parsed.recipients)
 
     # Acting

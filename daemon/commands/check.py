@@ -197,7 +197,10 @@ def _mailbox(mailbox: MailboxSettings, credentials: Credentials) -> Iterator[Fin
         advice = token.advice(error) if token is not None and isinstance(error, ConnectorError) else ""
         yield Finding(f"{mailbox.name} login", False, "\n".join(filter(None, (str(error), advice))))
         return
-    roles = {mailbox.inbox: "inbox", **{each.folder: f"category {each.name}" for each in mailbox.categories}}
+    roles = {
+        mailbox.inbox: "inbox",
+        **{category.folder: f"category {category.name}" for category in mailbox.categories},
+    }
     if mailbox.review_folder:
         roles[mailbox.review_folder] = "review folder"
     for folder, role in mailbox.roles.items():  # a misspelt "never" would let Postroom look into the folder meant

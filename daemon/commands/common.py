@@ -112,7 +112,7 @@ def table(
 
 
 def nothing_found(person: Person) -> str:
-    """For whoever may have mistyped it."""
+    """That nothing was found, for a person who may have mistyped the address."""
     wider = "" if person.everybody_at else f" `postroom lessons --from @{person.domain}` looks for all of its domain."
     return f"Nothing holds {person.words}. Is it written as in the mail?{wider}"
 

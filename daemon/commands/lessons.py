@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import click
@@ -23,6 +22,7 @@ from daemon.passes.desk import Desk
 from daemon.privacy.forgetting import Memory, memories
 from daemon.privacy.person import Person
 from daemon.report import teaching as known_lessons
+from daemon.report.story import iso
 from daemon.report.teaching import Side
 from daemon.store import learning, mailboxes, messages
 from daemon.store.records import Lesson
@@ -98,7 +98,7 @@ def _show_overview(desk: Desk, as_json: bool) -> None:
                 "folder": category.folder,
                 "lessons": category.lessons,
                 "sources": category.sources,
-                "newest": _iso(category.newest),
+                "newest": iso(category.newest),
                 "trouble": category.trouble,
             }
             for category in found
@@ -142,7 +142,7 @@ def _side(side: Side) -> dict[str, Any]:
     return {
         "lesson": side.lesson,
         "message": side.name,
-        "at": _iso(side.at),
+        "at": iso(side.at),
         "category": side.category,
         "folder": side.folder,
     }
@@ -166,7 +166,7 @@ def _show_category(desk: Desk, name: str, limit: int, as_json: bool) -> None:
             {
                 "lesson": lesson.id,
                 "message": names.get(lesson.id),
-                "at": _iso(lesson.at),
+                "at": iso(lesson.at),
                 "source": lesson.source,
                 "exam": lesson.frozen,
             }
@@ -205,7 +205,7 @@ def _show_person(known: list[Memory], person: Person, limit: int, as_json: bool)
                 {
                     "mailbox": box,
                     "lesson": lesson.id,
-                    "at": _iso(lesson.at),
+                    "at": iso(lesson.at),
                     "category": category,
                     "source": lesson.source,
                     "address_in": place,
@@ -223,7 +223,3 @@ def _show_person(known: list[Memory], person: Person, limit: int, as_json: bool)
     ]
     heads = ["mailbox", "lesson", "when", "category", "address in", "sender", "subject"]
     table(f"Lessons that hold {person.words}", heads, rows, frozenset({1}))
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="seconds")

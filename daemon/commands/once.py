@@ -70,7 +70,7 @@ def _outcomes(outcomes: dict[str, int]) -> str:
 
 
 def _dry_run(settings: Settings, mailbox: str | None) -> list[dict[str, Any]]:
-    """The same pass, in shadow, on a copy of the database that is thrown away: no command that changes anything."""
+    """One pass, in shadow, on a copy of the database that is thrown away: no command that changes anything."""
     enclose(settings.state_dir)  # before the copy is made
     with scratch_folder(settings.state_dir, "dry-run") as scratch:
         copy = scratch / "postroom.sqlite"

@@ -19,9 +19,9 @@ def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) ->
     logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
-        sightings = desk.connector.newest(desk.settings.inbox, limit)
-        by_ref = {message.sighting.ref: message for message in desk.connector.fetch([each.ref for each in sightings])}
-        found = [by_ref[each.ref] for each in sightings if each.ref in by_ref]
+        refs = [sighting.ref for sighting in desk.connector.newest(desk.settings.inbox, limit)]
+        by_ref = {message.sighting.ref: message for message in desk.connector.fetch(refs)}
+        found = [by_ref[ref] for ref in refs if ref in by_ref]
         decided = decisions_about(desk, as_known(desk, found[::-1]))  # in the order in which they came
     decisions = decided.made[::-1]
     names = {uid: category.name for uid, category in decided.policy.categories.items()}

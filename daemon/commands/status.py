@@ -19,7 +19,7 @@ from daemon.commands.common import (
     table,
 )
 from daemon.mistakes import ExitCode, PostroomError
-from daemon.privacy.waiting import waits
+from daemon.privacy.waiting import waiting_in
 from daemon.report.concerns import concerns
 from daemon.report.story import mailbox_status, service_status
 from daemon.state.lock import Holder, holder
@@ -89,7 +89,7 @@ def _found(context: Context, days: int, mailbox: str | None, runs: Holder | None
                 told = mailbox_status(tx, box, since, lambda: working, points, settings.sorting.min_examples)
                 told |= concerns(tx, box, now)
                 told |= service_status(tx, box, settings, now, runs, working, usable)
-                told["old_mail"] = waits(tx, box.id)
+                told["old_mail"] = waiting_in(tx, box.id)
             told["model_trouble"] = model_trouble
             found.append({**told, "model_server": models.server_not_asked(box.id)})
     return found

@@ -124,5 +124,5 @@ def digest_of(raw: bytes) -> str:
 
 
 def differences(before: Counter[str], after: Counter[str]) -> tuple[int, int]:
-    """(lost, appeared) between two multisets of messages. Pure."""
+    """(lost, appeared) between two multisets of messages."""
     return (before - after).total(), (after - before).total()

@@ -72,13 +72,13 @@ class Tally:
 
 
 def tally(arrivals: Sequence[Arrival]) -> Tally:
-    """Count. Pure."""
+    """Count."""
     filed = sum(arrival.filed is not None for arrival in arrivals)
     return Tally(len(arrivals), filed, sum(arrival.right for arrival in arrivals), len(arrivals) - filed)
 
 
 def examples(arrivals: Sequence[Arrival], most: int) -> list[Arrival]:
-    """A few arrivals that show all that happened, in their order: half of them right ones if there are. Pure."""
+    """A few arrivals that show all that happened, in their order: half of them right ones if there are."""
     wrong = [arrival for arrival in arrivals if arrival.wrong][: most // 4]
     left = [arrival for arrival in arrivals if arrival.filed is None][: most // 4]
     right = [arrival for arrival in arrivals if arrival.right][: most - len(wrong) - len(left)]
@@ -87,13 +87,13 @@ def examples(arrivals: Sequence[Arrival], most: int) -> list[Arrival]:
 
 
 def clip(text: str, width: int) -> str:
-    """At most `width` characters, with an ellipsis where something is missing. Pure."""
+    """At most `width` characters, with an ellipsis where something is missing."""
     text = " ".join(text.split())
     return text if len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
 def short(reason: str) -> str:
-    """The daemon's reason without what is the same on every line of the page. Pure."""
+    """The daemon's reason without what is the same on every line of the page."""
     return re.sub(r"; (?:\S+ )*needs [\d.]+|; model \S+| on \d{4}-\d\d-\d\d", "", reason)
 
 

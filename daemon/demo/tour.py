@@ -203,7 +203,7 @@ class _Demo:
 
             training = mailroom.settings.training
             found = learn_from_folders(desk, per_folder=training.max_per_folder, max_age=training.max_age, show=count)
-        page.say(f"{sum(each.learnt for each in found)} lessons from {len(found)} folders; no message was changed.")
+        page.say(f"{sum(folder.learnt for folder in found)} lessons from {len(found)} folders; no message was changed.")
         page.say("Now the first model is trained on them, and examined on lessons that it has not seen.")
         outcome = self._train(mailroom)
         if outcome.outcome != "promoted":
@@ -268,7 +268,7 @@ class _Demo:
         counted = tally(arrivals)
         page.say(f"{counted.wrong} messages are dragged to another folder, {counted.left} are filed from the inbox.")
         seen_before = ledger.corrections()
-        moved = person.move({each.digest: each.belongs for each in arrivals if not each.right})
+        moved = person.move({arrival.digest: arrival.belongs for arrival in arrivals if not arrival.right})
         with page.counting("corrections noticed", moved) as show:
 
             def noticed() -> int | None:
@@ -349,7 +349,8 @@ class _Demo:
 def _guesses_right(mailroom: Mailroom, folder: Path, mails: Sequence[SampleMail]) -> int:
     """How many of these a model's best guess gets right. None of them was in any training."""
     with mailroom.database.read() as tx:
-        names = {each.uid: each.name for each in mailboxes.categories(tx, mailroom.desk(MAILBOX).mailbox_id)}
+        categories = mailboxes.categories(tx, mailroom.desk(MAILBOX).mailbox_id)
+    names = {category.uid: category.name for category in categories}
     with Classifier.load(folder, mailroom.registry.term_key(), threads=mailroom.settings.engine.threads) as classifier:
         predictions = classifier.classify([parse(mail.raw).text for mail in mails])
     return sum(names.get(found.best or "") == mail.category for found, mail in zip(predictions, mails, strict=True))

@@ -54,7 +54,7 @@ def settings_text(
     max_per_folder: int,
     max_age: str = "365d",
 ) -> str:
-    """The settings of a workplace that lives faster than an office: it acts at once, it believes at once. Pure."""
+    """The settings of a workplace that lives faster than an office: it acts at once, it believes at once."""
     listed = "\n".join(
         f"  [[mailbox.category]]\n  name = {value(name)}\n  description = {value(text)}\n"
         for name, text in categories.items()
@@ -211,20 +211,20 @@ class Ledger:
         with self._database.read() as tx:
             box = mailboxes.find(tx, self._mailbox)
             assert box is not None
-            return sum(each.kind != "agreement" for each in learning.corrections(tx, box.id))
+            return sum(correction.kind != "agreement" for correction in learning.corrections(tx, box.id))
 
 
 def is_settled(story: Mapping[str, Any]) -> bool:
-    """Has the daemon decided, and ended what it began? Pure."""
+    """Has the daemon decided, and ended what it began?"""
     return bool(story["decisions"]) and all(entry["ended"] for entry in story["actions"])
 
 
 def landed(story: Mapping[str, Any]) -> str | None:
-    """The folder into which the daemon moved the message; None if it left it. Pure."""
+    """The folder into which the daemon moved the message; None if it left it."""
     done: Sequence[str] = [entry["to"] for entry in story["actions"] if entry["state"] == "done" and entry["to"]]
     return done[-1] if done else None
 
 
 def reason(story: Mapping[str, Any]) -> str:
-    """Why, in the words of the daemon. Pure."""
+    """Why, in the words of the daemon."""
     return str(story["decisions"][-1]["reason"])

@@ -107,7 +107,7 @@ class Classifier:
         if self._neighbours is None:
             return found
         newcomers = self._neighbours.newcomers(plain)
-        return [replace(each, newcomer=newcomer) for each, newcomer in zip(found, newcomers, strict=True)]
+        return [replace(prediction, newcomer=newcomer) for prediction, newcomer in zip(found, newcomers, strict=True)]
 
     def logprobs(self, texts: Sequence[MailText]) -> Floats:
         """All parts together before mask and calibration, in the order of `meta.categories`."""
@@ -138,7 +138,7 @@ class Classifier:
         """Take in lessons (id, text, category); of all lessons, only those in `counting` still count."""
         if self._neighbours is not None:
             plain = self._plain([text for _, text, _ in lessons])
-            self._neighbours.add([(each[0], text, each[2]) for each, text in zip(lessons, plain, strict=True)])
+            self._neighbours.add([(lesson[0], text, lesson[2]) for lesson, text in zip(lessons, plain, strict=True)])
             self._neighbours.keep(counting)
 
     def verify(self) -> None:
@@ -161,7 +161,7 @@ class Classifier:
 
 
 def blend(language: Floats | None, linear: Floats | None, weight: float) -> Floats:
-    """weight * log p of the first + (1 - weight) * log p of the second, renormalised. Pure.
+    """weight * log p of the first + (1 - weight) * log p of the second, renormalised.
 
     With only one of the two, that one. Raises ValueError without any.
     """
@@ -175,7 +175,7 @@ def blend(language: Floats | None, linear: Floats | None, weight: float) -> Floa
 
 
 def aligned(logprobs: Floats, have: Sequence[str], want: Sequence[str]) -> Floats:
-    """Columns in the order of `want`; categories that the linear model never saw get the least probability. Pure."""
+    """Columns in the order of `want`; categories that the linear model never saw get the least probability."""
     result = np.full((len(logprobs), len(want)), LEAST_LOGPROB, dtype=np.float32)
     places = {category: column for column, category in enumerate(have)}
     for column, category in enumerate(want):

@@ -1,10 +1,9 @@
 """The codebook: which short opaque code stands for which category.
 
-    categories | the tokenizer's usable codes, minus those ever used  ->  Codebook, append-only
-
 A code is one token, the same token wherever it stands, so that the probability of a category can be read at a single
 position. Codes are never shown to people, never reused and never reordered, not even for categories that were removed:
-a model that was trained with the first n entries stays valid as the codebook grows.
+a model that was trained with the first n entries stays valid as the codebook grows. A new category gets the next code
+that the tokenizer can carry.
 """
 
 from __future__ import annotations
@@ -155,7 +154,7 @@ def _single_tokens(words: Iterable[str], tokenizer: Tokenizer) -> list[str]:
 
 
 def _spread(words: list[str]) -> Iterator[str]:
-    """All words, shuffled by their hash, each sharing no letter with the one before where possible. Pure."""
+    """All words, shuffled by their hash, each sharing no letter with the one before where possible."""
     waiting = sorted(words, key=lambda word: hashlib.sha256(word.encode()).digest())
     previous: set[str] = set()
     while waiting:

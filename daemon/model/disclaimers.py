@@ -1,9 +1,8 @@
-"""Office disclaimers: long lines that many mails of several senders share say nothing about any of them. Pure.
+"""Office disclaimers: long lines that many mails of several senders share say nothing about any of them.
 
-    lessons | lines that repeat -> their checksums (training) | model.json | the same lines dropped from every text
-
-The checksums travel with the model, so what it reads in service is cut exactly as what it learnt from. They are made
-under a key (daemon/model/term_key.py), or anybody could ask a model whether an office's mail holds a line.
+Training finds the lines that repeat and notes their checksums in model.json; from then on these lines are dropped from
+every text. The checksums travel with the model, so what it reads in service is cut exactly as what it learnt from. They
+are made under a key (daemon/model/term_key.py), or anybody could ask a model whether an office's mail holds a line.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def find_disclaimers(texts: Sequence[MailText], key: TermKey) -> tuple[str, ...]
             if len(senders[found]) < SENDERS:
                 senders[found].add(text.sender)
     least = max(LEAST_MAILS, SHARE * len(texts))
-    return tuple(sorted(each for each, count in seen.items() if count >= least and len(senders[each]) >= SENDERS))
+    return tuple(sorted(line for line, count in seen.items() if count >= least and len(senders[line]) >= SENDERS))
 
 
 def without_disclaimers(text: MailText, disclaimers: Collection[str], key: TermKey) -> MailText:

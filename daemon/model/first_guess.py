@@ -82,7 +82,7 @@ class FirstGuess:
 
 def unknown_to(model: Collection[str], categories: Mapping[str, Category]) -> list[Category]:
     """The categories in use that a model was not trained for."""
-    return [each for uid, each in categories.items() if uid not in model and each.paused is None]
+    return [category for uid, category in categories.items() if uid not in model and category.paused is None]
 
 
 def _common(lessons: Sequence[Lesson]) -> set[str]:

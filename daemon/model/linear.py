@@ -40,7 +40,7 @@ _ADDRESS = re.compile(r"[\w.+-]+@([\w.-]+)", re.UNICODE)
 
 
 def words(text: MailText) -> list[str]:
-    """The words of a mail, those of its fields marked as such, then pairs of neighbours. Pure.
+    """The words of a mail, those of its fields marked as such, then pairs of neighbours.
 
     A word in the subject says more than one in the body, and a sender's address more than any: each field has a
     vocabulary of its own ("subject:invoice"), beside the common one.
@@ -54,7 +54,7 @@ def words(text: MailText) -> list[str]:
 
 
 def characters(text: MailText) -> str:
-    """What the character n-grams see: everything. Pure.
+    """What the character n-grams see: everything.
 
     Without the addresses a real mailbox lost three points in a hundred (docs/experiments.md).
     """
@@ -63,7 +63,7 @@ def characters(text: MailText) -> str:
 
 
 def pieces(text: MailText) -> list[str]:
-    """The pieces of 3 to 5 characters of every word in `characters`, a space before and behind each word. Pure.
+    """The pieces of 3 to 5 characters of every word in `characters`, a space before and behind each word.
 
     A shorter word counts once, whole; as scikit-learn's analyzer "char_wb" has it.
     """
@@ -201,7 +201,7 @@ class LinearModel:
 def _weighed(
     terms: Sequence[str], vocabulary: Vocabulary, key: TermKey
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """The columns of the known terms and their values, (1 + log count) * weight, of length one together. Pure."""
+    """The columns of the known terms and their values, (1 + log count) * weight, of length one together."""
     counted = Counter(terms)
     hashes = key.hashes(counted)
     columns = np.searchsorted(vocabulary.terms, hashes)

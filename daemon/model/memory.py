@@ -1,7 +1,5 @@
 """The one memory of what people taught. It counts from the next mail on, and one refresh brings it up to date.
 
-    lessons that are new, lessons taken back | refresh | near-duplicates, neighbours, first words
-
 duplicate_of    a mail that nearly repeats one recent lesson follows it           (daemon/model/near_duplicates.py)
 votes           the lessons most like a mail have a voice in the model's answer   (daemon/model/neighbours.py)
 newcomer        and tell mail of a folder that the model does not know yet        (the same)

@@ -63,7 +63,7 @@ class NearDuplicates:
         return min(self._shingles, default=0)
 
     def forget(self, lessons: Iterable[int]) -> None:
-        """These lessons count no more."""
+        """Drop these lessons, which count no more."""
         for lesson in lessons:
             if self._shingles.pop(lesson, None) is not None:
                 del self._categories[lesson]
@@ -104,7 +104,7 @@ class _Joined:
 
     @classmethod
     def of(cls, shingles: OrderedDict[int, Shingles]) -> _Joined:
-        lengths = np.array([len(each) for each in shingles.values()], np.int64)
+        lengths = np.array([len(pieces) for pieces in shingles.values()], np.int64)
         owners = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
         return cls(np.array([*shingles], np.int64), lengths, np.concatenate([*shingles.values()]) % SLOTS, owners)
 

@@ -93,7 +93,7 @@ def _starts(lengths: npt.NDArray[np.integer[Any]]) -> Ints:
 
 
 def hashed(texts: Sequence[MailText], key: TermKey) -> Rows:
-    """Logarithms of how often each word occurs. The same on every machine that has the key. Pure.
+    """Logarithms of how often each word occurs. The same on every machine that has the key.
 
     Under a key, because a column that anybody can compute for a word tells which lessons hold the word.
     """
@@ -113,13 +113,13 @@ def hashed(texts: Sequence[MailText], key: TermKey) -> Rows:
 
 
 def rarity(counts: Rows) -> Floats:
-    """How much each column tells, by how few of the texts hold it (IDF, smoothed). Pure."""
+    """How much each column tells, by how few of the texts hold it (IDF, smoothed)."""
     spread = np.bincount(counts.columns, minlength=COLUMNS)
     return np.asarray(np.log((1 + len(counts)) / (1 + spread)) + 1, np.float32)
 
 
 def unit_rows(counts: Rows, rare: Floats) -> Rows:
-    """Rows of length one, rare words weighing more. Pure."""
+    """Rows of length one, rare words weighing more."""
     values = counts.values * rare[counts.columns]
     row = np.repeat(np.arange(len(counts)), np.diff(counts.starts))
     lengths = np.sqrt(np.bincount(row, values.astype(np.float64) ** 2, minlength=len(counts)))
@@ -127,7 +127,7 @@ def unit_rows(counts: Rows, rare: Floats) -> Rows:
 
 
 def votes(likeness: Floats, labels: Ints, classes: int) -> Floats:
-    """Log-probabilities of one mail's categories from its likeness to lessons of these labels, newest last. Pure."""
+    """Log-probabilities of one mail's categories from its likeness to lessons of these labels, newest last."""
     near = np.argsort(-likeness, kind="stable")[:NEAREST]
     newer = len(labels) - 1 - near
     weights = np.maximum(likeness[near], 0) ** SHARPNESS * 0.5 ** (newer / HALF_LIFE)
@@ -171,16 +171,16 @@ class Neighbours:
         """Take in lessons (id, text, category) that are not known yet."""
         known = set(self._ids.tolist())
         known.update([number for number, _, category in lessons if category not in self.categories][:-MOST_NEW])
-        fresh = [each for each in lessons if each[0] not in known][-CAPACITY:]
+        fresh = [lesson for lesson in lessons if lesson[0] not in known][-CAPACITY:]
         if not fresh:
             return
         rows = unit_rows(hashed([text for _, text, _ in fresh], self._key), self._rare)
         with self._lock:
-            self._newcomers += tuple(dict.fromkeys(each[2] for each in fresh if each[2] not in self._all))
+            self._newcomers += tuple(dict.fromkeys(lesson[2] for lesson in fresh if lesson[2] not in self._all))
             places = {category: column for column, category in enumerate(self._all)}
             self._rows = self._rows.then(rows).newest(CAPACITY)
             self._labels = np.append(self._labels, [places[category] for _, _, category in fresh])[-CAPACITY:]
-            self._ids = np.append(self._ids, [each[0] for each in fresh])[-CAPACITY:]
+            self._ids = np.append(self._ids, [lesson[0] for lesson in fresh])[-CAPACITY:]
 
     def keep(self, ids: Iterable[int]) -> None:
         """Forget every lesson that is not among these, because it was voided. Those without an id stay."""

@@ -180,7 +180,7 @@ def _ends(text: str, reach: int) -> str:
 def readable(text: str) -> str:
     """Normalised text of visible characters, single spaces and single line ends; addresses cut to their host.
 
-    Pure. NFC, because some tokenizers normalise and llama.cpp does not.
+    NFC, because some tokenizers normalise and llama.cpp does not.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_VISIBLE)
     text = unicodedata.normalize("NFC", text)
@@ -201,7 +201,7 @@ def marker_pattern(contents: Iterable[str]) -> re.Pattern[str]:
 
 
 def neutralised(text: str, marker: re.Pattern[str]) -> str:
-    """The text with a space after the first character of everything that `marker` finds. Pure.
+    """The text with a space after the first character of everything that `marker` finds.
 
     "<|im_start|>" becomes "< |im_start|>": a person still reads it, no tokenizer makes a special token of it.
     """

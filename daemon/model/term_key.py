@@ -1,6 +1,6 @@
-"""The key under which a model keeps its words: whoever finds a model without it can't even try words out.
+"""The key under which a model hashes its words, so that nobody can test words on a model without the key.
 
-    STATE_DIR/model.key (32 random bytes, made once) | term -> BLAKE2b under the key -> 64 bits
+The key is STATE_DIR/model.key, 32 random bytes, made once. A term becomes 64 bits of BLAKE2b under it.
 
 A vocabulary in clear names everybody who ever wrote; plain checksums hide nothing either, since all addresses and words
 of a company can be tried in minutes. So what a model knows terms by (linear.npz, neighbours.npz, disclaimers in

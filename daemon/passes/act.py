@@ -1,7 +1,5 @@
-"""Do one thing to one message: write the intent, act, verify, write the outcome. And after a crash: finish or explain.
-
-plan row | connector.apply, noting every step before its command | done or failed row
-"""
+"""Do one thing to one message: write the intent, act, verify, write the outcome. And after a crash: finish or
+explain."""
 
 from __future__ import annotations
 

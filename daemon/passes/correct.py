@@ -1,6 +1,6 @@
 """Find what people moved, once it has come to rest, and learn from it.
 
-settled sightings | judge (pure) | fetch the text of what teaches | correction and lesson, in one transaction
+settled sightings | judge | fetch the text of what teaches | correction and lesson, in one transaction
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ def correct(desk: Desk) -> int:
             return 0
     with desk.database.begin() as tx:
         judged, copies = _judge_all(tx, desk)
-        silent = [each for each in judged if each.judgement is None]
-        messages.mark_judged(tx, [each.sighting.id for each in silent])
+        silent = [case for case in judged if case.judgement is None]
+        messages.mark_judged(tx, [case.sighting.id for case in silent])
     _split_copies(desk, copies)
-    spoken = [each for each in judged if each.judgement is not None]
-    texts = _texts(desk, [each.sighting for each in spoken if each.judgement and each.judgement.teaches])
+    spoken = [case for case in judged if case.judgement is not None]
+    texts = _texts(desk, [case.sighting for case in spoken if case.judgement and case.judgement.teaches])
     spoken = _without_never_senders(desk, spoken, texts)
     found = 0
-    for each in spoken:
-        assert each.judgement is not None
-        message = texts.get(each.sighting.ref)
-        if each.judgement.teaches is not None and message is None:
+    for case in spoken:
+        assert case.judgement is not None
+        message = texts.get(case.sighting.ref)
+        if case.judgement.teaches is not None and message is None:
             continue  # it moved on while we looked: the next place will be judged
         with desk.database.begin() as tx:
-            _record(tx, desk, each, each.judgement, None if message is None else message.text)
+            _record(tx, desk, case, case.judgement, None if message is None else message.text)
         log.info(
             "corrected",
             mailbox=desk.settings.name,
-            message=each.message.id,
-            status=each.judgement.kind,
-            category=each.judgement.to_category,
+            message=case.message.id,
+            status=case.judgement.kind,
+            category=case.judgement.to_category,
         )
         found += 1
     return found
@@ -93,20 +93,20 @@ def _judge_all(tx: Tx, desk: Desk) -> tuple[list[_Judged], list[KnownSighting]]:
 
 
 def _split_copies(desk: Desk, copies: list[KnownSighting]) -> None:
-    """They rest in two places: not moved but copied, by a person. From now on each copy is a message of its own, which
-    nobody asked us to sort.
+    """Make a message of its own of every second copy: one that rests in two places was copied by a person, not moved.
+    Nobody asked us to sort it.
 
     Its identity is read anew: a list's copy differs from the direct one in more than its place, and with the other's
     identity it would be taken for that one as soon as the UIDs of both folders restart.
     """
     found = {ref: message.sighting.identity for ref, message in _texts(desk, copies).items()}
-    for each in copies:
-        if (identity := found.get(each.ref)) is None:
+    for sighting in copies:
+        if (identity := found.get(sighting.ref)) is None:
             continue  # it moved on while we looked
-        state: MessageState = "existing" if each.ref.folder == desk.settings.inbox else "elsewhere"
+        state: MessageState = "existing" if sighting.ref.folder == desk.settings.inbox else "elsewhere"
         with desk.database.begin() as tx:
-            copy = messages.copy_of(tx, desk.mailbox_id, each.message, identity, state, desk.clock())
-            messages.adopt(tx, each.id, copy)
+            copy = messages.copy_of(tx, desk.mailbox_id, sighting.message, identity, state, desk.clock())
+            messages.adopt(tx, sighting.id, copy)
 
 
 def _texts(desk: Desk, places: list[KnownSighting]) -> dict[MessageRef, Message]:
@@ -115,34 +115,34 @@ def _texts(desk: Desk, places: list[KnownSighting]) -> dict[MessageRef, Message]
 
 
 def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[MessageRef, Message]) -> list[_Judged]:
-    """Their mail teaches nothing, wherever people put it."""
+    """These without mail from `never_senders`, which teaches nothing, wherever people put it."""
     kept = []
-    for each in spoken:
-        message = texts.get(each.sighting.ref)
+    for case in spoken:
+        message = texts.get(case.sighting.ref)
         if message is None or not is_from(message.senders, desk.sorting.never_senders):
-            kept.append(each)
+            kept.append(case)
             continue
         with desk.database.begin() as tx:
-            messages.mark_judged(tx, [each.sighting.id])
+            messages.mark_judged(tx, [case.sighting.id])
             decisions.add_remark(
-                tx, each.message.id, desk.clock(), "teaches nothing: its sender is listed in never_senders"
+                tx, case.message.id, desk.clock(), "teaches nothing: its sender is listed in never_senders"
             )
     return kept
 
 
-def _record(tx: Tx, desk: Desk, each: _Judged, judgement: Judgement, text: MailText | None) -> None:
+def _record(tx: Tx, desk: Desk, case: _Judged, judgement: Judgement, text: MailText | None) -> None:
     now = desk.clock()
     learning.add_correction(
         tx,
-        each.message.id,
+        case.message.id,
         now,
         judgement.kind,
         from_category=judgement.from_category,
         to_category=judgement.to_category,
         from_folder=judgement.from_folder,
-        to_folder=each.sighting.ref.folder,
-        who=each.sighting.who,
-        decision=each.decision,
+        to_folder=case.sighting.ref.folder,
+        who=case.sighting.who,
+        decision=case.decision,
     )
     if judgement.teaches is not None and text is not None:
         learning.teach(
@@ -152,9 +152,9 @@ def _record(tx: Tx, desk: Desk, each: _Judged, judgement: Judgement, text: MailT
             text,
             now,
             source="correction",
-            message=each.message.id,
-            thread=each.message.thread,
+            message=case.message.id,
+            thread=case.message.thread,
         )
     elif judgement.kind == "rejection":
-        learning.void_lessons_of(tx, each.message.id, now)
-    messages.mark_judged(tx, [each.sighting.id])
+        learning.void_lessons_of(tx, case.message.id, now)
+    messages.mark_judged(tx, [case.sighting.id])

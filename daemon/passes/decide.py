@@ -82,18 +82,18 @@ def decisions_about(desk: Desk, asked: Sequence[Asked]) -> Decisions:
         policy = current_policy(tx, desk, classifier)
         in_use = [category for category in policy.categories.values() if category.paused is None]
         desk.memory.refresh(MailboxLessons(tx, desk.mailbox_id), classifier, in_use if policy.newcomers else ())
-        found = [_evidence(tx, desk, each, policy) for each in asked]
+        found = [_evidence(tx, desk, message, policy) for message in asked]
     began = time.perf_counter()
     predictions = _classify(classifier, asked, found)
     took = 1000 * (time.perf_counter() - began)
     made: list[Decision] = []
     copies: dict[str, DecidedCopy] = {}
-    for place, (each, about) in enumerate(zip(asked, found, strict=True)):
-        decision = _decide(desk, each, about, policy, predictions.get(place), copies)
+    for place, (message, about) in enumerate(zip(asked, found, strict=True)):
+        decision = _decide(desk, message, about, policy, predictions.get(place), copies)
         made.append(as_it_stands(decision, about.state))
-        origin = _origin(each)
-        if origin and each.known is not None and about.state == "new" and decision.source not in ("rule", "none"):
-            copies[origin] = DecidedCopy(each.known.id, decision, desk.clock())
+        origin = _origin(message)
+        if origin and message.known is not None and about.state == "new" and decision.source not in ("rule", "none"):
+            copies[origin] = DecidedCopy(message.known.id, decision, desk.clock())
     return Decisions(policy, tuple(made), took)
 
 
@@ -105,7 +105,7 @@ def _decide(
     prediction: Prediction | None,
     copies: Mapping[str, DecidedCopy],
 ) -> Decision:
-    """`copies`: what has been decided just now, by origin."""
+    """The decision about one message. `copies`: what has been decided just now, by origin."""
     if about.why_not is not None:
         return not_touched(about.why_not)
     text = asked.message.text
@@ -197,7 +197,7 @@ def _evidence(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> _Evidence:
 
 
 def _state_of_unknown(tx: Tx, desk: Desk) -> MessageState:
-    """What the next look would make of it."""
+    """The state that the next look would give to a message which none has recorded yet."""
     first_look = mailboxes.get(tx, desk.mailbox_id).cursor is None
     return "existing" if first_look and not desk.settings.sort_existing else "new"
 
@@ -223,6 +223,6 @@ def _copy(tx: Tx, desk: Desk, asked: Asked) -> DecidedCopy | None:
     if made is None:
         return None
     said = learning.corrections(tx, desk.mailbox_id, message=made.message)
-    put_back = any(each.voided is None and each.kind == "rejection" for each in said[-1:])
+    put_back = any(correction.voided is None and correction.kind == "rejection" for correction in said[-1:])
     figures = (made.best, made.probability, made.runner_up, made.runner_up_probability)
     return DecidedCopy(made.message, Decision(made.category, made.source, made.reason, *figures), made.at, put_back)

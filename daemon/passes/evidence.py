@@ -1,7 +1,7 @@
-"""What happened to what we decided: evidence for thresholds, and never a lesson.
+"""What became of decisions: evidence for thresholds, and never a lesson.
 
-    filed by us a while ago | did somebody read it? | and leave it, or carry it on to the archive?  ->  confirmed
-    decisions with a known outcome: confirmed, corrected, filed by hand  ->  points, beside those of the exam
+A filing is confirmed when somebody has read the message since and left it there, or carried it on to the archive.
+Decisions with a known outcome (confirmed, corrected, filed by hand) are points beside those of the exam.
 
 Lessons come from mail that was left or filed wrongly, so held-out lessons are harder than the mail that arrives, and
 thresholds from them alone grow too careful from night to night. What people read where we had put it, and left
@@ -39,24 +39,24 @@ def confirm_now_and_then(desk: Desk) -> None:
 
 
 def confirm(desk: Desk) -> int:
-    """Note which filings people have read and let be. Looks at flags, never at mail. Raises ConnectorError."""
+    """Note which filings people have read and left in place. Looks at flags, never at mail. Raises ConnectorError."""
     now = desk.clock()
     with desk.database.read() as tx:
-        present = {each.name for each in mailboxes.folders(tx, desk.mailbox_id) if each.missing_since is None}
+        present = {folder.name for folder in mailboxes.folders(tx, desk.mailbox_id) if folder.missing_since is None}
         until = now - desk.sorting.confirm_after
         filings = [
-            each
-            for each in outcomes.unconfirmed(tx, desk.mailbox_id, now - WITHIN, until)
-            if each.folder in present  # mail vanishes with a folder, which says nothing about the mail
+            filing
+            for filing in outcomes.unconfirmed(tx, desk.mailbox_id, now - WITHIN, until)
+            if filing.folder in present  # mail vanishes with a folder, which says nothing about the mail
         ]
-    confirmed = [each.decision for each in filings if each.place is None]  # carried on from there: dealt with
-    for folder in sorted({each.folder for each in filings if each.place is not None}):
+    confirmed = [filing.decision for filing in filings if filing.place is None]  # carried on from there: dealt with
+    for folder in sorted({filing.folder for filing in filings if filing.place is not None}):
         read = {
             sighting.ref
             for sighting in desk.connector.newest(folder, DEPTH)
             if READ & {flag.lower() for flag in sighting.flags}
         }
-        confirmed += [each.decision for each in filings if each.place in read]
+        confirmed += [filing.decision for filing in filings if filing.place in read]
     if confirmed:
         with desk.database.begin() as tx:
             outcomes.confirm(tx, confirmed, now)
@@ -67,6 +67,6 @@ def confirm(desk: Desk) -> int:
 def evidence(tx: Tx, desk: Desk) -> list[Point]:
     """Every decision of the model whose outcome is known, the newest first."""
     return [
-        Point(each.truth or "", each.predicted, each.probability, each.truth == each.predicted)
-        for each in outcomes.known(tx, desk.mailbox_id, desk.clock() - WITHIN, MOST)
+        Point(outcome.truth or "", outcome.predicted, outcome.probability, outcome.truth == outcome.predicted)
+        for outcome in outcomes.known(tx, desk.mailbox_id, desk.clock() - WITHIN, MOST)
     ]

@@ -58,7 +58,7 @@ def learn_from_folders(
     """Make lessons of the newest messages in every category folder. Raises ConnectorError."""
     list_folders(desk)
     with desk.database.read() as tx:
-        categories = [each for each in mailboxes.categories(tx, desk.mailbox_id) if each.paused is None]
+        categories = [category for category in mailboxes.categories(tx, desk.mailbox_id) if category.paused is None]
     return [_learn_folder(desk, category, per_folder, desk.clock() - max_age, show) for category in categories]
 
 
@@ -79,9 +79,9 @@ def _newest_of_people(desk: Desk, folder: str, limit: int, since: datetime) -> l
     asked = limit
     while True:
         lying = desk.connector.filed_by_people(folder, asked)
-        young = [each for each in lying if each.arrived is None or each.arrived >= since]
+        young = [sighting for sighting in lying if sighting.arrived is None or sighting.arrived >= since]
         with desk.database.read() as tx:
-            theirs = [each for each in young if not _moved_by_us(tx, desk, each)]
+            theirs = [sighting for sighting in young if not _moved_by_us(tx, desk, sighting)]
         nothing_ours, all_seen = len(theirs) == len(young), len(lying) < asked
         if len(theirs) >= limit or nothing_ours or all_seen or asked >= _LOOK_BACK * limit:
             return theirs[:limit]
@@ -89,7 +89,7 @@ def _newest_of_people(desk: Desk, folder: str, limit: int, since: datetime) -> l
 
 
 def _moved_by_us(tx: Tx, desk: Desk, sighting: Sighting) -> bool:
-    """No person has confirmed this place. Its number there may be another than the one we knew."""
+    """Did we put it there, and no person has confirmed it? Its number there may be another than the one we knew."""
     known = messages.sighting_at(tx, desk.mailbox_id, sighting.ref)
     if known is not None:
         return known.ours
@@ -103,7 +103,7 @@ def _moved_by_us(tx: Tx, desk: Desk, sighting: Sighting) -> bool:
 def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> int:
     texts = {
         message.sighting.ref: message.text
-        for message in desk.connector.fetch([each.ref for each in sightings])
+        for message in desk.connector.fetch([sighting.ref for sighting in sightings])
         if not is_from(message.senders, desk.sorting.never_senders)
     }
     now = desk.clock()
@@ -223,7 +223,7 @@ def _jsonl_rows(file: TextIO) -> _Rows:
         if not isinstance(value, dict):
             problems.append(f'line {number}: not a JSON object like {{"label": "Orders", "text": "..."}}.')
             continue
-        plain = {str(key).strip().lower(): "" if each is None else str(each).strip() for key, each in value.items()}
+        plain = {str(key).strip().lower(): "" if field is None else str(field).strip() for key, field in value.items()}
         rows.append((number, plain))
     return rows, problems
 

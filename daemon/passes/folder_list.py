@@ -20,7 +20,7 @@ from connectors.errors import SetupWrong
 from daemon.passes import guard
 from daemon.passes.desk import Desk
 from daemon.rules.renames import Rename, last_level, now_called, possible_renames, same_mail
-from daemon.rules.roles import explain_roles
+from daemon.rules.roles import guess_roles
 from daemon.rules.tags import no_tags
 from daemon.store import mailboxes, messages
 from daemon.store.database import Tx
@@ -87,14 +87,16 @@ def show_folders(tx: Tx, desk: Desk) -> list[Shown]:
     """What `postroom folders` shows, as last listed: every folder that is there, and category folders that are gone."""
     names = {category.folder: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
     shown = []
-    for each in mailboxes.folders(tx, desk.mailbox_id):
-        if each.missing_since is None:
-            category = names.get(each.name) if each.role == "category" else None
-            new = each.offered is not None
-            shown.append(Shown(each.name, each.role, each.why, each.messages, category, new, each.could_be))
-        elif each.name in names:
+    for folder in mailboxes.folders(tx, desk.mailbox_id):
+        if folder.missing_since is None:
+            category = names.get(folder.name) if folder.role == "category" else None
+            new = folder.offered is not None
+            shown.append(Shown(folder.name, folder.role, folder.why, folder.messages, category, new, folder.could_be))
+        elif folder.name in names:
             why = "its category is paused, its lessons are kept"
-            shown.append(Shown(each.name, each.role, why, None, names[each.name], missing_since=each.missing_since))
+            shown.append(
+                Shown(folder.name, folder.role, why, None, names[folder.name], missing_since=folder.missing_since)
+            )
     return shown
 
 
@@ -105,12 +107,12 @@ def _proved(desk: Desk, possible: Sequence[Rename]) -> dict[str, str]:
     """Old name -> new name, as far as the id or the contents prove it. Where no contents are known, a UIDVALIDITY that
     no other folder has is proof enough."""
     renames: dict[str, str] = {}
-    for each in possible:
-        if each.old in renames or each.new in renames.values():
+    for rename in possible:
+        if rename.old in renames or rename.new in renames.values():
             continue
-        overlap = None if each.certain else _overlap(desk, each)
-        if each.certain or overlap or (overlap is None and each.alone):
-            renames[each.old] = each.new
+        overlap = None if rename.certain else _overlap(desk, rename)
+        if rename.certain or overlap or (overlap is None and rename.alone):
+            renames[rename.old] = rename.new
     return renames
 
 
@@ -121,7 +123,7 @@ def _overlap(desk: Desk, rename: Rename) -> bool | None:
     if not known:
         return None
     refs = [MessageRef(rename.new, rename.epoch, uid) for uid in known]
-    found = {each.sighting.ref.uid: each.sighting.identity for each in desk.connector.fetch(refs)}
+    found = {message.sighting.ref.uid: message.sighting.identity for message in desk.connector.fetch(refs)}
     if not found:
         return None  # all deleted since, or moved on
     return all(same_mail(found[uid], known[uid]) for uid in found)
@@ -140,7 +142,7 @@ def _follow(tx: Tx, desk: Desk, renames: Mapping[str, str]) -> None:
 def _guesses(tx: Tx, desk: Desk, listed: Sequence[Folder]) -> dict[str, Guess]:
     settings = desk.settings
     called = now_called(mailboxes.folders(tx, desk.mailbox_id), {folder.name for folder in listed})
-    return explain_roles(
+    return guess_roles(
         listed,
         settings.inbox,
         {called.get(name, name): role for name, role in settings.roles.items()},
@@ -176,18 +178,18 @@ def _keep_categories(tx: Tx, desk: Desk, listed: Sequence[Folder], now: datetime
     kept: set[str] = set()
     if desk.settings.categories:
         called = now_called(mailboxes.folders(tx, desk.mailbox_id), {folder.name for folder in listed})
-        for each in desk.settings.categories:
-            folder = called.get(each.folder, each.folder)
-            old = next((one for one in known if one.listed_as == each.folder), None) or next(
-                (one for one in known if one.folder in (folder, each.folder) and one.uid not in kept), None
+        for wanted in desk.settings.categories:
+            folder = called.get(wanted.folder, wanted.folder)
+            old = next((one for one in known if one.listed_as == wanted.folder), None) or next(
+                (one for one in known if one.folder in (folder, wanted.folder) and one.uid not in kept), None
             )
             values = {
-                "name": each.name,
+                "name": wanted.name,
                 "folder": folder,
-                "description": each.description,
-                "hides": each.hides,
-                "precision": each.precision,
-                "listed_as": each.folder,
+                "description": wanted.description,
+                "hides": wanted.hides,
+                "precision": wanted.precision,
+                "listed_as": wanted.folder,
             }
             kept.add(_keep(tx, desk, old, values, now))
     else:

@@ -100,7 +100,7 @@ def _is_another(desk: Desk, known: dict[str, int]) -> bool:
             continue
         looked_at += len(newest)
         with desk.database.read() as tx:
-            found += sum(bool(messages.copies(tx, desk.mailbox_id, each.identity)) for each in newest)
+            found += sum(bool(messages.copies(tx, desk.mailbox_id, message.identity)) for message in newest)
     return breakers.is_another(sum(known[folder] for folder in folders), looked_at, found)
 
 
@@ -134,7 +134,7 @@ def check_overrides(desk: Desk) -> None:
     previous = next((model for model in models if model.state == "previous"), None)
     since = mailbox.evidence_from
     if current is not None and previous is not None and current.promoted is not None and desk.sorting.roll_back:
-        by_model = [each for each in filed if each.model is not None]
+        by_model = [filing for filing in filed if filing.model is not None]
         worse = breakers.got_worse(by_model, current.version, current.promoted, now, since)
         if worse is not None and _roll_back(desk, current.version, previous.version, *worse):
             return

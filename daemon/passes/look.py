@@ -162,12 +162,12 @@ def find_known(tx: Tx, desk: Desk, sighting: Sighting) -> KnownMessage | None:
         places = messages.sightings(tx, candidate.id)
         live = [place for place in places if place.gone is None]
         if not live:
-            left = max((each.gone for each in places if each.gone), default=candidate.first_seen)
+            left = max((place.gone for place in places if place.gone), default=candidate.first_seen)
             homeless.append((candidate.arrived == sighting.arrived, left, candidate.id, candidate))
         elif all(place.ref.folder != sighting.ref.folder for place in live) and not _another(candidate, sighting):
             elsewhere.append(candidate)
     if homeless:
-        return max(homeless, key=lambda each: each[:3])[3]
+        return max(homeless, key=lambda found: found[:3])[3]
     return elsewhere[0] if elsewhere else None
 
 

@@ -1,6 +1,6 @@
 """What one process holds open: the database, the models, and a desk for every mailbox in the settings.
 
-settings | database | registry | a connector and a desk each        closed in reverse
+They are opened in this order and closed in reverse.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def connector_for(mailbox: MailboxSettings, credentials: Credentials) -> Connect
 
 
 def _told(name: str, secret: Callable[[], str]) -> Callable[[], str]:
-    """The same secret; a connector raises the errors of its own tree only."""
+    """Read the secret; a missing one is LoginRefused, for a connector raises the errors of its own tree only."""
 
     def ask() -> str:
         try:

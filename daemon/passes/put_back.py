@@ -43,7 +43,7 @@ class Undone:
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """What "2h", "09:00", "2026-11-22" or "2026-11-22T09:00" means, in local time. Raises BadMoment. Pure."""
+    """What "2h", "09:00", "2026-11-22" or "2026-11-22T09:00" means, in local time. Raises BadMoment."""
     here = now.astimezone()
     try:
         return here - parse_duration(text)
@@ -95,7 +95,7 @@ def _wanted(tx: Tx, desk: Desk, category: str | None) -> list[Action] | None:
     """The actions that file under this category; None: any."""
     if category is None:
         return None
-    folders = {each.name: each.folder for each in mailboxes.categories(tx, desk.mailbox_id)}
+    folders = {category.name: category.folder for category in mailboxes.categories(tx, desk.mailbox_id)}
     if category not in folders:
         raise PostroomError("--category", f'there is no category "{category}".', f"There are: {', '.join(folders)}.")
     return [Move(folders[category]), Tag(add=frozenset({keyword(category)}))]
@@ -103,8 +103,8 @@ def _wanted(tx: Tx, desk: Desk, category: str | None) -> list[Action] | None:
 
 def _is_undone(tx: Tx, entry: JournalEntry) -> bool:
     return any(
-        each.kind == "undo" and each.state == "done" and each.id > entry.id
-        for each in journal.of_message(tx, entry.message)
+        step.kind == "undo" and step.state == "done" and step.id > entry.id
+        for step in journal.of_message(tx, entry.message)
     )
 
 
@@ -132,7 +132,8 @@ def _flags(desk: Desk, places: list[KnownSighting]) -> dict[int, set[str]]:
 
 
 def _put_back(desk: Desk, entry: JournalEntry) -> bool:
-    """While it is our turn: a service that runs beside us must not take our half-done action for a crash."""
+    """Put one message back, while it is our turn: a service that runs beside us must not take our half-done action for
+    a crash."""
     action: Action = Tag(remove=entry.action.add) if isinstance(entry.action, Tag) else Move(entry.ref.folder)
     with desk.turn():
         with desk.database.begin() as tx:

@@ -45,23 +45,25 @@ class Memory:
 
 
 def memory_of(desk: Desk) -> Memory:
-    """That of a mailbox in the settings."""
+    """What Postroom knows of a mailbox in the settings."""
     user, own = getattr(desk.settings, "user", ""), tuple(desk.settings.own_domains)
     return Memory(desk.settings.name, desk.mailbox_id, desk.database, desk.registry, desk.turn, user, own, desk)
 
 
 def memories(mailroom: Mailroom, name: str | None = None) -> list[Memory]:
-    """Those of all mailboxes ever met, or of the one of this name. Raises PostroomError: there was never such a one."""
+    """What Postroom knows of every mailbox ever met, or of the one of this name. Raises PostroomError if there was
+    none."""
     found = [memory_of(desk) for desk in mailroom.desks()]
-    here = {each.name for each in found}
+    here = {memory.name for memory in found}
     with mailroom.database.read() as tx:
-        former = [each for each in mailboxes.everyone(tx) if each.name not in here]
-    for each in former:
-        its_turn = partial(turn, mailroom.settings.state_dir / "turns" / each.name)
-        found.append(Memory(each.name, each.id, mailroom.database, mailroom.registry, its_turn))
+        former = [mailbox for mailbox in mailboxes.everyone(tx) if mailbox.name not in here]
+    for mailbox in former:
+        its_turn = partial(turn, mailroom.settings.state_dir / "turns" / mailbox.name)
+        found.append(Memory(mailbox.name, mailbox.id, mailroom.database, mailroom.registry, its_turn))
     if name is None:
         return found
-    return [each for each in found if each.name == name] or [memory_of(mailroom.desk(name))]  # which says what there is
+    of_this_name = [memory for memory in found if memory.name == name]
+    return of_this_name or [memory_of(mailroom.desk(name))]  # which says what there is
 
 
 @dataclass(frozen=True)
@@ -91,14 +93,14 @@ def refuse_own(memory: Memory, person: Person) -> None:
 
 
 def look_for(memory: Memory, person: Person) -> Found:
-    """Changes nothing. Raises PostroomError for the mailbox's own address."""
+    """What this mailbox holds of the person. Changes nothing. Raises PostroomError for the mailbox's own address."""
     refuse_own(memory, person)
     every = learning.every_lesson(memory.database, memory.mailbox_id)
     lessons = [lesson for lesson in every if person.place(lesson.text)]
     with memory.database.read() as tx:
         taught = {lesson.message for lesson in lessons if lesson.message is not None}
         known = deletion.with_copies(tx, memory.mailbox_id, taught)
-        named = {each for each, name in deletion.names(tx, memory.mailbox_id) if person.in_words(name)}
+        named = {message for message, name in deletion.names(tx, memory.mailbox_id) if person.in_words(name)}
         ids = tuple(lesson.id for lesson in lessons)
         models = _not_proved_clean(tx, memory.mailbox_id, ids)
         made = {model.state for model in training.models(tx, memory.mailbox_id) if model.promoted is not None}
@@ -127,7 +129,7 @@ def _not_proved_clean(tx: Tx, mailbox: int, lessons: Sequence[int]) -> list[Mode
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What went. `unfinished`: messages in the middle of a move, whose identity stays until that has ended."""
+    """What was deleted. `unfinished`: messages in the middle of a move, whose identity stays until that has ended."""
 
     found: Found
     unfinished: int = 0
@@ -136,7 +138,8 @@ class Forgotten:
 
 
 def forget(memory: Memory, settings: Settings, person: Person) -> Forgotten:
-    """Delete all of it. If a model was in use, none is afterwards: train. Raises TrainingBusy, StoreError."""
+    """Delete what this mailbox holds of the person. If a model was in use, none is afterwards: train. Raises
+    TrainingBusy, StoreError."""
     with no_training(settings.state_dir), memory.turn():
         found = look_for(memory, person)
         with memory.database.begin() as tx:

@@ -1,4 +1,4 @@
-"""One person's address, or everybody's at a domain, and where lessons hold it. Pure.
+"""One person's address, or everybody's at a domain, and where lessons hold it.
 
 "ann@example.org"     that address, wherever it stands
 "@example.org"        every address at it, and at the domains below it
@@ -54,14 +54,14 @@ class Person:
             what = f"is not an address. Half of the world is at {self.words}."
             raise BadAddress(words, what, "Name the whole domain, such as @example.org.")
         self._domains = _forms(domain)
-        ways = "|".join(re.escape(each) for each in sorted(self._domains))
+        ways = "|".join(re.escape(domain) for domain in sorted(self._domains))
         before = rf"{_BEFORE}{re.escape(name)}@" if name else r"@(?:[\w-]+\.)*"
         self._pattern = re.compile(rf"{before}(?P<domain>{ways})", re.IGNORECASE)
         self.domain = domain
         self.everybody_at = None if name else domain
 
     def in_words(self, words: str | None) -> bool:
-        """Does the address stand there?"""
+        """Does the address stand in this text?"""
         return words is not None and any(map(self._stands_in, _readings(words)))
 
     def is_all_of(self, domain: str) -> bool:

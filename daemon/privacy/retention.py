@@ -59,7 +59,7 @@ def hold(database: Database, mailbox: int, settings: Settings, now: datetime, *,
     oldest = now - limits.max_age
     with database.begin() as tx:
         before = store.waiting(tx, mailbox)
-        found = judge(before, now, learning.older_than(tx, mailbox, oldest), sure=sure)
+        found = waiting_after(before, now, learning.older_than(tx, mailbox, oldest), sure=sure)
         if found != before:
             store.note(tx, mailbox, found)
         believed = found.why is None
@@ -73,8 +73,8 @@ def hold(database: Database, mailbox: int, settings: Settings, now: datetime, *,
     return Deleted(lessons, identities, waits)
 
 
-def judge(before: Waiting, now: datetime, lessons: tuple[int, int], *, sure: bool = False) -> Waiting:
-    """May what has grown old go? Then the clock is believed, and nothing waits any more. Pure.
+def waiting_after(before: Waiting, now: datetime, lessons: tuple[int, int], *, sure: bool = False) -> Waiting:
+    """What waits after this night. If what has grown old may go, nothing does, and the clock is believed.
 
     `before`: what the night before left. `lessons`: how many are too old by this clock, and how many there are.
     """
@@ -102,7 +102,7 @@ def _doubt(believed: datetime, now: datetime, lessons: tuple[int, int]) -> str |
 def hold_others(
     database: Database, at_work: Collection[int], settings: Settings, now: datetime, *, sure: bool = False
 ) -> None:
-    """The same for the mailboxes that the settings name no more: theirs grows old, too. Raises StoreError."""
+    """Delete it of the mailboxes that the settings name no more: theirs grows old, too. Raises StoreError."""
     with database.read() as tx:
         known = [mailbox.id for mailbox in mailboxes.everyone(tx)]
     for mailbox in known:

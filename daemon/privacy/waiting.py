@@ -10,7 +10,7 @@ NIGHTS_TOLD = 14
 
 
 def waiting_words(found: Waiting) -> str | None:
-    """What waits and what to do, for people; None: nothing waits. Pure."""
+    """What waits and what to do, for people; None: nothing waits."""
     if found.why is None:
         return None
     return (
@@ -20,6 +20,6 @@ def waiting_words(found: Waiting) -> str | None:
     )
 
 
-def waits(tx: Tx, mailbox: int) -> str | None:
-    """The same for one mailbox, as its last night left it."""
+def waiting_in(tx: Tx, mailbox: int) -> str | None:
+    """What waits in one mailbox, as its last night left it, in words."""
     return waiting_words(waiting(tx, mailbox))

@@ -101,7 +101,7 @@ def _from_row(row: Any) -> LabelledMail:
         body=clean_body(values["body"]),
     )
     message_id = str(row["message_id"]) if row.get("message_id") else None
-    references = tuple(str(each) for each in row.get("references") or ())
+    references = tuple(str(reference) for reference in row.get("references") or ())
     return LabelledMail(values["folder"], text, at if at.tzinfo else at.replace(tzinfo=UTC), message_id, references)
 
 
@@ -111,7 +111,7 @@ def from_mailbox(
     """The newest mail of every category folder; nothing is changed, not even \\Seen. Raises ConnectorError."""
     list_folders(desk)
     with desk.database.read() as tx:
-        folders = [each.folder for each in mailboxes.categories(tx, desk.mailbox_id) if each.paused is None]
+        folders = [category.folder for category in mailboxes.categories(tx, desk.mailbox_id) if category.paused is None]
     mails: list[LabelledMail] = []
     for done, folder in enumerate(folders, start=1):
         mails += _from_folder(desk, folder, limit_per_folder)
@@ -121,7 +121,7 @@ def from_mailbox(
 
 
 def _from_folder(desk: Desk, folder: str, limit: int) -> Iterator[LabelledMail]:
-    sightings = {each.ref: each for each in desk.connector.filed_by_people(folder, limit)}
+    sightings = {sighting.ref: sighting for sighting in desk.connector.filed_by_people(folder, limit)}
     for message in desk.connector.fetch(list(sightings)):
         sighting = sightings.get(message.sighting.ref, message.sighting)
         if sighting.arrived is not None:

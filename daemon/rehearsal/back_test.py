@@ -66,14 +66,14 @@ class Office(ABC):
 
     @abstractmethod
     def learn(self, mails: Sequence[LabelledMail]) -> None:
-        """These were filed by people: lessons from now on."""
+        """Take in these as lessons: people filed them."""
 
     @abstractmethod
     def train(self) -> Trained:
         """Train on all lessons; the exam decides which model is in use afterwards."""
 
     @abstractmethod
-    def judge(self, mail: LabelledMail) -> Verdict:
+    def decide(self, mail: LabelledMail) -> Verdict:
         """What the model and the thresholds of this moment say."""
 
 
@@ -180,7 +180,7 @@ def _ask(
     folders = {mail.folder for mail in lessons}
     asked = []
     for number, (mail, by_words) in enumerate(zip(questions, baseline(lessons, questions), strict=True), start=1):
-        verdict = office.judge(mail)
+        verdict = office.decide(mail)
         asked.append(Asked(mail, verdict, by_words, mail.folder not in folders))
         folders.add(mail.folder)
         if verdict.filed != mail.folder:  # a person files what was left and moves what was wrong, and that is news
@@ -197,11 +197,11 @@ def _batch(asked: Sequence[Asked], lessons: int, trained: Trained) -> Batch:
         lessons=lessons,
         training=trained.outcome,
         train_cpu_s=round(trained.cpu_s, 1),
-        accuracy=_share(asked, lambda each: each.verdict.best == each.mail.folder),
-        filed_share=_share(asked, lambda each: each.verdict.filed is not None),
+        accuracy=_share(asked, lambda answer: answer.verdict.best == answer.mail.folder),
+        filed_share=_share(asked, lambda answer: answer.verdict.filed is not None),
         filed_precision=_precision(asked),
-        baseline_accuracy=_share(asked, lambda each: each.baseline == each.mail.folder),
-        unseen_folder_share=_share(asked, lambda each: each.unseen),
+        baseline_accuracy=_share(asked, lambda answer: answer.baseline == answer.mail.folder),
+        unseen_folder_share=_share(asked, lambda answer: answer.unseen),
     )
 
 
@@ -209,14 +209,14 @@ def _report(asked: Sequence[Asked], batches: Sequence[Batch], wanted_precision: 
     return RehearsalReport(
         messages=len(asked),
         batches=tuple(batches),
-        accuracy=_share(asked, lambda each: each.verdict.best == each.mail.folder),
-        filed_share=_share(asked, lambda each: each.verdict.filed is not None),
+        accuracy=_share(asked, lambda answer: answer.verdict.best == answer.mail.folder),
+        filed_share=_share(asked, lambda answer: answer.verdict.filed is not None),
         filed_precision=_precision(asked),
         wanted_precision=wanted_precision,
-        baseline_accuracy=_share(asked, lambda each: each.baseline == each.mail.folder),
-        unseen_folder_share=_share(asked, lambda each: each.unseen),
+        baseline_accuracy=_share(asked, lambda answer: answer.baseline == answer.mail.folder),
+        unseen_folder_share=_share(asked, lambda answer: answer.unseen),
         train_cpu_s=round(sum(batch.train_cpu_s for batch in batches), 1),
-        classify_ms_median=round(median(each.verdict.classify_ms for each in asked), 1),
+        classify_ms_median=round(median(answer.verdict.classify_ms for answer in asked), 1),
     )
 
 
@@ -225,9 +225,9 @@ def _share(asked: Sequence[Asked], holds: Callable[[Asked], bool]) -> float:
 
 
 def _precision(asked: Sequence[Asked]) -> float | None:
-    filed = [each for each in asked if each.verdict.filed is not None]
-    return _share(filed, lambda each: each.verdict.filed == each.mail.folder) if filed else None
+    filed = [answer for answer in asked if answer.verdict.filed is not None]
+    return _share(filed, lambda answer: answer.verdict.filed == answer.mail.folder) if filed else None
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
-    """Nobody watches."""
+    """Show no progress."""

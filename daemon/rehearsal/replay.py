@@ -1,6 +1,8 @@
 """The real office of a rehearsal: the daemon's own store, trainer, policy and decisions, in a folder thrown away.
 
-learn: message and lesson rows | train: daemon.training.hand_over | judge: daemon.passes.decide
+learn    writes message and lesson rows
+train    calls daemon.training.hand_over
+decide   calls daemon.passes.decide
 """
 
 from __future__ import annotations
@@ -126,7 +128,7 @@ class RehearsedOffice(Office):
             raise PostroomError("training", outcome.verdict, "Nothing was moved, here or anywhere.")
         return Trained(_children_cpu_s() - before, outcome.outcome)
 
-    def judge(self, mail: LabelledMail) -> Verdict:
+    def decide(self, mail: LabelledMail) -> Verdict:
         """Just as the daemon does, by the same function. Its mail has no flags or marks, so none is left alone."""
         with self._database.begin() as tx:
             known = messages.get(tx, self._message(tx, mail))

@@ -1,4 +1,4 @@
-"""The report with pictures: one HTML file that needs nothing else, and holds no subject, address or text. Pure.
+"""The report with pictures: one HTML file that needs nothing else, and holds no subject, address or text.
 
     decisions, corrections, held-out answers  ->  numbers a week  ->  inline SVG  ->  one page
 
@@ -40,8 +40,8 @@ class Week:
 
 def weeks(decisions: Sequence[StoredDecision], corrections: Sequence[Correction]) -> list[Week]:
     """Numbers a week, oldest first, weeks without mail included. The last decision about a message counts."""
-    last = {each.message: each for each in decisions}
-    words = {each.message: each for each in corrections if each.voided is None}
+    last = {decision.message: decision for decision in decisions}
+    words = {correction.message: correction for correction in corrections if correction.voided is None}
     decided: Counter[date] = Counter()
     took: Counter[date] = Counter()
     wrong: Counter[date] = Counter()
@@ -56,7 +56,7 @@ def weeks(decisions: Sequence[StoredDecision], corrections: Sequence[Correction]
         return []
     first, end = min(decided), max(decided)
     mondays = [first + timedelta(weeks=number) for number in range((end - first).days // 7 + 1)]
-    return [Week(each, decided[each], took[each], wrong[each]) for each in mondays]
+    return [Week(monday, decided[monday], took[monday], wrong[monday]) for monday in mondays]
 
 
 def _monday(moment: datetime) -> date:
@@ -172,7 +172,7 @@ def _agreement(by_week: Sequence[Week], wanted: float) -> str:
 
 def _risk_coverage(points: Sequence[Point], wanted: float) -> str:
     curve = risk_coverage(points)
-    low = min(0.8, *(each.precision for each in curve if each.coverage >= 0.1))
+    low = min(0.8, *(point.precision for point in curve if point.coverage >= 0.1))
 
     def height(share: float) -> float:
         return _y(max(0.0, (share - low) / (1 - low)))
@@ -182,7 +182,7 @@ def _risk_coverage(points: Sequence[Point], wanted: float) -> str:
         f'<text x="{_x(share)}" y="{HEIGHT - 8}" text-anchor="middle" fill="#666">{share:.0%}</text>'
         for share in (0, 0.25, 0.5, 0.75, 1)
     ]
-    drawn += [_dashed(height(wanted)), _line([(_x(each.coverage), height(each.precision)) for each in curve])]
+    drawn += [_dashed(height(wanted)), _line([(_x(point.coverage), height(point.precision)) for point in curve])]
     return _svg("Precision by the share of mail filed", drawn) + _nothing(
         "To the right: more is filed. Up: more of it is right."
     )
@@ -201,7 +201,8 @@ def _confusion(points: Sequence[Point], names: Mapping[str, str]) -> str:
     counts = Counter((point.category, point.predicted) for point in points)
     sizes = Counter(point.category for point in points)
     shown = [category for category, _ in sizes.most_common(MOST_ROWS)]
-    heads = "".join(f'<th title="{escape(_name(names, each))}">{escape(_name(names, each)[:9])}</th>' for each in shown)
+    titles = [_name(names, category) for category in shown]
+    heads = "".join(f'<th title="{escape(title)}">{escape(title[:9])}</th>' for title in titles)
     rows = []
     for row in shown:
         cells = []

@@ -43,10 +43,10 @@ class Agreement:
 
 
 def agreement(made: list[StoredDecision], corrections: list[Correction]) -> Agreement:
-    """Compare the last decision about each message with the last thing a person did to it. Pure."""
+    """Compare the last decision about each message with the last thing a person did to it."""
     last_decision = {decision.message: decision for decision in made}
     last_word = {correction.message: correction for correction in corrections if correction.voided is None}
-    filed = {message: each for message, each in last_decision.items() if each.category is not None}
+    filed = {message: decision for message, decision in last_decision.items() if decision.category is not None}
     agreed = overridden = 0
     for message, decision in filed.items():
         word = last_word.get(message)
@@ -83,8 +83,8 @@ def mailbox_status(
         "mode": mailbox.mode,
         "paused": mailbox.paused,
         "trouble": mailbox.trouble,
-        "polled": _iso(mailbox.polled),
-        "last_arrival": _iso(mailbox.last_arrival),
+        "polled": iso(mailbox.polled),
+        "last_arrival": iso(mailbox.last_arrival),
         "messages": messages.counts(tx, mailbox.id),
         "categories": [
             {
@@ -97,23 +97,23 @@ def mailbox_status(
             for category in overview(tx, mailbox.id, points, least)
         ],
         "folders_new": [
-            {"name": folder.name, "since": _iso(folder.offered), "role": folder.role}
+            {"name": folder.name, "since": iso(folder.offered), "role": folder.role}
             for folder in mailboxes.folders(tx, mailbox.id)
             if folder.offered is not None and folder.missing_since is None
         ],
-        "since": _iso(since),
+        "since": iso(since),
         "decided": counted.decided,
         "filed": counted.filed,
         "agreed": counted.agreed,
         "overridden": counted.overridden,
         "sentence": counted.in_words(mailbox.mode),
-        "corrections": sum(1 for each in corrections if each.voided is None),
+        "corrections": sum(1 for correction in corrections if correction.voided is None),
         "model": None if current is None else {"version": current.version, "verdict": current.verdict},
         "training": None
         if not runs
         else {
-            "started": _iso(runs[0].started),
-            "ended": _iso(runs[0].ended),
+            "started": iso(runs[0].started),
+            "ended": iso(runs[0].ended),
             **({"outcome": runs[0].outcome, "verdict": runs[0].verdict} if runs[0].outcome else _unended(at_work)),
         },
         "unfinished": len(journal.unfinished(tx, mailbox.id)),
@@ -123,7 +123,8 @@ def mailbox_status(
 def service_status(
     tx: Tx, mailbox: Mailbox, settings: Settings, now: datetime, holder: Holder | None, working: bool, usable: bool
 ) -> dict[str, Any]:
-    """What `postroom status` shows of the service's work on one mailbox: is it behind, do the nights bear fruit?
+    """What `postroom status` shows of the service's work on one mailbox: is it behind, is something wrong with its
+    nights?
 
     `holder`: who runs, None if nobody does. `working`: does a training work now?
     `usable`: is there a model in use that can be used?
@@ -139,9 +140,9 @@ def service_status(
         "late": None if late is None else f"no look for {late // MINUTE} minutes, though the service runs.",
         "training_trouble": None
         if trouble is None
-        else {"kind": trouble.kind, "since": _iso(trouble.since), "words": trouble.words},
+        else {"kind": trouble.kind, "since": iso(trouble.since), "words": trouble.words},
         "next_training": {
-            "at": _iso(due),
+            "at": iso(due),
             "due": due <= here,
             "new_lessons": training.fresh_lessons(tx, mailbox.id, usable),
             "wanted": settings.training.min_corrections,
@@ -163,21 +164,21 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
         "mailbox": mailbox.name,
         "message_id": message.identity.message_id or message.identity.object_id,
         "state": message.state,
-        "arrived": _iso(message.arrived),
-        "first_seen": _iso(message.first_seen),
+        "arrived": iso(message.arrived),
+        "first_seen": iso(message.first_seen),
         "places": [
             {
                 "folder": place.ref.folder,
                 "uid": place.ref.uid,
-                "seen": _iso(place.seen),
-                "gone": _iso(place.gone),
+                "seen": iso(place.seen),
+                "gone": iso(place.gone),
                 "by": "postroom" if place.ours else place.who,
             }
             for place in messages.sightings(tx, message.id)
         ],
         "decisions": [
             {
-                "at": _iso(decision.at),
+                "at": iso(decision.at),
                 "category": _name(names, decision.category),
                 "best": _name(names, decision.best),
                 "probability": decision.probability,
@@ -192,8 +193,8 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
         ],
         "actions": [
             {
-                "planned": _iso(entry.planned),
-                "ended": _iso(entry.ended),
+                "planned": iso(entry.planned),
+                "ended": iso(entry.ended),
                 "state": entry.state,
                 "from": entry.ref.folder,
                 "to": entry.landed.folder if entry.landed else None,
@@ -204,24 +205,24 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
         "lessons": [
             {
                 "id": lesson.id,
-                "at": _iso(lesson.at),
+                "at": iso(lesson.at),
                 "category": _name(names, lesson.category),
                 "source": lesson.source,
-                "voided": _iso(lesson.voided),
+                "voided": iso(lesson.voided),
             }
             for lesson in learning.lessons_of(tx, message.id)
         ],
         "corrections": [
             {
-                "id": each.id,
-                "at": _iso(each.at),
-                "kind": each.kind,
-                "from": each.from_folder,
-                "to": each.to_folder,
-                "who": each.who,
-                "voided": _iso(each.voided),
+                "id": correction.id,
+                "at": iso(correction.at),
+                "kind": correction.kind,
+                "from": correction.from_folder,
+                "to": correction.to_folder,
+                "who": correction.who,
+                "voided": iso(correction.voided),
             }
-            for each in learning.corrections(tx, mailbox.id, message=message.id)
+            for correction in learning.corrections(tx, mailbox.id, message=message.id)
         ],
     }
 
@@ -230,5 +231,6 @@ def _name(names: dict[str, str], uid: str | None) -> str | None:
     return None if uid is None else names.get(uid, "a removed category")
 
 
-def _iso(moment: datetime | None) -> str | None:
+def iso(moment: datetime | None) -> str | None:
+    """The moment in ISO 8601, to the second; None for none."""
     return None if moment is None else moment.isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""What the lessons of each category are worth, in plain words. Pure but for what is read from the store.
+"""What the lessons of each category are worth, in plain words.
 
 lessons, sources | does mail stay in the folder? | did the model in use tell it from the others?  ->  table rows
 pairs that the last training found | both still count | still different categories  ->  contradictions
@@ -72,7 +72,7 @@ def trouble_with(
     names: Mapping[str, str],
     least: int,
 ) -> str | None:
-    """Why this folder cannot be learnt, as a sentence; None if nothing speaks against it. Pure.
+    """Why this folder cannot be learnt, as a sentence; None if nothing speaks against it.
 
     `passing`: how many messages were ever seen in the folder, and how many of these left it soon.
     """

@@ -27,7 +27,8 @@ LEAST_FILED = 20
 LEAST_OVERRIDDEN = 5
 TIMES_WORSE = 2.0
 LUCK_TO_PAUSE = 0.001
-"""It is looked at after every correction: what luck alone does once in a thousand looks hardly ever pauses anybody."""
+"""Sorting pauses when chance alone gives so many overrides with less than this probability. Low, because it is asked
+after every correction."""
 LUCK_TO_ROLL_BACK = 0.01
 BELIEVED = 20
 """So many messages are taken to have gone as promised before anything has been seen."""
@@ -56,7 +57,7 @@ class Share:
 
     @property
     def rate(self) -> float:
-        """0 without any."""
+        """The share, from 0 to 1; 0 without any messages."""
         return self.overridden / self.filed if self.filed else 0.0
 
     def __str__(self) -> str:
@@ -64,12 +65,12 @@ class Share:
 
 
 def share(filed: Sequence[Filed]) -> Share:
-    """Count them."""
-    return Share(sum(each.overridden for each in filed), len(filed))
+    """How many of these filed messages were overridden."""
+    return Share(sum(filing.overridden for filing in filed), len(filed))
 
 
 def by_luck(overridden: int, filed: int, rate: float) -> float:
-    """How often luck alone gives at least so many, if each is overridden at this rate (binomial distribution)."""
+    """The probability of at least so many overrides by chance, each message at this rate (binomial distribution)."""
     return sum(comb(filed, k) * rate**k * (1 - rate) ** (filed - k) for k in range(overridden, filed + 1))
 
 
@@ -82,8 +83,8 @@ def overridden_unusually(
     filed before has been looked at by a person.
     """
     began = now - RECENT
-    recent = share([each for each in filed if each.at >= began and (since is None or each.at >= since)])
-    usual = share([each for each in filed if began - USUAL <= each.at < began])
+    recent = share([filing for filing in filed if filing.at >= began and (since is None or filing.at >= since)])
+    usual = share([filing for filing in filed if began - USUAL <= filing.at < began])
     expected = (usual.overridden + BELIEVED * promised) / (usual.filed + BELIEVED)
     return (recent, usual) if _clearly_more(recent, expected, LUCK_TO_PAUSE) else None
 
@@ -93,8 +94,8 @@ def got_worse(
 ) -> tuple[Share, Share] | None:
     """(with this model, before it) if people override the current model clearly more often than those before it."""
     began = max(promoted, now - RECENT, since or promoted)
-    mine = share([each for each in filed if each.model == current and each.at >= began])
-    before = share([each for each in filed if each.model != current and promoted - USUAL <= each.at < promoted])
+    mine = share([filing for filing in filed if filing.model == current and filing.at >= began])
+    before = share([filing for filing in filed if filing.model != current and promoted - USUAL <= filing.at < promoted])
     if before.filed < LEAST_FILED:
         return None
     # Half a message more than were seen, so that a spotless past does not make a single slip unheard of.
@@ -120,7 +121,7 @@ def was_emptied(before: Mapping[str, int], now: Mapping[str, int], watched: Coll
     So neither emptying the trash nor an inbox that goes to the archive every evening counts. Counts of messages by
     folder.
     """
-    had, has = (sum(count for folder, count in each.items() if folder in watched) for each in (before, now))
+    had, has = (sum(count for folder, count in counts.items() if folder in watched) for counts in (before, now))
     lost = sum(before.values()) - sum(now.values())
     return had >= THOUSANDS and has <= had * EMPTIED and lost >= (had - has) * (1 - EMPTIED)
 
@@ -141,7 +142,8 @@ def are_gone(watched: Mapping[str, tuple[str | None, int]], listed: Mapping[str,
 
 
 def vanished_altogether(known: Mapping[str, int], vanished: Mapping[str, int], arrived: int) -> bool:
-    """The same where the server counts nothing: did nearly all known messages leave several folders at one look?"""
+    """Was the mailbox emptied, where the server counts nothing: did nearly all known messages leave several folders at
+    one look?"""
     total, left = sum(known.values()), sum(vanished.values())
     emptied = [folder for folder, count in known.items() if count and vanished.get(folder, 0) >= count * (1 - EMPTIED)]
     return total >= THOUSANDS and left - arrived >= total * (1 - EMPTIED) and len(emptied) > 1
@@ -161,7 +163,7 @@ def unusual_silence(arrivals: Sequence[datetime], now: datetime, zone: tzinfo | 
     Waiting is measured in mails that usually come by then, by hour and day of the week: a night or a weekend counts
     little, a Monday morning much, and last month's holiday shows how long it can take. `arrivals`: aware, in order.
     """
-    known = [each for each in arrivals if now - RHYTHM <= each <= now]
+    known = [arrival for arrival in arrivals if now - RHYTHM <= arrival <= now]
     if len(known) < LEAST_ARRIVALS or known[-1] - known[0] < LEAST_RHYTHM:
         return None
     usual = _Rhythm(known, zone)
@@ -176,9 +178,9 @@ class _Rhythm:
     """How many mails come in each hour of the week."""
 
     def __init__(self, known: Sequence[datetime], zone: tzinfo | None) -> None:
-        hours = [each.astimezone(zone) for each in known]
+        hours = [arrival.astimezone(zone) for arrival in known]
         weeks = (known[-1] - known[0]) / timedelta(weeks=1)
-        count = Counter((each.weekday(), each.hour) for each in hours)
+        count = Counter((moment.weekday(), moment.hour) for moment in hours)
         self._zone = zone
         self._rate = {hour: number / weeks for hour, number in count.items()}
         self._marks: list[datetime] = []

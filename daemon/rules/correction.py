@@ -1,6 +1,6 @@
 """What a message's new place says about what people want.
 
-    where it came to rest | who put it there | what we had decided  ->  Judgement (and perhaps a lesson), or nothing
+Where it came to rest, who put it there and what we had decided give a Judgement, perhaps with a lesson, or nothing.
 
 A correction is any later place in another *category* folder, or back in the inbox. Neutral folders teach nothing, our
 own moves never do, and a message first seen where it lies now was put there by a rule or before our time.
@@ -37,8 +37,8 @@ def label_means(
     """
     if now_at.id != places[0].id and now_at.seen == places[0].seen:
         return "nothing"  # it came with this label: a filter's work
-    labels = [each for each in places if each.gone is None and roles.get(each.ref.folder) == "category"]
-    if not [each for each in labels if each.id != now_at.id]:
+    labels = [place for place in places if place.gone is None and roles.get(place.ref.folder) == "category"]
+    if not [label for label in labels if label.id != now_at.id]:
         return "judge"
     # "Move to inbox" keeps the label. Of two labels it is not clear which is meant, until one is taken off.
     return "wait" if roles.get(now_at.ref.folder) == "category" else "nothing"

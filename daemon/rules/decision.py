@@ -1,7 +1,11 @@
 """What to do with one message: values in, a decision with its reason out.
 
-    not to be touched?  |  thread filed by hand?  |  near-duplicate of a lesson?  |  another copy decided about?
-                        |  model sure enough?  ->  Decision
+The first of these that applies decides:
+
+    the message is not to be touched
+    people filed its thread by hand, or it nearly repeats a lesson
+    another copy of it was decided about
+    the model is sure enough, or not
 
 `daemon.passes.decide` gathers what comes in; nobody else composes a decision. The reason is what people read in
 `postroom why`.
@@ -171,7 +175,8 @@ def decide(
 
 
 def _as_its_copy(copy: DecidedCopy, policy: Policy) -> Decision | None:
-    """One mail gets one decision. If a person has put that copy back into the inbox, this one stays there too."""
+    """The decision about the other copy: one mail gets one decision. If a person has put that copy back into the inbox,
+    this one stays there too."""
     made = copy.decision
     if copy.put_back:
         return Decision(None, "copy", "left: a person put another copy of this mail back into the inbox")
@@ -206,7 +211,7 @@ def _by_model(prediction: Prediction, policy: Policy) -> Decision:
         return Decision(None, "model", f"left: {said}; {category.name} has too little evidence yet", *figures)
     if probability < threshold:
         # "1.00, needs 1.00" would puzzle whoever asks why it was left.
-        digits = next((each for each in (2, 3, 4) if f"{probability:.{each}f}" != f"{threshold:.{each}f}"), 5)
+        digits = next((count for count in (2, 3, 4) if f"{probability:.{count}f}" != f"{threshold:.{count}f}"), 5)
         said = _in_words(prediction, policy, digits)
         return Decision(None, "model", f"left: {said}; {category.name} needs {threshold:.{digits}f}", *figures)
     return Decision(best, "model", f"{said}; needs {threshold:.2f}; model {policy.model}", *figures)

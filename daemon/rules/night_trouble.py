@@ -1,11 +1,11 @@
-"""Do the nights bear fruit? The runs, the window and the time in, a sentence out.
+"""What is wrong with the nightly trainings of a mailbox: the runs, the window and the time in, a sentence out.
 
     failed      the last training failed: its reason
     in vain     the last trainings were broken off or failed, one after the other: how many, and the reason
     missed      a window has gone by in which no training began, though there was enough to learn
 
-A model that was kept because the new one was no better is fruit: the exam did its work. One training that was broken
-off is no trouble yet, because it is made up for; after the second in a row the night is given up
+A night that kept its model because the new one was no better was a good one: the exam did its work. One training that
+was broken off is no trouble yet, because it is made up for; after the second in a row the night is given up
 (`daemon.rules.schedule`). One that a reload put off is nobody's trouble. What failed is told until a training comes to
 its end, or until a night finds too little to learn: then nothing waits for it any more.
 """

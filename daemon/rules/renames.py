@@ -49,15 +49,15 @@ def possible_renames(known: Sequence[KnownFolder], listed: Sequence[Folder], inb
                 if old.object_id == folder.object_id:
                     certain.append(Rename(old.name, folder.name, folder.epoch, True, True))
             elif old.epoch and old.epoch == folder.epoch and not replaced:
-                rivals = [each for each in moved if each.epoch == old.epoch]
-                targets = [each for each in fresh if each.epoch == old.epoch]
+                rivals = [other for other in moved if other.epoch == old.epoch]
+                targets = [other for other in fresh if other.epoch == old.epoch]
                 alone = len(rivals) == len(targets) == 1
                 # A renamed parent takes its children along: they keep the last level of their names.
                 ends = last_level(folder.name, folder.delimiter)
-                sisters = [each for each in targets if last_level(each.name, each.delimiter) == ends]
+                sisters = [other for other in targets if last_level(other.name, other.delimiter) == ends]
                 same = last_level(old.name, folder.delimiter) == ends and len(sisters) == 1
                 likely.append(Rename(old.name, folder.name, folder.epoch, False, alone or same))
-    return certain + sorted(likely, key=lambda each: not each.alone)
+    return certain + sorted(likely, key=lambda rename: not rename.alone)
 
 
 def _same_folder(old: KnownFolder, folder: Folder) -> bool:

@@ -52,21 +52,9 @@ def guess_roles(
     *,
     review: str = "",
     categories: Iterable[str] = (),
-) -> dict[str, Role]:
-    """A role for every folder. `owner` corrects by name; `categories`, if any, are then the only category folders."""
-    guesses = explain_roles(folders, inbox, owner, review=review, categories=categories)
-    return {name: guess.role for name, guess in guesses.items()}
-
-
-def explain_roles(
-    folders: Iterable[Folder],
-    inbox: str,
-    owner: Mapping[str, Role],
-    *,
-    review: str = "",
-    categories: Iterable[str] = (),
 ) -> dict[str, Guess]:
-    """The same with the reasons."""
+    """A role for every folder, by its name, and why. `owner` corrects by name; `categories`, if any, are then the only
+    category folders."""
     listed = frozenset(categories)
     return {folder.name: _role(folder, inbox, owner, review, listed) for folder in folders}
 

@@ -54,7 +54,7 @@ def back_off(failures: int, first: timedelta, jitter: float) -> timedelta:
 def latest_window(now: datetime, window: Window, *, ended: bool = False) -> tuple[datetime, datetime]:
     """When the latest window opened and closes, in UTC; `ended`: the latest that has closed. `now` in local time."""
     windows = (window_of(now.date() - timedelta(days=back), now.tzinfo, window) for back in range(4))
-    return next(each for each in windows if each[ended] <= now)
+    return next(span for span in windows if span[ended] <= now)
 
 
 def window_of(day: date, zone: tzinfo | None, window: Window) -> tuple[datetime, datetime]:
@@ -62,7 +62,7 @@ def window_of(day: date, zone: tzinfo | None, window: Window) -> tuple[datetime,
     window in the hour that it leaves out comes right after it, as long as ever."""
     opened = datetime.combine(day, window.start)
     closed = datetime.combine(day if window.end > window.start else day + timedelta(days=1), window.end)
-    first, last = (each.replace(tzinfo=zone).astimezone(UTC) for each in (opened, closed))
+    first, last = (moment.replace(tzinfo=zone).astimezone(UTC) for moment in (opened, closed))
     return first, last if last > first else first + (closed - opened)
 
 

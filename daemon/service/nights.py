@@ -3,7 +3,7 @@
     the window opens, the service starts, the machine wakes | who is due, longest waiting first | train
     | still due: again in a minute
 
-Which training is due is asked of the database and the pure `daemon.rules.schedule`, so a restart or a reload forgets
+Which training is due is asked of the database and `daemon.rules.schedule`, so a restart or a reload forgets
 nothing. All mailboxes train one after the other, in one thread.
 """
 

@@ -34,7 +34,7 @@ class Round:
 
 
 def status_line(rounds: Mapping[str, Round], refused: bool) -> str:
-    """How all mailboxes are doing, for `systemctl status`. `refused`: the settings read last cannot be used. Pure."""
+    """How all mailboxes are doing, for `systemctl status`. `refused`: the settings read last cannot be used."""
     pairs = rounds.items()
     troubled = [name for name, round_ in pairs if round_.needs_person or round_.failures]
     held = [name for name, round_ in pairs if round_.held and name not in troubled]

@@ -67,7 +67,7 @@ class Credentials:
         names: set[str] = set()
         for path, _ in self._paths(name):
             with contextlib.suppress(OSError):
-                names.update(each.name.removeprefix("postroom_") for each in path.parent.iterdir() if each.is_file())
+                names.update(file.name.removeprefix("postroom_") for file in path.parent.iterdir() if file.is_file())
         near = difflib.get_close_matches(name, sorted(names), n=1)
         return f'There is "{near[0]}": did you mean that? ' if near else ""
 

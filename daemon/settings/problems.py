@@ -246,9 +246,11 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...], document: 
     elif names[:1] == ["engine"]:
         here, names = [_of_engine(_mapping(document.get("engine")))], names[1:]
     for wanted in names:
-        fields = [field for each in here for name, field in each.model_fields.items() if wanted in (name, field.alias)]
+        fields = [
+            field for table in here for name, field in table.model_fields.items() if wanted in (name, field.alias)
+        ]
         here = [found for field in fields for found in _models_in(field.annotation)]
-    return sorted({field.alias or name for each in here for name, field in each.model_fields.items()})
+    return sorted({field.alias or name for table in here for name, field in table.model_fields.items()})
 
 
 def _mailboxes_at(location: tuple[int | str, ...], document: Mapping[str, Any]) -> list[type[BaseModel]]:

@@ -27,13 +27,5 @@ class Window:
         except ValueError:
             raise ValueError(f'"{text}" is not a time window; write 01:00-05:00 or 22:00-04:00.') from None
 
-    def contains(self, moment: time) -> bool:
-        """Is this local time inside the window?"""
-        if self.start == self.end:
-            return True
-        if self.start < self.end:
-            return self.start <= moment < self.end
-        return moment >= self.start or moment < self.end
-
     def __str__(self) -> str:
         return f"{self.start:%H:%M}-{self.end:%H:%M}"

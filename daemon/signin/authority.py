@@ -32,7 +32,7 @@ class Http:
         return self._ask("GET", url, params=params, headers=headers)
 
     def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> httpx.Response:
-        """The same with a form. Empty values are left out, as the standard wants it."""
+        """Post a form, as msal expects of a client. Empty values are left out, as the standard wants it."""
         if isinstance(data, Mapping):
             given = {key: value for key, value in data.items() if value is not None}
             data = {key: value.decode() if isinstance(value, bytes) else value for key, value in given.items()}

@@ -1,6 +1,6 @@
 """What an access token says about itself, read without trusting it: enough to name the grant that is missing.
 
-token | payload of the JWT (RFC 7519), no signature checked | what IMAP needs, what is there  ->  sentences. Pure.
+The payload of the JWT (RFC 7519) is compared with what IMAP needs; no signature is checked.
 """
 
 from __future__ import annotations

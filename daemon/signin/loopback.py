@@ -45,9 +45,9 @@ def wait_for_address(listener: socket.socket, typed: TextIO | None, seconds: flo
                     if not piece:
                         selector.unregister(typed)
                     *whole, line = line.split(b"\n")
-                    for each in whole:
-                        if each.strip():
-                            return each.decode("utf-8", "replace").strip()
+                    for entered in whole:
+                        if entered.strip():
+                            return entered.decode("utf-8", "replace").strip()
     return None
 
 

@@ -49,7 +49,7 @@ def report(wanted: SignIn, tokens: TokenSource, now: datetime | None = None) -> 
 
 
 def report_given(wanted: SignIn, token: str, now: datetime | None = None) -> TokenReport | None:
-    """The same for a token that somebody else delivers as the credential; None if it is not Microsoft's."""
+    """Read a token that somebody else delivers as the credential; None if it is not Microsoft's."""
     claims = claims_of(token) if at_microsoft(wanted.host) else None
     if claims is None:
         return None

@@ -48,7 +48,7 @@ def sweep_scratch(state_dir: Path) -> list[str]:
         return []
     removed = []
     with turn(place / "lock"):
-        for folder in sorted(each for each in place.iterdir() if _is_ours(each)):
+        for folder in sorted(entry for entry in place.iterdir() if _is_ours(entry)):
             held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -24,7 +24,8 @@ class Waiting:
 
 
 def waiting(tx: Tx, mailbox: int) -> Waiting:
-    """As the last night left it. A mailbox that has had none is believed the clock by which it was met first."""
+    """What waits in this mailbox, as its last night left it. One that has had none is believed the clock by which it
+    was met first."""
     row = tx.execute(select(t.retention).where(t.retention.c.mailbox_id == mailbox)).one_or_none()
     if row is not None:
         return Waiting(row.believed, row.nights, row.told, row.why)

@@ -209,9 +209,9 @@ def _hide(path: Path) -> None:
     try:
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
             with contextlib.suppress(FileNotFoundError):
-                each.chmod(0o600)
+                file.chmod(0o600)
     except OSError as error:
         raise StoreError(
             str(path), f"its rights cannot be set ({error.strerror}).", "Run Postroom as the user who owns it."

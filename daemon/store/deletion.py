@@ -62,7 +62,7 @@ def forget(tx: Tx, mailbox: int, ids: Sequence[int], holds: Callable[[str | None
     )
     for column, here in references:
         said = tx.execute(select(column).where(here, column.is_not(None)).distinct()).scalars()
-        named = [each for each in said if each in gone or holds(each)]
+        named = [value for value in said if value in gone or holds(value)]
         for start in range(0, len(named), _CHUNK):
             blank = update(column.table).where(here, column.in_(named[start : start + _CHUNK]))
             tx.execute(blank.values({column.name: None}))

@@ -39,7 +39,7 @@ def plan(
 
 
 def note(tx: Tx, entry: int, progress: Progress) -> None:
-    """The next command is about to be sent."""
+    """Note that the next command is about to be sent."""
     tx.execute(
         update(t.actions).where(t.actions.c.id == entry).values(state="sent", progress=_progress_to_json(progress))
     )

@@ -35,7 +35,7 @@ def add_correction(
     who: str | None,
     decision: int | None,
 ) -> int:
-    """A person put this message somewhere. Returns the correction's id."""
+    """Record that a person put this message somewhere. Returns the correction's id."""
     result = tx.execute(
         insert(t.corrections).values(
             message_id=message,
@@ -83,7 +83,7 @@ def corrections(tx: Tx, mailbox: int, *, since: datetime | None = None, message:
 
 def void_correction(tx: Tx, mailbox: int, correction: int, now: datetime) -> bool:
     """Take a correction back: its lesson and the text of that are gone. False if there is no such correction."""
-    found = next((each for each in corrections(tx, mailbox) if each.id == correction and each.voided is None), None)
+    found = next((entry for entry in corrections(tx, mailbox) if entry.id == correction and entry.voided is None), None)
     if found is None:
         return False
     tx.execute(update(t.corrections).where(t.corrections.c.id == correction).values(voided=now))
@@ -111,7 +111,7 @@ def teach(
     thread: str | None = None,
     weight: float = 1.0,
 ) -> bool:
-    """Add a lesson; the last word about a mail, all its copies, or a text wins, and the word before keeps no text.
+    """Add a lesson. The latest one about a mail, its copies or the same text wins; those before it keep no text.
 
     False if exactly this was known.
     """
@@ -161,7 +161,8 @@ def void_lesson(tx: Tx, mailbox: int, lesson: int, now: datetime) -> bool:
 
 
 def _void(tx: Tx, which: ColumnElement[bool], now: datetime) -> int:
-    """These lessons teach nothing any more. What stays says that there was one, of which category, and until when."""
+    """Take these lessons back: they teach nothing any more. What stays says that there was one, of which category, and
+    until when."""
     nothing = {"voided": now, "text": {}, "fingerprint": "", "thread": None}
     number = int(tx.execute(update(t.lessons).where(which, t.lessons.c.voided.is_(None)).values(**nothing)).rowcount)
     if number:
@@ -195,7 +196,7 @@ def expire(tx: Tx, mailbox: int, oldest: datetime | None, most: int) -> int:
 
 
 def delete_lessons(tx: Tx, lesson_ids: Sequence[int]) -> int:
-    """Nothing of these lessons stays. Returns how many there were."""
+    """Delete these lessons altogether. Returns how many there were."""
     return sum(
         _delete(tx, t.lessons.c.id.in_(lesson_ids[start : start + 500])) for start in range(0, len(lesson_ids), 500)
     )
@@ -234,7 +235,7 @@ def void_lessons_of(tx: Tx, message: int, now: datetime) -> int:
 
 
 def void_lessons(tx: Tx, lesson_ids: Sequence[int], now: datetime) -> None:
-    """These lessons teach nothing any more."""
+    """Take these lessons back: they teach nothing any more."""
     for start in range(0, len(lesson_ids), 500):
         _void(tx, t.lessons.c.id.in_(lesson_ids[start : start + 500]), now)
 
@@ -376,7 +377,7 @@ def count_up_to(tx: Tx, mailbox: int, lesson: int) -> int:
 
 
 def freeze(tx: Tx, mailbox: int, lesson_ids: Iterable[int]) -> None:
-    """These lessons belong to the frozen exam from now on."""
+    """Put these lessons into the frozen exam for good."""
     ids = list(lesson_ids)
     where = t.lessons.c.mailbox_id == mailbox
     for start in range(0, len(ids), 500):

@@ -67,7 +67,7 @@ def looked(
 
 
 def set_mode(tx: Tx, mailbox: int, mode: Mode) -> None:
-    """Shadow or live."""
+    """Switch the mailbox to shadow or live."""
     tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(mode=mode))
 
 
@@ -77,12 +77,12 @@ def set_paused(tx: Tx, mailbox: int, reason: str | None) -> None:
 
 
 def set_stopped(tx: Tx, mailbox: int, reason: str) -> None:
-    """The mailbox looks wrong: do nothing at all until a person resumes it."""
+    """Stop the mailbox, which looks wrong: nothing at all is done until a person resumes it."""
     tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(stopped=reason))
 
 
 def resume(tx: Tx, mailbox: int, now: datetime) -> None:
-    """A person says: go on. What stopped us until now does not stop us again."""
+    """Go on, as a person says. What stopped us until now does not stop us again."""
     mine = t.mailboxes.c.id == mailbox
     tx.execute(update(t.mailboxes).where(mine, t.mailboxes.c.stopped.is_not(None)).values(stopped=None, vouched=now))
     tx.execute(update(t.mailboxes).where(mine).values(paused=None, evidence_from=now))
@@ -104,7 +104,7 @@ def set_contents(tx: Tx, mailbox: int, counts: dict[str, int] | None) -> None:
 
 
 def hurry(tx: Tx, mailbox: int) -> None:
-    """All new messages are due at once."""
+    """Make all new messages due at once."""
     where = (t.messages.c.mailbox_id == mailbox) & (t.messages.c.state == "new")
     tx.execute(update(t.messages).where(where).values(due=t.messages.c.first_seen))
 

@@ -90,13 +90,14 @@ def candidates(tx: Tx, mailbox: int, identity: Identity, arrived: datetime | Non
 
 
 def copies(tx: Tx, mailbox: int, identity: Identity, arrived: datetime | None = None) -> list[KnownMessage]:
-    """The same, else by all but the server's own id: known messages of which this may be a copy on another server."""
+    """Known messages that may be this one, by all but the server's own id if by that none is: this may lie on another
+    server."""
     own = candidates(tx, mailbox, identity, arrived)
     return own or candidates(tx, mailbox, replace(identity, object_id=None), arrived)
 
 
 def set_object_id(tx: Tx, message: int, object_id: str | None) -> None:
-    """The server calls it otherwise now."""
+    """Note the server's new id of the message."""
     tx.execute(update(t.messages).where(t.messages.c.id == message).values(object_id=object_id))
 
 
@@ -173,7 +174,7 @@ def sightings(tx: Tx, message: int) -> list[KnownSighting]:
 
 
 def sighting_at(tx: Tx, mailbox: int, ref: MessageRef) -> KnownSighting | None:
-    """Who is known to lie there now."""
+    """The sighting of the message that is known to lie there now."""
     row = tx.execute(
         select(t.sightings)
         .where(
@@ -186,16 +187,6 @@ def sighting_at(tx: Tx, mailbox: int, ref: MessageRef) -> KnownSighting | None:
         .order_by(t.sightings.c.id.desc())
     ).mappings()
     return next((_seen(found) for found in row), None)
-
-
-def live_in(tx: Tx, mailbox: int, folder: str) -> list[KnownSighting]:
-    """What is known to lie in this folder."""
-    rows = tx.execute(
-        select(t.sightings).where(
-            t.sightings.c.mailbox_id == mailbox, t.sightings.c.folder == folder, t.sightings.c.gone.is_(None)
-        )
-    )
-    return [_seen(row) for row in rows.mappings()]
 
 
 def left_early(tx: Tx, mailbox: int, inbox: str) -> list[int]:
@@ -222,7 +213,7 @@ def give_up_new(tx: Tx, mailbox: int, inbox: str) -> list[int]:
 
 
 def adopt(tx: Tx, sighting_id: int, message: int) -> None:
-    """This sighting turned out to be of another message: a second copy."""
+    """Give the sighting to another message, of which it turned out to be: a second copy."""
     tx.execute(update(t.sightings).where(t.sightings.c.id == sighting_id).values(message_id=message, judged=True))
 
 
@@ -245,7 +236,7 @@ def copy_of(tx: Tx, mailbox: int, message: int, identity: Identity, state: Messa
 def add_sighting(
     tx: Tx, mailbox: int, message: int, ref: MessageRef, now: datetime, *, ours: bool, who: str | None, judged: bool
 ) -> int:
-    """The message was seen there. Returns the sighting's id."""
+    """Record that the message was seen there. Returns the sighting's id."""
     result = tx.execute(
         insert(t.sightings).values(
             message_id=message,
@@ -263,18 +254,18 @@ def add_sighting(
 
 
 def rename_sighting(tx: Tx, sighting_id: int, ref: MessageRef) -> None:
-    """The message lies where it lay; its folder's UIDs restarted, so its place is called otherwise."""
+    """Change what its place is called: the message lies where it lay, and its folder's UIDs restarted."""
     values = {"folder": ref.folder, "epoch": ref.epoch, "uid": ref.uid, "gone": None}
     tx.execute(update(t.sightings).where(t.sightings.c.id == sighting_id).values(**values))
 
 
 def mark_ours(tx: Tx, sighting_id: int) -> None:
-    """It was us who put it there."""
+    """Note that we put it there."""
     tx.execute(update(t.sightings).where(t.sightings.c.id == sighting_id).values(ours=True, judged=True))
 
 
 def mark_gone(tx: Tx, mailbox: int, refs: Iterable[MessageRef], now: datetime) -> int:
-    """These places are empty now. Returns how many sightings that ended."""
+    """Note that these places are empty now. Returns how many sightings that ended."""
     ended = 0
     for ref in refs:
         where = and_(
@@ -289,13 +280,13 @@ def mark_gone(tx: Tx, mailbox: int, refs: Iterable[MessageRef], now: datetime) -
 
 
 def folder_restarted(tx: Tx, mailbox: int, folder: str, now: datetime) -> int:
-    """UIDs restarted there: no old ref in this folder means anything any more."""
+    """Note that UIDs restarted there: no old ref in this folder means anything any more."""
     where = and_(t.sightings.c.mailbox_id == mailbox, t.sightings.c.folder == folder, t.sightings.c.gone.is_(None))
     return int(tx.execute(update(t.sightings).where(where).values(gone=now)).rowcount)
 
 
 def folder_missing(tx: Tx, mailbox: int, folder: str, now: datetime) -> int:
-    """The folder is gone: nothing lies there any more."""
+    """Note that the folder is gone: nothing lies there any more."""
     return folder_restarted(tx, mailbox, folder, now)
 
 
@@ -354,7 +345,7 @@ def unjudged(tx: Tx, mailbox: int, settled_before: datetime) -> list[KnownSighti
 
 
 def mark_judged(tx: Tx, sighting_ids: Sequence[int]) -> None:
-    """Looked at; not again."""
+    """Note that these places have been judged, so that they are not judged again."""
     for start in range(0, len(sighting_ids), _CHUNK):
         chunk = sighting_ids[start : start + _CHUNK]
         tx.execute(update(t.sightings).where(t.sightings.c.id.in_(chunk)).values(judged=True))

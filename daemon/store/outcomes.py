@@ -1,4 +1,4 @@
-"""What became of decisions: confirmed by being let be, or corrected by a person."""
+"""What became of decisions: confirmed, because people left the mail where it was, or corrected by a person."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def unconfirmed(tx: Tx, mailbox: int, since: datetime, until: datetime) -> list[
     for row in rows:
         lies = None if row.gone is not None else MessageRef(row.folder, row.epoch, row.uid)
         found[row.id] = Filing(row.id, row.folder, lies)
-    elsewhere = _lying_elsewhere(tx, [each for each, filing in found.items() if filing.place is None])
-    return [filing for each, filing in found.items() if each not in elsewhere]
+    elsewhere = _lying_elsewhere(tx, [key for key, filing in found.items() if filing.place is None])
+    return [filing for key, filing in found.items() if key not in elsewhere]
 
 
 def _lying_elsewhere(tx: Tx, decisions: Sequence[int]) -> set[int]:
@@ -78,7 +78,7 @@ def _lying_elsewhere(tx: Tx, decisions: Sequence[int]) -> set[int]:
 
 
 def confirm(tx: Tx, decisions: Sequence[int], now: datetime) -> None:
-    """People let these be."""
+    """Note that people left these where we had put them."""
     for start in range(0, len(decisions), 500):
         where = t.decisions.c.id.in_(decisions[start : start + 500])
         tx.execute(update(t.decisions).where(where).values(confirmed=now))

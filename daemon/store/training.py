@@ -66,7 +66,7 @@ def models(tx: Tx, mailbox: int) -> list[ModelRecord]:
 
 
 def withdrawn_model(found: Sequence[ModelRecord]) -> ModelRecord | None:
-    """The model that was taken out of use by itself and that no later one has beaten yet. Pure."""
+    """The model that was taken out of use by itself and that no later one has beaten yet."""
     current = next((model for model in found if model.state == "current"), None)
     since = None if current is None else current.promoted
     taken_back = [model for model in found if model.withdrawn is not None and since is not None]
@@ -96,13 +96,13 @@ def promote(tx: Tx, mailbox: int, version: str, now: datetime) -> bool:
 
 
 def withdraw(tx: Tx, mailbox: int, now: datetime, because: str) -> None:
-    """The model that has just become `previous` was bad: `rollback` must not return to it."""
+    """Note that the model which has just become `previous` was bad: `rollback` must not return to it."""
     bad = (t.models.c.mailbox_id == mailbox) & (t.models.c.state == "previous")
     tx.execute(update(t.models).where(bad).values(state="rejected", withdrawn=now, withdrawn_because=because))
 
 
 def mark_removed(tx: Tx, mailbox: int, version: str) -> None:
-    """Its files are gone; the record stays."""
+    """Note that the model's files are gone; the record stays."""
     where = (t.models.c.mailbox_id == mailbox) & (t.models.c.version == version)
     tx.execute(update(t.models).where(where).values(state="removed"))
 
@@ -111,7 +111,7 @@ def mark_removed(tx: Tx, mailbox: int, version: str) -> None:
 
 
 def start_run(tx: Tx, mailbox: int, now: datetime, lesson_count: int, newest: int) -> int:
-    """A training begins. Returns the run's id."""
+    """Record that a training begins. Returns the run's id."""
     result = tx.execute(
         insert(t.training_runs).values(mailbox_id=mailbox, started=now, lessons=lesson_count, newest_lesson=newest)
     )
@@ -186,6 +186,6 @@ def fresh_lessons(tx: Tx, mailbox: int, usable: bool = True) -> int:
 
 
 def interrupt_runs(tx: Tx, now: datetime) -> int:
-    """Runs without an end belong to a process that died, if no training works now. Returns how many."""
+    """End the runs that have no end: if no training works now, their process died. Returns how many."""
     values = {"ended": now, "outcome": "interrupted", "verdict": INTERRUPTED}
     return int(tx.execute(update(t.training_runs).where(t.training_runs.c.ended.is_(None)).values(**values)).rowcount)

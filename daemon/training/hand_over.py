@@ -121,7 +121,7 @@ def train(
 
 
 def _note_bug(database: Database, run: int, now: datetime) -> None:
-    """It ended, and not by a power cut: people hear of it where they hear of other failures."""
+    """Record that the training ended by an error of ours: people hear of it where they hear of other failures."""
     with contextlib.suppress(PostroomError), database.begin() as tx:
         training.end_run(tx, run, now, "failed", "An unexpected error; see the log.")
 

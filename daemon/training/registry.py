@@ -97,7 +97,7 @@ class Registry(ModelsInUse):
             return fresh
 
     def _unload(self, mailbox: int) -> None:
-        """Whoever calls this holds the mailbox's lock."""
+        """Unload the mailbox's model. Whoever calls this holds the mailbox's lock."""
         _, classifier = self._loaded.pop(mailbox, ("", None))
         if classifier is not None:
             classifier.close()
@@ -193,7 +193,7 @@ class Registry(ModelsInUse):
     def rollback(self, mailbox: int, now: datetime) -> ModelRecord:
         """Back to the previous model. Raises ModelError without one."""
         with self._database.read() as tx:
-            previous = next((each for each in training.models(tx, mailbox) if each.state == "previous"), None)
+            previous = next((record for record in training.models(tx, mailbox) if record.state == "previous"), None)
         if previous is None:
             raise ModelError("models", "there is no previous model to go back to.", "See `postroom models`.")
         return self.promote(mailbox, previous.version, now)

@@ -19,7 +19,7 @@ from trainer.finetune.descent import Descent
 from trainer.finetune.heads import fit_head
 from trainer.finetune.pooling import fit_space
 from trainer.finetune.reading import Reader
-from trainer.finetune.upper import Merged
+from trainer.finetune.upper import TunedLayers
 from trainer.recipe import Questions, Recipe
 
 pytestmark = pytest.mark.model
@@ -73,7 +73,7 @@ def test_many_categories_come_in_turn() -> None:
     assert seen.max() - seen.min() <= 2
 
 
-def tuned(folder: Path, seed: int = 1, recipe: Recipe = SMALL) -> Merged:
+def tuned(folder: Path, seed: int = 1, recipe: Recipe = SMALL) -> TunedLayers:
     prompts, labels = order_matters(320)
     task = Likening(prompts, labels, np.arange(240), seed)
     found = contrast(tiny_qwen3(), task, folder, recipe, lambda _done, _total: None)
@@ -136,7 +136,7 @@ def test_lessons_that_it_does_not_learn_are_read_and_forgotten(tmp_path: Path) -
     tuned_layers = upper.Upper(tiny_qwen3(), prompts, Questions(lowest=1, depth=DEPTH))
     tuned_layers.read_lower(np.arange(10))
     calls: list[int] = []
-    readings = tuned_layers.merged(tmp_path / "lora", lambda: calls.append(1)).readings
+    readings = tuned_layers.merge(tmp_path / "lora", lambda: calls.append(1)).readings
     assert len(readings.means) == 40
     assert [len(state) > 0 for state in tuned_layers.states] == [True] * 10 + [False] * 30
     assert len(calls) >= 3, "a time limit is heard of"

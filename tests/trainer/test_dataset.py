@@ -10,7 +10,7 @@ from connectors.base import MailText
 from daemon.model.disclaimers import find_disclaimers, without_disclaimers
 from daemon.training.order import Category, Lesson, Order
 from tests.lessons import KEY, START, lesson, office_rows
-from trainer.dataset import Example, build, evened, neighbours, split
+from trainer.dataset import Example, build, evened, similar_pairs, split
 from trainer.recipe import Cleaning
 
 
@@ -82,7 +82,7 @@ def test_form_letters_with_other_numbers_are_not_merged_but_stay_on_one_side():
     letters = [
         MailText(body=f"Your ticket {n} of our summer fair has been booked, please print it at home.") for n in (41, 87)
     ]
-    ((_, _, likeness),) = neighbours(letters, 0.5)
+    ((_, _, likeness),) = similar_pairs(letters, 0.5)
     assert likeness < 0.999
 
 

@@ -34,7 +34,7 @@ from trainer.finetune.contrast import Likening, contrast
 from trainer.finetune.loading import load_base
 from trainer.finetune.pooling import Room, room_of, save_adapter, silence, write_model
 from trainer.finetune.reading import Reader, Readings
-from trainer.finetune.upper import Merged
+from trainer.finetune.upper import TunedLayers
 from trainer.folds import Rows
 from trainer.job import TrainingFailed
 from trainer.recipe import Recipe
@@ -127,7 +127,7 @@ def _deepened(
         night.in_time(done, total)
         night.progress("train", 1 + done, 1 + total, "fine-tuning the language model")
 
-    def contrasted(learnt: Rows) -> Merged | None:
+    def contrasted(learnt: Rows) -> TunedLayers | None:
         task = Likening(prompts, night.lessons.labels, learnt, night.job.seed)
         return contrast(base, task, adapter, night.recipe, tick)
 

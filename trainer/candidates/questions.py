@@ -24,7 +24,7 @@ from daemon.model.engines.engine import Floats
 from trainer.calibrate import calibrated_losses, fit_blend, really_more
 from trainer.candidates.pooled import LanguageModel, fit_language
 from trainer.finetune.pooling import Room
-from trainer.finetune.upper import Merged
+from trainer.finetune.upper import TunedLayers
 from trainer.folds import Labels, Lessons, Rows, judged
 from trainer.recipe import Evidence, Questions, Recipe
 
@@ -56,7 +56,7 @@ def deepened(
     lessons: Lessons,
     linear: Floats,
     room: Room,
-    contrast: Callable[[Rows], Merged | None],
+    contrast: Callable[[Rows], TunedLayers | None],
     recipe: Recipe,
 ) -> LanguageModel:
     """A deeper model unless that is clearly worse, then `start`, which says so.

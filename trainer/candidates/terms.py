@@ -1,6 +1,6 @@
 """How much each term of a mail tells about its category: what the linear model weighs words by.
 
-    counts of terms | in what share of each category's texts | entropy of these shares  ->  a weight a term
+The weight comes from the entropy of the shares of each category's texts that hold the term.
 
 A term's rarity (IDF) knows nothing of the categories: a name that stands in every folder is rare as well. Weighing by
 the categories as well was worth four points of a hundred on a real mailbox (docs/experiments.md). Categories count

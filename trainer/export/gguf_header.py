@@ -1,6 +1,6 @@
 """The header of a GGUF file that Postroom writes: what describes the weights is true of the weights that are in it.
 
-    the base's header | the tensors that are written  ->  the keys to write, each with its GGUF types
+    the base's header, the tensors that are written  ->  the keys to write, each with its GGUF types
 
 Whoever reads a GGUF believes its header: Ollama's `create` looks at `general.file_type` to decide whether it may
 quantise, and `ollama list` shows it (server/create.go, fs/ggml/type.go). Tokenizer, shapes and licence stay the base's.

@@ -42,12 +42,12 @@ def _largest(model: Any, prompts: Sequence[Sequence[int]]) -> dict[Any, torch.Te
     """For each linear layer the largest value that each of its inputs takes."""
     found: dict[Any, torch.Tensor] = {}
 
-    def look(module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+    def note_largest(module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
         values = inputs[0].reshape(-1, inputs[0].shape[-1]).abs().amax(0)
         found[module] = torch.maximum(found[module], values) if module in found else values
 
     linear = [module for module in model.model.modules() if isinstance(module, torch.nn.Linear)]
-    hooks = [module.register_forward_pre_hook(look) for module in linear]
+    hooks = [module.register_forward_pre_hook(note_largest) for module in linear]
     try:
         for prompt in prompts:
             model.model(input_ids=torch.tensor([list(prompt)]), use_cache=False)

@@ -24,7 +24,7 @@ import torch
 from trainer.finetune.descent import Descent
 from trainer.finetune.pooling import fit_space
 from trainer.finetune.states import by_length
-from trainer.finetune.upper import Merged, Upper, newest_within
+from trainer.finetune.upper import TunedLayers, Upper, newest_within
 from trainer.folds import Labels, Rows
 from trainer.recipe import Questions, Recipe
 
@@ -43,7 +43,7 @@ class Likening:
 
 def contrast(
     model: Any, task: Likening, adapter: Path, whole: Recipe, tick: Callable[[int, int], None]
-) -> Merged | None:
+) -> TunedLayers | None:
     """Fine-tune the layers of `model` that `whole.questions` names; None if numbers overflow.
 
     `adapter` is where peft's files go; `tick` hears (done, total), where reading all prompts at the end is the last.
@@ -70,7 +70,7 @@ def contrast(
             log.warning("the loss is not a number; the model serves as it was begun")
             return None
         tick(done, len(steps) + 1)
-    return upper.merged(adapter, lambda: tick(len(steps), len(steps) + 1))
+    return upper.merge(adapter, lambda: tick(len(steps), len(steps) + 1))
 
 
 def likeness(features: torch.Tensor, labels: torch.Tensor, temperature: float) -> torch.Tensor:

@@ -28,7 +28,7 @@ from trainer.recipe import Questions
 
 
 @dataclass(frozen=True)
-class Merged:
+class TunedLayers:
     """`layers`: the changed weights by their full name. `readings`: of all prompts, as the tuned layers see them."""
 
     layers: dict[str, torch.Tensor]
@@ -102,7 +102,7 @@ class Upper:
         return Readings(means, lasts)
 
     @torch.inference_mode()
-    def merged(self, adapter: Path, tick: Callable[[], None]) -> Merged:
+    def merge(self, adapter: Path, tick: Callable[[], None]) -> TunedLayers:
         """What tuning has changed, and ends it; peft's files go to `adapter`. Raises whatever `tick` raises, and what
         `disk_trouble` words when the disk is full."""
         with quiet():
@@ -114,7 +114,7 @@ class Upper:
             for index, layer in enumerate(self.layers.layers)
             for name, value in layer.state_dict().items()
         }
-        return Merged(layers, readings)
+        return TunedLayers(layers, readings)
 
 
 def newest_within(tokens: int, rows: Rows, lengths: Sequence[int]) -> Rows:

@@ -44,12 +44,11 @@ class Language(NamedTuple):
 
 
 class Newcomer(NamedTuple):
-    """A correspondent that the folders have never seen. `sounds_like` is only for the reader of the demo."""
+    """A correspondent that the folders have never seen."""
 
     firm: str
     domain: str
     category: str
-    sounds_like: str
     people: tuple[str, ...]
     subjects: tuple[str, ...]
     purposes: tuple[str, ...]

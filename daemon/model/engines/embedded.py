@@ -78,7 +78,7 @@ class EmbeddedEngine(Engine):
 
 
 def batches(lengths: Sequence[int], limit: int = TOKENS_A_BATCH, mixed: bool = True) -> Iterator[list[int]]:
-    """Indices grouped by similar length, or by one length if not `mixed`, each at most `limit` tokens. Pure.
+    """Indices grouped by similar length, or by one length if not `mixed`, each at most `limit` tokens.
 
     Padding counts as tokens. Short prompts never wait for long ones: a batch is as long as its longest member.
     """

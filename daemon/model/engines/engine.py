@@ -75,7 +75,7 @@ class Engine(ABC):
 
 
 def renormalised(scores: npt.ArrayLike) -> Floats:
-    """Log-probabilities from any log-scores: each row minus the logarithm of its sum of exponentials. Pure."""
+    """Log-probabilities from any log-scores: each row minus the logarithm of its sum of exponentials."""
     import numpy as np  # the errors above are wanted where nothing is calculated
 
     values = np.asarray(scores, dtype=np.float32)

@@ -1,6 +1,7 @@
 """Which engines there are, and what [engine] can say of each. Light: a command that answers nothing loads no engine.
 
-    kind | its settings class (KINDS) | SERVING, the module and class that do what this engine needs, loaded when used
+KINDS gives a kind its settings class. Its SERVING names the module and class that do what this engine needs, loaded
+when used.
 
 A new engine is a module with a `Serving` (daemon.model.engines.serving), a class here, and its words in
 config.example.toml.

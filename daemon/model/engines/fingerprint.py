@@ -1,7 +1,7 @@
 """Is it our model? Four fixed prompts, and what the model that was examined answered to them.
 
-    model that took the exam | four prompts  ->  fingerprint.json in its folder
-    a server's answers to the same prompts, what was noted  ->  how far they are off
+The answers of the model that took the exam lie in fingerprint.json in its folder; a server's answers to the same
+prompts are compared with them.
 
 A server has models by name, and others can change what a name means: by a copy, an upload, a restart with another file.
 """
@@ -77,7 +77,7 @@ class Fingerprint(BaseModel):
 
 
 def difference(shown: Mapping[Token, float], tokens: Sequence[Token], expected: Sequence[float]) -> float:
-    """How far a server's answer is from the expected one, in probability, among the codes that it shows. Pure.
+    """How far a server's answer is from the expected one, in probability, among the codes that it shows.
 
     `tokens` are the codes' tokens, as ids or as texts, in the order of `expected`. 1.0 where the likeliest code is
     not shown at all: no rounding explains that.

@@ -328,5 +328,5 @@ def name_on_server(folder: Path, mailbox: str, version: str, quantization: str =
 
 
 def names_of(mailbox: str) -> str:
-    """How the names of this mailbox's models begin on the server. Pure."""
+    """How the names of this mailbox's models begin on the server."""
     return f"postroom-{mailbox}:" if mailbox else "postroom:"

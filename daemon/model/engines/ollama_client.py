@@ -1,7 +1,7 @@
 """Talking to an Ollama server: the connection, what every error means to us, and what its version can do.
 
-what the client raises | our error tree, with the next step
-the server's version, the wanted form  ->  why that can't be, before anybody waits for it
+What the client raises becomes an error of ours with its next step. A version that cannot serve the wanted form is
+found before anybody waits for it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def connect(host: str, timeout: float) -> Client:
 
 
 def shown_tokens(response: GenerateResponse, model: str) -> dict[str, float]:
-    """The tokens that one answer shows, with their log-probabilities. Pure. Raises ModelRefused without any."""
+    """The tokens that one answer shows, with their log-probabilities. Raises ModelRefused without any."""
     first = response.logprobs[0] if response.logprobs else None
     if first is None or not first.top_logprobs:
         raise ModelRefused(
@@ -94,7 +94,7 @@ def version_of(client: Client, host: str) -> str:
 
 
 def unfit(version: str, quantization: str = "") -> str | None:
-    """Why an Ollama of this version can't serve a model of this form; None where it can. Pure.
+    """Why an Ollama of this version can't serve a model of this form; None where it can.
 
     A version without numbers, or one that somebody compiled without naming it (0.0.0), tells nothing.
     """

@@ -20,7 +20,7 @@ from daemon.model.model_folder import ModelFolder
 
 
 class OpenAIServing(Serving):
-    """Nothing is uploaded."""
+    """A server that others start with our files: nothing is uploaded."""
 
     others_restart = True
 

@@ -38,7 +38,8 @@ GGUF_TYPES: Mapping[str, GgufType] = {
 
 @dataclass(frozen=True)
 class Forms:
-    """`ct2` is always written, `gguf` for servers that read it, `safetensors` (Hugging Face form) for vLLM.
+    """In which forms a model is written: `ct2` always, `gguf` for servers that read it, `safetensors` (Hugging Face
+    form) for vLLM.
 
     `named` is what model.json says. `whole`: all of the GGUF file in its type, also what training did not touch, for a
     server that quantises it further.
@@ -57,7 +58,8 @@ def pointers(folder: Path) -> tuple[Path, Path]:
 
 
 class Serving:
-    """The embedded engine's: CTranslate2 loads what lies in the model's folder."""
+    """What an engine needs beyond answering. As it stands here, the embedded one: CTranslate2 loads the model's
+    folder."""
 
     others_restart = False
     """Does somebody else give the server its new model? Then the one in use is asked for again at each pass."""
@@ -123,7 +125,7 @@ class Serving:
     # -- training
 
     def forms(self, gguf_base: bool) -> Forms:  # noqa: ARG002
-        """What training writes for this engine. `gguf_base`: the base is a GGUF file. Pure."""
+        """What training writes for this engine. `gguf_base`: the base is a GGUF file."""
         types: Mapping[str, Ct2Type] = {"float32": "float32", "int8_float32": "int8_float32"}
         ct2 = types.get(self.settings.quantization, "int8")
         return Forms(ct2, ct2)

@@ -1,7 +1,5 @@
 """What servers of language models have in common: they show the likeliest tokens of a position, and no others.
 
-    answer of a server | the tokens that it shows | the codes among them, a bound for the rest  ->  a log-score a code
-
 A code that is not shown gets what is left of the probability, in equal parts, but never more than the least likely
 token shown: that is an upper bound, so an unseen code is never thought likelier than it can be.
 """
@@ -17,7 +15,7 @@ Token = TypeVar("Token", str, int)
 
 
 def code_scores(shown: Mapping[Token, float], answers: Sequence[Token]) -> list[float]:
-    """A log-score for the token of each code, the unseen ones bounded from above. Pure.
+    """A log-score for the token of each code, the unseen ones bounded from above.
 
     `shown` are the tokens that a server showed, as texts or as ids, with their log-probabilities; at least one.
     """

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from connectors.base import Identity, MessageRef, Move, Progress, Step, Unfinished
 from connectors.errors import ActionRefused, MessageGone
-from connectors.imap.move import Facts, judge
+from connectors.imap.move import Facts, move_verdict
 from connectors.imap.sightings import same_content, same_message
 from tests.contract import Died, arrive, find, ignore, recover, stop_at_first, where
 from tests.imap_fixtures import ImapWorld
@@ -43,7 +43,7 @@ def situations(draw: st.DrawFn) -> tuple[Progress, Facts]:
 @given(situations())
 def test_an_original_is_removed_only_if_a_copy_is_proved(situation: tuple[Progress, Facts]) -> None:
     progress, facts = situation
-    verdict, where_now, why = judge(progress, REF, "Orders", facts)
+    verdict, where_now, why = move_verdict(progress, REF, "Orders", facts)
     assert why
     if verdict == "finish":
         assert facts.source != "gone"
@@ -66,7 +66,7 @@ def test_an_original_is_removed_only_if_a_copy_is_proved(situation: tuple[Progre
 @given(situations())
 def test_a_message_that_lies_somewhere_is_never_called_lost(situation: tuple[Progress, Facts]) -> None:
     progress, facts = situation
-    _, where_now, _ = judge(progress, REF, "Orders", facts)
+    _, where_now, _ = move_verdict(progress, REF, "Orders", facts)
     if facts.source == "there" or facts.copies or facts.noted_copy:
         assert where_now is not None
 

@@ -156,9 +156,9 @@ def heard(place: Any, patch: pytest.MonkeyPatch) -> Iterator[Said]:
     def hear(desk: Desk, asked: list[Asked]) -> Decisions:
         decided = real(desk, asked)
         names = {uid: category.name for uid, category in decided.policy.categories.items()}
-        for each, made in zip(asked, decided.made, strict=True):
-            sighting = each.message.sighting
-            where = key(each.message.text.subject, sighting.identity.message_id)
+        for question, made in zip(asked, decided.made, strict=True):
+            sighting = question.message.sighting
+            where = key(question.message.text.subject, sighting.identity.message_id)
             said[where] = (names.get(made.category or ""), made.reason)
         return decided
 
@@ -187,8 +187,8 @@ def previewed(office: Office, folder: Path, patch: pytest.MonkeyPatch) -> Said:
     shown = by_command(office, folder, patch, "preview", "--limit", "100")
     subjects = [message.text.subject for message in office.box.lying_in("INBOX")[::-1]]
     return {
-        key(subject, each["message_id"]): (each["category"], each["reason"])
-        for subject, each in zip(subjects, shown, strict=True)
+        key(subject, row["message_id"]): (row["category"], row["reason"])
+        for subject, row in zip(subjects, shown, strict=True)
     }
 
 
@@ -251,7 +251,7 @@ def test_rehearsal_decides_as_the_service_does(full: Office, tmp_path: Path, mon
             uids = {folder: rehearsed._category(tx, folder).uid for folder in ("Invoices", "Orders", "Fairs")}
         rehearsed._desk.registry = FakeRegistry(model_for(uids))  # type: ignore[assignment]
         rehearsed.learn(lessons)
-        filed = {name: rehearsed.judge(mail).filed for name, mail in questions.items()}
+        filed = {name: rehearsed.decide(mail).filed for name, mail in questions.items()}
     assert said == {name: done[name] for name in REHEARSED}
     assert filed == {name: done[name][0] for name in REHEARSED}
 

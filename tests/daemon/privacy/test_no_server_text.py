@@ -208,9 +208,9 @@ def test_a_model_server_that_quotes_the_prompt_is_not_repeated(status: int, hear
     other = OpenAIEngine("http://127.0.0.1:9", "postroom-x", Fingerprint(tokens={"AA": 1}, probes=(probe,)))
     answer = httpx.Response(status, json={"error": {"message": text}})
     other._client = httpx.Client(base_url="http://127.0.0.1:9", transport=httpx.MockTransport(lambda _: answer))
-    for each in (engine, other):
+    for served in (engine, other):
         with pytest.raises(EngineError) as refused:
-            each.code_logprobs([Prompt(PROMPT, (1, 2))], ["AA"])
+            served.code_logprobs([Prompt(PROMPT, (1, 2))], ["AA"])
         structlog.get_logger().error("bug", exc_info=refused.value)
         refuse_planted(f"{refused.value!r} {refused.value} {heard.getvalue()}")
 

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from daemon.cli import postroom
 from daemon.commands.check import examine
 from daemon.passes.mailroom import open_mailroom
-from daemon.privacy.retention import CLOCK_LEAP, MANY, hold, judge
-from daemon.privacy.waiting import NIGHTS_TOLD, waits
+from daemon.privacy.retention import CLOCK_LEAP, MANY, hold, waiting_after
+from daemon.privacy.waiting import NIGHTS_TOLD, waiting_in
 from daemon.service.loop import Service
 from daemon.settings import Settings
 from daemon.store import clocks as store
@@ -60,7 +60,7 @@ def test_a_clock_that_stands_two_years_ahead_for_a_night_deletes_nothing(office:
     assert left(office) == (30, 30)
     assert night(office, NOW) == (0, 0)
     with office.database.read() as tx:
-        assert waits(tx, office.box) is None, "the clock is right again, and nothing waits"
+        assert waiting_in(tx, office.box) is None, "the clock is right again, and nothing waits"
 
 
 def test_the_whole_service_under_such_a_clock_deletes_nothing(office: Office, tmp_path: Path) -> None:
@@ -155,18 +155,18 @@ def test_a_mailbox_that_has_had_no_night_is_believed_the_clock_by_which_it_was_m
 @pytest.mark.parametrize("leap", [CLOCK_LEAP + DAY, -CLOCK_LEAP - DAY])
 def test_both_ways_of_a_leap_wait_and_a_smaller_one_does_not(leap: timedelta) -> None:
     before = Waiting(NOW)
-    assert judge(before, NOW + leap, NONE_OLD).why is not None
-    assert judge(before, NOW + leap * 0.9, NONE_OLD) == Waiting(NOW + leap * 0.9)
+    assert waiting_after(before, NOW + leap, NONE_OLD).why is not None
+    assert waiting_after(before, NOW + leap * 0.9, NONE_OLD) == Waiting(NOW + leap * 0.9)
 
 
 def test_the_nights_are_counted_anew_when_the_clock_is_set_back() -> None:
     almost = Waiting(NOW, NIGHTS_TOLD, WRONG, "the clock")
-    assert judge(almost, WRONG - 2 * DAY, NONE_OLD).nights == 1
-    assert judge(almost, WRONG + timedelta(hours=1), NONE_OLD).nights == NIGHTS_TOLD, "the same night"
-    assert judge(almost, WRONG + DAY, NONE_OLD) == Waiting(WRONG + DAY)
+    assert waiting_after(almost, WRONG - 2 * DAY, NONE_OLD).nights == 1
+    assert waiting_after(almost, WRONG + timedelta(hours=1), NONE_OLD).nights == NIGHTS_TOLD, "the same night"
+    assert waiting_after(almost, WRONG + DAY, NONE_OLD) == Waiting(WRONG + DAY)
 
 
 def test_few_lessons_may_all_go_at_once() -> None:
-    assert judge(Waiting(NOW), NOW, (MANY - 1, MANY - 1)).why is None
-    assert judge(Waiting(NOW), NOW, (MANY, 2 * MANY)).why is None
-    assert judge(Waiting(NOW), NOW, (MANY, 2 * MANY - 1)).why is not None
+    assert waiting_after(Waiting(NOW), NOW, (MANY - 1, MANY - 1)).why is None
+    assert waiting_after(Waiting(NOW), NOW, (MANY, 2 * MANY)).why is None
+    assert waiting_after(Waiting(NOW), NOW, (MANY, 2 * MANY - 1)).why is not None

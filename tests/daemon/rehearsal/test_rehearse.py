@@ -52,7 +52,7 @@ class WrittenAnswers(Office):
         self.diary.append("train")
         return Trained(1.5, "promoted")
 
-    def judge(self, mail: LabelledMail) -> Verdict:
+    def decide(self, mail: LabelledMail) -> Verdict:
         assert mail.text.subject not in self.told, "the answer was told before the question"
         self.diary.append("ask")
         best, filed = self.answers.pop(0)
@@ -239,7 +239,7 @@ def test_real_office_learns_files_and_follows_threads(tmp_path: Path):
         told = replace(mails[0], message_id="<told@x.example>", folder="Contracts", at=mails[-1].at)
         office.learn([replace(told, text=MailText(subject="Lease", body="We end the lease of the showroom."))])
         reply = replace(told, message_id="<reply@x.example>", references=("<told@x.example>",))
-        verdict = office.judge(replace(reply, text=MailText(subject="Re: Lease", body="Fine with us.")))
+        verdict = office.decide(replace(reply, text=MailText(subject="Re: Lease", body="Fine with us.")))
         assert (verdict.filed, verdict.source) == ("Contracts", "thread")
     assert not any(tmp_path.iterdir()), "the rehearsal leaves nothing in the state directory"
 

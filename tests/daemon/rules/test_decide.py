@@ -142,18 +142,20 @@ def test_own_domain_is_that_of_the_user_unless_anybody_can_have_one(user: str, o
     ],
 )
 def test_roles_are_guessed_from_names_in_seven_languages(name: str, role: Role) -> None:
-    assert guess_roles([Folder(name)], "INBOX", {})[name] == role
+    assert guess_roles([Folder(name)], "INBOX", {})[name].role == role
 
 
 def test_special_use_beats_the_name_and_the_owner_beats_both() -> None:
     folders = [Folder("Invoices", special_use="junk"), Folder("Spam")]
-    assert guess_roles(folders, "INBOX", {}) == {"Invoices": "never", "Spam": "never"}
-    assert guess_roles(folders, "INBOX", {"Spam": "category"})["Spam"] == "category"
+    guessed = guess_roles(folders, "INBOX", {})
+    assert {name: guess.role for name, guess in guessed.items()} == {"Invoices": "never", "Spam": "never"}
+    assert guess_roles(folders, "INBOX", {"Spam": "category"})["Spam"].role == "category"
 
 
 def test_listed_categories_are_the_only_ones() -> None:
     folders = [Folder("Invoices"), Folder("Orders"), Folder("Trash")]
-    roles = guess_roles(folders, "INBOX", {}, categories=["Invoices"])
+    guessed = guess_roles(folders, "INBOX", {}, categories=["Invoices"])
+    roles = {name: guess.role for name, guess in guessed.items()}
     assert roles == {"Invoices": "category", "Orders": "neutral", "Trash": "never"}
 
 

@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from datetime import time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from connectors.request_tracker import RequestTrackerSettings
 from connectors.setting_values import format_duration, parse_duration
 from daemon.mistakes import ExitCode, PostroomError, SettingsError
 from daemon.model.engines.engine_kinds import EmbeddedSettings
+from daemon.rules.schedule import latest_window
 from daemon.settings import (
     LogSettings,
     Settings,
@@ -143,7 +144,7 @@ def test_little_is_needed_and_the_rest_is_sensible(tmp_path: Path) -> None:
     assert isinstance(office, ImapSettings)
     assert (office.mode, office.inbox, office.tls, office.port) == ("shadow", "INBOX", "implicit", 993)
     assert settings.sorting.poll == timedelta(seconds=60)
-    assert settings.training.window.contains(time(3))
+    assert settings.training.window == Window(time(1), time(5))
     assert settings.engine.base is None
     assert settings.state_dir == Path("/var/lib/postroom")
 
@@ -506,7 +507,9 @@ def test_a_duration_survives_being_written(milliseconds: int) -> None:
     ],
 )
 def test_a_window_contains_what_it_says_even_across_midnight(window: str, moment: time, inside: bool) -> None:
-    assert Window.parse(window).contains(moment) is inside
+    now = datetime.combine(date(2026, 3, 2), moment, UTC)
+    opened, closed = latest_window(now, Window.parse(window))
+    assert (opened <= now < closed) is inside
 
 
 @pytest.mark.parametrize("text", ["", "1-5", "25:00-05:00", "01:60-05:00", "01:00", "24:00-05:00", "01:00-24:01"])

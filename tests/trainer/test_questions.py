@@ -21,7 +21,7 @@ from trainer.candidates.questions import behind, deepened, possible
 from trainer.context import Night
 from trainer.finetune.pooling import Room
 from trainer.finetune.reading import Readings
-from trainer.finetune.upper import Merged
+from trainer.finetune.upper import TunedLayers
 from trainer.folds import Lessons
 from trainer.night import run
 from trainer.recipe import Evidence, Questions, Recipe
@@ -57,8 +57,8 @@ def started(told: set[int]) -> tuple[LanguageModel, Lessons]:
     return fit_language(readings_of(labels, told, seed=1), lessons, ROOM, 6, RECIPE), lessons
 
 
-def likened(lessons: Lessons, told: set[int]) -> Merged:
-    return Merged({}, readings_of(lessons.labels, told, seed=2))
+def likened(lessons: Lessons, told: set[int]) -> TunedLayers:
+    return TunedLayers({}, readings_of(lessons.labels, told, seed=2))
 
 
 def tried(start: LanguageModel, lessons: Lessons, contrast: Any) -> LanguageModel:
@@ -72,7 +72,7 @@ def test_a_deeper_model_that_knows_more_serves_instead() -> None:
     learnt, fold = lessons.folds[-1]
     asked = []
 
-    def tune(rows: Any) -> Merged:
+    def tune(rows: Any) -> TunedLayers:
         asked.append(rows)
         return likened(lessons, {1, 2, 3})
 
