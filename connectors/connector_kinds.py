@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pydantic import ValidationError
 
 from connectors.base import Connector
+from connectors.errors import ConnectorError
 from connectors.mailbox_settings import Access, MailboxSettings
+from connectors.sign_in import SignIn
 from connectors.unusable import UnusableMailbox
 
 KINDS: Mapping[str, str] = {
@@ -68,13 +71,11 @@ def mailbox_from(box: Mapping[str, Any]) -> MailboxSettings:
     """The settings of one [[mailbox]] in the class of its kind. Raises UnknownKind, ValidationError."""
     kind = box.get("kind", DEFAULT)
     try:
-        found = settings_of(kind)
-        try:
-            return found.model_validate(box)
-        except ValidationError:
-            raise
-        except Exception as error:
-            raise _broken(kind, error) from error
+        with blamed(kind):
+            found = settings_of(kind).model_validate(box)
+            if kind not in KINDS:
+                _ask(found)
+            return found
     except BrokenKind as error:
         return UnusableMailbox.model_validate({**box, "why": str(error)})
 
@@ -83,26 +84,47 @@ def mistakes_in(box: Mapping[str, Any]) -> list[str]:
     """What its kind finds wrong with a whole [[mailbox]]; nothing where there is no such kind, which others tell."""
     kind = box.get("kind", DEFAULT)
     try:
-        found = settings_of(kind)
-        try:
-            return list(found.mistakes(box))
-        except Exception as error:
-            raise _broken(kind, error) from error
+        with blamed(kind):
+            found = list(settings_of(kind).mistakes(box))
+            if not all(isinstance(mistake, str) for mistake in found):
+                raise TypeError("mistakes() gives something else than sentences")
+            return found
     except (UnknownKind, BrokenKind):
         return []
 
 
 def connector_of(mailbox: MailboxSettings, access: Access) -> Connector:
     """The mailbox's connector; of a kind that turns out broken, one that says so. Raises ConnectorError."""
-    from connectors.errors import ConnectorError
-
     try:
-        return mailbox.connector(access)
-    except ConnectorError:
+        with blamed(mailbox.kind):
+            made: object = mailbox.connector(access)
+            if not isinstance(made, Connector):
+                raise TypeError(f"connector() gives {type(made).__name__}, which is no Connector")
+            return made
+    except BrokenKind as error:
+        return UnusableMailbox(name=mailbox.name, kind=mailbox.kind, why=str(error)).connector(access)
+
+
+@contextmanager
+def blamed(kind: object) -> Iterator[None]:
+    """While something is asked of a kind: what another's raises is a BrokenKind, but for what is worded for people.
+
+    What one of ours raises stays what it is.
+    """
+    try:
+        yield
+    except (UnknownKind, BrokenKind, ValidationError, ConnectorError):
         raise
-    except Exception as error:
-        why = str(_broken(mailbox.kind, error))
-        return UnusableMailbox(name=mailbox.name, kind=mailbox.kind, why=why).connector(access)
+    except (Exception, SystemExit) as error:  # another's code may do anything
+        raise _broken(kind, error) from error
+
+
+def _ask(mailbox: MailboxSettings) -> None:
+    """Ask once what is asked again and again, so that nobody else has to reckon with what a package may raise."""
+    wanted: object = mailbox.signs_in()
+    if not isinstance(wanted, SignIn | None):
+        raise TypeError(f"signs_in() gives {type(wanted).__name__}, which is no SignIn")
+    str(mailbox.why_no_tags)
 
 
 def _others() -> list[EntryPoint]:
@@ -111,14 +133,16 @@ def _others() -> list[EntryPoint]:
 
 
 def _loaded(point: EntryPoint) -> type[MailboxSettings]:
-    try:
+    with blamed(point.name):
         found = point.load()
-    except (Exception, SystemExit) as error:  # another's module may do anything while it is imported
-        raise _broken(point.name, error) from error
     if not (isinstance(found, type) and issubclass(found, MailboxSettings)):
         raise BrokenKind(_words(point, f"{point.value} is no subclass of MailboxSettings"))
     if found.model_fields["kind"].default != point.name:
         raise BrokenKind(_words(point, f'{found.__name__} does not say kind: Literal["{point.name}"] = "{point.name}"'))
+    fields = found.model_fields
+    ours = {key: field.annotation for key, field in MailboxSettings.model_fields.items() if key != "kind"}
+    if other := [key for key, meant in ours.items() if fields[key].annotation != meant]:
+        raise BrokenKind(_words(point, f"{found.__name__} gives {', '.join(other)} another meaning"))
     return found
 
 

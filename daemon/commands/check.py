@@ -16,6 +16,7 @@ import click
 from rich.markup import escape
 
 from connectors.base import Capabilities, Connector
+from connectors.connector_kinds import BrokenKind, blamed
 from connectors.errors import ConnectorError, FolderMissing
 from connectors.mailbox_settings import MailboxSettings
 from connectors.sign_in import SignIn
@@ -187,7 +188,7 @@ def _mailbox(mailbox: MailboxSettings, credentials: Credentials) -> Iterator[Fin
             for fine, seen in credential_end(wanted, tokens):
                 yield Finding(f"{mailbox.name} credential", fine, seen)
     try:
-        with connector_for(mailbox, credentials) as connector:
+        with blamed(mailbox.kind), connector_for(mailbox, credentials) as connector:
             here = [folder.name for folder in connector.folders()]
             able = _able(connector)
             yield Finding(f"{mailbox.name} login", True, "; ".join(able.notes if able is not None else ()) or "ok")
@@ -196,6 +197,9 @@ def _mailbox(mailbox: MailboxSettings, credentials: Credentials) -> Iterator[Fin
     except (PostroomError, ConnectorError) as error:
         advice = token.advice(error) if token is not None and isinstance(error, ConnectorError) else ""
         yield Finding(f"{mailbox.name} login", False, "\n".join(filter(None, (str(error), advice))))
+        return
+    except BrokenKind as error:
+        yield Finding(f"{mailbox.name} login", False, str(error))
         return
     roles = {
         mailbox.inbox: "inbox",

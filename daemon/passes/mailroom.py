@@ -12,6 +12,8 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+import structlog
+
 from connectors.base import Connector
 from connectors.connector_kinds import connector_of
 from connectors.errors import LoginRefused
@@ -25,6 +27,8 @@ from daemon.state.lock import turn
 from daemon.state.state_dir import met, open_database
 from daemon.store.database import Database
 from daemon.training.registry import Registry
+
+log = structlog.get_logger()
 
 
 @dataclass
@@ -65,7 +69,7 @@ class Mailroom:
     def close(self) -> None:
         """Leave every server, unload every model, close the database. Never raises."""
         for desk in self._desks.values():
-            desk.connector.close()
+            leave(desk)
         self._desks.clear()
         self.registry.close()
         self.database.close()
@@ -90,6 +94,14 @@ def open_mailroom(
         yield mailroom
     finally:
         mailroom.close()
+
+
+def leave(desk: Desk) -> None:
+    """Leave the desk's server. Never raises, though another package's connector may not keep that promise."""
+    try:
+        desk.connector.close()
+    except (Exception, SystemExit):
+        log.exception("bug", mailbox=desk.settings.name)
 
 
 def connector_for(mailbox: MailboxSettings, credentials: Credentials) -> Connector:

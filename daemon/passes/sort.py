@@ -3,7 +3,8 @@
     due messages | fetch | decide (daemon.passes.decide) | decision and plan, in one transaction | act
 
 In shadow everything happens but the move. For a batch the database is asked three times, whatever its size: what is
-due, which model is in use, and all that the decisions need. A message that stays costs one transaction that writes.
+due, which model is in use, and all that the decisions need. What people say while it is worked on (`pause`, `shadow`,
+a lesson, a folder) is heeded from the next message on. A message that stays costs one transaction that writes.
 One that moves costs one for decision and intent, one for each step that the connector announces, and one for the
 outcome: the journal's promise is that each of them is committed before the next command is sent.
 """
@@ -23,9 +24,9 @@ from daemon.passes.desk import Desk
 from daemon.passes.folder_list import review_folder
 from daemon.rules.decision import Decision, Policy
 from daemon.rules.tags import keyword
-from daemon.store import decisions, journal, mailboxes, messages
+from daemon.store import decisions, journal, learning, mailboxes, messages
 from daemon.store.database import Tx
-from daemon.store.records import Category, KnownMessage, KnownSighting, Mailbox
+from daemon.store.records import Category, KnownMessage, KnownSighting, Mode
 
 log = structlog.get_logger()
 
@@ -45,16 +46,26 @@ class Sorted:
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """What is due now, and what holds for all of it. `review`: where unsure mail is to wait; None: where it is."""
+class _Said:
+    """What people have said that decisions rest on. `review`: where unsure mail is to wait; None: where it is."""
 
-    mailbox: Mailbox
+    mode: Mode
+    held: bool
     review: str | None
+    categories: Sequence[Category]
+    lessons: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What is due now, and what holds for all of it."""
+
+    said: _Said
     due: Sequence[tuple[KnownMessage, KnownSighting]]
 
 
 def sort(desk: Desk) -> Sorted:
-    """Sort what is due, in batches, until nothing is left or somebody says stop."""
+    """Sort what is due, in batches, until nothing is left, somebody says stop, or the mailbox is paused."""
     result = Sorted()
     while not desk.stop():
         with desk.database.read() as tx:
@@ -65,9 +76,20 @@ def sort(desk: Desk) -> Sorted:
 
 
 def _next_batch(tx: Tx, desk: Desk) -> _Batch:
-    limit = min(BATCH, _allowance(tx, desk))
-    due = messages.due(tx, desk.mailbox_id, desk.settings.inbox, desk.clock(), limit)
-    return _Batch(mailboxes.get(tx, desk.mailbox_id), review_folder(tx, desk) if due else None, due)
+    said = _said(tx, desk)
+    limit = 0 if said.held else min(BATCH, _allowance(tx, desk))
+    return _Batch(said, messages.due(tx, desk.mailbox_id, desk.settings.inbox, desk.clock(), limit))
+
+
+def _said(tx: Tx, desk: Desk) -> _Said:
+    mailbox = mailboxes.get(tx, desk.mailbox_id)
+    return _Said(
+        mailbox.mode,
+        mailbox.paused is not None or mailbox.stopped is not None,
+        review_folder(tx, desk),
+        mailboxes.categories(tx, desk.mailbox_id),
+        learning.lesson_state(tx, desk.mailbox_id),
+    )
 
 
 def _allowance(tx: Tx, desk: Desk) -> int:
@@ -77,7 +99,10 @@ def _allowance(tx: Tx, desk: Desk) -> int:
 
 
 def _sort_batch(desk: Desk, batch: _Batch, result: Sorted) -> bool:
-    """Sort one batch. False if the batch was not finished, so that nobody asks for the next one."""
+    """Sort one batch. False if the batch was not finished, so that nobody asks for the next one.
+
+    What somebody says meanwhile counts from the next message on: the rest is due still, and is decided about anew.
+    """
     fetched = {message.sighting.ref: message for message in desk.connector.fetch([place.ref for _, place in batch.due])}
     found = [(known, place, fetched[place.ref]) for known, place in batch.due if place.ref in fetched]
     decided = decisions_about(desk, [Asked(message, known) for known, _, message in found])
@@ -90,25 +115,30 @@ def _sort_batch(desk: Desk, batch: _Batch, result: Sorted) -> bool:
                 messages.set_state(tx, known.id, "gone")
             result.count("gone")
             continue
-        message = fetched[place.ref]
-        result.count(_carry_out(desk, batch, known, place, message, decided.policy, made[place.id]))
+        outcome = _carry_out(desk, batch.said, known, place, fetched[place.ref], decided.policy, made[place.id])
+        if outcome is None:
+            break
+        result.count(outcome)
     return True
 
 
 def _carry_out(
     desk: Desk,
-    batch: _Batch,
+    said: _Said,
     known: KnownMessage,
     place: KnownSighting,
     message: Message,
     policy: Policy,
     decision: Decision,
-) -> str:
-    """Write the decision down and act on it. Returns the outcome's name."""
+) -> str | None:
+    """Write the decision down and act on it. Returns the outcome's name; None: people have said something else since,
+    and nothing was done."""
     category = policy.categories[decision.category] if decision.category is not None else None
-    action = _action(desk, batch, category) if batch.mailbox.mode == "live" else None
+    action = _action(desk, said, category) if said.mode == "live" else None
     now = desk.clock()
     with desk.database.begin() as tx:
+        if _said(tx, desk) != said:
+            return None
         decision_id = decisions.add(
             tx,
             known.id,
@@ -121,7 +151,7 @@ def _carry_out(
             source=decision.source,
             reason=decision.reason,
             model=policy.model,
-            mode=batch.mailbox.mode,
+            mode=said.mode,
         )
         if action is None:
             messages.set_state(tx, known.id, "sorted" if category is not None else "left")
@@ -143,9 +173,9 @@ def _carry_out(
     return outcome
 
 
-def _action(desk: Desk, batch: _Batch, category: Category | None) -> Action | None:
+def _action(desk: Desk, said: _Said, category: Category | None) -> Action | None:
     if category is None:
-        return Move(batch.review) if batch.review is not None else None
+        return Move(said.review) if said.review is not None else None
     if desk.settings.act_by == "tag":
         return Tag(add=frozenset({keyword(category.name)}))
     return Move(category.folder)

@@ -178,5 +178,5 @@ def told_only() -> Iterator[None]:
         yield
     except PostroomError as error:
         structlog.get_logger().error("trouble", problem=str(error))
-    except Exception:
+    except (Exception, SystemExit):  # another package's connector may do anything
         structlog.get_logger().exception("bug")

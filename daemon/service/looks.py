@@ -24,6 +24,7 @@ from connectors.errors import ConnectorError, NeedsPerson
 from daemon.mistakes import PostroomError
 from daemon.model.engines.engine import EngineError
 from daemon.passes.desk import Desk
+from daemon.passes.mailroom import leave
 from daemon.passes.one_pass import Pass, one_pass
 from daemon.report import concerns
 from daemon.rules.schedule import back_off, first_look
@@ -81,7 +82,7 @@ class Looks:
         """Wait for who works or listens; then nobody does any more, nor plans. The service must be interrupted."""
         for desk in self._desks:
             if self._rounds[desk.settings.name].listening:
-                desk.connector.close()
+                leave(desk)
         for round_ in self._rounds.values():
             round_.line.acquire()
         self._ears.shutdown(wait=True)
@@ -145,7 +146,7 @@ class Looks:
             log.warning("trouble", problem=str(error), again_in=round(wait.total_seconds()))
             self._note_trouble(desk, str(error))
             return wait
-        except Exception:
+        except (Exception, SystemExit):  # another package's connector may do anything
             # A bug must not end the service silently: the traceback goes to the log, the mail stays where it is.
             round_.failures += 1
             log.exception("bug")

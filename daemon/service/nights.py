@@ -89,9 +89,13 @@ class Nights:
 
     def train_all(self) -> None:
         """Train for every mailbox that is due, who has waited longest first; and ask again where somebody still is."""
-        if self._breaks_off() is None:
-            with self._training:
+        if not self._training.acquire(blocking=False):
+            return  # the service has ended: `end` holds it, and gives it to nobody
+        try:
+            if self._breaks_off() is None:
                 self._train_all()
+        finally:
+            self._training.release()
 
     def _train_all(self) -> None:
         runs = self._runs()

@@ -8,8 +8,8 @@ import os
 import subprocess
 import sys
 import tomllib
-from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,8 +26,10 @@ from connectors.connector_kinds import (
 from connectors.errors import NeedsPerson
 from connectors.mailbox_settings import Access, MailboxSettings
 from connectors.unusable import UnusableMailbox
+from daemon.commands import check
 from daemon.mistakes import ExitCode, SettingsError
 from daemon.settings import Settings
+from daemon.settings.credentials import Credentials
 from tests import ROOT
 
 MODULE = '''
@@ -228,6 +230,68 @@ def test_a_broken_package_costs_its_own_mailbox_and_is_named(what: str, site: Pa
     assert problems(tmp_path, OFFICE + TINY.replace('"desk"', '"not a name"', 1))[0].startswith("[[mailbox]] 2")
 
 
+TOLD = "postroom-tiny 1.2, which cannot be used"
+AT_ITS_SETTINGS = {
+    "how it signs in": ("    def signs_in(self):\n        raise KeyError('oops')", "KeyError: 'oops'"),
+    "an exit there": ("    def signs_in(self):\n        raise SystemExit(7)", "SystemExit: 7"),
+    "another sign-in": ("    def signs_in(self):\n        return 'imap'", "signs_in() gives str"),
+    "its word on tags": ("    @property\n    def why_no_tags(self):\n        return self.nothing", "AttributeError"),
+    "an exit while it checks": (
+        "    def model_post_init(self, _):\n        raise SystemExit('bye')",
+        "SystemExit: bye",
+    ),
+    "a key of ours": ("    mode: int = 7", "TinySettings gives mode another meaning"),
+}
+
+
+@pytest.mark.parametrize("what", AT_ITS_SETTINGS)
+def test_settings_that_break_when_they_are_asked_cost_their_own_mailbox(what: str, site: Path, tmp_path: Path) -> None:
+    more, fact = AT_ITS_SETTINGS[what]
+    install(site, MODULE.replace("    shelf: Text", f"    shelf: Text\n{more}"))
+    office, desk = settings(tmp_path, OFFICE + TINY).mailboxes
+    assert office.kind == "imap"
+    assert desk.signs_in() is None
+    with pytest.raises(NeedsPerson) as caught:
+        connector_of(desk, ACCESS).capabilities()
+    assert TOLD in str(caught.value)
+    assert fact in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "fact"),
+    [("return None", "connector() gives NoneType, which is no Connector"), ("raise SystemExit('bye')", "SystemExit")],
+)
+def test_what_is_no_connector_costs_its_own_mailbox(body: str, fact: str, site: Path, tmp_path: Path) -> None:
+    install(site, MODULE.replace("from connectors.base import MailText", body))
+    (desk,) = settings(tmp_path, TINY).mailboxes
+    with pytest.raises(NeedsPerson) as caught:
+        connector_of(desk, ACCESS).capabilities()
+    assert TOLD in str(caught.value)
+    assert fact in str(caught.value)
+
+
+@pytest.mark.parametrize("body", ["raise SystemExit('bye')", "return [1, 2]", "return None"])
+def test_mistakes_that_are_none_stop_nobody(body: str, site: Path, tmp_path: Path) -> None:
+    install(
+        site, MODULE.replace('if box.get("shelf")', f"{body}\n        if box.get('shelf')").replace("yield", "pass;")
+    )
+    assert [box.name for box in settings(tmp_path, OFFICE + TINY).mailboxes] == ["office", "desk"]
+
+
+@pytest.mark.parametrize("method", ["folders", "close"])
+def test_check_names_the_package_whose_connector_raises_anything(method: str, site: Path, tmp_path: Path) -> None:
+    raising = f"        def {method}(*_): raise SystemExit('bye')\n        box.{method} = {method}\n        return box"
+    install(site, MODULE.replace("        return box", raising))
+    made = settings(tmp_path, TINY)
+    (tmp_path / "state" / "credentials").mkdir(parents=True, mode=0o700)
+    secret = tmp_path / "state" / "credentials" / "desk"
+    secret.write_text("sesame\n")
+    secret.chmod(0o600)
+    found = {finding.what: finding for finding in check._mailbox(made.mailboxes[0], Credentials(made.state_dir))}
+    assert not found["desk login"].fine
+    assert TOLD in found["desk login"].seen
+
+
 def test_a_package_that_breaks_later_costs_its_own_mailbox_too(site: Path, tmp_path: Path) -> None:
     install(site, MODULE.replace("from connectors.base import", "import no_such_library; from connectors.base import"))
     (desk,) = settings(tmp_path, TINY).mailboxes
@@ -281,7 +345,11 @@ def test_a_service_with_a_broken_package_sorts_the_other_mailboxes(tmp_path: Pat
     with subprocess.Popen([*POSTROOM, "run"], stderr=subprocess.PIPE, text=True, env=environ, cwd=tmp_path) as service:
         try:
             told_events = (json.loads(line) for line in service.stderr or ())
-            seen = {event["event"]: event for event in takewhile(lambda event: event["event"] != "pass", told_events)}
+            seen: dict[str, Any] = {}
+            for event in told_events:
+                seen[event["event"]] = event
+                if {"needs-person", "pass"} <= set(seen):
+                    break
         finally:
             service.terminate()
     assert seen["needs-person"]["mailbox"] == "stock"
