@@ -171,7 +171,7 @@ def _fact(detail: ErrorDetails, model: type[BaseModel], document: Mapping[str, A
     if kind == "missing":
         return f'missing. Write {key} = "...".'
     if kind == "extra_forbidden":
-        return _unknown_key(key, _keys_at(model, location[:-1], document), _homes(key, model))
+        return _unknown_key(key, _keys_at(model, location[:-1], document), _homes(key, location, model))
     if kind == "value_error":
         return str(context["error"])
     if kind == "literal_error":
@@ -182,11 +182,11 @@ def _fact(detail: ErrorDetails, model: type[BaseModel], document: Mapping[str, A
         return "is empty. Fill it in, or remove the line."
     if kind == "unknown_kind":
         return _not_one_of(context["tag"], context["kinds"])
-    if key in LISTS_OF_TABLES or kind == "not_a_table":
+    if location[0] == "mailbox" and (key in LISTS_OF_TABLES or kind == "not_a_table"):
         return f"must be a table of its own. Write {LISTS_OF_TABLES.get(key, '[[mailbox]]')} and its keys below it."
     if kind == "tuple_type":
         return f'must be a list. Write {key} = ["...", "..."].'
-    if kind in ("model_type", "dict_type", "mapping_type"):
+    if kind in ("not_a_table", "model_type", "dict_type", "mapping_type"):
         return "must be a table of its own: a line with its name in brackets, and its keys below it."
     wanted = detail["msg"].replace("Input should be", "must be").split(", unable to")[0]
     given = "" if key in UNSHOWN else f", not {_shown(detail['input'])}"
@@ -233,9 +233,12 @@ def _misspelt(key: str, given: object) -> str:
     return 'must begin with "http://" or "https://".'
 
 
-def _homes(key: str, model: type[BaseModel]) -> list[str]:
-    """The tables that know this key."""
-    return [place for place, location in TABLES.items() if key in _keys_at(model, location, {})]
+def _homes(key: str, location: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+    """The other tables that know this key; where it stands in a mailbox, the other kinds of mailbox that do."""
+    here = tuple(part for part in location[:-1] if isinstance(part, str))
+    kinds = [f'to kind = "{kind}"' for kind, found in usable_kinds() if key in _names(found)]
+    tables = [place for place, way in TABLES.items() if way != here and key in _keys_at(model, way, {})]
+    return [*kinds, *tables] if here == ("mailbox",) else tables
 
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...], document: Mapping[str, Any]) -> list[str]:
@@ -250,7 +253,12 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...], document: 
             field for table in here for name, field in table.model_fields.items() if wanted in (name, field.alias)
         ]
         here = [found for field in fields for found in _models_in(field.annotation)]
-    return sorted({field.alias or name for table in here for name, field in table.model_fields.items()})
+    return sorted({name for table in here for name in _names(table)})
+
+
+def _names(model: type[BaseModel]) -> set[str]:
+    """The keys of one table, as the file has them."""
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
 def _mailboxes_at(location: tuple[int | str, ...], document: Mapping[str, Any]) -> list[type[BaseModel]]:

@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from datetime import UTC, date, datetime, time, timedelta
+from importlib.metadata import EntryPoints
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from connectors import connector_kinds
 from connectors.imap import ImapSettings
 from connectors.mailbox_settings import CategorySettings
 from connectors.request_tracker import RequestTrackerSettings
@@ -56,6 +58,12 @@ def _no_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in list(os.environ):
         if variable.startswith("POSTROOM_"):
             monkeypatch.delenv(variable)
+
+
+@pytest.fixture(autouse=True)
+def _no_packages_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is installed beside Postroom, for instance by somebody who writes a connector, changes no sentence here."""
+    monkeypatch.setattr(connector_kinds, "entry_points", lambda group: EntryPoints())
 
 
 def load(folder: Path, text: str) -> Settings:
@@ -314,6 +322,28 @@ hides = true
         "It belongs under [[mailbox]], above its other tables." in found
     )
     assert "[log] hides: unknown key here. It belongs under [[mailbox.category]]." in found
+
+
+def test_a_key_of_another_kind_of_mailbox_is_told_whose_it_is(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, DESK + 'tls = "none"')
+    assert found == '[[mailbox]] 1 (desk) tls: unknown key here. It belongs to kind = "imap".'
+    (found,) = problems(tmp_path, OFFICE + 'tag_field = "Topic"')
+    assert found == '[[mailbox]] 1 (office) tag_field: unknown key here. It belongs to kind = "request-tracker".'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f'engine = "ollama"\n{OFFICE}', "[engine]: must be a table of its own: a line with its name in brackets"),
+        (f'log = "info"\n{OFFICE}', "[log]: must be a table of its own: a line with its name in brackets"),
+        ('[mailbox]\nname = "office"', "mailbox: must be a table of its own. Write [[mailbox]] and its keys below it."),
+        ('mailbox = ["office"]', "[[mailbox]] 1: must be a table of its own. Write [[mailbox]] and its keys below it."),
+    ],
+)
+def test_a_value_in_the_place_of_a_table_is_told_how_that_table_is_written(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    assert any(found.startswith(words) for found in problems(tmp_path, text))
 
 
 @pytest.mark.parametrize("key", ["password", "token", "secret", "pass", "api_key", "Password"])
