@@ -92,8 +92,9 @@ def decisions_about(desk: Desk, asked: Sequence[Asked]) -> Decisions:
         decision = _decide(desk, each, about, policy, predictions.get(place), copies)
         made.append(as_it_stands(decision, about.state))
         origin = _origin(each)
-        if origin and each.known is not None and about.state == "new" and decision.source not in ("rule", "none"):
-            copies[origin] = DecidedCopy(each.known.id, decision, desk.clock())
+        if origin and about.state == "new" and decision.source not in ("rule", "none"):
+            message = None if each.known is None else each.known.id
+            copies[origin] = DecidedCopy(message, decision, desk.clock())
     return Decisions(policy, tuple(made), took)
 
 
