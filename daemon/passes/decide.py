@@ -88,12 +88,13 @@ def decisions_about(desk: Desk, asked: Sequence[Asked]) -> Decisions:
     took = 1000 * (time.perf_counter() - began)
     made: list[Decision] = []
     copies: dict[str, DecidedCopy] = {}
-    for place, (message, about) in enumerate(zip(asked, found, strict=True)):
-        decision = _decide(desk, message, about, policy, predictions.get(place), copies)
+    for place, (question, about) in enumerate(zip(asked, found, strict=True)):
+        decision = _decide(desk, question, about, policy, predictions.get(place), copies)
         made.append(as_it_stands(decision, about.state))
-        origin = _origin(message)
-        if origin and message.known is not None and about.state == "new" and decision.source not in ("rule", "none"):
-            copies[origin] = DecidedCopy(message.known.id, decision, desk.clock())
+        origin = _origin(question)
+        if origin and about.state == "new" and decision.source not in ("rule", "none"):
+            message = None if question.known is None else question.known.id
+            copies[origin] = DecidedCopy(message, decision, desk.clock())
     return Decisions(policy, tuple(made), took)
 
 

@@ -75,12 +75,13 @@ class Decision:
 
 @dataclass(frozen=True)
 class DecidedCopy:
-    """What was decided about another copy of the same mail (`message`), which came directly, by a list or as CC.
+    """What was decided about another copy of the same mail, which came directly, by a list or as CC.
 
-    `put_back`: a person has put that copy back into the inbox since.
+    `message`: None for one that no look has recorded yet. `put_back`: a person has put that copy back into the inbox
+    since.
     """
 
-    message: int
+    message: int | None
     decision: Decision
     at: datetime
     put_back: bool = False

@@ -87,13 +87,14 @@ def train(
         with database.begin() as tx:
             training.interrupt_runs(tx, clock())
             newest, count = learning.lesson_state(tx, mailbox)
-            version = _next_version(tx, mailbox, clock())
-            order = _order(tx, settings, registry, mailbox, version, training_dir)
+            version, name = _next_version(tx, mailbox, clock()), mailboxes.name_of(tx, mailbox)
             run = training.start_run(tx, mailbox, clock(), count, newest)
         folder = training_dir / f"job-{run}"
         result: Result | NoAnswer | None = None
         try:
             extra.require("training")
+            with database.read() as tx:
+                order = _order(tx, settings, registry, mailbox, version, training_dir)
             problem = registry.serving.problem()  # now, not after the training that it would be in vain for
             if problem is not None:
                 result = NoAnswer("failed", f"Nothing was trained. {problem}")
@@ -116,7 +117,7 @@ def train(
         with database.begin() as tx:
             pairs = result.contradictions if isinstance(result, Result) else ()
             training.end_run(tx, run, clock(), outcome.outcome, outcome.verdict, outcome.report, pairs)
-    log.info("trained", mailbox=order.mailbox, status=outcome.outcome, model=outcome.version)
+    log.info("trained", mailbox=name, status=outcome.outcome, model=outcome.version)
     return outcome
 
 
@@ -214,13 +215,17 @@ def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:
 
 
 def _order(tx: Tx, settings: Settings, registry: Registry, mailbox: int, version: str, training_dir: Path) -> Order:
+    """Raises PostroomError where there is nothing that could be learnt."""
+    name, known = mailboxes.name_of(tx, mailbox), mailboxes.categories(tx, mailbox)
+    if not known:
+        next_step = "`postroom folders` says what every folder is for."
+        raise PostroomError(name, "nothing was trained: no folder is known as a category yet.", next_step)
     models = training.models(tx, mailbox)
     current = training.current_model(tx, mailbox)
     rival = training.withdrawn_model(models)
-    known = mailboxes.categories(tx, mailbox)
     return Order(
         version=version,
-        mailbox=mailboxes.name_of(tx, mailbox),
+        mailbox=name,
         cache=training_dir / "cache",
         term_key=registry.key_file,
         engine=settings.engine,

@@ -228,6 +228,23 @@ def test_service_preview_and_dry_run_decide_alike(
     assert full.folder_of("invoice sure") == ["Invoices"]
 
 
+def test_preview_of_mail_that_no_look_has_recorded_yet_says_the_same(
+    full: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two copies come together, and a reply, all between two looks."""
+    served(full)
+    full.clock.advance(minutes=1)
+    full.deliver("invoice fresh", message_id="<fresh@x>", date="today")
+    full.deliver("puzzle [list] fresh", message_id="<fresh@x>", date="today")
+    full.deliver("invoice new reply", message_id="<new reply>", references=("<root@x>",))
+    full.deliver("puzzle new", message_id="<new>")
+    before = previewed(full, tmp_path / "preview", monkeypatch)
+    one_pass(full.desk)
+    done = served(full)
+    assert done["puzzle [list] fresh"][1].startswith("Invoices: as another copy of this mail")
+    assert {name: before[name] for name in done} == done
+
+
 def test_rehearsal_decides_as_the_service_does(full: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As far as it knows the same: rehearsed mail has no flags, no labels, no copies."""
     with full.database.read() as tx:

@@ -161,6 +161,19 @@ def test_a_night_that_ends_in_a_bug_of_ours_has_failed_and_keeps_its_traceback(
     assert not list((home.settings.state_dir / "training").glob("job-*")), "mail text must not stay behind"
 
 
+def test_a_mailbox_without_a_category_is_told_so_before_any_trainer_starts(tmp_path: Path, tiny_base: BaseFile) -> None:
+    for home in home_in(tmp_path, tiny_base, names=()):
+        outcome = home.train()
+        assert (outcome.outcome, outcome.version) == ("failed", None)
+        assert outcome.verdict == (
+            "office: nothing was trained: no folder is known as a category yet. "
+            "`postroom folders` says what every folder is for."
+        )
+        with home.database.read() as tx:
+            [run] = training.runs(tx, home.mailbox, 9)
+        assert (run.outcome, run.verdict) == ("failed", outcome.verdict)
+
+
 def test_nothing_to_learn_is_said_and_nothing_is_changed(home: Home) -> None:
     outcome = home.train()
     assert outcome.outcome == "nothing"
