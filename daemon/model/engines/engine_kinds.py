@@ -36,7 +36,7 @@ class EngineSettings(Section):
 
     SERVING: ClassVar[str]
     """ "module:class" of its Serving."""
-    FORMS: ClassVar[tuple[str, ...]] = ()
+    FORMS: ClassVar[tuple[str, ...]] = ("auto",)
     """In which forms it serves a model: what `quantization` may be."""
     ELSEWHERE: ClassVar[bool] = True
     """Does a server answer, which may be away, be slow, or have another model?"""
@@ -117,6 +117,8 @@ DEFAULT = "embedded"
 
 class _OfNoKind(EngineSettings):
     """What [engine] is checked as where there is no such kind, so that this hides no other mistake."""
+
+    FORMS = ()
 
     @field_validator("kind", mode="before")
     @classmethod
