@@ -94,6 +94,17 @@ class MailText:
     """One entry an attachment: "invoice-0815.pdf (application/pdf)"."""
     body: str = ""
 
+    def __post_init__(self) -> None:
+        # Half of a character, where a helpdesk cut a text and JSON let it pass: no tokenizer and no file takes it.
+        for key in ("sender", "to", "list_id", "subject", "body"):
+            object.__setattr__(self, key, _whole(getattr(self, key)))
+        object.__setattr__(self, "attachments", tuple(map(_whole, self.attachments)))
+
+
+def _whole(text: str) -> str:
+    """The text without lone surrogates, which are no characters."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
 
 Mark = Literal["encrypted", "signed", "calendar", "bounce", "automatic", "truncated"]
 
