@@ -39,6 +39,7 @@ from tests.daemon.store.test_database import held_by_another
 from tests.fakes import START, Clock
 
 AT_ONCE, MAILBOXES = 3, 12
+POLL = timedelta(minutes=1)
 NOTHING = Pass(0, Looked(), 0, Sorted())
 
 
@@ -142,6 +143,40 @@ def test_only_so_many_passes_work_at_once_and_all_get_their_turn(office: Office)
     office.go_on.set()
     wait_for(lambda: all(round_.looked for round_ in office.service.rounds.values()))
     assert (office.passes, office.most) == (MAILBOXES, AT_ONCE)
+
+
+def test_a_connector_that_would_end_the_process_costs_its_own_mailbox(
+    office: Office, monkeypatch: pytest.MonkeyPatch, said: list[Any]
+) -> None:
+    """Another package's code may do anything: in a pass, while it listens, and as it is left."""
+
+    def bye(*_: object) -> Any:
+        raise SystemExit("bye")
+
+    monkeypatch.setattr(served, "one_pass", bye)
+    office.look()
+    round_ = office.service.rounds["box0"]
+    assert (round_.failures, round_.begun) == (1, None)
+    with office.mailroom.database.read() as tx:
+        assert mailboxes.get(tx, office.desks[0].mailbox_id).trouble == "An unexpected error; see the log."
+    monkeypatch.setattr(office.desks[1].connector, "wait", bye)
+    monkeypatch.setattr(office.desks[1].connector, "close", bye)
+    office.timetable.scheduler.get_job(job_of(office.desks[1])).modify(next_run_time=datetime.now(UTC) + POLL)
+    office.timetable.looks._listen(office.desks[1], office.service.rounds["box1"])
+    assert not office.service.rounds["box1"].listening
+    assert [event["event"] for event in said if event["event"] == "bug"] == ["bug", "bug"]
+    office.service.rounds["box1"].listening = True
+    office.timetable.looks.end()
+    assert len([event for event in said if event["event"] == "bug"]) == 3
+
+
+def test_a_night_that_begins_just_as_the_service_ends_does_not_hold_up_its_end(office: Office) -> None:
+    nights = office.timetable.nights
+    nights.end()
+    late = threading.Thread(target=nights.train_all, daemon=True)
+    late.start()
+    late.join(10)
+    assert not late.is_alive()
 
 
 def test_who_listens_for_mail_holds_no_turn_and_no_connection(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
