@@ -116,7 +116,7 @@ def compare(folder: Path, gguf: Path, rounds: int, threads: int) -> dict[str, An
 def memory(folder: Path, messages: int) -> dict[str, Any]:
     """What a process like the daemon's weighs after that many messages (benchmarks.daemon_memory)."""
     command = [sys.executable, "-m", "benchmarks.daemon_memory", str(folder), "--messages", str(messages)]
-    root = Path(model_folder.__file__).parents[1]
+    root = Path(__file__).parents[1]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=root)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
