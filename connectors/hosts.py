@@ -20,6 +20,12 @@ def is_this_machine(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
+def goes_in_clear(url: str) -> bool:
+    """Would what is sent to this URL travel readable to another machine?"""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not is_this_machine(parts.hostname or "")
+
+
 def _named(host: str) -> bool:
     try:
         name = urlsplit(host if "//" in host else f"//{host}").hostname or ""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from connectors.hosts import is_this_machine
+from connectors.hosts import goes_in_clear
 from connectors.mailbox_settings import Access, MailboxSettings
 from connectors.setting_values import OptionalPath, Text
 
@@ -33,10 +33,9 @@ class RequestTrackerSettings(MailboxSettings):
     @field_validator("url")
     @classmethod
     def _no_secrets_in_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if "@" in parts.netloc:
+        if "@" in urlsplit(url).netloc:
             raise ValueError("holds a user or a secret. Write the plain address, and name `user` and `credential`.")
-        if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+        if goes_in_clear(url):
             raise ValueError("would send the secret readable to another machine. Write https://.")
         return url.rstrip("/")
 

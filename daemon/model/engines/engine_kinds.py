@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, PlainValidator, SerializeAsAny, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from connectors.hosts import is_this_machine
+from connectors.hosts import goes_in_clear
 from connectors.mailbox_settings import Section
 from connectors.setting_values import CredentialName, OptionalPath
 
@@ -101,8 +101,7 @@ class OpenAISettings(EngineSettings):
     @field_validator("host")
     @classmethod
     def _no_mail_and_no_key_in_clear(cls, host: str) -> str:
-        parts = urlsplit(host)
-        if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+        if goes_in_clear(host):
             raise ValueError("would send mail and API key readable to another machine. Write https://.")
         return host.rstrip("/").removesuffix("/v1")
 
