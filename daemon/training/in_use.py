@@ -36,14 +36,8 @@ class ModelsInUse:
 
     def points(self, mailbox: int) -> tuple[Point, ...]:
         """The held-out answers of the model in use; none without a model or when it is damaged."""
-        with self._database.read() as tx:
-            current = training.current_model(tx, mailbox)
-        if current is None:
-            return ()
-        try:
-            return model_folder.load(self.folder_of(current), check_files=False).points
-        except EngineError:
-            return ()
+        meta = self._meta(mailbox)
+        return () if meta is None else meta.points
 
     def in_use(self, mailbox: int, *, sums: bool = False) -> tuple[bool, str | None]:
         """Is there a model in use that can be used? And why the one in use can't be, in words; None if it can, or if
@@ -64,13 +58,16 @@ class ModelsInUse:
 
     def server_not_asked(self, mailbox: int) -> str | None:
         """In words, if the settings name a model server and the model in use needs none."""
-        with self._database.read() as tx:
-            current = training.current_model(tx, mailbox)
-        if not self._engine.ELSEWHERE or current is None:
-            return None
-        try:
-            if model_folder.load(self.folder_of(current), check_files=False).kind != "linear":
-                return None
-        except EngineError:
+        meta = self._meta(mailbox) if self._engine.ELSEWHERE else None
+        if meta is None or meta.kind != "linear":
             return None
         return "not asked: the exam chose the linear model, which runs in Postroom itself"
+
+    def _meta(self, mailbox: int) -> model_folder.ModelMeta | None:
+        """What is known of the model in use; None without one or when it is damaged."""
+        with self._database.read() as tx:
+            current = training.current_model(tx, mailbox)
+        try:
+            return None if current is None else model_folder.load(self.folder_of(current), check_files=False)
+        except EngineError:
+            return None
