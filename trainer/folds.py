@@ -26,46 +26,6 @@ Fold = tuple[Rows, Rows]
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """People's lessons in order of time, then the names of the categories, which no fold judges."""
-
-    examples: tuple[Example, ...]
-    categories: tuple[str, ...]
-    folds: tuple[Fold, ...]
-    by_time: bool
-
-    @classmethod
-    def of(cls, data: Dataset, categories: tuple[str, ...], seed: int, recipe: Cleaning) -> Lessons:
-        """All that is learnt in one night."""
-        examples = evened((*data.train, *(name for name in data.names if name.category in categories)))
-        return cls(examples, categories, folds(data.train, data.by_time, seed, recipe, len(examples)), data.by_time)
-
-    @property
-    def texts(self) -> list[MailText]:
-        """One a row."""
-        return [example.text for example in self.examples]
-
-    @cached_property
-    def labels(self) -> Labels:
-        """The column of each row's category."""
-        return labels_of(self.examples, self.categories)
-
-    @cached_property
-    def weights(self) -> Floats:
-        """How much each row counts."""
-        return np.array([example.weight for example in self.examples], np.float32)
-
-    @property
-    def classes(self) -> int:
-        """How many categories there are."""
-        return len(self.categories)
-
-    def unanswered(self) -> Floats:
-        """A row of NaN for each lesson: no fold has judged it yet."""
-        return np.full((len(self.examples), self.classes), np.nan, np.float32)
-
-
-@dataclass(frozen=True)
 class Asked:
     """The lessons of the exam, from which nothing is learnt. Label -1: a category that this model can't answer."""
 
@@ -81,6 +41,34 @@ class Asked:
     def labels(self) -> Labels:
         """The column of each row's category."""
         return labels_of(self.examples, self.categories)
+
+
+@dataclass(frozen=True)
+class Lessons(Asked):
+    """People's lessons in order of time, then the names of the categories, which no fold judges."""
+
+    folds: tuple[Fold, ...]
+    by_time: bool
+
+    @classmethod
+    def of(cls, data: Dataset, categories: tuple[str, ...], seed: int, recipe: Cleaning) -> Lessons:
+        """All that is learnt in one night."""
+        examples = evened((*data.train, *(name for name in data.names if name.category in categories)))
+        return cls(examples, categories, folds(data.train, data.by_time, seed, recipe, len(examples)), data.by_time)
+
+    @cached_property
+    def weights(self) -> Floats:
+        """How much each row counts."""
+        return np.array([example.weight for example in self.examples], np.float32)
+
+    @property
+    def classes(self) -> int:
+        """How many categories there are."""
+        return len(self.categories)
+
+    def unanswered(self) -> Floats:
+        """A row of NaN for each lesson: no fold has judged it yet."""
+        return np.full((len(self.examples), self.classes), np.nan, np.float32)
 
 
 def labels_of(examples: Sequence[Example], categories: Sequence[str]) -> Labels:

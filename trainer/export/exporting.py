@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import gguf
 import numpy as np
@@ -29,11 +29,10 @@ from daemon.model.base_file import BaseFile
 from daemon.model.codebook import code_token, usable_codes
 from daemon.model.engines.embedded import ANSWERS
 from daemon.model.engines.engine import ModelRefused
+from daemon.model.engines.serving import Ct2Type, GgufType
 from trainer.export.gguf_header import Written, header
 from trainer.finetune.loading import quiet
 
-Quantization = Literal["int8", "int8_float32", "float32"]
-GgufType = Literal["Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0", "F16", "BF16", "F32"]
 Values = npt.NDArray[np.float32]
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
@@ -42,7 +41,7 @@ EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 def export_ct2(
     hf_dir: Path,
     out: Path,
-    quantization: Quantization = "int8",
+    quantization: Ct2Type = "int8",
     codes: Sequence[str] | None = None,
     before_rounding: Callable[[Any], None] = lambda _: None,
 ) -> Path:
