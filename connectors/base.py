@@ -286,11 +286,20 @@ class Connector(ABC):
         """The messages that are still there, in any order. Changes nothing on the server, not even \\Seen."""
 
     @abstractmethod
-    def apply(self, ref: MessageRef, identity: Identity, action: Action, note: Note) -> MessageRef:
+    def apply(
+        self,
+        ref: MessageRef,
+        identity: Identity,
+        action: Action,
+        note: Note,
+        unless: frozenset[str] = frozenset(),
+    ) -> MessageRef:
         """Do it, verify it, and return where the message is now. `note` is called before every changing command.
 
-        Raises MessageGone if a person was faster or another message lies there, FolderMissing, ActionRefused (nothing
-        happened), Unreachable or Unexplained (ask `recover` what happened).
+        `unless`: flags and keywords, in small letters. If the message carries one of them by now, nothing is done:
+        people flag and answer mail between our fetch and our move.
+        Raises MessageGone if a person was faster or another message lies there, MessageTouched for `unless`,
+        FolderMissing, ActionRefused (nothing happened), Unreachable or Unexplained (ask `recover` what happened).
         """
 
     @abstractmethod
@@ -312,6 +321,11 @@ class Connector(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def is_touched(flags: Iterable[str], unless: Iterable[str]) -> bool:
+    """Does a message with these flags carry one of `unless`? The case of flags means nothing (RFC 9051, 2.3.2)."""
+    return not {flag.lower() for flag in flags}.isdisjoint(unless)
 
 
 def refs_by_folder(refs: Iterable[MessageRef]) -> dict[tuple[str, int], list[int]]:

@@ -9,6 +9,7 @@
         SetupWrong           the server lacks what the settings ask for (no such inbox, no API)
       FolderMissing        the target folder does not exist: leave the message, say so
       MessageGone          a person moved or deleted it first: normal life, record it and go on
+      MessageTouched       a person flagged or answered it first: the same
       ActionRefused        the server said no (quota, permission, race): leave the message, say so
       Unexplained          the server answered what we cannot explain: leave the message, look closer
 
@@ -78,6 +79,12 @@ class FolderMissing(ConnectorError):
 
 class MessageGone(ConnectorError):
     """The message is no longer where we saw it: a person or a rule was faster. News, not a failure."""
+
+    next_step = ""
+
+
+class MessageTouched(ConnectorError):
+    """The message carries a flag now by which it is not ours to touch: a person was faster. It is where it was."""
 
     next_step = ""
 

@@ -37,8 +37,9 @@ from connectors.base import (
     Sighting,
     Unfinished,
     Watch,
+    is_touched,
 )
-from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone
+from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone, MessageTouched
 from connectors.mail import mime
 from connectors.mailbox_settings import Access, MailboxSettings
 
@@ -273,11 +274,20 @@ class MemoryConnector(Connector):
             if message is not None:
                 yield message
 
-    def apply(self, ref: MessageRef, identity: Identity, action: Action, note: Note) -> MessageRef:
+    def apply(
+        self,
+        ref: MessageRef,
+        identity: Identity,
+        action: Action,
+        note: Note,
+        unless: frozenset[str] = frozenset(),
+    ) -> MessageRef:
         self._fail("before")
         message = self._find(ref)
         if message is None or message.sighting.identity != identity:
             raise MessageGone(f"{self.name}, {ref.key}", "The message is no longer there.")
+        if is_touched(message.sighting.flags, unless):
+            raise MessageTouched(f"{self.name}, {ref.key}", "Somebody flagged or answered the message.")
         if isinstance(action, Move):
             target = self._place(action.folder)
             if action.folder == ref.folder:

@@ -63,7 +63,14 @@ class UnusableConnector(Connector):
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:  # noqa: ARG002
         self._refuse()
 
-    def apply(self, ref: MessageRef, identity: Identity, action: Action, note: Note) -> MessageRef:  # noqa: ARG002
+    def apply(
+        self,
+        ref: MessageRef,  # noqa: ARG002
+        identity: Identity,  # noqa: ARG002
+        action: Action,  # noqa: ARG002
+        note: Note,  # noqa: ARG002
+        unless: frozenset[str] = frozenset(),  # noqa: ARG002
+    ) -> MessageRef:
         self._refuse()
 
     def recover(self, unfinished: Unfinished) -> Recovered:  # noqa: ARG002

@@ -30,7 +30,7 @@ from connectors.base import (
     Unfinished,
     Watch,
 )
-from connectors.errors import ActionRefused, FolderMissing, MessageGone
+from connectors.errors import ActionRefused, FolderMissing, MessageGone, MessageTouched
 
 
 @dataclass(frozen=True, order=True)
@@ -63,6 +63,9 @@ class World(Protocol):
 
     def delete(self, subject: str) -> None:
         """A person deletes it for good."""
+
+    def answer(self, subject: str) -> None:
+        """A person answers it; at a helpdesk: closes the ticket."""
 
     def contents(self) -> Sequence[Lying]:
         """All that lies in all folders, in any order, as a client of its own sees it."""
@@ -228,6 +231,15 @@ class ConnectorTests:
         with pytest.raises(MessageGone):
             world.connector.apply(seen.ref, seen.identity, Move(world.first), ignore)
         assert sorted(world.contents()) == before
+
+    def test_a_message_that_a_person_answered_meanwhile_stays(self, world: World) -> None:
+        _, seen = arrive(world, "Invoice 7")
+        world.answer("Invoice 7")
+        before = sorted(world.contents())
+        with pytest.raises(MessageTouched):
+            world.connector.apply(seen.ref, seen.identity, Move(world.first), refuse, frozenset({"\\answered"}))
+        assert sorted(world.contents()) == before
+        assert world.connector.apply(seen.ref, seen.identity, Move(world.first), ignore).folder == world.first
 
     def test_another_message_at_the_same_place_is_left_alone(self, world: World) -> None:
         _, seen = arrive(world, "Invoice 7")

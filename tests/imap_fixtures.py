@@ -74,6 +74,9 @@ class ImapWorld:
     def delete(self, subject: str) -> None:
         self.hands.delete(subject)
 
+    def answer(self, subject: str) -> None:
+        self.hands.flag(subject, "\\Answered")
+
     def contents(self) -> Sequence[Lying]:
         return [lying for _, _, lying in self.look()]
 

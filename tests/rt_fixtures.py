@@ -93,6 +93,9 @@ class RtWorld:
     def delete(self, subject: str) -> None:
         self.agent.change(self.number(subject), Status="deleted")
 
+    def answer(self, subject: str) -> None:
+        self.agent.change(self.number(subject), Status="resolved")
+
     def contents(self) -> Sequence[Lying]:
         return [
             Lying(ticket["Queue"]["Name"], ticket["Subject"], self._content(ticket))

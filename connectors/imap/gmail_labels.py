@@ -26,16 +26,22 @@ NOT_OURS = {"\\trash", "\\junk", "\\sent", "\\drafts"}
 """Labels that mean more than a place: Gmail deletes by some, and the others are facts."""
 
 
-def file(session: Session, ref: MessageRef, identity: Identity, folder: str, note: Note) -> MessageRef:
+def file(
+    session: Session,
+    ref: MessageRef,
+    identity: Identity,
+    folder: str,
+    note: Note,
+    unless: frozenset[str] = frozenset(),
+) -> MessageRef:
     """Put the message into `folder`; see `Connector.apply`."""
     if same_folder(folder, ref.folder):
         check_message(session, ref, identity, write=False)
         return ref
     new, old = label_of(session, folder), label_of(session, ref.folder)
     target = session.state(folder)
-    check_message(session, ref, identity, write=True)
-    seen = session.look(ref)
-    number = None if seen is None else message_number(seen.identity)
+    _, seen = check_message(session, ref, identity, write=True, unless=unless)
+    number = message_number(seen.identity)
     if number is None:
         raise ActionRefused(f"{session.name}, {ref.key}", "Gmail names no X-GM-MSGID for it, so it cannot be followed.")
     labelled = find(session, folder, number) is not None  # by a person or a filter: not ours to take off

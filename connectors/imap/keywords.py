@@ -15,7 +15,14 @@ from connectors.imap.sightings import flags
 _KEYWORD = re.compile(r'[^\x00-\x20\x7f-\U0010ffff(){%*"\\\]]+|\\(Seen|Answered|Flagged|Draft)')
 
 
-def tag(session: Session, ref: MessageRef, identity: Identity, action: Tag, note: Note) -> MessageRef:
+def tag(
+    session: Session,
+    ref: MessageRef,
+    identity: Identity,
+    action: Tag,
+    note: Note,
+    unless: frozenset[str] = frozenset(),
+) -> MessageRef:
     """Add and remove keywords; see `Connector.apply`. Raises ActionRefused where the server keeps none."""
     place = f"{session.name}, {ref.key}"
     if session.abilities.gmail:
@@ -25,7 +32,7 @@ def tag(session: Session, ref: MessageRef, identity: Identity, action: Tag, note
     for word in sorted(action.add | action.remove):
         if not _KEYWORD.fullmatch(word):
             raise ActionRefused(place, f'"{word}" cannot be a keyword.', "Use letters, digits, - and _.")
-    selected, _ = check_message(session, ref, identity, write=True)
+    selected, _ = check_message(session, ref, identity, write=True, unless=unless)
     if not all(selected.keeps(word) for word in action.add):
         raise ActionRefused(place, "This server keeps no keywords of ours.", "Use folders for this mailbox.")
     note(Progress("tagging"))

@@ -129,14 +129,21 @@ class ImapConnector(Connector):
 
     # Acting
 
-    def apply(self, ref: MessageRef, identity: Identity, action: Action, note: Note) -> MessageRef:
+    def apply(
+        self,
+        ref: MessageRef,
+        identity: Identity,
+        action: Action,
+        note: Note,
+        unless: frozenset[str] = frozenset(),
+    ) -> MessageRef:
         with self._lock:
             session = self._session()
             if isinstance(action, Move) and session.abilities.gmail:
-                return file(session, ref, identity, action.folder, note)
+                return file(session, ref, identity, action.folder, note, unless)
             if isinstance(action, Move):
-                return move(session, ref, identity, action.folder, note)
-            return tag(session, ref, identity, action, note)
+                return move(session, ref, identity, action.folder, note, unless)
+            return tag(session, ref, identity, action, note, unless)
 
     def recover(self, unfinished: Unfinished) -> Recovered:
         with self._lock:

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from connectors.base import Identity, MessageRef, Note, Progress, Recovered, Sighting, Unfinished
-from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone, Unexplained
+from connectors.base import Identity, MessageRef, Note, Progress, Recovered, Sighting, Unfinished, is_touched
+from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone, MessageTouched, Unexplained
 from connectors.imap.answers import Selected, State, same_folder
 from connectors.imap.session import Session
 from connectors.imap.sightings import is_deleted, same_content, same_message
@@ -26,7 +26,14 @@ DELETED = ("\\Deleted",)
 HIDDEN_LOOKS, HIDDEN_SECONDS = 5, 0.1
 
 
-def move(session: Session, ref: MessageRef, identity: Identity, folder: str, note: Note) -> MessageRef:
+def move(
+    session: Session,
+    ref: MessageRef,
+    identity: Identity,
+    folder: str,
+    note: Note,
+    unless: frozenset[str] = frozenset(),
+) -> MessageRef:
     """Put the message into `folder`; see `Connector.apply`."""
     if same_folder(folder, ref.folder):
         check_message(session, ref, identity, write=False)
@@ -38,7 +45,7 @@ def move(session: Session, ref: MessageRef, identity: Identity, folder: str, not
     if not target.uidnext:
         raise ActionRefused(place, "The server does not tell its next UID, so a copy could not be found again.")
     keeper = session.keeper(folder, target.epoch)
-    source, seen = check_message(session, ref, identity, write=True)
+    source, seen = check_message(session, ref, identity, write=True, unless=unless)
     if lost := flags_lost(seen.flags, keeper):
         raise ActionRefused(
             place,
@@ -69,8 +76,11 @@ def flags_lost(flags: Iterable[str], keeper: Selected) -> list[str]:
     return sorted(flag for flag in flags if flag.lower() not in ("\\recent", "\\deleted") and not keeper.keeps(flag))
 
 
-def check_message(session: Session, ref: MessageRef, identity: Identity, *, write: bool) -> tuple[Selected, Sighting]:
-    """Open the folder and make sure that the message lies there, not marked as deleted. Raises MessageGone."""
+def check_message(
+    session: Session, ref: MessageRef, identity: Identity, *, write: bool, unless: frozenset[str] = frozenset()
+) -> tuple[Selected, Sighting]:
+    """Open the folder and make sure that the message lies there, not marked as deleted, with none of the flags in
+    `unless`. Raises MessageGone and MessageTouched."""
     place = f"{session.name}, {ref.key}"
     try:
         selected = session.open(ref.folder, write=write)
@@ -83,6 +93,8 @@ def check_message(session: Session, ref: MessageRef, identity: Identity, *, writ
         raise MessageGone(place, "The message is no longer there.")
     if not same_message(seen.identity, identity):
         raise MessageGone(place, "Another message lies there.")
+    if is_touched(seen.flags, unless):
+        raise MessageTouched(place, "Somebody flagged or answered the message.")
     return selected, seen
 
 

@@ -40,9 +40,10 @@ from connectors.base import (
     Sighting,
     Unfinished,
     Watch,
+    is_touched,
     refs_by_folder,
 )
-from connectors.errors import ActionRefused, FolderMissing, MessageGone, SetupWrong, Unexplained
+from connectors.errors import ActionRefused, FolderMissing, MessageGone, MessageTouched, SetupWrong, Unexplained
 from connectors.mail.headers import split_headers
 from connectors.mail.mime import parse
 from connectors.request_tracker.history import (
@@ -229,9 +230,18 @@ class RequestTrackerConnector(Connector):
 
     # Acting
 
-    def apply(self, ref: MessageRef, identity: Identity, action: Action, note: Note) -> MessageRef:
+    def apply(
+        self,
+        ref: MessageRef,
+        identity: Identity,
+        action: Action,
+        note: Note,
+        unless: frozenset[str] = frozenset(),
+    ) -> MessageRef:
         queues = self._rt.queues()
         ticket, etag = self._lying_at(ref, identity, queues)
+        if is_touched(self._flags(ticket), unless):
+            raise MessageTouched(self._place, f"Somebody answered or closed ticket {ref.uid}.")
         change = self._change(ref, ticket, action, queues)
         if self._is_done(ticket, action, queues):
             return ref
@@ -317,11 +327,12 @@ class RequestTrackerConnector(Connector):
         return own.object_id == identity.object_id if identity.object_id else own.digest == identity.digest
 
     def _sighting(self, ticket: Ticket, folder: str, by: str | None = None, at: datetime | None = None) -> Sighting:
-        flags = ticket.values(self._account.tag_field) or frozenset()
-        if ticket.status in DONE:
-            flags |= {"\\Answered"}
         ref = MessageRef(folder, 0, ticket.id)
-        return Sighting(ref, self._identity(ticket.id), flags, arrived=ticket.created, by=by, at=at)
+        return Sighting(ref, self._identity(ticket.id), self._flags(ticket), arrived=ticket.created, by=by, at=at)
+
+    def _flags(self, ticket: Ticket) -> frozenset[str]:
+        tags = ticket.values(self._account.tag_field) or frozenset()
+        return tags | {"\\Answered"} if ticket.status in DONE else tags
 
 
 def first_mail(attachments: Sequence[Attachment]) -> tuple[Attachment | None, list[Attachment], str]:

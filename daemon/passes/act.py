@@ -9,7 +9,7 @@ from typing import Literal
 import structlog
 
 from connectors.base import Action, Identity, MessageRef, Progress, Recovered, Tag, Unfinished
-from connectors.errors import ActionRefused, FolderMissing, MessageGone, Unexplained
+from connectors.errors import ActionRefused, FolderMissing, MessageGone, MessageTouched, Unexplained
 from daemon.passes.desk import Desk
 from daemon.store import journal, messages
 from daemon.store.database import Tx
@@ -22,22 +22,35 @@ log = structlog.get_logger()
 class Acted:
     """How an action ended. `where` is the message's place now, if that is known."""
 
-    status: Literal["done", "gone", "refused", "unclear"]
+    status: Literal["done", "gone", "touched", "refused", "unclear"]
     where: MessageRef | None
     explanation: str | None = None
 
 
-def act(desk: Desk, message: int, sighting: KnownSighting, identity: Identity, action: Action, entry: int) -> Acted:
-    """Carry out the journal's entry. Raises Unreachable and NeedsPerson; `recover` then finds out what happened."""
+def act(
+    desk: Desk,
+    message: int,
+    sighting: KnownSighting,
+    identity: Identity,
+    action: Action,
+    entry: int,
+    unless: frozenset[str] = frozenset(),
+) -> Acted:
+    """Carry out the journal's entry, unless the message carries one of these flags by now.
+
+    Raises Unreachable and NeedsPerson; `recover` then finds out what happened.
+    """
 
     def note(progress: Progress) -> None:
         with desk.database.begin() as tx:
             journal.note(tx, entry, progress)
 
     try:
-        landed = desk.connector.apply(sighting.ref, identity, action, note)
+        landed = desk.connector.apply(sighting.ref, identity, action, note, unless)
     except MessageGone as error:
         return _failed(desk, entry, message, Acted("gone", None, str(error)))
+    except MessageTouched as error:
+        return _failed(desk, entry, message, Acted("touched", sighting.ref, str(error)))
     except (FolderMissing, ActionRefused) as error:
         return _failed(desk, entry, message, Acted("refused", sighting.ref, str(error)))
     except Unexplained as error:

@@ -142,7 +142,7 @@ def _put_back(desk: Desk, entry: JournalEntry) -> bool:
                 return False
             known = messages.get(tx, entry.message)
             plan = journal.plan(tx, known.id, place.ref, action, desk.clock(), decision=entry.decision, kind="undo")
-        acted = act(desk, known.id, place, known.identity, action, plan)
+        acted = act(desk, known.id, place, known.identity, action, plan, frozenset(TOUCHED))
         with desk.database.begin() as tx:
             messages.set_state(tx, known.id, "left")
     return acted.status == "done"

@@ -22,7 +22,7 @@ from daemon.passes.act import act
 from daemon.passes.decide import Asked, decisions_about
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import review_folder
-from daemon.rules.decision import Decision, Policy
+from daemon.rules.decision import Decision, Policy, forbidding_flags
 from daemon.rules.tags import keyword
 from daemon.store import decisions, journal, learning, mailboxes, messages
 from daemon.store.database import Tx
@@ -159,7 +159,8 @@ def _carry_out(
             entry = journal.plan(tx, known.id, place.ref, action, now, decision=decision_id, kind="sort")
     outcome = "would-file" if category is not None else "left"
     if action is not None:
-        outcome = act(desk, known.id, place, message.sighting.identity, action, entry).status
+        forbidden = forbidding_flags(desk.sorting)
+        outcome = act(desk, known.id, place, message.sighting.identity, action, entry, forbidden).status
     log.info(
         "sorted",
         mailbox=desk.settings.name,

@@ -102,6 +102,13 @@ def hands_off(message: Message, sorting: SortingSettings, own_domains: Sequence[
     return next((reason for applies, reason in reasons if applies), None)
 
 
+def forbidding_flags(sorting: SortingSettings) -> frozenset[str]:
+    """The flags, in small letters, with which a message is not to be touched: asked again by the move itself, for
+    people flag and answer mail while we think about it."""
+    chosen = ((sorting.skip_flagged, "\\flagged"), (sorting.skip_answered, "\\answered"))
+    return frozenset(flag for applies, flag in chosen if applies)
+
+
 def is_internal(message: Message, own_domains: Sequence[str]) -> bool:
     """Did it never leave the house? Every sender and every recipient has an address in the office's own domains."""
     everybody = message.senders | message.recipients

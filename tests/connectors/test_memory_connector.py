@@ -33,6 +33,9 @@ class MemoryWorld:
     def delete(self, subject: str) -> None:
         self.box.delete_by_person(self._ref(subject))
 
+    def answer(self, subject: str) -> None:
+        self.box.flag_by_person(self._ref(subject), "\\Answered")
+
     def contents(self) -> Sequence[Lying]:
         return [
             Lying(

@@ -25,8 +25,10 @@ def sorted_while(office: Office, say: Callable[[Tx, int], object]) -> Pass:
     office.clock.advance(minutes=3)
     box, real = office.box, office.box.apply
 
-    def apply(ref: MessageRef, identity: Identity, action: Action, note: Note) -> MessageRef:
-        landed = real(ref, identity, action, note)
+    def apply(
+        ref: MessageRef, identity: Identity, action: Action, note: Note, unless: frozenset[str] = frozenset()
+    ) -> MessageRef:
+        landed = real(ref, identity, action, note, unless)
         box.apply = real  # type: ignore[method-assign]
         with office.database.begin() as tx:
             say(tx, office.desk.mailbox_id)
@@ -101,3 +103,22 @@ def test_a_category_that_was_paused_gets_no_more_mail(office: Office) -> None:
     done = sorted_while(office, lambda tx, _: tx.exec_driver_sql(pause, (uid,)))
     assert done.sorted.outcomes == {"done": 1, "left": 2}
     assert in_folders(office, "invoice 1", "invoice 2") == ["INBOX", "INBOX"]
+
+
+@pytest.mark.parametrize("flag", ["\\Flagged", "\\Answered"])
+def test_what_people_flag_or_answer_while_the_model_thinks_stays(office: Office, flag: str) -> None:
+    office.deliver("invoice 0")
+    office.deliver("invoice 1")
+    one_pass(office.desk)
+    office.clock.advance(minutes=3)
+    classify = office.model.classify
+
+    def slowly(texts: Sequence[MailText]) -> list[Prediction]:
+        office.box.flag_by_person(office.ref_of("invoice 1"), flag)
+        return classify(texts)
+
+    office.model.classify = slowly  # type: ignore[method-assign]
+    assert one_pass(office.desk).sorted.outcomes == {"done": 1, "touched": 1}
+    assert in_folders(office, "invoice 0", "invoice 1") == ["Invoices", "INBOX"]
+    office.clock.advance(minutes=3)
+    assert one_pass(office.desk).sorted.outcomes == {}

@@ -67,14 +67,14 @@ def test_the_intent_is_committed_before_the_first_command_and_the_step_before_it
             )
         seen.append((when, entry.state))
 
-    def watched(ref, identity, action, note):  # type: ignore[no-untyped-def]
+    def watched(ref, identity, action, note, unless):  # type: ignore[no-untyped-def]
         look("called")
 
         def noted(progress):  # type: ignore[no-untyped-def]
             note(progress)
             look("announced")
 
-        landed = apply(ref, identity, action, noted)
+        landed = apply(ref, identity, action, noted, unless)
         look("acted")
         return landed
 
