@@ -9,7 +9,7 @@ A package that is broken costs its own mailboxes: they are there, and whoever us
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -91,6 +91,18 @@ def mistakes_in(box: Mapping[str, Any]) -> list[str]:
             return found
     except (UnknownKind, BrokenKind):
         return []
+
+
+def inbox_of(box: Mapping[str, Any]) -> Hashable | None:
+    """What the inbox of this [[mailbox]] is known by, whatever the mailbox is called; None where nobody can tell."""
+    kind = box.get("kind", DEFAULT)
+    try:
+        with blamed(kind):
+            found = settings_of(kind).inbox_of(box)
+            hash(found)
+            return None if found is None else (kind, found)
+    except (UnknownKind, BrokenKind):
+        return None
 
 
 def connector_of(mailbox: MailboxSettings, access: Access) -> Connector:

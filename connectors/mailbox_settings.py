@@ -7,7 +7,7 @@ only in `connector`. `connectors.connector_kinds` is the table of kinds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,6 +76,12 @@ class MailboxSettings(Section):
     def why_no_tags(self) -> str:
         """Why `act_by = "tag"` cannot work, for a server that has no tags."""
         return "this server keeps no keywords"
+
+    @classmethod
+    def inbox_of(cls, box: Mapping[str, Any]) -> Hashable | None:  # noqa: ARG003 - for kinds that can tell
+        """What this inbox is known by in the world, the same for two [[mailbox]] that would sort the same mail, and so
+        learn from each other as if from people; None: nobody can tell. What stands in `box` may be of any shape."""
+        return None
 
     @classmethod
     def mistakes(cls, box: Mapping[str, Any]) -> Iterator[str]:  # noqa: ARG003 - for kinds that have such

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +34,10 @@ BY: Mapping[str, Literal["password", "token", "microsoft", "google"]] = {
     "google": "google",
 }
 """Where the secret of each `sign_in` comes from."""
+
+
+NAMES = {"host": "", "user": "", "inbox": "INBOX"}
+STANDARD_PORTS = (993, 143)
 
 
 class ImapSettings(MailboxSettings):
@@ -127,6 +131,15 @@ class ImapSettings(MailboxSettings):
         if at_google(self.host):
             return "Gmail shows no keywords to people; it files by label"
         return super().why_no_tags
+
+    @classmethod
+    def inbox_of(cls, box: Mapping[str, Any]) -> Hashable | None:
+        """Host, port and user without regard to case; the two standard ports lead to one server."""
+        host, user, inbox = (str(box.get(key, default)) for key, default in NAMES.items())
+        port = box.get("port", STANDARD_PORTS[0])
+        machine = "localhost" if is_this_machine(host) else host.lower().rstrip(".")
+        folder = "INBOX" if inbox.upper() == "INBOX" else inbox
+        return machine, "standard" if port in STANDARD_PORTS else str(port), user.lower(), folder
 
     @classmethod
     def mistakes(cls, box: Mapping[str, Any]) -> Iterator[str]:

@@ -3,7 +3,8 @@ asks about the kind."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -45,6 +46,11 @@ class RequestTrackerSettings(MailboxSettings):
         if known.data.get("act_by") == "tag" and not tag_field:
             raise ValueError('act_by = "tag" needs the name of the custom field to set.')
         return tag_field
+
+    @classmethod
+    def inbox_of(cls, box: Mapping[str, Any]) -> Hashable | None:
+        """One queue of one RT, whoever signs in: RT would name the other user as a person."""
+        return str(box.get("url", "")).rstrip("/").lower(), str(box.get("inbox", ""))
 
     def connector(self, access: Access) -> Connector:
         """This queue; `access` gives RT's token for our user, or with `user` its password."""

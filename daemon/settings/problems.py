@@ -10,14 +10,22 @@ Values in, sentences out; the kinds of mailbox (connectors.connector_kinds) say 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from connectors.connector_kinds import DEFAULT, BrokenKind, UnknownKind, mistakes_in, settings_of, usable_kinds
+from connectors.connector_kinds import (
+    DEFAULT,
+    BrokenKind,
+    UnknownKind,
+    inbox_of,
+    mistakes_in,
+    settings_of,
+    usable_kinds,
+)
 from daemon.model.engines import engine_kinds
 from daemon.model.engines.engine_kinds import EmbeddedSettings, EngineSettings
 
@@ -71,6 +79,7 @@ def cross_check(document: Mapping[str, Any]) -> list[str]:
         f'[[mailbox]] name: "{name}" is used twice. Give every mailbox a name of its own.'
         for name in _twice(box.get("name") for box in mailboxes)
     ]
+    problems += _same_inboxes(mailboxes)
     for number, box in enumerate(mailboxes, 1):
         place = _mailbox_place(number, box)
         problems += [f"{place} {problem}" for problem in mistakes_in(box)]
@@ -90,6 +99,19 @@ def cross_check(document: Mapping[str, Any]) -> list[str]:
                 f'{place} review_folder: "{box["review_folder"]}" is a category\'s folder. Name another one.'
             )
     return [*problems, *_training_problems(_mapping(document.get("training")), _mapping(document.get("engine")))]
+
+
+def _same_inboxes(mailboxes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One account under two names: each would take the other's moves for a person's, and learn from them."""
+    first: dict[Hashable, tuple[int, Mapping[str, Any]]] = {}
+    problems = []
+    for number, box in enumerate(mailboxes, 1):
+        inbox = inbox_of(box)
+        earlier, other = first.setdefault(inbox, (number, box))
+        if inbox is not None and box.get("name") != other.get("name"):
+            place = _mailbox_place(earlier, other)
+            problems.append(f"{_mailbox_place(number, box)}: is the same inbox as {place}. Remove one of the two.")
+    return problems
 
 
 def _training_problems(training: Mapping[str, Any], engine: Mapping[str, Any]) -> list[str]:

@@ -401,6 +401,44 @@ def test_two_mailboxes_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("", ""),
+        ('host = "Mail.example.org."', 'host = "mail.EXAMPLE.org"'),
+        ('host = "localhost"', 'host = "127.0.0.1"'),
+        ('tls = "starttls"', ""),
+        ('port = 993\nuser = "Info"', 'user = "info"\ninbox = "inbox"'),
+    ],
+)
+def test_one_account_under_two_names_is_refused(tmp_path: Path, one: str, other: str) -> None:
+    (found,) = problems(tmp_path, changed("office", one) + changed("second", other))
+    assert found.startswith("[[mailbox]] 2 (second): is the same inbox as [[mailbox]] 1 (office).")
+
+
+@pytest.mark.parametrize(
+    "difference", ['user = "other"', 'host = "mail.example.com"', "port = 1143", 'inbox = "Support"']
+)
+def test_two_inboxes_that_differ_are_two_mailboxes(tmp_path: Path, difference: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(changed("office", "") + changed("second", difference))
+    assert [box.name for box in Settings.load(file).mailboxes] == ["office", "second"]
+
+
+def test_one_queue_under_two_names_and_users_is_refused(tmp_path: Path) -> None:
+    queue = '[[mailbox]]\nname = "{}"\nkind = "request-tracker"\nurl = "https://rt.example.org{}"\ninbox = "Info"\n'
+    more = 'credential = "c"\nuser = "{}"\n'
+    (found,) = problems(tmp_path, (queue + more).format("a", "", "bot") + (queue + more).format("b", "/", "bot2"))
+    assert "is the same inbox as [[mailbox]] 1 (a)" in found
+
+
+def changed(name: str, lines: str) -> str:
+    """A mailbox with these lines in place of its own."""
+    keys = {"name": f'"{name}"', "host": '"mail.example.org"', "user": '"info"', "credential": '"c"'}
+    keys.update(line.split(" = ", 1) for line in lines.splitlines())
+    return "[[mailbox]]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+
+
+@pytest.mark.parametrize(
     ("lines", "words"),
     [
         (A + A + 'folder = "B"', 'name: "A" is used twice'),
