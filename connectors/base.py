@@ -191,6 +191,10 @@ class Tag:
 
 Action = Move | Tag
 
+MOVED = "$Postroom"
+"""The keyword that a connector leaves on what it moves, where the server keeps keywords: so that a second Postroom on
+the mailbox, or this one after its database was restored, takes no move of a daemon for a person's."""
+
 Step = Literal["planned", "moving", "copying", "copied", "removing", "tagging"]
 
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from connectors.base import (
+    MOVED,
     Action,
     Capabilities,
     Changes,
@@ -70,7 +71,8 @@ class MemorySettings(MailboxSettings):
 
 class MemoryConnector(Connector):
     """One mailbox in memory. `tags=False` makes a server without keywords, `object_ids=False` one without OBJECTID,
-    "content" one like Cyrus, whose ids are a hash of the message."""
+    "content" one like Cyrus, whose ids are a hash of the message. `clock`: the server's; None: a minute between
+    two mails."""
 
     def __init__(
         self,
@@ -79,10 +81,12 @@ class MemoryConnector(Connector):
         *,
         tags: bool = True,
         object_ids: bool | Literal["content"] = True,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.name = name
         self.tags = tags
         self.object_ids = object_ids
+        self.clock = clock
         self.closed = False
         self._epochs = 1000
         self._serial = 0
@@ -139,7 +143,7 @@ class MemoryConnector(Connector):
         `date`: its Date header, if copies of one mail shall be told to be so.
         """
         self._serial += 1
-        at = arrived or FIRST_ARRIVAL + timedelta(minutes=self._serial)
+        at = arrived or (self.clock() if self.clock else FIRST_ARRIVAL + timedelta(minutes=self._serial))
         if isinstance(mail, bytes):
             parsed = mime.parse(mail)
             senders, recipients = parsed.senders, parsed.recipients
@@ -293,6 +297,8 @@ class MemoryConnector(Connector):
             if action.folder == ref.folder:
                 return ref
             note(Progress("moving", target_epoch=target.epoch, uidnext=target.uidnext))
+            if self.tags:
+                self.flag_by_person(ref, MOVED)
             after = self._move(ref, action.folder)
         else:
             if not self.tags:

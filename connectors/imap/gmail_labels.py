@@ -18,6 +18,7 @@ from typing import Literal
 from connectors.base import Identity, MessageRef, Note, Progress, Recovered, Unfinished
 from connectors.errors import ActionRefused, FolderMissing, MessageGone, Unexplained
 from connectors.imap.answers import same_folder
+from connectors.imap.mark import mark
 from connectors.imap.move import Verdict, check_message
 from connectors.imap.session import Session
 
@@ -40,13 +41,14 @@ def file(
         return ref
     new, old = label_of(session, folder), label_of(session, ref.folder)
     target = session.state(folder)
-    _, seen = check_message(session, ref, identity, write=True, unless=unless)
+    source, seen = check_message(session, ref, identity, write=True, unless=unless)
     number = message_number(seen.identity)
     if number is None:
         raise ActionRefused(f"{session.name}, {ref.key}", "Gmail names no X-GM-MSGID for it, so it cannot be followed.")
     labelled = find(session, folder, number) is not None  # by a person or a filter: not ours to take off
     session.open(ref.folder, write=True)
     note(Progress("copying", target_epoch=target.epoch, uidnext=target.uidnext))
+    mark(session, ref, source)
     if new is not None:
         session.label(ref.uid, add=new)
     copy = find(session, folder, number)

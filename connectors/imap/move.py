@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from connectors.base import Identity, MessageRef, Note, Progress, Recovered, Sighting, Unfinished, is_touched
+from connectors.base import MOVED, Identity, MessageRef, Note, Progress, Recovered, Sighting, Unfinished, is_touched
 from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone, MessageTouched, Unexplained
 from connectors.imap.answers import Selected, State, same_folder
+from connectors.imap.mark import mark, unmark
 from connectors.imap.session import Session
 from connectors.imap.sightings import is_deleted, same_content, same_message
 
@@ -53,14 +54,20 @@ def move(
             "Grant it the rights s and w on that folder (RFC 4314), and restart Postroom.",
         )
     original = session.fingerprint(ref.uid)
+    places = (source, keeper)
     if session.abilities.move:
-        return _move(session, ref, identity, folder, target, original, note)
+        return _move(session, ref, identity, folder, target, original, note, places)
     if source.permanent_flags is not None and "\\deleted" not in source.permanent_flags:
         raise ActionRefused(
             f'{session.name}, folder "{ref.folder}"', "The account may not delete here, so it may not move."
         )
     note(Progress("copying", target_epoch=target.epoch, uidnext=target.uidnext))
-    copy = session.copy(ref.uid, folder)
+    mark(session, ref, *places)
+    try:
+        copy = session.copy(ref.uid, folder)
+    except ActionRefused:
+        unmark(session, ref)
+        raise
     if copy is None:
         copies = _copies(session, identity, folder, target, original)
         if len(copies) > 1:
@@ -73,7 +80,8 @@ def move(
 
 def flags_lost(flags: Iterable[str], keeper: Selected) -> list[str]:
     """Which of a message's flags its copy in that folder would not have."""
-    return sorted(flag for flag in flags if flag.lower() not in ("\\recent", "\\deleted") and not keeper.keeps(flag))
+    ours = ("\\recent", "\\deleted", MOVED.lower())
+    return sorted(flag for flag in flags if flag.lower() not in ours and not keeper.keeps(flag))
 
 
 def check_message(
@@ -106,9 +114,11 @@ def _move(
     target: State,
     original: str | None,
     note: Note,
+    places: tuple[Selected, Selected],
 ) -> MessageRef:
     """UID MOVE, and what a server may make of it: all, nothing, or half, whatever it answered."""
     note(Progress("moving", target_epoch=target.epoch, uidnext=target.uidnext))
+    mark(session, ref, *places)
     refused: ActionRefused | None = None
     new: MessageRef | None = None
     try:
@@ -128,6 +138,7 @@ def _move(
         return _remove_original(session, ref, identity, target, copies[0], original, note)
     if copies:
         raise Unexplained(f"{session.name}, {ref.key}", f'Several copies appeared in "{folder}".')
+    unmark(session, ref)
     raise refused or ActionRefused(f"{session.name}, {ref.key}", "The server said OK and moved nothing.")
 
 

@@ -32,7 +32,17 @@ NOT_RUNNING = (
     "No service runs here: nothing is sorted and nothing is learnt. `systemctl start postroom` starts it, and "
     "`systemctl status postroom` says why it ended."
 )
-CONCERNS = ("trouble", "paused", "stopped", "silence", "late", "training_trouble", "model_trouble", "old_mail")
+CONCERNS = (
+    "trouble",
+    "paused",
+    "stopped",
+    "another",
+    "silence",
+    "late",
+    "training_trouble",
+    "model_trouble",
+    "old_mail",
+)
 """What a person has to see to."""
 LATE_STEPS = "`journalctl -u postroom` may say why; `systemctl restart postroom` helps where it hangs."
 
@@ -138,6 +148,8 @@ def _concerns(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Paused", told["paused"] + ("" if "postroom resume" in told["paused"] else " (`postroom resume` goes on)")
     if told["trouble"]:
         yield "Trouble", told["trouble"]
+    if told["another"]:
+        yield "Another", told["another"]
     if told["silence"]:
         yield "Silence", told["silence"]
     if told["late"]:

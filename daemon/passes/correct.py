@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -19,6 +20,9 @@ from daemon.store.database import Tx
 from daemon.store.records import KnownMessage, KnownSighting, MessageState
 
 log = structlog.get_logger()
+
+COPY_RESTS = timedelta(minutes=15)
+"""How long a copy may be the first half of a move: telephones and Outlook copy, and delete the original later."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,11 @@ def _judge_all(tx: Tx, desk: Desk) -> tuple[list[_Judged], list[KnownSighting]]:
             if meaning != "judge":
                 continue
         elif any(place.gone is None and place.id != sighting.id for place in places):
-            if looked is not None and sighting.seen < looked:
+            came_with_it = sighting.seen == known.first_seen  # a filter's copy, or a list's
+            rested = came_with_it or desk.clock() - sighting.seen >= COPY_RESTS
+            if looked is not None and sighting.seen < looked and rested:
                 copies.append(sighting)
-            continue  # its old place may not have been looked at since it moved
+            continue  # its old place may not have been looked at since it moved, or is deleted later
         earlier = [place for place in places if place.id < sighting.id]
         made = decisions.of_message(tx, sighting.message)
         decision = made[-1] if made else None
@@ -105,8 +111,13 @@ def _split_copies(desk: Desk, copies: list[KnownSighting]) -> None:
             continue  # it moved on while we looked
         state: MessageState = "existing" if sighting.ref.folder == desk.settings.inbox else "elsewhere"
         with desk.database.begin() as tx:
-            copy = messages.copy_of(tx, desk.mailbox_id, sighting.message, identity, state, desk.clock())
+            original = messages.get(tx, sighting.message)
+            copy = messages.copy_of(tx, desk.mailbox_id, original.id, identity, state, desk.clock())
             messages.adopt(tx, sighting.id, copy)
+            if original.state == "new" and sighting.seen > original.first_seen:
+                messages.set_state(tx, original.id, "left")
+                why = f'not touched: somebody copied it to "{sighting.ref.folder}"'
+                decisions.add_remark(tx, original.id, desk.clock(), why)
 
 
 def _texts(desk: Desk, places: list[KnownSighting]) -> dict[MessageRef, Message]:

@@ -16,9 +16,9 @@ from connectors.base import Message
 from daemon.model.classifier import Classifier
 from daemon.model.first_guess import unknown_to
 from daemon.model.prediction import Prediction
+from daemon.passes.arrivals import find_known, state_of_unknown
 from daemon.passes.desk import Desk
 from daemon.passes.evidence import evidence
-from daemon.passes.look import find_known
 from daemon.rules.decision import (
     HAS_LABEL,
     DecidedCopy,
@@ -185,7 +185,7 @@ def _wanted_precision(category: Category, desk: Desk) -> float:
 
 def _evidence(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> _Evidence:
     message, known = asked.message, asked.known
-    state = known.state if known is not None else _state_of_unknown(tx, desk)
+    state = known.state if known is not None else _state_of_unknown(tx, desk, message)
     why_not = hands_off(message, desk.sorting, desk.settings.own_domains)
     if why_not is None and known is not None and _is_labelled(tx, known, policy):
         why_not = HAS_LABEL
@@ -197,10 +197,9 @@ def _evidence(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> _Evidence:
     return _Evidence(state, None, lesson, _copy(tx, desk, asked))
 
 
-def _state_of_unknown(tx: Tx, desk: Desk) -> MessageState:
+def _state_of_unknown(tx: Tx, desk: Desk, message: Message) -> MessageState:
     """The state that the next look would give to a message which none has recorded yet."""
-    first_look = mailboxes.get(tx, desk.mailbox_id).cursor is None
-    return "existing" if first_look and not desk.settings.sort_existing else "new"
+    return state_of_unknown(desk, message.sighting, desk.clock(), mailboxes.get(tx, desk.mailbox_id))
 
 
 def _is_labelled(tx: Tx, known: KnownMessage, policy: Policy) -> bool:

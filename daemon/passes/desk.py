@@ -38,5 +38,7 @@ class Desk:
     folders_listed: datetime | None = None
     looked: datetime | None = None
     """When the last look that succeeded began. The database hears of quiet ones now and then only."""
+    seen_until: datetime | None = None
+    """The same of the last one that left nothing out for another: all that had arrived by then has been seen."""
     confirmed: datetime | None = None
     """When we last looked for mail that people had read where we put it."""

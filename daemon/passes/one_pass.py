@@ -1,8 +1,8 @@
 """One pass over one mailbox.
 
-recover   finish or explain what a crash cut short
-look      what arrived, what moved, what left           -> recorded with the connector's cursor
-          (a mailbox that looks wrong stops here, until a person resumes it: `daemon.passes.guard`)
+check     after a crash: is this still our mailbox?     (one that looks wrong stops, until a person resumes it:
+recover   finish or explain what the crash cut short     `daemon.passes.guard`)
+look      what arrived, what moved, what left           -> recorded with the connector's cursor; checked as well
 correct   what people moved, once it has settled        -> corrections and lessons; too many: roll back or pause
 confirm   what people read where we put it, and let be  -> evidence for thresholds, now and then
 sort      new messages whose time has come              -> decisions and actions
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 from daemon.passes import guard
 from daemon.passes.act import recover
+from daemon.passes.arrivals import Looked
 from daemon.passes.correct import correct
 from daemon.passes.desk import Desk
 from daemon.passes.evidence import confirm_now_and_then
-from daemon.passes.look import Looked, look
+from daemon.passes.look import check, look
 from daemon.passes.sort import Sorted, sort
 from daemon.store import journal, mailboxes
 
@@ -45,8 +46,11 @@ def _pass(desk: Desk) -> Pass:
         cut_short = journal.unfinished(tx, desk.mailbox_id)
     if before.stopped is not None:
         return Pass(0, Looked(), 0, Sorted(), before.stopped)
-    recovered = recover(desk) if cut_short else 0
+    recovered = 0
     try:
+        if cut_short:  # to a mailbox that is not ours, our half-done move would look like somebody's
+            check(desk)
+            recovered = recover(desk)
         looked = look(desk)
     except guard.LooksWrong as problem:
         return Pass(recovered, Looked(), 0, Sorted(), guard.stop(desk, problem))

@@ -9,7 +9,7 @@ from daemon.rules import breakers
 from daemon.rules.night_trouble import NightTrouble, night_trouble
 from daemon.settings import TrainingSettings
 from daemon.settings.zone import office_time
-from daemon.store import messages, training
+from daemon.store import mailboxes, messages, training
 from daemon.store.database import Tx
 from daemon.store.records import Mailbox
 
@@ -46,13 +46,27 @@ def nights(
     )
 
 
+def another(mailbox: Mailbox, now: datetime) -> str | None:
+    """In words, if a Postroom that this database does not know has lately moved mail here."""
+    if mailbox.others_moved is None or now - mailbox.others_moved > mailboxes.OTHERS_TOLD:
+        return None
+    messages = "1 message was" if mailbox.others_moves == 1 else f"{mailbox.others_moves} messages were"
+    return (
+        f"{messages} moved by a Postroom that this database knows nothing of, the last on "
+        f"{office_time(mailbox.others_moved):%Y-%m-%d %H:%M}. They teach nothing. If a second one sorts this mailbox, "
+        "stop one of the two; if the database was restored from a backup, all is well. `postroom resume` ends this "
+        "notice."
+    )
+
+
 def concerns(tx: Tx, mailbox: Mailbox, now: datetime) -> dict[str, Any]:
-    """What stopped by itself, for `postroom status`: stopped, silence, rolled_back; None where nothing did."""
+    """What stopped by itself, for `postroom status`: stopped, another, silence, rolled_back; None where nothing did."""
     models = training.models(tx, mailbox.id)
     current = next((model for model in models if model.state == "current"), None)
     taken_back = training.withdrawn_model(models)
     return {
         "stopped": mailbox.stopped,
+        "another": another(mailbox, now),
         "silence": silence(tx, mailbox, now),
         "rolled_back": None
         if taken_back is None or current is None

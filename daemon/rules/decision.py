@@ -32,6 +32,7 @@ NOT_OURS: Mapping[MessageState, str] = {
     "left": "it has been decided about already",
     "elsewhere": "it was in another folder before it came into the inbox",
     "gone": "it left the inbox before its time came",
+    "placed": "somebody put it into the inbox; only mail that is delivered there is sorted",
 }
 """Why a message in such a state is not sorted, whatever it says."""
 HAS_LABEL = "it has a category's label already"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, case, delete, insert, select, update
 
 from connectors.base import Folder
 from daemon.store import tables as t
@@ -16,6 +16,8 @@ from daemon.store.records import Category, Guess, KnownFolder, Mailbox, Mode
 
 OFFERED_FOR = timedelta(days=30)
 """How long a new folder is called new."""
+OTHERS_TOLD = timedelta(days=7)
+"""How long it is told that another Postroom moved mail here."""
 QUIET_NOTE = timedelta(minutes=2)
 """How old `polled` may grow while looks find nothing, before it is noted again. Hundreds of quiet mailboxes would
 otherwise write, and sync to the disk, at every poll. Whoever judges how long ago a look was allows for it."""
@@ -53,12 +55,22 @@ def ensure(tx: Tx, name: str, kind: str, mode: Mode, now: datetime) -> Mailbox:
 
 
 def looked(
-    tx: Tx, mailbox: int, now: datetime, *, cursor: str | None = None, arrival: bool = False, trouble: str | None = None
+    tx: Tx,
+    mailbox: int,
+    now: datetime,
+    *,
+    cursor: str | None = None,
+    arrival: bool = False,
+    trouble: str | None = None,
+    whole: bool = True,
 ) -> None:
-    """Note how a look ended. A cursor is saved in the transaction that records what it stands for."""
+    """Note how a look that began at `now` ended. A cursor is saved in the transaction that records what it stands for.
+    `whole`: it left nothing out for another look."""
     values: dict[str, object] = {"trouble": trouble}
     if trouble is None:
         values["polled"] = now
+        if whole:
+            values["seen_until"] = now
     if cursor is not None:
         values["cursor"] = cursor
     if arrival:
@@ -85,7 +97,9 @@ def resume(tx: Tx, mailbox: int, now: datetime) -> None:
     """Go on, as a person says. What stopped us until now does not stop us again."""
     mine = t.mailboxes.c.id == mailbox
     tx.execute(update(t.mailboxes).where(mine, t.mailboxes.c.stopped.is_not(None)).values(stopped=None, vouched=now))
-    tx.execute(update(t.mailboxes).where(mine).values(paused=None, evidence_from=now))
+    tx.execute(
+        update(t.mailboxes).where(mine).values(paused=None, evidence_from=now, others_moves=0, others_moved=None)
+    )
 
 
 def set_vouched(tx: Tx, mailbox: int, moment: datetime | None) -> None:
@@ -101,6 +115,19 @@ def set_evidence_from(tx: Tx, mailbox: int, moment: datetime) -> None:
 def set_contents(tx: Tx, mailbox: int, counts: dict[str, int] | None) -> None:
     """How many messages each folder holds."""
     tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(contents=counts))
+
+
+def set_clock_bounds(tx: Tx, mailbox: int, bounds: Sequence[tuple[float, float]]) -> None:
+    """What the last arrivals say of the server's clock."""
+    mine = t.mailboxes.c.id == mailbox
+    tx.execute(update(t.mailboxes).where(mine).values(clock_bounds=[list(one) for one in bounds]))
+
+
+def another_moved(tx: Tx, mailbox: int, count: int, now: datetime) -> None:
+    """Count moves by a Postroom that this database knows nothing of, as long as one follows the other."""
+    mine = t.mailboxes.c.id == mailbox
+    recent = case((t.mailboxes.c.others_moved >= now - OTHERS_TOLD, t.mailboxes.c.others_moves), else_=0)
+    tx.execute(update(t.mailboxes).where(mine).values(others_moves=recent + count, others_moved=now))
 
 
 def hurry(tx: Tx, mailbox: int) -> None:

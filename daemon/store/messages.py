@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, RowMapping, and_, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, RowMapping, and_, exists, func, insert, or_, select, true, update
 
 from connectors.base import Identity, MessageRef, Sighting
 from daemon.store import tables as t
@@ -115,8 +115,19 @@ def set_state(tx: Tx, message: int, state: MessageState, due: datetime | None = 
 
 
 def due(tx: Tx, mailbox: int, inbox: str, now: datetime, limit: int) -> list[tuple[KnownMessage, KnownSighting]]:
-    """New messages that still lie in the inbox and whose time has come, oldest first."""
+    """New messages that still lie in the inbox and whose time has come, oldest first.
+
+    Not those that somebody has copied to another watched folder since: perhaps that is half a move.
+    """
     joined = t.messages.join(t.sightings, t.sightings.c.message_id == t.messages.c.id)
+    other = t.sightings.alias()
+    copied = exists().where(
+        other.c.message_id == t.messages.c.id,
+        other.c.folder != inbox,
+        other.c.gone.is_(None),
+        other.c.seen > t.messages.c.first_seen,
+        func.coalesce(t.messages.c.object_id, "").not_like("gmmsgid:%"),  # lies once, under several labels
+    )
     rows = tx.execute(
         select(t.messages.c.id, t.sightings.c.id)
         .select_from(joined)
@@ -126,6 +137,7 @@ def due(tx: Tx, mailbox: int, inbox: str, now: datetime, limit: int) -> list[tup
             t.messages.c.due <= now,
             t.sightings.c.folder == inbox,
             t.sightings.c.gone.is_(None),
+            ~copied,
         )
         .order_by(t.messages.c.due, t.messages.c.id)
         .limit(limit)
@@ -143,12 +155,9 @@ def counts(tx: Tx, mailbox: int) -> dict[str, int]:
 
 def arrivals_since(tx: Tx, mailbox: int, moment: datetime) -> list[datetime]:
     """When messages were first seen, in order; without those that had been there before."""
-    first_seen = t.messages.c.first_seen
-    rows = tx.execute(
-        select(first_seen)
-        .where(t.messages.c.mailbox_id == mailbox, first_seen >= moment, t.messages.c.state != "existing")
-        .order_by(first_seen)
-    )
+    m = t.messages
+    came = and_(m.c.mailbox_id == mailbox, m.c.first_seen >= moment, m.c.state.not_in(("existing", "placed")))
+    rows = tx.execute(select(m.c.first_seen).where(came).order_by(m.c.first_seen))
     return [row.first_seen for row in rows]
 
 

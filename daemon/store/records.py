@@ -10,9 +10,10 @@ from connectors.base import Action, Identity, MailText, MessageRef, Progress, Ro
 
 Mode = Literal["shadow", "live"]
 
-MessageState = Literal["new", "existing", "sorted", "left", "elsewhere", "gone"]
+MessageState = Literal["new", "existing", "sorted", "left", "elsewhere", "gone", "placed"]
 """new: waits to be sorted. existing: was in the inbox before Postroom, left alone. sorted: acted on (or would have, in
-shadow). left: decided to leave. elsewhere: first seen outside the inbox. gone: vanished before we came to it."""
+shadow). left: decided to leave. elsewhere: first seen outside the inbox. gone: vanished before we came to it. placed:
+put into the inbox by somebody, not delivered."""
 
 ActionState = Literal["planned", "sent", "done", "failed", "explained"]
 
@@ -47,6 +48,14 @@ class Mailbox:
     """Overrides of what was filed earlier no longer count for the breakers."""
     contents: dict[str, int] | None = None
     """How many messages each folder held at the last listing; None: the server does not count."""
+    seen_until: datetime | None = None
+    """When the last look that left nothing out began: all that had arrived by then has been seen."""
+    clock_bounds: list[tuple[float, float]] | None = None
+    """What the last arrivals say of the server's clock: see `daemon.rules.delivery`."""
+    others_moves: int = 0
+    """Moves by a Postroom that this database knows nothing of: a second one, or this one before a restore."""
+    others_moved: datetime | None = None
+    """When the last of them was seen."""
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,9 @@ class Hands:
     def rename(self, old: str, new: str) -> None:
         ok(self.imap.rename(quoted(old), quoted(new)))
 
-    def put(self, raw: bytes, folder: str | None = None, flags: str = "", arrived: datetime = ARRIVED) -> None:
-        """A mail arrives."""
-        date = imaplib.Time2Internaldate(arrived)
+    def put(self, raw: bytes, folder: str | None = None, flags: str = "", arrived: datetime | None = None) -> None:
+        """A mail arrives now, or did so then."""
+        date = imaplib.Time2Internaldate(arrived or datetime.now(UTC))
         ok(self.imap.append(quoted(folder or self.inbox), f"({flags})" if flags else None, date, raw))
 
     def move(self, subject: str, folder: str) -> None:
@@ -133,7 +133,7 @@ class Hands:
         return found
 
     def contents(self) -> Sequence[Lying]:
-        """All that lies anywhere: bytes, flags and date in one hash."""
+        """All that lies anywhere: bytes, flags (but for the one that Postroom leaves) and date in one hash."""
         return [lying for _, _, lying in self.look()]
 
     def look(self) -> list[tuple[str, str, Lying]]:
@@ -156,7 +156,7 @@ class Hands:
                 assert uid
                 assert flags
                 assert date
-                kept = sorted(flag for flag in flags[1].lower().split() if flag != b"\\recent")
+                kept = sorted(flag for flag in flags[1].lower().split() if flag not in (b"\\recent", b"$postroom"))
                 content = hashlib.sha256(repr((item[1], kept, tuple(date))).encode()).hexdigest()
                 subject = str(message_from_bytes(item[1])["Subject"] or "")
                 with contextlib.suppress(ValueError, LookupError):  # real mail has subjects that nobody can decode

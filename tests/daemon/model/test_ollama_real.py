@@ -203,7 +203,8 @@ def test_mail_waits_while_the_server_is_away_or_another_model_answers(
     office: Office, server: RealOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = [f"Folder {number}" for number in range(6)]
-    box, clock = MemoryConnector(folders=("INBOX", *folders)), Clock()
+    clock = Clock()
+    box = MemoryConnector(folders=("INBOX", *folders), clock=clock)
     mailbox = ImapSettings(name="office", host="localhost", user="u", credential="c", mode="live")
     registry = opened(office, server)
     desk = Desk(mailbox, SortingSettings(), office.database, box, registry, office.box, clock)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from connectors.base import MailText
+from connectors.base import MOVED, MailText, Move, Progress
 from connectors.in_memory import MemoryConnector
 from daemon.mistakes import PostroomError
 from daemon.passes.one_pass import Pass, one_pass
 from daemon.report import concerns
-from daemon.store import mailboxes, messages, training
+from daemon.store import journal, mailboxes, messages, training
 from daemon.store.records import Mailbox
 from tests.daemon.passes.test_pipeline import Office, make_office
 
@@ -58,7 +58,9 @@ def fill(office: Office, count: int) -> None:
 
 def other_owner(office: Office, count: int) -> MemoryConnector:
     """The same login now leads to somebody else's mailbox: the same folders, other UIDs, other mail."""
-    box = MemoryConnector(folders=("x", "y", "z", "INBOX", "Invoices", "Orders", "Archive"), object_ids=False)
+    box = MemoryConnector(
+        folders=("x", "y", "z", "INBOX", "Invoices", "Orders", "Archive"), object_ids=False, clock=office.clock
+    )
     for folder in ("x", "y", "z"):
         box.delete_folder(folder)
     for number in range(count):
@@ -98,6 +100,53 @@ def test_mailbox_that_comes_back_after_a_stop_goes_on_as_if_nothing_had_been(off
     office.settle()
     assert office.corrections() == [("filing", "Orders")]
     assert known(office) == {**before, "INBOX": before["INBOX"] - 1, "Orders": 1}
+
+
+def test_a_half_done_move_waits_until_the_mailbox_is_ours_again(office: Office) -> None:
+    """Killed in a move; the store comes up empty, then the real one comes back: the move was nobody's but ours."""
+    fill(office, 30)
+    office.deliver("invoice 1")
+    one_pass(office.desk)
+    office.clock.advance(minutes=3)
+    with office.database.begin() as tx:
+        [(message, place)] = messages.due(tx, office.desk.mailbox_id, "INBOX", office.clock(), 10)
+        entry = journal.plan(tx, message.id, place.ref, Move("Invoices"), office.clock(), decision=None, kind="sort")
+        journal.note(tx, entry, Progress("moving"))
+    mine = office.desk.connector
+    office.box.move_by_person(place.ref, "Invoices")  # by us: the answer never came
+    office.desk.folders_listed = None
+    other_owner(office, 0)
+    assert one_pass(office.desk).paused is not None
+    with office.database.begin() as tx:
+        assert [open_.id for open_ in journal.unfinished(tx, office.desk.mailbox_id)] == [entry]
+    office.desk.connector = mine
+    resume(office)
+    office.settle()
+    office.settle()
+    assert office.corrections() == []
+    assert office.lessons() == []
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_our_move_whose_end_we_never_learnt_teaches_nothing_wherever_it_shows_up(office: Office, marked: bool) -> None:
+    """A mailbox too small for the guard to tell: recovery found the message nowhere."""
+    office.deliver("invoice 1")
+    one_pass(office.desk)
+    office.clock.advance(minutes=3)
+    with office.database.begin() as tx:
+        [(message, place)] = messages.due(tx, office.desk.mailbox_id, "INBOX", office.clock(), 10)
+        entry = journal.plan(tx, message.id, place.ref, Move("Invoices"), office.clock(), decision=None, kind="sort")
+        journal.note(tx, entry, Progress("moving"))
+    away = office.box.move_by_person(place.ref, "Archive")
+    one_pass(office.desk)
+    if marked:
+        office.box.flag_by_person(away, MOVED)
+    office.box.move_by_person(away, "Invoices")
+    office.settle()
+    office.settle()
+    assert office.corrections() == []
+    with office.database.read() as tx:
+        assert mailboxes.get(tx, office.desk.mailbox_id).others_moves == 0
 
 
 def test_migration_that_renews_all_uids_and_keeps_the_mail_goes_on(office: Office) -> None:

@@ -84,8 +84,8 @@ class History(RuleBasedStateMachine):
             Database.open(History.template).close()
         shutil.copy(History.template, self.folder / "postroom.sqlite")
         self.database = Database.open(self.folder / "postroom.sqlite")
-        self.box = self.make_box(object_ids)
         self.clock = Clock()
+        self.box = self.make_box(object_ids)
         self.mailbox = ImapSettings(**{**SETTINGS, "mode": mode})
         with self.database.begin() as tx:
             self.mailbox_id = mailboxes.ensure(tx, "office", "imap", self.mailbox.mode, self.clock()).id
@@ -102,7 +102,7 @@ class History(RuleBasedStateMachine):
 
     def make_box(self, object_ids: Any) -> Any:
         """The mailbox, with a connector's face and the hands of people."""
-        return MemoryConnector(folders=FOLDERS, object_ids=object_ids)
+        return MemoryConnector(folders=FOLDERS, object_ids=object_ids, clock=self.clock)
 
     def begin_again(self) -> None:
         """A process that knows only what is in the database."""

@@ -87,12 +87,13 @@ def make_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         categories: Sequence[CategorySettings] = (),
         object_ids: bool = True,
         review: str = "",
+        first_look: bool = True,
     ) -> Office:
         folders = ("INBOX", "Invoices", "Orders", "Archive", *filter(None, [review]))
-        box = MemoryConnector(folders=folders, object_ids=object_ids)
-        if already_there:
-            box.deliver(MailText(subject=already_there, body="From last year"))
         clock = Clock()
+        box = MemoryConnector(folders=folders, object_ids=object_ids, clock=clock)
+        if already_there:
+            box.deliver(MailText(subject=already_there, body="From last year"), arrived=clock() - timedelta(days=90))
         database = Database.open(tmp_path / f"postroom{len(opened)}.sqlite")
         opened.append(database)
         more = {"mode": mode, "act_by": act_by, "category": tuple(categories), "review_folder": review}
@@ -126,7 +127,8 @@ def make_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
             )
 
         monkeypatch.setattr("daemon.passes.decide.current_policy", policy)
-        one_pass(desk)
+        if first_look:
+            one_pass(desk)
         return Office(desk, box, clock, database, model, uids)
 
     yield make

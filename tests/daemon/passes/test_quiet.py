@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import event
 
+from daemon.passes.correct import COPY_RESTS
 from daemon.passes.one_pass import one_pass
 from daemon.store import mailboxes
 from daemon.store.mailboxes import QUIET_NOTE
@@ -127,6 +128,7 @@ def test_a_copy_is_known_after_the_next_look_also_where_that_look_was_not_noted(
     office.box.copy_by_person(office.ref_of("puzzle 1"), "Orders")
     office.clock.now += SOON
     one_pass(office.desk)
+    office.clock.now += COPY_RESTS
     for _ in range(2):
         office.clock.now += SOON
         one_pass(office.desk)

@@ -17,7 +17,7 @@ from sqlalchemy import update
 
 from connectors.base import MailText
 from connectors.errors import LoginRefused, Unreachable
-from daemon.passes.look import Looked
+from daemon.passes.arrivals import Looked
 from daemon.passes.mailroom import Mailroom, open_mailroom
 from daemon.passes.one_pass import Pass
 from daemon.passes.sort import Sorted

@@ -29,6 +29,10 @@ def upgrade() -> None:
         sa.Column("vouched", tables.Utc(), nullable=True),
         sa.Column("evidence_from", tables.Utc(), nullable=True),
         sa.Column("contents", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("seen_until", tables.Utc(), nullable=True),
+        sa.Column("clock_bounds", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("others_moves", sa.Integer(), nullable=False),
+        sa.Column("others_moved", tables.Utc(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailboxes")),
         sa.UniqueConstraint("name", name=op.f("uq_mailboxes_name")),
     )

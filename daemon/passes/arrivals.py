@@ -1,0 +1,208 @@
+"""Write down what one look found: messages met for the first time, known ones in a new place, places left.
+
+A message is known again by the ladder of `daemon.store.messages`; of several copies the one that has just left its
+place moved. Only what was delivered to the inbox since the last look is new and to be sorted. What a person put there,
+what another Postroom moved and what we cannot tell from our own moves is none of our business, and teaches nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from connectors.base import MOVED, Changes, Move, Sighting, is_touched
+from daemon.passes.desk import Desk
+from daemon.rules.decision import NOT_OURS
+from daemon.rules.delivery import TOLD, bounds, was_delivered
+from daemon.store import decisions, journal, mailboxes, messages
+from daemon.store.database import Tx
+from daemon.store.records import KnownMessage, KnownSighting, Mailbox, MessageState
+
+ON_THE_WAY = timedelta(minutes=10)
+"""Where all UIDs restarted or the clock was put back: how long before the last look a message may have arrived and
+still be new."""
+BY_ANOTHER = "a Postroom that this database does not know moved it"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What one look found. `rematched`: known again in a folder whose UIDs restarted. `others`: moved by a Postroom
+    that this database does not know."""
+
+    new: int = 0
+    moved: int = 0
+    vanished: int = 0
+    rematched: int = 0
+    others: int = 0
+    missing: tuple[str, ...] = ()
+
+    def __add__(self, other: Looked) -> Looked:
+        return Looked(
+            self.new + other.new,
+            self.moved + other.moved,
+            self.vanished + other.vanished,
+            self.rematched + other.rematched,
+            self.others + other.others,
+            other.missing,
+        )
+
+
+def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
+    """Write down one look's changes. `mailbox`: as it was before the look."""
+    now = desk.clock()
+    for folder in changes.restarted:
+        messages.folder_restarted(tx, desk.mailbox_id, folder, now)
+    vanished = messages.mark_gone(tx, desk.mailbox_id, changes.vanished, now)
+    new = moved = rematched = others = 0
+    for sighting in changes.arrived:
+        if messages.sighting_at(tx, desk.mailbox_id, sighting.ref) is not None:
+            continue  # our own move, recorded when it was made; or a look that was repeated
+        relisted = sighting.ref.folder in changes.relisted
+        known = find_known(tx, desk, sighting) or (_migrated(tx, desk, sighting) if relisted else None)
+        if known is None:
+            if relisted and sighting.ref.folder != desk.settings.inbox:
+                continue  # it lay there before, and nobody watched it
+            others += _record_first(tx, desk, sighting, now, mailbox, relisted=relisted)
+            new += 1
+            continue
+        before = messages.sightings(tx, known.id)[-1]
+        if relisted and before.ref.folder == sighting.ref.folder and before.ref.epoch != sighting.ref.epoch:
+            # It did not move, its UID is another: whoever put it there did so when we first saw it there.
+            messages.rename_sighting(tx, before.id, sighting.ref)
+            rematched += 1
+        else:
+            others += _record_moved(tx, desk, known, before, sighting, now)
+            moved += 1
+    if not changes.more:  # else what has left may yet turn up under a new UID
+        for message in messages.give_up_new(tx, desk.mailbox_id, desk.settings.inbox):
+            decisions.add_remark(tx, message, now, f"not touched: {NOT_OURS['gone']}")
+    _learn_clock(tx, desk, changes, mailbox, now)
+    if others:
+        mailboxes.another_moved(tx, desk.mailbox_id, others, now)
+    return Looked(new, moved, vanished, rematched, others, changes.missing)
+
+
+def find_known(tx: Tx, desk: Desk, sighting: Sighting) -> KnownMessage | None:
+    """The known message that this is, where none is known to lie.
+
+    Best is one that has left every place we knew. One that still lies in *another* folder may have been moved while we
+    looked, or copied: `correct` waits until that is clear. One that still lies in this folder is another copy.
+    """
+    homeless: list[tuple[bool, datetime, int, KnownMessage]] = []
+    elsewhere: list[KnownMessage] = []
+    for candidate in messages.candidates(tx, desk.mailbox_id, sighting.identity, sighting.arrived):
+        places = messages.sightings(tx, candidate.id)
+        live = [place for place in places if place.gone is None]
+        if not live:
+            left = max((place.gone for place in places if place.gone), default=candidate.first_seen)
+            homeless.append((candidate.arrived == sighting.arrived, left, candidate.id, candidate))
+        elif all(place.ref.folder != sighting.ref.folder for place in live) and not _another(candidate, sighting):
+            elsewhere.append(candidate)
+    if homeless:
+        return max(homeless, key=lambda found: found[:3])[3]
+    return elsewhere[0] if elsewhere else None
+
+
+def _migrated(tx: Tx, desk: Desk, sighting: Sighting) -> KnownMessage | None:
+    """The message that lay here before all UIDs restarted, with another id of the server's own: mail was copied to a
+    new server. Takes over the new id."""
+    for candidate in messages.copies(tx, desk.mailbox_id, sighting.identity, sighting.arrived):
+        places = messages.sightings(tx, candidate.id)
+        last = places[-1].ref if places else sighting.ref
+        here_before = last.folder == sighting.ref.folder and last.epoch != sighting.ref.epoch
+        if here_before and all(place.gone is not None for place in places):
+            messages.set_object_id(tx, candidate.id, sighting.identity.object_id)
+            return candidate
+    return None
+
+
+def _another(candidate: KnownMessage, sighting: Sighting) -> bool:
+    """Was this delivered at another moment than the candidate, which lies elsewhere? Then it is a second copy of the
+    mail. Moves keep INTERNALDATE. Cyrus' EMAILID is a hash of the content, so it proves nothing here."""
+    if candidate.arrived is None or sighting.arrived is None or candidate.arrived == sighting.arrived:
+        return False
+    object_id = sighting.identity.object_id
+    return object_id is None or object_id != candidate.identity.object_id or object_id.startswith("emailid:")
+
+
+def _record_moved(
+    tx: Tx, desk: Desk, known: KnownMessage, before: KnownSighting, sighting: Sighting, now: datetime
+) -> bool:
+    """A known message in a new place. Was it moved by another Postroom?"""
+    why = _no_persons_move(tx, known, sighting)
+    messages.add_sighting(
+        tx, desk.mailbox_id, known.id, sighting.ref, now, ours=False, who=sighting.by, judged=why is not None
+    )
+    renumbered = before.ref.folder == sighting.ref.folder and before.ref.epoch != sighting.ref.epoch
+    if known.state == "new" and sighting.ref.folder == desk.settings.inbox and not renumbered:
+        messages.set_state(tx, known.id, "placed")
+        decisions.add_remark(tx, known.id, now, f"not touched: {NOT_OURS['placed']}")
+    if why is not None:
+        decisions.add_remark(tx, known.id, now, f"teaches nothing: {why}")
+    return why == BY_ANOTHER
+
+
+def _no_persons_move(tx: Tx, known: KnownMessage, sighting: Sighting) -> str | None:
+    """Why nobody can say that a person put the message here; None: as far as we know, a person did."""
+    actions = journal.of_message(tx, known.id)
+    lost = [action for action in actions if action.state in ("failed", "explained") and action.landed is None]
+    if any(action.action == Move(sighting.ref.folder) for action in lost):
+        return "perhaps our own move, of which we never learnt how it ended"
+    if is_moved_by_us(sighting) and not any(action.state == "done" for action in actions):
+        return BY_ANOTHER
+    return None
+
+
+def _record_first(tx: Tx, desk: Desk, sighting: Sighting, now: datetime, mailbox: Mailbox, *, relisted: bool) -> bool:
+    """A message met for the first time. Was it moved by another Postroom, since we know this mailbox?"""
+    state = state_of_unknown(desk, sighting, now, mailbox, relisted=relisted)
+    due = now + desk.sorting.act_after if state == "new" else None
+    message = messages.add(tx, desk.mailbox_id, sighting, state, now, due)
+    messages.add_sighting(tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True)
+    if state == "placed":
+        decisions.add_remark(tx, message, now, f"not touched: {NOT_OURS['placed']}")
+    return is_moved_by_us(sighting) and sighting.arrived is not None and sighting.arrived > mailbox.created
+
+
+def is_moved_by_us(sighting: Sighting) -> bool:
+    """Does it carry the keyword that Postroom leaves on what it moves?"""
+    return is_touched(sighting.flags, (MOVED.lower(),))
+
+
+def state_of_unknown(
+    desk: Desk, sighting: Sighting, now: datetime, mailbox: Mailbox, *, relisted: bool = False
+) -> MessageState:
+    """The state of a message that nobody has recorded yet. `mailbox`: as it was before the look that found it."""
+    if sighting.ref.folder != desk.settings.inbox:
+        return "elsewhere"
+    if mailbox.cursor is None:
+        return "new" if desk.settings.sort_existing and not is_moved_by_us(sighting) else "existing"
+    since = desk.seen_until or mailbox.seen_until
+    if since is not None and since > now:
+        since = now - ON_THE_WAY
+    if relisted:  # the inbox holds more than we ever looked at
+        long_ago = since is None or sighting.arrived is None or sighting.arrived < since - ON_THE_WAY
+        return "existing" if long_ago else "new"
+    delivered = was_delivered(sighting.at or sighting.arrived, since, mailbox.clock_bounds or ())
+    return "new" if delivered and sighting.by is None and not is_moved_by_us(sighting) else "placed"
+
+
+def _learn_clock(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox, now: datetime) -> None:
+    """Note what the newest arrival says of the server's clock."""
+    since = desk.seen_until or mailbox.seen_until
+    arrivals = [seen.at or seen.arrived for seen in changes.arrived if seen.ref.folder == desk.settings.inbox]
+    dated = [moment for moment in arrivals if moment is not None]
+    if since is not None and since <= now and dated and desk.settings.inbox not in changes.relisted:
+        known = [*(mailbox.clock_bounds or ()), bounds(max(dated), since, now)]
+        mailboxes.set_clock_bounds(tx, desk.mailbox_id, known[-TOLD:])
+
+
+def record_young(tx: Tx, desk: Desk, young: Iterable[Sighting], now: datetime) -> None:
+    """Write down, at the first look, what came to other folders a moment ago: in the inbox it would look delivered."""
+    for sighting in young:
+        if messages.sighting_at(tx, desk.mailbox_id, sighting.ref) is None:
+            message = messages.add(tx, desk.mailbox_id, sighting, "elsewhere", now, None)
+            messages.add_sighting(
+                tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True
+            )

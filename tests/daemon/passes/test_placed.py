@@ -1,0 +1,189 @@
+"""Only deliveries are sorted: what a person puts into the inbox, wherever it comes from, stays there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from connectors.base import MOVED, MailText
+from daemon.passes.one_pass import one_pass
+from daemon.report.concerns import concerns
+from daemon.store import decisions, mailboxes, messages
+from tests.daemon.passes.test_pipeline import Office, make_office, office
+
+__all__ = ["make_office", "office"]
+
+
+def reasons(office: Office, subject: str) -> list[str]:
+    with office.database.read() as tx:
+        place = messages.sighting_at(tx, office.desk.mailbox_id, office.ref_of(subject))
+        assert place is not None
+        return [made.reason for made in decisions.of_message(tx, place.message)]
+
+
+def stays(office: Office, subject: str) -> None:
+    """It lies in the inbox for good, `why` says that somebody put it there, and it teaches nothing."""
+    for _ in range(4):
+        office.settle()
+    assert office.folder_of(subject) == ["INBOX"]
+    assert any("somebody put it into the inbox" in reason for reason in reasons(office, subject))
+    assert office.corrections() == []
+
+
+@pytest.mark.parametrize("folder", ["Archive", "Invoices"])
+@pytest.mark.parametrize("object_ids", [True, False])
+def test_an_old_mail_that_a_person_fetches_back_stays(
+    make_office: Callable[..., Office], folder: str, object_ids: bool
+) -> None:
+    office = make_office(object_ids=object_ids, first_look=False)
+    long_ago = office.clock() - timedelta(days=40)
+    old = office.box.deliver(MailText(subject="invoice of January"), folder, arrived=long_ago)
+    office.settle()
+    office.box.move_by_person(old.ref, "INBOX")
+    stays(office, "invoice of January")
+
+
+def test_a_mail_that_came_to_a_category_just_before_the_first_look_is_known_there(
+    make_office: Callable[..., Office],
+) -> None:
+    office = make_office(first_look=False)
+    young = office.box.deliver(MailText(subject="invoice of a moment ago"), "Invoices")
+    office.clock.advance(seconds=5)
+    one_pass(office.desk)
+    office.clock.advance(seconds=20)
+    office.box.move_by_person(young.ref, "INBOX")
+    for _ in range(3):
+        office.settle()
+    assert office.folder_of("invoice of a moment ago") == ["INBOX"]
+
+
+def test_a_new_mail_that_went_away_and_came_back_between_two_looks_stays(office: Office) -> None:
+    office.deliver("invoice 1")
+    one_pass(office.desk)
+    there = office.box.move_by_person(office.ref_of("invoice 1"), "Invoices")
+    office.box.move_by_person(there, "INBOX")
+    stays(office, "invoice 1")
+
+
+def test_what_comes_while_nobody_looks_is_sorted_all_the_same(office: Office) -> None:
+    office.settle()
+    for hour in range(9):
+        office.deliver(f"invoice {hour}")
+        office.clock.advance(hours=1)
+    office.settle()
+    assert [office.folder_of(f"invoice {hour}") for hour in range(9)] == [["Invoices"]] * 9
+
+
+def test_a_new_process_goes_on_from_what_the_last_one_saw(office: Office) -> None:
+    office.settle()
+    office.desk.seen_until = office.desk.looked = None  # the process ended
+    office.deliver("invoice of the night")
+    office.clock.advance(hours=9)
+    old = office.box.deliver(MailText(subject="invoice of old"), arrived=office.clock() - timedelta(hours=12))
+    office.settle()
+    assert office.folder_of("invoice of the night") == ["Invoices"]
+    assert old.ref == office.ref_of("invoice of old")
+
+
+def test_a_clock_that_is_put_back_or_forward_hides_no_later_delivery(office: Office) -> None:
+    for step in (timedelta(days=10), timedelta(days=-10), timedelta(hours=-1), timedelta(hours=1)):
+        office.settle()
+        office.clock.now += step
+        one_pass(office.desk)
+        office.deliver(f"invoice after {step}")
+        office.settle()
+        assert office.folder_of(f"invoice after {step}") == ["Invoices"]
+
+
+def test_a_server_whose_clock_is_slow_is_sorted_once_that_is_known(office: Office) -> None:
+    office.box.clock = lambda: office.clock() - timedelta(hours=1)
+    for number in range(7):
+        office.clock.advance(seconds=50)
+        office.deliver(f"invoice {number}")
+        office.clock.advance(seconds=10)
+        one_pass(office.desk)
+    office.settle()
+    filed = [office.folder_of(f"invoice {number}") == ["Invoices"] for number in range(7)]
+    assert filed == [False] * 5 + [True] * 2
+
+
+# --- copies
+
+
+def test_a_mail_that_a_person_copied_to_a_category_is_not_moved_as_well(office: Office) -> None:
+    office.deliver("invoice 1")
+    one_pass(office.desk)
+    office.clock.advance(seconds=30)
+    office.box.copy_by_person(office.ref_of("invoice 1"), "Orders")
+    for _ in range(4):
+        office.settle()
+    assert sorted(office.folder_of("invoice 1")) == ["INBOX", "Orders"]
+    assert office.corrections() == []
+
+
+def test_a_copy_whose_original_is_deleted_later_is_a_move(office: Office) -> None:
+    office.deliver("invoice 1")
+    one_pass(office.desk)
+    original = office.ref_of("invoice 1")
+    office.clock.advance(minutes=1)
+    office.box.copy_by_person(original, "Orders")
+    one_pass(office.desk)
+    office.clock.advance(minutes=5)
+    one_pass(office.desk)
+    office.box.delete_by_person(original)
+    office.settle()
+    office.settle()
+    assert office.folder_of("invoice 1") == ["Orders"]
+    assert office.corrections() == [("filing", "Orders")]
+
+
+# --- another Postroom
+
+
+def moved_by_another(office: Office, subject: str, folder: str) -> None:
+    """Somebody else's daemon moves it, and leaves its keyword."""
+    ref = office.ref_of(subject)
+    office.box.flag_by_person(ref, MOVED)
+    office.box.move_by_person(ref, folder)
+
+
+def test_the_moves_of_a_second_postroom_teach_nothing_and_are_told(office: Office) -> None:
+    office.deliver("invoice 1")
+    one_pass(office.desk)
+    moved_by_another(office, "invoice 1", "Orders")
+    office.settle()
+    assert office.corrections() == []
+    assert any("a Postroom that this database does not know" in reason for reason in reasons(office, "invoice 1"))
+    told = shown(office)
+    assert told is not None
+    assert told.startswith("1 message was moved by a Postroom that this database knows nothing of")
+    with office.database.begin() as tx:
+        mailboxes.resume(tx, office.desk.mailbox_id, office.clock())
+    assert shown(office) is None
+
+
+def shown(office: Office) -> str | None:
+    """What `postroom status` says of another Postroom."""
+    with office.database.read() as tx:
+        words = concerns(tx, mailboxes.get(tx, office.desk.mailbox_id), office.clock())["another"]
+        assert words is None or isinstance(words, str)
+        return words
+
+
+def test_what_people_do_with_a_mail_that_we_moved_still_teaches(office: Office) -> None:
+    office.deliver("invoice 1")
+    office.settle()
+    ref = office.ref_of("invoice 1")
+    assert ref.folder == "Invoices"
+    office.box.move_by_person(ref, "Orders")
+    office.settle()
+    assert office.corrections() == [("correction", "Orders")]
+
+
+def test_what_another_postroom_moved_and_a_person_put_back_stays(office: Office) -> None:
+    office.deliver("invoice 1")
+    moved_by_another(office, "invoice 1", "Orders")  # before we ever saw it
+    office.box.move_by_person(office.ref_of("invoice 1"), "INBOX")
+    stays(office, "invoice 1")
