@@ -24,7 +24,7 @@ from connectors.imap.session import Session
 from connectors.imap.sightings import is_deleted, same_content, same_message
 
 DELETED = ("\\Deleted",)
-HIDDEN_LOOKS, HIDDEN_SECONDS = 5, 0.1
+HIDDEN_LOOKS, HIDDEN_SECONDS, HIDDEN_MOST = 5, 0.1, 100
 
 
 def move(
@@ -188,7 +188,7 @@ def _only_ours(session: Session, identity: Identity, target: State, landed: Mess
         return landed
     session.open(landed.folder, write=True)
     ours = session.fingerprint(landed.uid)
-    if ours is None or min(_copies(session, identity, landed.folder, target, ours), default=landed) == landed:
+    if ours is None or not _came_later(session, identity, landed, target, ours):
         return landed
     # While another session changes a flag, Courier may not show the message at all (seen): its file has two names.
     for _ in range(HIDDEN_LOOKS):
@@ -197,6 +197,19 @@ def _only_ours(session: Session, identity: Identity, target: State, landed: Mess
             break
         time.sleep(HIDDEN_SECONDS)
     raise MessageGone(f"{session.name}, {landed.key}", "Another program put the message there at the same moment.")
+
+
+def _came_later(session: Session, identity: Identity, landed: MessageRef, target: State, ours: str) -> bool:
+    """Did an equal copy come before this one? Looks again while UIDs before it show no message: there may be one."""
+    for _ in range(HIDDEN_LOOKS):
+        copies = _copies(session, identity, landed.folder, target, ours)
+        if min(copies, default=landed) != landed:
+            return True
+        before = range(max(target.uidnext, landed.uid - HIDDEN_MOST), landed.uid)
+        if landed.epoch != target.epoch or len(session.among(before)) == len(before):
+            break
+        time.sleep(HIDDEN_SECONDS)
+    return False
 
 
 def _lies_elsewhere(session: Session, identity: Identity, original: str | None, besides: tuple[str, str]) -> bool:

@@ -33,9 +33,9 @@ def server_behind(known: Sequence[Bounds]) -> float:
     if not recent:
         return 0.0
     least, most = max(low for low, _ in recent), min(high for _, high in recent)
-    if most < 0:
-        return most
-    return least if len(recent) == TOLD and 0 < least <= most + TRANSIT else 0.0
+    if least > most + TRANSIT:
+        return 0.0
+    return min(most, 0.0) or (max(least, 0.0) if len(recent) == TOLD else 0.0)
 
 
 def is_young(arrived: datetime | None, now: datetime) -> bool:

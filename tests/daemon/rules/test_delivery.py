@@ -65,3 +65,9 @@ def test_old_mail_fetched_back_one_by_one_or_at_once_is_not_taken_for_a_slow_clo
 def test_a_clock_that_was_put_right_is_soon_believed_again() -> None:
     known = [*learnt(timedelta(hours=1), TOLD), *learnt(timedelta(0), 1)]
     assert server_behind(known) == 0
+
+
+def test_a_step_of_our_own_clock_is_not_taken_for_the_servers() -> None:
+    before, after = NOON - timedelta(days=200), NOON - timedelta(days=200) + timedelta(minutes=11)
+    known = [bounds(NOON, before, before), bounds(NOON + timedelta(seconds=1), after, after)]
+    assert server_behind(known) == 0
