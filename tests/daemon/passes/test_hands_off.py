@@ -145,3 +145,27 @@ def counts(desk: Desk) -> tuple[Any, Any]:
     """(corrections, lessons)."""
     with desk.database.begin() as tx:
         return len(learning.corrections(tx, desk.mailbox_id)), sum(learning.lesson_counts(tx, desk.mailbox_id).values())
+
+
+@pytest.mark.parametrize("flag", ["\\Flagged", "\\Answered"])
+def test_what_people_flag_or_answer_while_the_model_thinks_stays(
+    desk: Desk, dovecot_world: ImapWorld, flag: str
+) -> None:
+    for name in ("stranger", "signed"):
+        put(dovecot_world, FILED[name], name)
+    one_pass(desk)
+    assert isinstance(desk.clock, Clock)
+    desk.clock.advance(minutes=3)
+    classifier: Any = desk.registry.classifier(desk.mailbox_id)
+    classify = classifier.classify
+    [(_, uid, seen), *_] = dovecot_world.look()
+
+    def slowly(texts: Any) -> Any:
+        dovecot_world.hands.flag(seen.subject, flag)
+        return classify(texts)
+
+    classifier.classify = slowly
+    assert one_pass(desk).sorted.outcomes == {"done": 1, "touched": 1}
+    assert ("INBOX", uid) in [(folder, at) for folder, at, _ in dovecot_world.look()]
+    pass_time(desk, minutes=3)
+    assert dovecot_world.folders_of(seen.subject).count("INBOX") == 1

@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -198,19 +198,3 @@ def test_two_daemons_on_one_mailbox_learn_nothing_from_each_other_and_are_told(
         assert [lessons(one) for one in (office, second)] == [1, 1]
         assert any(one.status()["another"] for one in (office, second))
         assert (office.stop(), second.stop()) == (0, 0)
-
-
-def test_a_mail_that_a_person_flags_while_the_service_stands_still_stays(
-    office: ServiceProcess, world: ImapWorld
-) -> None:
-    office.start()
-    taught(office, world)
-    for number in range(6):
-        put(world, f"mail {number}")
-    eventually(lambda: office.status()["messages"].get("new", 0) == 6, "all are seen")
-    for number in range(3):
-        world.hands.flag(f"mail {number}", "\\Flagged")
-    eventually(lambda: world.folders_of("mail 5") == [world.second], "the rest is filed")
-    time.sleep(timedelta(seconds=3).total_seconds())
-    assert [world.folders_of(f"mail {number}") for number in range(6)] == [["INBOX"]] * 3 + [[world.second]] * 3
-    assert office.stop() == 0
