@@ -37,6 +37,7 @@ CONCERNS = (
     "paused",
     "stopped",
     "another",
+    "restored",
     "silence",
     "late",
     "training_trouble",
@@ -150,6 +151,8 @@ def _concerns(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Trouble", told["trouble"]
     if told["another"]:
         yield "Another", told["another"]
+    if told["restored"]:
+        yield "Restored", told["restored"]
     if told["silence"]:
         yield "Silence", told["silence"]
     if told["late"]:

@@ -22,6 +22,7 @@ from daemon.store.records import KnownMessage, KnownSighting, Mailbox, MessageSt
 ON_THE_WAY = timedelta(minutes=10)
 """Where all UIDs restarted or the clock was put back: how long before the last look a message may have arrived and
 still be new."""
+RESTORED = "the database was restored from a backup, and this happened in between"
 BY_ANOTHER = "a Postroom that this database does not know moved it"
 
 
@@ -130,7 +131,7 @@ def _record_moved(
     tx: Tx, desk: Desk, known: KnownMessage, before: KnownSighting, sighting: Sighting, now: datetime
 ) -> bool:
     """A known message in a new place. Was it moved by another Postroom?"""
-    why = _no_persons_move(tx, known, sighting)
+    why = RESTORED if desk.restored else _no_persons_move(tx, known, sighting)
     messages.add_sighting(
         tx, desk.mailbox_id, known.id, sighting.ref, now, ours=False, who=sighting.by, judged=why is not None
     )
@@ -162,6 +163,10 @@ def _record_first(tx: Tx, desk: Desk, sighting: Sighting, now: datetime, mailbox
     messages.add_sighting(tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True)
     if state == "placed":
         decisions.add_remark(tx, message, now, f"not touched: {NOT_OURS['placed']}")
+    elif desk.restored and sighting.ref.folder == desk.settings.inbox:
+        decisions.add_remark(tx, message, now, f"not touched: {RESTORED}")
+    if desk.restored:
+        return False
     return is_moved_by_us(sighting) and sighting.arrived is not None and sighting.arrived > mailbox.created
 
 
@@ -178,6 +183,8 @@ def state_of_unknown(
         return "elsewhere"
     if mailbox.cursor is None:
         return "new" if desk.settings.sort_existing and not is_moved_by_us(sighting) else "existing"
+    if desk.restored:  # decided about already, as likely as not, or put back
+        return "existing"
     since = desk.seen_until or mailbox.seen_until
     if since is not None and since > now:
         since = now - ON_THE_WAY

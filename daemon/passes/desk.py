@@ -11,6 +11,7 @@ from connectors.base import Connector
 from connectors.mailbox_settings import MailboxSettings
 from daemon.model.memory import LessonMemory
 from daemon.settings import SortingSettings
+from daemon.state.watermark import Watermark
 from daemon.store.database import Database
 from daemon.training.registry import Registry
 
@@ -34,10 +35,14 @@ class Desk:
     stop: Callable[[], bool] = lambda: False
     turn: Callable[[], AbstractContextManager[None]] = nullcontext
     """Held while something is done to the mailbox, so that a command beside the service waits, and the other way."""
+    watermark: Watermark | None = None
+    """Where it is written down, beside the database, how far this mailbox has been seen."""
     memory: LessonMemory = field(default_factory=LessonMemory)
     folders_listed: datetime | None = None
     looked: datetime | None = None
     """When the last look that succeeded began. The database hears of quiet ones now and then only."""
+    restored: bool = False
+    """Was the database found to be a restored backup, and has the mailbox not been looked through since?"""
     seen_until: datetime | None = None
     """The same of the last one that left nothing out for another: all that had arrived by then has been seen."""
     confirmed: datetime | None = None

@@ -27,6 +27,8 @@ from daemon.store.records import Mailbox
 log = structlog.get_logger()
 
 FOLDERS_EVERY = timedelta(minutes=10)
+OLDER = timedelta(seconds=30)
+"""By so much a database has to be older than the watermark beside it, which is written a moment later."""
 YOUNG = 50
 """So many messages of each folder are looked at, at the first look, for those that came a moment ago."""
 
@@ -63,12 +65,15 @@ def _look_once(desk: Desk) -> tuple[Looked, bool]:
         early = messages.left_early(tx, desk.mailbox_id, desk.settings.inbox)
     changes = desk.connector.changes(mailbox.cursor, watch)
     guard.check_changes(desk, mailbox, watch, changes)
+    desk.restored = desk.restored or _is_restored(desk, mailbox)
     young = _young(desk, watch, now) if mailbox.cursor is None else []
-    if _is_quiet(changes, mailbox) and not early and not _is_to_be_noted(desk, mailbox, now):
+    if _is_quiet(changes, mailbox) and not early and not desk.restored and not _is_to_be_noted(desk, mailbox, now):
         looked = Looked(missing=changes.missing)
     else:
         with desk.database.begin() as tx:
             looked = record(tx, desk, changes, mailbox)
+            if desk.restored and not changes.more:
+                mailboxes.set_restored(tx, desk.mailbox_id, now)
             record_young(tx, desk, young, now)
             mailboxes.looked(
                 tx,
@@ -78,9 +83,13 @@ def _look_once(desk: Desk) -> tuple[Looked, bool]:
                 arrival=looked.new > 0,
                 whole=not changes.more,
             )
+        if desk.watermark is not None and not changes.more:
+            desk.watermark.write(now)
     desk.looked = now
     if not changes.more:
-        desk.seen_until = now
+        if desk.restored:
+            log.warning("database-restored", mailbox=desk.settings.name, until=mailbox.seen_until)
+        desk.seen_until, desk.restored = now, False
     if looked.others:
         log.warning("moved-by-another", mailbox=desk.settings.name, count=looked.others)
     if changes.restarted or changes.relisted:
@@ -91,6 +100,14 @@ def _look_once(desk: Desk) -> tuple[Looked, bool]:
             rematched=looked.rematched,
         )
     return looked, changes.more
+
+
+def _is_restored(desk: Desk, mailbox: Mailbox) -> bool:
+    """At the first look of a process: has more of this mailbox been seen than its database knows?"""
+    if desk.looked is not None or desk.watermark is None or mailbox.seen_until is None:
+        return False
+    mark = desk.watermark.read()
+    return mark is not None and mark - mailbox.seen_until > OLDER
 
 
 def _young(desk: Desk, watch: Watch, now: datetime) -> list[Sighting]:

@@ -25,6 +25,7 @@ from daemon.settings.credentials import Credentials
 from daemon.signin.choose import tokens_for
 from daemon.state.lock import turn
 from daemon.state.state_dir import met, open_database
+from daemon.state.watermark import Watermark
 from daemon.store.database import Database
 from daemon.training.registry import Registry
 
@@ -64,6 +65,7 @@ class Mailroom:
             clock=self.clock,
             stop=self.stop,
             turn=partial(turn, self.settings.state_dir / "turns" / mailbox.name),
+            watermark=Watermark(self.settings.state_dir / "seen" / mailbox.name),
         )
 
     def close(self) -> None:

@@ -59,14 +59,26 @@ def another(mailbox: Mailbox, now: datetime) -> str | None:
     )
 
 
+def restored(mailbox: Mailbox, now: datetime) -> str | None:
+    """In words, if the database was lately found to be a restored backup."""
+    if mailbox.restored is None or now - mailbox.restored > mailboxes.OTHERS_TOLD:
+        return None
+    return (
+        f"on {office_time(mailbox.restored):%Y-%m-%d %H:%M} the database turned out to be older than what had been "
+        "seen of this mailbox: it was restored from a backup. What happened in between teaches nothing, and what came "
+        "to the inbox is left there. `postroom resume` ends this notice."
+    )
+
+
 def concerns(tx: Tx, mailbox: Mailbox, now: datetime) -> dict[str, Any]:
-    """What stopped by itself, for `postroom status`: stopped, another, silence, rolled_back; None where nothing did."""
+    """What stopped by itself, for `postroom status`: stopped, another, restored, silence, rolled_back; or None."""
     models = training.models(tx, mailbox.id)
     current = next((model for model in models if model.state == "current"), None)
     taken_back = training.withdrawn_model(models)
     return {
         "stopped": mailbox.stopped,
         "another": another(mailbox, now),
+        "restored": restored(mailbox, now),
         "silence": silence(tx, mailbox, now),
         "rolled_back": None
         if taken_back is None or current is None

@@ -97,9 +97,8 @@ def resume(tx: Tx, mailbox: int, now: datetime) -> None:
     """Go on, as a person says. What stopped us until now does not stop us again."""
     mine = t.mailboxes.c.id == mailbox
     tx.execute(update(t.mailboxes).where(mine, t.mailboxes.c.stopped.is_not(None)).values(stopped=None, vouched=now))
-    tx.execute(
-        update(t.mailboxes).where(mine).values(paused=None, evidence_from=now, others_moves=0, others_moved=None)
-    )
+    ended = {"paused": None, "others_moves": 0, "others_moved": None, "restored": None}
+    tx.execute(update(t.mailboxes).where(mine).values(evidence_from=now, **ended))
 
 
 def set_vouched(tx: Tx, mailbox: int, moment: datetime | None) -> None:
@@ -128,6 +127,11 @@ def another_moved(tx: Tx, mailbox: int, count: int, now: datetime) -> None:
     mine = t.mailboxes.c.id == mailbox
     recent = case((t.mailboxes.c.others_moved >= now - OTHERS_TOLD, t.mailboxes.c.others_moves), else_=0)
     tx.execute(update(t.mailboxes).where(mine).values(others_moves=recent + count, others_moved=now))
+
+
+def set_restored(tx: Tx, mailbox: int, moment: datetime) -> None:
+    """Note when we noticed that this database is older than what has been seen of the mailbox."""
+    tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(restored=moment))
 
 
 def hurry(tx: Tx, mailbox: int) -> None:

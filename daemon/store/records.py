@@ -56,6 +56,8 @@ class Mailbox:
     """Moves by a Postroom that this database knows nothing of: a second one, or this one before a restore."""
     others_moved: datetime | None = None
     """When the last of them was seen."""
+    restored: datetime | None = None
+    """When we noticed that the database was restored from a backup."""
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,7 @@ mailboxes = Table(
     Column("clock_bounds", JSON(none_as_null=True)),  # what the last arrivals say of the server's clock
     Column("others_moves", Integer, nullable=False, default=0),  # made by a Postroom that this database does not know
     Column("others_moved", Utc),  # when the last of them was seen
+    Column("restored", Utc),  # when we noticed that this database is older than what has been seen: from a backup
 )
 
 folders = Table(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from connectors.base import MOVED, MailText
 from daemon.passes.one_pass import one_pass
 from daemon.report.concerns import concerns
+from daemon.state.watermark import Watermark
 from daemon.store import decisions, mailboxes, messages
 from tests.daemon.passes.test_pipeline import Office, make_office, office
 
@@ -162,6 +165,57 @@ def test_the_moves_of_a_second_postroom_teach_nothing_and_are_told(office: Offic
     with office.database.begin() as tx:
         mailboxes.resume(tx, office.desk.mailbox_id, office.clock())
     assert shown(office) is None
+
+
+# --- a database restored from a backup
+
+
+@pytest.mark.parametrize("marks", [True, False])
+def test_a_restored_database_knows_itself_for_one_and_teaches_nothing(
+    make_office: Callable[..., Office], tmp_path: Path, marks: bool
+) -> None:
+    office = make_office()
+    office.box.tags = marks  # Microsoft 365 keeps no keywords
+    office.desk.watermark = Watermark(tmp_path / "seen" / "office")
+    for name in ("put back", "refiled", "let be"):
+        office.deliver(f"invoice {name}")
+    one_pass(office.desk)
+    with sqlite3.connect(office.place) as source, sqlite3.connect(tmp_path / "backup.sqlite") as backup:
+        source.backup(backup)
+    office.settle()
+    office.box.move_by_person(office.ref_of("invoice put back"), "INBOX")
+    office.box.move_by_person(office.ref_of("invoice refiled"), "Orders")
+    office.deliver("invoice after the backup")
+    office.settle()
+    office.box.move_by_person(office.ref_of("invoice after the backup"), "INBOX")
+    office.settle()
+    assert len(office.corrections()) == 3
+    with sqlite3.connect(tmp_path / "backup.sqlite") as backup, sqlite3.connect(office.place) as target:
+        backup.backup(target)
+    office.desk.looked = office.desk.seen_until = office.desk.folders_listed = None  # a new process
+    for _ in range(4):
+        office.settle()
+    assert office.corrections() == []
+    places = [office.folder_of(f"invoice {name}") for name in ("put back", "refiled", "let be", "after the backup")]
+    assert places == [["INBOX"], ["Orders"], ["Invoices"], ["INBOX"]]
+    assert any("restored from a backup" in reason for reason in reasons(office, "invoice after the backup"))
+    office.deliver("invoice of today")
+    office.settle()
+    assert office.folder_of("invoice of today") == ["Invoices"]
+    with office.database.read() as tx:
+        told = concerns(tx, mailboxes.get(tx, office.desk.mailbox_id), office.clock())["restored"]
+    assert "restored from a backup" in told
+
+
+def test_a_service_that_stood_still_is_no_restored_database(office: Office, tmp_path: Path) -> None:
+    office.desk.watermark = Watermark(tmp_path / "seen" / "office")
+    office.deliver("invoice 1")
+    one_pass(office.desk)
+    office.desk.looked = office.desk.seen_until = None
+    office.box.move_by_person(office.ref_of("invoice 1"), "Orders")
+    office.clock.advance(days=3)
+    office.settle()
+    assert office.corrections() == [("filing", "Orders")]
 
 
 def shown(office: Office) -> str | None:

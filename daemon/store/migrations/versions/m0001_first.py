@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("clock_bounds", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("others_moves", sa.Integer(), nullable=False),
         sa.Column("others_moved", tables.Utc(), nullable=True),
+        sa.Column("restored", tables.Utc(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailboxes")),
         sa.UniqueConstraint("name", name=op.f("uq_mailboxes_name")),
     )
