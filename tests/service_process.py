@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,11 @@ class ServiceProcess:
         return {**os.environ, "POSTROOM_STRICT_LOGS": "1", "OMP_NUM_THREADS": "1", **more}
 
     def start(self, *, ready: bool = True, **environment: str) -> subprocess.Popen[bytes]:
-        """Start the service and wait until it says READY."""
+        """Start the service and wait until it says READY; what an earlier one said is forgotten."""
+        with suppress(TimeoutError):
+            while self.notify.recv(4096):
+                pass
+        self.heard.clear()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "daemon.cli", "--config", str(self.config), "run"],

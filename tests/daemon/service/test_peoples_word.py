@@ -166,6 +166,8 @@ def test_a_restored_backup_undoes_nobody_and_teaches_nothing(office: ServiceProc
     office.command("resume")
     before = lessons(office)
     office.start()
+    told = office.command("resume", "--restored", fine=(1,)).stderr
+    assert "a service works on this directory" in told
     filed(world, "a new mail")
     time.sleep(ACT_AFTER + 3)
     places = [world.folders_of(f"mail {number}") for number in range(12)]
