@@ -19,7 +19,8 @@ from connectors.base import Identity, MessageRef, Note, Progress, Recovered, Unf
 from connectors.errors import ActionRefused, FolderMissing, MessageGone, Unexplained
 from connectors.imap.answers import same_folder
 from connectors.imap.mark import mark
-from connectors.imap.move import Verdict, check_message
+from connectors.imap.move import check_message
+from connectors.imap.recover_move import Verdict
 from connectors.imap.session import Session
 
 SYSTEM_LABELS = {"\\flagged": "\\Starred", "\\important": "\\Important"}

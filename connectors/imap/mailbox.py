@@ -41,7 +41,8 @@ from connectors.imap.answers import Abilities, Listed, State
 from connectors.imap.changes import find_changes, newest, read_cursor, write_cursor
 from connectors.imap.gmail_labels import file, recover_label
 from connectors.imap.keywords import recover_tag, tag
-from connectors.imap.move import move, recover_move
+from connectors.imap.move import move
+from connectors.imap.recover_move import recover_move
 from connectors.imap.session import FETCH_BATCH, Session
 from connectors.imap.sightings import part, sighting
 from connectors.mail import mime

@@ -1,8 +1,7 @@
-"""Moving one message so that nothing is ever lost, and finding out after a crash what became of it.
+"""Moving one message so that nothing is ever lost. What became of a move after a crash: `recover_move`.
 
     look at the target | look at the message | note | UID MOVE                                        | verify
                                              | note | UID COPY | note | mark + UID EXPUNGE of that UID | verify
-    recover:  what the journal noted + what lies at both places now = done, finished, undone or explained
 
 The first path needs MOVE (RFC 6851), the second UIDPLUS (RFC 4315). With neither the copy is made and the original only
 marked as deleted: expunging it would destroy what others have marked. OK proves nothing, because servers answer OK to a
@@ -12,11 +11,9 @@ move of nothing: COPYUID proves it, or finding the message.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Iterable
 
-from connectors.base import MOVED, Identity, MessageRef, Note, Progress, Recovered, Sighting, Unfinished, is_touched
+from connectors.base import MOVED, Identity, MessageRef, Note, Progress, Sighting, is_touched
 from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone, MessageTouched, Unexplained
 from connectors.imap.answers import Selected, State, same_folder
 from connectors.imap.mark import mark, unmark
@@ -24,6 +21,7 @@ from connectors.imap.session import Session
 from connectors.imap.sightings import is_deleted, same_content, same_message
 
 DELETED = ("\\Deleted",)
+VIRTUAL = {"\\all", "\\flagged", "\\important"}
 HIDDEN_LOOKS, HIDDEN_SECONDS, HIDDEN_MOST = 5, 0.1, 100
 
 
@@ -69,7 +67,7 @@ def move(
         unmark(session, ref)
         raise
     if copy is None:
-        copies = _copies(session, identity, folder, target, original)
+        copies = copies_since(session, identity, folder, target, original)
         if len(copies) > 1:
             raise Unexplained(f"{session.name}, {ref.key}", f'Several copies appeared in "{folder}".')
         if not copies:
@@ -128,8 +126,8 @@ def _move(
     left = session.look(ref)
     stands = left is not None and not is_deleted(left)
     if new is not None and not stands:
-        return _only_ours(session, identity, target, new)
-    copies = [new] if new is not None else _copies(session, identity, folder, target, original)
+        return only_ours(session, identity, target, new)
+    copies = [new] if new is not None else copies_since(session, identity, folder, target, original)
     if not stands and copies:
         return copies[-1]
     if not stands:
@@ -163,22 +161,22 @@ def _remove_original(
     """The copy is proved. Make it the only one: mostly by removing the original, else by taking the copy back."""
     note(Progress("copied", target_epoch=target.epoch, uidnext=target.uidnext, copy=copy))
     note(Progress("removing", target_epoch=target.epoch, uidnext=target.uidnext, copy=copy))
+    ours = False
     if _stands(session, ref, identity):
         try:
-            remove(session, ref)
+            ours = remove(session, ref)
         except ActionRefused:
-            _retreat(session, ref, identity, copy)
+            retreat(session, ref, identity, copy)
             raise
-    elif _lies_elsewhere(session, identity, original, (ref.folder, copy.folder)):
-        # A person was faster: with our copy the message would be there twice.
-        check_message(session, copy, identity, write=True)
-        remove(session, copy)
+    other = None if ours else lying_elsewhere(session, identity, original, (ref.folder, copy.folder))
+    if other is not None:  # a person was faster: with our copy the message would be there twice
+        take_back(session, identity, copy, other)
         raise MessageGone(f"{session.name}, {ref.key}", "Somebody took the message while it was copied.")
     # Gone and nowhere else: another program removed it for a copy of its own, which it may take back for ours.
-    return _only_ours(session, identity, target, copy)
+    return only_ours(session, identity, target, copy)
 
 
-def _only_ours(session: Session, identity: Identity, target: State, landed: MessageRef) -> MessageRef:
+def only_ours(session: Session, identity: Identity, target: State, landed: MessageRef) -> MessageRef:
     """Two daemons that move one message into one folder at the same moment both succeed, on every server tried.
 
     Of the equal copies that came meanwhile the first one stays; whoever made a later one takes it back. The first is
@@ -188,60 +186,89 @@ def _only_ours(session: Session, identity: Identity, target: State, landed: Mess
         return landed
     session.open(landed.folder, write=True)
     ours = session.fingerprint(landed.uid)
-    if ours is None or not _came_later(session, identity, landed, target, ours):
+    first = None if ours is None else _earlier(session, identity, landed, target, ours)
+    if first is None:
         return landed
-    # While another session changes a flag, Courier may not show the message at all (seen): its file has two names.
-    for _ in range(HIDDEN_LOOKS):
-        if _stands(session, landed, identity):
-            remove(session, landed)
-            break
-        time.sleep(HIDDEN_SECONDS)
+    take_back(session, identity, landed, first)
     raise MessageGone(f"{session.name}, {landed.key}", "Another program put the message there at the same moment.")
 
 
-def _came_later(session: Session, identity: Identity, landed: MessageRef, target: State, ours: str) -> bool:
-    """Did an equal copy come before this one? Looks again while UIDs before it show no message: there may be one."""
+def _earlier(session: Session, identity: Identity, landed: MessageRef, target: State, ours: str) -> MessageRef | None:
+    """The equal copy that came before this one. Looks again while a UID before it shows nothing: it may be that one."""
     for _ in range(HIDDEN_LOOKS):
-        copies = _copies(session, identity, landed.folder, target, ours)
-        if min(copies, default=landed) != landed:
-            return True
+        first = min(copies_since(session, identity, landed.folder, target, ours), default=landed)
+        if first != landed:
+            return first
         before = range(max(target.uidnext, landed.uid - HIDDEN_MOST), landed.uid)
         if landed.epoch != target.epoch or len(session.among(before)) == len(before):
             break
         time.sleep(HIDDEN_SECONDS)
-    return False
+    return None
 
 
-def _lies_elsewhere(session: Session, identity: Identity, original: str | None, besides: tuple[str, str]) -> bool:
-    """Is this very message in any other folder? Asks every folder, which is rarely needed. Without proof: no."""
+def lying_elsewhere(
+    session: Session, identity: Identity, original: str | None, besides: tuple[str, str]
+) -> MessageRef | None:
+    """Where this very message lies in any other folder. Asks every folder, which is rarely needed. Without proof: None.
+
+    Folders that only show what lies in others (RFC 6154: \\All, \\Flagged) do not count.
+    """
     if original is None or not identity.message_id:
-        return False
+        return None
     for listed in session.folders():
-        if not listed.selectable or any(same_folder(listed.name, known) for known in besides):
+        known = any(same_folder(listed.name, folder) for folder in besides)
+        if known or not listed.selectable or listed.attributes & VIRTUAL:
             continue
         try:
             epoch = session.open(listed.name).epoch
             uids = session.with_message_id(identity.message_id)
-            seen = [sighting for sighting in session.sightings(listed.name, epoch, uids) if not is_deleted(sighting)]
-            if any(session.fingerprint(sighting.ref.uid) == original for sighting in seen):
-                return True
+            for seen in list(session.sightings(listed.name, epoch, uids)):
+                if not is_deleted(seen) and session.fingerprint(seen.ref.uid) == original:
+                    return seen.ref
         except (FolderMissing, ActionRefused):
             continue
-    return False
+    return None
 
 
-def remove(session: Session, ref: MessageRef) -> None:
-    """Take the original away, from an open folder, once its copy is proved. Raises ActionRefused if it stays."""
+def remove(session: Session, ref: MessageRef) -> bool:
+    """Take the original away, from an open folder, once its copy is proved. False: somebody was faster.
+
+    Raises ActionRefused if it stays.
+    """
     session.store(ref.uid, add=DELETED)
+    if session.is_gone(ref.uid):
+        return False
     if session.abilities.uidplus:
         session.expunge(ref.uid)
     seen = session.look(ref)
     if seen is not None and (session.abilities.uidplus or not is_deleted(seen)):
         # Dovecot does so where the right to mark or to expunge is missing.
         raise ActionRefused(f"{session.name}, {ref.key}", "The server said OK and did not remove the original.")
+    return True
 
 
-def _retreat(session: Session, ref: MessageRef, identity: Identity, copy: MessageRef) -> None:
+def take_back(session: Session, identity: Identity, copy: MessageRef, other: MessageRef) -> None:
+    """Remove our copy: the message lies at `other`, where somebody else put it. Raises Unexplained in doubt.
+
+    While another session changes a flag, Courier may not show the message at all (seen): its file has two names.
+    A virtual folder shows the very message that lies in ours: then the mark shows there too, and nothing is removed.
+    """
+    for _ in range(HIDDEN_LOOKS):
+        if _stands(session, copy, identity):
+            session.store(copy.uid, add=DELETED)
+            session.open(other.folder)
+            seen = session.look(other)
+            session.open(copy.folder, write=True)
+            if seen is None or is_deleted(seen):
+                session.store(copy.uid, remove=DELETED)
+                raise Unexplained(f"{session.name}, {other.key}", "It only shows what lies in another folder.")
+            remove(session, copy)
+            return
+        time.sleep(HIDDEN_SECONDS)
+    raise Unexplained(f"{session.name}, {copy.key}", "Our copy is not there to be taken back.")
+
+
+def retreat(session: Session, ref: MessageRef, identity: Identity, copy: MessageRef) -> None:
     """The original may not be removed: take our own copy back, by its UID, so that nothing lies there twice."""
     try:
         if not session.is_there(ref):
@@ -256,7 +283,9 @@ def _retreat(session: Session, ref: MessageRef, identity: Identity, copy: Messag
         ) from error
 
 
-def _copies(session: Session, identity: Identity, folder: str, before: State, original: str | None) -> list[MessageRef]:
+def copies_since(
+    session: Session, identity: Identity, folder: str, before: State, original: str | None
+) -> list[MessageRef]:
     """What came into the folder since `before` and is our message; with `original`, only exact copies.
 
     Where the UIDs restarted, that is all that lies there: see `Facts.restarted`.
@@ -268,153 +297,3 @@ def _copies(session: Session, identity: Identity, folder: str, before: State, or
         seen.ref for seen in session.sightings(folder, selected.epoch, uids) if same_content(seen.identity, identity)
     ]
     return [ref for ref in sorted(found) if original is None or session.fingerprint(ref.uid) == original]
-
-
-# After a crash
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What lies at both places now."""
-
-    source: Literal["there", "marked", "gone"]
-    copies: tuple[MessageRef, ...]
-    """In the target, since the action began; exact copies where the original is there to be compared."""
-    noted_copy: bool
-    """Is the copy that the journal noted still where it was?"""
-    restarted: bool = False
-    """Did the target's UIDs restart since? Then `copies` may hold what lay there before, and the noted copy's UID is
-    void."""
-
-
-Verdict = tuple[Literal["done", "finish", "restore", "undone", "explained"], MessageRef | None, str]
-
-
-def move_verdict(progress: Progress, ref: MessageRef, folder: str, facts: Facts) -> Verdict:
-    """What became of a half-done move.
-
-    finish: a copy of ours is proved, so the original is ours to remove. restore: our mark has to go from the original.
-    In doubt nothing is touched. A mark on the original may be ours from an earlier restart, which notes nothing, so
-    with an exact copy in the target it makes no difference.
-    """
-    newest = facts.copies[-1] if facts.copies else None
-    only = newest if len(facts.copies) == 1 else None
-    removable = f'The copy in "{folder}" was made, the original is removed now.'
-    match progress.step, facts.source:
-        case (("copied" | "removing"), "there" | "marked") if facts.noted_copy:
-            return "finish", progress.copy, removable
-        case (("copied" | "removing"), "gone") if facts.noted_copy:
-            return "done", progress.copy, f'The message lies in "{folder}".'
-        case (("copied" | "removing"), "there" | "marked") if facts.restarted and only:
-            return "finish", only, removable
-        case (("copied" | "removing"), "gone") if facts.restarted and newest:
-            return "done", newest, f'The message lies in "{folder}", whose UIDs restarted.'
-        case (("copied" | "removing"), "there"):
-            return "explained", ref, f'The original is where it was; somebody took its copy from "{folder}".'
-        case (("copied" | "removing"), "marked"):
-            return "restore", ref, f'The original is kept, because somebody took its copy from "{folder}".'
-        case (("moving" | "copying"), "there") if only and not facts.restarted:
-            return "finish", only, removable
-        case "copying", "marked" if only and not facts.restarted:
-            return "finish", only, removable
-        case (("moving" | "copying"), "gone") if newest:
-            return "done", newest, f'The message lies in "{folder}".'
-        case "moving", "marked" if newest:
-            return "done", newest, f'The message lies in "{folder}"; the server left the original marked as deleted.'
-        case _, "there" if not facts.copies:
-            return "undone", ref, "The message is where it was."
-        case _, "there":
-            return "explained", ref, f'The message is where it was, and something just like it came to "{folder}".'
-        case _, "marked":
-            return "explained", newest, "Somebody deleted the message meanwhile."
-        case _:
-            return "explained", newest, f'The message is neither where it was nor in "{folder}": somebody took it.'
-
-
-def recover_move(session: Session, unfinished: Unfinished, folder: str, settle: Callable[[], None]) -> Recovered:
-    """See `Connector.recover`. `settle` waits until a command that is still on its way must have been carried out."""
-    ref, progress = unfinished.ref, unfinished.progress
-    if same_folder(folder, ref.folder):
-        return Recovered("done", ref, f'The message was in "{folder}" already.')
-    place = _renumbered(session, ref, unfinished.identity)
-    if place is None:
-        return Recovered("explained", None, f'The UIDs of "{ref.folder}" restarted, and several like it lie there.')
-    if place != ref:
-        ref, unfinished = place, replace(unfinished, ref=place)
-    facts = _facts(session, unfinished, folder)
-    verdict, where, why = move_verdict(progress, ref, folder, facts)
-    if not facts.copies and progress.step in ("moving", "copying"):
-        settle()
-        facts = _facts(session, unfinished, folder)
-        verdict, where, why = move_verdict(progress, ref, folder, facts)
-    if verdict == "done" and where is not None and where == progress.copy and progress.uidnext is not None:
-        try:
-            _only_ours(session, unfinished.identity, State(where.epoch, progress.uidnext, 0), where)
-        except MessageGone as news:
-            return Recovered("explained", None, news.fact)
-    if verdict != "restore" and verdict != "finish":
-        return Recovered(verdict, where, why)
-    try:
-        if session.open(ref.folder, write=True).epoch != ref.epoch:
-            raise Unexplained(f"{session.name}, {ref.key}", "The folder's UIDs restarted while Postroom looked.")
-        if verdict == "restore":
-            session.store(ref.uid, remove=DELETED)
-            return Recovered("explained", where, why)
-        remove(session, ref)
-    except ActionRefused as refused:
-        if where is None:
-            raise
-        try:
-            _retreat(session, ref, unfinished.identity, where)
-        except Unexplained as error:
-            return Recovered("explained", where, error.fact)
-        return Recovered("undone", ref, f"{refused.fact} The copy was taken back.")
-    return Recovered("finished", where, why)
-
-
-def _renumbered(session: Session, ref: MessageRef, identity: Identity) -> MessageRef | None:
-    """Where the original lies if its folder's UIDs restarted, else `ref`. None: several could be it."""
-    try:
-        selected = session.open(ref.folder)
-    except FolderMissing:
-        return ref
-    if selected.epoch == ref.epoch:
-        return ref
-    uids = session.search("ALL")
-    found = [
-        seen.ref
-        for seen in session.sightings(ref.folder, selected.epoch, uids)
-        if same_content(seen.identity, identity)
-    ]
-    return None if len(found) > 1 else found[0] if found else ref
-
-
-def _facts(session: Session, unfinished: Unfinished, folder: str) -> Facts:
-    """Look at both places. Changes nothing."""
-    ref, identity, progress = unfinished.ref, unfinished.identity, unfinished.progress
-    seen = _at(session, ref, identity)
-    original = session.fingerprint(ref.uid) if seen is not None else None
-    copies: list[MessageRef] = []
-    noted = restarted = False
-    if progress.uidnext is not None and progress.target_epoch is not None and session.exists(folder):
-        before = session.state(folder)
-        restarted = before.epoch != progress.target_epoch
-        copies = _copies(session, identity, folder, State(progress.target_epoch, progress.uidnext, 0), original)
-    if progress.copy is not None:
-        copy = _at(session, progress.copy, identity)
-        noted = copy is not None and not is_deleted(copy)
-    source: Literal["there", "marked", "gone"]
-    source = "gone" if seen is None else "marked" if is_deleted(seen) else "there"
-    return Facts(source, tuple(copies), noted, restarted)
-
-
-def _at(session: Session, ref: MessageRef, identity: Identity) -> Sighting | None:
-    """Our message at this place, marked or not; None if it is not there or another one is."""
-    try:
-        selected = session.open(ref.folder)
-    except FolderMissing:
-        return None
-    if selected.epoch != ref.epoch:
-        return None
-    seen = session.look(ref)
-    return seen if seen is not None and same_message(seen.identity, identity) else None

@@ -316,6 +316,11 @@ class Session:
             raise MessageGone(self.name, "The message is no longer there.")
         return flags(fetched)
 
+    def is_gone(self, uid: int) -> bool:
+        """Has the message left the open folder? NOOP first, so that the server looks: Courier answers from memory."""
+        self._ask(self.client.noop)
+        return not self.fetch([uid], ("FLAGS",))
+
     def is_there(self, ref: MessageRef) -> bool:
         """Is anything at this place of the open folder that is not marked as deleted?
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connectors.base import Move, Watch
+from connectors.base import MOVED, Move, Watch
 from connectors.errors import FolderMissing
 from connectors.imap import changes as imap_changes
 from connectors.imap import mailbox as imap_mailbox
@@ -122,7 +122,7 @@ def test_flags_keywords_and_the_date_of_arrival_survive_a_move(any_world: ImapWo
     assert seen.arrived == arrived
     any_world.connector.apply(seen.ref, seen.identity, Move(any_world.first), ignore)
     (now,) = any_world.connector.newest(any_world.first, 5)
-    assert (now.flags, now.arrived, now.size) == (seen.flags, seen.arrived, seen.size)
+    assert (now.flags, now.arrived, now.size) == (seen.flags | {MOVED}, seen.arrived, seen.size)
 
 
 def test_folders_carry_their_special_use_their_delimiter_and_their_numbers(any_folders: ImapWorld) -> None:

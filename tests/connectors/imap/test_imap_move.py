@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -10,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.base import Identity, MessageRef, Move, Progress, Step, Unfinished
-from connectors.errors import ActionRefused, MessageGone
-from connectors.imap.move import Facts, move_verdict
+from connectors.errors import ActionRefused, MessageGone, Unexplained
+from connectors.imap.move import DELETED
+from connectors.imap.recover_move import Facts, move_verdict
+from connectors.imap.session import Session
 from connectors.imap.sightings import same_content, same_message
 from tests.contract import Died, arrive, find, ignore, recover, stop_at_first, where
 from tests.imap_fixtures import ImapWorld
+from tests.servers.courier import Courier
 from tests.servers.dovecot import Dovecot
 from tests.servers.hands import make_mail, quoted
 
@@ -112,6 +116,53 @@ def test_a_person_who_takes_the_message_while_it_is_copied_has_the_only_one(
     with pytest.raises(MessageGone):
         courier_world.connector.apply(seen.ref, seen.identity, Move(courier_world.first), take_original)
     assert where(courier_world) == {"Invoice 7": [courier_world.second]}
+
+
+@pytest.mark.imap
+def test_a_person_who_is_faster_than_the_removal_itself_has_the_only_one(
+    courier_world: ImapWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, seen = arrive(courier_world, "Invoice 7")
+    store = Session.store
+
+    def late(session: Session, uid: int, **flags: Any) -> None:
+        if flags.get("add") == DELETED and uid == seen.ref.uid and courier_world.folders_of("Invoice 7").count("INBOX"):
+            courier_world.hands.move_from("INBOX", str(seen.ref.uid), courier_world.second)
+        store(session, uid, **flags)
+
+    monkeypatch.setattr(Session, "store", late)
+    with pytest.raises(MessageGone):
+        courier_world.connector.apply(seen.ref, seen.identity, Move(courier_world.first), ignore)
+    assert where(courier_world) == {"Invoice 7": [courier_world.second]}
+
+
+@pytest.mark.imap
+@pytest.mark.parametrize("died", [True, False], ids=["after a crash", "alive"])
+def test_a_folder_that_only_shows_another_is_not_taken_for_a_second_place(
+    courier: Courier, courier_world: ImapWorld, died: bool
+) -> None:
+    """A person deletes the original while we copy; a virtual folder shows our copy. It is the last one."""
+    world = courier_world
+    world.hands.create("INBOX.Mirror")
+    maildir = courier.maildir(world.user)
+    shutil.rmtree(maildir / ".Mirror")
+    (maildir / ".Mirror").symlink_to(".Orders")
+    _, seen = arrive(world, "Invoice 7")
+    notes: list[Progress] = []
+
+    def delete_original(progress: Progress) -> None:
+        notes.append(progress)
+        if progress.step == "removing":
+            world.hands.expunge("INBOX", [str(seen.ref.uid)])
+            if died:
+                raise Died
+
+    with pytest.raises(Died if died else Unexplained):
+        world.connector.apply(seen.ref, seen.identity, Move(world.second), delete_original)
+    recovered = world.another().recover(Unfinished(seen.ref, seen.identity, Move(world.second), notes[-1]))
+    assert recovered.outcome == "explained"
+    assert where(world) == {"Invoice 7": sorted(["INBOX.Mirror", world.second])}
+    assert "\\Deleted" not in world.connector.newest(world.second, 1)[0].flags
 
 
 @pytest.mark.imap

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -39,4 +38,4 @@ def test_a_person_can_say_that_the_directory_comes_from_a_backup(tmp_path: Path)
         said = Watermark(office.state / "seen" / "office").read()
         assert said is not None
         assert abs(said - datetime.now(UTC)) < timedelta(minutes=5)
-        assert os.stat(office.state / "seen").st_mode & 0o077 == 0
+        assert (office.state / "seen").stat().st_mode & 0o077 == 0
