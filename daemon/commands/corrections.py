@@ -10,7 +10,12 @@ from daemon.store import learning, mailboxes
 
 
 @click.command()
-@click.option("--void", type=int, metavar="ID", help="Take one back: it teaches nothing any more.")
+@click.option(
+    "--void",
+    type=int,
+    metavar="ID",
+    help="Take one back: it teaches nothing any more; what it had replaced counts again.",
+)
 @click.option("--limit", default=50, show_default=True, help="How many to show, newest first.")
 @mailbox_option
 @json_option

@@ -33,7 +33,7 @@ from daemon.store.records import Lesson
 @click.option("--category", metavar="NAME", help="The newest lessons of one category, one by one.")
 @click.option("--from", "person", metavar="ADDRESS|@DOMAIN", help="The newest lessons whose mail holds an address.")
 @click.option("--limit", default=50, show_default=True, help="With --category and --from: how many.")
-@click.option("--void", type=int, metavar="ID", help="Take one lesson back: it teaches nothing any more.")
+@click.option("--void", type=int, metavar="ID", help="Take one lesson back; what it had replaced counts again.")
 @mailbox_option
 @json_option
 @pass_context

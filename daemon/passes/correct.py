@@ -143,7 +143,7 @@ def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[Mes
 
 def _record(tx: Tx, desk: Desk, case: _Judged, judgement: Judgement, text: MailText | None) -> None:
     now = desk.clock()
-    learning.add_correction(
+    correction = learning.add_correction(
         tx,
         case.message.id,
         now,
@@ -154,6 +154,7 @@ def _record(tx: Tx, desk: Desk, case: _Judged, judgement: Judgement, text: MailT
         to_folder=case.sighting.ref.folder,
         who=case.sighting.who,
         decision=case.decision,
+        sighting=case.sighting.id,
     )
     if judgement.teaches is not None and text is not None:
         learning.teach(
@@ -165,6 +166,7 @@ def _record(tx: Tx, desk: Desk, case: _Judged, judgement: Judgement, text: MailT
             source="correction",
             message=case.message.id,
             thread=case.message.thread,
+            correction=correction,
         )
     elif judgement.kind == "rejection":
         learning.void_lessons_of(tx, case.message.id, now)

@@ -14,6 +14,7 @@ from connectors.base import MailText
 from daemon.store import tables as t
 from daemon.store.database import Database, Tx, new_id, scrub_after
 from daemon.store.records import Correction, CorrectionKind, Lesson
+from daemon.store.restoring import restore, step_over
 
 MOST_OF_A_THREAD = 200
 """Messages of one thread that are looked through for a lesson, the newest."""
@@ -34,8 +35,10 @@ def add_correction(
     to_folder: str,
     who: str | None,
     decision: int | None,
+    sighting: int | None = None,
 ) -> int:
-    """Record that a person put this message somewhere. Returns the correction's id."""
+    """Record that a person put this message somewhere, and in which place that was seen. Returns the correction's
+    id."""
     result = tx.execute(
         insert(t.corrections).values(
             message_id=message,
@@ -47,6 +50,7 @@ def add_correction(
             to_folder=to_folder,
             who=who,
             decision_id=decision,
+            sighting_id=sighting,
         )
     )
     return new_id(result)
@@ -82,13 +86,31 @@ def corrections(tx: Tx, mailbox: int, *, since: datetime | None = None, message:
 
 
 def void_correction(tx: Tx, mailbox: int, correction: int, now: datetime) -> bool:
-    """Take a correction back: its lesson and the text of that are gone. False if there is no such correction."""
+    """Take a correction back: its lesson and the text of that are gone, and the lesson which that had replaced counts
+    again. False if there is no such correction."""
     found = next((entry for entry in corrections(tx, mailbox) if entry.id == correction and entry.voided is None), None)
     if found is None:
         return False
-    tx.execute(update(t.corrections).where(t.corrections.c.id == correction).values(voided=now))
-    void_lessons_of(tx, found.message, now)
+    tx.execute(update(t.corrections).where(t.corrections.c.id == correction).values(voided=now, text=None))
+    scrub_after(tx)
+    void_lessons_from(tx, found, now)
     return True
+
+
+def void_lessons_from(tx: Tx, correction: Correction, now: datetime) -> None:
+    """Take back what this correction taught, or what taught the same of its message before. What a later one has taught
+    since stays, and what this one had replaced comes back in the end."""
+    lesson = t.lessons.c
+    taught = or_(
+        lesson.correction_id == correction.id,
+        (lesson.correction_id.is_(None))
+        & (lesson.message_id == correction.message)
+        & (lesson.category == correction.to_category),
+    )
+    replaced = tx.execute(select(lesson.id).where(taught, lesson.replaced_by.is_not(None))).scalars().all()
+    for one in replaced:
+        step_over(tx, one)
+    _take_back(tx, taught, now)
 
 
 # --- lessons
@@ -110,10 +132,11 @@ def teach(
     message: int | None = None,
     thread: str | None = None,
     weight: float = 1.0,
+    correction: int | None = None,
 ) -> bool:
     """Add a lesson. The latest one about a mail, its copies or the same text wins; those before it keep no text.
 
-    False if exactly this was known.
+    `correction`: the move that says so. False if exactly this was known.
     """
     print_ = fingerprint(text)
     about = t.lessons.c.fingerprint == print_
@@ -131,8 +154,9 @@ def teach(
     if source == "folder" and again:
         # It lies where it lay when somebody took the lesson back; only a new move by a person would teach it again.
         return False
-    _void(tx, t.lessons.c.id.in_([row.id for row in same]), at)
-    tx.execute(
+    before = t.lessons.c.id.in_([row.id for row in same])
+    _void(tx, before, at)
+    result = tx.execute(
         insert(t.lessons).values(
             mailbox_id=mailbox,
             message_id=message,
@@ -143,8 +167,10 @@ def teach(
             at=at,
             weight=weight,
             source=source,
+            correction_id=correction,
         )
     )
+    tx.execute(update(t.lessons).where(before).values(replaced_by=new_id(result)))
     return True
 
 
@@ -156,8 +182,18 @@ def _copies(mailbox: int, message: int) -> Select[tuple[int]]:
 
 
 def void_lesson(tx: Tx, mailbox: int, lesson: int, now: datetime) -> bool:
-    """Take one lesson back: its text is gone. False if there is no such lesson, or it is void."""
-    return bool(_void(tx, (t.lessons.c.mailbox_id == mailbox) & (t.lessons.c.id == lesson), now))
+    """Take one lesson back: its text is gone, and the lesson that it had replaced counts again. False if there is no
+    such lesson, or it is void."""
+    return bool(_take_back(tx, (t.lessons.c.mailbox_id == mailbox) & (t.lessons.c.id == lesson), now))
+
+
+def _take_back(tx: Tx, which: ColumnElement[bool], now: datetime, but_of: int | None = None) -> int:
+    """Void these lessons and restore what they had replaced, but nothing that the message `but_of` taught."""
+    rows = tx.execute(select(t.lessons).where(which, t.lessons.c.voided.is_(None))).mappings().all()
+    _void(tx, t.lessons.c.id.in_([row["id"] for row in rows]), now)
+    for row in rows:
+        restore(tx, row, but_of=but_of)
+    return len(rows)
 
 
 def _void(tx: Tx, which: ColumnElement[bool], now: datetime) -> int:
@@ -230,8 +266,9 @@ def lessons_named(tx: Tx, mailbox: int, ids: Iterable[int]) -> dict[int, Lesson]
 
 
 def void_lessons_of(tx: Tx, message: int, now: datetime) -> int:
-    """Forget what this message taught. Returns how many lessons that was."""
-    return _void(tx, t.lessons.c.message_id == message, now)
+    """Forget what this message taught: it lies in no category any more. What others had taught of the same mail before
+    counts again. Returns how many lessons were taken back."""
+    return _take_back(tx, t.lessons.c.message_id == message, now, but_of=message)
 
 
 def void_lessons(tx: Tx, lesson_ids: Sequence[int], now: datetime) -> None:
