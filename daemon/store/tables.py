@@ -281,11 +281,14 @@ corrections = Table(
     Column("who", Text),
     Column("decision_id", ForeignKey("decisions.id", ondelete="SET NULL")),
     Column("voided", Utc),
+    Column("moved", Utc),  # when it was done, as far as is known: `at` is when it had settled
+    Column("since", Utc),  # and it was done no earlier; NULL: nobody had looked before
     Column("sighting_id", ForeignKey("sightings.id", ondelete="SET NULL")),  # the place that was judged
     Column("batch_id", ForeignKey("batches.id", ondelete="SET NULL")),  # the bulk move that it was a part of
     Column("text", JSON(none_as_null=True)),  # what it will teach, while its batch waits: MailText's fields
     Index(None, "message_id"),
     Index(None, "at"),
+    Index(None, "to_folder", "moved"),
     Index(None, "sighting_id"),
     Index(None, "batch_id"),
 )

@@ -303,6 +303,8 @@ def upgrade() -> None:
         sa.Column("who", sa.Text(), nullable=True),
         sa.Column("decision_id", sa.Integer(), nullable=True),
         sa.Column("voided", tables.Utc(), nullable=True),
+        sa.Column("moved", tables.Utc(), nullable=True),
+        sa.Column("since", tables.Utc(), nullable=True),
         sa.Column("sighting_id", sa.Integer(), nullable=True),
         sa.Column("batch_id", sa.Integer(), nullable=True),
         sa.Column("text", sa.JSON(none_as_null=True), nullable=True),
@@ -320,6 +322,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_corrections")),
     )
+    op.create_index(op.f("ix_corrections_to_folder_moved"), "corrections", ["to_folder", "moved"], unique=False)
     op.create_index(op.f("ix_corrections_sighting_id"), "corrections", ["sighting_id"], unique=False)
     op.create_index(op.f("ix_corrections_batch_id"), "corrections", ["batch_id"], unique=False)
     op.create_index(op.f("ix_corrections_at"), "corrections", ["at"], unique=False)
