@@ -139,7 +139,8 @@ def batches(tx: Tx, mailbox: int, *, waiting: bool = True, number: int | None = 
         .where(true() if number is None else batch.id == number)
         .order_by(batch.id)
     ).mappings()
-    return [_batch(tx, row) for row in rows]
+    found = [_batch(tx, row) for row in rows]
+    return [batch for batch in found if batch.members or not waiting]  # its messages may have been forgotten
 
 
 def _batch(tx: Tx, row: RowMapping) -> Batch:
@@ -232,8 +233,9 @@ def void(tx: Tx, mailbox: int, batch: int, now: datetime, because: str) -> int |
 
 
 def void_older(tx: Tx, mailbox: int, opened_before: datetime, now: datetime, because: str) -> list[int]:
-    """Void what has waited since before then. Returns the numbers."""
-    old = [batch.id for batch in batches(tx, mailbox) if batch.opened < opened_before]
+    """Void what has waited since before then, and what has no messages any more. Returns the numbers."""
+    still = [batch for batch in batches(tx, mailbox, waiting=False) if batch.closed is None]
+    old = [batch.id for batch in still if batch.opened < opened_before or not batch.members]
     for batch in old:
         void(tx, mailbox, batch, now, because)
     return old
