@@ -149,7 +149,7 @@ def _record_moved(
         who=sighting.by,
         judged=why is not None,
         since=since,
-        put=sighting.at,
+        put=sighting.saved or sighting.at,
     )
     renumbered = before.ref.folder == sighting.ref.folder and before.ref.epoch != sighting.ref.epoch
     if known.state == "new" and sighting.ref.folder == desk.settings.inbox and not renumbered:

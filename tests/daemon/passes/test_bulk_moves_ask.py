@@ -381,3 +381,37 @@ def test_learning_from_folders_does_not_answer_for_the_person(office: Office) ->
     assert office.lessons() == []
     with office.database.read() as tx:
         assert mailboxes.get(tx, office.desk.mailbox_id).paused is None
+
+
+def test_what_waits_follows_its_folder_through_a_rename(office: Office) -> None:
+    subjects = arrive(office)
+    drag(office, subjects, "Invoices")
+    office.settle()
+    office.box.rename_folder("Invoices", "Bills")
+    office.settle()
+    [batch] = waiting(office)
+    assert (batch.folder, batch.lying) == ("Bills", MANY)
+    office.box.restart_uids("Bills")
+    office.settle()
+    assert [batch.members for batch in waiting(office)] == [MANY]
+    drag(office, subjects, "INBOX")
+    office.settle()
+    assert waiting(office) == []
+    assert office.lessons() == []
+
+
+@pytest.mark.parametrize("apart", [timedelta(minutes=15), timedelta(seconds=1)])
+def test_where_the_server_dates_moves_a_late_look_needs_no_guess(office: Office, apart: timedelta) -> None:
+    subjects = arrive(office)
+    began = office.clock.now
+    office.clock.advance(hours=12)
+    drag(office, subjects, "Orders")
+    lying = office.box._places["Orders"].messages
+    for number, (uid, message) in enumerate(lying.items()):
+        saved = began + number * apart
+        lying[uid] = replace(message, sighting=replace(message.sighting, saved=saved))
+    office.settle()
+    if apart > timedelta(minutes=1):
+        assert office.lessons() == ["Orders"] * MANY
+    else:
+        assert [batch.members for batch in waiting(office)] == [MANY]
