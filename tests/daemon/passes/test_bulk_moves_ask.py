@@ -249,6 +249,17 @@ def test_dragged_back_in_one_go_nothing_is_asked_any_more_and_nothing_is_taught(
     assert moments(office) == before
 
 
+def test_a_slip_that_is_taken_back_before_it_counts_asks_nothing(office: Office) -> None:
+    subjects = arrive(office)
+    drag(office, subjects, "Invoices")
+    one_pass(office.desk)
+    office.clock.advance(minutes=1)
+    drag(office, subjects, "INBOX")
+    office.settle()
+    assert office.corrections() == []
+    assert waiting(office, every=True) == []
+
+
 def test_what_is_moved_on_leaves_the_question_and_speaks_for_itself(office: Office) -> None:
     subjects = arrive(office)
     drag(office, subjects, "Invoices")
