@@ -88,9 +88,10 @@ def take_in(tx: Tx, mailbox: int, batch: int, correction: int, now: datetime) ->
     nothing until then, and what that had replaced counts again."""
     taught = select(t.lessons.c.text).where(t.lessons.c.correction_id == correction, t.lessons.c.voided.is_(None))
     text = tx.execute(taught).scalar()
-    found = next(entry for entry in learning.corrections(tx, mailbox) if entry.id == correction)
     if text is not None:
-        learning.void_lessons_from(tx, found, now)
+        message = tx.execute(select(t.corrections.c.message_id).where(t.corrections.c.id == correction)).scalar_one()
+        said = learning.corrections(tx, mailbox, message=message)
+        learning.void_lessons_from(tx, next(entry for entry in said if entry.id == correction), now)
     tx.execute(update(t.corrections).where(t.corrections.c.id == correction).values(batch_id=batch, text=text))
 
 

@@ -67,6 +67,13 @@ def waiting(office: Office, *, every: bool = False) -> list[Batch]:
         return batches.batches(tx, office.desk.mailbox_id, waiting=not every)
 
 
+def tell(office: Office, folder: str, what: Callable[[int], dict[str, Any]]) -> None:
+    """Let the server tell more of what lies there."""
+    lying = office.box._places[folder].messages
+    for number, (uid, message) in enumerate(lying.items()):
+        lying[uid] = replace(message, sighting=replace(message.sighting, **what(number)))
+
+
 def answer(office: Office, how: Any, batch: int = 1) -> Any:
     with office.database.begin() as tx:
         return how(tx, office.desk.mailbox_id, batch, office.clock(), "a person said so")
@@ -417,12 +424,20 @@ def test_where_the_server_dates_moves_a_late_look_needs_no_guess(office: Office,
     began = office.clock.now
     office.clock.advance(hours=12)
     drag(office, subjects, "Orders")
-    lying = office.box._places["Orders"].messages
-    for number, (uid, message) in enumerate(lying.items()):
-        saved = began + number * apart
-        lying[uid] = replace(message, sighting=replace(message.sighting, saved=saved))
+    tell(office, "Orders", lambda number: {"saved": began + number * apart})
     office.settle()
     if apart > timedelta(minutes=1):
         assert office.lessons() == ["Orders"] * MANY
     else:
         assert [batch.members for batch in waiting(office)] == [MANY]
+
+
+def test_colleagues_at_work_are_no_bulk_move_where_the_server_tells_who_it_was(office: Office) -> None:
+    drag(office, arrive(office), "Orders")
+    tell(office, "Orders", lambda number: {"by": f"person {number % 2}"})
+    office.settle()
+    assert office.lessons() == ["Orders"] * MANY
+    drag(office, arrive(office, name="more", words=""), "Invoices")
+    tell(office, "Invoices", lambda _number: {"by": "person 1"})
+    office.settle()
+    assert [(batch.members, batch.who) for batch in waiting(office)] == [(MANY, "person 1")]
