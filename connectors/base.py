@@ -80,6 +80,8 @@ class Sighting:
     """Who put it here, where the server tells (helpdesks). None: unknown, as always in IMAP."""
     at: datetime | None = None
     """When it was put here, where the server tells; aware, UTC."""
+    saved: datetime | None = None
+    """When it came into this folder, be it by a move or by delivery (SAVEDATE, RFC 8514); aware, UTC. None: unknown."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Abilities:
     gmail: bool
     idle: bool
     unselect: bool
+    savedate: bool
 
     @classmethod
     def of(cls, capabilities: Iterable[str]) -> Abilities:
@@ -49,6 +50,7 @@ class Abilities:
             gmail="X-GM-EXT-1" in words,
             idle="IDLE" in words,
             unselect="UNSELECT" in words,
+            savedate="SAVEDATE" in words,
         )
 
 

@@ -279,7 +279,8 @@ class Session:
                 if not self._alive():
                     raise
                 self.dead = False
-        return (*BASIC_ITEMS, self.object_item) if self.object_item else BASIC_ITEMS
+        items = (*BASIC_ITEMS, "SAVEDATE") if self.abilities.savedate else BASIC_ITEMS
+        return (*items, self.object_item) if self.object_item else items
 
     # Changing: only in a folder that was opened with write=True
 

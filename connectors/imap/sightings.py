@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from imapclient.datetime_util import parse_to_datetime
+
 from connectors.base import Identity, MessageRef, Sighting
 from connectors.mail.headers import digest, message_ids, origin, split_headers, thread_ids
 
@@ -46,6 +48,7 @@ def sighting(ref: MessageRef, fetched: Fetched, object_item: str | None) -> Sigh
         arrived=_utc(fetched.get(b"INTERNALDATE")),
         size=size,
         references=thread_ids(fields),
+        saved=_saved(fetched.get(b"SAVEDATE")),
     )
 
 
@@ -131,6 +134,17 @@ def _object_id(fetched: Fetched, object_item: str | None) -> str | None:
 
 def _kind(identity: Identity) -> str:
     return (identity.object_id or "").partition(":")[0]
+
+
+def _saved(value: object) -> datetime | None:
+    """RFC 8514 section 4.3: a date-time, or NIL where the server has not noted it."""
+    if not isinstance(value, bytes):
+        return None
+    try:
+        told = parse_to_datetime(value, normalise=False)
+        return None if told.tzinfo is None else told.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None  # a hint that cannot be read is none
 
 
 def _utc(value: object) -> datetime | None:

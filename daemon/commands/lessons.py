@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import click
 
+from connectors.base import MailText
 from daemon.commands.common import (
     Context,
     console,
@@ -24,8 +27,7 @@ from daemon.privacy.person import Person
 from daemon.report import teaching as known_lessons
 from daemon.report.story import iso
 from daemon.report.teaching import Side
-from daemon.store import learning, mailboxes, messages
-from daemon.store.records import Lesson
+from daemon.store import batches, learning, mailboxes, messages
 
 
 @click.command()
@@ -33,7 +35,7 @@ from daemon.store.records import Lesson
 @click.option("--category", metavar="NAME", help="The newest lessons of one category, one by one.")
 @click.option("--from", "person", metavar="ADDRESS|@DOMAIN", help="The newest lessons whose mail holds an address.")
 @click.option("--limit", default=50, show_default=True, help="With --category and --from: how many.")
-@click.option("--void", type=int, metavar="ID", help="Take one lesson back: it teaches nothing any more.")
+@click.option("--void", type=int, metavar="ID", help="Take one lesson back; what it had replaced counts again.")
 @mailbox_option
 @json_option
 @pass_context
@@ -187,30 +189,54 @@ def _show_category(desk: Desk, name: str, limit: int, as_json: bool) -> None:
     table(f"Newest lessons of {wanted.name}", ["lesson", "when", "from", "message", "subject"], shown, frozenset({0}))
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A text that holds somebody's address: a lesson's, or what a bulk move that waits would teach."""
+
+    mailbox: str
+    lesson: int | None
+    waits_in: str | None
+    at: datetime
+    category: str | None
+    source: str
+    place: str
+    text: MailText
+
+
+def _held(memory: Memory, person: Person) -> list[_Held]:
+    with memory.database.read() as tx:
+        names = {category.uid: category.name for category in mailboxes.categories(tx, memory.mailbox_id)}
+        asked = batches.members(tx, memory.mailbox_id)
+    found = []
+    for member in asked:
+        if member.text is not None and (place := person.place(member.text)) is not None:
+            category, where = names.get(member.to_category or ""), f"B{member.batch}"
+            held = _Held(memory.name, None, where, member.moved, category, "correction", place, member.text)
+            found.append(held)
+    for lesson in learning.every_lesson(memory.database, memory.mailbox_id):
+        if (place := person.place(lesson.text)) is not None:
+            category = names.get(lesson.category)
+            found.append(_Held(memory.name, lesson.id, None, lesson.at, category, lesson.source, place, lesson.text))
+    return found
+
+
 def _show_person(known: list[Memory], person: Person, limit: int, as_json: bool) -> None:
     """What `forget` would delete; in JSON, which scripts may log, without subjects and addresses."""
-    found: list[tuple[str, str | None, Lesson, str]] = []
-    for memory in known:
-        with memory.database.read() as tx:
-            names = {category.uid: category.name for category in mailboxes.categories(tx, memory.mailbox_id)}
-        found += [
-            (memory.name, names.get(lesson.category), lesson, place)
-            for lesson in learning.every_lesson(memory.database, memory.mailbox_id)
-            if (place := person.place(lesson.text)) is not None
-        ]
-    found = sorted(found, key=lambda row: (row[2].at, row[2].id), reverse=True)[:limit]
+    every = [held for memory in known for held in _held(memory, person)]
+    found = sorted(every, key=lambda held: (held.at, held.lesson or 0), reverse=True)[:limit]
     if as_json:
         print_json(
             [
                 {
-                    "mailbox": box,
-                    "lesson": lesson.id,
-                    "at": iso(lesson.at),
-                    "category": category,
-                    "source": lesson.source,
-                    "address_in": place,
+                    "mailbox": held.mailbox,
+                    "lesson": held.lesson,
+                    "waits_in": held.waits_in,
+                    "at": iso(held.at),
+                    "category": held.category,
+                    "source": held.source,
+                    "address_in": held.place,
                 }
-                for box, category, lesson, place in found
+                for held in found
             ]
         )
         return
@@ -218,8 +244,16 @@ def _show_person(known: list[Memory], person: Person, limit: int, as_json: bool)
         console.print(nothing_found(person), soft_wrap=True)
         return
     rows = [
-        (box, lesson.id, local_day(lesson.at), category, place, lesson.text.sender, lesson.text.subject[:40])
-        for box, category, lesson, place in found
+        (
+            held.mailbox,
+            held.lesson if held.waits_in is None else f"waits in {held.waits_in}",
+            local_day(held.at),
+            held.category,
+            held.place,
+            held.text.sender,
+            held.text.subject[:40],
+        )
+        for held in found
     ]
     heads = ["mailbox", "lesson", "when", "category", "address in", "sender", "subject"]
     table(f"Lessons that hold {person.words}", heads, rows, frozenset({1}))

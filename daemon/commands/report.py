@@ -9,6 +9,7 @@ import click
 
 from daemon.commands.common import Context, console, mailbox_option, pass_context
 from daemon.mistakes import PostroomError
+from daemon.report.open_batches import open_batches, question
 from daemon.report.page import page, weeks
 from daemon.state.private import callers_umask
 from daemon.store import decisions, learning, mailboxes, training
@@ -36,8 +37,9 @@ def report(context: Context, html: Path, days: int, mailbox: str | None) -> None
             )
             names = {category.uid: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
             current = training.current_model(tx, desk.mailbox_id)
+            waiting = [question(found) for found in open_batches(tx, desk.mailbox_id)]
     version = current.version if current else None
-    text = page(desk.settings.name, now, by_week, points, names, desk.sorting.precision, version)
+    text = page(desk.settings.name, now, by_week, points, names, desk.sorting.precision, version, waiting)
     try:
         with callers_umask():
             html.write_text(text, "utf-8")

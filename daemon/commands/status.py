@@ -21,6 +21,7 @@ from daemon.commands.common import (
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.privacy.waiting import waiting_in
 from daemon.report.concerns import concerns
+from daemon.report.open_batches import ASK
 from daemon.report.story import mailbox_status, service_status
 from daemon.state.lock import Holder, holder
 from daemon.state.room import no_room
@@ -114,6 +115,8 @@ def _show_status(told: dict[str, Any], days: int) -> None:
     arrived = local(told["last_arrival"]) if told["last_arrival"] else "none yet"
     console.print(f"  Last look: {polled}   last new mail: {arrived}", soft_wrap=True)
     console.print(f"  {days} days: {told['sentence']}", soft_wrap=True)
+    for waiting in told["bulk_moves"]:
+        console.print(f"  Bulk move {waiting['words']} `{ASK}`", soft_wrap=True)
     model = told["model"]
     refused = f", which cannot be used. {told['model_trouble']}" if told["model_trouble"] else ""
     version = model["version"] if model else "none yet: postroom learn --from-folders"

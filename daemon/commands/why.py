@@ -71,7 +71,8 @@ def _decided(decision: dict[str, Any]) -> str:
 def _corrected(correction: dict[str, Any]) -> str:
     kind = correction["kind"]
     for_good = "; Postroom does not touch it again" if kind == "rejection" else ""
-    return f"a person: {kind}, {correction['from']} -> {correction['to']}{for_good}"
+    waits = f" (in the bulk move {correction['waits']}, which waits)" if correction["waits"] else ""
+    return f"a person: {kind}, {correction['from']} -> {correction['to']}{waits}{for_good}"
 
 
 def _acted(entry: dict[str, Any]) -> str:

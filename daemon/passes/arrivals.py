@@ -55,6 +55,7 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
     for folder in changes.restarted:
         messages.folder_restarted(tx, desk.mailbox_id, folder, now)
     vanished = messages.mark_gone(tx, desk.mailbox_id, changes.vanished, now)
+    since = desk.seen_until or mailbox.seen_until
     new = moved = rematched = others = 0
     for sighting in changes.arrived:
         if messages.sighting_at(tx, desk.mailbox_id, sighting.ref) is not None:
@@ -73,7 +74,7 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
             messages.rename_sighting(tx, before.id, sighting.ref)
             rematched += 1
         else:
-            others += _record_moved(tx, desk, known, before, sighting, now)
+            others += _record_moved(tx, desk, known, before, sighting, now, since)
             moved += 1
     if not changes.more:  # else what has left may yet turn up under a new UID
         for message in messages.give_up_new(tx, desk.mailbox_id, desk.settings.inbox):
@@ -128,12 +129,27 @@ def _another(candidate: KnownMessage, sighting: Sighting) -> bool:
 
 
 def _record_moved(
-    tx: Tx, desk: Desk, known: KnownMessage, before: KnownSighting, sighting: Sighting, now: datetime
+    tx: Tx,
+    desk: Desk,
+    known: KnownMessage,
+    before: KnownSighting,
+    sighting: Sighting,
+    now: datetime,
+    since: datetime | None,
 ) -> bool:
-    """A known message in a new place. Was it moved by another Postroom?"""
+    """A known message in a new place. Was it moved by another Postroom? `since`: when all had been seen last."""
     why = RESTORED if desk.restored else _no_persons_move(tx, known, sighting)
     messages.add_sighting(
-        tx, desk.mailbox_id, known.id, sighting.ref, now, ours=False, who=sighting.by, judged=why is not None
+        tx,
+        desk.mailbox_id,
+        known.id,
+        sighting.ref,
+        now,
+        ours=False,
+        who=sighting.by,
+        judged=why is not None,
+        since=since,
+        put=sighting.saved or sighting.at,
     )
     renumbered = before.ref.folder == sighting.ref.folder and before.ref.epoch != sighting.ref.epoch
     if known.state == "new" and sighting.ref.folder == desk.settings.inbox and not renumbered:

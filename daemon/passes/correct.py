@@ -1,23 +1,25 @@
 """Find what people moved, once it has come to rest, and learn from it.
 
 settled sightings | judge | fetch the text of what teaches | correction and lesson, in one transaction
+                                                           | a bulk move: correction and question (ask_first)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
 
-from connectors.base import MailText, Message, MessageRef
+from connectors.base import MailText, Message, MessageRef, Role
+from daemon.passes.ask_first import BulkMove, Put, let_wait, parts_of_bulk_moves
 from daemon.passes.desk import Desk
 from daemon.rules.correction import Judgement, judge, label_means, moved_by_rule
 from daemon.rules.decision import is_from
-from daemon.store import decisions, learning, mailboxes, messages
+from daemon.store import batches, decisions, learning, mailboxes, messages
 from daemon.store.database import Tx
-from daemon.store.records import KnownMessage, KnownSighting, MessageState
+from daemon.store.records import Category, KnownMessage, KnownSighting, MessageState
 
 log = structlog.get_logger()
 
@@ -31,6 +33,12 @@ class _Judged:
     sighting: KnownSighting
     judgement: Judgement | None
     decision: int | None
+
+    @property
+    def put(self) -> Put:
+        """As a rule on bulk moves sees it."""
+        place = self.sighting
+        return Put(place.id, place.ref.folder, place.who, place.put or place.seen, place.put or place.since)
 
 
 def correct(desk: Desk) -> int:
@@ -46,36 +54,57 @@ def correct(desk: Desk) -> int:
     spoken = [case for case in judged if case.judgement is not None]
     texts = _texts(desk, [case.sighting for case in spoken if case.judgement and case.judgement.teaches])
     spoken = _without_never_senders(desk, spoken, texts)
+    # What moved on while we looked is judged in its next place.
+    spoken = [case for case in spoken if case.sighting.ref in texts or (case.judgement and not case.judgement.teaches)]
+    with desk.database.read() as tx:
+        bulk = parts_of_bulk_moves(tx, desk, [case.put for case in spoken], _coming(tx, desk, spoken))
     found = 0
     for case in spoken:
         assert case.judgement is not None
         message = texts.get(case.sighting.ref)
-        if case.judgement.teaches is not None and message is None:
-            continue  # it moved on while we looked: the next place will be judged
+        asks = bulk.get(case.put.key)
         with desk.database.begin() as tx:
-            _record(tx, desk, case, case.judgement, None if message is None else message.text)
+            _record(tx, desk, case, case.judgement, None if message is None else message.text, asks)
         log.info(
             "corrected",
             mailbox=desk.settings.name,
             message=case.message.id,
             status=case.judgement.kind,
             category=case.judgement.to_category,
+            batch=None if asks is None else asks.batch,
         )
         found += 1
     return found
 
 
+def _coming(tx: Tx, desk: Desk, settled: Sequence[_Judged]) -> list[Put]:
+    """What people moved a moment ago: it is not judged yet, but with what has settled it may be a bulk move."""
+    if not settled:
+        return []
+    known = _Mailbox.of(tx, desk)
+    here = {case.sighting.id for case in settled}
+    found = []
+    for sighting in messages.unjudged(tx, desk.mailbox_id, desk.clock()):
+        places = messages.sightings(tx, sighting.message)
+        elsewhere = any(place.gone is None and place.id != sighting.id for place in places)
+        if sighting.id in here or elsewhere:
+            continue
+        case, by_rule = _judge(tx, desk, known, sighting, places)
+        if case.judgement is not None and not by_rule and not _goes_back(tx, desk, sighting):
+            found.append(case.put)
+    return found
+
+
 def _judge_all(tx: Tx, desk: Desk) -> tuple[list[_Judged], list[KnownSighting]]:
     """What has come to rest, and what turned out to be a second copy."""
-    roles = {folder.name: folder.role for folder in mailboxes.folders(tx, desk.mailbox_id)}
-    by_folder = {category.folder: category for category in mailboxes.categories(tx, desk.mailbox_id)}
+    mailbox = _Mailbox.of(tx, desk)
     looked = desk.looked or mailboxes.get(tx, desk.mailbox_id).polled
     judged, copies = [], []
     for sighting in messages.unjudged(tx, desk.mailbox_id, desk.clock() - desk.sorting.settle):
         places = messages.sightings(tx, sighting.message)
         known = messages.get(tx, sighting.message)
         if known.identity.labelled:
-            meaning = label_means(sighting, places, roles)
+            meaning = label_means(sighting, places, mailbox.roles)
             if meaning == "nothing":
                 messages.mark_judged(tx, [sighting.id])
             if meaning != "judge":
@@ -86,16 +115,57 @@ def _judge_all(tx: Tx, desk: Desk) -> tuple[list[_Judged], list[KnownSighting]]:
             if looked is not None and sighting.seen < looked and rested:
                 copies.append(sighting)
             continue  # its old place may not have been looked at since it moved, or is deleted later
-        earlier = [place for place in places if place.id < sighting.id]
-        made = decisions.of_message(tx, sighting.message)
-        decision = made[-1] if made else None
-        judgement = judge(sighting, earlier, decision, roles, by_folder)
-        # A rule is done before our time comes: whatever moves later was moved by a person.
-        if known.state == "gone" and moved_by_rule(sighting, earlier, known.arrived, desk.sorting.rule_window):
-            judgement = None
-            decisions.add_remark(tx, known.id, desk.clock(), "teaches nothing: a rule moved it as soon as it arrived")
-        judged.append(_Judged(known, sighting, judgement, decision.id if decision else None))
+        case, by_rule = _judge(tx, desk, mailbox, sighting, places)
+        why_not = "a rule moved it as soon as it arrived" if by_rule else None
+        if _goes_back(tx, desk, sighting, withdraw=True):
+            why_not = "it was put back where it was before the bulk move"
+        if why_not is not None:
+            decisions.add_remark(tx, sighting.message, desk.clock(), f"teaches nothing: {why_not}")
+            case = replace(case, judgement=None)
+        judged.append(case)
     return judged, copies
+
+
+@dataclass(frozen=True)
+class _Mailbox:
+    """What the folders are for."""
+
+    roles: Mapping[str, Role]
+    by_folder: Mapping[str, Category]
+
+    @classmethod
+    def of(cls, tx: Tx, desk: Desk) -> _Mailbox:
+        return cls(
+            {folder.name: folder.role for folder in mailboxes.folders(tx, desk.mailbox_id)},
+            {category.folder: category for category in mailboxes.categories(tx, desk.mailbox_id)},
+        )
+
+
+def _judge(
+    tx: Tx, desk: Desk, mailbox: _Mailbox, sighting: KnownSighting, places: Sequence[KnownSighting]
+) -> tuple[_Judged, bool]:
+    """What this place means, and whether a rule did it."""
+    known = messages.get(tx, sighting.message)
+    earlier = [place for place in places if place.id < sighting.id]
+    made = decisions.of_message(tx, sighting.message)
+    decision = made[-1] if made else None
+    judgement = judge(sighting, earlier, decision, mailbox.roles, mailbox.by_folder)
+    # A rule is done before our time comes: whatever moves later was moved by a person.
+    by_rule = known.state == "gone" and moved_by_rule(sighting, earlier, known.arrived, desk.sorting.rule_window)
+    return _Judged(known, sighting, judgement, decision.id if decision else None), by_rule
+
+
+def _goes_back(tx: Tx, desk: Desk, sighting: KnownSighting, *, withdraw: bool = False) -> bool:
+    """Was it put back where it was before a bulk move that waits? `withdraw`: wherever else it lies now, it is no part
+    of that any more."""
+    back = False
+    for member in batches.members(tx, desk.mailbox_id, message=sighting.message):
+        if member.to_folder == sighting.ref.folder:
+            continue  # the folder's UIDs restarted
+        back = back or member.from_folder == sighting.ref.folder
+        if withdraw:
+            learning.withdraw(tx, member.correction, desk.clock())
+    return back
 
 
 def _split_copies(desk: Desk, copies: list[KnownSighting]) -> None:
@@ -141,9 +211,11 @@ def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[Mes
     return kept
 
 
-def _record(tx: Tx, desk: Desk, case: _Judged, judgement: Judgement, text: MailText | None) -> None:
+def _record(
+    tx: Tx, desk: Desk, case: _Judged, judgement: Judgement, text: MailText | None, bulk: BulkMove | None
+) -> None:
     now = desk.clock()
-    learning.add_correction(
+    correction = learning.add_correction(
         tx,
         case.message.id,
         now,
@@ -154,8 +226,13 @@ def _record(tx: Tx, desk: Desk, case: _Judged, judgement: Judgement, text: MailT
         to_folder=case.sighting.ref.folder,
         who=case.sighting.who,
         decision=case.decision,
+        moved=case.put.moved,
+        since=case.put.since,
+        sighting=case.sighting.id,
     )
-    if judgement.teaches is not None and text is not None:
+    if bulk is not None:
+        batches.put_into(tx, let_wait(tx, desk, bulk), correction, text if judgement.teaches else None)
+    elif judgement.teaches is not None and text is not None:
         learning.teach(
             tx,
             desk.mailbox_id,
@@ -165,6 +242,7 @@ def _record(tx: Tx, desk: Desk, case: _Judged, judgement: Judgement, text: MailT
             source="correction",
             message=case.message.id,
             thread=case.message.thread,
+            correction=correction,
         )
     elif judgement.kind == "rejection":
         learning.void_lessons_of(tx, case.message.id, now)

@@ -47,3 +47,5 @@ class Desk:
     """The same of the last one that left nothing out for another: all that had arrived by then has been seen."""
     confirmed: datetime | None = None
     """When we last looked for mail that people had read where we put it."""
+    believed: datetime | None = None
+    """When we last asked whether a bulk move may be believed."""

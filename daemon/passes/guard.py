@@ -134,7 +134,8 @@ def check_overrides(desk: Desk) -> None:
     previous = next((model for model in models if model.state == "previous"), None)
     since = mailbox.evidence_from
     if current is not None and previous is not None and current.promoted is not None and desk.sorting.roll_back:
-        by_model = [filing for filing in filed if filing.model is not None]
+        # Going back to a model is learning, and a bulk move that waits teaches nothing; to pause is not.
+        by_model = [filing for filing in filed if filing.model is not None and not filing.asked]
         worse = breakers.got_worse(by_model, current.version, current.promoted, now, since)
         if worse is not None and _roll_back(desk, current.version, previous.version, *worse):
             return

@@ -4,6 +4,7 @@ check     after a crash: is this still our mailbox?     (one that looks wrong st
 recover   finish or explain what the crash cut short     `daemon.passes.guard`)
 look      what arrived, what moved, what left           -> recorded with the connector's cursor; checked as well
 correct   what people moved, once it has settled        -> corrections and lessons; too many: roll back or pause
+believe   bulk moves that have stood a week             -> lessons, now and then
 confirm   what people read where we put it, and let be  -> evidence for thresholds, now and then
 sort      new messages whose time has come              -> decisions and actions
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from daemon.passes import guard
 from daemon.passes.act import recover
 from daemon.passes.arrivals import Looked
+from daemon.passes.ask_first import believe_now_and_then
 from daemon.passes.correct import correct
 from daemon.passes.desk import Desk
 from daemon.passes.evidence import confirm_now_and_then
@@ -58,6 +60,7 @@ def _pass(desk: Desk) -> Pass:
     corrections = correct(desk)
     if corrections:
         guard.check_overrides(desk)
+    believe_now_and_then(desk)
     confirm_now_and_then(desk)
     with desk.database.read() as tx:  # anew: we may just have paused it
         now = mailboxes.get(tx, desk.mailbox_id)

@@ -22,7 +22,7 @@ from daemon.passes.mailroom import Mailroom
 from daemon.privacy.person import Person
 from daemon.settings import Settings
 from daemon.state.lock import turn
-from daemon.store import deletion, learning, mailboxes, training
+from daemon.store import batches, deletion, learning, mailboxes, training
 from daemon.store.database import Database, StoreError, Tx
 from daemon.store.records import ModelRecord
 from daemon.training.hand_over import no_training
@@ -73,6 +73,8 @@ class Found:
     lessons: tuple[int, ...]
     messages: tuple[int, ...]
     models: tuple[ModelRecord, ...]
+    waiting: tuple[int, ...] = ()
+    """The corrections in bulk moves that wait, which would teach from such mail."""
     none_serves: bool = False
     """There were models and none is in use, though lessons would stay: a training that was cut short never came."""
 
@@ -98,7 +100,10 @@ def look_for(memory: Memory, person: Person) -> Found:
     every = learning.every_lesson(memory.database, memory.mailbox_id)
     lessons = [lesson for lesson in every if person.place(lesson.text)]
     with memory.database.read() as tx:
+        asked = batches.members(tx, memory.mailbox_id)
+        waiting = [member for member in asked if member.text is not None and person.place(member.text)]
         taught = {lesson.message for lesson in lessons if lesson.message is not None}
+        taught |= {member.message for member in waiting}
         known = deletion.with_copies(tx, memory.mailbox_id, taught)
         named = {message for message, name in deletion.names(tx, memory.mailbox_id) if person.in_words(name)}
         ids = tuple(lesson.id for lesson in lessons)
@@ -106,7 +111,8 @@ def look_for(memory: Memory, person: Person) -> Found:
         made = {model.state for model in training.models(tx, memory.mailbox_id) if model.promoted is not None}
         stay = learning.lesson_state(tx, memory.mailbox_id)[1] > len(ids)
     none_serves = bool(made) and "current" not in made and stay
-    return Found(ids, tuple(sorted(known | named)), tuple(models), none_serves)
+    corrections = tuple(member.correction for member in waiting)
+    return Found(ids, tuple(sorted(known | named)), tuple(models), corrections, none_serves)
 
 
 def _not_proved_clean(tx: Tx, mailbox: int, lessons: Sequence[int]) -> list[ModelRecord]:
@@ -144,6 +150,7 @@ def forget(memory: Memory, settings: Settings, person: Person) -> Forgotten:
         found = look_for(memory, person)
         with memory.database.begin() as tx:
             learning.delete_lessons(tx, found.lessons)
+            batches.forget_texts(tx, found.waiting)
             unfinished = deletion.forget(tx, memory.mailbox_id, found.messages, person.in_words)
         memory.registry.remove(memory.mailbox_id, found.models)
         shutil.rmtree(settings.state_dir / "training" / "cache" / "lessons" / memory.name, ignore_errors=True)

@@ -3,6 +3,7 @@
     identities   not seen to move for identity_keep                                       -> deleted
     lessons      older than max_age, or beyond the newest max_per_folder of a category    -> deleted, for good
     lessons      from a sender that never_senders lists                                   -> taken back, without text
+    bulk moves   that nobody has answered for PATIENCE                                    -> void, without text
 
 What SQLite deletes it overwrites, in its log as well (`daemon.store.database`). What earlier models learnt from it goes
 with these models.
@@ -24,9 +25,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from daemon.privacy.waiting import NIGHTS_TOLD, waiting_words
+from daemon.rules.bulk_moves import PATIENCE
 from daemon.settings import Settings
+from daemon.store import batches, deletion, learning, mailboxes
 from daemon.store import clocks as store
-from daemon.store import deletion, learning, mailboxes
 from daemon.store.clocks import Waiting
 from daemon.store.database import Database
 from daemon.training.never_senders import void_never_senders
@@ -36,6 +38,7 @@ log = structlog.get_logger()
 CLOCK_LEAP = timedelta(days=60)
 """A machine that was off for longer is looked at like one whose clock is wrong."""
 SAME_NIGHT = timedelta(hours=12)
+UNANSWERED = f"nobody said for {PATIENCE.days} days that it was meant"
 MANY = 20
 """Fewer lessons than these may all go at once: so many are soon taught again."""
 
@@ -65,8 +68,11 @@ def hold(database: Database, mailbox: int, settings: Settings, now: datetime, *,
         believed = found.why is None
         lessons = learning.expire(tx, mailbox, oldest if believed else None, limits.max_per_folder)
         identities = deletion.forget_older_than(tx, mailbox, now - settings.sorting.identity_keep) if believed else 0
+        unanswered = batches.void_older(tx, mailbox, now - PATIENCE, now, UNANSWERED) if believed else []
         name = mailboxes.name_of(tx, mailbox)
     database.scrub()  # also what could not be scrubbed at once
+    for batch in unanswered:
+        log.warning("bulk-move-void", mailbox=name, batch=batch, status="by itself")
     waits = waiting_words(found)
     if waits is not None and found.told != before.told:  # once a night
         log.warning("old-mail-kept", mailbox=name, problem=waits)

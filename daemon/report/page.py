@@ -72,8 +72,10 @@ def page(
     names: Mapping[str, str],
     wanted: float,
     version: str | None,
+    questions: Sequence[str] = (),
 ) -> str:
-    """The whole page. `points`: held-out answers of the model in use, `version` its name."""
+    """The whole page. `points`: held-out answers of the model in use, `version` its name. `questions`: what waits for a
+    person's word, in sentences."""
     decided, took = sum(week.decided for week in by_week), sum(week.filed for week in by_week)
     wrong = sum(week.overridden for week in by_week)
     parts = [
@@ -86,6 +88,10 @@ def page(
         f"<p>People moved {wrong} of {took} elsewhere. {wanted:.0%} right is wanted (dashed line).</p>",
         _agreement(by_week, wanted) if took else _nothing("Nothing has been filed yet."),
     ]
+    if questions:
+        parts.append("<h2>What waits for an answer</h2>")
+        parts += [f"<p>Bulk move {escape(asked)}</p>" for asked in questions]
+        parts.append(_nothing("`postroom corrections --batches` shows them, and how to answer."))
     if version is not None and points:
         limits = filed(points, thresholds(points, wanted))
         right = sum(point.correct for point in limits)

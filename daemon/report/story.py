@@ -12,6 +12,7 @@ from typing import Any
 
 from daemon.model.prediction import Point
 from daemon.report.concerns import nights
+from daemon.report.open_batches import open_batches, question
 from daemon.report.teaching import overview
 from daemon.rules.schedule import last_attempt, late_by, next_night, owed
 from daemon.settings import Settings
@@ -108,6 +109,10 @@ def mailbox_status(
         "overridden": counted.overridden,
         "sentence": counted.in_words(mailbox.mode),
         "corrections": sum(1 for correction in corrections if correction.voided is None),
+        "bulk_moves": [
+            {"batch": found.name, "messages": found.batch.members, "words": question(found)}
+            for found in open_batches(tx, mailbox.id)
+        ],
         "model": None if current is None else {"version": current.version, "verdict": current.verdict},
         "training": None
         if not runs
@@ -221,6 +226,7 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
                 "to": correction.to_folder,
                 "who": correction.who,
                 "voided": iso(correction.voided),
+                "waits": f"B{correction.batch}" if correction.waits else None,
             }
             for correction in learning.corrections(tx, mailbox.id, message=message.id)
         ],

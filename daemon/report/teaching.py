@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from daemon.model.prediction import Point
 from daemon.rules.thresholds import lower_bound
-from daemon.store import learning, mailboxes, messages, training
+from daemon.store import folder_figures, learning, mailboxes, messages, training
 from daemon.store.database import Tx
 from daemon.store.records import Category, Lesson
 
@@ -42,8 +42,8 @@ def overview(tx: Tx, mailbox: int, points: Sequence[Point], least: int) -> list[
 
     `least` is how many lessons a category needs before it may file alone (`min_examples`).
     """
-    sources = learning.lesson_sources(tx, mailbox)
-    passing = learning.passed_through(tx, mailbox, SOON)
+    sources = folder_figures.lesson_sources(tx, mailbox)
+    passing = folder_figures.passed_through(tx, mailbox, SOON)
     categories = mailboxes.categories(tx, mailbox)
     names = {category.uid: category.name for category in categories}
     rows = []

@@ -67,8 +67,9 @@ def judge(
     put_by_us = any(sighting.ours for sighting in earlier)
     had = categories_by_folder.get(before.ref.folder)
     if role == "inbox":
-        if not put_by_us and had is None:
-            return None
+        rested = next((place.ref.folder for place in reversed(earlier) if place.judged), None)
+        if not put_by_us and (had is None or rested == now_at.ref.folder):
+            return None  # also a slip of the mouse, taken back before it counted
         return Judgement("rejection", had.uid if had else None, None, before.ref.folder, None)
     category = categories_by_folder.get(now_at.ref.folder)
     if role != "category" or category is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import RowMapping, func, insert, select
+from sqlalchemy import RowMapping, and_, func, insert, select
 
 from daemon.store import tables as t
 from daemon.store.database import Tx, new_id
@@ -81,10 +81,14 @@ def filed_since(tx: Tx, mailbox: int, moment: datetime, mode: Mode) -> list[File
     )
     word = t.corrections.alias()
     rows = tx.execute(
-        select(decision.at, decision.model, decision.source, decision.category, word.c.id, word.c.to_category)
+        select(
+            *(decision.at, decision.model, decision.source, decision.category, word.c.id, word.c.to_category),
+            and_(t.batches.c.id.is_not(None), t.batches.c.closed.is_(None)).label("asked"),
+        )
         .join(t.messages, t.messages.c.id == decision.message_id)
         .outerjoin(said, said.c.message_id == decision.message_id)
         .outerjoin(word, word.c.id == said.c.last)
+        .outerjoin(t.batches, t.batches.c.id == word.c.batch_id)
         .where(t.messages.c.mailbox_id == mailbox, decision.at >= moment, decision.mode == mode)
         .where(decision.category.is_not(None))
         .order_by(decision.id)
@@ -94,6 +98,7 @@ def filed_since(tx: Tx, mailbox: int, moment: datetime, mode: Mode) -> list[File
             row.at,
             row.model if row.source == "model" else None,
             row.id is not None and row.to_category != row.category,
+            bool(row.asked),
         )
         for row in rows
     ]

@@ -59,6 +59,7 @@ def forget(tx: Tx, mailbox: int, ids: Sequence[int], holds: Callable[[str | None
         (t.lessons.c.thread, lesson.mailbox_id == mailbox),
         (t.sightings.c.who, t.sightings.c.mailbox_id == mailbox),
         (t.corrections.c.who, t.corrections.c.message_id.in_(theirs)),
+        (t.batches.c.who, t.batches.c.mailbox_id == mailbox),
     )
     for column, here in references:
         said = tx.execute(select(column).where(here, column.is_not(None)).distinct()).scalars()

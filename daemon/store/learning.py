@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, delete, func, insert, or_, select, update
 
 from connectors.base import MailText
 from daemon.store import tables as t
 from daemon.store.database import Database, Tx, new_id, scrub_after
 from daemon.store.records import Correction, CorrectionKind, Lesson
+from daemon.store.restoring import restore, step_over
 
 MOST_OF_A_THREAD = 200
 """Messages of one thread that are looked through for a lesson, the newest."""
@@ -34,8 +36,14 @@ def add_correction(
     to_folder: str,
     who: str | None,
     decision: int | None,
+    moved: datetime | None = None,
+    since: datetime | None = None,
+    sighting: int | None = None,
 ) -> int:
-    """Record that a person put this message somewhere. Returns the correction's id."""
+    """Record that a person put this message somewhere. Returns the correction's id.
+
+    `moved`: when that was, as far as is known, and `since`: no earlier. `sighting`: the place that was judged.
+    """
     result = tx.execute(
         insert(t.corrections).values(
             message_id=message,
@@ -47,6 +55,9 @@ def add_correction(
             to_folder=to_folder,
             who=who,
             decision_id=decision,
+            moved=moved,
+            since=since,
+            sighting_id=sighting,
         )
     )
     return new_id(result)
@@ -54,9 +65,11 @@ def add_correction(
 
 def corrections(tx: Tx, mailbox: int, *, since: datetime | None = None, message: int | None = None) -> list[Correction]:
     """What people did, oldest first, voided ones included."""
+    waits = and_(t.batches.c.id.is_not(None), t.batches.c.closed.is_(None))
     query = (
-        select(t.corrections)
+        select(t.corrections, waits.label("waits"))
         .join(t.messages, t.messages.c.id == t.corrections.c.message_id)
+        .outerjoin(t.batches, t.batches.c.id == t.corrections.c.batch_id)
         .where(t.messages.c.mailbox_id == mailbox)
         .order_by(t.corrections.c.id)
     )
@@ -76,19 +89,50 @@ def corrections(tx: Tx, mailbox: int, *, since: datetime | None = None, message:
             row["to_folder"],
             row["who"],
             row["voided"],
+            row["batch_id"],
+            bool(row["waits"]),
         )
         for row in tx.execute(query).mappings()
     ]
 
 
 def void_correction(tx: Tx, mailbox: int, correction: int, now: datetime) -> bool:
-    """Take a correction back: its lesson and the text of that are gone. False if there is no such correction."""
+    """Take a correction back: its lesson and the text of that are gone, and the lesson which that had replaced counts
+    again. False if there is no such correction."""
     found = next((entry for entry in corrections(tx, mailbox) if entry.id == correction and entry.voided is None), None)
     if found is None:
         return False
-    tx.execute(update(t.corrections).where(t.corrections.c.id == correction).values(voided=now))
-    void_lessons_of(tx, found.message, now)
+    withdraw(tx, correction, now)
+    void_lessons_from(tx, found, now)
     return True
+
+
+def withdraw(tx: Tx, correction: int, now: datetime) -> None:
+    """This correction does not stand: it counts for nothing, and leaves the bulk move that it was a part of. One that
+    has lost all is over."""
+    mine = t.corrections.c.id == correction
+    batch = tx.execute(select(t.corrections.c.batch_id).where(mine)).scalar()
+    tx.execute(update(t.corrections).where(mine).values(voided=now, text=None, batch_id=None))
+    scrub_after(tx)
+    others = select(t.corrections.c.id).where(t.corrections.c.batch_id == batch).exists()
+    over = {"closed": now, "outcome": "taken back", "because": "people put all of it elsewhere again"}
+    tx.execute(update(t.batches).where(t.batches.c.id == batch, t.batches.c.closed.is_(None), ~others).values(**over))
+
+
+def void_lessons_from(tx: Tx, correction: Correction, now: datetime) -> None:
+    """Take back what this correction taught, or what taught the same of its message before. What a later one has taught
+    since stays, and what this one had replaced comes back in the end."""
+    lesson = t.lessons.c
+    taught = or_(
+        lesson.correction_id == correction.id,
+        (lesson.correction_id.is_(None))
+        & (lesson.message_id == correction.message)
+        & (lesson.category == correction.to_category),
+    )
+    replaced = tx.execute(select(lesson.id).where(taught, lesson.replaced_by.is_not(None))).scalars().all()
+    for one in replaced:
+        step_over(tx, one)
+    _take_back(tx, taught, now)
 
 
 # --- lessons
@@ -110,10 +154,11 @@ def teach(
     message: int | None = None,
     thread: str | None = None,
     weight: float = 1.0,
+    correction: int | None = None,
 ) -> bool:
     """Add a lesson. The latest one about a mail, its copies or the same text wins; those before it keep no text.
 
-    False if exactly this was known.
+    `correction`: the move that says so. False if exactly this was known.
     """
     print_ = fingerprint(text)
     about = t.lessons.c.fingerprint == print_
@@ -128,11 +173,12 @@ def teach(
     if any(row.category == category for row in same):
         return False
     again = message is not None and any(row.message_id == message and row.category == category for row in known)
-    if source == "folder" and again:
+    if source == "folder" and (again or not _stands(tx, message, category)):
         # It lies where it lay when somebody took the lesson back; only a new move by a person would teach it again.
         return False
-    _void(tx, t.lessons.c.id.in_([row.id for row in same]), at)
-    tx.execute(
+    before = t.lessons.c.id.in_([row.id for row in same])
+    _void(tx, before, at)
+    result = tx.execute(
         insert(t.lessons).values(
             mailbox_id=mailbox,
             message_id=message,
@@ -143,9 +189,24 @@ def teach(
             at=at,
             weight=weight,
             source=source,
+            correction_id=correction,
         )
     )
+    tx.execute(update(t.lessons).where(before).values(replaced_by=new_id(result)))
     return True
+
+
+def _stands(tx: Tx, message: int | None, category: str) -> bool:
+    """Nobody has taken back the move of this message into the category, and it is not asked about."""
+    done, batch = t.corrections.c, t.batches.c
+    row = tx.execute(
+        select(done.voided, done.batch_id, batch.closed)
+        .outerjoin(t.batches, batch.id == done.batch_id)
+        .where(done.message_id == message, done.to_category == category)
+        .order_by(done.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return row is None or (row.voided is None and (row.batch_id is None or row.closed is not None))
 
 
 def _copies(mailbox: int, message: int) -> Select[tuple[int]]:
@@ -156,8 +217,18 @@ def _copies(mailbox: int, message: int) -> Select[tuple[int]]:
 
 
 def void_lesson(tx: Tx, mailbox: int, lesson: int, now: datetime) -> bool:
-    """Take one lesson back: its text is gone. False if there is no such lesson, or it is void."""
-    return bool(_void(tx, (t.lessons.c.mailbox_id == mailbox) & (t.lessons.c.id == lesson), now))
+    """Take one lesson back: its text is gone, and the lesson that it had replaced counts again. False if there is no
+    such lesson, or it is void."""
+    return bool(_take_back(tx, (t.lessons.c.mailbox_id == mailbox) & (t.lessons.c.id == lesson), now))
+
+
+def _take_back(tx: Tx, which: ColumnElement[bool], now: datetime, but_of: int | None = None) -> int:
+    """Void these lessons and restore what they had replaced, but nothing that the message `but_of` taught."""
+    rows = tx.execute(select(t.lessons).where(which, t.lessons.c.voided.is_(None))).mappings().all()
+    _void(tx, t.lessons.c.id.in_([row["id"] for row in rows]), now)
+    for row in rows:
+        restore(tx, row, but_of=but_of)
+    return len(rows)
 
 
 def _void(tx: Tx, which: ColumnElement[bool], now: datetime) -> int:
@@ -230,8 +301,9 @@ def lessons_named(tx: Tx, mailbox: int, ids: Iterable[int]) -> dict[int, Lesson]
 
 
 def void_lessons_of(tx: Tx, message: int, now: datetime) -> int:
-    """Forget what this message taught. Returns how many lessons that was."""
-    return _void(tx, t.lessons.c.message_id == message, now)
+    """Forget what this message taught: it lies in no category any more. What others had taught of the same mail before
+    counts again. Returns how many lessons were taken back."""
+    return _take_back(tx, t.lessons.c.message_id == message, now, but_of=message)
 
 
 def void_lessons(tx: Tx, lesson_ids: Sequence[int], now: datetime) -> None:
@@ -240,14 +312,17 @@ def void_lessons(tx: Tx, lesson_ids: Sequence[int], now: datetime) -> None:
         _void(tx, t.lessons.c.id.in_(lesson_ids[start : start + 500]), now)
 
 
+def mail_text(stored: Mapping[str, Any]) -> MailText:
+    """A text as it is stored: MailText's fields."""
+    return MailText(**{**stored, "attachments": tuple(stored.get("attachments", ()))})
+
+
 def _lesson(row: RowMapping) -> Lesson:
-    text = dict(row["text"])
-    text["attachments"] = tuple(text.get("attachments", ()))
     return Lesson(
         row["id"],
         row["message_id"],
         row["category"],
-        MailText(**text),
+        mail_text(row["text"]),
         row["thread"],
         row["at"],
         row["weight"],
@@ -320,41 +395,6 @@ def lesson_counts(tx: Tx, mailbox: int) -> dict[str, int]:
         .group_by(t.lessons.c.category)
     )
     return {row[0]: row[1] for row in rows}
-
-
-def lesson_sources(tx: Tx, mailbox: int) -> dict[str, list[tuple[str, int, datetime]]]:
-    """For each category, (source, how many, the newest's date) of the lessons that count, commonest source first."""
-    lesson = t.lessons.c
-    rows = tx.execute(
-        select(lesson.category, lesson.source, func.count().label("number"), func.max(lesson.at).label("newest"))
-        .where(lesson.mailbox_id == mailbox, lesson.voided.is_(None))
-        .group_by(lesson.category, lesson.source)
-        .order_by(func.count().desc(), lesson.source)
-    )
-    found: dict[str, list[tuple[str, int, datetime]]] = {}
-    for row in rows:
-        found.setdefault(row.category, []).append((row.source, row.number, row.newest))
-    return found
-
-
-def passed_through(tx: Tx, mailbox: int, within: timedelta, newest: int = 5000) -> dict[str, tuple[int, int]]:
-    """For each folder, how many of the newest messages were seen in it, and how many of these left it `within`."""
-    seen = t.sightings
-    rows = tx.execute(
-        select(seen.c.folder, seen.c.message_id, seen.c.seen, seen.c.gone)
-        .where(seen.c.mailbox_id == mailbox)
-        .order_by(seen.c.id.desc())
-        .limit(newest)
-    )
-    stays: dict[tuple[str, int], bool] = {}
-    for row in rows:  # one that came back is there
-        stayed = row.gone is None or row.gone - row.seen > within
-        stays[row.folder, row.message_id] = stays.get((row.folder, row.message_id), False) or stayed
-    found: dict[str, tuple[int, int]] = {}
-    for (folder, _message), stayed in stays.items():
-        ever, left = found.get(folder, (0, 0))
-        found[folder] = ever + 1, left + (not stayed)
-    return found
 
 
 def lesson_state(tx: Tx, mailbox: int) -> tuple[int, int]:

@@ -226,7 +226,8 @@ def _update_folder(tx: Tx, mailbox: int, name: str, **values: object) -> None:
 
 
 def rename_folders(tx: Tx, mailbox: int, names: Mapping[str, str], now: datetime) -> None:
-    """All that is known under the old names is known under the new ones from now on; what people did stays history."""
+    """All that is known under the old names is known under the new ones from now on; what people did stays history,
+    unless it waits for a person's word."""
     since = {folder.name: folder for folder in folders(tx, mailbox)}
     here = t.folders.c.mailbox_id == mailbox
     gone = [name for name in names.values() if name in since and name not in names]
@@ -236,12 +237,15 @@ def rename_folders(tx: Tx, mailbox: int, names: Mapping[str, str], now: datetime
     tx.execute(update(t.sightings).where(there).values(gone=now))
     steps = [(old, f"\0{new}") for old, new in names.items()] + [(f"\0{new}", new) for new in names.values()]
     ours = t.actions.c.message_id.in_(select(t.messages.c.id).where(t.messages.c.mailbox_id == mailbox))
+    waiting = select(t.batches.c.id).where(t.batches.c.mailbox_id == mailbox, t.batches.c.closed.is_(None))
+    asked = t.corrections.c.batch_id.in_(waiting)
     for old, new in steps:  # in two steps, because names may be swapped
         tx.execute(update(t.folders).where(here, t.folders.c.name == old).values(name=new))
-        for table, column in ((t.sightings, t.sightings.c.folder), (t.categories, t.categories.c.folder)):
-            tx.execute(update(table).where(table.c.mailbox_id == mailbox, column == old).values(folder=new))
+        for table in (t.sightings, t.categories, t.batches):
+            tx.execute(update(table).where(table.c.mailbox_id == mailbox, table.c.folder == old).values(folder=new))
         for name in ("from_folder", "to_folder"):
             tx.execute(update(t.actions).where(ours, t.actions.c[name] == old).values({name: new}))
+            tx.execute(update(t.corrections).where(asked, t.corrections.c[name] == old).values({name: new}))
     for old, new in names.items():
         first = since[old].known_as or old
         _update_folder(tx, mailbox, new, known_as=None if first == new else first)

@@ -167,7 +167,16 @@ def arrivals_since(tx: Tx, mailbox: int, moment: datetime) -> list[datetime]:
 def _seen(row: RowMapping) -> KnownSighting:
     ref = MessageRef(row["folder"], row["epoch"], row["uid"])
     return KnownSighting(
-        row["id"], row["message_id"], ref, row["seen"], row["gone"], row["ours"], row["who"], row["judged"]
+        row["id"],
+        row["message_id"],
+        ref,
+        row["seen"],
+        row["gone"],
+        row["ours"],
+        row["who"],
+        row["judged"],
+        row["since"],
+        row["put"],
     )
 
 
@@ -243,9 +252,20 @@ def copy_of(tx: Tx, mailbox: int, message: int, identity: Identity, state: Messa
 
 
 def add_sighting(
-    tx: Tx, mailbox: int, message: int, ref: MessageRef, now: datetime, *, ours: bool, who: str | None, judged: bool
+    tx: Tx,
+    mailbox: int,
+    message: int,
+    ref: MessageRef,
+    now: datetime,
+    *,
+    ours: bool,
+    who: str | None,
+    judged: bool,
+    since: datetime | None = None,
+    put: datetime | None = None,
 ) -> int:
-    """Record that the message was seen there. Returns the sighting's id."""
+    """Record that the message was seen there. `since`: the look before. `put`: when it was put there, where the server
+    tells. Returns the sighting's id."""
     result = tx.execute(
         insert(t.sightings).values(
             message_id=message,
@@ -257,6 +277,8 @@ def add_sighting(
             ours=ours,
             who=who,
             judged=judged,
+            since=since,
+            put=put,
         )
     )
     return new_id(result)

@@ -85,8 +85,11 @@ def confirm(tx: Tx, decisions: Sequence[int], now: datetime) -> None:
 
 
 def known(tx: Tx, mailbox: int, since: datetime, newest: int) -> list[Outcome]:
-    """The model's decisions whose outcome is known, newest first. A correction counts more than a confirmation."""
+    """The model's decisions whose outcome is known, newest first. A correction counts more than a confirmation; one
+    in a bulk move that waits for a person's word counts for nothing yet."""
     decision, correction = t.decisions.c, t.corrections.c
+    waiting = select(t.batches.c.id).where(t.batches.c.closed.is_(None))
+    counts = and_(correction.voided.is_(None), or_(correction.batch_id.is_(None), correction.batch_id.not_in(waiting)))
     rows = tx.execute(
         select(
             decision.id,
@@ -97,7 +100,7 @@ def known(tx: Tx, mailbox: int, since: datetime, newest: int) -> list[Outcome]:
             correction.to_category,
         )
         .join(t.messages, t.messages.c.id == decision.message_id)
-        .outerjoin(t.corrections, and_(correction.decision_id == decision.id, correction.voided.is_(None)))
+        .outerjoin(t.corrections, and_(correction.decision_id == decision.id, counts))
         .where(
             t.messages.c.mailbox_id == mailbox,
             decision.at >= since,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -131,6 +132,10 @@ class KnownSighting:
     ours: bool
     who: str | None
     judged: bool
+    since: datetime | None = None
+    """The look before it was `seen`: it was put there no earlier. None: nobody had looked."""
+    put: datetime | None = None
+    """When it was put there, where the server tells."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,8 @@ class Filed:
     at: datetime
     model: str | None
     overridden: bool
+    asked: bool = False
+    """They did so in a bulk move that waits for a person's word."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +201,35 @@ class Correction:
     to_folder: str
     who: str | None
     voided: datetime | None
+    batch: int | None = None
+    """The bulk move that it was a part of."""
+    waits: bool = False
+    """That bulk move waits for a person's word, and this teaches nothing."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A bulk move: many messages that people put into one folder within minutes. `closed` None: it waits for a person's
+    word, and none of it has taught anything."""
+
+    id: int
+    opened: datetime
+    folder: str
+    who: str | None
+    category: str | None
+    """What it will teach; None: it was put back into the inbox."""
+    sources: Mapping[str, int]
+    """From which folders, and how many: without what was taken back."""
+    lying: int
+    """So many still lie where they were put."""
+    closed: datetime | None = None
+    outcome: str | None = None
+    because: str | None = None
+
+    @property
+    def members(self) -> int:
+        """How many messages it is about."""
+        return sum(self.sources.values())
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """The tables, as SQLAlchemy Core sees them. Migrations in `migrations/` build them; a test holds the two together.
 
-mailboxes 1-n folders, categories, codebook, messages, lessons, models, training_runs
+mailboxes 1-n folders, categories, codebook, messages, lessons, models, training_runs, batches
 mailboxes 1-1 retention
 messages  1-n sightings, decisions, actions, corrections
+batches   1-n corrections
 """
 
 from __future__ import annotations
@@ -199,6 +200,8 @@ sightings = Table(
     Column("ours", Boolean, nullable=False, default=False),  # we put it there
     Column("who", Text),  # who put it there, where the server tells
     Column("judged", Boolean, nullable=False, default=False),  # looked at for a correction
+    Column("since", Utc),  # the look before: it was put there no earlier; NULL: nobody had looked
+    Column("put", Utc),  # when it was put there, where the server tells
     Index(None, "message_id"),
     Index(None, "mailbox_id", "folder", "epoch", "uid"),
     Index(None, "mailbox_id", "judged", "gone"),
@@ -249,6 +252,21 @@ actions = Table(
     Index(None, "ended"),
 )
 
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _mailbox(),
+    Column("opened", Utc, nullable=False),
+    Column("folder", Text, nullable=False),  # where all of it was put
+    Column("who", Text),  # by whom, where the server tells
+    Column("closed", Utc),  # NULL: it waits for a person's word
+    Column("outcome", Text),  # accepted, void or taken back
+    Column("because", Text),  # in words
+    Index(None, "mailbox_id", "closed"),
+    sqlite_autoincrement=True,  # people name it by its number
+)
+
 corrections = Table(
     "corrections",
     metadata,
@@ -263,8 +281,16 @@ corrections = Table(
     Column("who", Text),
     Column("decision_id", ForeignKey("decisions.id", ondelete="SET NULL")),
     Column("voided", Utc),
+    Column("moved", Utc),  # when it was done, as far as is known: `at` is when it had settled
+    Column("since", Utc),  # and it was done no earlier; NULL: nobody had looked before
+    Column("sighting_id", ForeignKey("sightings.id", ondelete="SET NULL")),  # the place that was judged
+    Column("batch_id", ForeignKey("batches.id", ondelete="SET NULL")),  # the bulk move that it was a part of
+    Column("text", JSON(none_as_null=True)),  # what it will teach, while its batch waits: MailText's fields
     Index(None, "message_id"),
     Index(None, "at"),
+    Index(None, "to_folder", "moved"),
+    Index(None, "sighting_id"),
+    Index(None, "batch_id"),
 )
 
 lessons = Table(
@@ -282,11 +308,15 @@ lessons = Table(
     Column("source", Text, nullable=False),
     Column("frozen", Boolean, nullable=False, default=False),
     Column("voided", Utc),
+    Column("correction_id", ForeignKey("corrections.id", ondelete="SET NULL")),  # the move that taught it
+    Column("replaced_by", Integer),  # the lesson in its place, whose end brings this one back; NULL: none
     Index(None, "mailbox_id", "voided"),
     Index(None, "mailbox_id", "voided", "category"),
     Index(None, "message_id"),
     Index(None, "mailbox_id", "fingerprint"),
     Index(None, "mailbox_id", "thread"),
+    Index(None, "correction_id"),
+    Index(None, "replaced_by"),
     sqlite_autoincrement=True,  # the number of a deleted lesson never comes again: models know lessons by it
 )
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from daemon.rules.decision import is_from, shown_in
 from daemon.settings import Settings
-from daemon.store import learning
+from daemon.store import batches, learning
 from daemon.store.database import Database
 
 
@@ -21,3 +21,6 @@ def void_never_senders(database: Database, mailbox: int, settings: Settings, now
         ]
         with database.begin() as tx:
             learning.void_lessons(tx, theirs, now)
+            for member in batches.members(tx, mailbox):
+                if member.text is not None and is_from(shown_in(member.text.sender), rules):
+                    learning.withdraw(tx, member.correction, now)

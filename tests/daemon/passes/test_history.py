@@ -1,7 +1,8 @@
-"""Random histories of one mailbox: mail arrives, people and rules move, copy and delete it, folders are renamed, UIDs
-restart, lines break, Postroom is restarted, with looks in between. Whatever happened, afterwards:
+"""Random histories of one mailbox: mail arrives, people and rules move, copy and delete it, in bulk, too, folders are
+renamed, UIDs restart, lines break, Postroom is restarted, with looks in between. Whatever happened, afterwards:
 
 nothing is lost | nobody's move but a person's is a correction | the last move wins | one decision, one move, one lesson
+| what waits for a person's word or is void teaches nothing
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ from connectors.imap import ImapSettings
 from connectors.in_memory import MemoryConnector
 from daemon.passes.desk import Desk
 from daemon.passes.one_pass import one_pass
+from daemon.rules.bulk_moves import MOST_SINGLE
 from daemon.rules.decision import Policy
 from daemon.settings import SortingSettings
-from daemon.store import decisions, journal, learning, mailboxes, messages
+from daemon.store import batches, decisions, journal, learning, mailboxes, messages
 from daemon.store.database import Database, Tx
 from tests.fakes import Clock, FakeClassifier, FakeRegistry
 
@@ -77,8 +79,13 @@ class History(RuleBasedStateMachine):
         self.serial = 0
         self.looked = True
 
-    @initialize(object_ids=st.sampled_from([True, False, "content"]), mode=st.sampled_from(["live", "live", "shadow"]))
-    def start(self, object_ids: Any, mode: str) -> None:
+    @initialize(
+        object_ids=st.sampled_from([True, False, "content"]),
+        mode=st.sampled_from(["live", "live", "shadow"]),
+        most_single=st.sampled_from([MOST_SINGLE, 2]),
+    )
+    def start(self, object_ids: Any, mode: str, most_single: int = MOST_SINGLE) -> None:
+        self.patch.setattr("daemon.rules.bulk_moves.MOST_SINGLE", most_single)
         if History.template is None or not History.template.exists():
             History.template = Path(tempfile.mkdtemp()) / "template.sqlite"
             Database.open(History.template).close()
@@ -156,6 +163,20 @@ class History(RuleBasedStateMachine):
     def a_person_moves(self, subject: str, folder: str) -> None:
         self.clock.advance(seconds=45)
         self.move(subject, folder, "person")
+
+    @rule(source=st.sampled_from(WATCHED), folder=st.sampled_from(FOLDERS))
+    def a_person_moves_all(self, source: str, folder: str) -> None:
+        self.clock.advance(seconds=45)
+        for subject, mail in self.life.items():
+            if mail.where == source and not mail.copied:
+                self.move(subject, folder, "person")
+
+    @rule(yes=st.booleans())
+    def a_person_answers(self, yes: bool) -> None:
+        with self.database.begin() as tx:
+            for batch in batches.batches(tx, self.mailbox_id):
+                end = batches.accept if yes else batches.void
+                assert end(tx, self.mailbox_id, batch.id, self.clock(), "a person said so") == batch.members
 
     @rule(subject=mails, folder=st.sampled_from(FOLDERS))
     def a_person_copies(self, subject: str, folder: str) -> None:
@@ -291,6 +312,8 @@ class History(RuleBasedStateMachine):
         with self.database.begin() as tx:
             categories = {each.uid: each for each in mailboxes.categories(tx, self.mailbox_id)}
             corrections = learning.corrections(tx, self.mailbox_id)
+            counting = "SELECT correction_id FROM lessons WHERE voided IS NULL AND correction_id IS NOT NULL"
+            teaching = set(tx.exec_driver_sql(counting).scalars())
             lessons = learning.lessons(tx, self.mailbox_id)
             known = {each.message: messages.get(tx, each.message) for each in corrections}
             decided = decisions.since(tx, self.mailbox_id, self.clock.now.replace(year=2000))
@@ -302,12 +325,15 @@ class History(RuleBasedStateMachine):
         subject_of = {each.sighting.identity.digest: each.text.subject for each in self.box.everything()}
 
         made: Counter[str] = Counter()
+        speaks: dict[str, bool] = {}
         for correction in corrections:
             subject = subject_of.get(known[correction.message].identity.digest)
             if subject is None:
                 continue  # deleted since
             mail, folder = self.life[subject], first[correction.to_folder]
             made[subject] += 1
+            speaks[subject] = correction.voided is None and not correction.waits
+            assert speaks[subject] or correction.id not in teaching, f"{subject} teaches what nobody has confirmed"
             assert folder in mail.by_person or mail.copied, f"nobody moved {subject} to {folder}"
             assert made[subject] <= len(mail.by_person) or mail.copied
 
@@ -329,7 +355,7 @@ class History(RuleBasedStateMachine):
             twins = [each for each in self.life.values() if each.origin == mail.origin]
             if mail.copied or mail.where not in ("Invoices", "Orders") or mail.last_mover != "person":
                 continue
-            if len(mail.seen) < 2 or mail.seen[-1] != mail.where or len(twins) > 1:
+            if len(mail.seen) < 2 or mail.seen[-1] != mail.where or len(twins) > 1 or not speaks.get(subject, True):
                 continue
             assert taught.get(subject) == [mail.where], f"{subject}: the last word was {mail.where}"
 

@@ -188,6 +188,11 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("frozen", sa.Boolean(), nullable=False),
         sa.Column("voided", tables.Utc(), nullable=True),
+        sa.Column("correction_id", sa.Integer(), nullable=True),
+        sa.Column("replaced_by", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["correction_id"], ["corrections.id"], name=op.f("fk_lessons_correction_id"), ondelete="SET NULL"
+        ),
         sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_lessons_mailbox_id")),
         sa.ForeignKeyConstraint(
             ["message_id"], ["messages.id"], name=op.f("fk_lessons_message_id"), ondelete="SET NULL"
@@ -195,6 +200,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lessons")),
         sqlite_autoincrement=True,
     )
+    op.create_index(op.f("ix_lessons_correction_id"), "lessons", ["correction_id"], unique=False)
+    op.create_index(op.f("ix_lessons_replaced_by"), "lessons", ["replaced_by"], unique=False)
     op.create_index(op.f("ix_lessons_mailbox_id_fingerprint"), "lessons", ["mailbox_id", "fingerprint"], unique=False)
     op.create_index(op.f("ix_lessons_mailbox_id_thread"), "lessons", ["mailbox_id", "thread"], unique=False)
     op.create_index(op.f("ix_lessons_mailbox_id_voided"), "lessons", ["mailbox_id", "voided"], unique=False)
@@ -215,6 +222,8 @@ def upgrade() -> None:
         sa.Column("ours", sa.Boolean(), nullable=False),
         sa.Column("who", sa.Text(), nullable=True),
         sa.Column("judged", sa.Boolean(), nullable=False),
+        sa.Column("since", tables.Utc(), nullable=True),
+        sa.Column("put", tables.Utc(), nullable=True),
         sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_sightings_mailbox_id")),
         sa.ForeignKeyConstraint(
             ["message_id"], ["messages.id"], name=op.f("fk_sightings_message_id"), ondelete="CASCADE"
@@ -267,6 +276,21 @@ def upgrade() -> None:
     op.create_index(op.f("ix_actions_message_id"), "actions", ["message_id"], unique=False)
     op.create_index(op.f("ix_actions_state"), "actions", ["state"], unique=False)
     op.create_table(
+        "batches",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("mailbox_id", sa.Integer(), nullable=False),
+        sa.Column("opened", tables.Utc(), nullable=False),
+        sa.Column("folder", sa.Text(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=True),
+        sa.Column("closed", tables.Utc(), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column("because", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_batches_mailbox_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_batches_mailbox_id_closed"), "batches", ["mailbox_id", "closed"], unique=False)
+    op.create_table(
         "corrections",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("message_id", sa.Integer(), nullable=False),
@@ -279,13 +303,27 @@ def upgrade() -> None:
         sa.Column("who", sa.Text(), nullable=True),
         sa.Column("decision_id", sa.Integer(), nullable=True),
         sa.Column("voided", tables.Utc(), nullable=True),
+        sa.Column("moved", tables.Utc(), nullable=True),
+        sa.Column("since", tables.Utc(), nullable=True),
+        sa.Column("sighting_id", sa.Integer(), nullable=True),
+        sa.Column("batch_id", sa.Integer(), nullable=True),
+        sa.Column("text", sa.JSON(none_as_null=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["batch_id"], ["batches.id"], name=op.f("fk_corrections_batch_id"), ondelete="SET NULL"
+        ),
         sa.ForeignKeyConstraint(
             ["decision_id"], ["decisions.id"], name=op.f("fk_corrections_decision_id"), ondelete="SET NULL"
         ),
         sa.ForeignKeyConstraint(
             ["message_id"], ["messages.id"], name=op.f("fk_corrections_message_id"), ondelete="CASCADE"
         ),
+        sa.ForeignKeyConstraint(
+            ["sighting_id"], ["sightings.id"], name=op.f("fk_corrections_sighting_id"), ondelete="SET NULL"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_corrections")),
     )
+    op.create_index(op.f("ix_corrections_to_folder_moved"), "corrections", ["to_folder", "moved"], unique=False)
+    op.create_index(op.f("ix_corrections_sighting_id"), "corrections", ["sighting_id"], unique=False)
+    op.create_index(op.f("ix_corrections_batch_id"), "corrections", ["batch_id"], unique=False)
     op.create_index(op.f("ix_corrections_at"), "corrections", ["at"], unique=False)
     op.create_index(op.f("ix_corrections_message_id"), "corrections", ["message_id"], unique=False)
