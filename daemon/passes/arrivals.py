@@ -207,7 +207,8 @@ def state_of_unknown(
     if relisted:  # the inbox holds more than we ever looked at
         long_ago = since is None or sighting.arrived is None or sighting.arrived < since - ON_THE_WAY
         return "existing" if long_ago else "new"
-    delivered = was_delivered(sighting.at or sighting.arrived, since, mailbox.clock_bounds or ())
+    arrived = sighting.at or sighting.arrived
+    delivered = was_delivered(arrived, since, mailbox.clock_bounds or (), sighting.saved)
     return "new" if delivered and sighting.by is None and not is_moved_by_us(sighting) else "placed"
 
 

@@ -16,6 +16,8 @@ Bounds = tuple[float, float]
 
 LATE = timedelta(minutes=2)
 """So much older than the last look a delivery may be: servers date it before they show it, clocks differ a little."""
+AT_ONCE = timedelta(seconds=30)
+"""So long a server may take to save what it received."""
 TOLD = 5
 """So many looks have to agree before a server's clock is taken to be slow. A date in the future proves it fast."""
 TRANSIT = 30.0
@@ -43,8 +45,15 @@ def is_young(arrived: datetime | None, now: datetime) -> bool:
     return arrived is None or arrived >= now - LATE
 
 
-def was_delivered(arrived: datetime | None, since: datetime | None, known: Sequence[Bounds] = ()) -> bool:
-    """Did it reach the server after the look that began at `since`? Who cannot tell takes it for delivered."""
+def was_delivered(
+    arrived: datetime | None, since: datetime | None, known: Sequence[Bounds] = (), saved: datetime | None = None
+) -> bool:
+    """Did it reach the server after the look that began at `since`? Who cannot tell takes it for delivered.
+
+    `saved`: when it came into the inbox, where the server tells (SAVEDATE, RFC 8514). Then only its own clock matters.
+    """
+    if arrived is not None and saved is not None:
+        return saved - arrived <= AT_ONCE
     if arrived is None or since is None:
         return True
     return arrived + timedelta(seconds=server_behind(known)) >= since - LATE

@@ -71,3 +71,9 @@ def test_a_step_of_our_own_clock_is_not_taken_for_the_servers() -> None:
     before, after = NOON - timedelta(days=200), NOON - timedelta(days=200) + timedelta(minutes=11)
     known = [bounds(NOON, before, before), bounds(NOON + timedelta(seconds=1), after, after)]
     assert server_behind(known) == 0
+
+
+def test_a_server_that_says_when_a_mail_came_into_the_inbox_is_asked_alone() -> None:
+    slow = timedelta(hours=1)
+    assert was_delivered(NOON - slow, NOON, saved=NOON - slow + timedelta(seconds=3))
+    assert not was_delivered(NOON - timedelta(minutes=1), NOON, saved=NOON)
