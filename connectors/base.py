@@ -4,6 +4,7 @@
     changes(cursor, watch)        what arrived and what left since the last look     -> Changes
     newest(folder, limit)         what lies in a folder already                      -> [Sighting]
     filed_by_people(folder, ..)   what people put there (first lessons)              -> [Sighting]
+    tagged_by_people(folder, ..)  what people tagged there (first lessons)           -> [Sighting]
     fetch(refs)                   the text of a few messages                         -> Message ...
     apply(ref, action, note)      move or tag one message, verified                  -> MessageRef
     recover(unfinished)           after a crash: what became of a half-done action   -> Recovered
@@ -153,6 +154,23 @@ class Watch:
     known: Mapping[str, frozenset[int]]
     first_look: int = 2000
     """With no cursor yet: how many of the inbox's newest messages to report as arrived."""
+    tags: frozenset[str] = frozenset()
+    """Tags whose changes on known messages in the inbox are to be reported; their case means nothing."""
+    every_tag: bool = False
+    """Report how the tags of all known messages in the inbox stand, changed or not: asked for now and then."""
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """How the tags of one known message stand now."""
+
+    ref: MessageRef
+    tags: frozenset[str]
+    """All that it carries, as the server spells them; flags may be among them."""
+    by: str | None = None
+    """Who changed them last, where the server tells."""
+    by_program: bool = False
+    """The server tells that a program did, ours or another: it says nothing about what people want."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +192,8 @@ class Changes:
     """Folders of which everything is being reported again, as their UIDs restarted: what is unknown there is old."""
     more: bool = False
     """There was too much for one call: call again at once."""
+    tagged: tuple[Tagged, ...] = ()
+    """Known messages in the inbox whose tags may have changed. One too many is no mistake, one too few is."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +205,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Tag:
-    """Add and remove keywords; the message stays."""
+    """Put tags on and take them off; the message stays. Their case means nothing."""
 
     add: frozenset[str] = frozenset()
     remove: frozenset[str] = frozenset()
@@ -194,8 +214,9 @@ class Tag:
 Action = Move | Tag
 
 MOVED = "$Postroom"
-"""The keyword that a connector leaves on what it moves, where the server keeps keywords: so that a second Postroom on
-the mailbox, or this one after its database was restored, takes no move of a daemon for a person's."""
+"""The keyword that a connector leaves on what it moves or tags, where the server keeps keywords: so that a second
+Postroom on the mailbox, or this one after its database was restored, takes nothing that a daemon did for a
+person's."""
 
 Step = Literal["planned", "moving", "copying", "copied", "removing", "tagging"]
 
@@ -247,8 +268,14 @@ class Capabilities:
     move: bool = True
     """Can a message be moved without leaving anything behind?"""
     tags: bool = False
+    tells_tags: bool = True
+    """Does `changes` report tags that changed by itself? Else `Watch.every_tag` has to ask now and then."""
     notes: tuple[str, ...] = field(default=())
     """Plain sentences for `postroom check`: "moves by UID MOVE", "no keywords: folders only"."""
+
+
+TAGS_LOOKED_FOR = 2000
+"""Messages of a folder that are looked through for a tag, where the server cannot search for it."""
 
 
 class Connector(ABC):
@@ -286,6 +313,14 @@ class Connector(ABC):
         A server that tells nobody's name (IMAP) gives its newest messages. Raises FolderMissing.
         """
         return self.newest(folder, limit)
+
+    def tagged_by_people(self, folder: str, tag: str, limit: int) -> list[Sighting]:
+        """What people tagged so in this folder, as far as the server tells, newest first. Raises FolderMissing.
+
+        For servers that cannot search for a tag: what carries it among the newest messages.
+        """
+        newest = self.newest(folder, TAGS_LOOKED_FOR)
+        return [one for one in newest if tag.lower() in map(str.lower, one.flags)][:limit]
 
     @abstractmethod
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:

@@ -137,6 +137,8 @@ def _ask(mailbox: MailboxSettings) -> None:
     if not isinstance(wanted, SignIn | None):
         raise TypeError(f"signs_in() gives {type(wanted).__name__}, which is no SignIn")
     str(mailbox.why_no_tags)
+    if not isinstance(mailbox.tag_for("Invoices", "Invoices"), str):
+        raise TypeError("tag_for() gives something else than a text")
 
 
 def _others() -> list[EntryPoint]:

@@ -36,6 +36,7 @@ from connectors.base import (
     Progress,
     Recovered,
     Sighting,
+    Tagged,
     Unfinished,
     Watch,
     is_touched,
@@ -188,6 +189,13 @@ class MemoryConnector(Connector):
         sighting = replace(message.sighting, flags=message.sighting.flags | set(flags))
         self._places[ref.folder].messages[ref.uid] = replace(message, sighting=sighting)
 
+    def tag_by_person(self, ref: MessageRef, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
+        """Somebody puts tags on the message or takes some off."""
+        message = self._places[ref.folder].messages[ref.uid]
+        flags = (message.sighting.flags - set(remove)) | set(add)
+        self._places[ref.folder].messages[ref.uid] = replace(message, sighting=replace(message.sighting, flags=flags))
+        self._woken.set()
+
     def fail_next(self, error: ConnectorError, when: Literal["before", "after"] = "before") -> None:
         """The next call of the contract raises `error`: before it does anything, or after it has done all of it."""
         self._failure = (error, when)
@@ -251,8 +259,11 @@ class MemoryConnector(Connector):
             arrived += [message.sighting for uid, message in place.messages.items() if uid >= uidnext]
             gone = sorted(watch.known.get(folder, frozenset()) - place.messages.keys())
             vanished += [MessageRef(folder, place.epoch, uid) for uid in gone]
+        lying = self._places[watch.inbox].messages if watch.tags and watch.inbox in self._places else {}
+        known_here = sorted(watch.known.get(watch.inbox, frozenset()) & lying.keys())
         changes = Changes(
             cursor=json.dumps(now, sort_keys=True),
+            tagged=tuple(Tagged(lying[uid].sighting.ref, lying[uid].sighting.flags) for uid in known_here),
             arrived=tuple(arrived),
             vanished=tuple(vanished),
             restarted=tuple(restarted),
@@ -291,7 +302,7 @@ class MemoryConnector(Connector):
         if message is None or message.sighting.identity != identity:
             raise MessageGone(f"{self.name}, {ref.key}", "The message is no longer there.")
         if is_touched(message.sighting.flags, unless):
-            raise MessageTouched(f"{self.name}, {ref.key}", "Somebody flagged or answered the message.")
+            raise MessageTouched(f"{self.name}, {ref.key}", "Somebody flagged, answered or tagged the message.")
         if isinstance(action, Move):
             target = self._place(action.folder)
             if action.folder == ref.folder:
@@ -304,7 +315,9 @@ class MemoryConnector(Connector):
             if not self.tags:
                 raise ActionRefused(self.name, "This server keeps no keywords.", "Use folders for this mailbox.")
             note(Progress("tagging"))
+            mark = frozenset({MOVED})
             flags = (message.sighting.flags | action.add) - action.remove
+            flags = flags | mark if action.add else flags - mark
             tagged = replace(message, sighting=replace(message.sighting, flags=flags))
             self._places[ref.folder].messages[ref.uid] = tagged
             after = ref
@@ -320,6 +333,8 @@ class MemoryConnector(Connector):
                 flags = message.sighting.flags
                 if action.add <= flags and not action.remove & flags:
                     return Recovered("done", ref, "The message carries the tags.")
+                if action.add and MOVED in flags:
+                    return Recovered("explained", ref, "Somebody took the tag off again.")
                 return Recovered("undone", ref, "The message is where it was, without the tags.")
             if action.folder == ref.folder:
                 return Recovered("done", ref, f"The message lies in {action.folder}.")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.setting_values import CredentialName, Domain, FolderRole, Name, Precision, Text
+from connectors.tag_words import keyword
 
 if TYPE_CHECKING:
     from connectors.base import Connector
@@ -27,10 +28,12 @@ class Section(BaseModel):
 
 
 class CategorySettings(Section):
-    """What a message can be about, and the folder, queue or tag where such messages belong."""
+    """What a message can be about, and the folder, queue or tag that such messages get."""
 
     name: Text
     folder: str = Field(default_factory=lambda known: known.get("name", ""), min_length=1)
+    tag: str = ""
+    """For `act_by = "tag"`. Empty: what `MailboxSettings.tag_for` makes of the name."""
     description: str = ""
     hides: bool = False
     """True for newsletters and the like, which people stop seeing: filed only at `hide_precision`."""
@@ -71,6 +74,16 @@ class MailboxSettings(Section):
     def signs_in(self) -> SignIn | None:
         """As whom it signs in, where `postroom login` can help; None where the credential says it all (helpdesks)."""
         return None
+
+    def tag_for(self, name: str, folder: str) -> str:  # noqa: ARG002 - for worlds where a folder is a tag
+        """How mail of a category is tagged that the settings give no `tag`: its name, in letters that every server
+        keeps. `folder`: the category's."""
+        return keyword(name)
+
+    @property
+    def labels(self) -> bool:
+        """Is a folder a tag there, so that tagged mail is seen in the inbox and in its category's folder (Gmail)?"""
+        return False
 
     @property
     def why_no_tags(self) -> str:

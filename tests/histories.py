@@ -1,7 +1,9 @@
-"""Random histories for as long as you like:  make histories COUNT=3000 STEPS=50 SEED=1, or ON=dovecot COUNT=40 STEPS=20
+"""Random histories for as long as you like:  make histories COUNT=3000 STEPS=50 SEED=1, ON=dovecot COUNT=40 STEPS=20,
+or ON=tags COUNT=500
 
-The machines of tests.daemon.passes: test_history (a mailbox in memory) and test_history_imap (a real Dovecot). Standard
-output is one JSON object; a history that broke a promise is shown on standard error, in memory after it was made short.
+The machines of tests.daemon.passes: test_history (a mailbox in memory), test_history_imap (a real Dovecot) and
+test_history_tags (in memory, tagged). Standard output is one JSON object; a history that broke a promise is shown on
+standard error, in memory after it was made short.
 """
 
 from __future__ import annotations
@@ -16,16 +18,19 @@ from pathlib import Path
 
 import click
 from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from daemon.commands.progress import counting_bar
 from tests.daemon.passes.test_history import History
 from tests.daemon.passes.test_history_imap import ImapHistory
+from tests.daemon.passes.test_history_tags import TagHistory
 from tests.long_run import daemon_log
 from tests.servers.dovecot import Dovecot
 
 
-def run(machine: type[History], count: int, steps: int, number: int, show: Callable[[str, int, int], None]) -> int:
+def run(
+    machine: type[RuleBasedStateMachine], count: int, steps: int, number: int, show: Callable[[str, int, int], None]
+) -> int:
     """Live `count` histories of at most `steps` steps. Returns how many; raises what the first bad one did."""
     lived = 0
 
@@ -39,7 +44,7 @@ def run(machine: type[History], count: int, steps: int, number: int, show: Calla
             show(machine.__name__, min(lived, count), count)
 
     # Shortening a bad history takes hundreds of runs, which a real server makes too slow.
-    phases = (Phase.generate, Phase.shrink) if machine is History else (Phase.generate,)
+    phases = (Phase.generate, Phase.shrink) if machine is not ImapHistory else (Phase.generate,)
     run_state_machine_as_test(
         seed(number)(Counted),
         settings=settings(
@@ -56,7 +61,7 @@ def run(machine: type[History], count: int, steps: int, number: int, show: Calla
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Random histories of a mailbox.")
-    parser.add_argument("--on", choices=("memory", "dovecot"), default="memory")
+    parser.add_argument("--on", choices=("memory", "dovecot", "tags"), default="memory")
     parser.add_argument("--count", type=int, default=3000, help="how many histories (default: 3000)")
     parser.add_argument("--steps", type=int, default=50, help="steps in each at most (default: 50)")
     parser.add_argument("--seed", type=int, default=1)
@@ -66,8 +71,9 @@ def main() -> int:
     with daemon_log(arguments.log), counting_bar(False, "histories") as show:
         assert show
         try:
-            if arguments.on == "memory":
-                lived = run(History, arguments.count, arguments.steps, arguments.seed, show)
+            if arguments.on != "dovecot":
+                machine = History if arguments.on == "memory" else TagHistory
+                lived = run(machine, arguments.count, arguments.steps, arguments.seed, show)
             else:
                 with Dovecot() as ImapHistory.server:
                     lived = run(ImapHistory, arguments.count, arguments.steps, arguments.seed, show)

@@ -14,6 +14,7 @@ from connectors.mailbox_settings import Access, MailboxSettings
 from connectors.own_domains import own_domain
 from connectors.setting_values import OptionalCredentialName, OptionalDate, OptionalPath, Span, Text
 from connectors.sign_in import SignIn, at_google, at_microsoft
+from connectors.tag_words import KEYWORD
 
 if TYPE_CHECKING:
     from connectors.base import Connector
@@ -124,12 +125,18 @@ class ImapSettings(MailboxSettings):
             credential_ends=self.credential_ends,
         )
 
+    def tag_for(self, name: str, folder: str) -> str:
+        """A keyword; at Gmail the label that is the category's folder."""
+        return folder if self.labels else super().tag_for(name, folder)
+
+    @property
+    def labels(self) -> bool:
+        return at_google(self.host)
+
     @property
     def why_no_tags(self) -> str:
         if at_microsoft(self.host):
             return "Microsoft 365 keeps no keywords over IMAP (Outlook's categories are something else)"
-        if at_google(self.host):
-            return "Gmail shows no keywords to people; it files by label"
         return super().why_no_tags
 
     @classmethod
@@ -144,3 +151,10 @@ class ImapSettings(MailboxSettings):
     @classmethod
     def mistakes(cls, box: Mapping[str, Any]) -> Iterator[str]:
         yield from sign_in_mistakes(box)
+        listed = box.get("category")
+        for category in listed if isinstance(listed, list) else ():
+            tag = category.get("tag") if isinstance(category, Mapping) else None
+            if tag and at_google(str(box.get("host", ""))):
+                yield "[[category]] tag: at Gmail the label is the folder's name. Write it as `folder`."
+            elif isinstance(tag, str) and tag and not KEYWORD.fullmatch(tag):
+                yield f'[[category]] tag: "{tag}" cannot be a keyword. Write letters, digits, $, - and _, no space.'

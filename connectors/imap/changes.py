@@ -20,9 +20,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field, replace
 
-from connectors.base import Changes, MessageRef, Sighting, Watch
+from connectors.base import Changes, MessageRef, Sighting, Tagged, Watch
 from connectors.errors import ActionRefused, FolderMissing
 from connectors.imap.answers import State
+from connectors.imap.keywords import changed
 from connectors.imap.session import FETCH_BATCH, SEARCH_WINDOW, Session
 from connectors.imap.sightings import is_deleted
 
@@ -42,6 +43,7 @@ class _Found:
     missing: list[str] = field(default_factory=list)
     relisted: list[str] = field(default_factory=list)
     more: bool = False
+    tagged: list[Tagged] = field(default_factory=list)
 
 
 def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
@@ -78,6 +80,8 @@ def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
     now.update((folder, before[folder]) for folder in unreadable if folder in before)
     if found.arrived and not session.abilities.condstore:
         _find_marked(session, watch, now, looked_at, found)
+    if watch.tags and watch.inbox in now and watch.inbox not in found.missing:
+        found.tagged += changed(session, before.get(watch.inbox), now[watch.inbox], watch)
     return Changes(
         cursor=write_cursor(now),
         arrived=tuple(found.arrived),
@@ -86,6 +90,7 @@ def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
         missing=tuple(found.missing),
         relisted=tuple(found.relisted),
         more=found.more,
+        tagged=tuple(found.tagged),
     )
 
 

@@ -1,7 +1,7 @@
 """One mailbox over IMAP: the contract of `connectors.base` on any server that speaks RFC 3501 or later.
 
     look   changes, fetch                           connectors.imap.changes, session, sightings
-    act    move, file by label, put on keywords     connectors.imap.move, gmail_labels, keywords
+    act    move, file by label, tag                 connectors.imap.move, gmail_labels, keywords
     wait   IDLE
 
 This module owns the connection and nothing else: a dead one is dropped, and the next call opens another. All calls may
@@ -40,7 +40,7 @@ from connectors.imap.account import ImapAccount, log_in
 from connectors.imap.answers import Abilities, Listed, State
 from connectors.imap.changes import find_changes, newest, read_cursor, write_cursor
 from connectors.imap.gmail_labels import file, recover_label
-from connectors.imap.keywords import recover_tag, tag
+from connectors.imap.keywords import recover_tag, tag, tagged
 from connectors.imap.move import move
 from connectors.imap.recover_move import recover_move
 from connectors.imap.session import FETCH_BATCH, Session
@@ -77,11 +77,14 @@ class ImapConnector(Connector):
         with self._lock:
             session = self._session()
             selected = session.open(self.account.inbox, write=True)  # only SELECT tells which flags can be kept
-            tags = selected.keeps_keywords and not session.abilities.gmail
+            tags = selected.keeps_keywords or session.abilities.gmail
+            # Whether Gmail's counter moves with a label is written nowhere.
+            tells = session.state(self.account.inbox).modseq > 0 and not session.abilities.gmail
             return Capabilities(
                 move=session.abilities.move or session.abilities.uidplus or session.abilities.gmail,
                 tags=tags,
-                notes=_notes(session.abilities, tags, session.object_item),
+                tells_tags=tells,
+                notes=_notes(session.abilities, tags, tells, session.object_item),
             )
 
     def folders(self) -> list[Folder]:
@@ -118,6 +121,11 @@ class ImapConnector(Connector):
     def newest(self, folder: str, limit: int) -> list[Sighting]:
         with self._lock:
             return newest(self._session(), folder, limit)
+
+    def tagged_by_people(self, folder: str, tag: str, limit: int) -> list[Sighting]:
+        """By SEARCH. At Gmail a label is a folder, too: see `filed_by_people`."""
+        with self._lock:
+            return tagged(self._session(), folder, tag, limit)
 
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:
         for (folder, epoch), uids in refs_by_folder(refs).items():
@@ -265,7 +273,7 @@ def _batches(sizes: dict[int, int]) -> Iterator[list[int]]:
         yield batch
 
 
-def _notes(abilities: Abilities, tags: bool, object_item: str | None) -> tuple[str, ...]:
+def _notes(abilities: Abilities, tags: bool, tells: bool, object_item: str | None) -> tuple[str, ...]:
     """Sentences for `postroom check`."""
     if abilities.gmail:
         how = "Gmail: files by label, adds the folder's and drops the old one; deletes nothing, All Mail keeps it all"
@@ -277,9 +285,14 @@ def _notes(abilities: Abilities, tags: bool, object_item: str | None) -> tuple[s
         how = "copies and marks the original as deleted, because the server has neither MOVE nor UIDPLUS"
     return (
         how,
-        "keywords as tags" if tags else "no keywords: folders only",
+        _on_tags(abilities, tells) if tags else "no keywords: folders only",
         f"finds messages again by {object_item}" if object_item else "finds messages again by Message-ID and digest",
         "one command a poll" if abilities.list_status else "one command a watched folder a poll",
         "hears by QRESYNC what left a folder" if abilities.qresync else "searches for what left a folder",
         "IDLE wakes Postroom up" if abilities.idle else "no IDLE: polling only",
     )
+
+
+def _on_tags(abilities: Abilities, tells: bool) -> str:
+    what = "labels as tags" if abilities.gmail else "keywords as tags"
+    return f"{what}, {'hears' if tells else 'reads now and then'} which were changed"

@@ -21,7 +21,7 @@ from typing import TypeVar
 from imapclient import IMAPClient
 
 from connectors.base import MessageRef, Sighting
-from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone
+from connectors.errors import ActionRefused, ConnectorError, FolderMissing
 from connectors.imap.answers import (
     Abilities,
     Listed,
@@ -43,7 +43,6 @@ from connectors.imap.sightings import (
     Fetched,
     as_text,
     fingerprint,
-    flags,
     is_deleted,
     sighting,
     uid_sets,
@@ -257,13 +256,15 @@ class Session:
         fetched = self.fetch([uid], ("BODY.PEEK[HEADER]", "RFC822.SIZE", "INTERNALDATE")).get(uid)
         return fingerprint(fetched) if fetched is not None else None
 
-    def fetch(self, uids: Sequence[int], items: Sequence[str]) -> dict[int, Fetched]:
-        """UID FETCH in the open folder."""
+    def fetch(self, uids: Sequence[int], items: Sequence[str], *, since: int | None = None) -> dict[int, Fetched]:
+        """UID FETCH in the open folder. `since`: only what changed after this MODSEQ (RFC 7162 section 3.1.4.1)."""
 
         def ask() -> dict[int, Fetched]:
             self.client._imap.untagged_responses.pop("FETCH", None)
             # Not IMAPClient's own fetch: it takes the number of a message without a UID for a UID.
-            arguments = (",".join(uid_sets(uids)), f"({' '.join(items)})")
+            sets = uid_sets(uids)
+            words = ",".join(sets) if since is None or len(sets) == 1 else f"{min(uids)}:{max(uids)}"
+            arguments = [words, f"({' '.join(items)})", *([f"(CHANGEDSINCE {since})"] if since is not None else [])]
             return fetched_by_uid(self.client._command_and_check("fetch", *arguments, uid=True), set(uids))
 
         return self._ask(ask) if uids else {}
@@ -280,7 +281,12 @@ class Session:
                     raise
                 self.dead = False
         items = (*BASIC_ITEMS, "SAVEDATE") if self.abilities.savedate else BASIC_ITEMS
+        items = (*items, *self.tag_items()[1:])
         return (*items, self.object_item) if self.object_item else items
+
+    def tag_items(self) -> tuple[str, ...]:
+        """FETCH items that tell a message's tags."""
+        return ("FLAGS", "X-GM-LABELS") if self.abilities.gmail else ("FLAGS",)
 
     # Changing: only in a folder that was opened with write=True
 
@@ -309,13 +315,6 @@ class Session:
     def expunge(self, uid: int) -> None:
         """UID EXPUNGE (RFC 4315) of this one message. Never without a UID: that would destroy what others marked."""
         self._ask(lambda: self.client.uid_expunge([uid]))
-
-    def flags_of(self, uid: int) -> frozenset[str]:
-        """The flags of one message of the open folder. Raises MessageGone."""
-        fetched = self.fetch([uid], ("FLAGS",)).get(uid)
-        if fetched is None:
-            raise MessageGone(self.name, "The message is no longer there.")
-        return flags(fetched)
 
     def is_gone(self, uid: int) -> bool:
         """Has the message left the open folder? NOOP first, so that the server looks: Courier answers from memory."""

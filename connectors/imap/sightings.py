@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from imapclient.datetime_util import parse_to_datetime
+from imapclient.imap_utf7 import decode as decode_utf7
 
 from connectors.base import Identity, MessageRef, Sighting
 from connectors.mail.headers import digest, message_ids, origin, split_headers, thread_ids
@@ -44,7 +45,7 @@ def sighting(ref: MessageRef, fetched: Fetched, object_item: str | None) -> Sigh
     return Sighting(
         ref=ref,
         identity=identity,
-        flags=flags(fetched),
+        flags=tags_of(fetched),
         arrived=_utc(fetched.get(b"INTERNALDATE")),
         size=size,
         references=thread_ids(fields),
@@ -65,6 +66,13 @@ def flags(fetched: Fetched) -> frozenset[str]:
     """Flags and keywords but \\Recent, which says something about the session and not about the message."""
     found = fetched.get(b"FLAGS") or ()
     return frozenset(text for text in map(as_text, found) if text != "\\Recent")
+
+
+def tags_of(fetched: Fetched) -> frozenset[str]:
+    """Flags and keywords, and Gmail's labels: all that people may call a tag. Gmail shows no label of the open
+    folder."""
+    labels = fetched.get(b"X-GM-LABELS") or ()
+    return flags(fetched) | {decode_utf7(one) if isinstance(one, bytes) else as_text(one) for one in labels}
 
 
 def is_deleted(seen: Sighting) -> bool:

@@ -52,6 +52,10 @@ class RequestTrackerSettings(MailboxSettings):
         """One queue of one RT, whoever signs in: RT would name the other user as a person."""
         return str(box.get("url", "")).rstrip("/").lower(), str(box.get("inbox", ""))
 
+    def tag_for(self, name: str, folder: str) -> str:  # noqa: ARG002
+        """The name as it is, which a custom field may offer for choosing."""
+        return name
+
     def connector(self, access: Access) -> Connector:
         """This queue; `access` gives RT's token for our user, or with `user` its password."""
         from connectors.request_tracker.queues import RequestTrackerAccount, RequestTrackerConnector

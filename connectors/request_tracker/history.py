@@ -79,6 +79,16 @@ class QueueChange:
 
 
 @dataclass(frozen=True)
+class FieldChange:
+    """One line of RT's history: a custom field of a ticket got or lost a value."""
+
+    id: int
+    ticket: int
+    field: int
+    by: str
+
+
+@dataclass(frozen=True)
 class TicketMove:
     """What others did to the place of one ticket since the last look. `by` is None if automation had the last word."""
 
@@ -106,6 +116,12 @@ def others_moves(changes: Iterable[QueueChange], own: str, automation: Collectio
             person = None if last.by.casefold() in machines else last.by
             moves.append(TicketMove(ticket, last.new, person, last.at))
     return moves
+
+
+def last_taggers(changes: Iterable[FieldChange], field: Mapping[int, int]) -> dict[int, str]:
+    """Who changed the field of each ticket last. `field`: the field's number, by ticket; others mean nothing."""
+    ordered = sorted(changes, key=lambda change: change.id)
+    return {one.ticket: one.by for one in ordered if field.get(one.ticket) == one.field}
 
 
 def last_changes(changes: Iterable[QueueChange]) -> dict[int, QueueChange]:

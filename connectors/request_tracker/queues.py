@@ -10,8 +10,10 @@ correction comes with its author; what we and the office's automation changed is
 Our user needs the rights SeeQueue, ShowTicket and ModifyTicket in all queues that are sorted, CreateTicket in those
 that tickets are moved to, and for tags SeeCustomField and ModifyCustomField.
 
-Limits. A tag is a value of one custom field: we set tags, but what people change in that field teaches nothing (they
-correct by the queue). A ticket that comes back from "deleted" is seen when it is moved next. RT checks the ETag and
+A tag is a value of one custom field, and RT names who changed it. A field for a single value that holds somebody's is
+left to them.
+
+Limits. A ticket that comes back from "deleted" is seen when it is moved next. RT checks the ETag and
 then changes the ticket, not in one step: a person within those milliseconds is noticed by reading back.
 """
 
@@ -38,6 +40,7 @@ from connectors.base import (
     Progress,
     Recovered,
     Sighting,
+    Tagged,
     Unfinished,
     Watch,
     is_touched,
@@ -54,10 +57,11 @@ from connectors.request_tracker.history import (
     TicketMove,
     is_person,
     last_changes,
+    last_taggers,
     others_moves,
     vanished_refs,
 )
-from connectors.request_tracker.rest2 import MOST_AT_ONCE, PAGE, Attachment, RequestTrackerApi, Ticket
+from connectors.request_tracker.rest2 import MOST_AT_ONCE, PAGE, Attachment, RequestTrackerApi, Ticket, Transaction
 from connectors.said import quoted
 
 LARGEST_TEXT = 2 * 1024 * 1024
@@ -106,7 +110,7 @@ class RequestTrackerConnector(Connector):
             notes=(
                 f'logged in as "{self._whoami()}"; corrections are moves by anybody else',
                 "moves by changing the queue, guarded by the ticket's ETag",
-                f'tags are values of "{tag_field}"; nothing is learnt from them'
+                f'tags are values of "{tag_field}"; corrections are changes by anybody else'
                 if tag_field
                 else "no tags: queues only",
             ),
@@ -131,7 +135,8 @@ class RequestTrackerConnector(Connector):
             return self._first_look(inbox, watch, missing)
         # Moves are asked for after tickets: one that happens in between is in the second answer.
         tickets = list(self._rt.tickets_above(inbox, before.tickets.start(TICKETS_BACK)))
-        lines = list(self._rt.changes_above(before.changes.start(CHANGES_BACK)))
+        tagging = bool(watch.tags) and self._account.tag_field is not None
+        lines = list(self._rt.changes_above(before.changes.start(CHANGES_BACK), fields=tagging))
         steps = [step for line in lines if line.id not in before.changes.recent and (step := line.queue_change())]
         moves = others_moves(steps, self._whoami(), self._account.ignore_users)
         names = {number: name for name, number in queues.items()}
@@ -143,7 +148,26 @@ class RequestTrackerConnector(Connector):
             before.tickets.advance((one.id for one in tickets), TICKETS_BACK, also=(one.ref.uid for one in moved)),
             before.changes.advance((line.id for line in lines), CHANGES_BACK),
         )
-        return Changes(after.dump(), (*new, *moved), vanished_refs(moves, names, watch), missing=missing)
+        fresh = [line for line in lines if line.id not in before.changes.recent]
+        tagged = tuple(self._tagged(fresh, inbox, watch)) if tagging else ()
+        vanished = vanished_refs(moves, names, watch)
+        return Changes(after.dump(), (*new, *moved), vanished, missing=missing, tagged=tagged)
+
+    def _tagged(self, lines: Sequence[Transaction], inbox: int, watch: Watch) -> Iterator[Tagged]:
+        """How the tags stand on the known tickets of the inbox whose fields changed, or on all of them."""
+        known = watch.known.get(watch.inbox, frozenset())
+        changes = [change for line in lines if (change := line.field_change()) and change.ticket in known]
+        wanted = sorted(known)[-MOST_AT_ONCE:] if watch.every_tag else {change.ticket for change in changes}
+        name = self._account.tag_field
+        tickets = [ticket for ticket in self._rt.tickets(wanted) if ticket.queue.id == inbox]
+        fields = {ticket.id: number for ticket in tickets if (number := ticket.field_number(name)) is not None}
+        taggers = last_taggers(changes, fields)
+        for ticket in tickets:
+            by = taggers.get(ticket.id)
+            person = by is not None and is_person(by, self._whoami(), self._account.ignore_users)
+            ref = MessageRef(watch.inbox, 0, ticket.id)
+            tags = ticket.values(name) or frozenset()
+            yield Tagged(ref, tags, by if person else None, by_program=by is not None and not person)
 
     def _first_look(self, inbox: int, watch: Watch, missing: tuple[str, ...]) -> Changes:
         # The mark of the moves is set first: a move during the look is then reported by the next one.
@@ -206,6 +230,23 @@ class RequestTrackerConnector(Connector):
             elif is_person(move.by, self._whoami(), self._account.ignore_users):
                 yield self._sighting(tickets[number], folder, by=move.by, at=move.at)
 
+    def tagged_by_people(self, folder: str, tag: str, limit: int) -> list[Sighting]:
+        """Never what we or automation tagged. Raises FolderMissing."""
+        queue, name = self._queue_in(self._rt.queues(), folder), self._account.tag_field
+        if name is None:
+            return []
+        found: list[Sighting] = []
+        tickets = self._rt.tagged_tickets(queue, name, tag, MOST_AT_ONCE)
+        while len(found) < limit and (some := list(islice(tickets, PAGE // 2))):
+            fields = {ticket.id: number for ticket in some if (number := ticket.field_number(name)) is not None}
+            lines = [line for line in self._rt.field_changes(fields) if line.new_value == tag] if fields else []
+            taggers = last_taggers((change for line in lines if (change := line.field_change())), fields)
+            for ticket in some:
+                by = taggers.get(ticket.id)
+                if by is None or is_person(by, self._whoami(), self._account.ignore_users):
+                    found.append(self._sighting(ticket, folder, by=by))
+        return found[:limit]
+
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:
         queues = self._rt.queues() if refs else {}
         for (folder, _), numbers in refs_by_folder(refs).items():
@@ -241,7 +282,7 @@ class RequestTrackerConnector(Connector):
         queues = self._rt.queues()
         ticket, etag = self._lying_at(ref, identity, queues)
         if is_touched(self._flags(ticket), unless):
-            raise MessageTouched(self._place, f"Somebody answered or closed ticket {ref.uid}.")
+            raise MessageTouched(self._place, f"Somebody answered, closed or tagged ticket {ref.uid}.")
         change = self._change(ref, ticket, action, queues)
         if self._is_done(ticket, action, queues):
             return ref
@@ -266,8 +307,8 @@ class RequestTrackerConnector(Connector):
         if name is None or present is None:
             lacks = f'no custom field "{name}"' if name else "no field for tags"
             raise ActionRefused(self._place, f'Queue "{ref.folder}" has {lacks}.', "Correct `tag_field`.")
-        # New tags first: of a list, a field for a single value keeps the first.
-        return {"CustomFields": {name: [*sorted(action.add), *sorted(present - action.add - action.remove)]}}
+        # What people wrote comes first: a field for a single value keeps the first of a list.
+        return {"CustomFields": {name: [*sorted(present - action.add - action.remove), *sorted(action.add)]}}
 
     def _is_done(self, ticket: Ticket, action: Action, queues: Mapping[str, int]) -> bool:
         if isinstance(action, Move):

@@ -25,7 +25,7 @@ from pydantic.alias_generators import to_pascal
 
 from connectors.errors import LoginRefused, Unexplained
 from connectors.http import Answer, HttpApi
-from connectors.request_tracker.history import QueueChange
+from connectors.request_tracker.history import FieldChange, QueueChange
 
 PAGE = 100
 """RT's own limit."""
@@ -67,6 +67,7 @@ class Queue(Record):
 class CustomField(Record):
     """A custom field with its values on one ticket."""
 
+    id: Count = Field(alias="id", default=0)
     name: str = Field(alias="name")
     values: list[Any] = Field(alias="values")
 
@@ -86,6 +87,10 @@ class Ticket(Record):
     def values(self, name: str | None) -> frozenset[str] | None:
         """The values of one custom field; None if this queue's tickets don't have it."""
         return next((frozenset(map(str, one.values)) for one in self.custom_fields if one.name == name), None)
+
+    def field_number(self, name: str | None) -> int | None:
+        """The number of one custom field, by which history names it."""
+        return next((one.id for one in self.custom_fields if one.name == name), None)
 
 
 class Attachment(Record):
@@ -109,10 +114,20 @@ class Transaction(Record):
     new_value: Text = ""
     creator: User
     created: AwareDatetime
+    field: Text = ""
+
+    def field_change(self) -> FieldChange | None:
+        """None for a line about something else than a custom field."""
+        number = _last_number(self.field)
+        if self.type != "CustomField" or number is None:
+            return None
+        return FieldChange(self.id, self.object_id, number, self.creator.name)
 
     def queue_change(self) -> QueueChange | None:
-        """None for the line that a merge writes to the ticket that survives it."""
+        """None for the line that a merge writes to the ticket that survives it, and for one about a custom field."""
         old = new = None
+        if self.type == "CustomField":
+            return None
         if self.type == "Set":
             old, new = _last_number(self.old_value), _last_number(self.new_value)
         elif self.type == "AddLink" and _last_number(self.new_value) == self.object_id:
@@ -139,11 +154,17 @@ _LEFT_A_QUEUE = (
 )
 
 
-_MOVE_FIELDS = {"fields": "Type,ObjectId,OldValue,NewValue,Creator,Created"}
+_MOVE_FIELDS = {"fields": "Type,ObjectId,OldValue,NewValue,Creator,Created,Field"}
+_TAGGED = "(ObjectType = 'RT::Ticket' AND Type = 'CustomField')"
 
 
 def _moved_into(queue: int) -> str:
     return f"ObjectType = 'RT::Ticket' AND Type = 'Set' AND Field = 'Queue' AND NewValue = '{queue}'"
+
+
+def _quoted(text: str) -> str:
+    """A text between the quotes of a query."""
+    return text.replace("\\", "\\\\").replace("'", "\\'")
 
 
 def login_headers(place: str, user: str | None, secret: str) -> dict[str, str]:
@@ -234,15 +255,16 @@ class RequestTrackerApi:
             "/tickets", Ticket, f"Queue = {queue}", _TICKET_FIELDS, order="DESC", start=None, limit=limit
         )
 
-    def changes_above(self, number: int) -> Iterator[Transaction]:
-        """Transactions that took a ticket out of a queue, any ticket's, ascending, at most MOST_AT_ONCE."""
-        question = ("/transactions", Transaction, _LEFT_A_QUEUE, _MOVE_FIELDS)
+    def changes_above(self, number: int, *, fields: bool = False) -> Iterator[Transaction]:
+        """Transactions that took a ticket out of a queue, any ticket's, ascending, at most MOST_AT_ONCE. `fields`: and
+        those that changed a custom field."""
+        query = f"({_LEFT_A_QUEUE}) OR {_TAGGED}" if fields else _LEFT_A_QUEUE
+        question = ("/transactions", Transaction, query, _MOVE_FIELDS)
         return self._by_id(*question, order="ASC", start=number, limit=MOST_AT_ONCE)
 
     def moves_into(self, queue: int, not_by: str) -> Iterator[Transaction]:
         """Transactions that put a ticket into this queue, by anybody else, newest first, at most MOST_AT_ONCE."""
-        others = not_by.replace("\\", "\\\\").replace("'", "\\'")
-        query = f"{_moved_into(queue)} AND Creator != '{others}'"
+        query = f"{_moved_into(queue)} AND Creator != '{_quoted(not_by)}'"
         return self._by_id(
             "/transactions", Transaction, query, _MOVE_FIELDS, order="DESC", start=None, limit=MOST_AT_ONCE
         )
@@ -252,6 +274,17 @@ class RequestTrackerApi:
         which = " OR ".join(f"ObjectId = {number}" for number in sorted(tickets))
         question = ("/transactions", Transaction, f"{_moved_into(queue)} AND ({which})", _MOVE_FIELDS)
         return self._by_id(*question, order="ASC", start=0, limit=MOST_AT_ONCE)
+
+    def field_changes(self, tickets: Iterable[int]) -> Iterator[Transaction]:
+        """Transactions that changed a custom field of one of these tickets, whoever did it, ascending."""
+        which = " OR ".join(f"ObjectId = {number}" for number in sorted(tickets))
+        question = ("/transactions", Transaction, f"{_TAGGED} AND ({which})", _MOVE_FIELDS)
+        return self._by_id(*question, order="ASC", start=0, limit=MOST_AT_ONCE)
+
+    def tagged_tickets(self, queue: int, field: str, tag: str, limit: int) -> Iterator[Ticket]:
+        """Tickets of a queue with this value in a custom field, highest number first."""
+        query = f"Queue = {queue} AND 'CF.{{{_quoted(field)}}}' = '{_quoted(tag)}'"
+        return self._by_id("/tickets", Ticket, query, _TICKET_FIELDS, order="DESC", start=None, limit=limit)
 
     def last_change(self) -> int:
         """The id of the newest of those transactions; 0 if there is none."""

@@ -28,7 +28,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "shadow": "Decide and count, but move nothing: how every new mailbox starts.",
         "pause": "Stop sorting, for maintenance.",
         "resume": "Go on after `pause`, or after Postroom paused or stopped by itself.",
-        "undo": "Put back what Postroom moved, as far as nobody has touched it since.",
+        "undo": "Put back what Postroom moved, and take off what it tagged, as far as nobody has touched it since.",
         "forget": "Forget a person: every lesson whose mail holds the address, and every model that may have learnt "
         "from one.",
     },
@@ -37,7 +37,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "why": "Why a message is where it is: everything that Postroom thought, did and saw.",
         "report": "Write a page with pictures: mail a week, agreement, the risk-coverage curve, what is taken for "
         "what.",
-        "corrections": "List what people moved, newest first: the ledger that Postroom learns from.",
+        "corrections": "List what people moved or tagged, newest first: the ledger that Postroom learns from.",
         "lessons": "Show what there is to learn from: how many lessons each category has, from where, and what is "
         "wrong with them.",
         "models": "List the trained models, newest first, each with its exam in a sentence.",

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
-from connectors.base import Capabilities, Connector
+from connectors.base import Capabilities, Connector, Folder
 from connectors.connector_kinds import BrokenKind, blamed
 from connectors.errors import ConnectorError, FolderMissing
 from connectors.mailbox_settings import MailboxSettings
@@ -28,6 +28,8 @@ from daemon.model.engines.engine import EngineError
 from daemon.model.term_key import KEY_FILE, TermKey
 from daemon.passes.mailroom import connector_for
 from daemon.privacy.waiting import waiting_words
+from daemon.rules.renames import last_level
+from daemon.rules.roles import guess_roles
 from daemon.rules.tags import no_tags
 from daemon.settings import Settings
 from daemon.settings.credentials import Credentials
@@ -189,11 +191,14 @@ def _mailbox(mailbox: MailboxSettings, credentials: Credentials) -> Iterator[Fin
                 yield Finding(f"{mailbox.name} credential", fine, seen)
     try:
         with blamed(mailbox.kind), connector_for(mailbox, credentials) as connector:
-            here = [folder.name for folder in connector.folders()]
+            listed = connector.folders()
+            here = [folder.name for folder in listed]
             able = _able(connector)
             yield Finding(f"{mailbox.name} login", True, "; ".join(able.notes if able is not None else ()) or "ok")
             if mailbox.act_by == "tag" and able is not None and not able.tags:
                 yield Finding(f"{mailbox.name} tags", False, no_tags(mailbox.why_no_tags))
+            elif mailbox.act_by == "tag":
+                yield _tags(mailbox, listed)
     except (PostroomError, ConnectorError) as error:
         advice = token.advice(error) if token is not None and isinstance(error, ConnectorError) else ""
         yield Finding(f"{mailbox.name} login", False, "\n".join(filter(None, (str(error), advice))))
@@ -201,10 +206,8 @@ def _mailbox(mailbox: MailboxSettings, credentials: Credentials) -> Iterator[Fin
     except BrokenKind as error:
         yield Finding(f"{mailbox.name} login", False, str(error))
         return
-    roles = {
-        mailbox.inbox: "inbox",
-        **{category.folder: f"category {category.name}" for category in mailbox.categories},
-    }
+    needed = mailbox.categories if mailbox.act_by == "move" or mailbox.labels else ()
+    roles = {mailbox.inbox: "inbox", **{one.folder: f"category {one.name}" for one in needed}}
     if mailbox.review_folder:
         roles[mailbox.review_folder] = "review folder"
     for folder, role in mailbox.roles.items():  # a misspelt "never" would let Postroom look into the folder meant
@@ -212,6 +215,24 @@ def _mailbox(mailbox: MailboxSettings, credentials: Credentials) -> Iterator[Fin
     for folder, use in roles.items():
         there = folder in here
         yield Finding(f'{mailbox.name} {use} "{folder}"', there, "there" if there else _not_there(folder, here))
+
+
+def _tags(mailbox: MailboxSettings, listed: Sequence[Folder]) -> Finding:
+    """How mail will be tagged: as the settings list the categories, else as the folders give them."""
+    roles = guess_roles(listed, mailbox.inbox, mailbox.roles, review=mailbox.review_folder)
+    tags = [one.tag or mailbox.tag_for(one.name, one.folder) for one in mailbox.categories] or [
+        mailbox.tag_for(last_level(one.name, one.delimiter) or one.name, one.name)
+        for one in listed
+        if roles[one.name].role == "category"
+    ]
+    if not tags:
+        fact = 'there are no categories to tag mail with. Write [[mailbox.category]] with name = "Invoices" for each.'
+        return Finding(f"{mailbox.name} tags", False, fact)
+    lower = [tag.lower() for tag in tags]
+    if twice := next((tag for tag in tags if lower.count(tag.lower()) > 1), None):
+        fact = f'several folders give the tag "{twice}". List the categories with [[mailbox.category]], by other names.'
+        return Finding(f"{mailbox.name} tags", False, fact)
+    return Finding(f"{mailbox.name} tags", True, ", ".join(sorted(tags)))
 
 
 def _able(connector: Connector) -> Capabilities | None:

@@ -64,7 +64,7 @@ def corrections(
     mailbox: str | None,
     as_json: bool,
 ) -> None:
-    """List what people moved, newest first: the ledger that Postroom learns from.
+    """List what people moved or tagged, newest first: the ledger that Postroom learns from.
 
     More than 25 messages that were moved to one folder within ten minutes are a bulk move. It may have been a slip, or
     no matter of what the mail says, so it teaches nothing until somebody accepts or voids it. What nobody answers is

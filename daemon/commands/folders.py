@@ -17,7 +17,9 @@ from daemon.commands.common import (
     table,
 )
 from daemon.passes.folder_list import Shown, list_folders, show_folders
+from daemon.rules.tags import in_use
 from daemon.settings.toml_lines import value
+from daemon.store import mailboxes
 
 MEANINGS = {
     "inbox": "watched and sorted",
@@ -44,9 +46,14 @@ def folders(context: Context, mailbox: str | None, as_json: bool) -> None:
             list_folders(desk)
             with desk.database.read() as tx:
                 shown = show_folders(tx, desk)
-            found.append({"mailbox": desk.settings.name, "folders": [asdict(folder) for folder in shown]})
+                tags = [one.tag for one in in_use(mailboxes.categories(tx, desk.mailbox_id)).values()]
+            rows = [asdict(folder) for folder in shown]
+            found.append({"mailbox": desk.settings.name, "folders": rows, "tags": tags})
             if not as_json:
                 _show(desk.settings.name, shown)
+                if tags:
+                    words = f"Mail is tagged and stays in the inbox: {', '.join(map(str, tags))}."
+                    console.print(words, soft_wrap=True)
     if as_json:
         for told in found:
             for folder in told["folders"]:

@@ -18,7 +18,7 @@ from daemon.service import logs
 
 
 @click.command()
-@click.option("--from-folders", is_flag=True, help="Learn from the mail that already lies in the category folders.")
+@click.option("--from-folders", is_flag=True, help="Learn from the mail in the category folders, or tagged so.")
 @click.option("--from-csv", type=click.Path(path_type=Path), metavar="FILE", help="Learn from a CSV or JSONL file.")
 @click.option("--no-train", is_flag=True, help="Only collect lessons; train later with `postroom train`.")
 @mailbox_option
@@ -30,7 +30,8 @@ def learn(
     """Collect the first lessons and train the first model.
 
     From folders: the newest messages of every category folder, as people keep them. What Postroom moved itself is left
-    out. Nothing in the mailbox is changed, not even what is unread.
+    out. Where mail is tagged (`act_by`), the newest messages that carry a category's tag, in the inbox, the archive and
+    every other folder that is not "never". Nothing in the mailbox is changed, not even what is unread.
 
     From a file: a column `category` or `label` (a category's name or folder), and `text`, or `subject`, `body`, `from`,
     `to`. A file that ends in .jsonl holds one JSON object a line with the same keys.
@@ -50,10 +51,12 @@ def learn(
             rows = [(name, "", count, count) for name, count in sorted(learnt.items())]
         else:
             found = _learn_folders(context, desk, as_json)
-            learnt = {folder.category: folder.learnt for folder in found}
-            rows = [(folder.category, folder.folder, folder.found, folder.learnt) for folder in found]
+            learnt = {}
+            for place in found:  # a category may have a folder and a tag
+                learnt[place.category] = learnt.get(place.category, 0) + place.learnt
+            rows = [(place.category, place.folder, place.found, place.learnt) for place in found]
         if not as_json:
-            table("Lessons", ["category", "folder", "messages", "new lessons"], rows, frozenset({2, 3}))
+            table("Lessons", ["category", "from", "messages", "new lessons"], rows, frozenset({2, 3}))
         outcome = None if no_train else hold_and_train(context, mailroom, desk, as_json)
         troubles = troubles_of(desk)
     if as_json:
@@ -71,7 +74,7 @@ def _learn_folders(context: Context, desk: Desk, as_json: bool) -> list[FolderLe
     if not found:
         raise PostroomError(
             desk.settings.name,
-            "there is no category folder to learn from.",
+            "there is no category to learn from.",
             "Make folders for what you sort, or name them with [[mailbox.category]].",
         )
     return found

@@ -98,6 +98,7 @@ def _show_overview(desk: Desk, as_json: bool) -> None:
             {
                 "category": category.name,
                 "folder": category.folder,
+                "tag": category.tag,
                 "lessons": category.lessons,
                 "sources": category.sources,
                 "newest": iso(category.newest),

@@ -132,16 +132,20 @@ def _show_status(told: dict[str, Any], days: int) -> None:
         )
     console.print(f"  Next training: {_next_training(told['next_training'])}", soft_wrap=True)
     rows = [
-        (category["name"], category["folder"], category["lessons"], category["trouble"])
+        (category["name"], _place(category), category["lessons"], category["trouble"])
         for category in told["categories"]
     ]
     if rows:
         table("", ["category", "folder", "lessons", "remarks"], rows, frozenset({2}))
     else:
-        console.print("  No categories known yet: postroom folders", soft_wrap=True)
+        console.print("  No categories known yet: postroom folders, or list them in the settings", soft_wrap=True)
     if new := [folder["name"] for folder in told["folders_new"]]:
         shown = ", ".join(new[:5]) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
         console.print(f"  New folders: {shown}. What they are for: postroom folders", soft_wrap=True)
+
+
+def _place(category: dict[str, Any]) -> str:
+    return f"tag {category['tag']}" if category["tag"] else str(category["folder"])
 
 
 def _concerns(told: dict[str, Any]) -> Iterator[tuple[str, str]]:

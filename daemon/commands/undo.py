@@ -18,7 +18,8 @@ from daemon.passes.put_back import undo as put_back
 @json_option
 @pass_context
 def undo(context: Context, since: str, category: str | None, dry_run: bool, mailbox: str | None, as_json: bool) -> None:
-    """Put back what Postroom moved, as far as nobody has touched it since. It is not sorted again.
+    """Put back what Postroom moved, and take off what it tagged, as far as nobody has touched it since. It is not
+    sorted again.
 
     \b
     postroom undo --since 09:00 --dry-run

@@ -48,6 +48,7 @@ def _show_story(story: dict[str, Any]) -> None:
     console.print(head, soft_wrap=True, markup=True)
     events: list[tuple[str, str]] = []
     events += [(place["seen"], f"seen in {place['folder']}" + _by(place["by"])) for place in story["places"]]
+    events += [(tagging["seen"], _tagged(tagging)) for tagging in story["tags"]]
     events += [(decision["at"], _decided(decision)) for decision in story["decisions"]]
     events += [(action["planned"], _acted(action)) for action in story["actions"]]
     events += [(correction["at"], _corrected(correction)) for correction in story["corrections"]]
@@ -64,6 +65,12 @@ def _by(who: str | None) -> str:
     return f", put there by {who}" if who else ""
 
 
+def _tagged(tagging: dict[str, Any]) -> str:
+    tags = tagging["tags"]
+    by = f", by {tagging['by']}" if tagging["by"] else ""
+    return (f"tagged {', '.join(tags)}" if tags else "without a category's tag") + by
+
+
 def _decided(decision: dict[str, Any]) -> str:
     return f"decided ({decision['mode']}): {decision['reason']}"
 
@@ -77,4 +84,6 @@ def _corrected(correction: dict[str, Any]) -> str:
 
 def _acted(entry: dict[str, Any]) -> str:
     to = f" -> {entry['to']}" if entry["to"] else ""
+    if entry["added"] or entry["removed"]:
+        to = "".join(f" {sign}{tag}" for sign, what in (("+", "added"), ("-", "removed")) for tag in entry[what])
     return f"action {entry['state']}: {entry['from']}{to} {entry['explanation'] or ''}".rstrip()

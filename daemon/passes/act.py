@@ -11,6 +11,7 @@ import structlog
 from connectors.base import Action, Identity, MessageRef, Progress, Recovered, Tag, Unfinished
 from connectors.errors import ActionRefused, FolderMissing, MessageGone, MessageTouched, Unexplained
 from daemon.passes.desk import Desk
+from daemon.passes.tagging import record_ours
 from daemon.store import journal, messages
 from daemon.store.database import Tx
 from daemon.store.records import JournalEntry, KnownSighting
@@ -59,6 +60,8 @@ def act(
     with desk.database.begin() as tx:
         journal.end(tx, entry, "done", desk.clock(), landed=landed, explanation=None)
         _moved(tx, desk, message, sighting.ref, landed)
+        if isinstance(action, Tag):
+            record_ours(tx, desk, message, action)
         messages.set_state(tx, message, "sorted")
     return Acted("done", landed)
 
@@ -107,7 +110,9 @@ def _recover_one(desk: Desk, entry: JournalEntry) -> None:
     with desk.database.begin() as tx:
         if outcome in ("done", "finished"):
             journal.end(tx, entry.id, "done", desk.clock(), landed=ref, explanation=explanation)
-            if ref is not None and not isinstance(entry.action, Tag):
+            if isinstance(entry.action, Tag):
+                record_ours(tx, desk, entry.message, entry.action)
+            elif ref is not None:
                 _moved(tx, desk, entry.message, entry.ref, ref)
             messages.set_state(tx, entry.message, "sorted")
         elif outcome == "undone":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.base import MOVED, Changes, Move, Sighting, is_touched
+from daemon.passes import tagging
 from daemon.passes.desk import Desk
 from daemon.rules.decision import NOT_OURS
 from daemon.rules.delivery import TOLD, bounds, was_delivered
@@ -56,8 +57,11 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
         messages.folder_restarted(tx, desk.mailbox_id, folder, now)
     vanished = messages.mark_gone(tx, desk.mailbox_id, changes.vanished, now)
     since = desk.seen_until or mailbox.seen_until
+    tags = tagging.watched(tx, desk)
     new = moved = rematched = others = 0
     for sighting in changes.arrived:
+        if tags is not None and sighting.identity.labelled and sighting.ref.folder != desk.settings.inbox:
+            continue  # the folder of a label, which the message in the inbox shows as its tag
         if messages.sighting_at(tx, desk.mailbox_id, sighting.ref) is not None:
             continue  # our own move, recorded when it was made; or a look that was repeated
         relisted = sighting.ref.folder in changes.relisted
@@ -68,6 +72,7 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
             others += _record_first(tx, desk, sighting, now, mailbox, relisted=relisted)
             new += 1
             continue
+        tagging.record_arrival(tx, desk, known.id, sighting, tags, first=False)
         before = messages.sightings(tx, known.id)[-1]
         if relisted and before.ref.folder == sighting.ref.folder and before.ref.epoch != sighting.ref.epoch:
             # It did not move, its UID is another: whoever put it there did so when we first saw it there.
@@ -177,6 +182,7 @@ def _record_first(tx: Tx, desk: Desk, sighting: Sighting, now: datetime, mailbox
     due = now + desk.sorting.act_after if state == "new" else None
     message = messages.add(tx, desk.mailbox_id, sighting, state, now, due)
     messages.add_sighting(tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True)
+    tagging.record_arrival(tx, desk, message, sighting, tagging.watched(tx, desk), first=True)
     if state == "placed":
         decisions.add_remark(tx, message, now, f"not touched: {NOT_OURS['placed']}")
     elif desk.restored and sighting.ref.folder == desk.settings.inbox:

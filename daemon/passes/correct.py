@@ -1,4 +1,4 @@
-"""Find what people moved, once it has come to rest, and learn from it.
+"""Find what people moved or tagged, once it has come to rest, and learn from it.
 
 settled sightings | judge | fetch the text of what teaches | correction and lesson, in one transaction
                                                            | a bulk move: correction and question (ask_first)
@@ -13,13 +13,15 @@ from datetime import timedelta
 import structlog
 
 from connectors.base import MailText, Message, MessageRef, Role
+from daemon.passes import tagging
 from daemon.passes.ask_first import BulkMove, Put, let_wait, parts_of_bulk_moves
 from daemon.passes.desk import Desk
+from daemon.passes.tagging import SettledTag
 from daemon.rules.correction import Judgement, judge, label_means, moved_by_rule
 from daemon.rules.decision import is_from
-from daemon.store import batches, decisions, learning, mailboxes, messages
+from daemon.store import batches, decisions, learning, mailboxes, messages, taggings
 from daemon.store.database import Tx
-from daemon.store.records import Category, KnownMessage, KnownSighting, MessageState
+from daemon.store.records import Category, KnownMessage, KnownSighting, MessageState, Tagging
 
 log = structlog.get_logger()
 
@@ -33,25 +35,52 @@ class _Judged:
     sighting: KnownSighting
     judgement: Judgement | None
     decision: int | None
+    tagging: Tagging | None = None
+    """Its tags were changed, not its place."""
+    tag: str | None = None
+    """The tag that it got."""
+
+    def mark(self, tx: Tx) -> None:
+        """It has been judged, and is not judged again."""
+        if self.tagging is None:
+            messages.mark_judged(tx, [self.sighting.id])
+        else:
+            taggings.mark_judged(tx, self.message.id, self.tagging.id)
+
+    @classmethod
+    def of(cls, one: SettledTag) -> _Judged:
+        """A judgement about tags."""
+        return cls(one.message, one.place, one.judgement, one.decision, one.tagging, one.to)
+
+    @property
+    def to(self) -> str:
+        """The folder or the tag that it got."""
+        return self.tag or self.sighting.ref.folder
 
     @property
     def put(self) -> Put:
         """As a rule on bulk moves sees it."""
         place = self.sighting
+        if self.tagging is not None:
+            tags = self.tagging
+            return Put(-tags.id, self.to, tags.who, tags.seen, tags.since)
         return Put(place.id, place.ref.folder, place.who, place.put or place.seen, place.put or place.since)
 
 
 def correct(desk: Desk) -> int:
     """Record every correction that has settled. Returns how many there were."""
+    before = desk.clock() - desk.sorting.settle
     with desk.database.read() as tx:
-        if not messages.unjudged(tx, desk.mailbox_id, desk.clock() - desk.sorting.settle):
+        if not (messages.unjudged(tx, desk.mailbox_id, before) or tagging.resting(tx, desk)):
             return 0
     with desk.database.begin() as tx:
         judged, copies = _judge_all(tx, desk)
+        retagged = [one for one in tagging.settled(tx, desk) if not _untagged_again(tx, desk, one)]
         silent = [case for case in judged if case.judgement is None]
         messages.mark_judged(tx, [case.sighting.id for case in silent])
     _split_copies(desk, copies)
     spoken = [case for case in judged if case.judgement is not None]
+    spoken += [_Judged.of(one) for one in retagged]
     texts = _texts(desk, [case.sighting for case in spoken if case.judgement and case.judgement.teaches])
     spoken = _without_never_senders(desk, spoken, texts)
     # What moved on while we looked is judged in its next place.
@@ -82,15 +111,21 @@ def _coming(tx: Tx, desk: Desk, settled: Sequence[_Judged]) -> list[Put]:
     if not settled:
         return []
     known = _Mailbox.of(tx, desk)
-    here = {case.sighting.id for case in settled}
-    found = []
+    here = {case.sighting.id for case in settled if case.tagging is None}
+    tagged = {case.tagging.id for case in settled if case.tagging is not None}
+    said = [one.said for one in tagging.resting(tx, desk, settling=True)]
+    found = [_Judged.of(one).put for one in said if one is not None and one.tagging.id not in tagged]
     for sighting in messages.unjudged(tx, desk.mailbox_id, desk.clock()):
         places = messages.sightings(tx, sighting.message)
         elsewhere = any(place.gone is None and place.id != sighting.id for place in places)
         if sighting.id in here or elsewhere:
             continue
         case, by_rule = _judge(tx, desk, known, sighting, places)
-        if case.judgement is not None and not by_rule and not _goes_back(tx, desk, sighting):
+        if (
+            case.judgement is not None
+            and not by_rule
+            and not _goes_back(tx, desk, sighting.message, sighting.ref.folder)
+        ):
             found.append(case.put)
     return found
 
@@ -117,7 +152,7 @@ def _judge_all(tx: Tx, desk: Desk) -> tuple[list[_Judged], list[KnownSighting]]:
             continue  # its old place may not have been looked at since it moved, or is deleted later
         case, by_rule = _judge(tx, desk, mailbox, sighting, places)
         why_not = "a rule moved it as soon as it arrived" if by_rule else None
-        if _goes_back(tx, desk, sighting, withdraw=True):
+        if _goes_back(tx, desk, sighting.message, sighting.ref.folder, withdraw=True):
             why_not = "it was put back where it was before the bulk move"
         if why_not is not None:
             decisions.add_remark(tx, sighting.message, desk.clock(), f"teaches nothing: {why_not}")
@@ -155,16 +190,26 @@ def _judge(
     return _Judged(known, sighting, judgement, decision.id if decision else None), by_rule
 
 
-def _goes_back(tx: Tx, desk: Desk, sighting: KnownSighting, *, withdraw: bool = False) -> bool:
-    """Was it put back where it was before a bulk move that waits? `withdraw`: wherever else it lies now, it is no part
-    of that any more."""
+def _goes_back(tx: Tx, desk: Desk, message: int, to: str, *, withdraw: bool = False) -> bool:
+    """Was it put back where it was before a bulk move that waits, or got the tag that it had? `withdraw`: whatever else
+    it got now, it is no part of that any more."""
     back = False
-    for member in batches.members(tx, desk.mailbox_id, message=sighting.message):
-        if member.to_folder == sighting.ref.folder:
+    for member in batches.members(tx, desk.mailbox_id, message=message):
+        if member.to_folder == to:
             continue  # the folder's UIDs restarted
-        back = back or member.from_folder == sighting.ref.folder
+        back = back or member.from_folder == to
         if withdraw:
             learning.withdraw(tx, member.correction, desk.clock())
+    return back
+
+
+def _untagged_again(tx: Tx, desk: Desk, one: SettledTag) -> bool:
+    """Did it get back what it had before it was tagged together with many others? Then it says nothing."""
+    back = _goes_back(tx, desk, one.message.id, one.to, withdraw=True)
+    if back:
+        why = "teaches nothing: its tags are as they were before many were changed at once"
+        decisions.add_remark(tx, one.message.id, desk.clock(), why)
+        taggings.mark_judged(tx, one.message.id, one.tagging.id)
     return back
 
 
@@ -204,7 +249,7 @@ def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[Mes
             kept.append(case)
             continue
         with desk.database.begin() as tx:
-            messages.mark_judged(tx, [case.sighting.id])
+            case.mark(tx)
             decisions.add_remark(
                 tx, case.message.id, desk.clock(), "teaches nothing: its sender is listed in never_senders"
             )
@@ -223,12 +268,12 @@ def _record(
         from_category=judgement.from_category,
         to_category=judgement.to_category,
         from_folder=judgement.from_folder,
-        to_folder=case.sighting.ref.folder,
-        who=case.sighting.who,
+        to_folder=case.to,
+        who=case.sighting.who if case.tagging is None else case.tagging.who,
         decision=case.decision,
         moved=case.put.moved,
         since=case.put.since,
-        sighting=case.sighting.id,
+        sighting=case.sighting.id if case.tagging is None else None,
     )
     if bulk is not None:
         batches.put_into(tx, let_wait(tx, desk, bulk), correction, text if judgement.teaches else None)
@@ -246,4 +291,4 @@ def _record(
         )
     elif judgement.kind == "rejection":
         learning.void_lessons_of(tx, case.message.id, now)
-    messages.mark_judged(tx, [case.sighting.id])
+    case.mark(tx)

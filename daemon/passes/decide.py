@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from connectors.base import Message
+from connectors.base import Message, is_touched
 from daemon.model.classifier import Classifier
 from daemon.model.first_guess import unknown_to
 from daemon.model.prediction import Prediction
@@ -20,7 +20,9 @@ from daemon.passes.arrivals import find_known, state_of_unknown
 from daemon.passes.desk import Desk
 from daemon.passes.evidence import evidence
 from daemon.rules.decision import (
+    HAD_TAG,
     HAS_LABEL,
+    HAS_TAG,
     DecidedCopy,
     Decision,
     Hint,
@@ -30,8 +32,9 @@ from daemon.rules.decision import (
     hands_off,
     not_touched,
 )
+from daemon.rules.tags import in_use
 from daemon.rules.thresholds import thresholds
-from daemon.store import decisions, learning, mailboxes, messages, training
+from daemon.store import decisions, learning, mailboxes, messages, taggings, training
 from daemon.store.database import Tx
 from daemon.store.records import Category, KnownMessage, Lesson, MessageState
 
@@ -189,6 +192,8 @@ def _evidence(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> _Evidence:
     why_not = hands_off(message, desk.sorting, desk.settings.own_domains)
     if why_not is None and known is not None and _is_labelled(tx, known, policy):
         why_not = HAS_LABEL
+    if why_not is None:
+        why_not = _is_tagged(tx, asked, policy)
     if why_not is not None:
         return _Evidence(state, why_not)
     references = message.sighting.references
@@ -207,6 +212,17 @@ def _is_labelled(tx: Tx, known: KnownMessage, policy: Policy) -> bool:
         return False
     folders = {category.folder for category in policy.categories.values()}
     return any(place.gone is None and place.ref.folder in folders for place in messages.sightings(tx, known.id))
+
+
+def _is_tagged(tx: Tx, asked: Asked, policy: Policy) -> str | None:
+    """Has somebody else decided by a tag? Where mail is moved, tags say nothing."""
+    tags = in_use(policy.categories.values())
+    if not tags:
+        return None
+    if is_touched(asked.message.sighting.flags, tags):
+        return HAS_TAG
+    stands = taggings.last(tx, asked.known.id) if asked.known is not None else None
+    return HAD_TAG if stands is not None and not stands.ours else None
 
 
 def _origin(asked: Asked) -> str:

@@ -45,6 +45,10 @@ class Desk:
     """Was the database found to be a restored backup, and has the mailbox not been looked through since?"""
     seen_until: datetime | None = None
     """The same of the last one that left nothing out for another: all that had arrived by then has been seen."""
+    tells_tags: bool = True
+    """Does the server tell which tags changed?"""
+    tags_read: datetime | None = None
+    """When the tags of all that lies in the inbox were last read."""
     confirmed: datetime | None = None
     """When we last looked for mail that people had read where we put it."""
     believed: datetime | None = None

@@ -1,6 +1,7 @@
 """What became of decisions: evidence for thresholds, and never a lesson.
 
-A filing is confirmed when somebody has read the message since and left it there, or carried it on to the archive.
+A filing is confirmed when somebody has read the message since and left it there, or left its tag on, or carried it on
+to the archive.
 Decisions with a known outcome (confirmed, corrected, filed by hand) are points beside those of the exam.
 
 Lessons come from mail that was left or filed wrongly, so held-out lessons are harder than the mail that arrives, and
@@ -51,12 +52,14 @@ def confirm(desk: Desk) -> int:
         ]
     confirmed = [filing.decision for filing in filings if filing.place is None]  # carried on from there: dealt with
     for folder in sorted({filing.folder for filing in filings if filing.place is not None}):
-        read = {
-            sighting.ref
+        flags = {
+            sighting.ref: frozenset(flag.lower() for flag in sighting.flags)
             for sighting in desk.connector.newest(folder, DEPTH)
-            if READ & {flag.lower() for flag in sighting.flags}
         }
-        confirmed += [filing.decision for filing in filings if filing.place in read]
+        read = {ref: carried for ref, carried in flags.items() if READ & carried}
+        confirmed += [
+            filing.decision for filing in filings if filing.place in read and filing.tags <= read[filing.place]
+        ]
     if confirmed:
         with desk.database.begin() as tx:
             outcomes.confirm(tx, confirmed, now)

@@ -1,6 +1,7 @@
 """The first lessons: from the folders as people keep them, or from a CSV or JSONL file.
 
 from folders:  category folders | newest messages that we did not move there ourselves, up to a cap | text -> lessons
+from tags:     all folders      | newest messages with the tag, which we did not put on ourselves   | text -> lessons
 from a file:   read it whole | every mistake at once | lessons, or nothing
 """
 
@@ -8,16 +9,19 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from connectors.base import MailText, Sighting
 from daemon.mistakes import ExitCode, PostroomError
+from daemon.passes import tagging
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders
+from daemon.passes.look import watched_folders
 from daemon.rules.decision import is_from
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Tx
@@ -34,7 +38,7 @@ JSONL = frozenset({".jsonl", ".ndjson"})
 
 @dataclass(frozen=True)
 class FolderLessons:
-    """What one category's folder gave."""
+    """What one category's folder gave, or its tag: "tag Invoices"."""
 
     category: str
     folder: str
@@ -55,41 +59,56 @@ class CsvError(PostroomError):
 def learn_from_folders(
     desk: Desk, *, per_folder: int, max_age: timedelta, show: Show | None = None
 ) -> list[FolderLessons]:
-    """Make lessons of the newest messages in every category folder. Raises ConnectorError."""
+    """Make lessons of the newest messages in every category folder, or with every category's tag. Raises
+    ConnectorError."""
     list_folders(desk)
     with desk.database.read() as tx:
         categories = [category for category in mailboxes.categories(tx, desk.mailbox_id) if category.paused is None]
-    return [_learn_folder(desk, category, per_folder, desk.clock() - max_age, show) for category in categories]
+        here = {folder.name for folder in mailboxes.folders(tx, desk.mailbox_id) if folder.missing_since is None}
+    since = desk.clock() - max_age
+    found = []
+    for category in categories:
+        if category.folder in here:  # at Gmail that is the label
+            seen = _newest_of_people(desk, partial(desk.connector.filed_by_people, category.folder), per_folder, since)
+            found.append(_learn(desk, category, category.folder, seen, show))
+        if category.tag is not None and not desk.settings.labels:
+            seen = _newest_of_people(desk, partial(tagging.tagged_mail, desk, category), per_folder, since)
+            found.append(_learn(desk, category, f"tag {category.tag}", seen, show))
+    return found
 
 
-def _learn_folder(desk: Desk, category: Category, limit: int, since: datetime, show: Show | None) -> FolderLessons:
-    seen = _newest_of_people(desk, category.folder, limit, since)
+def _learn(desk: Desk, category: Category, place: str, seen: list[Sighting], show: Show | None) -> FolderLessons:
     learnt = 0
     for start in range(0, len(seen), _BATCH):
         learnt += _learn_batch(desk, category, seen[start : start + _BATCH])
         if show is not None:
-            show(category.folder, min(start + _BATCH, len(seen)), len(seen))
+            show(place, min(start + _BATCH, len(seen)), len(seen))
     if show is not None and not seen:
-        show(category.folder, 0, 0)
-    return FolderLessons(category.name, category.folder, len(seen), learnt)
+        show(place, 0, 0)
+    return FolderLessons(category.name, place, len(seen), learnt)
 
 
-def _newest_of_people(desk: Desk, folder: str, limit: int, since: datetime) -> list[Sighting]:
-    """The newest messages of a folder, newest first, without our own moves: these must not use up the limit."""
+def _newest_of_people(
+    desk: Desk, newest: Callable[[int], list[Sighting]], limit: int, since: datetime
+) -> list[Sighting]:
+    """The newest messages of a place, newest first, without our own doing: that must not use up the limit."""
     asked = limit
     while True:
-        lying = desk.connector.filed_by_people(folder, asked)
+        lying = newest(asked)
         young = [sighting for sighting in lying if sighting.arrived is None or sighting.arrived >= since]
         with desk.database.read() as tx:
-            theirs = [sighting for sighting in young if not _moved_by_us(tx, desk, sighting)]
+            theirs = [sighting for sighting in young if not _done_by_us(tx, desk, sighting)]
         nothing_ours, all_seen = len(theirs) == len(young), len(lying) < asked
         if len(theirs) >= limit or nothing_ours or all_seen or asked >= _LOOK_BACK * limit:
             return theirs[:limit]
         asked = min(3 * asked, _LOOK_BACK * limit)
 
 
-def _moved_by_us(tx: Tx, desk: Desk, sighting: Sighting) -> bool:
-    """Did we put it there, and no person has confirmed it? Its number there may be another than the one we knew."""
+def _done_by_us(tx: Tx, desk: Desk, sighting: Sighting) -> bool:
+    """Did we put it there or tag it, and no person has confirmed it? Its number there may be another than the one we
+    knew."""
+    if desk.settings.act_by == "tag" and tagging.is_ours(tx, desk, sighting):
+        return True
     known = messages.sighting_at(tx, desk.mailbox_id, sighting.ref)
     if known is not None:
         return known.ours
@@ -109,23 +128,24 @@ def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> i
     now = desk.clock()
     learnt = 0
     with desk.database.begin() as tx:
+        watched = watched_folders(tx, desk)
         for sighting in sightings:
-            if sighting.ref not in texts or _moved_by_us(tx, desk, sighting):  # perhaps while we were reading
+            if sighting.ref not in texts or _done_by_us(tx, desk, sighting):  # perhaps while we were reading
                 continue
             known = messages.sighting_at(tx, desk.mailbox_id, sighting.ref)
-            same = messages.candidates(tx, desk.mailbox_id, sighting.identity) if sighting.identity.labelled else []
+            same = messages.candidates(tx, desk.mailbox_id, sighting.identity)
             if known is not None:
                 message = known.message
-            elif same:  # Gmail: the same message under another label, which is as good as none
+            elif same and sighting.identity.labelled:
+                # Gmail: the same message under another label, which is as good as none
                 messages.add_sighting(
                     tx, desk.mailbox_id, same[0].id, sighting.ref, now, ours=False, who=sighting.by, judged=True
                 )
                 continue
+            elif same and sighting.ref.folder not in watched:
+                message = same[0].id  # carried on to where we do not look
             else:
-                message = messages.add(tx, desk.mailbox_id, sighting, "elsewhere", now, None)
-                messages.add_sighting(
-                    tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True
-                )
+                message = _remember(tx, desk, sighting, watched)
             learnt += learning.teach(
                 tx,
                 desk.mailbox_id,
@@ -137,6 +157,17 @@ def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> i
                 thread=messages.get(tx, message).thread,
             )
     return learnt
+
+
+def _remember(tx: Tx, desk: Desk, sighting: Sighting, watched: Sequence[str]) -> int:
+    """A message that no look has met. Where nobody looks it is not said to lie. Returns its id."""
+    now, in_inbox = desk.clock(), sighting.ref.folder == desk.settings.inbox
+    message = messages.add(tx, desk.mailbox_id, sighting, "existing" if in_inbox else "elsewhere", now, None)
+    messages.add_sighting(tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True)
+    tagging.record_arrival(tx, desk, message, sighting, tagging.watched(tx, desk), first=True)
+    if sighting.ref.folder not in watched:
+        messages.mark_gone(tx, desk.mailbox_id, [sighting.ref], now)
+    return message
 
 
 # --- from a file

@@ -3,13 +3,14 @@
     list | renamed? by MAILBOXID, else by UIDVALIDITY and contents | roles | categories kept in step | what is new
 
 A rename keeps all that is known: the category, where messages lie, the connector's cursor. A deletion pauses the
-category, whose lessons stay; it goes on when the folder comes back. A folder that is new is a category at once if the
+category, whose lessons stay; it goes on when the folder comes back. Where mail is tagged, the categories that the
+settings list need no folder. A folder that is new is a category at once if the
 settings list none (it is filed into only after `min_examples` lessons), else it is offered: `postroom folders`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -52,8 +53,11 @@ def list_folders(desk: Desk) -> list[str]:
 
     Raises ConnectorError; then nothing was recorded. SetupWrong where the mailbox is to be tagged and keeps no tags.
     """
-    if desk.settings.act_by == "tag" and not desk.connector.capabilities().tags:
-        raise SetupWrong(desk.settings.name, no_tags(desk.settings.why_no_tags))
+    if desk.settings.act_by == "tag":
+        able = desk.connector.capabilities()
+        if not able.tags:
+            raise SetupWrong(desk.settings.name, no_tags(desk.settings.why_no_tags))
+        desk.tells_tags = able.tells_tags
     listed = desk.connector.folders()
     guard.check_listing(desk, listed)
     now = desk.clock()
@@ -85,7 +89,9 @@ def list_folders(desk: Desk) -> list[str]:
 
 def show_folders(tx: Tx, desk: Desk) -> list[Shown]:
     """What `postroom folders` shows, as last listed: every folder that is there, and category folders that are gone."""
-    names = {category.folder: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
+    categories = mailboxes.categories(tx, desk.mailbox_id)
+    # A category that is tagged misses no folder.
+    names = {one.folder: one.name for one in categories if one.tag is None or one.paused is None}
     shown = []
     for folder in mailboxes.folders(tx, desk.mailbox_id):
         if folder.missing_since is None:
@@ -180,12 +186,19 @@ def _keep_categories(tx: Tx, desk: Desk, listed: Sequence[Folder], now: datetime
         called = now_called(mailboxes.folders(tx, desk.mailbox_id), {folder.name for folder in listed})
         for wanted in desk.settings.categories:
             folder = called.get(wanted.folder, wanted.folder)
+            tag = _tag(desk, wanted.name, folder, wanted.tag)
             old = next((one for one in known if one.listed_as == wanted.folder), None) or next(
-                (one for one in known if one.folder in (folder, wanted.folder) and one.uid not in kept), None
+                (
+                    one
+                    for one in known
+                    if one.uid not in kept and (one.folder in (folder, wanted.folder) or (tag and one.tag == tag))
+                ),
+                None,
             )
             values = {
                 "name": wanted.name,
                 "folder": folder,
+                "tag": tag,
                 "description": wanted.description,
                 "hides": wanted.hides,
                 "precision": wanted.precision,
@@ -196,18 +209,42 @@ def _keep_categories(tx: Tx, desk: Desk, listed: Sequence[Folder], now: datetime
         short = {folder.name: last_level(folder.name, folder.delimiter) or folder.name for folder in listed}
         by_folder = {category.folder: category for category in known}
         for folder in sorted(here):
-            kept.add(_keep(tx, desk, by_folder.get(folder), {"name": short.get(folder, folder), "folder": folder}, now))
+            name = short.get(folder, folder)
+            values = {"name": name, "folder": folder, "tag": _tag(desk, name, folder)}
+            kept.add(_keep(tx, desk, by_folder.get(folder), values, now))
+    # No folder is needed for a keyword. At Gmail the tag is a label, which is a folder.
+    tags_alone = desk.settings.act_by == "tag" and bool(desk.settings.categories) and not desk.settings.labels
     for category in mailboxes.categories(tx, desk.mailbox_id):
         paused = None
-        if category.folder not in here or category.uid not in kept:
+        if category.uid not in kept and tags_alone:
+            paused = "the settings no longer list it"
+        elif (category.folder not in here and not tags_alone) or category.uid not in kept:
             there = category.folder in folders and folders[category.folder].missing_since is None
             paused = "its folder is no longer a category" if there else f'there is no folder "{category.folder}"'
         if paused != category.paused:
             mailboxes.update_category(tx, desk.mailbox_id, category.uid, paused=paused)
             _tell(desk, category, paused)
+    _refuse_same_tags(desk, mailboxes.categories(tx, desk.mailbox_id))
 
 
-def _keep(tx: Tx, desk: Desk, old: Category | None, values: dict[str, object], now: datetime) -> str:
+def _tag(desk: Desk, name: str, folder: str, given: str = "") -> str | None:
+    """How mail of this category is tagged; None where mail is moved."""
+    return (given or desk.settings.tag_for(name, folder)) if desk.settings.act_by == "tag" else None
+
+
+def _refuse_same_tags(desk: Desk, categories: Iterable[Category]) -> None:
+    """Two folders whose last level is the same give one tag, and then nobody could tell what a person means by it."""
+    by_tag: dict[str, str] = {}
+    for category in categories:
+        if category.tag is None or category.paused is not None:
+            continue
+        other = by_tag.setdefault(category.tag.lower(), category.folder)
+        if other != category.folder:
+            fact = f'the folders "{other}" and "{category.folder}" give the same tag, "{category.tag}".'
+            raise SetupWrong(desk.settings.name, fact, "List the categories with [[mailbox.category]], by other names.")
+
+
+def _keep(tx: Tx, desk: Desk, old: Category | None, values: Mapping[str, object], now: datetime) -> str:
     """Make or update one category; returns its uid."""
     if old is None:
         return mailboxes.add_category(tx, desk.mailbox_id, Category(uid="", **values), now).uid  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ import structlog
 
 from connectors.base import Changes, Sighting, Watch
 from connectors.errors import ActionRefused, FolderMissing
-from daemon.passes import guard
+from daemon.passes import guard, tagging
 from daemon.passes.arrivals import Looked, record, record_young
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders
@@ -61,20 +61,32 @@ def _look_once(desk: Desk) -> tuple[Looked, bool]:
     now = desk.clock()
     with desk.database.read() as tx:
         mailbox = mailboxes.get(tx, desk.mailbox_id)
-        watch = Watch(desk.settings.inbox, messages.known_uids(tx, desk.mailbox_id, watched_folders(tx, desk)))
+        tags = tagging.watched(tx, desk)
+        watch = Watch(
+            desk.settings.inbox,
+            messages.known_uids(tx, desk.mailbox_id, watched_folders(tx, desk)),
+            tags=tags or frozenset(),
+            every_tag=tagging.wants_all(desk, mailbox, tags),
+        )
         early = messages.left_early(tx, desk.mailbox_id, desk.settings.inbox)
     changes = desk.connector.changes(mailbox.cursor, watch)
     guard.check_changes(desk, mailbox, watch, changes)
     desk.restored = desk.restored or _is_restored(desk, mailbox)
     young = _young(desk, watch, now) if mailbox.cursor is None else []
-    if _is_quiet(changes, mailbox) and not early and not desk.restored and not _is_to_be_noted(desk, mailbox, now):
+    news = tagging.news_of(desk, mailbox, tags, changes.tagged)
+    heard = None if tags is None else sorted(tags)
+    quiet = _is_quiet(changes, mailbox) and not news and heard == mailbox.tags and not desk.restored
+    if quiet and not early and not _is_to_be_noted(desk, mailbox, now):
         looked = Looked(missing=changes.missing)
     else:
         with desk.database.begin() as tx:
+            tagging.record(tx, desk, mailbox, news)
             looked = record(tx, desk, changes, mailbox)
             if desk.restored and not changes.more:
                 mailboxes.set_restored(tx, desk.mailbox_id, now)
             record_young(tx, desk, young, now)
+            if heard != mailbox.tags:
+                mailboxes.set_tags(tx, desk.mailbox_id, heard)
             mailboxes.looked(
                 tx,
                 desk.mailbox_id,
@@ -90,6 +102,8 @@ def _look_once(desk: Desk) -> tuple[Looked, bool]:
         if desk.restored:
             log.warning("database-restored", mailbox=desk.settings.name, until=mailbox.seen_until)
         desk.seen_until, desk.restored = now, False
+    if watch.every_tag:
+        desk.tags_read = now
     if looked.others:
         log.warning("moved-by-another", mailbox=desk.settings.name, count=looked.others)
     if changes.restarted or changes.relisted:
@@ -134,8 +148,11 @@ def _is_to_be_noted(desk: Desk, mailbox: Mailbox, now: datetime) -> bool:
 
 def watched_folders(tx: Tx, desk: Desk) -> list[str]:
     """The inbox and every present folder in which a message's place means something."""
+    roles = {"inbox", "category", "review"}
+    if desk.settings.act_by == "tag" and desk.settings.labels:
+        roles.remove("category")  # what lies there is seen in the inbox, by its label
     return [
         folder.name
         for folder in mailboxes.folders(tx, desk.mailbox_id)
-        if folder.role in ("inbox", "category", "review") and folder.missing_since is None
+        if folder.role in roles and folder.missing_since is None
     ]

@@ -8,7 +8,7 @@ sorted again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,8 +17,8 @@ from connectors.setting_values import parse_duration
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes.act import act
 from daemon.passes.desk import Desk
-from daemon.rules.tags import keyword
-from daemon.store import journal, learning, mailboxes, messages
+from daemon.rules.tags import in_use
+from daemon.store import journal, learning, mailboxes, messages, taggings
 from daemon.store.database import Tx
 from daemon.store.records import JournalEntry, KnownSighting
 
@@ -80,9 +80,11 @@ def undo(desk: Desk, since: datetime, category: str | None, *, dry_run: bool, sh
         batch = entries[start : start + BATCH]
         with desk.database.read() as tx:
             ours = [(entry, _untouched(tx, desk, entry)) for entry in batch]
+            tags = in_use(mailboxes.categories(tx, desk.mailbox_id)).keys()
         flags = _flags(desk, [place for _, place in ours if place is not None])
         for done, (entry, place) in enumerate(ours, start + 1):
-            if place is not None and not flags.get(place.id, TOUCHED) & TOUCHED and (dry_run or _put_back(desk, entry)):
+            free = place is not None and _is_free(entry, flags.get(place.id, TOUCHED), tags)
+            if free and (dry_run or _put_back(desk, entry)):
                 back += 1
             else:
                 touched += 1
@@ -95,10 +97,11 @@ def _wanted(tx: Tx, desk: Desk, category: str | None) -> list[Action] | None:
     """The actions that file under this category; None: any."""
     if category is None:
         return None
-    folders = {category.name: category.folder for category in mailboxes.categories(tx, desk.mailbox_id)}
-    if category not in folders:
-        raise PostroomError("--category", f'there is no category "{category}".', f"There are: {', '.join(folders)}.")
-    return [Move(folders[category]), Tag(add=frozenset({keyword(category)}))]
+    named = {one.name: one for one in mailboxes.categories(tx, desk.mailbox_id)}
+    if category not in named:
+        raise PostroomError("--category", f'there is no category "{category}".', f"There are: {', '.join(named)}.")
+    tag = named[category].tag
+    return [Move(named[category].folder), *([Tag(add=frozenset({tag}))] if tag is not None else [])]
 
 
 def _is_undone(tx: Tx, entry: JournalEntry) -> bool:
@@ -120,7 +123,24 @@ def _untouched(tx: Tx, desk: Desk, entry: JournalEntry) -> KnownSighting | None:
     place = messages.sighting_at(tx, desk.mailbox_id, entry.landed)
     if place is None or place.message != entry.message:
         return None
-    return place if place.ours or isinstance(entry.action, Tag) else None
+    if not isinstance(entry.action, Tag):
+        return place if place.ours else None
+    stands = taggings.last(tx, entry.message)
+    return place if stands is not None and stands.ours else None
+
+
+def _ours(action: Tag) -> Set[str]:
+    return {tag.lower() for tag in action.add}
+
+
+def _is_free(entry: JournalEntry, flags: Set[str], tags: Set[str]) -> bool:
+    """Do the flags say that nobody has touched it, nor the tags that we put on? `tags`: those of all categories."""
+    if flags & TOUCHED:
+        return False
+    if not isinstance(entry.action, Tag):
+        return True
+    ours = _ours(entry.action)
+    return ours <= flags and not (tags - ours) & flags
 
 
 def _flags(desk: Desk, places: list[KnownSighting]) -> dict[int, set[str]]:
@@ -141,8 +161,11 @@ def _put_back(desk: Desk, entry: JournalEntry) -> bool:
             if place is None:
                 return False
             known = messages.get(tx, entry.message)
+            unless = frozenset(TOUCHED)
+            if isinstance(entry.action, Tag):
+                unless |= in_use(mailboxes.categories(tx, desk.mailbox_id)).keys() - _ours(entry.action)
             plan = journal.plan(tx, known.id, place.ref, action, desk.clock(), decision=entry.decision, kind="undo")
-        acted = act(desk, known.id, place, known.identity, action, plan, frozenset(TOUCHED))
+        acted = act(desk, known.id, place, known.identity, action, plan, unless)
         with desk.database.begin() as tx:
             messages.set_state(tx, known.id, "left")
     return acted.status == "done"

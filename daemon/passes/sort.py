@@ -23,7 +23,7 @@ from daemon.passes.decide import Asked, decisions_about
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import review_folder
 from daemon.rules.decision import Decision, Policy, forbidding_flags
-from daemon.rules.tags import keyword
+from daemon.rules.tags import in_use
 from daemon.store import decisions, journal, learning, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import Category, KnownMessage, KnownSighting, Mode
@@ -159,7 +159,7 @@ def _carry_out(
             entry = journal.plan(tx, known.id, place.ref, action, now, decision=decision_id, kind="sort")
     outcome = "would-file" if category is not None else "left"
     if action is not None:
-        forbidden = forbidding_flags(desk.sorting)
+        forbidden = forbidding_flags(desk.sorting) | in_use(said.categories).keys()
         outcome = act(desk, known.id, place, message.sighting.identity, action, entry, forbidden).status
     log.info(
         "sorted",
@@ -178,5 +178,6 @@ def _action(desk: Desk, said: _Said, category: Category | None) -> Action | None
     if category is None:
         return Move(said.review) if said.review is not None else None
     if desk.settings.act_by == "tag":
-        return Tag(add=frozenset({keyword(category.name)}))
+        assert category.tag is not None
+        return Tag(add=frozenset({category.tag}))
     return Move(category.folder)

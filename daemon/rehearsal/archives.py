@@ -2,20 +2,21 @@
 
 DIR/Invoices/2024/17.eml       folder "Invoices/2024"        the date is the mail's own
 {"folder", "date", "from", "to", "subject", "body"}          one JSON object a line
-a mailbox over IMAP            its category folders          the date is the server's
+a mailbox over IMAP            its category folders or tags  the date is the server's
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from connectors.base import MailText
+from connectors.base import MailText, Sighting
 from connectors.mail.mime import clean_body, parse
 from daemon.mistakes import ExitCode, PostroomError
+from daemon.passes import tagging
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders
 from daemon.rehearsal.back_test import LabelledMail
@@ -108,20 +109,25 @@ def _from_row(row: Any) -> LabelledMail:
 def from_mailbox(
     desk: Desk, limit_per_folder: int, show: Callable[[str, int, int], None] | None = None
 ) -> list[LabelledMail]:
-    """The newest mail of every category folder; nothing is changed, not even \\Seen. Raises ConnectorError."""
+    """The newest mail of every category folder, or with every category's tag; nothing is changed, not even \\Seen.
+    Raises ConnectorError."""
     list_folders(desk)
     with desk.database.read() as tx:
-        folders = [category.folder for category in mailboxes.categories(tx, desk.mailbox_id) if category.paused is None]
+        categories = [category for category in mailboxes.categories(tx, desk.mailbox_id) if category.paused is None]
+        here = {folder.name for folder in mailboxes.folders(tx, desk.mailbox_id) if folder.missing_since is None}
     mails: list[LabelledMail] = []
-    for done, folder in enumerate(folders, start=1):
-        mails += _from_folder(desk, folder, limit_per_folder)
+    for done, category in enumerate(categories, start=1):
+        found = desk.connector.filed_by_people(category.folder, limit_per_folder) if category.folder in here else []
+        if category.tag is not None and not desk.settings.labels:
+            found += tagging.tagged_mail(desk, category, limit_per_folder)
+        mails += _labelled(desk, category.folder, found)
         if show is not None:
-            show(folder, done, len(folders))
+            show(category.folder, done, len(categories))
     return mails
 
 
-def _from_folder(desk: Desk, folder: str, limit: int) -> Iterator[LabelledMail]:
-    sightings = {sighting.ref: sighting for sighting in desk.connector.filed_by_people(folder, limit)}
+def _labelled(desk: Desk, folder: str, found: Sequence[Sighting]) -> Iterator[LabelledMail]:
+    sightings = {sighting.ref: sighting for sighting in found}
     for message in desk.connector.fetch(list(sightings)):
         sighting = sightings.get(message.sighting.ref, message.sighting)
         if sighting.arrived is not None:

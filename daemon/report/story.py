@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from connectors.base import Tag
 from daemon.model.prediction import Point
 from daemon.report.concerns import nights
 from daemon.report.open_batches import open_batches, question
@@ -18,7 +19,7 @@ from daemon.rules.schedule import last_attempt, late_by, next_night, owed
 from daemon.settings import Settings
 from daemon.settings.zone import office_time
 from daemon.state.lock import Holder
-from daemon.store import decisions, journal, learning, mailboxes, messages, training
+from daemon.store import decisions, journal, learning, mailboxes, messages, taggings, training
 from daemon.store.database import Tx
 from daemon.store.records import INTERRUPTED, Correction, KnownMessage, Mailbox, StoredDecision
 
@@ -91,6 +92,7 @@ def mailbox_status(
             {
                 "name": category.name,
                 "folder": category.folder,
+                "tag": category.tag,
                 "lessons": category.lessons,
                 "paused": category.paused,
                 "trouble": category.trouble,
@@ -181,6 +183,14 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
             }
             for place in messages.sightings(tx, message.id)
         ],
+        "tags": [
+            {
+                "tags": sorted(tagging.tags),
+                "seen": iso(tagging.seen),
+                "by": "postroom" if tagging.ours else tagging.who,
+            }
+            for tagging in taggings.of_message(tx, message.id)
+        ],
         "decisions": [
             {
                 "at": iso(decision.at),
@@ -203,6 +213,8 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
                 "state": entry.state,
                 "from": entry.ref.folder,
                 "to": entry.landed.folder if entry.landed else None,
+                "added": sorted(entry.action.add) if isinstance(entry.action, Tag) else [],
+                "removed": sorted(entry.action.remove) if isinstance(entry.action, Tag) else [],
                 "explanation": entry.explanation,
             }
             for entry in journal.of_message(tx, message.id)

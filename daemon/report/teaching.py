@@ -35,6 +35,8 @@ class CategoryLessons:
     newest: datetime | None
     paused: str | None
     trouble: str | None
+    tag: str | None = None
+    """How its mail is tagged; None where mail is moved."""
 
 
 def overview(tx: Tx, mailbox: int, points: Sequence[Point], least: int) -> list[CategoryLessons]:
@@ -59,6 +61,7 @@ def overview(tx: Tx, mailbox: int, points: Sequence[Point], least: int) -> list[
                 max((newest for _, _, newest in own), default=None),
                 category.paused,
                 trouble_with(category, number, passing.get(category.folder, (0, 0)), points, names, least),
+                category.tag,
             )
         )
     return rows

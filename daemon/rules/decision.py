@@ -39,6 +39,12 @@ HAS_LABEL = "it has a category's label already"
 """At Gmail a message in the inbox may: then a person or a filter has decided."""
 
 
+HAS_TAG = "it has a category's tag already"
+"""Put on by a person, or by a rule of theirs, before our time came."""
+HAD_TAG = "somebody has taken a category's tag off"
+"""Not one of ours; so the message was looked at, and is left to them."""
+
+
 @dataclass(frozen=True)
 class Hint:
     """What people did with a message like this one: the same thread, or nearly the same text."""

@@ -22,6 +22,7 @@ from connectors.connector_kinds import (
     BrokenKind,
     UnknownKind,
     inbox_of,
+    mailbox_from,
     mistakes_in,
     settings_of,
     usable_kinds,
@@ -88,6 +89,7 @@ def cross_check(document: Mapping[str, Any]) -> list[str]:
         inbox = box.get("inbox", "INBOX")
         for key, values in (("name", [category.get("name") for category in categories]), ("folder", folders)):
             problems += [f'{place} [[category]] {key}: "{value}" is used twice.' for value in _twice(values)]
+        problems += [f"{place} {problem}" for problem in _same_tags(box)]
         if inbox in folders:
             problems.append(f'{place} [[category]] folder: "{inbox}" is the inbox itself. Name another folder.')
         if box.get("review_folder") == inbox:
@@ -112,6 +114,24 @@ def _same_inboxes(mailboxes: Sequence[Mapping[str, Any]]) -> list[str]:
             place = _mailbox_place(earlier, other)
             problems.append(f"{_mailbox_place(number, box)}: is the same inbox as {place}. Remove one of the two.")
     return problems
+
+
+def _same_tags(box: Mapping[str, Any]) -> Iterator[str]:
+    """Categories that mail could not be told apart by: servers compare tags without regard to case."""
+    if box.get("act_by") != "tag":
+        return
+    try:
+        mailbox = mailbox_from(box)
+    except (UnknownKind, ValidationError):
+        return  # what is wrong with it is said in its own sentence
+    by_tag: dict[str, list[str]] = {}
+    for category in mailbox.categories:
+        tag = category.tag or mailbox.tag_for(category.name, category.folder)
+        by_tag.setdefault(tag.lower(), []).append(category.name)
+    for tag, names in by_tag.items():
+        if len(names) > 1 and len(set(names)) > 1:
+            which = " and ".join(f'"{name}"' for name in names)
+            yield f'[[category]] name: {which} give the same tag, "{tag}". Give one of them a `tag` of its own.'
 
 
 def _training_problems(training: Mapping[str, Any], engine: Mapping[str, Any]) -> list[str]:

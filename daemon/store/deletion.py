@@ -58,6 +58,7 @@ def forget(tx: Tx, mailbox: int, ids: Sequence[int], holds: Callable[[str | None
         (t.messages.c.thread, m.mailbox_id == mailbox),
         (t.lessons.c.thread, lesson.mailbox_id == mailbox),
         (t.sightings.c.who, t.sightings.c.mailbox_id == mailbox),
+        (t.taggings.c.who, t.taggings.c.mailbox_id == mailbox),
         (t.corrections.c.who, t.corrections.c.message_id.in_(theirs)),
         (t.batches.c.who, t.batches.c.mailbox_id == mailbox),
     )

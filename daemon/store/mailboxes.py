@@ -134,6 +134,13 @@ def set_restored(tx: Tx, mailbox: int, moment: datetime) -> None:
     tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(restored=moment))
 
 
+def set_tags(tx: Tx, mailbox: int, tags: Iterable[str] | None) -> None:
+    """Whose changes the look that is being recorded has heard of; None: tags mean nothing in this mailbox."""
+    tx.execute(
+        update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(tags=None if tags is None else sorted(tags))
+    )
+
+
 def hurry(tx: Tx, mailbox: int) -> None:
     """Make all new messages due at once."""
     where = (t.messages.c.mailbox_id == mailbox) & (t.messages.c.state == "new")
@@ -289,6 +296,7 @@ def categories(tx: Tx, mailbox: int) -> list[Category]:
             row["precision"],
             row["paused"],
             row["listed_as"],
+            row["tag"],
         )
         for row in rows
     ]
@@ -307,6 +315,7 @@ def add_category(tx: Tx, mailbox: int, category: Category, now: datetime) -> Cat
             hides=category.hides,
             precision=category.precision,
             listed_as=category.listed_as,
+            tag=category.tag,
             created=now,
         )
     )
@@ -314,7 +323,7 @@ def add_category(tx: Tx, mailbox: int, category: Category, now: datetime) -> Cat
 
 
 def update_category(tx: Tx, mailbox: int, uid: str, **values: object) -> None:
-    """Change a category's name, folder, description, hides, precision or paused."""
+    """Change a category's name, folder, tag, description, hides, precision or paused."""
     where = (t.categories.c.mailbox_id == mailbox) & (t.categories.c.uid == uid)
     tx.execute(update(t.categories).where(where).values(**values))
 

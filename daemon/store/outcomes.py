@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from connectors.base import MessageRef
 from daemon.store import tables as t
@@ -15,11 +15,13 @@ from daemon.store.database import Tx
 
 @dataclass(frozen=True)
 class Filing:
-    """A message that we filed and that nobody has moved to another category. `place`: where it lies; None: it left."""
+    """A message that we filed and that nobody has put under another category. `place`: where it lies; None: it left.
+    `tags`: what we tagged it with, in small letters."""
 
     decision: int
     folder: str
     place: MessageRef | None
+    tags: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,20 @@ class Outcome:
 
 
 def unconfirmed(tx: Tx, mailbox: int, since: datetime, until: datetime) -> list[Filing]:
-    """What we moved between these moments by the model's word and nobody has corrected or confirmed yet."""
+    """What we moved or tagged between these moments by the model's word and nobody has corrected or confirmed yet."""
     decision, action, place = t.decisions, t.actions, t.sightings
     corrected = select(t.corrections.c.message_id).where(t.corrections.c.message_id == decision.c.message_id)
+    one = t.taggings.alias()
+    newest = select(func.max(one.c.id)).where(one.c.message_id == decision.c.message_id).scalar_subquery()
+    tagged = action.c.to_folder == action.c.from_folder  # it stayed where everybody reads it
     rows = tx.execute(
-        select(decision.c.id, place.c.folder, place.c.epoch, place.c.uid, place.c.gone)
-        .join(action, action.c.decision_id == decision.c.id)
-        .join(t.messages, t.messages.c.id == decision.c.message_id)
-        .join(place, and_(place.c.message_id == decision.c.message_id, place.c.folder == action.c.to_folder))
+        select(decision.c.id, place.c.folder, place.c.epoch, place.c.uid, place.c.gone, t.taggings.c.tags)
+        .select_from(
+            decision.join(action, action.c.decision_id == decision.c.id)
+            .join(t.messages, t.messages.c.id == decision.c.message_id)
+            .join(place, and_(place.c.message_id == decision.c.message_id, place.c.folder == action.c.to_folder))
+            .outerjoin(t.taggings, and_(tagged, t.taggings.c.id == newest, t.taggings.c.ours))
+        )
         .where(
             t.messages.c.mailbox_id == mailbox,
             decision.c.confirmed.is_(None),
@@ -49,8 +57,7 @@ def unconfirmed(tx: Tx, mailbox: int, since: datetime, until: datetime) -> list[
             action.c.state == "done",
             action.c.ended >= since,
             action.c.ended <= until,
-            action.c.to_folder != action.c.from_folder,  # a tag leaves the mail where everybody reads it
-            place.c.ours,
+            or_(and_(~tagged, place.c.ours), and_(tagged, t.taggings.c.id.is_not(None))),
             ~corrected.exists(),
         )
         .order_by(decision.c.id, place.c.id)
@@ -58,7 +65,8 @@ def unconfirmed(tx: Tx, mailbox: int, since: datetime, until: datetime) -> list[
     found: dict[int, Filing] = {}
     for row in rows:
         lies = None if row.gone is not None else MessageRef(row.folder, row.epoch, row.uid)
-        found[row.id] = Filing(row.id, row.folder, lies)
+        if row.tags != []:  # else we took the tag off again
+            found[row.id] = Filing(row.id, row.folder, lies, frozenset(row.tags or ()))
     elsewhere = _lying_elsewhere(tx, [key for key, filing in found.items() if filing.place is None])
     return [filing for key, filing in found.items() if key not in elsewhere]
 

@@ -59,6 +59,8 @@ class Mailbox:
     """When the last of them was seen."""
     restored: datetime | None = None
     """When we noticed that the database was restored from a backup."""
+    tags: list[str] | None = None
+    """The tags whose changes the last look heard of; None: of none."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ class Category:
     paused: str | None = None
     listed_as: str | None = None
     """Its folder's name in the settings, which a rename on the server leaves behind."""
+    tag: str | None = None
+    """How its mail is tagged; None: the mailbox is sorted by moving."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,21 @@ class KnownSighting:
     """The look before it was `seen`: it was put there no earlier. None: nobody had looked."""
     put: datetime | None = None
     """When it was put there, where the server tells."""
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """The categories' tags that a message carried from `seen` on, in small letters. `ours`: by our own doing."""
+
+    id: int
+    message: int
+    tags: frozenset[str]
+    seen: datetime
+    ours: bool
+    who: str | None
+    judged: bool
+    since: datetime | None = None
+    """It changed after this moment, when all had been seen last; None: nobody knows."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 mailboxes 1-n folders, categories, codebook, messages, lessons, models, training_runs, batches
 mailboxes 1-1 retention
-messages  1-n sightings, decisions, actions, corrections
+messages  1-n sightings, taggings, decisions, actions, corrections
 batches   1-n corrections
 """
 
@@ -114,6 +114,7 @@ mailboxes = Table(
     Column("others_moves", Integer, nullable=False, default=0),  # made by a Postroom that this database does not know
     Column("others_moved", Utc),  # when the last of them was seen
     Column("restored", Utc),  # when we noticed that this database is older than what has been seen: from a backup
+    Column("tags", JSON(none_as_null=True)),  # whose changes the last look heard of; NULL: of none
 )
 
 folders = Table(
@@ -148,6 +149,7 @@ categories = Table(
     Column("paused", Text),  # why: its folder is gone, or the owner no longer lists it
     Column("listed_as", Text),  # the folder's name in the settings, which a rename on the server leaves behind
     Column("created", Utc, nullable=False),
+    Column("tag", Text),  # how its mail is tagged; NULL: the mailbox is sorted by moving
     UniqueConstraint("mailbox_id", "uid"),
 )
 
@@ -206,6 +208,22 @@ sightings = Table(
     Index(None, "mailbox_id", "folder", "epoch", "uid"),
     Index(None, "mailbox_id", "judged", "gone"),
     Index(None, "mailbox_id", "gone", "folder", "uid"),
+)
+
+taggings = Table(
+    "taggings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _message(),
+    Column("mailbox_id", ForeignKey("mailboxes.id"), nullable=False),
+    Column("tags", JSON, nullable=False),  # the categories' tags that it carries since then, in small letters
+    Column("seen", Utc, nullable=False),
+    Column("ours", Boolean, nullable=False, default=False),  # by our own doing
+    Column("who", Text),  # whose doing, where the server tells
+    Column("judged", Boolean, nullable=False, default=False),  # looked at for a correction
+    Column("since", Utc),  # when all had been seen last: it changed after that; NULL: nobody knows
+    Index(None, "message_id"),
+    Index(None, "mailbox_id", "judged"),
 )
 
 decisions = Table(

@@ -106,6 +106,23 @@ class Hands:
         ok(self.imap.uid("STORE", uid, "+FLAGS.SILENT", f"({' '.join(flags)})"))
         self.leave()
 
+    def unflag(self, subject: str, *flags: str) -> None:
+        """Take flags and keywords off."""
+        source, uid = self.find(subject)
+        ok(self.imap.select(quoted(source)))
+        ok(self.imap.uid("STORE", uid, "-FLAGS.SILENT", f"({' '.join(flags)})"))
+        self.leave()
+
+    def tags(self, subject: str) -> set[str]:
+        """The flags and keywords of the only mail with that subject, in small letters."""
+        source, uid = self.find(subject)
+        ok(self.imap.select(quoted(source), readonly=True))
+        (answer,) = ok(self.imap.uid("FETCH", uid, "(FLAGS)"))
+        self.leave()
+        found = re.search(rb"FLAGS \(([^)]*)\)", answer)
+        assert found
+        return set(found[1].decode().lower().split()) - {"\\recent", "$postroom"}
+
     def leave(self) -> None:
         """Nothing stays selected, nothing is expunged: opening what isn't there does that (RFC 3501 section 6.3.1)."""
         assert self.imap.select(quoted("No such place"), readonly=True)[0] == "NO"

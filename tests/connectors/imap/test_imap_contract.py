@@ -41,6 +41,7 @@ class TestGmail(ConnectorTests):
 
     @pytest.fixture
     def world(self, gmail_world: ImapWorld) -> World:
+        gmail_world.hands.create("postroom-invoice")  # a label is a folder, and we make none
         return gmail_world
 
 

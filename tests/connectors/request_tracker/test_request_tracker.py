@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.base import Connector, MessageRef, Move, Progress, Sighting, Tag, Unfinished, Watch
+from connectors.base import Connector, MessageRef, Move, Progress, Sighting, Tag, Tagged, Unfinished, Watch
 from connectors.errors import (
     ActionRefused,
     ConnectorError,
     LoginRefused,
     MessageGone,
+    MessageTouched,
     SetupWrong,
     Unexplained,
     Unreachable,
@@ -364,12 +365,63 @@ def test_tags_of_others_stay(world: RtWorld) -> None:
     assert recover(world, seen, other, Progress("tagging")).outcome == "undone"
 
 
-def test_a_field_for_one_value_holds_the_newest_tag(world: RtWorld) -> None:
+def test_a_field_for_one_value_that_somebody_filled_in_is_left_to_them(world: RtWorld) -> None:
     _, seen = arrive(world, "Invoice 7")
     connector = world.another(tag_field="Category")
-    for tag in ("order", "invoice"):
-        connector.apply(seen.ref, seen.identity, Tag(add=frozenset({tag})), ignore)
-        assert only(connector, world.inbox).flags == {tag}
+    connector.apply(seen.ref, seen.identity, Tag(add=frozenset({"invoice"})), ignore)
+    assert only(connector, world.inbox).flags == {"invoice"}
+    world.agent.change(seen.ref.uid, CustomFields={"Category": "VIP"})
+    with pytest.raises(ActionRefused):
+        connector.apply(seen.ref, seen.identity, Tag(add=frozenset({"order"})), ignore)
+    assert only(connector, world.inbox).flags == {"VIP"}
+
+
+def test_a_tag_of_the_last_moment_is_respected(world: RtWorld) -> None:
+    _, seen = arrive(world, "Invoice 7")
+    world.agent.change(seen.ref.uid, CustomFields={"Labels": ["Orders"]})
+    with pytest.raises(MessageTouched, match="Somebody answered, closed or tagged ticket"):
+        world.connector.apply(seen.ref, seen.identity, Tag(frozenset({"invoice"})), refuse, frozenset({"orders"}))
+    assert only(world.connector, world.inbox).flags == {"Orders"}
+
+
+def test_tags_come_with_who_changed_them(world: RtWorld, rt_people: dict[str, RtPerson]) -> None:
+    _, seen = arrive(world, "Invoice 7")
+    known = {world.inbox: frozenset({seen.ref.uid})}
+    watch_tags = Watch(world.inbox, known, tags=frozenset({"orders"}))
+    cursor = world.connector.changes(None, watch_tags).cursor
+    assert world.connector.changes(cursor, watch_tags).tagged == ()
+    steps = [(world.agent, "Orders"), (rt_people["robot"], "Travel")]
+    told = []
+    for person, value in steps:
+        person.change(seen.ref.uid, CustomFields={"Labels": [value]})
+        changes = world.connector.changes(cursor, watch_tags)
+        told += changes.tagged
+        cursor = changes.cursor
+    world.connector.apply(seen.ref, seen.identity, Tag(frozenset({"ours"}), frozenset({"Travel"})), ignore)
+    changes = world.connector.changes(cursor, watch_tags)
+    told += changes.tagged
+    assert told == [
+        Tagged(seen.ref, frozenset({"Orders"}), by="agent"),
+        Tagged(seen.ref, frozenset({"Travel"}), by_program=True),
+        Tagged(seen.ref, frozenset({"ours"}), by_program=True),
+    ]
+    world.agent.change(seen.ref.uid, CustomFields={"Category": "VIP"})
+    [other] = world.connector.changes(changes.cursor, watch_tags).tagged
+    assert other == Tagged(seen.ref, frozenset({"ours"})), "another field's change is nobody's tag"
+    every = Watch(world.inbox, known, tags=frozenset({"orders"}), every_tag=True)
+    assert world.connector.changes(changes.cursor, every).tagged == (Tagged(seen.ref, frozenset({"ours"})),)
+
+
+def test_people_s_tags_are_found_and_ours_are_not(world: RtWorld, rt_people: dict[str, RtPerson]) -> None:
+    for subject in ("agent's", "robot's", "ours", "another"):
+        world.deliver(subject)
+    world.agent.change(world.number("agent's"), CustomFields={"Labels": ["It's", "more"]})
+    rt_people["robot"].change(world.number("robot's"), CustomFields={"Labels": ["It's"]})
+    world.agent.change(world.number("another"), CustomFields={"Labels": ["more"]})
+    seen = find(world, "ours")
+    world.connector.apply(seen.ref, seen.identity, Tag(frozenset({"It's"})), ignore)
+    found = world.connector.tagged_by_people(world.inbox, "It's", 9)
+    assert [(one.ref.uid, one.by) for one in found] == [(world.number("agent's"), "agent")]
 
 
 def test_tags_that_are_there_already_are_not_written_again(world: RtWorld) -> None:

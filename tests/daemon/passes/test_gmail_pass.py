@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -15,6 +16,7 @@ from daemon.passes.desk import Desk
 from daemon.passes.first_lessons import learn_from_folders
 from daemon.passes.folder_list import list_folders
 from daemon.passes.one_pass import one_pass
+from daemon.passes.put_back import Undone, undo
 from daemon.rules.correction import label_means
 from daemon.rules.decision import Policy
 from daemon.settings import SortingSettings
@@ -24,17 +26,31 @@ from daemon.store.records import KnownSighting
 from tests.contract import where
 from tests.fakes import START, Clock, FakeClassifier, FakeRegistry
 from tests.imap_fixtures import ImapWorld
-from tests.servers.hands import ok, quoted
+from tests.servers.hands import make_mail, ok, quoted
 
 
 @pytest.fixture
 def desk(gmail_world: ImapWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A live desk over two labels, with a model that files what begins with "invoice" under the first."""
-    world, clock, model = gmail_world, Clock(), FakeClassifier({})
+    yield from open_desk(gmail_world, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def tagging(gmail_world: ImapWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """The same, with mail that gets its label and stays in the inbox."""
+    yield from open_desk(gmail_world, tmp_path, monkeypatch, act_by="tag")
+
+
+def open_desk(
+    world: ImapWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act_by: Literal["move", "tag"] = "move"
+) -> Iterator[Desk]:
+    """The desk, closed when its test is over."""
+    clock, model = Clock(), FakeClassifier({})
     database = Database.open(tmp_path / "postroom.sqlite")
     settings = ImapSettings(
         name="office",
-        host="localhost",
+        host="imap.gmail.com",  # the connector is the simulator's; the name tells what a folder is there
+        act_by=act_by,
         user=world.user,
         mode="live",
         category=tuple(CategorySettings(name=folder, folder=folder) for folder in (world.first, world.second)),
@@ -133,6 +149,54 @@ def test_first_lessons_take_a_message_with_two_labels_once(desk: Desk, gmail_wor
     label(world, "an order", "-", "\\Inbox")
     learn_from_folders(desk, per_folder=10, max_age=timedelta(days=9999))
     assert lessons(desk) == 1
+
+
+@pytest.mark.imap
+def test_a_label_is_the_tag_and_the_message_stays_in_the_inbox(tagging: Desk, gmail_world: ImapWorld) -> None:
+    desk, world = tagging, gmail_world
+    world.deliver("invoice 7")
+    settle(desk)
+    settle(desk)
+    assert where(world) == {"invoice 7": sorted([world.first, world.inbox])}
+    assert (kinds(desk), lessons(desk)) == ([], 0), "our own label is no lesson, wherever it shows"
+    label(world, "invoice 7", "+", world.second)
+    settle(desk)
+    assert (kinds(desk), lessons(desk)) == ([], 0), "with two labels nobody knows which is meant"
+    label(world, "invoice 7", "-", world.first)
+    settle(desk)
+    settle(desk)
+    assert (kinds(desk), lessons(desk)) == ([("correction", world.second)], 1)
+    label(world, "invoice 7", "-", "\\Inbox")  # archived later: no second lesson
+    settle(desk)
+    assert (kinds(desk), lessons(desk)) == ([("correction", world.second)], 1)
+
+
+@pytest.mark.imap
+def test_a_label_that_is_taken_off_stays_off_and_undo_takes_off_ours(tagging: Desk, gmail_world: ImapWorld) -> None:
+    desk, world = tagging, gmail_world
+    for number in range(3):
+        world.hands.put(make_mail(f"invoice {number}"), arrived=desk.clock())
+        settle(desk)  # one by one: of several texts in one answer the simulator gives the first
+    label(world, "invoice 0", "-", world.first)
+    label(world, "invoice 1", "+", world.second)
+    assert undo(desk, START, None, dry_run=False) == Undone(1, 2)
+    settle(desk)
+    settle(desk)
+    assert kinds(desk) == [("rejection", world.inbox)]
+    assert where(world) == {
+        "invoice 0": [world.inbox],
+        "invoice 1": sorted([world.first, world.second, world.inbox]),
+        "invoice 2": [world.inbox],
+    }
+
+
+@pytest.mark.imap
+def test_a_label_that_is_gone_pauses_its_category_as_a_folder_does(tagging: Desk, gmail_world: ImapWorld) -> None:
+    gmail_world.hands.remove(gmail_world.first)
+    list_folders(tagging)
+    with tagging.database.begin() as tx:
+        paused = {one.folder: one.paused for one in mailboxes.categories(tx, tagging.mailbox_id)}
+    assert paused == {gmail_world.first: f'there is no folder "{gmail_world.first}"', gmail_world.second: None}
 
 
 # -- the rule itself

@@ -15,13 +15,13 @@ from connectors.errors import LoginRefused, Unreachable
 from connectors.imap import ImapSettings
 from connectors.in_memory import MemoryConnector
 from connectors.mailbox_settings import CategorySettings
+from connectors.tag_words import keyword
 from daemon.mistakes import PostroomError
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders, show_folders
 from daemon.passes.one_pass import one_pass
 from daemon.passes.put_back import BadMoment, Undone, moment, undo
 from daemon.rules.decision import Policy
-from daemon.rules.tags import keyword
 from daemon.settings import SortingSettings
 from daemon.store import decisions, deletion, journal, learning, mailboxes, messages
 from daemon.store.database import Database, Tx

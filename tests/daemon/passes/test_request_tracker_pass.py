@@ -15,12 +15,13 @@ from daemon.passes.desk import Desk
 from daemon.passes.first_lessons import learn_from_folders
 from daemon.passes.folder_list import list_folders
 from daemon.passes.one_pass import one_pass
+from daemon.passes.put_back import Undone, undo
 from daemon.rules.decision import Policy
 from daemon.settings import SortingSettings
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Database
 from tests.contract import where
-from tests.fakes import Clock, FakeClassifier, FakeRegistry
+from tests.fakes import START, Clock, FakeClassifier, FakeRegistry
 from tests.rt_fixtures import RtPerson, RtWorld
 
 pytestmark = pytest.mark.rt
@@ -149,3 +150,66 @@ def test_history_teaches_what_people_moved_and_who_did(
         }
     assert taught == {"agent moved", "agent moved twice", "agent moved on", "created there"}
     assert who == {"agent", None}
+
+
+# -- tagged tickets
+
+
+@pytest.fixture
+def tagging(rt_world: RtWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A live desk that tags tickets of one queue with two categories, neither of which is a queue."""
+    clock, model = Clock(), FakeClassifier({})
+    database = Database.open(tmp_path / "tags.sqlite")
+    settings = RequestTrackerSettings(
+        name="support",
+        url=rt_world.server.url,
+        credential="token",
+        inbox=rt_world.inbox,
+        mode="live",
+        act_by="tag",
+        tag_field="Labels",
+        category=(CategorySettings(name="Büro & Straße"), CategorySettings(name="Travel")),
+    )
+    with database.begin() as tx:
+        mailbox = mailboxes.ensure(tx, settings.name, settings.kind, settings.mode, clock()).id
+    registry = FakeRegistry(model)
+    desk = Desk(settings, SortingSettings(), database, rt_world.connector, registry, mailbox, clock)  # type: ignore[arg-type]
+    list_folders(desk)
+    with database.begin() as tx:
+        categories = {category.uid: category for category in mailboxes.categories(tx, mailbox)}
+    first, second = categories
+    model.answers = {"invoice": {first: 0.97, second: 0.03}}
+    policy = Policy(categories, dict.fromkeys(categories, 0.9), "m1")
+    monkeypatch.setattr("daemon.passes.decide.current_policy", lambda *_: policy)
+    one_pass(desk)
+    yield desk
+    database.close()
+
+
+def labels(rt_world: RtWorld, subject: str) -> list[str]:
+    [ticket] = [one for one in rt_world.agent.tickets([rt_world.inbox]) if one["Subject"] == subject]
+    return sorted(value for field in ticket["CustomFields"] if field["name"] == "Labels" for value in field["values"])
+
+
+def test_a_value_that_a_person_changes_is_a_lesson_with_its_author(
+    tagging: Desk, rt_world: RtWorld, rt_people: dict[str, RtPerson]
+) -> None:
+    desk = tagging
+    for number in range(4):
+        rt_world.deliver(f"invoice {number}")
+    settle(desk)
+    settle(desk)
+    assert [labels(rt_world, f"invoice {number}") for number in range(4)] == [["Büro & Straße"]] * 4
+    assert (corrections(desk), lessons(desk)) == ([], 0), "our own tag is no lesson"
+    rt_world.agent.change(rt_world.number("invoice 0"), CustomFields={"Labels": ["Travel", "VIP"]})
+    rt_world.agent.change(rt_world.number("invoice 1"), CustomFields={"Labels": []})
+    rt_people["robot"].change(rt_world.number("invoice 2"), CustomFields={"Labels": ["Travel"]})
+    settle(desk)
+    settle(desk)
+    assert sorted(corrections(desk)) == [("correction", "Travel", "agent"), ("rejection", rt_world.inbox, "agent")]
+    assert lessons(desk) == 1
+    assert undo(desk, START, None, dry_run=False) == Undone(1, 3)
+    settle(desk)
+    settle(desk)
+    assert [labels(rt_world, f"invoice {number}") for number in range(4)] == [["Travel", "VIP"], [], ["Travel"], []]
+    assert len(corrections(desk)) == 2

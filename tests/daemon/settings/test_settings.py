@@ -486,6 +486,35 @@ def test_a_tagged_helpdesk_needs_a_field(tmp_path: Path) -> None:
     assert load(tmp_path, text + '\ntag_field = "Topic"').mailboxes[0].inbox == "General"
 
 
+TAGGED = 'act_by = "tag"\n'
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (A.replace('"A"', '"Büro"') + A.replace('"A"', '"buro"'), '"Büro" and "buro" give the same tag, "buro"'),
+        (A.replace('"A"', '"请求"') + A.replace('"A"', '"订单"'), "Give one of them a `tag` of its own"),
+        (A + 'tag = "$label1"\n' + A.replace('"A"', '"B"') + 'tag = "$LABEL1"', '"A" and "B" give the same tag'),
+        (A + 'tag = "two words"', '"two words" cannot be a keyword'),
+        (A + 'tag = "\\\\Seen"', "cannot be a keyword"),
+    ],
+)
+def test_tags_that_mail_could_not_be_told_by_are_refused(tmp_path: Path, lines: str, words: str) -> None:
+    (found,) = problems(tmp_path, OFFICE + TAGGED + lines)
+    assert words in found
+
+
+def test_tagged_categories_are_names_and_each_world_spells_them(tmp_path: Path) -> None:
+    names = "".join(A.replace('"A"', f'"{name}"') for name in ("Büro & Post", "Orders")) + 'tag = "$label1"'
+    [office] = load(tmp_path, OFFICE + TAGGED + names).mailboxes
+    assert [office.tag_for(one.name, one.folder) for one in office.categories] == ["Buro-Post", "Orders"]
+    gmail = OFFICE.replace("mail.example.org", "imap.gmail.com") + TAGGED
+    assert load(tmp_path, gmail + A).mailboxes[0].tag_for("Büro & Post", "Work/Büro & Post") == "Work/Büro & Post"
+    assert "Write it as `folder`" in problems(tmp_path, gmail + A + 'tag = "X"')[0]
+    [desk] = load(tmp_path, DESK + TAGGED + 'tag_field = "Labels"').mailboxes
+    assert desk.tag_for("Büro & Post", "Büro & Post") == "Büro & Post"
+
+
 def test_an_unknown_kind_is_told_with_the_kinds_there_are(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, OFFICE + 'kind = "request-traker"')
     assert found.startswith('[[mailbox]] 1 (office) kind: "request-traker" is not one of "imap", "request-tracker".')

@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("others_moves", sa.Integer(), nullable=False),
         sa.Column("others_moved", tables.Utc(), nullable=True),
         sa.Column("restored", tables.Utc(), nullable=True),
+        sa.Column("tags", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailboxes")),
         sa.UniqueConstraint("name", name=op.f("uq_mailboxes_name")),
     )
@@ -50,6 +51,7 @@ def upgrade() -> None:
         sa.Column("paused", sa.Text(), nullable=True),
         sa.Column("listed_as", sa.Text(), nullable=True),
         sa.Column("created", tables.Utc(), nullable=False),
+        sa.Column("tag", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_categories_mailbox_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_categories")),
         sa.UniqueConstraint("mailbox_id", "uid", name=op.f("uq_categories_mailbox_id_uid")),
@@ -246,6 +248,25 @@ def upgrade() -> None:
         op.f("ix_sightings_mailbox_id_judged_gone"), "sightings", ["mailbox_id", "judged", "gone"], unique=False
     )
     op.create_index(op.f("ix_sightings_message_id"), "sightings", ["message_id"], unique=False)
+    op.create_table(
+        "taggings",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("message_id", sa.Integer(), nullable=False),
+        sa.Column("mailbox_id", sa.Integer(), nullable=False),
+        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("seen", tables.Utc(), nullable=False),
+        sa.Column("ours", sa.Boolean(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=True),
+        sa.Column("judged", sa.Boolean(), nullable=False),
+        sa.Column("since", tables.Utc(), nullable=True),
+        sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_taggings_mailbox_id")),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["messages.id"], name=op.f("fk_taggings_message_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_taggings")),
+    )
+    op.create_index(op.f("ix_taggings_mailbox_id_judged"), "taggings", ["mailbox_id", "judged"], unique=False)
+    op.create_index(op.f("ix_taggings_message_id"), "taggings", ["message_id"], unique=False)
     op.create_table(
         "actions",
         sa.Column("id", sa.Integer(), nullable=False),
