@@ -351,6 +351,10 @@ class Connector(ABC):
     def close(self) -> None:
         """Leave the server. Never raises."""
 
+    def break_off(self) -> None:  # noqa: B027 - for those who wait for a server
+        """From another thread: end what is being done with the server, for good. The call in progress raises
+        Unreachable within seconds, and an action that it cut short is for `recover`. Never raises."""
+
     def wait(self, seconds: float) -> bool:  # noqa: ARG002 - for those who can listen
         """Sleep until something may have changed, at most `seconds`. True: look now. A hint; polling is the truth."""
         return False

@@ -1,6 +1,6 @@
 """One IMAP account and the way in: connect, TLS, certificate, login.
 
-    ImapAccount | TLS context | connect | compare the pin | log in | read capabilities again      -> IMAPClient
+    ImapAccount | TLS context | connect | compare the pin | log in | read capabilities again      -> BoundedClient
 
 No password travels before the certificate is trusted. The secret is asked for at every login and kept nowhere.
 """
@@ -12,16 +12,21 @@ import hashlib
 import hmac
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from imapclient import IMAPClient
+from imapclient import SocketTimeout
 
 from connectors.errors import CertificateRefused, ConnectorError, LoginRefused, SetupWrong
 from connectors.hosts import is_this_machine
 from connectors.imap.failures import login_failure, translate, unreachable
+from connectors.imap.line import BoundedClient, Line
+
+LONGEST_CONNECT_S = 20.0
+"""For each address of the host, and for the TLS handshake: whoever ends the service waits for it."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class ImapAccount:
     secret: called at every login; returns the password, or the access token for xoauth2 and oauthbearer (RFC 7628).
     fingerprint: sha256 of the server's certificate in hex. It replaces the check by CA, date and host name: a pin names
     one certificate, so the office that renews it changes the setting.
-    timeout: seconds that any single answer may take.
+    timeout: seconds that one answer may take; a large one gets more, see `connectors.imap.line`.
     """
 
     name: str
@@ -74,15 +79,18 @@ def tls_context(account: ImapAccount) -> ssl.SSLContext:
     return context
 
 
-def log_in(account: ImapAccount) -> IMAPClient:
-    """A connection that is logged in. Raises Unreachable, CertificateRefused, SetupWrong or LoginRefused."""
+def log_in(account: ImapAccount, halt: threading.Event) -> BoundedClient:
+    """A connection that is logged in. Raises Unreachable, CertificateRefused, SetupWrong or LoginRefused.
+
+    `halt`: set by whoever wants it to end, now or ever: what is being read raises Unreachable.
+    """
     try:
-        return _log_in(account, account.secret)
+        return _log_in(account, account.secret, halt)
     except TokenRefused:
         if account.renewed is None:
             raise
     # Tokens are revoked before their time when a password changes or an administrator says so.
-    return _log_in(account, account.renewed)
+    return _log_in(account, account.renewed, halt)
 
 
 class TokenRefused(LoginRefused):
@@ -91,8 +99,8 @@ class TokenRefused(LoginRefused):
     next_step = "Run `postroom check`: it reads the token and names what is missing."
 
 
-def _log_in(account: ImapAccount, secret: Callable[[], str]) -> IMAPClient:
-    client = _connect(account)
+def _log_in(account: ImapAccount, secret: Callable[[], str], halt: threading.Event) -> BoundedClient:
+    client = _connect(account, halt)
     try:
         _check_pin(account, client)
         _sign_in(account, client, secret)
@@ -103,16 +111,19 @@ def _log_in(account: ImapAccount, secret: Callable[[], str]) -> IMAPClient:
     return client
 
 
-def _connect(account: ImapAccount) -> IMAPClient:
+def _connect(account: ImapAccount, halt: threading.Event) -> BoundedClient:
     context = tls_context(account) if account.tls != "none" else None
     try:
-        client = IMAPClient(
+        client = BoundedClient(
+            Line(account.place, account.timeout, halt),
             account.host,
             account.port,
             ssl=account.tls == "implicit",
             ssl_context=context,
-            timeout=account.timeout,
+            timeout=SocketTimeout(min(account.timeout, LONGEST_CONNECT_S), account.timeout),
         )
+    except ConnectorError:
+        raise
     except Exception as error:
         raise unreachable(error, account.place) from error
     _silence(client)
@@ -120,6 +131,9 @@ def _connect(account: ImapAccount) -> IMAPClient:
     if account.tls == "starttls":
         try:
             client.starttls(context)
+        except ConnectorError:
+            _hang_up(client)
+            raise
         except Exception as error:
             _hang_up(client)
             failure = unreachable(error, account.place)
@@ -140,7 +154,7 @@ def keep_alive(connection: socket.socket) -> None:
                 connection.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
-def _check_pin(account: ImapAccount, client: IMAPClient) -> None:
+def _check_pin(account: ImapAccount, client: BoundedClient) -> None:
     if account.fingerprint is None or account.tls == "none":
         return
     certificate = client.socket().getpeercert(binary_form=True)
@@ -153,7 +167,7 @@ def _check_pin(account: ImapAccount, client: IMAPClient) -> None:
         )
 
 
-def _sign_in(account: ImapAccount, client: IMAPClient, ask: Callable[[], str]) -> None:
+def _sign_in(account: ImapAccount, client: BoundedClient, ask: Callable[[], str]) -> None:
     try:
         secret = ask()
     except ConnectorError:
@@ -187,11 +201,13 @@ def _sign_in(account: ImapAccount, client: IMAPClient, ask: Callable[[], str]) -
     client._imap.untagged_responses.pop("CAPABILITY", None)
     try:
         client._cached_capabilities = client._do_capabilites()
+    except ConnectorError:
+        raise
     except Exception as error:
         raise translate(error, account.place) from error
 
 
-def _silence(client: IMAPClient) -> None:
+def _silence(client: BoundedClient) -> None:
     """imaplib's debug log would carry passwords, subjects and addresses: it goes nowhere."""
 
     def nowhere(*_: Any) -> None:
@@ -200,6 +216,6 @@ def _silence(client: IMAPClient) -> None:
     client._imap._mesg = nowhere
 
 
-def _hang_up(client: IMAPClient) -> None:
+def _hang_up(client: BoundedClient) -> None:
     with contextlib.suppress(Exception):  # it may be closed already, which is what we want
         client.shutdown()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 from imapclient.imap_utf7 import decode as decode_utf7
@@ -121,7 +123,7 @@ def _uids(words: str) -> list[int]:
         if len(ends) > 2 or not all(ends):
             return []
         first, last = sorted((int(ends[0]), int(ends[-1])))
-        if last - first >= MOST_COPIED:
+        if last - first >= MOST_COPIED - len(uids):
             return []
         uids.extend(range(first, last + 1))
     return uids
@@ -183,15 +185,18 @@ def states_in(lines: Sequence[object]) -> dict[str, tuple[State, str | None]]:
     return states
 
 
-def vanished_in(lines: Sequence[object]) -> set[int]:
-    """UIDs of VANISHED answers (RFC 7162 section 3.2.10): "(EARLIER) 41,43:116"."""
-    found: set[int] = set()
+def vanished_in(lines: Sequence[object], known: Collection[int]) -> set[int]:
+    """The known UIDs among those of VANISHED answers (RFC 7162 section 3.2.10): "(EARLIER) 41,43:116"."""
+    ours = sorted(known)
+    begun = [0] * (len(ours) + 1)  # how many more runs hold this UID than the one before it
     for line in lines:
         for word in re.findall(r"[\d:,]+", as_text(line or b"")):
             for run in word.split(","):
                 first, _, last = run.partition(":")
-                found.update(range(int(first), int(last or first) + 1))
-    return found
+                low, high = sorted((int(first), int(last or first)))
+                begun[bisect_left(ours, low)] += 1
+                begun[bisect_right(ours, high)] -= 1
+    return {uid for uid, runs in zip(ours, accumulate(begun), strict=False) if runs}
 
 
 def deleted_in(lines: Sequence[object]) -> set[int]:

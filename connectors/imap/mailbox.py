@@ -68,6 +68,7 @@ class ImapConnector(Connector):
         self._current: Session | None = None
         self._broken_at = time.monotonic()  # another process may have died a moment ago
         self._closing = threading.Event()
+        self._halt = threading.Event()
         self._waker: socket.socket | None = None
         self._broken_waits = 0
 
@@ -175,6 +176,10 @@ class ImapConnector(Connector):
                 self._current.close()
                 self._current = None
 
+    def break_off(self) -> None:
+        self._halt.set()
+        self._closing.set()
+
     def wait(self, seconds: float) -> bool:
         """IDLE (RFC 2177) on the inbox where the server has it, else sleep. `close` ends both at once."""
         end = time.monotonic() + seconds
@@ -207,7 +212,7 @@ class ImapConnector(Connector):
             self._current = None
             self._broken_at = time.monotonic()
         if self._current is None:
-            self._current = Session(log_in(self.account), self.name)
+            self._current = Session(log_in(self.account, self._halt), self.name)
             self._closing.clear()
         return self._current
 

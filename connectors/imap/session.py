@@ -12,16 +12,13 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
-import ssl
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from imapclient import IMAPClient
-
 from connectors.base import MessageRef, Sighting
-from connectors.errors import ActionRefused, ConnectorError, FolderMissing
+from connectors.errors import ActionRefused, ConnectorError, FolderMissing, Unexplained
 from connectors.imap.answers import (
     Abilities,
     Listed,
@@ -38,6 +35,7 @@ from connectors.imap.answers import (
     with_state,
 )
 from connectors.imap.failures import is_dead, translate
+from connectors.imap.line import BoundedClient
 from connectors.imap.sightings import (
     BASIC_ITEMS,
     Fetched,
@@ -50,7 +48,8 @@ from connectors.imap.sightings import (
 
 FETCH_BATCH = 200
 SEARCH_WINDOW = 20_000
-"""UIDs a search may return at once: imaplib refuses lines of more than a million bytes."""
+"""UIDs a search may return at once: the length of a line is bounded, see `connectors.imap.line`."""
+MOST_FOLDERS = 20_000
 
 Result = TypeVar("Result")
 
@@ -58,7 +57,7 @@ Result = TypeVar("Result")
 class Session:
     """One connection. Every method raises only `connectors.errors`."""
 
-    def __init__(self, client: IMAPClient, name: str) -> None:
+    def __init__(self, client: BoundedClient, name: str) -> None:
         self.client = client
         self.name = name
         self.dead = False
@@ -92,6 +91,12 @@ class Session:
             lines = imap._untagged_response(kind, answer, "LIST")[1]
             numbers = imap._untagged_response(kind, answer, "STATUS")[1]
             said = (arguments, lines, numbers)
+            if len(lines) > MOST_FOLDERS:
+                raise Unexplained(
+                    self.name,
+                    f"The server lists {len(lines)} folders; Postroom takes {MOST_FOLDERS} at most.",
+                    "If they are real, give Postroom's account the right to see fewer.",
+                )
             if self._last_list is None or self._last_list[0] != said:  # the usual poll brings no news: read it once
                 states = states_in(numbers)
                 self._last_list = said, [with_state(listed, states) for listed in listed_in(lines)]
@@ -198,7 +203,7 @@ class Session:
             self.client._checkok("examine", kind, answer)
             said = dict(imap.untagged_responses)
             selected = Selected(int(said["UIDVALIDITY"][-1]), int(said["EXISTS"][-1]), None)
-            return selected, vanished_in(said.get("VANISHED", [])) | deleted_in(said.get("FETCH", []))
+            return selected, vanished_in(said.get("VANISHED", []), known) | deleted_in(said.get("FETCH", []))
 
         selected, claimed = self._ask_folder(folder, ask)
         self._folder, self._selected = folder, selected
@@ -339,15 +344,9 @@ class Session:
             with selectors.DefaultSelector() as selector:
                 selector.register(connection, selectors.EVENT_READ)
                 selector.register(wake, selectors.EVENT_READ)
-                # What TLS has decrypted already is not seen by a selector.
-                pending = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
-                ready = [] if pending else [key.fileobj for key, _ in selector.select(seconds)]
-            said = []
-            if pending or connection in ready:
-                said = self.client.idle_check(timeout=0)
-                if not said:  # readable and nothing to read: the other side is gone
-                    raise ConnectionResetError("IDLE")
-            return is_news([*said, *self.client.idle_done()[1]])
+                if not self.client.line.waiting():  # else a hint has come with the answer to IDLE
+                    selector.select(seconds)
+            return is_news(self.client.idle_done()[1])
 
         return self._ask(ask)
 
@@ -381,8 +380,13 @@ class Session:
 
     def _ask(self, command: Callable[[], Result], place: str | None = None) -> Result:
         """Run a command of the client; what it raises becomes an error of ours."""
+        # What nobody asked for adds up in imaplib for as long as no folder is opened.
+        self.client._imap.untagged_responses = {}
         try:
             return command()
+        except ConnectorError as error:  # of the line
+            self.dead = self.dead or is_dead(error)
+            raise
         except Exception as error:
             failure = translate(error, place or self.name)
             self.dead = self.dead or is_dead(failure)

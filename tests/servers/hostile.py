@@ -1,21 +1,50 @@
-"""An IMAP server that answers one command with whatever a test wants, and every other one as a server should."""
+"""An IMAP server that answers one command with whatever a test wants, and every other one as a server should.
+
+with HostileImap(b"LIST", b"{tag} NO [INUSE] not now\\r\\n") as server: ...
+with HostileImap(b"LIST", dribbled(b"* LIST () NIL x\\r\\n")) as server: ...
+"""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
 CAPABILITIES = b"IMAP4rev1 UIDPLUS MOVE IDLE UNSELECT"
 
 
-class HostileImap:
-    """One inbox with three messages. `{tag}` in `answer` stands for the command's tag. Use it in `with`."""
+HEADER = b"Message-ID: <1@x>\r\nSubject: x\r\n\r\n"
+GREETING = b"GREETING"
+"""The command that nobody sends: what the server says first."""
+Pieces = Callable[[], Iterable[bytes]]
+"""What an answer is made of, sent one by one; a piece may take its time."""
 
-    def __init__(self, command: bytes, answer: bytes) -> None:
+
+def dribbled(answer: bytes, seconds: float = 0.2) -> Pieces:
+    """A byte at a time."""
+
+    def pieces() -> Iterator[bytes]:
+        for byte in answer:
+            yield bytes([byte])
+            time.sleep(seconds)
+
+    return pieces
+
+
+class HostileImap:
+    """One inbox with three messages. `{tag}` in an answer, or in a piece, stands for the command's tag. Use in `with`.
+
+    `offers`: capabilities beside the usual ones.
+    """
+
+    def __init__(self, command: bytes, answer: bytes | Pieces, *, offers: bytes = b"") -> None:
         self._command, self._answer = command, answer
+        self._offers = b" " + offers if offers else b""
         self.asked: list[bytes] = []
 
     def __enter__(self) -> Self:
@@ -38,29 +67,34 @@ class HostileImap:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rwb") as line:
-            try:
-                self._talk(line)
-            except OSError:
-                return
+        with contextlib.suppress(OSError), connection, connection.makefile("rwb") as line:
+            self._talk(line)
 
     def _talk(self, line: object) -> None:
         read, write, flush = line.readline, line.write, line.flush  # type: ignore[attr-defined]
-        write(b"* OK ready\r\n")
-        flush()
+        if self._command == GREETING:
+            self._answer_with(write, flush, b"")
+        else:
+            write(b"* OK ready\r\n")
+            flush()
         while asked := read():
             tag, _, command = asked.strip().partition(b" ")
             self.asked.append(command)
             if command.upper().startswith(self._command):
-                write(self._answer.replace(b"{tag}", tag))
+                self._answer_with(write, flush, tag)
             else:
                 write(b"".join(b"* %s\r\n" % each for each in self._said(command.upper())) + tag + b" OK done\r\n")
+            flush()
+
+    def _answer_with(self, write: Callable[[bytes], object], flush: Callable[[], object], tag: bytes) -> None:
+        for piece in [self._answer] if isinstance(self._answer, bytes) else self._answer():
+            write(piece.replace(b"{tag}", tag))
             flush()
 
     def _said(self, command: bytes) -> list[bytes]:
         match command.split()[0:2]:
             case [b"CAPABILITY", *_]:
-                return [b"CAPABILITY " + CAPABILITIES]
+                return [b"CAPABILITY " + CAPABILITIES + self._offers]
             case [b"LIST", *_]:
                 return [b'LIST () "/" INBOX', b'LIST () "/" Orders']
             case [b"STATUS", *_]:
@@ -70,7 +104,8 @@ class HostileImap:
             case [b"UID", b"SEARCH"]:
                 return [b"SEARCH 1 2 3"]
             case [b"UID", b"FETCH"]:
-                uids = re.findall(rb"\d+", command.split()[2])
-                return [b"%b FETCH (UID %b FLAGS () RFC822.SIZE 10)" % (uid, uid) for uid in uids]
+                uids = {uid for uid in re.findall(rb"\d+", command.split()[2]) if int(uid) <= 3}
+                more = b" BODY[HEADER.FIELDS (X)] {%d}\r\n%b" % (len(HEADER), HEADER) if b"BODY" in command else b""
+                return [b"%b FETCH (UID %b FLAGS () RFC822.SIZE 10%b)" % (uid, uid, more) for uid in sorted(uids)]
             case _:
                 return []

@@ -260,7 +260,9 @@ def test_mark_of_deletion_is_told_by_qresync(dovecot_world: ImapWorld) -> None:
 
 
 def test_answers_about_what_vanished_are_read_as_sets() -> None:
-    assert vanished_in([b"(EARLIER) 41,43:45", b"7", None]) == {41, 43, 44, 45, 7}
+    known = {1, 7, 8, 41, 42, 43, 44, 45, 46, 50}
+    assert vanished_in([b"(EARLIER) 41,43:45", b"7", None], known) == {41, 43, 44, 45, 7}
+    assert vanished_in([b"45:43,44,1:4294967295"], known) == known
     assert deleted_in([b"1 (UID 5 FLAGS (\\Seen \\Deleted) MODSEQ (6))", b"2 (UID 6 FLAGS ())"]) == {5}
 
 

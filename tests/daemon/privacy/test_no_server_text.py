@@ -74,7 +74,7 @@ def asked_all(connector: ImapConnector) -> list[ConnectorError]:
     def look() -> None:
         arrived = connector.changes(None, Watch(inbox="INBOX", known={})).arrived
         for sighting in arrived:
-            connector.fetch(sighting.ref, sighting.identity, 1000)
+            list(connector.fetch([sighting.ref]))
 
     found: list[ConnectorError] = []
     steps: tuple[Callable[[], object], ...] = (connector.folders, look, lambda: connector.newest("Orders", 3))

@@ -1,0 +1,164 @@
+"""What an IMAP server sends, read with bounds: on the time, on what is said and on how much mail comes at once.
+
+    a command goes out | its answer's time begins | receive, within time and bounds | imaplib reads lines and literals
+
+`timeout` is how long the server may be silent, and how long one answer may take; an answer that is large gets as much
+longer as it needs at `SLOWEST`. An answer is all that comes after one line of ours. Nobody reads while IDLE lasts, so
+a hint comes when it comes. Who sets `halt` ends what is being read within a second.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from typing import Any
+
+from imapclient import IMAPClient
+from imapclient.imap4 import IMAP4WithTimeout
+from imapclient.tls import IMAP4_TLS
+
+from connectors.errors import Unexplained, Unreachable
+
+SLOWEST = 4096
+"""Bytes a second at which a large answer must come on average."""
+LARGEST_LITERAL = 16 * 1024 * 1024
+"""Bytes of one literal: of a body 1 MiB is asked for, of a header all, and servers take no header as large as this."""
+LARGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes of one answer, literals and all: a batch of mail is asked for by 8 MiB."""
+LONGEST_LINE = 1_000_000
+"""As imaplib has it. The UIDs that one search may find fit (`SEARCH_WINDOW`)."""
+MOST_WORDS = 8 * 1024 * 1024
+"""Bytes of one answer's lines. Every word becomes an object of some fifty bytes."""
+MOST_LINES = 200_000
+LOOK_UP_S = 1.0
+"""So often who waits for the server looks up: does somebody want the connection to end?"""
+CHUNK = 65536
+TOO_MUCH = "Postroom tries again at the next poll; if it stays, ask the server's administrator."
+
+
+class Line:
+    """The incoming half of a connection. `place` begins its errors. `timeout`: seconds, see above."""
+
+    def __init__(self, place: str, timeout: float, halt: threading.Event) -> None:
+        self._place, self._timeout, self._halt = place, timeout, halt
+        self._connection: socket.socket | None = None
+        self._received = bytearray()
+        self.begin()
+
+    def begin(self) -> None:
+        """A line of ours goes out: what comes from now on is the answer to it."""
+        self._begun = time.monotonic()
+        self._bytes = self._words = self._lines = 0
+
+    def waiting(self) -> bool:
+        """Has something come that was not read yet, and that the socket no longer shows?"""
+        pending = isinstance(self._connection, ssl.SSLSocket) and self._connection.pending() > 0
+        return bool(self._received) or pending
+
+    def read(self, connection: socket.socket, size: int) -> bytes:
+        """A literal. Raises Unexplained where it is larger than anything that was asked for, Unreachable, OSError."""
+        if size > LARGEST_LITERAL:
+            raise self._too_much(f"a literal of {size} bytes")
+        while len(self._received) < size and self._receive(connection):
+            pass
+        return self._take(size)
+
+    def readline(self, connection: socket.socket) -> bytes:
+        """A line with its end; less where the server hung up. Raises as `read` does."""
+        seen = 0
+        while (end := self._received.find(b"\n", seen)) < 0 and self._receive(connection):
+            seen = max(len(self._received) - CHUNK, 0)
+            if seen > LONGEST_LINE:
+                raise self._too_much(f"a line of more than {LONGEST_LINE} bytes")
+        taken = self._take(end + 1 if end >= 0 else len(self._received))
+        self._lines += 1
+        self._words += len(taken)
+        if self._lines > MOST_LINES or self._words > MOST_WORDS:
+            raise self._too_much(f"{self._lines} lines, {self._words} bytes of them, in one answer")
+        return taken
+
+    def _take(self, size: int) -> bytes:
+        with memoryview(self._received) as whole:
+            taken = bytes(whole[:size])
+        del self._received[: len(taken)]
+        return taken
+
+    def _receive(self, connection: socket.socket) -> bool:
+        """Something more; False: the server hung up."""
+        if connection is not self._connection:  # STARTTLS: what came before it came from anybody
+            self._connection, self._received = connection, bytearray()
+        piece = self._next(connection)
+        self._received += piece
+        self._bytes += len(piece)
+        if self._bytes > LARGEST_ANSWER:
+            raise self._too_much(f"more than {LARGEST_ANSWER} bytes in one answer")
+        return bool(piece)
+
+    def _next(self, connection: socket.socket) -> bytes:
+        silent = time.monotonic() + self._timeout
+        ends = self._begun + self._timeout + self._bytes / SLOWEST
+        while True:
+            now = time.monotonic()
+            if self._halt.is_set():
+                raise Unreachable(self._place, "Postroom ends and does not wait for the server's answer.", "")
+            if now >= ends and self._bytes:
+                raise Unreachable(
+                    self._place,
+                    f"The server takes too long over one answer: {self._bytes} bytes in {now - self._begun:.0f} s.",
+                )
+            if now >= min(silent, ends):
+                raise TimeoutError("timed out")
+            connection.settimeout(max(min(silent, ends, now + LOOK_UP_S) - now, 0.001))
+            try:
+                return connection.recv(CHUNK)
+            except TimeoutError:
+                continue
+            finally:
+                connection.settimeout(self._timeout)
+
+    def _too_much(self, what: str) -> Unexplained:
+        return Unexplained(self._place, f"The server sends {what}, far more than was asked for.", TOO_MUCH)
+
+
+class _Bounded:
+    """In front of a client of imaplib: all that it receives comes through a `Line`."""
+
+    sock: socket.socket
+
+    def __init__(self, line: Line, *where: Any) -> None:
+        self.line = line  # before the greeting is read
+        super().__init__(*where)
+
+    def send(self, data: Any) -> None:
+        self.line.begin()
+        super().send(data)  # type: ignore[misc]
+
+    def read(self, size: int) -> bytes:
+        return self.line.read(self.sock, size)
+
+    def readline(self) -> bytes:
+        return self.line.readline(self.sock)
+
+
+class _Plain(_Bounded, IMAP4WithTimeout):  # type: ignore[misc]
+    pass
+
+
+class _OverTls(_Bounded, IMAP4_TLS):  # type: ignore[misc]
+    pass
+
+
+class BoundedClient(IMAPClient):  # type: ignore[misc]
+    """IMAPClient on a bounded line. It connects at once and raises what its parent raises, and what a `Line` does."""
+
+    def __init__(self, line: Line, *where: Any, **how: Any) -> None:
+        self.line = line
+        super().__init__(*where, **how)
+
+    def _create_IMAP4(self) -> _Bounded:  # noqa: N802 - IMAPClient's name
+        within = self._timeout.connect
+        if self.ssl:
+            return _OverTls(self.line, self.host, self.port, self.ssl_context, within)
+        return _Plain(self.line, self.host, self.port, within)
