@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -31,13 +32,13 @@ from connectors.errors import (
     Unreachable,
 )
 from connectors.hosts import is_this_machine
+from connectors.http_limits import BrokenOff, TooLarge, TooLong, limited, within
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
+HEAD_BYTES = 256 * 1024
+"""What may come beside the content of an answer: its head, and the marks between its pieces."""
 MAX_PATIENCE_SECONDS = 30.0
 """A server that asks for a longer wait is asked again at the next poll instead."""
-
-LONGEST_ANSWER = 10
-"""Times `timeout`: a server that sends a byte now and then must not hold the daemon for ever."""
 
 TRY_LATER = frozenset({408, 425, 429})
 
@@ -77,6 +78,7 @@ class HttpApi:
         self._max_bytes = max_bytes
         self._sleep = sleep
         self._client: httpx.Client | None = None
+        self._halt = threading.Event()
 
     def get(
         self, path: str, params: Mapping[str, str | int] | None = None, *, expected: Collection[int] = ()
@@ -84,7 +86,7 @@ class HttpApi:
         """Read one resource. An error status in `expected` is returned; any other raises (see `status_error`)."""
         answer = self._request("GET", path, params=params)
         patience = retry_after(answer, datetime.now(UTC))
-        if patience is not None:
+        if patience is not None and not self._halt.is_set():
             self._sleep(patience)
             answer = self._request("GET", path, params=params)
         return self._checked("GET", answer, expected)
@@ -101,6 +103,10 @@ class HttpApi:
         """Write once. After Unreachable or Unexplained nobody knows whether the server did it."""
         return self._checked(method, self._request(method, path, body=body, headers=headers), expected)
 
+    def break_off(self) -> None:
+        """From another thread: the request in progress, and all later ones, raise Unreachable within seconds."""
+        self._halt.set()
+
     def close(self) -> None:
         """Drop the connections and the secret. Never raises; the next request connects again."""
         client, self._client = self._client, None
@@ -116,31 +122,30 @@ class HttpApi:
         headers: Mapping[str, str] | None = None,
     ) -> RawAnswer:
         client = self._open()
-        ends = time.monotonic() + LONGEST_ANSWER * self._timeout
         try:
-            with client.stream(method, self._url + path, params=params, json=body, headers=headers) as response:
-                content = bytearray()
-                for chunk in response.iter_bytes():
-                    content += chunk
-                    if len(content) > self._max_bytes:
-                        raise Unexplained(self.place, f"An answer is larger than {self._max_bytes} bytes.")
-                    if time.monotonic() > ends:
-                        raise Unreachable(self.place, "The server takes too long over one answer.")
-                return RawAnswer(response.status_code, dict(response.headers), bytes(content))
+            with within(self._timeout, most=self._max_bytes + HEAD_BYTES, halt=self._halt):
+                response = client.request(method, self._url + path, params=params, json=body, headers=headers)
+            if len(response.content) > self._max_bytes:
+                raise TooLarge("too large")
+            return RawAnswer(response.status_code, dict(response.headers), response.content)
+        except TooLarge as error:
+            raise Unexplained(self.place, f"An answer is larger than {self._max_bytes} bytes.") from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError, ssl.SSLError) as error:
             raise transport_error(self.place, error) from error
 
     def _open(self) -> httpx.Client:
         if self._client is None:
             url = httpx.URL(self._url)
-            self._client = httpx.Client(
-                headers={"Accept": "application/json", **self._headers()},
-                # Plain http goes to this machine only, where there is no certificate to check.
-                verify=self._trusted() if url.scheme == "https" else False,
-                timeout=self._timeout,
-                trust_env=not is_this_machine(url.host),
-                # A redirect would carry the secret to wherever the answer points.
-                follow_redirects=False,
+            self._client = limited(
+                httpx.Client(
+                    headers={"Accept": "application/json", **self._headers()},
+                    # Plain http goes to this machine only, where there is no certificate to check.
+                    verify=self._trusted() if url.scheme == "https" else False,
+                    timeout=self._timeout,
+                    trust_env=not is_this_machine(url.host),
+                    # A redirect would carry the secret to wherever the answer points.
+                    follow_redirects=False,
+                )
             )
         return self._client
 
@@ -206,6 +211,12 @@ def transport_error(place: str, error: Exception) -> ConnectorError:
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
             return CertificateRefused(place, f"TLS failed: {cause.reason or 'no reason given'}.")
     match error:
+        case TooLong():
+            return Unreachable(place, "The server takes too long over one answer.")
+        case BrokenOff():
+            return Unreachable(place, "Postroom ends and does not wait for the server's answer.", "")
+        case httpx.DecodingError():
+            return Unexplained(place, "The answer is compressed, though that was not asked for.")
         case httpx.TimeoutException():
             return Unreachable(place, "The server did not answer in time.")
         case httpx.UnsupportedProtocol() | httpx.InvalidURL():

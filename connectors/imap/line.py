@@ -3,8 +3,8 @@
     a command goes out | its answer's time begins | receive, within time and bounds | imaplib reads lines and literals
 
 `timeout` is how long the server may be silent, and how long one answer may take; an answer that is large gets as much
-longer as it needs at `SLOWEST`. An answer is all that comes after one line of ours. Nobody reads while IDLE lasts, so
-a hint comes when it comes. Who sets `halt` ends what is being read within a second.
+longer as it needs (`connectors.patience`). An answer is all that comes after one line of ours. Nobody reads while IDLE
+lasts, so a hint comes when it comes. Who sets `halt` ends what is being read within a second.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from imapclient.imap4 import IMAP4WithTimeout
 from imapclient.tls import IMAP4_TLS
 
 from connectors.errors import Unexplained, Unreachable
+from connectors.patience import Patience
 
-SLOWEST = 4096
-"""Bytes a second at which a large answer must come on average."""
 LARGEST_LITERAL = 16 * 1024 * 1024
 """Bytes of one literal: of a body 1 MiB is asked for, of a header all, and servers take no header as large as this."""
 LARGEST_ANSWER = 64 * 1024 * 1024
@@ -42,15 +41,16 @@ class Line:
     """The incoming half of a connection. `place` begins its errors. `timeout`: seconds, see above."""
 
     def __init__(self, place: str, timeout: float, halt: threading.Event) -> None:
-        self._place, self._timeout, self._halt = place, timeout, halt
+        self._place, self._halt = place, halt
+        self._patience = Patience(timeout)
         self._connection: socket.socket | None = None
         self._received = bytearray()
         self.begin()
 
     def begin(self) -> None:
         """A line of ours goes out: what comes from now on is the answer to it."""
-        self._begun = time.monotonic()
-        self._bytes = self._words = self._lines = 0
+        self._patience.begin()
+        self._words = self._lines = 0
 
     def waiting(self) -> bool:
         """Has something come that was not read yet, and that the socket no longer shows?"""
@@ -91,32 +91,30 @@ class Line:
             self._connection, self._received = connection, bytearray()
         piece = self._next(connection)
         self._received += piece
-        self._bytes += len(piece)
-        if self._bytes > LARGEST_ANSWER:
+        self._patience.received += len(piece)
+        if self._patience.received > LARGEST_ANSWER:
             raise self._too_much(f"more than {LARGEST_ANSWER} bytes in one answer")
         return bool(piece)
 
     def _next(self, connection: socket.socket) -> bytes:
-        silent = time.monotonic() + self._timeout
-        ends = self._begun + self._timeout + self._bytes / SLOWEST
+        patience = self._patience
+        silent = time.monotonic() + patience.seconds
         while True:
-            now = time.monotonic()
+            left = min(silent - time.monotonic(), patience.left)
             if self._halt.is_set():
                 raise Unreachable(self._place, "Postroom ends and does not wait for the server's answer.", "")
-            if now >= ends and self._bytes:
-                raise Unreachable(
-                    self._place,
-                    f"The server takes too long over one answer: {self._bytes} bytes in {now - self._begun:.0f} s.",
-                )
-            if now >= min(silent, ends):
+            if left <= 0 and patience.left <= 0 and patience.received:
+                fact = f"{patience.received} bytes in {patience.took:.0f} s"
+                raise Unreachable(self._place, f"The server takes too long over one answer: {fact}.")
+            if left <= 0:
                 raise TimeoutError("timed out")
-            connection.settimeout(max(min(silent, ends, now + LOOK_UP_S) - now, 0.001))
+            connection.settimeout(min(left, LOOK_UP_S))
             try:
                 return connection.recv(CHUNK)
             except TimeoutError:
                 continue
             finally:
-                connection.settimeout(self._timeout)
+                connection.settimeout(patience.seconds)
 
     def _too_much(self, what: str) -> Unexplained:
         return Unexplained(self._place, f"The server sends {what}, far more than was asked for.", TOO_MUCH)

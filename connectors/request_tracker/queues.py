@@ -120,6 +120,9 @@ class RequestTrackerConnector(Connector):
         queues = self._rt.queues()
         return [Folder(name, delimiter=None, object_id=f"queue:{queues[name]}") for name in sorted(queues)]
 
+    def break_off(self) -> None:
+        self._rt.break_off()
+
     def close(self) -> None:
         self._own_name = None
         self._rt.close()

@@ -198,10 +198,14 @@ class RequestTrackerApi:
         )
 
     def _headers(self) -> dict[str, str]:
-        return {"Accept-Encoding": "identity", **login_headers(self.place, self._user, self._secret())}
+        return dict(login_headers(self.place, self._user, self._secret()))
 
     def _secret(self) -> str:
         return self._ask_secret().strip("\r\n")
+
+    def break_off(self) -> None:
+        """See `Connector.break_off`."""
+        self._http.break_off()
 
     def close(self) -> None:
         """Drop the connection and the secret. Never raises."""

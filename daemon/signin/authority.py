@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from connectors.errors import CertificateRefused, ConnectorError, Unreachable
+from connectors.http_limits import limited, within
 
 TIMEOUT_SECONDS = 30.0
 LONGEST_ANSWER = 1024 * 1024
@@ -49,17 +50,11 @@ class Http:
             raise httpx.UnsupportedProtocol("tokens travel over https alone")
         if self._client is None:
             # The machine's own store of CAs, where an office puts that of its proxy.
-            self._client = httpx.Client(verify=ssl.create_default_context(), timeout=TIMEOUT_SECONDS)
-        with self._client.stream(method, url, **rest) as answer:
-            body = b""
-            for piece in answer.iter_bytes():
-                body += piece
-                if len(body) > LONGEST_ANSWER:
-                    raise httpx.DecodingError("too long")
-            self.last_status = answer.status_code
-            # iter_bytes has undone the compression.
-            headers = [(key, value) for key, value in answer.headers.items() if key != "content-encoding"]
-            return httpx.Response(answer.status_code, headers=headers, content=body, request=answer.request)
+            self._client = limited(httpx.Client(verify=ssl.create_default_context(), timeout=TIMEOUT_SECONDS))
+        with within(TIMEOUT_SECONDS, most=LONGEST_ANSWER):
+            answer = self._client.request(method, url, **rest)
+        self.last_status = answer.status_code
+        return answer
 
 
 @contextmanager

@@ -211,7 +211,7 @@ def test_an_answer_that_is_too_large_is_not_read_to_its_end(helpdesk: Helpdesk, 
 
 def test_a_bomb_of_compressed_zeros_is_not_unpacked_to_its_end(helpdesk: Helpdesk, open_api: OpenApi) -> None:
     helpdesk.script.answers = [(200, {"Content-Encoding": "gzip"}, gzip.compress(b"0" * 50_000_000))]
-    with pytest.raises(Unexplained, match="larger than"):
+    with pytest.raises(Unexplained, match="compressed, though"):
         open_api(helpdesk.url).get("/ticket/7")
 
 
@@ -278,7 +278,7 @@ def test_a_server_that_stays_silent_is_unreachable(helpdesk: Helpdesk, open_api:
 def test_a_server_that_drips_is_unreachable(helpdesk: Helpdesk, open_api: OpenApi) -> None:
     helpdesk.script.answers = [(-2, {}, b"")]
     with pytest.raises(Unreachable, match="too long"):
-        open_api(helpdesk.url, timeout=0.1).get("/ticket/7")
+        open_api(helpdesk.url, timeout=2.0).get("/ticket/7")
 
 
 def test_a_server_that_does_not_speak_http_is_unreachable(open_api: OpenApi) -> None:
@@ -407,7 +407,7 @@ def test_every_exception_of_httpx_is_an_error_of_ours(
         raise error
 
     api = open_api("http://localhost:1")
-    monkeypatch.setattr(httpx.Client, "stream", fail)
+    monkeypatch.setattr(httpx.Client, "request", fail)
     with pytest.raises(ConnectorError) as caught:
         api.get("/ticket/7")
     assert caught.value.__cause__ is error

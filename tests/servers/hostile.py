@@ -25,10 +25,24 @@ Pieces = Callable[[], Iterable[bytes]]
 """What an answer is made of, sent one by one; a piece may take its time."""
 
 
-def dribbled(answer: bytes, seconds: float = 0.2) -> Pieces:
-    """A byte at a time."""
+def flood(piece: bytes, times: int, end: bytes = b"\r\n{tag} OK done\r\n", start: bytes = b"") -> Pieces:
+    """The same again and again, much at once."""
 
     def pieces() -> Iterator[bytes]:
+        many = max(1, 1024 * 1024 // max(len(piece), 1))
+        yield start
+        for _ in range(times // many):
+            yield piece * many
+        yield end
+
+    return pieces
+
+
+def dribbled(answer: bytes, seconds: float = 0.2, start: bytes = b"") -> Pieces:
+    """A byte at a time, after the start."""
+
+    def pieces() -> Iterator[bytes]:
+        yield start
         for byte in answer:
             yield bytes([byte])
             time.sleep(seconds)

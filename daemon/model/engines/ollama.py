@@ -36,7 +36,16 @@ from daemon.model.engines.engine import (
     renormalised,
 )
 from daemon.model.engines.fingerprint import TOLERANCE, Fingerprint, difference
-from daemon.model.engines.ollama_client import K_QUANTS, connect, missing, shown_tokens, translated, unfit, version_of
+from daemon.model.engines.ollama_client import (
+    K_QUANTS,
+    answered,
+    connect,
+    missing,
+    shown_tokens,
+    translated,
+    unfit,
+    version_of,
+)
 from daemon.model.engines.top_tokens import code_scores
 from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
@@ -90,7 +99,7 @@ class OllamaEngine(Engine):
         if self._fingerprint is None:
             return
         try:
-            with translated(self._host, self._model):
+            with answered(self._client, self._host, self._model):
                 listed = {model.model: model.digest for model in self._client.list().models}
             digest = listed.get(self._model)
             if not digest:
@@ -129,7 +138,7 @@ class OllamaEngine(Engine):
                 "Train again with a smaller max_tokens under [engine]."
             )
         try:
-            with translated(self._host, self._model):
+            with answered(self._client, self._host, self._model):
                 response = self._client.generate(
                     model=self._model,
                     prompt=prompt.text,
@@ -207,12 +216,12 @@ class Publisher:
 
     def names(self) -> list[str]:
         """All models of the server, ours or not."""
-        with translated(self._host, ""):
+        with answered(self._client, self._host, ""):
             return [model.model or "" for model in self._client.list().models]
 
     def digest(self, name: str) -> str:
         """The digest under which Ollama lists a model. Raises ModelMissing."""
-        with translated(self._host, name):
+        with answered(self._client, self._host, name):
             found = {model.model: model.digest for model in self._client.list().models}
         if not found.get(name):
             raise ModelMissing(missing(self._host, name))
@@ -247,7 +256,7 @@ class Publisher:
     def remove(self, name: str) -> None:
         """Forget a model; one that is already gone is fine."""
         try:
-            with translated(self._host, name):
+            with answered(self._client, self._host, name):
                 self._client.delete(name)
         except ModelMissing:
             return

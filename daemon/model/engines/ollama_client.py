@@ -16,9 +16,12 @@ from ollama import Client, GenerateResponse, ResponseError
 from pydantic import ValidationError
 
 from connectors.hosts import is_this_machine
+from connectors.http_limits import limited, within
 from connectors.said import said
 from daemon.model.engines.engine import EngineError, EngineUnavailable, ModelMissing, ModelRefused
 
+LARGEST_ANSWER = 8 * 1024 * 1024
+"""Bytes: some likeliest tokens after one prompt, or the list of the models."""
 K_QUANTS = ("q4_K_M",)
 """What Ollama itself makes of a file in F16. Others it refuses ("unsupported quantization type", fs/ggml/type.go)."""
 LEAST_VERSION = (0, 12, 11)
@@ -37,9 +40,11 @@ def connect(host: str, timeout: float) -> Client:
     Raises EngineError for a host that is no address.
     """
     try:
-        return Client(host=host, timeout=timeout, trust_env=not is_this_machine(host))
+        client = Client(host=host, timeout=timeout, trust_env=not is_this_machine(host))
     except (ValueError, httpx.InvalidURL) as error:
         raise EngineError(f'Ollama host "{host}" is not an address ({error}). Write it as 127.0.0.1:11434.') from error
+    limited(client._client)
+    return client
 
 
 def shown_tokens(response: GenerateResponse, model: str) -> dict[str, float]:
@@ -51,6 +56,14 @@ def shown_tokens(response: GenerateResponse, model: str) -> dict[str, float]:
             "or use the embedded engine."
         )
     return {token.token: token.logprob for token in first.top_logprobs}
+
+
+@contextmanager
+def answered(client: Client, host: str, model: str) -> Iterator[None]:
+    """As `translated`, for requests whose whole answer may take the client's time-out: not for `create`, which tells
+    how far it has come for as long as it takes."""
+    with translated(host, model), within(client._client.timeout.read or 0, most=LARGEST_ANSWER):
+        yield
 
 
 @contextmanager
@@ -68,7 +81,7 @@ def translated(host: str, model: str) -> Iterator[None]:
         raise EngineUnavailable(
             f"Ollama at {host} took too long; it may be loading the model. Postroom tries again."
         ) from error
-    except (httpx.TransportError, httpx.StreamError) as error:
+    except (httpx.TransportError, httpx.StreamError, httpx.DecodingError) as error:
         raise EngineUnavailable(
             f"Ollama at {host} broke off ({type(error).__name__}). Postroom tries again."
         ) from error
@@ -88,7 +101,7 @@ def translated(host: str, model: str) -> Iterator[None]:
 
 def version_of(client: Client, host: str) -> str:
     """The server's version, as it says it. Raises EngineError."""
-    with translated(host, ""):
+    with answered(client, host, ""):
         # The client has no call for it, and makes sense of the host as it does for all others.
         return str(client._client.get("/api/version").raise_for_status().json()["version"])
 

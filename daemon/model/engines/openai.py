@@ -23,6 +23,7 @@ import httpx
 import numpy as np
 
 from connectors.hosts import is_this_machine
+from connectors.http_limits import limited, within
 from connectors.said import said
 from daemon.mistakes import PostroomError
 from daemon.model.engines.engine import (
@@ -42,6 +43,8 @@ from daemon.model.prompt import Prompt
 TOP_LOGPROBS = 20
 # Enough for a batching server to work on at once, and short enough for a slow one to answer in time.
 PROMPTS_A_REQUEST = 8
+LARGEST_ANSWER = 8 * 1024 * 1024
+"""Bytes."""
 _NAME = re.compile(r"[\w.:/-]{1,100}", re.ASCII)
 
 
@@ -66,12 +69,15 @@ class OpenAIEngine(Engine):
         self._owner = ""
         try:
             # A server on this machine is reached straight, whatever proxy the environment names.
-            self._client = httpx.Client(
-                base_url=self._host,
-                timeout=timeout,
-                trust_env=not is_this_machine(host),
-                verify=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
+            self._client = limited(
+                httpx.Client(
+                    base_url=self._host,
+                    timeout=timeout,
+                    trust_env=not is_this_machine(host),
+                    verify=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
+                )
             )
+            self._timeout = timeout
         except (OSError, ValueError, httpx.InvalidURL) as error:
             raise EngineError(f"model server {host}: {error}. Correct `host` or `ca_file` under [engine].") from error
 
@@ -138,7 +144,8 @@ class OpenAIEngine(Engine):
         except PostroomError as error:
             raise EngineUnavailable(str(error)) from error
         try:
-            response = self._client.request(method, path, json=body, headers=headers)
+            with within(self._timeout, most=LARGEST_ANSWER):
+                response = self._client.request(method, path, json=body, headers=headers)
             if response.status_code == httpx.codes.OK:
                 return response.json()
         except httpx.ConnectError as error:

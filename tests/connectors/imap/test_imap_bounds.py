@@ -16,7 +16,7 @@ from connectors.errors import ConnectorError, Unreachable
 from connectors.imap.account import ImapAccount
 from connectors.imap.mailbox import ImapConnector
 from tests import ROOT
-from tests.servers.hostile import GREETING, HostileImap, Pieces, dribbled
+from tests.servers.hostile import GREETING, HostileImap, Pieces, dribbled, flood
 
 WATCH = Watch(inbox="INBOX", known={"INBOX": frozenset({1, 2, 3})})
 LONG = b"* OK " + 600 * b"x" + b"\r\n{tag} OK done\r\n"
@@ -43,7 +43,7 @@ def test_a_server_that_dribbles_is_cut_off(command: bytes) -> None:
     said = LONG if command != GREETING else LONG.replace(b"{tag}", b"*")
     with (
         HostileImap(command, dribbled(said)) as server,
-        ImapConnector(account(server.port, 2)) as connector,
+        ImapConnector(account(server.port, 3)) as connector,
         pytest.raises(Unreachable, match="takes too long over one answer"),
     ):
         look(connector)
@@ -97,16 +97,6 @@ def test_who_breaks_off_ends_what_is_being_read() -> None:
 
 
 # Floods. Each is what a server would send, as Python that a process of its own runs.
-
-
-def flood(piece: bytes, times: int, end: bytes = b"\r\n{tag} OK done\r\n") -> Pieces:
-    def pieces() -> Iterator[bytes]:
-        many = max(1, MIB // max(len(piece), 1))
-        for _ in range(times // many):
-            yield piece * many
-        yield end
-
-    return pieces
 
 
 def literal(start: bytes, size: int) -> Pieces:
