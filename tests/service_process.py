@@ -142,7 +142,11 @@ class ServiceProcess:
 
     def status(self) -> dict[str, Any]:
         """What `postroom status` says about the mailbox."""
-        [mailbox] = self.ask("status", fine=(0, 3, 4))["mailboxes"]
+        return self.status_of("office")
+
+    def status_of(self, name: str) -> dict[str, Any]:
+        """The same, where a test has added others."""
+        [mailbox] = self.ask("status", "--mailbox", name, fine=(0, 3, 4))["mailboxes"]
         return dict(mailbox)
 
     def passes(self) -> int:

@@ -34,7 +34,7 @@ READ = frozenset({"\\seen", "\\answered", "\\flagged"})
 def confirm_now_and_then(desk: Desk) -> None:
     """`confirm`, a few times a day: it reads the flags of whole folders. Raises ConnectorError."""
     every = min(EVERY, desk.sorting.confirm_after)
-    if desk.confirmed is None or desk.clock() - desk.confirmed >= every:
+    if desk.confirmed is None or abs(desk.clock() - desk.confirmed) >= every:
         confirm(desk)
         desk.confirmed = desk.clock()
 

@@ -36,7 +36,7 @@ YOUNG = 50
 def look(desk: Desk) -> Looked:
     """Bring the record up to date with the server. Raises what the connector raises; what was recorded stays true."""
     now = desk.clock()
-    if desk.folders_listed is None or now - desk.folders_listed >= FOLDERS_EVERY:
+    if desk.folders_listed is None or abs(now - desk.folders_listed) >= FOLDERS_EVERY:
         list_folders(desk)
     looked, more = _look_once(desk)
     while more and not desk.stop():

@@ -68,10 +68,20 @@ class Mailroom:
             watermark=Watermark(self.settings.state_dir / "seen" / mailbox.name),
         )
 
-    def close(self) -> None:
-        """Leave every server, unload every model, close the database. Never raises."""
+    def leave_all(self) -> None:
+        """Leave every server. Never raises."""
         for desk in self._desks.values():
             leave(desk)
+
+    def break_off(self) -> None:
+        """From another thread: end what is being done with the servers, for good. Never raises."""
+        for desk in self._desks.values():
+            with _bugs_told(desk):
+                desk.connector.break_off()
+
+    def close(self) -> None:
+        """Leave every server, unload every model, close the database. Never raises."""
+        self.leave_all()
         self._desks.clear()
         self.registry.close()
         self.database.close()
@@ -100,8 +110,14 @@ def open_mailroom(
 
 def leave(desk: Desk) -> None:
     """Leave the desk's server. Never raises, though another package's connector may not keep that promise."""
-    try:
+    with _bugs_told(desk):
         desk.connector.close()
+
+
+@contextmanager
+def _bugs_told(desk: Desk) -> Iterator[None]:
+    try:
+        yield
     except (Exception, SystemExit):
         log.exception("bug", mailbox=desk.settings.name)
 

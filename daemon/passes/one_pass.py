@@ -23,6 +23,7 @@ from daemon.passes.evidence import confirm_now_and_then
 from daemon.passes.look import check, look
 from daemon.passes.sort import Sorted, sort
 from daemon.store import journal, mailboxes
+from daemon.store.ahead import put_right, written_ahead
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,17 @@ def one_pass(desk: Desk) -> Pass:
 
 
 def _pass(desk: Desk) -> Pass:
+    now = desk.clock()
+    latest = now + desk.sorting.act_after, now  # that new mail may be due, and that a place may have been seen
     with desk.database.read() as tx:
         before = mailboxes.get(tx, desk.mailbox_id)
         cut_short = journal.unfinished(tx, desk.mailbox_id)
+        ahead = written_ahead(tx, desk.mailbox_id, *latest)
     if before.stopped is not None:
         return Pass(0, Looked(), 0, Sorted(), before.stopped)
+    if ahead:
+        with desk.database.begin() as tx:
+            put_right(tx, desk.mailbox_id, *latest)
     recovered = 0
     try:
         if cut_short:  # to a mailbox that is not ours, our half-done move would look like somebody's
@@ -63,5 +70,5 @@ def _pass(desk: Desk) -> Pass:
     believe_now_and_then(desk)
     confirm_now_and_then(desk)
     with desk.database.read() as tx:  # anew: we may just have paused it
-        now = mailboxes.get(tx, desk.mailbox_id)
-    return Pass(recovered, looked, corrections, Sorted() if now.paused else sort(desk), now.paused)
+        paused = mailboxes.get(tx, desk.mailbox_id).paused
+    return Pass(recovered, looked, corrections, Sorted() if paused else sort(desk), paused)

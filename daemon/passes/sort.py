@@ -94,7 +94,8 @@ def _said(tx: Tx, desk: Desk) -> _Said:
 
 def _allowance(tx: Tx, desk: Desk) -> int:
     """How many more messages may be moved now: the breaker against a run-away."""
-    recent = journal.done_since(tx, desk.mailbox_id, desk.clock() - timedelta(minutes=1))
+    now = desk.clock()
+    recent = journal.done_between(tx, desk.mailbox_id, now - timedelta(minutes=1), now)
     return max(0, desk.sorting.max_moves_per_minute - recent)
 
 

@@ -7,6 +7,7 @@ is a training due?          once a window; later in the day only if the machine 
                             broken off, and at once if a reload did that
 when is the next one?       now, or when the window opens again
 are we late?                no look for some polls, though the service runs
+are we stuck?               no sign of life from any mailbox that should be looked at
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ LEAST_PATIENCE = timedelta(minutes=5)
 POLLS_MISSED = 5
 POLLED_SLACK = timedelta(minutes=5)
 """How long the time of the last look may lag behind: a pass in which nothing changed need not write it down."""
+PASS_GRACE = timedelta(minutes=10)
+"""A pass that handles no message for longer than this hangs."""
 LONGEST_BACK_OFF = timedelta(minutes=30)
 # Outcomes of a training that did not come to its end: the service was stopped, or died.
 BROKEN_OFF = ("stopped", "interrupted")
@@ -115,11 +118,21 @@ def next_opening(now: datetime, window: Window) -> datetime:
     return next(opened for opened in days if opened > now)
 
 
+def patience(poll: timedelta, *, in_trouble: bool) -> timedelta:
+    """For how long a mailbox may give no sign of life: `POLLS_MISSED` polls, or as long as a pass may take over one
+    message, whichever is longer; and where it is in trouble, the back-off as well."""
+    longest = max(PASS_GRACE, POLLS_MISSED * poll)
+    return longest + 1.25 * LONGEST_BACK_OFF if in_trouble else longest
+
+
 def late_by(now: datetime, polled: datetime | None, running_since: datetime, poll: timedelta) -> timedelta | None:
     """How long ago the last look was, if that is too long for a service that runs; None while all is well.
 
     A service that has just started has as long as one that has just looked.
     """
-    latest = max(filter(None, (polled, running_since)))
-    since = now - latest
+    # What lies further ahead was written by a clock that was wrong.
+    known = [moment for moment in (polled, running_since) if moment is not None and moment <= now + LEAST_PATIENCE]
+    if not known:
+        return None
+    since = now - max(known)
     return since if since > max(LEAST_PATIENCE, POLLS_MISSED * poll) + POLLED_SLACK else None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from datetime import UTC, datetime, timedelta
@@ -27,7 +28,7 @@ from daemon.passes.desk import Desk
 from daemon.passes.mailroom import leave
 from daemon.passes.one_pass import Pass, one_pass
 from daemon.report import concerns
-from daemon.rules.schedule import back_off, first_look
+from daemon.rules.schedule import PASS_GRACE, back_off, first_look
 from daemon.service.logs import told_only
 from daemon.service.rounds import Round
 from daemon.service.triggers import Every
@@ -39,9 +40,12 @@ log = structlog.get_logger()
 PASSES, TROUBLED = "passes", "troubled"
 """The executors, by name."""
 LEAST_WAIT_S = 2.0
+SLACK_S = 2.0
+"""The scheduler is so late at most, as long as nobody sets its clock."""
 LINE_S = 0.2
 """So long the one waits for the other who speaks with the same server: it has just ended, or does not end soon."""
 SILENCE_EVERY = timedelta(minutes=30)
+HANGS = "The others go on. `systemctl restart postroom` ends it."
 AFTER_A_BUG = timedelta(minutes=5)
 
 
@@ -63,6 +67,8 @@ class Looks:
         self._rounds = rounds
         self._clock = clock
         self._interrupted = interrupted
+        for desk in desks:
+            desk.stop = _noting(rounds[desk.settings.name], desk.stop)
         self.at_work = threading.Semaphore(sorting.passes_at_once)
         """Held by every pass, of both pools."""
         self._ears = futures.ThreadPoolExecutor(len(desks) or 1)
@@ -73,10 +79,20 @@ class Looks:
         self._scheduler.add_executor(ThreadPoolExecutor(at_once), PASSES)
         self._scheduler.add_executor(ThreadPoolExecutor(max(1, at_once // 2)), TROUBLED)
         for position, desk in enumerate(self._desks):
-            first = now + first_look(position, len(self._desks), at_once, self._sorting.poll)
+            wait = first_look(position, len(self._desks), at_once, self._sorting.poll)
+            first = now + wait
+            self._rounds[desk.settings.name].due = time.monotonic() + wait.total_seconds()
             self._scheduler.add_job(
                 self.look, Every(self._sorting.poll), [desk], id=job_of(desk), executor=PASSES, next_run_time=first
             )
+
+    def catch_up(self) -> None:
+        """Look now where a look is due, though the scheduler plans it for later: by a clock that was ahead a moment."""
+        for desk in self._desks:
+            round_, job = self._rounds[desk.settings.name], self._scheduler.get_job(job_of(desk))
+            waits = job.next_run_time is not None and not round_.working
+            if waits and time.monotonic() - round_.due > SLACK_S and job.next_run_time > datetime.now(UTC):
+                job.modify(next_run_time=datetime.now(UTC))
 
     def end(self) -> None:
         """Wait for who works or listens; then nobody does any more, nor plans. The service must be interrupted."""
@@ -90,6 +106,7 @@ class Looks:
     def look(self, desk: Desk) -> None:
         """One pass, and the plan for what comes after it."""
         round_ = self._rounds[desk.settings.name]
+        round_.due = time.monotonic() + self._sorting.poll.total_seconds()
         if self._interrupted() or not round_.line.acquire(timeout=LINE_S):  # who listens looks when that has ended
             return
         try:
@@ -110,6 +127,7 @@ class Looks:
         if round_.needs_person is not None:
             job.modify(next_run_time=None)  # until the settings are read again
         elif wait is not None:
+            round_.due = time.monotonic() + wait.total_seconds()
             job.modify(executor=TROUBLED, next_run_time=datetime.now(UTC) + wait)
         elif job.executor != PASSES:
             job.modify(executor=PASSES)
@@ -117,8 +135,8 @@ class Looks:
     def _listen(self, desk: Desk, round_: Round) -> None:
         """Wait for the server's hint until the next look is due; look at once if one comes. Polling stays the truth."""
         job = self._scheduler.get_job(job_of(desk))
-        due = job.next_run_time
-        seconds = (due - datetime.now(UTC)).total_seconds() - 1
+        due = round_.due
+        seconds = due - time.monotonic() - 1
         if seconds < LEAST_WAIT_S or not round_.line.acquire(timeout=LINE_S):
             return
         try:
@@ -126,14 +144,14 @@ class Looks:
             with told_only(), bound_contextvars(mailbox=desk.settings.name):
                 hint = not self._interrupted() and desk.connector.wait(seconds)  # asked when `end` knows who listens
             round_.listening = False
-            if not self._interrupted() and (hint or datetime.now(UTC) >= due):  # a look that met us listening went by
+            if not self._interrupted() and (hint or time.monotonic() >= due):  # a look that met us listening went by
                 job.modify(next_run_time=datetime.now(UTC))
         finally:
             round_.line.release()
 
     def _work(self, desk: Desk, round_: Round) -> timedelta | None:
         """One pass. How long to wait after trouble; None: nothing went wrong, or a person is needed."""
-        round_.begun = self._clock()
+        round_.alive, round_.working = time.monotonic(), True
         try:
             done = one_pass(desk)
         except NeedsPerson as error:
@@ -158,13 +176,14 @@ class Looks:
             _tell(done)
             self._mind_silence(desk, round_)
         finally:
-            round_.begun = None
+            round_.working = round_.hangs = False
+            round_.alive = time.monotonic()
         return None
 
     def _mind_silence(self, desk: Desk, round_: Round) -> None:
         """Silent stops are the worst failure: say once that no mail comes any more."""
         now = self._clock()
-        if round_.silence_asked is not None and now - round_.silence_asked < SILENCE_EVERY:
+        if round_.silence_asked is not None and abs(now - round_.silence_asked) < SILENCE_EVERY:
             return
         round_.silence_asked = now
         with told_only():
@@ -174,9 +193,30 @@ class Looks:
                 log.error("silence", problem=words)
             round_.silent = words is not None
 
+    def mind_hanging(self) -> None:
+        """Say once of a pass that it gives no sign of life. It costs its own mailbox and its turn, nobody else."""
+        for desk in self._desks:
+            round_ = self._rounds[desk.settings.name]
+            silent = time.monotonic() - round_.alive
+            if round_.working and not round_.hangs and silent > PASS_GRACE.total_seconds():
+                round_.hangs = True
+                words = f"{desk.settings.name}: the pass has done nothing for {round(silent / 60)} minutes. {HANGS}"
+                log.error("hangs", mailbox=desk.settings.name, problem=words)
+                self._note_trouble(desk, words)
+
     def _note_trouble(self, desk: Desk, trouble: str) -> None:
         with told_only(), desk.database.begin() as tx:  # perhaps the database itself is the trouble
             mailboxes.looked(tx, desk.mailbox_id, self._clock(), trouble=trouble)
+
+
+def _noting(round_: Round, stop: Callable[[], bool]) -> Callable[[], bool]:
+    """`stop`, which a pass asks between two messages: a sign of life."""
+
+    def ask() -> bool:
+        round_.alive = time.monotonic()
+        return stop()
+
+    return ask
 
 
 def job_of(desk: Desk) -> str:

@@ -23,6 +23,7 @@ import structlog
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes.desk import Desk, utc_now
 from daemon.passes.mailroom import Mailroom, open_mailroom
+from daemon.rules.schedule import PASS_GRACE
 from daemon.service import logs
 from daemon.service.logs import told_only
 from daemon.service.rounds import Round, status_line
@@ -43,8 +44,9 @@ SLEPT = timedelta(minutes=10)
 """Between two signs of life lie seconds. After longer than this the machine slept, or was held."""
 PUT_BACK = timedelta(minutes=1)
 """A clock that is put back by more holds up what was planned by it."""
-PASS_GRACE = timedelta(minutes=10)
-"""A pass that takes longer than this hangs: the watchdog stops pinging."""
+STOP_GRACE = timedelta(seconds=30)
+"""So long what is being done with the servers may go on when the service ends; then it is broken off. Well below
+TimeoutStopSec of the unit."""
 
 
 @dataclass
@@ -63,6 +65,8 @@ class Service:
     awake_since: datetime | None = None
     """When the service began, or when the machine last woke from a sleep."""
     timetable: Timetable | None = None
+    stuck: str | None = None
+    """Why nothing is done any more, in words, and the log has it."""
 
     def run(self) -> int:
         """Work until told to stop. Raises PostroomError (AlreadyRunning, StoreError) before anything was done."""
@@ -104,6 +108,8 @@ class Service:
             pause = min(self.notifier.watchdog_interval() or 5.0, 5.0)
             while not self._interrupted():
                 seen = self._awake(seen)
+                timetable.catch_up()
+                timetable.looks.mind_hanging()
                 if self._healthy(mailroom):
                     self.notifier.watchdog()
                 self.notifier.status(self._status())
@@ -117,15 +123,25 @@ class Service:
     def _finish(self, timetable: Timetable, mailroom: Mailroom) -> None:
         """Wait for what is being done, and stay alive meanwhile: a message in hand may take longer than the watchdog
         grants. What takes longer than a pass ever may hangs."""
+
+        def end() -> None:
+            timetable.end()
+            mailroom.leave_all()  # a server may take its time over a farewell, too
+
         with futures.ThreadPoolExecutor(1) as beside:
-            ended = beside.submit(timetable.end)
+            ended = beside.submit(end)
             patience = time.monotonic() + PASS_GRACE.total_seconds()
             told = self.stopping.is_set()
+            stopped: float | None = None
             while not futures.wait([ended], timeout=PING_S).done:
                 if self.stopping.is_set() and not told:  # during a reload
                     self.notifier.stopping()
                     told = True
-                if time.monotonic() < patience and self._healthy(mailroom):
+                if self.stopping.is_set():
+                    stopped = stopped or time.monotonic()
+                    if time.monotonic() - stopped > STOP_GRACE.total_seconds():
+                        mailroom.break_off()
+                if time.monotonic() < patience and self._answers(mailroom):
                     self.notifier.watchdog()
             ended.result()
 
@@ -163,17 +179,32 @@ class Service:
     # --- how we are
 
     def _healthy(self, mailroom: Mailroom) -> bool:
-        """The database answers, and no pass has been running for too long."""
-        now = self.clock()
-        if any(round_.begun is not None and now - round_.begun > PASS_GRACE for round_ in self.rounds.values()):
-            return False
+        """The database answers, and not every mailbox that is to be looked at has given no sign of life for too long.
+
+        A pass that hangs costs its own mailbox. Once such passes hold all turns nobody begins any more, and that is
+        seen here; as is everything else that keeps passes from beginning, whatever it may be.
+        """
+        now, poll = time.monotonic(), self.settings.sorting.poll
+        due = [round_ for round_ in self.rounds.values() if round_.needs_person is None]
+        if not due or not all(round_.overdue(now, poll) for round_ in due):
+            self.stuck = None
+            return self._answers(mailroom)
+        silent = round((now - max(round_.alive for round_ in due)) / 60)
+        words = f"nothing has been done in any mailbox for {silent} minutes, though the service runs"
+        if self.stuck is None:
+            log.error("stuck", problem=f"{words}. Where a watchdog watches, it restarts the service.")
+        self.stuck = words
+        return False
+
+    def _answers(self, mailroom: Mailroom) -> bool:
+        """Does the database?"""
         with told_only(), mailroom.database.read() as tx:
             mailboxes.everyone(tx)
             return True
         return False
 
     def _status(self) -> str:
-        return status_line(self.rounds, self.refused)
+        return status_line(self.rounds, self.refused, self.stuck)
 
     def _reload(self) -> None:
         self.reloading.clear()

@@ -77,6 +77,14 @@ class Nights:
         self._scheduler.add_job(self.train_all, opening, id=NIGHT, executor=NIGHT, next_run_time=now)
         self._scheduler.add_job(self.mind_all, Every(MIND_EVERY), id=MINDING, executor=MINDING, next_run_time=now)
 
+    def catch_up(self) -> None:
+        """Ask now what is planned for later than by its trigger, by a clock that was ahead a moment."""
+        now = datetime.now(UTC)
+        for name in (NIGHT, MINDING):
+            job = self._scheduler.get_job(name)
+            if job.next_run_time is not None and job.next_run_time > job.trigger.get_next_fire_time(None, now):
+                job.modify(next_run_time=now)
+
     def end(self) -> None:
         """Wait for a training that ends; then nobody trains any more, nor plans. The service must be interrupted."""
         self._training.acquire()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from daemon.rules.schedule import patience
 
 
 @dataclass
@@ -14,8 +17,14 @@ class Round:
 
     failures: int = 0
     needs_person: str | None = None
-    begun: datetime | None = None
-    """When the pass in hand began; None: none is running, or it waits for its turn."""
+    working: bool = False
+    """A pass is in hand, and does not wait for its turn."""
+    alive: float = field(default_factory=time.monotonic)
+    """When a pass last began, ended or handled a message, in seconds of the monotonic clock, which nobody sets."""
+    due: float = field(default_factory=time.monotonic)
+    """When the next look is due, in seconds of the monotonic clock: the scheduler plans by one that somebody sets."""
+    hangs: bool = False
+    """The pass in hand gives no sign of life, and the log says so."""
     silence_asked: datetime | None = None
     silent: bool = False
     """No mail has come for unusually long, and the log says so."""
@@ -32,11 +41,22 @@ class Round:
     line: threading.Lock = field(default_factory=threading.Lock)
     """Held by whoever speaks with the server: the look, or who listens between two."""
 
+    @property
+    def well(self) -> bool:
+        """It is looked at every `poll`, as far as anybody knows."""
+        return self.needs_person is None and not self.failures
 
-def status_line(rounds: Mapping[str, Round], refused: bool) -> str:
-    """How all mailboxes are doing, for `systemctl status`. `refused`: the settings read last cannot be used."""
+    def overdue(self, now: float, poll: timedelta) -> bool:
+        """Has it given no sign of life for too long? `now`: of the monotonic clock."""
+        in_trouble = bool(self.failures) and not self.working
+        return now - self.alive > patience(poll, in_trouble=in_trouble).total_seconds()
+
+
+def status_line(rounds: Mapping[str, Round], refused: bool, stuck: str | None = None) -> str:
+    """How all mailboxes are doing, for `systemctl status`. `refused`: the settings read last cannot be used. `stuck`:
+    why nothing is done any more."""
     pairs = rounds.items()
-    troubled = [name for name, round_ in pairs if round_.needs_person or round_.failures]
+    troubled = [name for name, round_ in pairs if not round_.well or round_.hangs]
     held = [name for name, round_ in pairs if round_.held and name not in troubled]
     silent = [name for name, round_ in pairs if round_.silent and name not in {*troubled, *held}]
     unseen = [name for name, round_ in pairs if not round_.looked and name not in troubled]
@@ -45,6 +65,8 @@ def status_line(rounds: Mapping[str, Round], refused: bool) -> str:
     trained_in_vain = [name for name, _ in fruitless]
     fine = len(rounds) - len({*troubled, *held, *silent, *unseen, *trained_in_vain, *refused_models})
     words = f"{fine} of {len(rounds)} mailboxes fine"
+    if stuck:
+        words = f"{stuck}; {words}"
     if refused:
         words += "; the settings as they are now were refused, the old ones go on: see postroom check"
     if unseen:

@@ -51,6 +51,11 @@ class Timetable:
             if job.next_run_time is not None:
                 job.modify(next_run_time=datetime.now(UTC))
 
+    def catch_up(self) -> None:
+        """Run what the clock by which it was planned holds up: call it every few seconds."""
+        self.looks.catch_up()
+        self.nights.catch_up()
+
     def end(self) -> None:
         """Wait for what is being done. The service must be interrupted.
 

@@ -97,13 +97,14 @@ def ended_since(tx: Tx, mailbox: int, moment: datetime) -> list[JournalEntry]:
     return [_entry(row) for row in rows.mappings()]
 
 
-def done_since(tx: Tx, mailbox: int, moment: datetime) -> int:
-    """How many actions were planned since `moment`: what the breaker counts."""
+def done_between(tx: Tx, mailbox: int, moment: datetime, now: datetime) -> int:
+    """How many actions were planned between these: what the breaker counts. What a clock that was ahead wrote is
+    later than now, and would hold up all moves until then."""
     return int(
         tx.execute(
             select(func.count())
             .select_from(t.actions.join(t.messages, t.messages.c.id == t.actions.c.message_id))
-            .where(t.messages.c.mailbox_id == mailbox, t.actions.c.planned > moment)
+            .where(t.messages.c.mailbox_id == mailbox, t.actions.c.planned > moment, t.actions.c.planned <= now)
         ).scalar_one()
     )
 

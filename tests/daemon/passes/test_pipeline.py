@@ -487,7 +487,7 @@ def test_unsure_mail_follows_the_renamed_review_folder_and_stays_when_that_is_go
     office.box.delete_folder("To look at")
     assert lands("puzzle 4") == "INBOX"
     with office.database.begin() as tx:
-        assert journal.done_since(tx, office.desk.mailbox_id, START) == 3
+        assert journal.done_between(tx, office.desk.mailbox_id, START, office.clock()) == 3
     assert office.corrections() == []
 
 

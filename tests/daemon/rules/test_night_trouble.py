@@ -168,4 +168,6 @@ def test_a_service_is_late_when_its_last_look_is_some_polls_ago() -> None:
     assert late_by(now, now - allowed - minute, now - minute, minute) is None, "it has just been started"
     assert late_by(now, None, up, minute) == timedelta(days=1)
     assert late_by(now, now - timedelta(hours=3), up, timedelta(hours=1)) is None, "it looks once an hour"
-    assert late_by(now, now + timedelta(days=1), up, minute) is None, "the clock was set back"
+    assert late_by(now, now + minute, up, minute) is None, "clocks are put right by a little every day"
+    assert late_by(now, now + timedelta(days=1), up, minute) == timedelta(days=1), "that look was never, by this clock"
+    assert late_by(now, now + timedelta(days=1), now + timedelta(days=1), minute) is None

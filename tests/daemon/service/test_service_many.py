@@ -22,12 +22,13 @@ from daemon.passes.mailroom import Mailroom, open_mailroom
 from daemon.passes.one_pass import Pass
 from daemon.passes.sort import Sorted
 from daemon.report.story import service_status
-from daemon.rules.schedule import RELOADS_HEEDED
+from daemon.rules.schedule import LONGEST_BACK_OFF, PASS_GRACE, RELOADS_HEEDED
 from daemon.service import looks as served
 from daemon.service import nights as at_night
 from daemon.service.looks import PASSES, TROUBLED, job_of
-from daemon.service.loop import PASS_GRACE, Service
+from daemon.service.loop import Service
 from daemon.service.nights import MINDING, NIGHT
+from daemon.service.rounds import Round
 from daemon.service.triggers import Opening
 from daemon.settings import Settings
 from daemon.settings.windows import Window
@@ -138,7 +139,7 @@ def office(make: Callable[..., Office]) -> Office:
 def test_only_so_many_passes_work_at_once_and_all_get_their_turn(office: Office) -> None:
     office.look_at_all()
     assert office.full.wait(30)
-    begun = [round_ for round_ in office.service.rounds.values() if round_.begun is not None]
+    begun = [round_ for round_ in office.service.rounds.values() if round_.working]
     assert len(begun) == AT_ONCE, "who waits for a turn has not begun"
     office.go_on.set()
     wait_for(lambda: all(round_.looked for round_ in office.service.rounds.values()))
@@ -156,12 +157,12 @@ def test_a_connector_that_would_end_the_process_costs_its_own_mailbox(
     monkeypatch.setattr(served, "one_pass", bye)
     office.look()
     round_ = office.service.rounds["box0"]
-    assert (round_.failures, round_.begun) == (1, None)
+    assert (round_.failures, round_.working) == (1, False)
     with office.mailroom.database.read() as tx:
         assert mailboxes.get(tx, office.desks[0].mailbox_id).trouble == "An unexpected error; see the log."
     monkeypatch.setattr(office.desks[1].connector, "wait", bye)
     monkeypatch.setattr(office.desks[1].connector, "close", bye)
-    office.timetable.scheduler.get_job(job_of(office.desks[1])).modify(next_run_time=datetime.now(UTC) + POLL)
+    office.service.rounds["box1"].due = time.monotonic() + POLL.total_seconds()
     office.timetable.looks._listen(office.desks[1], office.service.rounds["box1"])
     assert not office.service.rounds["box1"].listening
     assert [event["event"] for event in said if event["event"] == "bug"] == ["bug", "bug"]
@@ -219,7 +220,7 @@ def test_mailboxes_in_trouble_leave_room_for_the_others(make: Callable[..., Offi
     office.look_at_all()
     wait_for(lambda: office.now == AT_ONCE // 2)
     well.modify(next_run_time=datetime.now(UTC))
-    wait_for(lambda: office.service.rounds[names[-1]].begun is not None)
+    wait_for(lambda: office.service.rounds[names[-1]].working)
     assert office.now <= 1 + AT_ONCE // 2
     office.go_on.set()
     wait_for(lambda: office.passes == 2 * MAILBOXES)
@@ -278,6 +279,22 @@ def test_a_clock_that_is_put_back_holds_up_no_mailbox_and_no_night(office: Offic
     assert all(planned.next_run_time <= datetime.now(UTC) for planned in office.timetable.scheduler.get_jobs())
 
 
+def test_what_was_planned_by_a_clock_that_was_ahead_a_moment_is_done_when_it_is_due(office: Office) -> None:
+    """Nobody has seen that clock: both signs of life lie in the right time."""
+    planned = office.timetable.scheduler.get_jobs()
+    for each in planned:
+        each.modify(next_run_time=datetime.now(UTC) + timedelta(days=400))
+    office.service.rounds["box1"].needs_person = "The password is wrong."
+    job(office, 1).modify(next_run_time=None)
+    for round_ in office.service.rounds.values():
+        round_.due = time.monotonic() - 10
+    office.service.rounds["box2"].due = time.monotonic() + 10
+    office.timetable.catch_up()
+    late = [each.id for each in planned if each.next_run_time and each.next_run_time > datetime.now(UTC)]
+    assert late == [job_of(office.desks[2])]
+    assert job(office, 1).next_run_time is None
+
+
 def test_a_clock_that_was_decades_behind_costs_no_more_than_one_look(office: Office) -> None:
     """A machine without a clock of its own begins in 1970 and hears the time later. The scheduler asks for every firing
     that was missed before it takes the last."""
@@ -296,17 +313,80 @@ def wait_for(condition: Callable[[], bool]) -> None:
     raise AssertionError("not within 30 s")
 
 
-def test_waiting_for_a_turn_is_no_pass_that_hangs(office: Office) -> None:
+def silent(*rounds: Round, grace: timedelta = PASS_GRACE) -> None:
+    """They have given no sign of life for twice as long as one may."""
+    for round_ in rounds:
+        round_.alive -= 2 * grace.total_seconds()
+
+
+def test_one_pass_that_hangs_costs_its_own_mailbox_and_is_told(office: Office, said: list[Any]) -> None:
     office.look_at_all()
     assert office.full.wait(30)
-    for round_ in office.service.rounds.values():
-        if round_.begun is not None:
-            round_.begun += 2 * PASS_GRACE  # those that work have just begun
-    office.clock.now += 2 * PASS_GRACE
+    hanging, *_ = [name for name, round_ in office.service.rounds.items() if round_.working]
+    silent(office.service.rounds[hanging])
+    for _ in range(2):
+        office.timetable.looks.mind_hanging()
     assert office.service._healthy(office.mailroom)
-    office.clock.now += 2 * PASS_GRACE
-    assert not office.service._healthy(office.mailroom), "but one that works so long hangs"
+    assert f"trouble with {hanging}" in office.service._status()
+    told = [event["problem"] for event in said if event["event"] == "hangs"]
+    assert len(told) == 1
+    assert hanging in told[0]
+    with office.mailroom.database.read() as tx:
+        (box,) = [box for box in mailboxes.everyone(tx) if box.name == hanging]
+    assert box.trouble == told[0]
     office.go_on.set()
+
+
+def test_a_service_in_which_nothing_is_done_any_more_is_not_healthy_whatever_the_reason(
+    office: Office, said: list[Any]
+) -> None:
+    service, rounds = office.service, office.service.rounds.values()
+    assert service._healthy(office.mailroom), "nothing has begun yet, but the service has just started"
+    silent(*rounds)
+    for _ in range(2):
+        assert not service._healthy(office.mailroom)
+    assert [event["event"] for event in said if event["event"] == "stuck"] == ["stuck"]
+    assert "nothing has been done in any mailbox for 20 minutes" in service._status()
+    office.go_on.set()
+    office.look()
+    assert service._healthy(office.mailroom)
+    assert "nothing has been done" not in service._status()
+
+
+def test_passes_that_hold_all_turns_and_hang_are_not_healthy(office: Office) -> None:
+    office.look_at_all()
+    assert office.full.wait(30)
+    silent(*office.service.rounds.values())
+    assert not office.service._healthy(office.mailroom)
+    office.go_on.set()
+
+
+def test_mailboxes_that_wait_for_a_person_or_as_the_back_off_says_are_no_reason_to_restart(office: Office) -> None:
+    first, *others = office.service.rounds.values()
+    for round_ in others:
+        round_.needs_person = "The password is wrong."
+    first.failures = 9
+    silent(*office.service.rounds.values())
+    assert office.service._healthy(office.mailroom)
+    silent(first, grace=LONGEST_BACK_OFF)
+    assert not office.service._healthy(office.mailroom)
+    first.needs_person = "The password is wrong."
+    assert office.service._healthy(office.mailroom)
+
+
+def test_a_long_pass_that_handles_messages_gives_signs_of_life(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    round_ = office.service.rounds["box0"]
+
+    def one_pass(desk: Any) -> Pass:
+        silent(*office.service.rounds.values())
+        assert not office.service._healthy(office.mailroom)
+        desk.stop()
+        assert office.service._healthy(office.mailroom)
+        return NOTHING
+
+    monkeypatch.setattr(served, "one_pass", one_pass)
+    office.look()
+    assert round_.looked, "the pass asserts"
 
 
 def test_who_waits_for_a_turn_when_the_service_stops_does_not_begin(office: Office) -> None:
