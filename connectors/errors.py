@@ -16,6 +16,8 @@
 Two questions shape it: whose fault is it, and is it worth trying again? No other exception leaves a connector.
 """
 
+from connectors.printable import printable
+
 
 class ConnectorError(Exception):
     """A mail server could not do what we asked. `str()` names the place, the fact and the next step."""
@@ -23,11 +25,10 @@ class ConnectorError(Exception):
     next_step = "Run `postroom check` to look closer."
 
     def __init__(self, place: str, fact: str, next_step: str | None = None) -> None:
-        self.place = place
-        self.fact = fact
+        self.place, self.fact = printable(place), printable(fact)  # a folder's name, a server's word
         if next_step is not None:
-            self.next_step = next_step
-        super().__init__(place, fact, self.next_step)
+            self.next_step = printable(next_step)
+        super().__init__(self.place, self.fact, self.next_step)
 
     def __str__(self) -> str:
         return f"{self.place}: {self.fact} {self.next_step}".strip()

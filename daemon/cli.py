@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
+from typing import TextIO, cast
 
 import click
 
 from connectors.errors import ConnectorError, NeedsPerson, Unreachable
+from connectors.printable import PrintableStream
 from daemon.commands import SECTIONS
 from daemon.mistakes import ExitCode, PostroomError, disk_trouble
 from daemon.model.engines.engine import EngineError, EngineUnavailable
@@ -82,6 +84,7 @@ def postroom(context: click.Context, config: Path | None) -> None:
     """
     from daemon.commands.common import Context  # not for --help and --version
 
+    _print_printable()  # also where a test runs a command without `main`
     context.obj = Context(config)
     if not gc.isenabled():  # `main` has put it off until the command is loaded
         gc.freeze()
@@ -91,6 +94,7 @@ def postroom(context: click.Context, config: Path | None) -> None:
 def main() -> None:
     """Entry point. A person's mistake becomes a sentence and an exit code; a bug keeps its traceback."""
     close_umask()
+    _print_printable()
     for ended in (signal.SIGTERM, signal.SIGHUP):
         # As after Ctrl-C: mail that a command laid down for a while goes with it. What `nohup` ignores stays ignored.
         if signal.getsignal(ended) == signal.SIG_DFL:
@@ -109,6 +113,14 @@ def main() -> None:
         sys.exit(trouble.exit_code)
     finally:
         gc.enable()
+
+
+def _print_printable() -> None:
+    """Whatever is printed from now on, by click, by a traceback or by us, steers no terminal."""
+    if not isinstance(sys.stdout, PrintableStream):
+        sys.stdout = cast("TextIO", PrintableStream(sys.stdout))
+    if not isinstance(sys.stderr, PrintableStream):
+        sys.stderr = cast("TextIO", PrintableStream(sys.stderr))
 
 
 EXPECTED = (PostroomError, ConnectorError, EngineError)

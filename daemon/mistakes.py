@@ -16,6 +16,8 @@ import os
 from enum import IntEnum
 from pathlib import Path
 
+from connectors.printable import printable
+
 
 class ExitCode(IntEnum):
     """What `postroom` returns to the shell.
@@ -40,10 +42,8 @@ class PostroomError(Exception):
     exit_code = ExitCode.TROUBLE
 
     def __init__(self, place: str, fact: str, next_step: str = "") -> None:
-        self.place = place
-        self.fact = fact
-        self.next_step = next_step
-        super().__init__(place, fact, next_step)
+        self.place, self.fact, self.next_step = printable(place), printable(fact), printable(next_step)
+        super().__init__(self.place, self.fact, self.next_step)
 
     def __str__(self) -> str:
         return f"{self.place}: {self.fact} {self.next_step}".strip()

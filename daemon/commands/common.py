@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from daemon.mistakes import PostroomError
 from daemon.privacy.person import Person
+from daemon.report.console import PrintableConsole
 from daemon.settings import Settings, find_config
 from daemon.state.state_dir import open_database
 from daemon.store import mailboxes
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from daemon.passes.desk import Desk
     from daemon.passes.mailroom import Mailroom
 
+
 # No markup unless a line asks for it: subjects and folders may hold "[/list]", which would vanish or raise.
-console = Console(highlight=False, markup=False)
-notices = Console(stderr=True, highlight=False, markup=False)
+console = PrintableConsole(highlight=False, markup=False)
+notices = PrintableConsole(stderr=True, highlight=False, markup=False)
 
 
 class Context:

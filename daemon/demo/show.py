@@ -18,6 +18,8 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from daemon.report.console import PrintableConsole
+
 WIDTH = 80
 LEFT = "left in inbox"
 STAGES = {
@@ -107,7 +109,7 @@ class Page:
 
     def __init__(self, console: Console | None = None, aside: bool = False) -> None:
         """`aside`: on standard error, because standard output belongs to a script."""
-        self.console = console or Console(stderr=aside, highlight=False)
+        self.console = console or PrintableConsole(stderr=aside, highlight=False)
         if self.console.width > 100 or not self.console.is_terminal:
             self.console.width = WIDTH
         self._step = 0

@@ -24,6 +24,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from connectors.errors import ConnectorError
+from connectors.printable import printable, raw_of
 from daemon.mistakes import PostroomError
 from daemon.settings import LogSettings
 
@@ -43,7 +44,7 @@ Format = Literal["journald", "terminal", "json"]
 
 def configure(settings: LogSettings, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
     """Send structlog's events and the standard library's warnings to `stream` (standard error), in the wanted form."""
-    stream = stream or sys.stderr
+    stream = raw_of(stream or sys.stderr)  # `steers_nothing` cleans; the colours of a terminal come after it
     form = choose_format(settings.format, stream, environ)
     strict = environ.get("POSTROOM_STRICT_LOGS") == "1"
     shared: list[Processor] = [
@@ -51,6 +52,7 @@ def configure(settings: LogSettings, stream: TextIO | None = None, environ: Mapp
         structlog.processors.add_log_level,
         MailWithheld(strict=strict),
         exception_in_words,
+        steers_nothing,
     ]
     final = RENDERERS[form]
     structlog.configure(
@@ -129,6 +131,11 @@ def exception_in_words(_logger: WrappedLogger, _method: str, event: EventDict) -
     if error is not None:
         event["exception"] = "\n".join(_told(error))
     return event
+
+
+def steers_nothing(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Every text, and what becomes one, without what steers a terminal."""
+    return {key: printable(str(value)) if isinstance(value, str | PurePath) else value for key, value in event.items()}
 
 
 def _told(error: BaseException) -> Iterator[str]:

@@ -7,6 +7,8 @@ import socket
 import time
 from collections.abc import Mapping
 
+from connectors.printable import printable
+
 
 class Notifier:
     """Speaks to $NOTIFY_SOCKET. Never raises: a service that cannot say how it is still works."""
@@ -20,7 +22,7 @@ class Notifier:
 
     def status(self, text: str) -> None:
         """One line for `systemctl status`. No subject, no address."""
-        self._send("STATUS=" + " ".join(text.split()))
+        self._send("STATUS=" + printable(" ".join(text.split())))
 
     def watchdog(self) -> None:
         """A sign of life. Send it only when work is really being done."""

@@ -23,13 +23,17 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from daemon.model.prompt import Prompt
+from connectors.printable import printable
+from daemon.model.prompt import Prompt
 
 Floats: TypeAlias = "npt.NDArray[np.float32]"
 
 
 class EngineError(Exception):
     """The model could not answer. `str()` names the place, the fact and the next step."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(printable(words))  # a model server's word
 
 
 class EngineUnavailable(EngineError):
