@@ -32,12 +32,14 @@ from daemon.service.timetable import Timetable
 from daemon.settings import Settings
 from daemon.state.lock import StateLock
 from daemon.store import mailboxes
+from daemon.store.database import DatabaseGone
 from daemon.training.hand_over import sweep
 from daemon.training.never_senders import void_never_senders
 from daemon.training.trainer_process import BrokenOff
 
 log = structlog.get_logger()
 
+AFTERWARDS = "Nothing is moved until somebody has seen to it that the right one lies there: `postroom resume`."
 PING_S = 1.0
 """Between two signs of life while the service ends or reads its settings again."""
 SLEPT = timedelta(minutes=10)
@@ -59,6 +61,8 @@ class Service:
     clock: Callable[[], datetime] = utc_now
     stopping: threading.Event = field(default_factory=threading.Event)
     reloading: threading.Event = field(default_factory=threading.Event)
+    gone: str | None = None
+    """What happened to the database that was open, in words: the one that lies there now is to be opened."""
     rounds: dict[str, Round] = field(default_factory=dict)
     refused: bool = False
     """The settings that the last reload found cannot be used."""
@@ -91,7 +95,7 @@ class Service:
         signal.signal(signal.SIGHUP, reload)
 
     def _interrupted(self) -> bool:
-        return self.stopping.is_set() or self.reloading.is_set()
+        return self.stopping.is_set() or self.reloading.is_set() or self.gone is not None
 
     def _run_until_change(self) -> None:
         with open_mailroom(self.settings, clock=self.clock, stop=self._interrupted) as mailroom:
@@ -101,6 +105,7 @@ class Service:
             desks = mailroom.desks()
             for desk in desks:  # the settings may name senders that they did not name before
                 void_never_senders(mailroom.database, desk.mailbox_id, self.settings, seen)
+            self._begin_paused(desks)
             timetable = self._plan(mailroom, desks)
             timetable.start()
             log.info("started", mailboxes=len(desks))
@@ -108,6 +113,7 @@ class Service:
             pause = min(self.notifier.watchdog_interval() or 5.0, 5.0)
             while not self._interrupted():
                 seen = self._awake(seen)
+                self._mind_database(mailroom)
                 timetable.catch_up()
                 timetable.looks.mind_hanging()
                 if self._healthy(mailroom):
@@ -174,7 +180,7 @@ class Service:
         """Why a training must end now: nobody waits two hours for new settings, and it would use the old ones."""
         if self.stopping.is_set():
             return "stopped"
-        return "reloaded" if self.reloading.is_set() else None
+        return "reloaded" if self.reloading.is_set() or self.gone is not None else None
 
     # --- how we are
 
@@ -195,6 +201,25 @@ class Service:
             log.error("stuck", problem=f"{words}. Where a watchdog watches, it restarts the service.")
         self.stuck = words
         return False
+
+    def _mind_database(self, mailroom: Mailroom) -> None:
+        """A database that was deleted or replaced ends all that works with it; then what lies there now is opened."""
+        try:
+            mailroom.database.check_place()
+        except DatabaseGone as error:
+            log.error("database-gone", problem=str(error))
+            self.gone = error.fact
+
+    def _begin_paused(self, desks: list[Desk]) -> None:
+        """With another database than a moment ago, whatever it knows: a person looks before mail is moved by it."""
+        if self.gone is not None:
+            words = f"The database was not the same any more: {self.gone} {AFTERWARDS}"
+            for desk in desks:
+                with desk.database.begin() as tx:
+                    if mailboxes.get(tx, desk.mailbox_id).paused is None:
+                        mailboxes.set_paused(tx, desk.mailbox_id, words)
+            log.error("paused", problem=words)
+            self.gone = None
 
     def _answers(self, mailroom: Mailroom) -> bool:
         """Does the database?"""

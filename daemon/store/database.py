@@ -26,6 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
 from daemon.mistakes import PostroomError
+from daemon.store.place import OpenedPlace
 from daemon.store.tables import REVISION, Unreadable, parse_json
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class StoreError(PostroomError):
     """The database cannot be used. Says what is wrong with it and what to do."""
 
 
+class DatabaseGone(StoreError):
+    """The file that was opened is not the one at its path any more. Nothing more is written into it."""
+
+
 class Database:
     """One open database. Safe to share between threads; each transaction has a connection of its own."""
 
@@ -54,6 +59,7 @@ class Database:
         self._engine = engine
         self._looking = engine.execution_options(**{LOOKS_ONLY: True})  # the same connections
         self.place = place
+        self._opened: OpenedPlace | None = None
 
     @classmethod
     def open(cls, path: Path) -> Database:
@@ -84,8 +90,16 @@ class Database:
             if not newest:
                 with database.begin() as tx:
                     _migrate(tx, str(path))
+            with database.read():
+                database._opened = OpenedPlace(path)
             failed.pop_all()
         return database
+
+    def check_place(self) -> None:
+        """Raises DatabaseGone where the file, or its log, was deleted or replaced since it was opened."""
+        happened = None if self._opened is None else self._opened.what_happened()
+        if happened is not None:
+            raise DatabaseGone(self.place, happened, "Nothing more is written into it. What lies there now is opened.")
 
     @contextmanager
     def begin(self) -> Iterator[Tx]:
@@ -94,6 +108,7 @@ class Database:
         Holds the write lock from its beginning, so keep it short and only look in `read`. Raises StoreError if SQLite
         refuses, and sqlalchemy's IntegrityError as it is.
         """
+        self.check_place()
         with _in_words(self.place):
             with self._engine.begin() as tx:
                 yield tx
@@ -107,6 +122,7 @@ class Database:
 
         Raises StoreError if SQLite refuses, also when somebody writes in it.
         """
+        self.check_place()
         with _in_words(self.place, looking=True), self._looking.begin() as tx:
             yield tx
 
