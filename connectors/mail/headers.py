@@ -51,8 +51,8 @@ _BETTER = {
 }
 
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
-# Quoted names, bracketed addresses and comments may hold commas; the sign of an unclosed one is an ordinary character.
-_MAILBOX = re.compile(r'(?:"(?:[^"\\]|\\.)*"|<[^>]*>|\([^)]*\)|[^,;])+')
+_MARK = re.compile('[,;"<(]')
+CLOSES = {"<": ">", "(": ")"}
 _MESSAGE_ID = re.compile(r"<([^<>\s]{1,900})>")
 _FIELD_NAME = re.compile(rb"[!-9;-~]{1,100}[ \t]{0,10}:")
 
@@ -247,7 +247,7 @@ def _address_pairs(value: str) -> list[tuple[str, str]]:
     """(name, address) of each mailbox in a list. Ours, because `email.utils` answers differently in each Python."""
     pairs: list[tuple[str, str]] = []
     before = ""
-    for mailbox in _MAILBOX.findall(value):
+    for mailbox in _mailboxes(value):
         if "@" not in mailbox:
             before += mailbox + ","  # a name with a bare comma: Lee, Ann <ann@example.org>
             continue
@@ -260,6 +260,41 @@ def _address_pairs(value: str) -> list[tuple[str, str]]:
         pairs.append((name.replace('\\"', '"'), address.partition(">")[0].strip()))
         before = ""
     return pairs
+
+
+def _mailboxes(value: str) -> list[str]:
+    """The list cut at its commas and semicolons, in time that grows with its length only.
+
+    Quoted names, bracketed addresses and comments may hold commas; the sign of an unclosed one is any character.
+    """
+    found: list[str] = []
+    closing = {'"': _quote_ends(value), "<": None, "(": None}
+    begin = position = 0
+    while (mark := _MARK.search(value, position)) is not None:
+        position = mark.end()
+        sign = mark[0]
+        if sign in ",;":
+            found.append(value[begin : position - 1])
+            begin = position
+        elif sign in closing:
+            ends = closing[sign]
+            end = ends[position] if ends is not None else value.find(CLOSES[sign], position)
+            if end >= 0:
+                position = end + 1
+            elif ends is None:
+                del closing[sign]  # none closes any more: nobody looks again
+    return [mailbox for mailbox in (*found, value[begin:]) if mailbox]
+
+
+def _quote_ends(value: str) -> list[int]:
+    """Where a quoted string ends whose content begins at each position; -1: nowhere. A backslash quotes what follows
+    it."""
+    ends = [-1] * (len(value) + 2)
+    if '"' in value:
+        for position in range(len(value) - 1, -1, -1):
+            sign = value[position]
+            ends[position] = position if sign == '"' else ends[position + (2 if sign == "\\" else 1)]
+    return ends
 
 
 def _shown(person: str, address: str) -> str:

@@ -296,6 +296,8 @@ def _current_revision(tx: Tx) -> str | None:
 
 DAMAGED = ("the file is damaged or no SQLite database.", "Move it away; restore a backup or start afresh.")
 # SQLite's primary result codes, https://www.sqlite.org/rescode.html
+_WORDS_OF_DAMAGE = ("malformed", "not a database", "not decode", "no such table", "no such column", "already exists")
+"""The last three: of tables whose description is damaged."""
 _OF_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 
 
@@ -306,7 +308,7 @@ def _explain(error: BaseException, looking: bool) -> tuple[str, str]:
         return "the disk is full; nothing was written.", "Free some space; Postroom goes on by itself."
     if "locked" in fact:
         return f"another process held the database for {BUSY_TIMEOUT_S:.0f} s.", "See who else uses this `state_dir`."
-    if (code or 0) & 0xFF in _OF_DAMAGE or "malformed" in fact or "not a database" in fact or "not decode" in fact:
+    if (code or 0) & 0xFF in _OF_DAMAGE or any(words in fact for words in _WORDS_OF_DAMAGE):
         return DAMAGED
     if looking and code == sqlite3.SQLITE_READONLY:  # a file that may not be written has longer codes
         return "something was to be written where Postroom only looks.", "Nothing was. Report this: it is a mistake."
