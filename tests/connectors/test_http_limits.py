@@ -33,9 +33,9 @@ def answering(pieces: Pieces) -> Iterator[str]:
     def serve(connection: socket.socket) -> None:
         try:
             with connection:
-                connection.recv(65536)
-                for piece in pieces():
-                    connection.sendall(piece)
+                while connection.recv(65536):
+                    for piece in pieces():
+                        connection.sendall(piece)
         except OSError:
             return
 
