@@ -37,6 +37,10 @@ CHUNK = 65536
 TOO_MUCH = "Postroom tries again at the next poll; if it stays, ask the server's administrator."
 
 
+class TooMuch(Unexplained):
+    """The server sends far more than was asked for, or we asked for more at once than we take."""
+
+
 class Line:
     """The incoming half of a connection. `place` begins its errors. `timeout`: seconds, see above."""
 
@@ -116,8 +120,8 @@ class Line:
             finally:
                 connection.settimeout(patience.seconds)
 
-    def _too_much(self, what: str) -> Unexplained:
-        return Unexplained(self._place, f"The server sends {what}, far more than was asked for.", TOO_MUCH)
+    def _too_much(self, what: str) -> TooMuch:
+        return TooMuch(self._place, f"The server sends {what}, far more than was asked for.", TOO_MUCH)
 
 
 class _Bounded:

@@ -71,6 +71,7 @@ class ImapConnector(Connector):
         self._halt = threading.Event()
         self._waker: socket.socket | None = None
         self._broken_waits = 0
+        self._batch = FETCH_BATCH
 
     # Looking
 
@@ -132,7 +133,7 @@ class ImapConnector(Connector):
         for (folder, epoch), uids in refs_by_folder(refs).items():
             with self._lock:
                 sizes = self._sizes(folder, epoch, uids)
-            for batch in _batches(sizes):
+            for batch in _batches(sizes, self._batch):
                 with self._lock:
                     messages = self._texts(folder, epoch, batch)
                 yield from messages
@@ -208,11 +209,14 @@ class ImapConnector(Connector):
     def _session(self) -> Session:
         """The connection, opened again if it is closed or dead."""
         if self._current is not None and self._current.dead:
+            if self._current.flooded:  # perhaps by some hundred huge headers that somebody sent: ask about fewer
+                self._batch = max(1, self._batch // 8)
             self._current.close()
             self._current = None
             self._broken_at = time.monotonic()
         if self._current is None:
             self._current = Session(log_in(self.account, self._halt), self.name)
+            self._current.batch = self._batch
             self._closing.clear()
         return self._current
 
@@ -263,13 +267,13 @@ class ImapConnector(Connector):
             return session.idle(reader, min(end - time.monotonic(), IDLE_SECONDS))
 
 
-def _batches(sizes: dict[int, int]) -> Iterator[list[int]]:
+def _batches(sizes: dict[int, int], most: int) -> Iterator[list[int]]:
     """UIDs in batches that fit into memory, whatever the messages weigh."""
     batch: list[int] = []
     weight = 0
     for uid, size in sizes.items():
         fetched = min(size, LARGEST_TEXT)
-        if batch and (weight + fetched > LARGEST_BATCH or len(batch) == FETCH_BATCH):
+        if batch and (weight + fetched > LARGEST_BATCH or len(batch) == most):
             yield batch
             batch, weight = [], 0
         batch.append(uid)

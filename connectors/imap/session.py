@@ -35,7 +35,7 @@ from connectors.imap.answers import (
     with_state,
 )
 from connectors.imap.failures import is_dead, translate
-from connectors.imap.line import BoundedClient
+from connectors.imap.line import BoundedClient, TooMuch
 from connectors.imap.sightings import (
     BASIC_ITEMS,
     Fetched,
@@ -61,6 +61,10 @@ class Session:
         self.client = client
         self.name = name
         self.dead = False
+        self.flooded = False
+        """It died of an answer that was too large."""
+        self.batch = FETCH_BATCH
+        """So many messages are asked about at once."""
         self.abilities = Abilities.of(as_text(word) for word in client.capabilities())
         self.object_item = "EMAILID" if self.abilities.objectid else "X-GM-MSGID" if self.abilities.gmail else None
         self._probed = self.object_item is not None
@@ -245,8 +249,8 @@ class Session:
 
     def sightings(self, folder: str, epoch: int, uids: Sequence[int]) -> Iterator[Sighting]:
         """What lies at these UIDs of the open folder, batch by batch; what is gone is left out."""
-        for start in range(0, len(uids), FETCH_BATCH):
-            batch = uids[start : start + FETCH_BATCH]
+        for start in range(0, len(uids), self.batch):
+            batch = uids[start : start + self.batch]
             for uid, fetched in self.fetch(batch, self.sighting_items()).items():
                 seen = sighting(MessageRef(folder, epoch, uid), fetched, self.object_item)
                 if seen is not None:
@@ -386,6 +390,7 @@ class Session:
             return command()
         except ConnectorError as error:  # of the line
             self.dead = self.dead or is_dead(error)
+            self.flooded = isinstance(error, TooMuch)
             raise
         except Exception as error:
             failure = translate(error, place or self.name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -12,7 +14,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from connectors.base import Identity, MessageRef, Move, Watch
-from connectors.errors import ConnectorError, Unreachable
+from connectors.errors import ConnectorError, Unexplained, Unreachable
+from connectors.imap import line
 from connectors.imap.account import ImapAccount
 from connectors.imap.mailbox import ImapConnector
 from tests import ROOT
@@ -94,6 +97,26 @@ def test_who_breaks_off_ends_what_is_being_read() -> None:
         asking.join(60)
         assert not asking.is_alive()
         assert "Postroom ends" in str(raised[0])
+
+
+def test_huge_headers_that_somebody_sent_are_asked_for_in_smaller_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else all that anybody has to do to stop a mailbox is to send it enough of them between two polls."""
+    header = b"Message-ID: <1@x>\r\nReferences: " + 600_000 * b"x" + b"\r\n\r\n"
+    monkeypatch.setattr(line, "LARGEST_ANSWER", 1_000_000)
+
+    def each_with_its_own() -> Iterator[bytes]:
+        for uid in re.findall(rb"\d+", re.sub(rb"1:3", b"1,2,3", server.asked[-1].split()[2])):
+            start = b"* %b FETCH (UID %b FLAGS () RFC822.SIZE 10 BODY[HEADER.FIELDS (X)] {%d}\r\n"
+            yield start % (uid, uid, len(header)) + header + b")\r\n"
+        yield b"{tag} OK done\r\n"
+
+    with HostileImap(b"UID FETCH", each_with_its_own) as server, ImapConnector(account(server.port, 60)) as connector:
+        with pytest.raises(Unexplained, match="more than 1000000 bytes"):
+            connector.newest("INBOX", 3)
+        for _ in range(2):
+            with contextlib.suppress(Unexplained):
+                connector.newest("INBOX", 3)
+        assert len(connector.newest("INBOX", 3)) == 3
 
 
 # Floods. Each is what a server would send, as Python that a process of its own runs.
