@@ -117,10 +117,16 @@ def _look_once(desk: Desk) -> tuple[Looked, bool]:
 
 
 def _is_restored(desk: Desk, mailbox: Mailbox) -> bool:
-    """At the first look of a process: has more of this mailbox been seen than its database knows?"""
-    if desk.looked is not None or desk.watermark is None or mailbox.seen_until is None:
+    """Has more of this mailbox been seen than its database knows?
+
+    The first look of a process asks the watermark. A later one knows by itself, and allows for quiet looks that the
+    database did not hear of: a backup may be copied over the open file.
+    """
+    if mailbox.seen_until is None:
         return False
-    mark = desk.watermark.read()
+    if desk.looked is not None:
+        return desk.seen_until is not None and desk.seen_until - mailbox.seen_until > mailboxes.QUIET_NOTE + OLDER
+    mark = desk.watermark.read() if desk.watermark is not None else None
     return mark is not None and mark - mailbox.seen_until > OLDER
 
 
