@@ -69,7 +69,7 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
         if known is None:
             if relisted and sighting.ref.folder != desk.settings.inbox:
                 continue  # it lay there before, and nobody watched it
-            others += _record_first(tx, desk, sighting, now, mailbox, relisted=relisted)
+            others += _record_first(tx, desk, sighting, now, mailbox, tags, relisted=relisted)
             new += 1
             continue
         tagging.record_arrival(tx, desk, known.id, sighting, tags, first=False)
@@ -176,13 +176,22 @@ def _no_persons_move(tx: Tx, known: KnownMessage, sighting: Sighting) -> str | N
     return None
 
 
-def _record_first(tx: Tx, desk: Desk, sighting: Sighting, now: datetime, mailbox: Mailbox, *, relisted: bool) -> bool:
+def _record_first(
+    tx: Tx,
+    desk: Desk,
+    sighting: Sighting,
+    now: datetime,
+    mailbox: Mailbox,
+    tags: frozenset[str] | None,
+    *,
+    relisted: bool,
+) -> bool:
     """A message met for the first time. Was it moved by another Postroom, since we know this mailbox?"""
     state = state_of_unknown(desk, sighting, now, mailbox, relisted=relisted)
     due = now + desk.sorting.act_after if state == "new" else None
     message = messages.add(tx, desk.mailbox_id, sighting, state, now, due)
     messages.add_sighting(tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True)
-    tagging.record_arrival(tx, desk, message, sighting, tagging.watched(tx, desk), first=True)
+    tagging.record_arrival(tx, desk, message, sighting, tags, first=True)
     if state == "placed":
         decisions.add_remark(tx, message, now, f"not touched: {NOT_OURS['placed']}")
     elif desk.restored and sighting.ref.folder == desk.settings.inbox:
