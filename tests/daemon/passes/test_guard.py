@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connectors.base import MOVED, MailText, Move, Progress
+from connectors.base import MOVED, MailText, MessageRef, Move, Progress
 from connectors.in_memory import MemoryConnector
 from daemon.mistakes import PostroomError
 from daemon.passes.one_pass import Pass, one_pass
@@ -102,18 +102,24 @@ def test_mailbox_that_comes_back_after_a_stop_goes_on_as_if_nothing_had_been(off
     assert known(office) == {**before, "INBOX": before["INBOX"] - 1, "Orders": 1}
 
 
-def test_a_half_done_move_waits_until_the_mailbox_is_ours_again(office: Office) -> None:
-    """Killed in a move; the store comes up empty, then the real one comes back: the move was nobody's but ours."""
-    fill(office, 30)
-    office.deliver("invoice 1")
+def half_done(office: Office, subject: str) -> tuple[MessageRef, int]:
+    """A mail on its way to Invoices when the process is killed: where it lies, and the journal's entry."""
+    office.deliver(subject)
     one_pass(office.desk)
     office.clock.advance(minutes=3)
     with office.database.begin() as tx:
         [(message, place)] = messages.due(tx, office.desk.mailbox_id, "INBOX", office.clock(), 10)
         entry = journal.plan(tx, message.id, place.ref, Move("Invoices"), office.clock(), decision=None, kind="sort")
         journal.note(tx, entry, Progress("moving"))
+    return place.ref, entry
+
+
+def test_a_half_done_move_waits_until_the_mailbox_is_ours_again(office: Office) -> None:
+    """Killed in a move; the store comes up empty, then the real one comes back: the move was nobody's but ours."""
+    fill(office, 30)
+    ref, entry = half_done(office, "invoice 1")
     mine = office.desk.connector
-    office.box.move_by_person(place.ref, "Invoices")  # by us: the answer never came
+    office.box.move_by_person(ref, "Invoices")  # by us: the answer never came
     office.desk.folders_listed = None
     other_owner(office, 0)
     assert one_pass(office.desk).paused is not None
@@ -130,14 +136,8 @@ def test_a_half_done_move_waits_until_the_mailbox_is_ours_again(office: Office) 
 @pytest.mark.parametrize("marked", [True, False])
 def test_our_move_whose_end_we_never_learnt_teaches_nothing_wherever_it_shows_up(office: Office, marked: bool) -> None:
     """A mailbox too small for the guard to tell: recovery found the message nowhere."""
-    office.deliver("invoice 1")
-    one_pass(office.desk)
-    office.clock.advance(minutes=3)
-    with office.database.begin() as tx:
-        [(message, place)] = messages.due(tx, office.desk.mailbox_id, "INBOX", office.clock(), 10)
-        entry = journal.plan(tx, message.id, place.ref, Move("Invoices"), office.clock(), decision=None, kind="sort")
-        journal.note(tx, entry, Progress("moving"))
-    away = office.box.move_by_person(place.ref, "Archive")
+    ref, _ = half_done(office, "invoice 1")
+    away = office.box.move_by_person(ref, "Archive")
     one_pass(office.desk)
     if marked:
         office.box.flag_by_person(away, MOVED)

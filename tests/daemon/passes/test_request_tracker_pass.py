@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,25 +31,26 @@ pytestmark = pytest.mark.rt
 @pytest.fixture
 def desk(rt_world: RtWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A live desk over two queues, with a model that files what begins with "invoice" in the first."""
+    queues = tuple(CategorySettings(name=folder, folder=folder) for folder in (rt_world.first, rt_world.second))
+    yield from live_desk(rt_world, tmp_path, monkeypatch, category=queues)
+
+
+def live_desk(world: RtWorld, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: Any) -> Iterator[Desk]:
+    """After its first look. The model is sure that what begins with "invoice" belongs to the first category."""
     clock, model = Clock(), FakeClassifier({})
-    database = Database.open(tmp_path / "postroom.sqlite")
-    settings = RequestTrackerSettings(
-        name="support",
-        url=rt_world.server.url,
-        credential="token",
-        inbox=rt_world.inbox,
-        mode="live",
-        category=tuple(CategorySettings(name=folder, folder=folder) for folder in (rt_world.first, rt_world.second)),
-    )
+    database = Database.open(folder / "postroom.sqlite")
+    values = {"name": "support", "url": world.server.url, "credential": "token", "inbox": world.inbox, "mode": "live"}
+    settings = RequestTrackerSettings(**{**values, **more})
     with database.begin() as tx:
         mailbox = mailboxes.ensure(tx, settings.name, settings.kind, settings.mode, clock()).id
-    registry = FakeRegistry(model)
-    desk = Desk(settings, SortingSettings(), database, rt_world.connector, registry, mailbox, clock)  # type: ignore[arg-type]
+    registry: Any = FakeRegistry(model)
+    desk = Desk(settings, SortingSettings(), database, world.connector, registry, mailbox, clock)
     list_folders(desk)
     with database.begin() as tx:
         categories = {category.uid: category for category in mailboxes.categories(tx, mailbox)}
-    uids = {category.folder: uid for uid, category in categories.items()}
-    model.answers = {"invoice": {uids[rt_world.first]: 0.97, uids[rt_world.second]: 0.03}}
+    uids = {category.name: uid for uid, category in categories.items()}
+    first, second = (uids[category.name] for category in settings.categories)
+    model.answers = {"invoice": {first: 0.97, second: 0.03}}
     policy = Policy(categories, dict.fromkeys(categories, 0.9), "m1")
     monkeypatch.setattr("daemon.passes.decide.current_policy", lambda *_: policy)
     one_pass(desk)
@@ -158,32 +160,9 @@ def test_history_teaches_what_people_moved_and_who_did(
 @pytest.fixture
 def tagging(rt_world: RtWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A live desk that tags tickets of one queue with two categories, neither of which is a queue."""
-    clock, model = Clock(), FakeClassifier({})
-    database = Database.open(tmp_path / "tags.sqlite")
-    settings = RequestTrackerSettings(
-        name="support",
-        url=rt_world.server.url,
-        credential="token",
-        inbox=rt_world.inbox,
-        mode="live",
-        act_by="tag",
-        tag_field="Labels",
-        category=(CategorySettings(name="Büro & Straße"), CategorySettings(name="Travel")),
-    )
-    with database.begin() as tx:
-        mailbox = mailboxes.ensure(tx, settings.name, settings.kind, settings.mode, clock()).id
-    registry = FakeRegistry(model)
-    desk = Desk(settings, SortingSettings(), database, rt_world.connector, registry, mailbox, clock)  # type: ignore[arg-type]
-    list_folders(desk)
-    with database.begin() as tx:
-        categories = {category.uid: category for category in mailboxes.categories(tx, mailbox)}
-    first, second = categories
-    model.answers = {"invoice": {first: 0.97, second: 0.03}}
-    policy = Policy(categories, dict.fromkeys(categories, 0.9), "m1")
-    monkeypatch.setattr("daemon.passes.decide.current_policy", lambda *_: policy)
-    one_pass(desk)
-    yield desk
-    database.close()
+    categories = (CategorySettings(name="Büro & Straße"), CategorySettings(name="Travel"))
+    more = {"act_by": "tag", "tag_field": "Labels", "category": categories}
+    yield from live_desk(rt_world, tmp_path, monkeypatch, **more)
 
 
 def labels(rt_world: RtWorld, subject: str) -> list[str]:
