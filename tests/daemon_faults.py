@@ -210,6 +210,7 @@ class DaemonOffice:
         self.target = self.world.first
         self.sent: list[str] = []
         hands = self.world.hands
+        hands.dated = False  # the mail of each run arrives now
         hands.put(make_mail("Somebody's mail", message_id="<twin@example.org>"), flags="\\Deleted")
         hands.put(make_mail("Reply", message_id="<twin@example.org>"))
         hands.put(make_mail("No id", message_id=None))

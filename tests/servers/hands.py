@@ -51,6 +51,9 @@ class Hands:
         self.port, self.user, self.password, self.inbox = port, user, password, inbox
         self.connect()
 
+    dated = True
+    """Is the date of arrival part of what a message is? Not where one mail is delivered anew for every run."""
+
     def connect(self) -> None:
         """Sign in, again if the server had left."""
         self.imap = imaplib.IMAP4("127.0.0.1", self.port, timeout=30)
@@ -174,7 +177,7 @@ class Hands:
                 assert flags
                 assert date
                 kept = sorted(flag for flag in flags[1].lower().split() if flag not in (b"\\recent", b"$postroom"))
-                content = hashlib.sha256(repr((item[1], kept, tuple(date))).encode()).hexdigest()
+                content = hashlib.sha256(repr((item[1], kept, self.dated and tuple(date))).encode()).hexdigest()
                 subject = str(message_from_bytes(item[1])["Subject"] or "")
                 with contextlib.suppress(ValueError, LookupError):  # real mail has subjects that nobody can decode
                     subject = str(make_header(decode_header(subject)))
