@@ -73,7 +73,7 @@ class MemorySettings(MailboxSettings):
 class MemoryConnector(Connector):
     """One mailbox in memory. `tags=False` makes a server without keywords, `object_ids=False` one without OBJECTID,
     "content" one like Cyrus, whose ids are a hash of the message. `clock`: the server's; None: a minute between
-    two mails."""
+    two mails. `savedate`: it tells when a message came into its folder (RFC 8514), which takes a clock."""
 
     def __init__(
         self,
@@ -83,11 +83,13 @@ class MemoryConnector(Connector):
         tags: bool = True,
         object_ids: bool | Literal["content"] = True,
         clock: Callable[[], datetime] | None = None,
+        savedate: bool = False,
     ) -> None:
         self.name = name
         self.tags = tags
         self.object_ids = object_ids
         self.clock = clock
+        self.savedate = savedate
         self.closed = False
         self._epochs = 1000
         self._serial = 0
@@ -124,7 +126,7 @@ class MemoryConnector(Connector):
         self._epochs += 1
         self._places[name] = replace(place, epoch=self._epochs, uidnext=1, messages={})
         for message in lying:
-            self._put(name, message)
+            self._put(name, message, message.sighting.saved)
 
     def deliver(
         self,
@@ -376,9 +378,11 @@ class MemoryConnector(Connector):
         place = self._places.get(ref.folder)
         return place.messages.get(ref.uid) if place is not None and place.epoch == ref.epoch else None
 
-    def _put(self, folder: str, message: Message) -> MessageRef:
+    def _put(self, folder: str, message: Message, saved: datetime | None = None) -> MessageRef:
         place = self._places[folder]
         ref = MessageRef(folder, place.epoch, place.uidnext)
+        if self.savedate and self.clock:
+            message = replace(message, sighting=replace(message.sighting, saved=saved or self.clock()))
         place.messages[place.uidnext] = _lying(message, ref)
         place.uidnext += 1
         return ref

@@ -21,8 +21,7 @@ from daemon.store.database import Tx
 from daemon.store.records import KnownMessage, KnownSighting, Mailbox, MessageState
 
 ON_THE_WAY = timedelta(minutes=10)
-"""Where all UIDs restarted or the clock was put back: how long before the last look a message may have arrived and
-still be new."""
+"""Where the clock was put back: how long ago a message may have arrived and still be new."""
 RESTORED = "the database was restored from a backup, and this happened in between"
 BY_ANOTHER = "a Postroom that this database does not know moved it"
 
@@ -77,6 +76,7 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
         if relisted and before.ref.folder == sighting.ref.folder and before.ref.epoch != sighting.ref.epoch:
             # It did not move, its UID is another: whoever put it there did so when we first saw it there.
             messages.rename_sighting(tx, before.id, sighting.ref)
+            _leave_if_put_back(tx, desk, known, sighting, now)
             rematched += 1
         else:
             others += _record_moved(tx, desk, known, before, sighting, now, since)
@@ -158,11 +158,29 @@ def _record_moved(
     )
     renumbered = before.ref.folder == sighting.ref.folder and before.ref.epoch != sighting.ref.epoch
     if known.state == "new" and sighting.ref.folder == desk.settings.inbox and not renumbered:
-        messages.set_state(tx, known.id, "placed")
-        decisions.add_remark(tx, known.id, now, f"not touched: {NOT_OURS['placed']}")
+        _leave(tx, known, now)
     if why is not None:
         decisions.add_remark(tx, known.id, now, f"teaches nothing: {why}")
     return why == BY_ANOTHER
+
+
+def _leave_if_put_back(tx: Tx, desk: Desk, known: KnownMessage, sighting: Sighting, now: datetime) -> None:
+    """Where UIDs restarted, a new message lies where it lay. Does anything say that it was away meanwhile?"""
+    if known.state != "new":
+        return
+    untouched = was_delivered(sighting.arrived, None, saved=sighting.saved)
+    if desk.restored or not untouched or _is_moved_by_another(tx, known, sighting):
+        _leave(tx, known, now)
+
+
+def _leave(tx: Tx, known: KnownMessage, now: datetime) -> None:
+    """Somebody put it into the inbox: it is none of ours to sort."""
+    messages.set_state(tx, known.id, "placed")
+    decisions.add_remark(tx, known.id, now, f"not touched: {NOT_OURS['placed']}")
+
+
+def _is_moved_by_another(tx: Tx, known: KnownMessage, sighting: Sighting) -> bool:
+    return is_moved_by_us(sighting) and not any(one.state == "done" for one in journal.of_message(tx, known.id))
 
 
 def _no_persons_move(tx: Tx, known: KnownMessage, sighting: Sighting) -> str | None:
@@ -171,9 +189,7 @@ def _no_persons_move(tx: Tx, known: KnownMessage, sighting: Sighting) -> str | N
     lost = [action for action in actions if action.state in ("failed", "explained") and action.landed is None]
     if any(action.action == Move(sighting.ref.folder) for action in lost):
         return "perhaps our own move, of which we never learnt how it ended"
-    if is_moved_by_us(sighting) and not any(action.state == "done" for action in actions):
-        return BY_ANOTHER
-    return None
+    return BY_ANOTHER if _is_moved_by_another(tx, known, sighting) else None
 
 
 def _record_first(
@@ -190,7 +206,10 @@ def _record_first(
     state = state_of_unknown(desk, sighting, now, mailbox, relisted=relisted)
     due = now + desk.sorting.act_after if state == "new" else None
     message = messages.add(tx, desk.mailbox_id, sighting, state, now, due)
-    messages.add_sighting(tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True)
+    since = desk.seen_until or mailbox.seen_until
+    messages.add_sighting(
+        tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True, since=since
+    )
     tagging.record_arrival(tx, desk, message, sighting, tags, first=True)
     if state == "placed":
         decisions.add_remark(tx, message, now, f"not touched: {NOT_OURS['placed']}")
@@ -219,12 +238,13 @@ def state_of_unknown(
     since = desk.seen_until or mailbox.seen_until
     if since is not None and since > now:
         since = now - ON_THE_WAY
-    if relisted:  # the inbox holds more than we ever looked at
-        long_ago = since is None or sighting.arrived is None or sighting.arrived < since - ON_THE_WAY
-        return "existing" if long_ago else "new"
+    if relisted and since is None:
+        return "existing"
     arrived = sighting.at or sighting.arrived
     delivered = was_delivered(arrived, since, mailbox.clock_bounds or (), sighting.saved)
-    return "new" if delivered and sighting.by is None and not is_moved_by_us(sighting) else "placed"
+    if delivered and sighting.by is None and not is_moved_by_us(sighting):
+        return "new"
+    return "existing" if relisted else "placed"  # all UIDs restarted, and the inbox holds more than we ever looked at
 
 
 def _learn_clock(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox, now: datetime) -> None:

@@ -44,6 +44,7 @@ def look(desk: Desk) -> Looked:
         looked += part
     if looked.missing:
         list_folders(desk)
+        looked += _look_once(desk)[0]  # else what came to a renamed folder would be known only at the next pass
     return looked
 
 

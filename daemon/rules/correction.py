@@ -93,5 +93,8 @@ def moved_by_rule(
     """
     if now_at.ours or now_at.who is not None or len(earlier) != 1 or earlier[0].ref.folder == now_at.ref.folder:
         return False
-    came = earlier[0].seen if arrived is None else min(arrived, earlier[0].seen)
+    first = earlier[0]
+    came = first.seen if arrived is None else min(arrived, first.seen)
+    if first.since is not None and first.since <= first.seen:
+        came = max(came, first.since)  # it was not there when we looked before, whatever the server's clock says
     return now_at.seen - came <= window

@@ -53,7 +53,7 @@ def was_delivered(
     `saved`: when it came into the inbox, where the server tells (SAVEDATE, RFC 8514). Then only its own clock matters.
     """
     if arrived is not None and saved is not None:
-        return saved - arrived <= AT_ONCE
+        return abs(saved - arrived) <= AT_ONCE  # later ones as well: the server's own clock may have been put back
     if arrived is None or since is None:
         return True
     return arrived + timedelta(seconds=server_behind(known)) >= since - LATE

@@ -112,6 +112,69 @@ def test_a_server_whose_clock_is_slow_is_sorted_once_that_is_known(office: Offic
     assert filed == [False] * 5 + [True] * 2
 
 
+def test_a_rule_of_a_server_whose_clock_is_slow_teaches_nothing(office: Office) -> None:
+    office.box.clock = lambda: office.clock() - timedelta(hours=1)
+    for number in range(6):
+        office.clock.advance(seconds=50)
+        office.deliver(f"puzzle {number}")
+        office.clock.advance(seconds=10)
+        one_pass(office.desk)
+    office.deliver("puzzle of a rule")
+    office.clock.advance(seconds=5)
+    one_pass(office.desk)
+    office.box.move_by_person(office.ref_of("puzzle of a rule"), "Orders")
+    office.clock.advance(seconds=5)
+    one_pass(office.desk)
+    office.settle()
+    assert office.corrections() == []
+
+
+# --- beside other trouble
+
+
+@pytest.mark.parametrize("object_ids", [True, False])
+def test_a_mail_that_a_person_fetches_back_stays_although_all_uids_restarted(
+    make_office: Callable[..., Office], object_ids: bool
+) -> None:
+    office = make_office(object_ids=object_ids)
+    filed = office.box.deliver(MailText(subject="invoice 1"), "Archive", arrived=office.clock())
+    office.clock.advance(minutes=5)
+    one_pass(office.desk)
+    office.box.move_by_person(filed.ref, "INBOX")
+    office.box.restart_uids("INBOX")
+    for _ in range(4):
+        office.settle()
+    assert office.folder_of("invoice 1") == ["INBOX"]
+
+
+def test_a_server_that_tells_when_mail_was_put_somewhere_tells_it_after_all_uids_restarted_as_well(
+    office: Office,
+) -> None:
+    office.box.savedate, office.box.clock = True, office.clock
+    office.deliver("invoice 1")
+    office.deliver("invoice 2")
+    one_pass(office.desk)
+    office.clock.advance(minutes=1)
+    there = office.box.move_by_person(office.ref_of("invoice 1"), "Invoices")
+    office.box.move_by_person(there, "INBOX")
+    office.box.restart_uids("INBOX")
+    stays(office, "invoice 1")
+    assert office.folder_of("invoice 2") == ["Invoices"]
+
+
+def test_a_mail_that_a_rule_put_into_a_renamed_folder_is_seen_there_in_the_same_pass(office: Office) -> None:
+    one_pass(office.desk)
+    office.box.rename_folder("Invoices", "Bills")
+    filed = office.box.deliver(MailText(subject="order 1"), "Bills", arrived=office.clock())
+    office.clock.advance(seconds=30)
+    one_pass(office.desk)
+    office.clock.advance(seconds=30)
+    office.box.move_by_person(filed.ref, "INBOX")
+    for _ in range(4):
+        office.settle()
+    assert office.folder_of("order 1") == ["INBOX"]
+
+
 # --- copies
 
 
@@ -207,6 +270,30 @@ def test_a_restored_database_knows_itself_for_one_and_teaches_nothing(
     with office.database.read() as tx:
         told = concerns(tx, mailboxes.get(tx, office.desk.mailbox_id), office.clock())["restored"]
     assert "restored from a backup" in told
+
+
+@pytest.mark.parametrize("marks", [True, False])
+def test_a_restored_database_leaves_what_was_put_back_although_all_uids_restarted(
+    office: Office, tmp_path: Path, marks: bool
+) -> None:
+    office.box.tags = marks
+    office.desk.watermark = Watermark(tmp_path / "seen" / "office")
+    office.deliver("invoice 1")
+    one_pass(office.desk)
+    with sqlite3.connect(office.place) as source, sqlite3.connect(tmp_path / "backup.sqlite") as backup:
+        source.backup(backup)
+    office.settle()
+    office.box.move_by_person(office.ref_of("invoice 1"), "INBOX")
+    office.box.restart_uids("INBOX")
+    office.settle()
+    with sqlite3.connect(tmp_path / "backup.sqlite") as backup, sqlite3.connect(office.place) as target:
+        backup.backup(target)
+    office.desk.looked = office.desk.seen_until = office.desk.folders_listed = None  # a new process
+    if marks:  # the keyword tells it, too
+        office.desk.watermark = None
+    for _ in range(4):
+        office.settle()
+    assert office.folder_of("invoice 1") == ["INBOX"]
 
 
 def test_a_service_that_stood_still_is_no_restored_database(office: Office, tmp_path: Path) -> None:

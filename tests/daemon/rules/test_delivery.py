@@ -77,3 +77,4 @@ def test_a_server_that_says_when_a_mail_came_into_the_inbox_is_asked_alone() -> 
     slow = timedelta(hours=1)
     assert was_delivered(NOON - slow, NOON, saved=NOON - slow + timedelta(seconds=3))
     assert not was_delivered(NOON - timedelta(minutes=1), NOON, saved=NOON)
+    assert not was_delivered(NOON, NOON, saved=NOON - slow), "its clock was put back since it arrived"
