@@ -132,7 +132,7 @@ round-trip: $(VENV)/installed-dev servers  ## an archive's mail there and back o
 ON ?= memory
 STEPS ?= 50
 histories: COUNT = 3000
-histories: $(VENV)/installed-dev servers  ## random histories of a mailbox: COUNT=, STEPS=, SEED=, ON=memory|dovecot|tags
+histories: $(VENV)/installed-dev servers  ## random histories: 0 lost, undone, wrongly_taught; COUNT=, STEPS=, SEED=, ON=memory|dovecot|tags
 	@$(BIN)/python -m tests.histories --on $(ON) --count $(COUNT) --steps $(STEPS) --seed $(SEED) $(ARGS)
 
 soak: $(VENV)/installed-dev servers  ## moves under random faults: RUNS=, SEED=

@@ -1,128 +1,65 @@
-"""Random histories of one mailbox: mail arrives, people and rules move, copy and delete it, in bulk, too, folders are
-renamed, UIDs restart, lines break, Postroom is restarted, with looks in between. Whatever happened, afterwards:
+"""Random histories of one mailbox: mail arrives, people and rules move, copy, flag, delete and fetch it back, in bulk,
+too, folders are renamed, UIDs restart, clocks jump, lines break, Postroom is restarted, its database is restored from a
+backup, a second Postroom takes turns with it. Whatever happened, afterwards:
 
-nothing is lost | nobody's move but a person's is a correction | the last move wins | one decision, one move, one lesson
-| what waits for a person's word or is void teaches nothing
+nothing is lost | nothing that a person did is undone | nobody's move but a person's is a correction | the last move
+wins | one decision, one lesson | what waits for a person's word or is void teaches nothing
 """
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import tempfile
-from collections import Counter
-from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    consumes,
-    initialize,
-    invariant,
-    multiple,
-    rule,
-)
+from hypothesis.stateful import Bundle, consumes, initialize, invariant, multiple, precondition, rule
 
-from connectors.base import MailText, Message
-from connectors.errors import ConnectorError, Unreachable
+from connectors.base import MessageRef
+from connectors.errors import Unreachable
 from connectors.imap import ImapSettings
-from connectors.in_memory import MemoryConnector
-from daemon.passes.desk import Desk
-from daemon.passes.one_pass import one_pass
 from daemon.rules.bulk_moves import MOST_SINGLE
-from daemon.rules.decision import Policy
-from daemon.settings import SortingSettings
-from daemon.store import batches, decisions, journal, learning, mailboxes, messages
-from daemon.store.database import Database, Tx
-from tests.fakes import Clock, FakeClassifier, FakeRegistry
+from daemon.store import batches
+from tests.daemon.passes.histories_end import check
+from tests.daemon.passes.history_world import FOLDERS, WATCHED, World, copy_database
+from tests.daemon.passes.people import Act, Backup, Daemon, Lost, Piece, promised
+from tests.fakes import Clock, FakeClassifier
 
 SETTINGS: dict[str, Any] = {"name": "office", "host": "localhost", "user": "u", "credential": "c", "mode": "live"}
-FOLDERS = ("INBOX", "Invoices", "Orders", "Archive", "Junk")
-WATCHED = ("INBOX", "Invoices", "Orders")
+LONG_AGO = timedelta(days=40)
 
 
-@dataclass
-class Mail:
-    """One delivered message and what the test knows of its life. Folders are named by what they were called first."""
-
-    subject: str
-    origin: str
-    where: str | None
-    seen: list[str] = field(default_factory=list)
-    """Watched folders in which a look found it, each once in a row."""
-    by_person: list[str] = field(default_factory=list)
-    last_mover: str = "server"
-    copied: bool = False
-    touched: bool = False
-    """Somebody moved it after a look had found it: what happened before, nobody can know."""
-    ours: int = 0
-
-
-class History(RuleBasedStateMachine):
-    """Mails are told apart by their subject; twins (a list's copy) share all but their subject's tag."""
+class History(World):
+    """What may happen to it."""
 
     mails = Bundle("mails")
-    template: ClassVar[Path | None] = None
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
-        self.patch = pytest.MonkeyPatch()
-        self.life: dict[str, Mail] = {}
-        self.names = {name: name for name in FOLDERS}
-        self.aliases: dict[str, set[str]] = {name: {name} for name in FOLDERS}
-        self.serial = 0
-        self.looked = True
 
     @initialize(
         object_ids=st.sampled_from([True, False, "content"]),
         mode=st.sampled_from(["live", "live", "shadow"]),
         most_single=st.sampled_from([MOST_SINGLE, 2]),
+        tags=st.sampled_from([True, True, False]),
+        savedate=st.booleans(),
     )
-    def start(self, object_ids: Any, mode: str, most_single: int = MOST_SINGLE) -> None:
+    def start(
+        self,
+        object_ids: Any,
+        mode: str,
+        most_single: int = MOST_SINGLE,
+        tags: bool = True,
+        savedate: bool = False,
+    ) -> None:
         self.patch.setattr("daemon.rules.bulk_moves.MOST_SINGLE", most_single)
-        if History.template is None or not History.template.exists():
-            History.template = Path(tempfile.mkdtemp()) / "template.sqlite"
-            Database.open(History.template).close()
-        shutil.copy(History.template, self.folder / "postroom.sqlite")
-        self.database = Database.open(self.folder / "postroom.sqlite")
-        self.clock = Clock()
+        self.clock, self.most_single = Clock(), most_single
+        self.tags, self.box_tells_saved = tags, savedate
         self.box = self.make_box(object_ids)
         self.mailbox = ImapSettings(**{**SETTINGS, "mode": mode})
-        with self.database.begin() as tx:
-            self.mailbox_id = mailboxes.ensure(tx, "office", "imap", self.mailbox.mode, self.clock()).id
-        self.model = FakeClassifier({})
         self.patch.setattr("daemon.passes.decide.current_policy", self.policy)
-        self.begin_again()
-        self.look()
-        with self.database.begin() as tx:
-            uids = {each.name: each.uid for each in mailboxes.categories(tx, self.mailbox_id)}
-        self.model.answers = {
-            "invoice": {uids["Invoices"]: 0.97, uids["Orders"]: 0.03},
-            "order": {uids["Orders"]: 0.96, uids["Invoices"]: 0.04},
-        }
+        self.begin_with(self.new_file("first"), "first")
 
-    def make_box(self, object_ids: Any) -> Any:
-        """The mailbox, with a connector's face and the hands of people."""
-        return MemoryConnector(folders=FOLDERS, object_ids=object_ids, clock=self.clock)
-
-    def begin_again(self) -> None:
-        """A process that knows only what is in the database."""
-        registry: Any = FakeRegistry(self.model)
-        self.desk = Desk(
-            self.mailbox, SortingSettings(), self.database, self.box, registry, self.mailbox_id, self.clock
-        )
-
-    def policy(self, tx: Tx, desk: Desk, classifier: Any) -> Policy:
-        found = {each.uid: each for each in mailboxes.categories(tx, desk.mailbox_id)}
-        return Policy(found, dict.fromkeys(found, 0.9), "m1")
-
-    # What happens
+    # Mail comes
 
     @rule(target=mails, word=st.sampled_from(["invoice", "order", "puzzle"]), with_id=st.booleans())
     def deliver(self, word: str, with_id: bool) -> str:
@@ -135,7 +72,7 @@ class History(RuleBasedStateMachine):
         message_id, date = f"<twin{self.serial}@example>", f"date {self.serial}"
         first = self.put(word, message_id=message_id, date=date)
         if apart:
-            self.clock.advance(minutes=apart)
+            self.pass_time(minutes=apart)
             self.look()
         second = self.put(word, message_id=message_id, date=date, tag=" [list]")
         self.life[second].origin = self.life[first].origin
@@ -149,49 +86,105 @@ class History(RuleBasedStateMachine):
     def a_server_rule_delivers_elsewhere(self, folder: str) -> str:
         return self.put("order", folder=folder)
 
+    @rule(target=mails, folder=st.sampled_from(["Invoices", "Orders", "Archive", "Junk"]))
+    def it_lay_there_long_ago(self, folder: str) -> str:
+        return self.put("invoice", folder=folder, age=LONG_AGO)
+
     @rule(target=mails, folder=st.sampled_from(["Invoices", "Junk"]), seen=st.booleans())
     def a_rule_moves_at_once(self, folder: str, seen: bool) -> str:
         subject = self.put("order")
         if seen:
             self.look()
-        self.clock.advance(seconds=3)
+        self.pass_time(seconds=3)
         self.move(subject, folder, "rule")
         self.look()
         return subject
 
+    # What people do
+
     @rule(subject=mails, folder=st.sampled_from(FOLDERS))
     def a_person_moves(self, subject: str, folder: str) -> None:
-        self.clock.advance(seconds=45)
+        self.pass_time(seconds=45)
         self.move(subject, folder, "person")
+
+    @rule(subject=mails)
+    def a_person_fetches_back(self, subject: str) -> None:
+        self.pass_time(seconds=45)
+        self.move(subject, "INBOX", "person")
+
+    @rule(subject=mails, folder=st.sampled_from(FOLDERS[1:]))
+    def a_person_moves_it_away_and_back(self, subject: str, folder: str) -> None:
+        """Between two looks."""
+        self.pass_time(seconds=45)
+        self.move(subject, folder, "person")
+        self.pass_time(seconds=10)
+        self.move(subject, "INBOX", "person")
 
     @rule(source=st.sampled_from(WATCHED), folder=st.sampled_from(FOLDERS))
     def a_person_moves_all(self, source: str, folder: str) -> None:
-        self.clock.advance(seconds=45)
+        self.pass_time(seconds=45)
         for subject, mail in self.life.items():
-            if mail.where == source and not mail.copied:
+            if not mail.copied and any(self.where(piece) == source for piece in self.of(subject)):
                 self.move(subject, folder, "person")
 
     @rule(yes=st.booleans())
     def a_person_answers(self, yes: bool) -> None:
-        with self.database.begin() as tx:
-            for batch in batches.batches(tx, self.mailbox_id):
-                end = batches.accept if yes else batches.void
-                assert end(tx, self.mailbox_id, batch.id, self.clock(), "a person said so") == batch.members
+        for daemon in self.daemons:
+            mailbox = daemon.desk.mailbox_id
+            with daemon.desk.database.begin() as tx:
+                for batch in batches.batches(tx, mailbox):
+                    end = batches.accept if yes else batches.void
+                    assert end(tx, mailbox, batch.id, self.our_clock(), "a person said so") == batch.members
 
-    @rule(subject=mails, folder=st.sampled_from(FOLDERS))
-    def a_person_copies(self, subject: str, folder: str) -> None:
-        mail, found = self.life[subject], self.find(subject)
-        if found and len(found) < 3:
-            self.box.copy_by_person(found[0].sighting.ref, self.names[folder])
-            mail.copied = True
-            self.expected[subject] += 1
+    @rule(subject=mails, folder=st.sampled_from(FOLDERS), delete_after=st.sampled_from([None, 0, 1, 5, 12]))
+    def a_person_copies(self, subject: str, folder: str, delete_after: int | None) -> None:
+        """For good, or as telephones move: the original is deleted later, if it still lies where it lay."""
+        pieces = self.of(subject)
+        if not pieces or len(pieces) > 2 or self.where(pieces[0]) == folder:
+            return
+        self.pass_time(seconds=20)
+        if not (pieces := self.of(subject)):
+            return
+        original, mail = pieces[0], self.life[subject]
+        [ref] = self.new_places(lambda: self.box.copy_by_person(original.ref, self.names[folder]))
+        copy = Piece(subject, ref, original.arrived, original.shift, marked=original.marked, flagged=original.flagged)
+        self.pieces.append(copy)
+        self.placed(copy, "person")
+        mail.copied = True
+        mail.acts.append(Act(folder, self.clock(), self.where(original)))
+        if folder in WATCHED:
+            original.half, original.half_at = copy, ref
+            original.half_for = {each.name for each in self.daemons if subject in each.met}
+        if delete_after is not None:
+            self.deletions.append((self.clock() + timedelta(minutes=delete_after), original, original.ref))
 
     @rule(subject=consumes(mails))
     def a_person_deletes(self, subject: str) -> None:
-        for message in self.find(subject):
-            self.box.delete_by_person(message.sighting.ref)
-            self.expected[subject] -= 1
-        self.life[subject].where = None
+        for piece in self.of(subject):
+            self.delete(piece)
+
+    @rule(subject=mails)
+    def a_person_flags(self, subject: str) -> None:
+        for piece in self.of(subject)[:1]:
+            self.flag(piece)
+
+    @rule(do=st.sampled_from(["flag", "move", "delete"]), minutes=st.integers(3, 5))
+    def a_person_is_faster_than_our_move(self, do: str, minutes: int) -> None:
+        """It comes between our fetching a mail and our moving it."""
+
+        def hands(ref: MessageRef) -> None:
+            [piece] = [each for each in self.pieces if each.ref == ref]
+            if do == "flag":
+                self.flag(piece)
+            elif do == "move":
+                self.move(piece.subject, "Junk", "person", piece)
+            else:
+                self.delete(piece)
+
+        self.pass_time(minutes=minutes)
+        self.before_our_moves(hands)
+
+    # What happens to servers, lines, clocks and us
 
     @rule(folder=st.sampled_from(["Invoices", "Orders", "Archive"]))
     def rename(self, folder: str) -> None:
@@ -200,164 +193,183 @@ class History(RuleBasedStateMachine):
         self.serial += 1
         # Below "Archive" itself no server renames it.
         new = f"{folder} {self.serial}" if folder != "Archive" else f"Projects/{self.serial}"
-        self.box.rename_folder(self.names[folder], new)
+        old = self.names[folder]
+        self.box.rename_folder(old, new)
+        for piece in self.pieces:
+            if piece.ref.folder == old:
+                self.re_place(piece, MessageRef(new, piece.ref.epoch, piece.ref.uid))
         self.names[folder] = new
         self.aliases[folder].add(new)
         if not self.box.object_ids:
+            self.backup = None  # what it calls its folders could not be told from other folders
             self.see_folders()
 
     def see_folders(self) -> None:
-        self.begin_again()
+        for daemon in self.daemons:
+            self.begin_again(daemon)
         self.look()
         self.look()
 
     @rule(folder=st.sampled_from(WATCHED))
     def restart_uids(self, folder: str) -> None:
         # A server that gives a folder a new id together with new UIDs has made another folder of it.
-        self.box.restart_uids(self.names[folder])
+        name = self.names[folder]
+        lying = sorted((each for each in self.pieces if each.ref.folder == name), key=lambda each: each.ref.uid)
+        self.box.restart_uids(name)
+        here = sorted((ref for ref in self.everywhere() if ref.folder == name), key=lambda ref: ref.uid)
+        for piece, ref in zip(lying, here, strict=True):
+            self.re_place(piece, ref)
+        if folder != "INBOX":
+            return
+        self.inbox_restarted = self.clock()
+        for daemon in self.daemons:
+            for piece in lying:
+                if piece.put is not None and not promised(daemon, piece, piece.put, self):
+                    piece.safe.discard(daemon.name)
 
-    @rule(minutes=st.integers(1, 12))
-    def look_later(self, minutes: int) -> None:
-        self.clock.advance(minutes=minutes)
-        self.look()
+    @rule(minutes=st.integers(1, 12), who=st.sampled_from(["all", "first", "last"]))
+    def look_later(self, minutes: int, who: str = "all") -> None:
+        self.pass_time(minutes=minutes)
+        self.look({"all": self.daemons, "first": self.daemons[:1], "last": self.daemons[-1:]}[who])
 
     @rule(when=st.sampled_from(["before", "after"]))
     def the_line_breaks(self, when: Any) -> None:
         self.box.fail_next(Unreachable("memory", "The line is dead."), when=when)
-        self.clock.advance(minutes=1)
+        self.pass_time(minutes=1)
         self.look()
+
+    @rule(when=st.sampled_from(["before", "after"]), minutes=st.integers(3, 5))
+    def the_line_breaks_while_we_move(self, when: Any, minutes: int) -> None:
+        self.cut = True
+        self.pass_time(minutes=minutes)
+        self.before_our_moves(lambda _ref: self.box.fail_next(Unreachable("memory", "The line is dead."), when=when))
 
     @rule()
     def postroom_starts_again(self) -> None:
-        self.begin_again()
+        for daemon in self.daemons:
+            self.begin_again(daemon)
 
-    # How it is done and watched
+    @rule(hours=st.sampled_from([-5000, -25, -1, 1, 25, 5000]))
+    def our_clock_jumps(self, hours: int) -> None:
+        self.our_off += timedelta(hours=hours)
+        self.jumped()
 
-    expected: Counter[str]
+    @rule(minutes=st.sampled_from([-3000, -60, -4, 4, 60, 3000]))
+    def the_servers_clock_jumps(self, minutes: int) -> None:
+        self.server_off += timedelta(minutes=minutes)
+        self.jumped()
 
-    def put(
-        self,
-        word: str,
-        *,
-        message_id: str | None = "",
-        date: str | None = None,
-        tag: str = "",
-        folder: str = "INBOX",
-    ) -> str:
-        self.serial += 1
-        subject = f"{word} {self.serial}{tag}"
-        body = f"Please see to number {self.serial}. " + " ".join(f"w{self.serial}x{n}" for n in range(12))
-        text = MailText(sender="ann@example.org", subject=subject, body=body)
-        self.box.deliver(text, self.names[folder], message_id=message_id, date=date, arrived=self.clock())
-        self.life[subject] = Mail(subject, subject, folder)
-        if not hasattr(self, "expected"):
-            self.expected = Counter()
-        self.expected[subject] = 1
+    def jumped(self) -> None:
+        self.jumps += 1
+        self.calm = False
+
+    @rule()
+    def the_database_is_backed_up(self) -> None:
+        daemon = self.daemons[0]
+        file = self.folder / "backup.sqlite"
+        copy_database(Path(daemon.desk.database.place), file)
+        knew = (
+            frozenset(daemon.met),
+            dict(daemon.last_met),
+            daemon.looked,
+            frozenset(daemon.unheard),
+            daemon.known_gaps,
+        )
+        self.backup = Backup(file, self.clock(), *knew, self.jumps)
+        self.pass_time(minutes=1)
+
+    @precondition(lambda self: self.backup is not None)
+    @rule(with_watermark=st.booleans())
+    def the_database_is_restored(self, with_watermark: bool) -> None:
+        backup, daemon = self.backup, self.daemons[0]
+        assert backup is not None
+        self.calm = False
+        file = Path(daemon.desk.database.place)
+        daemon.desk.database.close()
+        for old in file.parent.glob(f"{file.name}*"):
+            old.unlink()
+        copy_database(backup.file, file)
+        if not with_watermark:
+            shutil.rmtree(file.parent / "seen", ignore_errors=True)
+        daemon.desk = self.desk_for(file, daemon.model)
+        known = (file.parent / "seen" / "office").exists() and self.jumps == backup.jumps
+        daemon.gaps, daemon.known_gaps = list(backup.gaps), backup.gaps
+        if known and daemon.looked is not None:
+            daemon.gaps.append((backup.taken, daemon.looked))
+        daemon.met, daemon.looked, daemon.unheard = set(backup.met), backup.looked, set(backup.unheard)
+        daemon.last_met = dict(backup.last_met)
+        if not self.tags and not known:
+            daemon.unheard |= {(subject, folder) for when, subject, folder in daemon.moves if when > backup.taken}
+            daemon.unheard |= {(subject, "INBOX") for when, subject, _ in daemon.moves if when > backup.taken}
+        daemon.forgets_a_little()
+        for piece in self.pieces:
+            if piece.subject not in daemon.met:
+                piece.half_for.discard(daemon.name)
+            in_between = not known and piece.put is not None and piece.put > backup.taken
+            if in_between and piece.put is not None and not promised(daemon, piece, piece.put, self):
+                piece.safe.discard(daemon.name)
+
+    @rule(target=mails, folder=st.sampled_from(["INBOX", "Orders"]), old=st.booleans(), with_watermark=st.booleans())
+    def it_is_filed_put_elsewhere_and_forgotten(self, folder: str, old: bool, with_watermark: bool) -> str:
+        """Between a backup and its restore, which knows it as new (`old`) or not at all."""
+        if not old:
+            self.the_database_is_backed_up()
+        subject = self.put("invoice")
+        self.look()
+        if old:
+            self.the_database_is_backed_up()
+        self.look_later(minutes=3)
+        self.move(subject, folder, "person")
+        self.look_later(minutes=11)
+        self.the_database_is_restored(with_watermark)
         return subject
 
-    def find(self, subject: str) -> list[Message]:
-        return [each for each in self.box.everything() if each.text.subject == subject]
-
-    def move(self, subject: str, folder: str, mover: str) -> None:
-        mail, found = self.life[subject], self.find(subject)
-        if not found or found[0].sighting.ref.folder == self.names[folder]:
+    @precondition(lambda self: len(self.daemons) == 1)
+    @rule(copied=st.booleans())
+    def a_second_postroom_begins(self, copied: bool) -> None:
+        self.calm = False
+        if not copied:
+            self.see_folders()
+            self.begin_with(self.new_file("second"), "second")
             return
-        self.box.move_by_person(found[0].sighting.ref, self.names[folder])
-        mail.where, mail.last_mover = folder, mover
-        mail.touched = mail.touched or bool(mail.seen)
-        if mover == "person":
-            mail.by_person.append(folder)
-
-    def look(self) -> None:
-        before = {subject: mail.where for subject, mail in self.life.items()}
-        complete = False
-        with contextlib.suppress(ConnectorError):
-            one_pass(self.desk)
-            complete = True
-        first = {name: folder for folder, name in self.names.items()}
-        for subject, mail in self.life.items():
-            places = [first[each.sighting.ref.folder] for each in self.find(subject)]
-            if mail.copied or not places:
-                continue
-            assert len(places) == 1, f"{subject} is there {len(places)} times"
-            [now] = places
-            if complete and before[subject] in WATCHED and mail.seen[-1:] != [before[subject]]:
-                mail.seen.append(str(before[subject]))
-            if now != mail.where:
-                assert mail.where == "INBOX", f"{subject} was moved by us from {mail.where}"
-                assert not mail.touched, f"{subject} was moved by us after a {mail.last_mover} had moved it"
-                mail.ours += 1
-                mail.where, mail.last_mover = now, "postroom"
-                mail.seen.append(now)
+        first = self.daemons[0]
+        (self.folder / "second").mkdir()
+        file = self.folder / "second" / "postroom.sqlite"
+        copy_database(Path(first.desk.database.place), file)
+        model = FakeClassifier(dict(first.model.answers))
+        second = Daemon("second", self.desk_for(file, model), model, set(first.met), first.looked, set(first.unheard))
+        second.last_met = dict(first.last_met)
+        second.gaps, second.known_gaps = list(first.known_gaps), first.known_gaps
+        second.forgets_a_little()
+        self.daemons.append(second)
+        for piece in self.pieces:
+            if first.name in piece.safe and (piece.put is None or promised(second, piece, piece.put, self)):
+                piece.safe.add(second.name)
+            if first.name in piece.half_for:
+                piece.half_for.add(second.name)
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        if hasattr(self, "expected"):
-            found = Counter(each.text.subject for each in self.box.everything())
-            assert found == +self.expected
+        if not self.daemons:
+            return
+        expected, found = {piece.ref for piece in self.pieces}, self.everywhere().keys()
+        if expected - found:
+            raise Lost(f"nothing lies at {expected - found}")
+        assert found == expected, f"nobody knows of {found - expected}"
 
     def teardown(self) -> None:
         try:
-            if hasattr(self, "database"):
+            if self.daemons:
                 for _ in range(3):
-                    self.clock.advance(minutes=11)
+                    self.pass_time(minutes=11)
                     self.look()
-                self.check()
-                self.database.close()
+                for daemon in self.daemons:
+                    check(self, daemon)
         finally:
+            for daemon in self.daemons:
+                daemon.desk.database.close()
             self.patch.undo()
             shutil.rmtree(self.folder, ignore_errors=True)
-
-    def check(self) -> None:
-        with self.database.begin() as tx:
-            categories = {each.uid: each for each in mailboxes.categories(tx, self.mailbox_id)}
-            corrections = learning.corrections(tx, self.mailbox_id)
-            counting = "SELECT correction_id FROM lessons WHERE voided IS NULL AND correction_id IS NOT NULL"
-            teaching = set(tx.exec_driver_sql(counting).scalars())
-            lessons = learning.lessons(tx, self.mailbox_id)
-            known = {each.message: messages.get(tx, each.message) for each in corrections}
-            decided = decisions.since(tx, self.mailbox_id, self.clock.now.replace(year=2000))
-            assert journal.unfinished(tx, self.mailbox_id) == []
-        first = {name: folder for folder, names in self.aliases.items() for name in names}
-        of_uid = {uid: first[category.folder] for uid, category in categories.items()}
-        assert sorted(of_uid.values()) == ["Invoices", "Orders"], "a rename made or lost a category"
-        assert all(category.paused is None for category in categories.values())
-        subject_of = {each.sighting.identity.digest: each.text.subject for each in self.box.everything()}
-
-        made: Counter[str] = Counter()
-        speaks: dict[str, bool] = {}
-        for correction in corrections:
-            subject = subject_of.get(known[correction.message].identity.digest)
-            if subject is None:
-                continue  # deleted since
-            mail, folder = self.life[subject], first[correction.to_folder]
-            made[subject] += 1
-            speaks[subject] = correction.voided is None and not correction.waits
-            assert speaks[subject] or correction.id not in teaching, f"{subject} teaches what nobody has confirmed"
-            assert folder in mail.by_person or mail.copied, f"nobody moved {subject} to {folder}"
-            assert made[subject] <= len(mail.by_person) or mail.copied
-
-        made_of = [each.message for each in decided if each.source != "rule"]  # remarks are not decisions
-        for message, count in Counter(made_of).items():
-            assert count == 1, f"message {message} was decided {count} times"
-
-        taught: dict[str, list[str]] = {}
-        for lesson in lessons:
-            taught.setdefault(lesson.text.subject, []).append(of_uid[lesson.category])
-        for subject, learnt in taught.items():
-            mail = self.life[subject]
-            assert len(learnt) == 1
-            assert learnt[0] in mail.by_person or mail.copied, f"{subject} taught {learnt[0]}"
-        for origin, count in Counter(self.life[subject].origin for subject in taught).items():
-            assert count == 1, f"{origin} was learnt twice"
-
-        for subject, mail in self.life.items():
-            twins = [each for each in self.life.values() if each.origin == mail.origin]
-            if mail.copied or mail.where not in ("Invoices", "Orders") or mail.last_mover != "person":
-                continue
-            if len(mail.seen) < 2 or mail.seen[-1] != mail.where or len(twins) > 1 or not speaks.get(subject, True):
-                continue
-            assert taught.get(subject) == [mail.where], f"{subject}: the last word was {mail.where}"
 
 
 TestHistory = History.TestCase

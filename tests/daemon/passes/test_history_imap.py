@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from connectors.base import MailText, Message, MessageRef
+from connectors.base import Changes, MailText, Message, MessageRef, Watch
 from connectors.errors import ConnectorError
 from connectors.imap.mailbox import ImapConnector
 from tests.daemon.passes.test_history import FOLDERS, History
@@ -49,11 +50,19 @@ class ImapBox(ImapConnector):
         raw = raw.replace(b"Mon, 02 Mar 2026 10:30:00 +0100", date.encode())
         self.hands.put(raw, folder, arrived=arrived)
 
+    def changes(self, cursor: str | None, watch: Watch) -> Changes:
+        """Without SAVEDATE: the server's clock runs, that of a history jumps."""
+        found = super().changes(cursor, watch)
+        return replace(found, arrived=tuple(replace(seen, saved=None) for seen in found.arrived))
+
     def move_by_person(self, ref: MessageRef, folder: str) -> None:
         self.hands.move_from(ref.folder, str(ref.uid), folder)
 
     def copy_by_person(self, ref: MessageRef, folder: str) -> None:
         self._in(ref, "COPY", quoted(folder))
+
+    def flag_by_person(self, ref: MessageRef, flag: str) -> None:
+        self._in(ref, "STORE", "+FLAGS.SILENT", f"({flag})")
 
     def delete_by_person(self, ref: MessageRef) -> None:
         self._in(ref, "STORE", "+FLAGS.SILENT", "(\\Deleted)")
@@ -91,6 +100,7 @@ class ImapHistory(History):
     server: ClassVar[Dovecot]
 
     def make_box(self, object_ids: Any) -> Any:
+        self.tags, self.box_tells_saved = True, False
         return ImapBox(self.server)
 
     def teardown(self) -> None:

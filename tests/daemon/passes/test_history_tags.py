@@ -22,6 +22,7 @@ from connectors.errors import ConnectorError, Unreachable
 from daemon.passes.one_pass import one_pass
 from daemon.store import learning, messages
 from daemon.store.database import Database
+from tests.daemon.passes.people import Lost, Undone, WronglyTaught
 from tests.daemon.passes.test_tagging import NAMES, Office
 
 TAGS = frozenset(NAMES)
@@ -132,8 +133,10 @@ class TagHistory(RuleBasedStateMachine):
         for subject, mail in self.life.items():
             now = self.tags(subject)
             if now != mail.tags:
-                assert not mail.tags, f"{subject}: we changed {set(mail.tags)} to {set(now)}"
-                assert not mail.seen_tagged, f"{subject}: we tagged what had been tagged and was no more"
+                if mail.tags:
+                    raise Undone(f"{subject}: we changed {set(mail.tags)} to {set(now)}")
+                if mail.seen_tagged:
+                    raise Undone(f"{subject}: we tagged what had been tagged and was no more")
                 mail.tags = now
                 mail.ours += 1
                 mail.cut = not complete
@@ -142,7 +145,10 @@ class TagHistory(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        assert sorted(one.text.subject for one in self.office.box.everything()) == sorted(self.life)
+        found = sorted(one.text.subject for one in self.office.box.everything())
+        if self.life.keys() - set(found):
+            raise Lost(str(self.life.keys() - set(found)))
+        assert found == sorted(self.life)
 
     def teardown(self) -> None:
         try:
@@ -163,7 +169,8 @@ class TagHistory(RuleBasedStateMachine):
         lessons = self.office.lessons()
         assert len(lessons) == len(dict(lessons)), "a mail was learnt twice"
         for subject in {*corrected, *dict(lessons)}:
-            assert self.life[subject].person, f"{subject} taught, and nobody had touched its tags"
+            if not self.life[subject].person:
+                raise WronglyTaught(f"{subject} taught, and nobody had touched its tags")
         in_inbox = {one.text.subject for one in self.office.box.lying_in("INBOX")}
         for subject, category in lessons:
             tags = self.life[subject].tags
