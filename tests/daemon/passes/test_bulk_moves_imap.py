@@ -29,14 +29,14 @@ WORDS = (
 def desk(dovecot_world: ImapWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     desk = open_desk(dovecot_world, tmp_path, monkeypatch, sorting={"max_moves_per_minute": 10000})
     for number in range(MANY):
-        deliver(desk, dovecot_world, f"note {number}")
+        deliver(dovecot_world, f"note {number}")
     pass_time(desk, minutes=3)
     yield desk
     desk.database.close()
 
 
-def deliver(desk: Desk, world: ImapWorld, subject: str) -> None:
-    world.hands.put(make_mail(subject, f"{WORDS} {subject}"), arrived=desk.clock())
+def deliver(world: ImapWorld, subject: str) -> None:
+    world.hands.put(make_mail(subject, f"{WORDS} {subject}"))
 
 
 def drag_all(world: ImapWorld, source: str, folder: str) -> None:
@@ -54,7 +54,7 @@ def lessons(desk: Desk) -> int:
 def where_near_copies_go(desk: Desk, world: ImapWorld, name: str) -> set[str]:
     subjects = [f"{name} {number}" for number in range(5)]
     for subject in subjects:
-        deliver(desk, world, subject)
+        deliver(world, subject)
     pass_time(desk, minutes=3)
     with desk.database.read() as tx:
         assert "placed" not in messages.counts(tx, desk.mailbox_id), "as they were delivered"
