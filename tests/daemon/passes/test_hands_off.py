@@ -95,7 +95,7 @@ def test_never_senders_teach_nothing_wherever_people_put_their_mail(desk: Desk, 
 def test_rule_that_moves_mail_as_it_arrives_is_left_alone_and_teaches_nothing(
     desk: Desk, dovecot_world: ImapWorld
 ) -> None:
-    message_id = put_now(desk, dovecot_world)
+    message_id = put_now(dovecot_world)
     one_pass(desk)
     clock(desk).advance(seconds=5)
     dovecot_world.move("order of ten tables", dovecot_world.first)
@@ -111,7 +111,7 @@ def test_rule_that_moves_mail_as_it_arrives_is_left_alone_and_teaches_nothing(
 
 
 def test_quick_person_teaches_all_the_same(desk: Desk, dovecot_world: ImapWorld) -> None:
-    put_now(desk, dovecot_world)
+    put_now(dovecot_world)
     one_pass(desk)
     clock(desk).advance(seconds=45)
     dovecot_world.move("order of ten tables", dovecot_world.first)
@@ -130,9 +130,9 @@ def test_what_a_person_put_back_is_respected_for_ever(desk: Desk, dovecot_world:
     assert undo(desk, START, None, dry_run=False).back == 0
 
 
-def put_now(desk: Desk, world: ImapWorld) -> str:
-    """A mail that arrives now, by the desk's clock."""
-    world.hands.put(sample.raw(FILED["stranger"], "<now@sample.example>"), arrived=desk.clock())
+def put_now(world: ImapWorld) -> str:
+    """A mail that arrives now."""
+    world.hands.put(sample.raw(FILED["stranger"], "<now@sample.example>"))
     return "<now@sample.example>"
 
 

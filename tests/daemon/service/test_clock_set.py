@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from tests.imap_fixtures import ImapWorld
-from tests.servers.hands import make_mail
 from tests.servers.otherclock import OtherClock
 from tests.service_process import ServiceProcess, eventually
 
@@ -91,8 +90,7 @@ def test_mail_that_waits_when_the_clock_is_put_back_waits_no_longer_for_that(
     service: ServiceProcess, dovecot_world: ImapWorld, clock: OtherClock
 ) -> None:
     clock.ahead(hours=1)
-    # The mail server's clock was ahead as well; else its mail would look like somebody's who put it there.
-    dovecot_world.hands.put(make_mail("to be sorted in three seconds"), arrived=clock.now())
+    dovecot_world.deliver("to be sorted in three seconds")
     eventually(lambda: bool(rows(service, "SELECT id FROM messages WHERE state = 'new'")), "it waits", 90)
     clock.ahead()
     eventually(lambda: left(service) == 1, "it is sorted", 90)
