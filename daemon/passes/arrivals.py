@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from connectors.base import MOVED, Changes, Move, Sighting, is_touched
 from daemon.passes import tagging
 from daemon.passes.desk import Desk
 from daemon.rules.decision import NOT_OURS
-from daemon.rules.delivery import TOLD, bounds, was_delivered
+from daemon.rules.delivery import ServerClock, was_delivered
 from daemon.store import decisions, journal, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import KnownMessage, KnownSighting, Mailbox, MessageState
 
-ON_THE_WAY = timedelta(minutes=10)
-"""Where the clock was put back: how long ago a message may have arrived and still be new."""
 RESTORED = "the database was restored from a backup, and this happened in between"
 BY_ANOTHER = "a Postroom that this database does not know moved it"
 
@@ -57,6 +55,9 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
     vanished = messages.mark_gone(tx, desk.mailbox_id, changes.vanished, now)
     since = desk.seen_until or mailbox.seen_until
     tags = tagging.watched(tx, desk)
+    set_back = since is not None and since > now  # perhaps the server's clock as well: nothing is known of it any more
+    clock = ServerClock() if set_back else ServerClock.load(mailbox.server_clock)
+    dated: list[datetime] = []
     new = moved = rematched = others = 0
     for sighting in changes.arrived:
         if tags is not None and sighting.identity.labelled and sighting.ref.folder != desk.settings.inbox:
@@ -68,7 +69,10 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
         if known is None:
             if relisted and sighting.ref.folder != desk.settings.inbox:
                 continue  # it lay there before, and nobody watched it
-            others += _record_first(tx, desk, sighting, now, mailbox, tags, relisted=relisted)
+            others += _record_first(tx, desk, sighting, now, mailbox, clock, tags, relisted=relisted)
+            if sighting.ref.folder == desk.settings.inbox and (arrived := sighting.at or sighting.arrived) is not None:
+                clock = clock.arrived(arrived)
+                dated.append(arrived)
             new += 1
             continue
         tagging.record_arrival(tx, desk, known.id, sighting, tags, first=False)
@@ -84,7 +88,10 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
     if not changes.more:  # else what has left may yet turn up under a new UID
         for message in messages.give_up_new(tx, desk.mailbox_id, desk.settings.inbox):
             decisions.add_remark(tx, message, now, f"not touched: {NOT_OURS['gone']}")
-    _learn_clock(tx, desk, changes, mailbox, now)
+    if dated and since is not None and since <= now and desk.settings.inbox not in changes.relisted:
+        clock = clock.looked(max(dated), since, now)
+    if dated or set_back:
+        mailboxes.set_server_clock(tx, desk.mailbox_id, clock.dump())
     if others:
         mailboxes.another_moved(tx, desk.mailbox_id, others, now)
     return Looked(new, moved, vanished, rematched, others, changes.missing)
@@ -180,7 +187,10 @@ def _leave(tx: Tx, known: KnownMessage, now: datetime) -> None:
 
 
 def _is_moved_by_another(tx: Tx, known: KnownMessage, sighting: Sighting) -> bool:
-    return is_moved_by_us(sighting) and not any(one.state == "done" for one in journal.of_message(tx, known.id))
+    """Does it bear our keyword, and no move of ours is known? What bore it when it was met first was moved before."""
+    if known.state in ("elsewhere", "placed") or not is_moved_by_us(sighting):
+        return False
+    return not any(action.state == "done" for action in journal.of_message(tx, known.id))
 
 
 def _no_persons_move(tx: Tx, known: KnownMessage, sighting: Sighting) -> str | None:
@@ -198,12 +208,13 @@ def _record_first(
     sighting: Sighting,
     now: datetime,
     mailbox: Mailbox,
+    clock: ServerClock,
     tags: frozenset[str] | None,
     *,
     relisted: bool,
 ) -> bool:
     """A message met for the first time. Was it moved by another Postroom, since we know this mailbox?"""
-    state = state_of_unknown(desk, sighting, now, mailbox, relisted=relisted)
+    state = state_of_unknown(desk, sighting, mailbox, clock, relisted=relisted)
     due = now + desk.sorting.act_after if state == "new" else None
     message = messages.add(tx, desk.mailbox_id, sighting, state, now, due)
     since = desk.seen_until or mailbox.seen_until
@@ -226,35 +237,26 @@ def is_moved_by_us(sighting: Sighting) -> bool:
 
 
 def state_of_unknown(
-    desk: Desk, sighting: Sighting, now: datetime, mailbox: Mailbox, *, relisted: bool = False
+    desk: Desk, sighting: Sighting, mailbox: Mailbox, clock: ServerClock, *, relisted: bool = False
 ) -> MessageState:
-    """The state of a message that nobody has recorded yet. `mailbox`: as it was before the look that found it."""
+    """The state of a message that nobody has recorded yet. `mailbox`: as it was before the look that found it.
+    `clock`: what has arrived before it says of the server's."""
     if sighting.ref.folder != desk.settings.inbox:
         return "elsewhere"
+    if mailbox.cursor is None and is_moved_by_us(sighting):
+        return "placed"
     if mailbox.cursor is None:
-        return "new" if desk.settings.sort_existing and not is_moved_by_us(sighting) else "existing"
+        return "new" if desk.settings.sort_existing else "existing"
     if desk.restored:  # decided about already, as likely as not, or put back
         return "existing"
     since = desk.seen_until or mailbox.seen_until
-    if since is not None and since > now:
-        since = now - ON_THE_WAY
     if relisted and since is None:
         return "existing"
     arrived = sighting.at or sighting.arrived
-    delivered = was_delivered(arrived, since, mailbox.clock_bounds or (), sighting.saved)
+    delivered = was_delivered(arrived, since, clock, sighting.saved)
     if delivered and sighting.by is None and not is_moved_by_us(sighting):
         return "new"
     return "existing" if relisted else "placed"  # all UIDs restarted, and the inbox holds more than we ever looked at
-
-
-def _learn_clock(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox, now: datetime) -> None:
-    """Note what the newest arrival says of the server's clock."""
-    since = desk.seen_until or mailbox.seen_until
-    arrivals = [seen.at or seen.arrived for seen in changes.arrived if seen.ref.folder == desk.settings.inbox]
-    dated = [moment for moment in arrivals if moment is not None]
-    if since is not None and since <= now and dated and desk.settings.inbox not in changes.relisted:
-        known = [*(mailbox.clock_bounds or ()), bounds(max(dated), since, now)]
-        mailboxes.set_clock_bounds(tx, desk.mailbox_id, known[-TOLD:])
 
 
 def record_young(tx: Tx, desk: Desk, young: Iterable[Sighting], now: datetime) -> None:

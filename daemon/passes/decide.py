@@ -32,6 +32,7 @@ from daemon.rules.decision import (
     hands_off,
     not_touched,
 )
+from daemon.rules.delivery import ServerClock
 from daemon.rules.tags import in_use
 from daemon.rules.thresholds import thresholds
 from daemon.store import decisions, learning, mailboxes, messages, taggings, training
@@ -204,7 +205,8 @@ def _evidence(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> _Evidence:
 
 def _state_of_unknown(tx: Tx, desk: Desk, message: Message) -> MessageState:
     """The state that the next look would give to a message which none has recorded yet."""
-    return state_of_unknown(desk, message.sighting, desk.clock(), mailboxes.get(tx, desk.mailbox_id))
+    mailbox = mailboxes.get(tx, desk.mailbox_id)
+    return state_of_unknown(desk, message.sighting, mailbox, ServerClock.load(mailbox.server_clock))
 
 
 def _is_labelled(tx: Tx, known: KnownMessage, policy: Policy) -> bool:

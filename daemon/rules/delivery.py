@@ -1,43 +1,85 @@
 """Was a message delivered to the inbox, or did somebody put it there? Only deliveries are sorted.
 
 What a person drags into the inbox keeps the moment of its arrival (INTERNALDATE, RFC 9051 section 6.4.7), so it is
-older than our last look; a delivery is younger. Both moments are told by different clocks. How far the server's is off
-is learnt from what arrives: each look's newest arrival bounds it, and bounds that agree over several looks are
-believed. Mail that people fetch back one by one grows older between two looks, so its bounds never agree.
+older than our last look, and older than what was delivered before it; a delivery is younger than both. Where the server
+says when a message came into the folder (SAVEDATE, RFC 8514), a delivery came when it arrived.
+
+The look is told by our clock, the arrival by the server's. How far that is off is learnt from what arrives: each look's
+newest arrival bounds it, and bounds that agree over several looks and some time are believed. Mail that somebody
+fetches back grows older meanwhile, so its bounds do not agree for long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-
-Bounds = tuple[float, float]
-"""Our clock less the server's, in seconds, if the message was delivered between two looks: at least, at most."""
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 LATE = timedelta(minutes=2)
 """So much older than the last look a delivery may be: servers date it before they show it, clocks differ a little."""
 AT_ONCE = timedelta(seconds=30)
-"""So long a server may take to save what it received."""
-TOLD = 5
-"""So many looks have to agree before a server's clock is taken to be slow. A date in the future proves it fast."""
+"""So long a server may take to save what it received, and so far deliveries may overtake each other."""
+TOLD, SPAN = 5, timedelta(minutes=10)
+"""So many looks within at least so long have to agree before a server's clock is taken to be slow or fast."""
 TRANSIT = 30.0
 """Seconds by which bounds may miss each other and still agree."""
+LATELY = 8
+"""So many arrivals are remembered. One of them may be dated by mistake, so the second newest counts."""
 
 
-def bounds(arrived: datetime, since: datetime, now: datetime) -> Bounds:
-    """What one look's newest arrival says of the server's clock. `since`: when the look before began."""
-    return (since - arrived).total_seconds(), (now - arrived).total_seconds()
+@dataclass(frozen=True)
+class Bounds:
+    """Our clock less the server's, in seconds, if a message was delivered between two looks: at least, at most; and
+    when that was, in seconds by our clock."""
+
+    least: float
+    most: float
+    at: float
 
 
-def server_behind(known: Sequence[Bounds]) -> float:
-    """How many seconds the server's clock is behind ours (negative: ahead); 0 unless the last looks agree on more."""
-    recent = known[-TOLD:]
-    if not recent:
-        return 0.0
-    least, most = max(low for low, _ in recent), min(high for _, high in recent)
-    if least > most + TRANSIT:
-        return 0.0
-    return min(most, 0.0) or (max(least, 0.0) if len(recent) == TOLD else 0.0)
+@dataclass(frozen=True)
+class ServerClock:
+    """What arrivals have told of the server's clock: bounds by the last looks, and the last dates of arrival."""
+
+    bounds: tuple[Bounds, ...] = ()
+    lately: tuple[float, ...] = ()
+
+    def arrived(self, moment: datetime | None) -> ServerClock:
+        """With one more arrival in the inbox."""
+        if moment is None:
+            return self
+        return replace(self, lately=(*self.lately, moment.timestamp())[-LATELY:])
+
+    def looked(self, newest: datetime, since: datetime, now: datetime) -> ServerClock:
+        """With what a look's newest arrival says. `since`: when the look before began."""
+        told = Bounds((since - newest).total_seconds(), (now - newest).total_seconds(), now.timestamp())
+        return replace(self, bounds=(*self.bounds, told)[-TOLD:])
+
+    @property
+    def behind(self) -> timedelta:
+        """How far the server's clock is behind ours (negative: ahead); nothing unless the last looks agree on more."""
+        recent = self.bounds[-TOLD:]
+        if len(recent) < TOLD or recent[-1].at - recent[0].at < SPAN.total_seconds():
+            return timedelta()
+        least, most = max(one.least for one in recent), min(one.most for one in recent)
+        agree = least <= most + TRANSIT
+        return timedelta(seconds=most) if agree and (least > 0 or most < 0) else timedelta()
+
+    @property
+    def latest(self) -> datetime | None:
+        """No delivery is older than this: the second newest arrival. None: too little has arrived."""
+        newest = sorted(self.lately)
+        return datetime.fromtimestamp(newest[-2], UTC) if len(newest) > 1 else None
+
+    def dump(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"bounds": [[one.least, one.most, one.at] for one in self.bounds], "lately": list(self.lately)}
+
+    @classmethod
+    def load(cls, stored: dict[str, Any] | None) -> ServerClock:
+        """From JSON; None: nothing has been told yet."""
+        found = stored or {"bounds": [], "lately": []}
+        return cls(tuple(Bounds(*one) for one in found["bounds"]), tuple(found["lately"]))
 
 
 def is_young(arrived: datetime | None, now: datetime) -> bool:
@@ -46,14 +88,22 @@ def is_young(arrived: datetime | None, now: datetime) -> bool:
 
 
 def was_delivered(
-    arrived: datetime | None, since: datetime | None, known: Sequence[Bounds] = (), saved: datetime | None = None
+    arrived: datetime | None,
+    since: datetime | None,
+    clock: ServerClock = ServerClock(),
+    saved: datetime | None = None,
 ) -> bool:
     """Did it reach the server after the look that began at `since`? Who cannot tell takes it for delivered.
 
-    `saved`: when it came into the inbox, where the server tells (SAVEDATE, RFC 8514). Then only its own clock matters.
+    `saved`: when it came into the inbox, where the server tells. Later than it arrived it still was delivered if it
+    arrived since that look: Dovecot may only know when the file was touched last.
     """
-    if arrived is not None and saved is not None:
-        return abs(saved - arrived) <= AT_ONCE  # later ones as well: the server's own clock may have been put back
-    if arrived is None or since is None:
+    if arrived is None:
         return True
-    return arrived + timedelta(seconds=server_behind(known)) >= since - LATE
+    if saved is not None and abs(saved - arrived) <= AT_ONCE:
+        return True
+    if clock.latest is not None and arrived < clock.latest - AT_ONCE:
+        return False
+    if since is None:
+        return saved is None
+    return arrived + clock.behind >= since - (LATE if saved is None else timedelta())

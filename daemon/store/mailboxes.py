@@ -116,10 +116,9 @@ def set_contents(tx: Tx, mailbox: int, counts: dict[str, int] | None) -> None:
     tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(contents=counts))
 
 
-def set_clock_bounds(tx: Tx, mailbox: int, bounds: Sequence[tuple[float, float]]) -> None:
+def set_server_clock(tx: Tx, mailbox: int, told: dict[str, object]) -> None:
     """What the last arrivals say of the server's clock."""
-    mine = t.mailboxes.c.id == mailbox
-    tx.execute(update(t.mailboxes).where(mine).values(clock_bounds=[list(one) for one in bounds]))
+    tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(server_clock=told))
 
 
 def another_moved(tx: Tx, mailbox: int, count: int, now: datetime) -> None:

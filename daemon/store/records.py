@@ -51,8 +51,8 @@ class Mailbox:
     """How many messages each folder held at the last listing; None: the server does not count."""
     seen_until: datetime | None = None
     """When the last look that left nothing out began: all that had arrived by then has been seen."""
-    clock_bounds: list[tuple[float, float]] | None = None
-    """What the last arrivals say of the server's clock: see `daemon.rules.delivery`."""
+    server_clock: dict[str, Any] | None = None
+    """What the last arrivals say of it: see `daemon.rules.delivery`."""
     others_moves: int = 0
     """Moves by a Postroom that this database knows nothing of: a second one, or this one before a restore."""
     others_moved: datetime | None = None

@@ -110,7 +110,7 @@ mailboxes = Table(
     Column("evidence_from", Utc),  # what was filed before was looked at by a person
     Column("contents", JSON(none_as_null=True)),  # messages by folder at the last listing
     Column("seen_until", Utc),  # when the last look that left nothing out began: what arrived before has been seen
-    Column("clock_bounds", JSON(none_as_null=True)),  # what the last arrivals say of the server's clock
+    Column("server_clock", JSON(none_as_null=True)),  # what the last arrivals say of it
     Column("others_moves", Integer, nullable=False, default=0),  # made by a Postroom that this database does not know
     Column("others_moved", Utc),  # when the last of them was seen
     Column("restored", Utc),  # when we noticed that this database is older than what has been seen: from a backup

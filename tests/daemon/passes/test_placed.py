@@ -103,7 +103,7 @@ def test_a_clock_that_is_put_back_or_forward_hides_no_later_delivery(office: Off
 def test_a_server_whose_clock_is_slow_is_sorted_once_that_is_known(office: Office) -> None:
     office.box.clock = lambda: office.clock() - timedelta(hours=1)
     for number in range(7):
-        office.clock.advance(seconds=50)
+        office.clock.advance(seconds=170)
         office.deliver(f"invoice {number}")
         office.clock.advance(seconds=10)
         one_pass(office.desk)
@@ -115,7 +115,7 @@ def test_a_server_whose_clock_is_slow_is_sorted_once_that_is_known(office: Offic
 def test_a_rule_of_a_server_whose_clock_is_slow_teaches_nothing(office: Office) -> None:
     office.box.clock = lambda: office.clock() - timedelta(hours=1)
     for number in range(6):
-        office.clock.advance(seconds=50)
+        office.clock.advance(seconds=170)
         office.deliver(f"puzzle {number}")
         office.clock.advance(seconds=10)
         one_pass(office.desk)
@@ -173,6 +173,51 @@ def test_a_mail_that_a_rule_put_into_a_renamed_folder_is_seen_there_in_the_same_
     for _ in range(4):
         office.settle()
     assert office.folder_of("order 1") == ["INBOX"]
+
+
+@pytest.mark.parametrize("apart", [1, 60])
+def test_old_mail_of_one_morning_that_is_fetched_back_one_by_one_stays(office: Office, apart: int) -> None:
+    """Their ages agree with a server whose clock is slow, but not for long."""
+    long_ago = office.clock() - timedelta(hours=5)
+    for number in range(14):
+        old = office.box.deliver(
+            MailText(subject=f"invoice {number}"), "Archive", arrived=long_ago + timedelta(seconds=apart * number)
+        )
+        office.clock.advance(seconds=3)
+        office.box.move_by_person(old.ref, "INBOX")
+        one_pass(office.desk)
+    for _ in range(3):
+        office.settle()
+    assert all(office.folder_of(f"invoice {number}") == ["INBOX"] for number in range(14))
+
+
+def test_old_mail_stays_although_our_clock_has_lost_three_days(office: Office) -> None:
+    for number in range(2):
+        office.deliver(f"puzzle {number}")
+        office.settle()
+    yesterday = office.clock() - timedelta(days=1)
+    server = office.clock()
+    office.clock.now -= timedelta(days=3)
+    office.box.clock = lambda: server
+    office.desk.looked = office.desk.seen_until = None
+    for number in range(3):
+        old = office.box.deliver(MailText(subject=f"invoice {number}"), "Archive", arrived=yesterday)
+        office.box.move_by_person(old.ref, "INBOX")
+        office.clock.advance(minutes=1)
+        one_pass(office.desk)
+    office.settle()
+    office.settle()
+    assert office.folder_of("invoice 0") == ["INBOX"], "the first look knows that our clock was put back"
+
+
+def test_a_mail_that_another_office_moved_before_we_met_it_is_a_persons_to_move_on(office: Office) -> None:
+    """A folder that two offices share."""
+    theirs = office.box.deliver(MailText(subject="invoice of theirs"), "Orders", flags=(MOVED,))
+    office.settle()
+    office.box.move_by_person(theirs.ref, "Invoices")
+    office.settle()
+    assert office.corrections() == [("correction", "Invoices")]
+    assert shown(office) is None
 
 
 # --- copies

@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("evidence_from", tables.Utc(), nullable=True),
         sa.Column("contents", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("seen_until", tables.Utc(), nullable=True),
-        sa.Column("clock_bounds", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("server_clock", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("others_moves", sa.Integer(), nullable=False),
         sa.Column("others_moved", tables.Utc(), nullable=True),
         sa.Column("restored", tables.Utc(), nullable=True),
