@@ -55,8 +55,7 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
     vanished = messages.mark_gone(tx, desk.mailbox_id, changes.vanished, now)
     since = desk.seen_until or mailbox.seen_until
     tags = tagging.watched(tx, desk)
-    set_back = since is not None and since > now  # perhaps the server's clock as well: nothing is known of it any more
-    clock = ServerClock() if set_back else ServerClock.load(mailbox.server_clock)
+    clock = ServerClock.load(mailbox.server_clock)
     dated: list[datetime] = []
     new = moved = rematched = others = 0
     for sighting in changes.arrived:
@@ -90,7 +89,7 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
             decisions.add_remark(tx, message, now, f"not touched: {NOT_OURS['gone']}")
     if dated and since is not None and since <= now and desk.settings.inbox not in changes.relisted:
         clock = clock.looked(max(dated), since, now)
-    if dated or set_back:
+    if dated:
         mailboxes.set_server_clock(tx, desk.mailbox_id, clock.dump())
     if others:
         mailboxes.another_moved(tx, desk.mailbox_id, others, now)
