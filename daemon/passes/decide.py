@@ -31,6 +31,7 @@ from daemon.rules.decision import (
     decide,
     hands_off,
     not_touched,
+    was_put_back,
 )
 from daemon.rules.tags import in_use
 from daemon.rules.thresholds import thresholds
@@ -65,6 +66,7 @@ class _Evidence:
     why_not: str | None
     lesson: Lesson | None = None
     copy: DecidedCopy | None = None
+    put_back: bool = False
 
 
 def as_known(desk: Desk, found: Sequence[Message]) -> list[Asked]:
@@ -116,7 +118,8 @@ def _decide(
     copy = copies.get(_origin(asked))
     if copy is None or (asked.known is not None and copy.message == asked.known.id):
         copy = about.copy
-    return decide(prediction, _hint(desk, asked, about.lesson), policy, desk.memory.first_words(text), copy)
+    hint, guess = _hint(desk, asked, about.lesson), desk.memory.first_words(text)
+    return decide(prediction, hint, policy, guess, copy, put_back=about.put_back)
 
 
 def _hint(desk: Desk, asked: Asked, lesson: Lesson | None) -> Hint | None:
@@ -199,7 +202,7 @@ def _evidence(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> _Evidence:
     references = message.sighting.references
     thread = known.thread if known is not None else next(iter(references), message.sighting.identity.message_id)
     lesson = learning.thread_place(tx, desk.mailbox_id, references, thread)
-    return _Evidence(state, None, lesson, _copy(tx, desk, asked))
+    return _Evidence(state, None, lesson, _copy(tx, desk, asked), _is_copy_put_back(tx, desk, asked, policy))
 
 
 def _state_of_unknown(tx: Tx, desk: Desk, message: Message) -> MessageState:
@@ -238,7 +241,26 @@ def _copy(tx: Tx, desk: Desk, asked: Asked) -> DecidedCopy | None:
     made = decisions.of_copy(tx, desk.mailbox_id, origin, None if asked.known is None else asked.known.id)
     if made is None:
         return None
-    said = learning.corrections(tx, desk.mailbox_id, message=made.message)
-    put_back = any(correction.voided is None and correction.kind == "rejection" for correction in said[-1:])
     figures = (made.best, made.probability, made.runner_up, made.runner_up_probability)
-    return DecidedCopy(made.message, Decision(made.category, made.source, made.reason, *figures), made.at, put_back)
+    return DecidedCopy(made.message, Decision(made.category, made.source, made.reason, *figures), made.at)
+
+
+def _is_copy_put_back(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> bool:
+    """Has somebody put another copy of this mail back into the inbox? Or this very mail, which a mail program has saved
+    again since: to the server that is another message."""
+    origin = _origin(asked)
+    if not origin:
+        return False
+    tags = in_use(policy.categories.values()).keys()
+    return any(
+        was_put_back(
+            copy.state,
+            messages.sightings(tx, copy.id),
+            learning.corrections(tx, desk.mailbox_id, message=copy.id),
+            taggings.of_message(tx, copy.id),
+            tags,
+            desk.settings.inbox,
+        )
+        for copy in messages.of_origin(tx, desk.mailbox_id, origin)
+        if asked.known is None or copy.id != asked.known.id
+    )
