@@ -16,13 +16,15 @@ from connectors.base import Message, is_touched
 from daemon.model.classifier import Classifier
 from daemon.model.first_guess import unknown_to
 from daemon.model.prediction import Prediction
-from daemon.passes.arrivals import find_known, state_of_unknown
+from daemon.passes.arrivals import find_known, is_moved_by_us, state_of_unknown
 from daemon.passes.desk import Desk
 from daemon.passes.evidence import evidence
 from daemon.rules.decision import (
+    DEALT_WITH,
     HAD_TAG,
     HAS_LABEL,
     HAS_TAG,
+    MAY_HAVE_HAD_TAG,
     DecidedCopy,
     Decision,
     Hint,
@@ -35,7 +37,7 @@ from daemon.rules.decision import (
 )
 from daemon.rules.tags import in_use
 from daemon.rules.thresholds import thresholds
-from daemon.store import decisions, learning, mailboxes, messages, taggings, training
+from daemon.store import decisions, journal, learning, mailboxes, messages, taggings, training
 from daemon.store.database import Tx
 from daemon.store.records import Category, KnownMessage, Lesson, MessageState
 
@@ -197,6 +199,8 @@ def _evidence(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> _Evidence:
         why_not = HAS_LABEL
     if why_not is None:
         why_not = _is_tagged(tx, asked, policy)
+    if why_not is None and known is not None and state == "new":
+        why_not = _is_dealt_with(tx, desk, message, known)
     if why_not is not None:
         return _Evidence(state, why_not)
     references = message.sighting.references
@@ -226,6 +230,17 @@ def _is_tagged(tx: Tx, asked: Asked, policy: Policy) -> str | None:
         return HAS_TAG
     stands = taggings.last(tx, asked.known.id) if asked.known is not None else None
     return HAD_TAG if stands is not None and not stands.ours else None
+
+
+def _is_dealt_with(tx: Tx, desk: Desk, message: Message, known: KnownMessage) -> str | None:
+    """Has a Postroom acted on it that this database knows nothing of: another, or this one after the backup from which
+    the database was restored?"""
+    restored = mailboxes.get(tx, desk.mailbox_id).restored
+    tries = [one for one in journal.of_message(tx, known.id) if one.state != "done"]
+    if is_moved_by_us(message.sighting) and not any(restored is None or one.planned > restored for one in tries):
+        return DEALT_WITH
+    tagging_since = desk.settings.act_by == "tag" and restored is not None and known.first_seen < restored
+    return MAY_HAVE_HAD_TAG if tagging_since else None
 
 
 def _origin(asked: Asked) -> str:

@@ -44,6 +44,10 @@ HAS_TAG = "it has a category's tag already"
 """Put on by a person, or by a rule of theirs, before our time came."""
 HAD_TAG = "somebody has taken a category's tag off"
 """Not one of ours; so the message was looked at, and is left to them."""
+DEALT_WITH = "a Postroom has dealt with it before"
+"""It carries our keyword, and not by a try of this database that failed: its tag was taken off, or it was put back."""
+MAY_HAVE_HAD_TAG = "the database was restored from a backup; since that was made somebody may have taken a tag off"
+"""Where mail is tagged nothing else would tell: the message lies where it lay."""
 
 
 @dataclass(frozen=True)
