@@ -16,13 +16,15 @@ from connectors.base import Message, is_touched
 from daemon.model.classifier import Classifier
 from daemon.model.first_guess import unknown_to
 from daemon.model.prediction import Prediction
-from daemon.passes.arrivals import find_known, state_of_unknown
+from daemon.passes.arrivals import find_known, is_moved_by_us, state_of_unknown
 from daemon.passes.desk import Desk
 from daemon.passes.evidence import evidence
 from daemon.rules.decision import (
+    DEALT_WITH,
     HAD_TAG,
     HAS_LABEL,
     HAS_TAG,
+    MAY_HAVE_HAD_TAG,
     DecidedCopy,
     Decision,
     Hint,
@@ -31,11 +33,12 @@ from daemon.rules.decision import (
     decide,
     hands_off,
     not_touched,
+    was_put_back,
 )
 from daemon.rules.delivery import ServerClock
 from daemon.rules.tags import in_use
 from daemon.rules.thresholds import thresholds
-from daemon.store import decisions, learning, mailboxes, messages, taggings, training
+from daemon.store import decisions, journal, learning, mailboxes, messages, taggings, training
 from daemon.store.database import Tx
 from daemon.store.records import Category, KnownMessage, Lesson, MessageState
 
@@ -66,6 +69,7 @@ class _Evidence:
     why_not: str | None
     lesson: Lesson | None = None
     copy: DecidedCopy | None = None
+    put_back: bool = False
 
 
 def as_known(desk: Desk, found: Sequence[Message]) -> list[Asked]:
@@ -117,7 +121,8 @@ def _decide(
     copy = copies.get(_origin(asked))
     if copy is None or (asked.known is not None and copy.message == asked.known.id):
         copy = about.copy
-    return decide(prediction, _hint(desk, asked, about.lesson), policy, desk.memory.first_words(text), copy)
+    hint, guess = _hint(desk, asked, about.lesson), desk.memory.first_words(text)
+    return decide(prediction, hint, policy, guess, copy, put_back=about.put_back)
 
 
 def _hint(desk: Desk, asked: Asked, lesson: Lesson | None) -> Hint | None:
@@ -195,12 +200,14 @@ def _evidence(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> _Evidence:
         why_not = HAS_LABEL
     if why_not is None:
         why_not = _is_tagged(tx, asked, policy)
+    if why_not is None and known is not None and state == "new":
+        why_not = _is_dealt_with(tx, desk, message, known)
     if why_not is not None:
         return _Evidence(state, why_not)
     references = message.sighting.references
     thread = known.thread if known is not None else next(iter(references), message.sighting.identity.message_id)
     lesson = learning.thread_place(tx, desk.mailbox_id, references, thread)
-    return _Evidence(state, None, lesson, _copy(tx, desk, asked))
+    return _Evidence(state, None, lesson, _copy(tx, desk, asked), _is_copy_put_back(tx, desk, asked, policy))
 
 
 def _state_of_unknown(tx: Tx, desk: Desk, message: Message) -> MessageState:
@@ -227,6 +234,17 @@ def _is_tagged(tx: Tx, asked: Asked, policy: Policy) -> str | None:
     return HAD_TAG if stands is not None and not stands.ours else None
 
 
+def _is_dealt_with(tx: Tx, desk: Desk, message: Message, known: KnownMessage) -> str | None:
+    """Has a Postroom acted on it that this database knows nothing of: another, or this one after the backup from which
+    the database was restored?"""
+    restored = mailboxes.get(tx, desk.mailbox_id).restored
+    tries = [one for one in journal.of_message(tx, known.id) if one.state != "done"]
+    if is_moved_by_us(message.sighting) and not any(restored is None or one.planned > restored for one in tries):
+        return DEALT_WITH
+    tagging_since = desk.settings.act_by == "tag" and restored is not None and known.first_seen < restored
+    return MAY_HAVE_HAD_TAG if tagging_since else None
+
+
 def _origin(asked: Asked) -> str:
     """What all copies of one mail share; "": nothing tells."""
     identity = asked.known.identity if asked.known is not None else asked.message.sighting.identity
@@ -240,7 +258,26 @@ def _copy(tx: Tx, desk: Desk, asked: Asked) -> DecidedCopy | None:
     made = decisions.of_copy(tx, desk.mailbox_id, origin, None if asked.known is None else asked.known.id)
     if made is None:
         return None
-    said = learning.corrections(tx, desk.mailbox_id, message=made.message)
-    put_back = any(correction.voided is None and correction.kind == "rejection" for correction in said[-1:])
     figures = (made.best, made.probability, made.runner_up, made.runner_up_probability)
-    return DecidedCopy(made.message, Decision(made.category, made.source, made.reason, *figures), made.at, put_back)
+    return DecidedCopy(made.message, Decision(made.category, made.source, made.reason, *figures), made.at)
+
+
+def _is_copy_put_back(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> bool:
+    """Has somebody put another copy of this mail back into the inbox? Or this very mail, which a mail program has saved
+    again since: to the server that is another message."""
+    origin = _origin(asked)
+    if not origin:
+        return False
+    tags = in_use(policy.categories.values()).keys()
+    return any(
+        was_put_back(
+            copy.state,
+            messages.sightings(tx, copy.id),
+            learning.corrections(tx, desk.mailbox_id, message=copy.id),
+            taggings.of_message(tx, copy.id),
+            tags,
+            desk.settings.inbox,
+        )
+        for copy in messages.of_origin(tx, desk.mailbox_id, origin)
+        if asked.known is None or copy.id != asked.known.id
+    )

@@ -3,6 +3,7 @@
 The first of these that applies decides:
 
     the message is not to be touched
+    another copy of it was put back into the inbox
     people filed its thread by hand, or it nearly repeats a lesson
     another copy of it was decided about
     the model is sure enough, or not
@@ -14,14 +15,14 @@ The first of these that applies decides:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from connectors.base import Mark, Message
 from daemon.model.prediction import Prediction
-from daemon.store.records import Category, DecisionSource, MessageState
+from daemon.store.records import Category, Correction, DecisionSource, KnownSighting, MessageState, Tagging
 
 if TYPE_CHECKING:
     from daemon.settings import SortingSettings
@@ -43,6 +44,10 @@ HAS_TAG = "it has a category's tag already"
 """Put on by a person, or by a rule of theirs, before our time came."""
 HAD_TAG = "somebody has taken a category's tag off"
 """Not one of ours; so the message was looked at, and is left to them."""
+DEALT_WITH = "a Postroom has dealt with it before"
+"""It carries our keyword, and not by a try of this database that failed: its tag was taken off, or it was put back."""
+MAY_HAVE_HAD_TAG = "the database was restored from a backup; since that was made somebody may have taken a tag off"
+"""Where mail is tagged nothing else would tell: the message lies where it lay."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +89,12 @@ class Decision:
 class DecidedCopy:
     """What was decided about another copy of the same mail, which came directly, by a list or as CC.
 
-    `message`: None for one that no look has recorded yet. `put_back`: a person has put that copy back into the inbox
-    since.
+    `message`: None for one that no look has recorded yet.
     """
 
     message: int | None
     decision: Decision
     at: datetime
-    put_back: bool = False
 
 
 def hands_off(message: Message, sorting: SortingSettings, own_domains: Sequence[str] = ()) -> str | None:
@@ -136,6 +139,29 @@ def shown_in(text: str) -> list[str]:
     return [found.lower() for found in re.findall(r"[^\s<>,;]+@[^\s<>,;]+", text)]
 
 
+def was_put_back(
+    state: MessageState,
+    places: Sequence[KnownSighting],
+    said: Sequence[Correction],
+    taggings: Sequence[Tagging],
+    tags: Collection[str],
+    inbox: str,
+) -> bool:
+    """Has somebody put this message into the inbox, or back there, or taken a category's tag off it in the inbox?
+
+    All in order of time. `tags`: those in use, in small letters. That it has left the inbox since means nothing: mail
+    programs that save a message again delete the old one.
+    """
+    if any(one.voided is None and one.kind == "rejection" for one in said[-1:]):
+        return True
+    if not places or places[-1].ref.folder != inbox:
+        return False
+    earlier = places[:-1]
+    moved = any(place.ref.folder != inbox for place in earlier) and all(place.gone is not None for place in earlier)
+    tagged = any(one.tags & set(tags) for one in taggings[:-1])
+    return state == "placed" or moved or (tagged and not taggings[-1].tags & set(tags))
+
+
 def _in_domains(address: str, domains: Sequence[str]) -> bool:
     domain = address.rpartition("@")[2]
     return any(domain == own or domain.endswith(f".{own}") for own in domains)
@@ -164,12 +190,16 @@ def decide(
     policy: Policy,
     guess: Prediction | None = None,
     copy: DecidedCopy | None = None,
+    *,
+    put_back: bool = False,
 ) -> Decision:
-    """File by what people did with its like, else as its other copy, else by the model where it is sure enough, else
-    leave it.
+    """Leave it if another copy was `put_back`; else file by what people did with its like, else as its other copy, else
+    by the model where it is sure enough, else leave it.
 
     `guess` is by names, descriptions and first examples alone (daemon.model.first_guess): it is told, never acted on.
     """
+    if put_back:  # of this very mail somebody has said so; a hint is about others
+        return Decision(None, "copy", "left: a person put another copy of this mail back into the inbox")
     if hint is not None and (category := policy.categories.get(hint.category)) is not None and category.paused is None:
         return Decision(hint.category, hint.source, f"{category.name}: {hint.reason}", *_figures(prediction))
     if hint is None and copy is not None and (same := _as_its_copy(copy, policy)) is not None:
@@ -190,11 +220,8 @@ def decide(
 
 
 def _as_its_copy(copy: DecidedCopy, policy: Policy) -> Decision | None:
-    """The decision about the other copy: one mail gets one decision. If a person has put that copy back into the inbox,
-    this one stays there too."""
+    """The decision about the other copy: one mail gets one decision."""
     made = copy.decision
-    if copy.put_back:
-        return Decision(None, "copy", "left: a person put another copy of this mail back into the inbox")
     category = policy.categories.get(made.category) if made.category is not None else None
     if made.category is not None and (category is None or category.paused is not None):
         return None

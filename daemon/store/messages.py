@@ -89,6 +89,13 @@ def candidates(tx: Tx, mailbox: int, identity: Identity, arrived: datetime | Non
     return []
 
 
+def of_origin(tx: Tx, mailbox: int, origin: str) -> list[KnownMessage]:
+    """All copies of the mail of this `origin`, however they came."""
+    m = t.messages
+    rows = tx.execute(select(m).where(m.c.mailbox_id == mailbox, m.c.origin == origin).order_by(m.c.id)).mappings()
+    return [_known(row) for row in rows]
+
+
 def copies(tx: Tx, mailbox: int, identity: Identity, arrived: datetime | None = None) -> list[KnownMessage]:
     """Known messages that may be this one, by all but the server's own id if by that none is: this may lie on another
     server."""
