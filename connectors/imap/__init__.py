@@ -14,7 +14,7 @@ from connectors.mailbox_settings import Access, MailboxSettings
 from connectors.own_domains import own_domain
 from connectors.setting_values import OptionalCredentialName, OptionalDate, OptionalPath, Span, Text
 from connectors.sign_in import SignIn, at_google, at_microsoft
-from connectors.tag_words import KEYWORD
+from connectors.tag_words import KEYWORD, keyword, taken
 
 if TYPE_CHECKING:
     from connectors.base import Connector
@@ -158,3 +158,9 @@ class ImapSettings(MailboxSettings):
                 yield "[[category]] tag: at Gmail the label is the folder's name. Write it as `folder`."
             elif isinstance(tag, str) and tag and not KEYWORD.fullmatch(tag):
                 yield f'[[category]] tag: "{tag}" cannot be a keyword. Write letters, digits, $, - and _, no space.'
+            elif isinstance(tag, str) and tag and (why := taken(tag)) is not None:
+                yield f'[[category]] tag: "{tag}" {why}. Write another word.'
+            elif not tag and box.get("act_by") == "tag" and not at_google(str(box.get("host", ""))):
+                name = category.get("name") if isinstance(category, Mapping) else None
+                if isinstance(name, str) and (why := taken(keyword(name))) is not None:
+                    yield f'[[category]] name: "{name}" would be its tag, which {why}. Give it a `tag` of its own.'

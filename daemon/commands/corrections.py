@@ -25,6 +25,8 @@ from daemon.report.story import iso
 from daemon.store import batches, learning, mailboxes
 
 BY_A_PERSON = "a person said so"
+CLOSED = {"accepted": "accepted", "void": "made void", "taken back": "taken back"}
+"""How a bulk move's outcome is said in a sentence."""
 
 
 class Named(click.ParamType[tuple[bool, int]]):
@@ -36,13 +38,13 @@ class Named(click.ParamType[tuple[bool, int]]):
         self._bulk_only = bulk_only
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[bool, int]:
-        """Raises UsageError for anything else."""
+        """Raises UsageError for anything else. A number alone is always a correction's."""
         found = re.fullmatch(r"([Bb]?)([0-9]{1,18})", str(value))
-        if found is None:
+        if found is None or (self._bulk_only and not found[1]):
             neither = "neither a correction's number, like 4711, nor a bulk move's"
             is_not = "no bulk move's number" if self._bulk_only else neither
             self.fail(f"{str(value)!r} is {is_not}, like B3. `{ASK}` lists bulk moves.", param, ctx)
-        return bool(found[1]) or self._bulk_only, int(found[2])
+        return bool(found[1]), int(found[2])
 
 
 @click.command()
@@ -69,6 +71,7 @@ def corrections(
     More than 25 messages that were moved to one folder within ten minutes are a bulk move. It may have been a slip, or
     no matter of what the mail says, so it teaches nothing until somebody accepts or voids it. What nobody answers is
     accepted once it has stood a week and people file new mail like it in the same way; else it is void after 60 days.
+    An answer is final: only single moves are taken back afterwards.
 
     \b
     postroom corrections
@@ -84,7 +87,8 @@ def corrections(
         if asked:
             with desk.database.read() as tx:
                 waiting = open_batches(tx, desk.mailbox_id)
-            _show_batches(waiting, as_json)
+                known = len(batches.batches(tx, desk.mailbox_id, waiting=False))
+            _show_batches(waiting, known, as_json)
         elif accept is not None:
             _answer(desk, accept[1], as_json, accepted=True)
         elif void is not None and void[0]:
@@ -112,33 +116,44 @@ def _answer(desk: Desk, batch: int, as_json: bool, *, accepted: bool) -> None:
     if count is None:
         raise PostroomError(
             name,
-            f"is closed: {found.outcome} since {local_day(found.closed or found.opened)}, because {found.because}.",
+            f"it was {CLOSED[found.outcome or 'void']} on {local_day(found.closed or found.opened)}, because "
+            f"{found.because}. That is final.",
             "Single moves are taken back by `postroom corrections --void ID`.",
         )
     if as_json:
         print_json({"batch": name, "outcome": found.outcome, "messages": count})
         return
-    counts = "count from now on" if accepted else "teach nothing. The mail stays where it is"
-    console.print(f"{name} is {found.outcome}: these {count} moves to {found.folder} {counts}.", soft_wrap=True)
+    stays = "The mail stays where it is; drag it back if it was a slip"
+    if accepted:
+        counts = "counts from now on" if count == 1 else "count from now on"
+    else:
+        counts = f"teaches nothing. {stays}" if count == 1 else f"teach nothing. {stays}"
+    moves = "this move" if count == 1 else f"these {count} moves"
+    console.print(f"{name} is {found.outcome}: {moves} to {found.folder} {counts}.", soft_wrap=True)
 
 
-def _show_batches(waiting: list[OpenBatch], as_json: bool) -> None:
+def _show_batches(waiting: list[OpenBatch], known: int, as_json: bool) -> None:
     if as_json:  # for scripts, which may log what they get: no subjects
         print_json([_as_json(found) for found in waiting])
         return
     if not waiting:
-        console.print("No bulk move waits: nobody has moved very many messages to one folder within minutes.")
+        answered = " `postroom corrections` lists the moves of those that are closed." if known else ""
+        console.print(f"No bulk move waits.{answered}", soft_wrap=True)
         return
     rows = []
     for found in waiting:
         batch = found.batch
         sources = ", ".join(f"{number} {folder}" for folder, number in batch.sources.items())
         examples = "; ".join(subject[:40] for subject in found.examples)
-        rows.append((found.name, local(batch.opened), batch.members, sources, batch.folder, batch.who, examples))
-    table("Bulk moves", ["batch", "when", "messages", "from", "to", "who", "for example"], rows, frozenset({2}))
+        until = local_day(found.void_on)
+        row = (found.name, local(batch.opened), until, batch.members, sources, batch.folder, batch.who, examples)
+        rows.append(row)
+    heads = ["batch", "when", "waits until", "messages", "from", "to", "who", "for example"]
+    table("Bulk moves", heads, rows, frozenset({3}))
     console.print(
         "Were they meant? `postroom corrections --accept BATCH`; a slip, or no matter of what the mail says? "
-        "`postroom corrections --void BATCH`. Until then they teach nothing. The mail stays where it is.",
+        "`postroom corrections --void BATCH`. An answer is final. Until then they teach nothing, and what has waited "
+        "so long is void. The mail stays where it is.",
         soft_wrap=True,
     )
 
@@ -199,4 +214,5 @@ def _show(desk: Desk, limit: int, as_json: bool) -> None:
     ]
     table("Corrections", ["id", "when", "what", "from", "to", "who"], rows, frozenset({0}))
     if waiting:
-        console.print(f"{len(waiting)} bulk moves wait for your word: `{ASK}`.", soft_wrap=True)
+        wait = "1 bulk move waits" if len(waiting) == 1 else f"{len(waiting)} bulk moves wait"
+        console.print(f"{wait} for your word: `{ASK}`.", soft_wrap=True)

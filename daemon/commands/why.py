@@ -72,13 +72,16 @@ def _tagged(tagging: dict[str, Any]) -> str:
 
 
 def _decided(decision: dict[str, Any]) -> str:
-    return f"decided ({decision['mode']}): {decision['reason']}"
+    is_remark = decision["source"] == "rule" and decision["best"] is None  # nobody asked a model
+    return str(decision["reason"]) if is_remark else f"decided ({decision['mode']}): {decision['reason']}"
 
 
 def _corrected(correction: dict[str, Any]) -> str:
     kind = correction["kind"]
     for_good = "; Postroom does not touch it again" if kind == "rejection" else ""
     waits = f" (in the bulk move {correction['waits']}, which waits)" if correction["waits"] else ""
+    if correction["voided"]:
+        waits, for_good = f" (taken back: {local(correction['voided'])}; it teaches nothing)", ""
     return f"a person: {kind}, {correction['from']} -> {correction['to']}{waits}{for_good}"
 
 
@@ -86,4 +89,7 @@ def _acted(entry: dict[str, Any]) -> str:
     to = f" -> {entry['to']}" if entry["to"] else ""
     if entry["added"] or entry["removed"]:
         to = "".join(f" {sign}{tag}" for sign, what in (("+", "added"), ("-", "removed")) for tag in entry[what])
-    return f"action {entry['state']}: {entry['from']}{to} {entry['explanation'] or ''}".rstrip()
+    what = f"action {entry['state']}"
+    if entry["kind"] == "undo":
+        what = "put back by undo" if entry["state"] == "done" else f"undo {entry['state']}"
+    return f"{what}: {entry['from']}{to} {entry['explanation'] or ''}".rstrip()

@@ -57,10 +57,16 @@ def open_batches(tx: Tx, mailbox: int) -> list[OpenBatch]:
     ]
 
 
+def messages_moved(count: int) -> str:
+    """So many messages, as the beginning of a sentence."""
+    return "1 message was moved" if count == 1 else f"{count} messages were moved"
+
+
 def question(found: OpenBatch) -> str:
     """One sentence for people, without a subject or an address."""
     batch = found.batch
     return (
-        f"{found.name}: {batch.members} messages were moved to {batch.folder} within minutes on "
-        f"{batch.opened.astimezone():%d %B}. Until somebody confirms it, that teaches nothing."
+        f"{found.name}: {messages_moved(batch.members)} to {batch.folder} within minutes on "
+        f"{batch.opened.astimezone():%d %B}. Meant, or a slip? Nothing is learnt from it until you say so: "
+        f"`postroom corrections --accept {found.name}` or `--void {found.name}`."
     )

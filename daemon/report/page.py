@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from html import escape
 
+from connectors.printable import printable
 from daemon.model.prediction import Point
 from daemon.rules.thresholds import calibration_error, filed, risk_coverage, thresholds
 from daemon.store.records import Correction, StoredDecision
@@ -107,11 +108,12 @@ def page(
             _confusion(points, names),
         ]
     body = "\n".join(parts)
-    return (
+    whole = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"/>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
         f"<title>Postroom: {escape(mailbox)}</title><style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
+    return printable(whole)  # names of folders and people are in it
 
 
 def _nothing(sentence: str) -> str:

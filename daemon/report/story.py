@@ -210,6 +210,7 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
             {
                 "planned": iso(entry.planned),
                 "ended": iso(entry.ended),
+                "kind": entry.kind,
                 "state": entry.state,
                 "from": entry.ref.folder,
                 "to": entry.landed.folder if entry.landed else None,

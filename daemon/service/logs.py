@@ -115,10 +115,12 @@ class MailWithheld:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, date | timedelta):  # moments are dates, too; else it is Python's repr that is printed
+        return value.isoformat() if isinstance(value, date) else str(value)
     if isinstance(value, PLAIN):
         return value
     if isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, PLAIN) for item in value):
-        return ",".join(map(str, value))
+        return ",".join(str(_plain(item)) for item in value)
     return value if isinstance(value, BaseException | TracebackType) else f"<{type(value).__name__}>"
 
 

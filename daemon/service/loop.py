@@ -39,7 +39,11 @@ from daemon.training.trainer_process import BrokenOff
 
 log = structlog.get_logger()
 
-AFTERWARDS = "Nothing is moved until somebody has seen to it that the right one lies there: `postroom resume`."
+AFTERWARDS = (
+    "Nothing is moved until somebody says that the right one lies there: `postroom resume`. To put it there, stop the "
+    "service, delete postroom.sqlite with its -wal and -shm, copy the right one there, and start. "
+    "A new, empty one begins in shadow, without lessons."
+)
 PING_S = 1.0
 """Between two signs of life while the service ends or reads its settings again."""
 SLEPT = timedelta(minutes=10)

@@ -294,7 +294,11 @@ def _current_revision(tx: Tx) -> str | None:
     return None if found is None else str(found)
 
 
-DAMAGED = ("the file is damaged or no SQLite database.", "Move it away; restore a backup or start afresh.")
+DAMAGED = (
+    "the file is damaged or no SQLite database.",
+    "Stop the service, move the file away with its -wal and -shm, and restore a backup (docs/installing.md) or start "
+    "afresh: an empty database begins in shadow, without lessons.",
+)
 # SQLite's primary result codes, https://www.sqlite.org/rescode.html
 _WORDS_OF_DAMAGE = ("malformed", "not a database", "not decode", "no such table", "no such column", "already exists")
 """The last three: of tables whose description is damaged."""

@@ -106,18 +106,39 @@ def test_open_bulk_moves_are_listed_and_answered_as_one(
     assert json.loads(command("corrections", "--void", "B2", "--json").stdout)["outcome"] == "void"
     assert lessons(box) == 30
     assert asked(command) == []
-    assert "No bulk move waits" in command("corrections", "--batches").stdout
+    assert command("corrections", "--batches").stdout == (
+        "No bulk move waits. `postroom corrections` lists the moves of those that are closed.\n"
+    )
 
 
 def test_every_mistake_is_a_sentence(command: Callable[..., Result]) -> None:
-    command("corrections", "--accept", "1")
-    with pytest.raises(PostroomError, match=r"B1: is closed: accepted since .*, because a person said so"):
+    assert "'1' is no bulk move's number" in command("corrections", "--accept", "1").stderr  # --void 1 is a correction
+    command("corrections", "--accept", "B1")
+    with pytest.raises(PostroomError, match=r"^B1: it was accepted on [-0-9]+, because a person said so\. That is"):
         command("corrections", "--void", "B1")
     with pytest.raises(PostroomError, match="B9: there is no such bulk move"):
         command("corrections", "--accept", "B9")
     assert "'second' is no bulk move's number" in command("corrections", "--accept", "second").stderr
     assert "neither a correction's number" in command("corrections", "--void", "C1").stderr
-    assert "only one of" in command("corrections", "--batches", "--accept", "2").stderr
+    assert "only one of" in command("corrections", "--batches", "--accept", "B2").stderr
+
+
+def test_it_is_said_until_when_it_waits_and_what_to_do_about_a_slip(command: Callable[..., Result]) -> None:
+    assert "waits until" in command("corrections", "--batches").stdout
+    assert "2 bulk moves wait for your word" in command("corrections").stdout
+    assert "drag it back if it was a slip" in command("corrections", "--void", "B1").stdout
+    assert "1 bulk move waits for your word" in command("corrections").stdout
+    for number in range(31, 60):
+        command("corrections", "--void", str(number))
+    assert "Bulk move B2: 1 message was moved to Invoices" in command("status").stdout
+    assert "this move to Invoices counts from now on" in command("corrections", "--accept", "B2").stdout
+
+
+def test_nobody_who_has_none_hears_of_closed_ones(command: Callable[..., Result], box: tuple[Database, int]) -> None:
+    with box[0].begin() as tx:
+        tx.exec_driver_sql("UPDATE corrections SET batch_id = NULL")
+        tx.exec_driver_sql("DELETE FROM batches")
+    assert command("corrections", "--batches").stdout == "No bulk move waits.\n"
 
 
 def test_one_move_of_it_may_be_void_and_the_rest_accepted(
@@ -130,7 +151,7 @@ def test_one_move_of_it_may_be_void_and_the_rest_accepted(
     for number in range(31, 61):
         command("corrections", "--void", str(number))
     assert asked(command) == []
-    with pytest.raises(PostroomError, match="B2: is closed: taken back"):
+    with pytest.raises(PostroomError, match="B2: it was taken back on"):
         command("corrections", "--accept", "B2")
 
 
@@ -140,6 +161,7 @@ def test_status_and_the_page_say_that_something_waits_and_with_which_command(
     shown = command("status").stdout
     assert "Bulk move B1: 30 messages were moved to Invoices within minutes on" in shown
     assert "`postroom corrections --batches`" in shown
+    assert "Nothing is learnt from it until you say so: `postroom corrections --accept B1` or `--void B1`." in shown
     [told] = json.loads(command("status", "--json").stdout)["mailboxes"]
     assert [found["batch"] for found in told["bulk_moves"]] == ["B1", "B2"]
     command("report", "--html", str(tmp_path / "page.html"))

@@ -117,13 +117,16 @@ def test_comparing_labels_without_lessons_says_so_at_once(
 
 
 def test_going_live_without_a_model_says_that_mail_stays(
-    database: Database, office: dict[str, Any], command: Callable[..., str]
+    database: Database, office: dict[str, Any], command: Callable[..., str], tmp_path: Path
 ) -> None:
     assert "there is no model yet" in command("live")
     with database.begin() as tx:
         training.add_model(tx, office["box"], "v1", "office/v1", START, state="kept", verdict="", exam={})
         training.promote(tx, office["box"], "v1", START)
     assert "moves mail from its next look on" in command("live")
+    config = tmp_path / "postroom.toml"
+    config.write_text(config.read_text() + 'act_by = "tag"\n')
+    assert "office is live: Postroom tags mail from its next look on." in command("live")
 
 
 def test_table_tells_sources_and_troubles(office: dict[str, Any], command: Callable[..., str]) -> None:

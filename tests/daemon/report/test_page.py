@@ -65,3 +65,13 @@ def test_page_of_a_new_mailbox_says_that_there_is_nothing_yet() -> None:
     text = page("office", START, [], [], {}, 0.95, None)
     assert drawn(text).findall(".//svg") == []
     assert "Nothing has been filed yet" in text
+
+
+def test_nothing_in_a_name_turns_what_is_read() -> None:
+    """In the title of a mailbox, a folder's question, and a category's name."""
+    steers = "a\u202eb\u009bc"
+    points = [Point(f"c{number % 2}", "c0", 0.9, number % 2 == 0) for number in range(40)]
+    text = page(steers, START, weeks([decision(1, "a")], []), points, {"c0": steers}, 0.9, "v1", [f"B1: {steers}"])
+    assert not any(mark in text for mark in "\u202e\u009b")
+    assert text.count(r"a\u202eb\u009bc") >= 4
+    assert "\n<body>\n" in text

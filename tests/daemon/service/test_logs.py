@@ -7,6 +7,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,17 @@ def test_journald_gets_its_priority_and_no_second_clock(method: str, priority: i
     (line,) = stream.getvalue().splitlines()
     assert line.startswith(f'<{priority}>event="poll failed" folder="Rechnungen 2026"')
     assert "time" not in line
+
+
+@pytest.mark.parametrize("form", ["json", "journald", "terminal"])
+def test_moments_are_iso_8601_and_durations_are_words(form: str) -> None:
+    stream = listen(form)
+    log.info(
+        "restored", until=datetime(2026, 11, 29, 8, 30, tzinfo=UTC), day=date(2026, 11, 29), took=timedelta(hours=2)
+    )
+    assert "2026-11-29T08:30:00+00:00" in stream.getvalue()
+    assert "2:00:00" in stream.getvalue()
+    assert "datetime" not in stream.getvalue()
 
 
 def test_a_terminal_gets_words_and_colours() -> None:

@@ -497,6 +497,12 @@ TAGGED = 'act_by = "tag"\n'
         (A + 'tag = "$label1"\n' + A.replace('"A"', '"B"') + 'tag = "$LABEL1"', '"A" and "B" give the same tag'),
         (A + 'tag = "two words"', '"two words" cannot be a keyword'),
         (A + 'tag = "\\\\Seen"', "cannot be a keyword"),
+        *(
+            (A + f'tag = "{word}"', f'"{word}" is set by mail programs')
+            for word in ("Seen", "Junk", "$junk", "NotJunk")
+        ),
+        (A + 'tag = "$Postroom"', '"$Postroom" is Postroom\'s own mark. Write another word'),
+        (A.replace('"A"', '"Junk"'), '[[category]] name: "Junk" would be its tag, which is set by mail programs'),
     ],
 )
 def test_tags_that_mail_could_not_be_told_by_are_refused(tmp_path: Path, lines: str, words: str) -> None:

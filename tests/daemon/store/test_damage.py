@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from connectors.base import Identity, MailText, MessageRef, Sighting
 from daemon import cli
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Database, StoreError
+from daemon.store.examine import examine_database
 from tests.fakes import START
 
 SETTINGS = """
@@ -63,3 +65,19 @@ def test_random_damage_is_a_sentence_and_no_bug(tmp_path: Path, seed: int) -> No
         if isinstance(error, StoreError):
             assert "the file is damaged or no SQLite database" in str(error), command
             assert SECRET not in str(error)
+
+
+def test_an_index_that_says_another_thing_than_its_table_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "postroom.sqlite"
+    filled(path)
+    assert examine_database(path).startswith("postroom.sqlite, ")
+    with sqlite3.connect(path) as plain:
+        asked = "SELECT rootpage FROM sqlite_master WHERE type = 'index' AND tbl_name = 'mailboxes'"
+        pages = [row[0] for row in plain.execute(asked)]
+        (size,) = plain.execute("PRAGMA page_size").fetchone()
+    damaged = bytearray(path.read_bytes())
+    (at,) = [found for page in pages if (found := damaged.find(b"office", (page - 1) * size, page * size)) >= 0]
+    damaged[at : at + 6] = b"offizz"
+    path.write_bytes(damaged)
+    with pytest.raises(StoreError, match="move the file away with its -wal and -shm"):
+        examine_database(path)
