@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from daemon.commands.common import Context, json_option, mailbox_option, pass_context, print_json, table
+from daemon.commands.common import Context, console, json_option, mailbox_option, pass_context, print_json, table
 from daemon.commands.progress import counting_bar
 from daemon.commands.train_now import hold_and_train, outcome_as_json, show_outcome, troubles_of
 from daemon.mistakes import ExitCode, PostroomError
@@ -30,8 +30,9 @@ def learn(
     """Collect the first lessons and train the first model.
 
     From folders: the newest messages of every category folder, as people keep them. What Postroom moved itself is left
-    out. Where mail is tagged (`act_by`), the newest messages that carry a category's tag, in the inbox, the archive and
-    every other folder that is not "never". Nothing in the mailbox is changed, not even what is unread.
+    out: it carries the keyword `$Postroom`, or the database knows it. Where mail is tagged (`act_by`), the newest
+    messages that carry a category's tag, in the inbox, the archive and every other folder that is not "never". Nothing
+    in the mailbox is changed, not even what is unread.
 
     From a file: a column `category` or `label` (a category's name or folder), and `text`, or `subject`, `body`, `from`,
     `to`. A file that ends in .jsonl holds one JSON object a line with the same keys.
@@ -49,14 +50,18 @@ def learn(
             list_folders(desk)
             learnt: Any = learn_from_csv(desk, from_csv)
             rows = [(name, "", count, count) for name, count in sorted(learnt.items())]
+            left_out = 0
         else:
             found = _learn_folders(context, desk, as_json)
             learnt = {}
             for place in found:  # a category may have a folder and a tag
                 learnt[place.category] = learnt.get(place.category, 0) + place.learnt
             rows = [(place.category, place.folder, place.found, place.learnt) for place in found]
+            left_out = sum(place.left_out for place in found)
         if not as_json:
             table("Lessons", ["category", "from", "messages", "new lessons"], rows, frozenset({2, 3}))
+            if left_out:
+                console.print(f"Messages left out, because a Postroom filed or tagged them: {left_out}.")
         outcome = None if no_train else hold_and_train(context, mailroom, desk, as_json)
         troubles = troubles_of(desk)
     if as_json:

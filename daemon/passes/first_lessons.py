@@ -1,7 +1,7 @@
 """The first lessons: from the folders as people keep them, or from a CSV or JSONL file.
 
-from folders:  category folders | newest messages that we did not move there ourselves, up to a cap | text -> lessons
-from tags:     all folders      | newest messages with the tag, which we did not put on ourselves   | text -> lessons
+from folders:  category folders | newest messages that no Postroom moved there, up to a cap  | text -> lessons
+from tags:     all folders      | newest messages with the tag, which no Postroom put on     | text -> lessons
 from a file:   read it whole | every mistake at once | lessons, or nothing
 """
 
@@ -19,6 +19,7 @@ from typing import TextIO
 from connectors.base import MailText, Sighting
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes import tagging
+from daemon.passes.arrivals import is_moved_by_us
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders
 from daemon.passes.look import watched_folders
@@ -38,12 +39,13 @@ JSONL = frozenset({".jsonl", ".ndjson"})
 
 @dataclass(frozen=True)
 class FolderLessons:
-    """What one category's folder gave, or its tag: "tag Invoices"."""
+    """What one category's folder gave, or its tag: "tag Invoices". `left_out`: a Postroom put it there, no person."""
 
     category: str
     folder: str
     found: int
     learnt: int
+    left_out: int = 0
 
 
 class CsvError(PostroomError):
@@ -69,44 +71,56 @@ def learn_from_folders(
     found = []
     for category in categories:
         if category.folder in here:  # at Gmail that is the label
-            seen = _newest_of_people(desk, partial(desk.connector.filed_by_people, category.folder), per_folder, since)
+            newest = partial(desk.connector.filed_by_people, category.folder)
+            seen = _newest_of_people(desk, category, newest, per_folder, since)
             found.append(_learn(desk, category, category.folder, seen, show))
         if category.tag is not None and not desk.settings.labels:
-            seen = _newest_of_people(desk, partial(tagging.tagged_mail, desk, category), per_folder, since)
+            newest = partial(tagging.tagged_mail, desk, category)
+            seen = _newest_of_people(desk, category, newest, per_folder, since)
             found.append(_learn(desk, category, f"tag {category.tag}", seen, show))
     return found
 
 
-def _learn(desk: Desk, category: Category, place: str, seen: list[Sighting], show: Show | None) -> FolderLessons:
-    learnt = 0
+@dataclass(frozen=True)
+class _Newest:
+    """What people put into a place, newest first, and how many besides a Postroom did."""
+
+    theirs: list[Sighting]
+    ours: int
+
+
+def _learn(desk: Desk, category: Category, place: str, newest: _Newest, show: Show | None) -> FolderLessons:
+    seen, learnt = newest.theirs, 0
     for start in range(0, len(seen), _BATCH):
         learnt += _learn_batch(desk, category, seen[start : start + _BATCH])
         if show is not None:
             show(place, min(start + _BATCH, len(seen)), len(seen))
     if show is not None and not seen:
         show(place, 0, 0)
-    return FolderLessons(category.name, place, len(seen), learnt)
+    return FolderLessons(category.name, place, len(seen), learnt, newest.ours)
 
 
 def _newest_of_people(
-    desk: Desk, newest: Callable[[int], list[Sighting]], limit: int, since: datetime
-) -> list[Sighting]:
+    desk: Desk, category: Category, newest: Callable[[int], list[Sighting]], limit: int, since: datetime
+) -> _Newest:
     """The newest messages of a place, newest first, without our own doing: that must not use up the limit."""
     asked = limit
     while True:
         lying = newest(asked)
         young = [sighting for sighting in lying if sighting.arrived is None or sighting.arrived >= since]
         with desk.database.read() as tx:
-            theirs = [sighting for sighting in young if not _done_by_us(tx, desk, sighting)]
+            theirs = [sighting for sighting in young if not _done_by_us(tx, desk, category, sighting)]
         nothing_ours, all_seen = len(theirs) == len(young), len(lying) < asked
         if len(theirs) >= limit or nothing_ours or all_seen or asked >= _LOOK_BACK * limit:
-            return theirs[:limit]
+            return _Newest(theirs[:limit], len(young) - len(theirs))
         asked = min(3 * asked, _LOOK_BACK * limit)
 
 
-def _done_by_us(tx: Tx, desk: Desk, sighting: Sighting) -> bool:
+def _done_by_us(tx: Tx, desk: Desk, category: Category, sighting: Sighting) -> bool:
     """Did we put it there or tag it, and no person has confirmed it? Its number there may be another than the one we
     knew."""
+    if is_moved_by_us(sighting) and not _is_said(tx, desk, category, sighting):
+        return True  # perhaps a Postroom of which this database knows nothing: it is new, or restored
     if desk.settings.act_by == "tag" and tagging.is_ours(tx, desk, sighting):
         return True
     known = messages.sighting_at(tx, desk.mailbox_id, sighting.ref)
@@ -117,6 +131,15 @@ def _done_by_us(tx: Tx, desk: Desk, sighting: Sighting) -> bool:
         for candidate in messages.candidates(tx, desk.mailbox_id, sighting.identity)
         for place in messages.sightings(tx, candidate.id)
     )
+
+
+def _is_said(tx: Tx, desk: Desk, category: Category, sighting: Sighting) -> bool:
+    """Do we know of a person who put it there or tagged it so?"""
+    known = messages.sighting_at(tx, desk.mailbox_id, sighting.ref)
+    ids = [known.message] if known is not None else []
+    ids += [one.id for one in messages.candidates(tx, desk.mailbox_id, sighting.identity)] if known is None else []
+    said = [learning.corrections(tx, desk.mailbox_id, message=message)[-1:] for message in ids]
+    return any(one.voided is None and one.to_category == category.uid for last in said for one in last)
 
 
 def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> int:
@@ -130,7 +153,7 @@ def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> i
     with desk.database.begin() as tx:
         watched = watched_folders(tx, desk)
         for sighting in sightings:
-            if sighting.ref not in texts or _done_by_us(tx, desk, sighting):  # perhaps while we were reading
+            if sighting.ref not in texts or _done_by_us(tx, desk, category, sighting):  # perhaps while we were reading
                 continue
             known = messages.sighting_at(tx, desk.mailbox_id, sighting.ref)
             same = messages.candidates(tx, desk.mailbox_id, sighting.identity)

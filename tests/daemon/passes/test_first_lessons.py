@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from connectors.base import MailText, MessageRef
+from connectors.base import MOVED, MailText, MessageRef
 from connectors.imap import ImapSettings
 from connectors.in_memory import MemoryConnector
 from daemon.passes.desk import Desk
@@ -17,9 +17,12 @@ from daemon.passes.folder_list import list_folders
 from daemon.settings import SortingSettings
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Database
+from tests.daemon.passes.test_pipeline import Office, make_office
 from tests.fakes import Clock, FakeRegistry
 from tests.imap_desk import open_desk, pass_time
 from tests.imap_fixtures import ImapWorld
+
+__all__ = ["make_office"]
 
 
 class CountingBox(MemoryConnector):
@@ -87,8 +90,36 @@ def test_a_folder_without_moves_of_ours_is_asked_once(desk: Desk) -> None:
 def test_a_folder_that_is_all_ours_is_not_read_to_its_end(desk: Desk) -> None:
     for number in range(30):
         filed_by_us(desk, number)
-    assert learnt(desk, per_folder=2) == (FolderLessons("Orders", "Orders", 0, 0), [])
+    assert learnt(desk, per_folder=2) == (FolderLessons("Orders", "Orders", 0, 0, left_out=20), [])
     assert box_of(desk).asked == [2, 6, 18, 20]
+
+
+@pytest.mark.parametrize("act_by", ["move", "tag"])
+def test_a_new_database_takes_nothing_that_a_postroom_did_for_people_s_filing(
+    make_office: Callable[..., Office], act_by: str
+) -> None:
+    """What people did since, and this database knows of, still counts."""
+    office = make_office(act_by=act_by)
+    where = {"folder": "Orders"} if act_by == "move" else {}
+    flags = [MOVED] if act_by == "move" else [MOVED, "Orders"]
+    office.deliver("puzzle ours, by the database before", flags=flags, **where)
+    office.deliver("puzzle theirs", flags=set(flags) - {MOVED}, **where)
+    office.deliver("invoice to be corrected")
+    office.settle()
+    moved = office.ref_of("invoice to be corrected")
+    if act_by == "move":
+        assert moved.folder == "Invoices"
+        office.box.move_by_person(moved, "Orders")
+    else:
+        office.box.tag_by_person(moved, ["Orders"], ["Invoices"])
+    office.settle()
+    assert office.corrections()[0][0] == "correction"
+    found = learn_from_folders(office.desk, per_folder=10, max_age=timedelta(days=9999))
+    assert sum(place.left_out for place in found) == 1
+    assert sum(place.found for place in found) == 2
+    with office.database.read() as tx:
+        subjects = {lesson.text.subject for lesson in learning.lessons(tx, office.desk.mailbox_id)}
+    assert subjects == {"puzzle theirs", "invoice to be corrected"}
 
 
 @pytest.mark.imap
