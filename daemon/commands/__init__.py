@@ -24,7 +24,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Running": {
         "run": "Run the service: look at every mailbox on schedule, train at night.",
         "once": "One pass by hand: look, learn from corrections, sort what is due.",
-        "live": "Let Postroom move mail in this mailbox from now on.",
+        "live": "Let Postroom move or tag mail in this mailbox from now on.",
         "shadow": "Decide and count, but move nothing: how every new mailbox starts.",
         "pause": "Stop sorting, for maintenance.",
         "resume": "Go on after `pause`, or after Postroom paused or stopped by itself.",
