@@ -95,15 +95,12 @@ def was_delivered(
 ) -> bool:
     """Did it reach the server after the look that began at `since`? Who cannot tell takes it for delivered.
 
-    `saved`: when it came into the inbox, where the server tells. Later than it arrived it still was delivered if it
-    arrived since that look: Dovecot may only know when the file was touched last.
+    `saved`: when it came into the inbox, where the server tells. Then only the server's own clock matters.
     """
     if arrived is None:
         return True
-    if saved is not None and abs(saved - arrived) <= AT_ONCE:
-        return True
+    if saved is not None:
+        return abs(saved - arrived) <= AT_ONCE  # later ones as well: its clock may have been put back meanwhile
     if clock.latest is not None and arrived < clock.latest - AT_ONCE:
         return False
-    if since is None:
-        return saved is None
-    return arrived + clock.behind >= since - (LATE if saved is None else timedelta())
+    return since is None or arrived + clock.behind >= since - LATE
