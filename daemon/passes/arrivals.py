@@ -186,10 +186,12 @@ def _leave(tx: Tx, known: KnownMessage, now: datetime) -> None:
 
 
 def _is_moved_by_another(tx: Tx, known: KnownMessage, sighting: Sighting) -> bool:
-    """Does it bear our keyword, and no move of ours is known? What bore it when it was met first was moved before."""
+    """Does it bear our keyword, and no try of ours is known to have put it on? What bore it when it was met first was
+    moved before; a try that ended where it began may have left it."""
     if known.state in ("elsewhere", "placed") or not is_moved_by_us(sighting):
         return False
-    return not any(action.state == "done" for action in journal.of_message(tx, known.id))
+    tries = journal.of_message(tx, known.id)
+    return not any(one.state == "done" or one.landed is not None for one in tries)
 
 
 def _no_persons_move(tx: Tx, known: KnownMessage, sighting: Sighting) -> str | None:
