@@ -229,7 +229,7 @@ def _split_copies(desk: Desk, copies: list[KnownSighting]) -> None:
             original = messages.get(tx, sighting.message)
             copy = messages.copy_of(tx, desk.mailbox_id, original.id, identity, state, desk.clock())
             messages.adopt(tx, sighting.id, copy)
-            if original.state == "new" and sighting.seen > original.first_seen:
+            if original.state == "new" and sighting.seen != original.first_seen:
                 messages.set_state(tx, original.id, "left")
                 why = f'not touched: somebody copied it to "{sighting.ref.folder}"'
                 decisions.add_remark(tx, original.id, desk.clock(), why)

@@ -397,3 +397,15 @@ def test_what_another_postroom_moved_and_a_person_put_back_stays(office: Office)
     moved_by_another(office, "invoice 1", "Orders")  # before we ever saw it
     office.box.move_by_person(office.ref_of("invoice 1"), "INBOX")
     stays(office, "invoice 1")
+
+
+def test_a_mail_that_was_copied_while_our_clock_was_put_back_is_not_moved_as_well(office: Office) -> None:
+    office.deliver("invoice 1")
+    one_pass(office.desk)
+    office.clock.now -= timedelta(hours=25)
+    office.box.copy_by_person(office.ref_of("invoice 1"), "Orders")
+    for _ in range(4):
+        office.settle()
+    office.clock.advance(hours=26)
+    office.settle()
+    assert sorted(office.folder_of("invoice 1")) == ["INBOX", "Orders"]
