@@ -132,8 +132,7 @@ def due(tx: Tx, mailbox: int, inbox: str, now: datetime, limit: int) -> list[tup
         other.c.message_id == t.messages.c.id,
         other.c.folder != inbox,
         other.c.gone.is_(None),
-        other.c.seen
-        != t.messages.c.first_seen,  # what came with it is a filter's copy, or a list's; clocks are put back, too
+        other.c.seen != t.messages.c.first_seen,  # not what came with it; and clocks are put back
         func.coalesce(t.messages.c.object_id, "").not_like("gmmsgid:%"),  # lies once, under several labels
     )
     rows = tx.execute(
