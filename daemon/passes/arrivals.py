@@ -53,7 +53,7 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
     for folder in changes.restarted:
         messages.folder_restarted(tx, desk.mailbox_id, folder, now)
     vanished = messages.mark_gone(tx, desk.mailbox_id, changes.vanished, now)
-    since = desk.seen_until or mailbox.seen_until
+    since = _seen_until(desk, mailbox)
     tags = tagging.watched(tx, desk)
     clock = ServerClock.load(mailbox.server_clock)
     dated: list[datetime] = []
@@ -94,6 +94,11 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
     if others:
         mailboxes.another_moved(tx, desk.mailbox_id, others, now)
     return Looked(new, moved, vanished, rematched, others, changes.missing)
+
+
+def _seen_until(desk: Desk, mailbox: Mailbox) -> datetime | None:
+    """When the last look that left nothing out began; the database hears of quiet ones now and then only."""
+    return desk.seen_until or mailbox.seen_until
 
 
 def find_known(tx: Tx, desk: Desk, sighting: Sighting) -> KnownMessage | None:
@@ -218,7 +223,7 @@ def _record_first(
     state = state_of_unknown(desk, sighting, mailbox, clock, relisted=relisted)
     due = now + desk.sorting.act_after if state == "new" else None
     message = messages.add(tx, desk.mailbox_id, sighting, state, now, due)
-    since = desk.seen_until or mailbox.seen_until
+    since = _seen_until(desk, mailbox)
     messages.add_sighting(
         tx, desk.mailbox_id, message, sighting.ref, now, ours=False, who=sighting.by, judged=True, since=since
     )
@@ -227,9 +232,8 @@ def _record_first(
         decisions.add_remark(tx, message, now, f"not touched: {NOT_OURS['placed']}")
     elif desk.restored and sighting.ref.folder == desk.settings.inbox:
         decisions.add_remark(tx, message, now, f"not touched: {RESTORED}")
-    if desk.restored:
-        return False
-    return is_moved_by_us(sighting) and sighting.arrived is not None and sighting.arrived > mailbox.created
+    since_we_came = sighting.arrived is not None and sighting.arrived > mailbox.created
+    return not desk.restored and since_we_came and is_moved_by_us(sighting)
 
 
 def is_moved_by_us(sighting: Sighting) -> bool:
@@ -250,7 +254,7 @@ def state_of_unknown(
         return "new" if desk.settings.sort_existing else "existing"
     if desk.restored:  # decided about already, as likely as not, or put back
         return "existing"
-    since = desk.seen_until or mailbox.seen_until
+    since = _seen_until(desk, mailbox)
     if relisted and since is None:
         return "existing"
     arrived = sighting.at or sighting.arrived

@@ -53,7 +53,7 @@ def check(desk: Desk) -> None:
     list_folders(desk)
     with desk.database.read() as tx:
         mailbox = mailboxes.get(tx, desk.mailbox_id)
-        watch = Watch(desk.settings.inbox, messages.known_uids(tx, desk.mailbox_id, watched_folders(tx, desk)))
+        watch = _watch(tx, desk, mailbox)
     guard.check_changes(desk, mailbox, watch, desk.connector.changes(mailbox.cursor, watch))
 
 
@@ -63,12 +63,7 @@ def _look_once(desk: Desk) -> tuple[Looked, bool]:
     with desk.database.read() as tx:
         mailbox = mailboxes.get(tx, desk.mailbox_id)
         tags = tagging.watched(tx, desk)
-        watch = Watch(
-            desk.settings.inbox,
-            messages.known_uids(tx, desk.mailbox_id, watched_folders(tx, desk)),
-            tags=tags or frozenset(),
-            every_tag=tagging.wants_all(desk, mailbox, tags),
-        )
+        watch = _watch(tx, desk, mailbox, tags)
         early = messages.left_early(tx, desk.mailbox_id, desk.settings.inbox)
     changes = desk.connector.changes(mailbox.cursor, watch)
     guard.check_changes(desk, mailbox, watch, changes)
@@ -115,6 +110,16 @@ def _look_once(desk: Desk) -> tuple[Looked, bool]:
             rematched=looked.rematched,
         )
     return looked, changes.more
+
+
+def _watch(tx: Tx, desk: Desk, mailbox: Mailbox, tags: frozenset[str] | None = None) -> Watch:
+    """What the connector is to look for; of tags only these."""
+    return Watch(
+        desk.settings.inbox,
+        messages.known_uids(tx, desk.mailbox_id, watched_folders(tx, desk)),
+        tags=tags or frozenset(),
+        every_tag=tagging.wants_all(desk, mailbox, tags),
+    )
 
 
 def _is_restored(desk: Desk, mailbox: Mailbox) -> bool:
