@@ -110,8 +110,8 @@ def refresh(desk: Desk, classifier: Classifier | None = None) -> None:
 def hint(desk: Desk, known: messages.KnownMessage, message: Message) -> None:
     """What the database and the memory are asked about one mail."""
     with desk.database.read() as tx:
-        learning.thread_place(tx, desk.mailbox_id, message.sighting.references, known.thread)
-    desk.memory.duplicate_of(message.text)
+        learning.of_thread(tx, desk.mailbox_id, message.sighting.references, known.thread)
+    desk.memory.near(message.text)
 
 
 def policy(desk: Desk, classifier: Classifier) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from connectors.base import MailText
 from daemon.model.engines.engine import EngineUnavailable
-from daemon.model.prediction import Prediction
+from daemon.model.prediction import Prediction, TriedHint
+from daemon.store.records import HintKind
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -26,6 +27,16 @@ class Clock:
     def advance(self, **duration: float) -> None:
         """advance(minutes=5)."""
         self.now += timedelta(**duration)
+
+
+def good_hints(right: int = 20, wrong: int = 0) -> tuple[TriedHint, ...]:
+    """So many hints of each kind that files, as tried on lessons."""
+    shapes = ("thread", "a thread in one folder"), ("memory", "the same text"), ("memory", "nearly the same text")
+    return tuple(
+        TriedHint(HintKind(source, shape, "within a day"), "any" if place < right else "other", "any")  # type: ignore[arg-type]
+        for source, shape in shapes
+        for place in range(right + wrong)
+    )
 
 
 @dataclass

@@ -13,6 +13,7 @@ from connectors.base import MailText
 from daemon.model.base_file import BaseFile, find_base
 from daemon.model.codebook import Codebook
 from daemon.model.engines.engine import Engine
+from daemon.model.prediction import TriedHint
 from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from daemon.model.term_key import TermKey
 from daemon.training.order import Order
@@ -47,6 +48,8 @@ class Night:
     clock: Clock
     key: TermKey
     data: Dataset
+    hints: tuple[TriedHint, ...]
+    """What threads and near copies said about lessons."""
     book: Codebook
     grounds: Grounds
     lessons: Lessons
@@ -81,7 +84,15 @@ class Night:
         return serving.examined(folder, job.mailbox, job.version, quantization, job.threads)
 
 
-def open_night(job: Order, data: Dataset, key: TermKey, clock: Clock, progress: Progress, recipe: Recipe) -> Night:
+def open_night(
+    job: Order,
+    data: Dataset,
+    hints: tuple[TriedHint, ...],
+    key: TermKey,
+    clock: Clock,
+    progress: Progress,
+    recipe: Recipe,
+) -> Night:
     """Prepare the base, give every category its code, and lay out what is learnt and asked.
 
     Raises EngineError, CodebookError, OSError.
@@ -97,4 +108,4 @@ def open_night(job: Order, data: Dataset, key: TermKey, clock: Clock, progress: 
     grounds = Grounds(base, prepared, tuple(book.code(category) for category in categories))
     lessons = Lessons.of(data, categories, job.seed, recipe.cleaning)
     progress("prepare", 1, 1, f"base model {base.name}")
-    return Night(job, recipe, progress, clock, key, data, book, grounds, lessons, Asked(data.exam, categories))
+    return Night(job, recipe, progress, clock, key, data, hints, book, grounds, lessons, Asked(data.exam, categories))

@@ -114,6 +114,7 @@ class Paper:
                 "exam": exam.model_dump(mode="json"),
                 "verdict": verdict,
                 "points": self.points,
+                "hints": night.hints,
                 **serving.described(),
             }
         )

@@ -31,6 +31,7 @@ from trainer.candidates.candidate import Candidate, Tried
 from trainer.candidates.choice import choose
 from trainer.candidates.nearest import beside
 from trainer.context import Night, open_night
+from trainer.hint_trials import tried_hints
 from trainer.job import Clock, Progress, TrainingFailed, read_job, read_lessons, write_result
 from trainer.recipe import Recipe
 
@@ -82,7 +83,9 @@ def _train(folder: Path, job: Order, lessons: Sequence[Lesson], progress: Progre
     progress("clean", 1, 1, f"{len(data.train)} lessons to learn, {len(data.exam)} for the exam")
     if nothing := data.nothing_to_choose(job):
         return Result(outcome="nothing", verdict=nothing, report=data.report, contradictions=data.contradictions)
-    night = open_night(job, data, key, clock, progress, recipe)
+    usable = [lesson for lesson in lessons if lesson.category in data.present and lesson.weight > 0]
+    hints = tried_hints(usable, job.own_domains, recipe.hints)
+    night = open_night(job, data, hints, key, clock, progress, recipe)
     with tempfile.TemporaryDirectory(prefix=".training-", dir=folder) as name:
         return _best_model(night, Path(name), folder / CANDIDATE)
 

@@ -139,6 +139,16 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Hints:
+    """What threads and near copies are worth (trainer.hint_trials)."""
+
+    most: int = 2000
+    """Of the newest lessons are asked: what people did long ago says little of today's folders."""
+    of_a_thread: int = 20
+    """As many of its newest lessons speak for a thread as in service."""
+
+
+@dataclass(frozen=True)
 class Gate:
     """May the candidate replace the model in use (trainer.gate)?"""
 
@@ -193,6 +203,7 @@ class Recipe:
     pooled: Pooled = field(default_factory=Pooled)
     questions: Questions = field(default_factory=Questions)
     evidence: Evidence = field(default_factory=Evidence)
+    hints: Hints = field(default_factory=Hints)
     gate: Gate = field(default_factory=Gate)
     rounding: Rounding = field(default_factory=Rounding)
     answer: Answer = field(default_factory=Answer)

@@ -8,11 +8,13 @@ from typing import Any
 import click
 
 from daemon.commands.common import Context, console, json_option, local, mailbox_option, pass_context, print_json, table
-from daemon.model.prediction import Point
+from daemon.model.prediction import Point, TriedHint
+from daemon.rules.hints import by_kind
 from daemon.rules.thresholds import calibration_error, filed, thresholds
 from daemon.store import training
 
 CURVE = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99)
+HINT_HEADS = ("the mail has", "and came", "tried", "right", "files up to")
 CURVE_HEADS = ("wanted precision", "filed", "precision", "right")
 
 
@@ -25,16 +27,17 @@ def models(context: Context, curve: str | None, mailbox: str | None, as_json: bo
     """List the trained models, newest first, each with its exam in a sentence.
 
     With --curve, what a model would have filed of the lessons that it had not learnt from: the higher the wanted
-    precision, the less is filed.
+    precision, the less is filed. Below it, what people had done with mail of the same thread or nearly the same text:
+    each kind of hint files only where it has been right often enough.
     """
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
         with desk.database.read() as tx:
             found = training.models(tx, desk.mailbox_id)
         if curve is not None:
-            points = mailroom.registry.points_of(desk.mailbox_id, curve)
+            points, hints = mailroom.registry.judged_by(desk.mailbox_id, curve)
             [details] = [model.exam.get("details", {}) for model in found if model.version == curve]
-            _show_curve(curve, points, details.get("calibration"), as_json)
+            _show_curve(curve, points, hints, details.get("calibration"), as_json)
             return
     if as_json:
         print_json(
@@ -66,7 +69,13 @@ def models(context: Context, curve: str | None, mailbox: str | None, as_json: bo
     table("Models", ["version", "state", "trained", "verdict"], rows)
 
 
-def _show_curve(version: str, points: Sequence[Point], calibration: Mapping[str, Any] | None, as_json: bool) -> None:
+def _show_curve(
+    version: str,
+    points: Sequence[Point],
+    hints: Sequence[TriedHint],
+    calibration: Mapping[str, Any] | None,
+    as_json: bool,
+) -> None:
     rows = []
     for wanted in CURVE:
         took = filed(points, thresholds(points, wanted))
@@ -74,7 +83,13 @@ def _show_curve(version: str, points: Sequence[Point], calibration: Mapping[str,
         rows.append({"wanted": wanted, "filed": len(took), "of": len(points), "right": right})
     error = calibration_error([point.probability for point in points], [point.correct for point in points])
     if as_json:
-        told = {"version": version, "curve": rows, "calibration_error": round(error, 4), "calibration": calibration}
+        told = {
+            "version": version,
+            "curve": rows,
+            "calibration_error": round(error, 4),
+            "calibration": calibration,
+            "hints": [kind._asdict() for kind in by_kind(hints)],
+        }
         print_json(told)
         return
     shown = [
@@ -90,6 +105,22 @@ def _show_curve(version: str, points: Sequence[Point], calibration: Mapping[str,
     console.print(f"Its probabilities are off by {100 * error:.1f} points on average (expected calibration error).")
     if calibration is not None:
         console.print(_calibrated(calibration), soft_wrap=True)
+    console.print()
+    if not hints:
+        words = "None of these lessons had a thread or near copies before it, so no mail is filed by those."
+        console.print(words, soft_wrap=True)
+        return
+    kinds = [
+        (
+            kind.shape,
+            kind.age,
+            kind.tried,
+            f"{kind.right / kind.tried:.1%}",
+            "none" if not kind.files_up_to else f"{kind.files_up_to:.0%}",
+        )
+        for kind in by_kind(hints)
+    ]
+    table("What people had done with its like", HINT_HEADS, kinds, frozenset({2, 3, 4}))
 
 
 def _calibrated(figures: Mapping[str, Any]) -> str:

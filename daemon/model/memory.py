@@ -1,13 +1,13 @@
 """The one memory of what people taught. It counts from the next mail on, and one refresh brings it up to date.
 
-duplicate_of    a mail that nearly repeats one recent lesson follows it           (daemon/model/near_duplicates.py)
+near            recent lessons that a mail nearly repeats                         (daemon/model/near_duplicates.py)
 votes           the lessons most like a mail have a voice in the model's answer   (daemon/model/neighbours.py)
 newcomer        and tell mail of a folder that the model does not know yet        (the same)
 first words     names, descriptions and first lessons guess, before a model does  (daemon/model/first_guess.py)
 
 Votes and newcomers are part of `Classifier.classify`, since how much they count was fitted with that model and lies in
 its folder; so the memory teaches the model that serves, and keeps no second copy. Threads need no memory: the database
-knows them (`daemon.store.learning.thread_place`).
+knows them (`daemon.store.learning.of_thread`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from connectors.base import MailText
 from daemon.model.first_guess import FirstGuess
-from daemon.model.near_duplicates import NearDuplicates
+from daemon.model.near_duplicates import NearCopy, NearDuplicates
 from daemon.model.neighbours import CAPACITY as MOST_NEIGHBOURS
 from daemon.model.prediction import Prediction
 from daemon.store.records import Category, Lesson
@@ -76,9 +76,9 @@ class LessonMemory:
             self._first_words = FirstGuess(guessed, lessons.newest(FIRST_EXAMPLES))
             self._guessed = (state, tuple(guessed))
 
-    def duplicate_of(self, text: MailText) -> tuple[str, float] | None:
-        """(category, share of common words) of the lessons that this mail nearly repeats; None where they disagree."""
-        return self._near.lookup(text)
+    def near(self, text: MailText) -> list[NearCopy]:
+        """The lessons that this mail nearly repeats, the latest last."""
+        return self._near.near(text)
 
     def first_words(self, text: MailText) -> Prediction | None:
         """What names, descriptions and first lessons point at; None: at nothing, or no model is missing."""
@@ -97,7 +97,7 @@ class LessonMemory:
         fresh = lessons.newest(count, after)
         counting = lessons.counting(0 if pupil is not None else self._near.oldest)
         for lesson in _newest(fresh, known, self._near.capacity):
-            self._near.add(lesson.id, lesson.text, lesson.category)
+            self._near.add(lesson.id, lesson.text, lesson.category, lesson.at)
         self._near.keep(counting)
         self._known = state
         if pupil is not None:

@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_fie
 from daemon.model.base_file import sha256_of
 from daemon.model.codebook import Codebook, CodebookError
 from daemon.model.engines.engine import ModelMissing, ModelRefused
-from daemon.model.prediction import Point
+from daemon.model.prediction import Point, TriedHint
 from daemon.model.prompt import PromptSettings
 from daemon.model.term_key import KEY_FILE, TermKey
 
@@ -168,6 +168,7 @@ class ModelMeta(_Part):
     exam: dict[str, Any] = {}
     verdict: str = ""
     points: tuple[Point, ...] = ()
+    hints: tuple[TriedHint, ...] = ()
     files: dict[str, FileSum] = {}
 
     @computed_field  # type: ignore[prop-decorator]

@@ -1,7 +1,6 @@
 """Mail that nearly repeats a lesson: it shares most of its three-word shingles with one recent lesson.
 
-Such a mail follows that lesson before any model is asked, for it is evidence from people. Contradicting evidence is no
-evidence. A part of `daemon.model.memory`.
+What that is worth is for `daemon.rules.hints` to say. A part of `daemon.model.memory`.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,16 @@ SLOTS = 2**20
 Shingles = npt.NDArray[np.uint32]
 
 
+@dataclass(frozen=True)
+class NearCopy:
+    """A lesson that a mail nearly repeats. `overlap`: Jaccard's, of shingles, LEAST_OVERLAP to 1."""
+
+    lesson: int
+    category: str
+    at: datetime
+    overlap: float
+
+
 @dataclass
 class NearDuplicates:
     """The newest lessons as sorted numbers, one a shingle.
@@ -39,20 +49,20 @@ class NearDuplicates:
 
     capacity: int = CAPACITY
     _shingles: OrderedDict[int, Shingles] = field(default_factory=OrderedDict)
-    _categories: dict[int, str] = field(default_factory=dict)
+    _filed: dict[int, tuple[str, datetime]] = field(default_factory=dict)
     _joined: _Joined | None = None
 
     def __len__(self) -> int:
         return len(self._shingles)
 
-    def add(self, lesson: int, text: MailText, category: str) -> None:
+    def add(self, lesson: int, text: MailText, category: str, at: datetime) -> None:
         """Remember a lesson; beyond the capacity the oldest is dropped."""
         shingles = _shingle(text)
         if len(shingles) < LEAST_SHINGLES:
             return
         self.forget([lesson])
         self._shingles[lesson] = shingles
-        self._categories[lesson] = category
+        self._filed[lesson] = category, at
         if len(self._shingles) > self.capacity:
             self.forget([next(iter(self._shingles))])
         self._joined = None
@@ -66,31 +76,28 @@ class NearDuplicates:
         """Drop these lessons, which count no more."""
         for lesson in lessons:
             if self._shingles.pop(lesson, None) is not None:
-                del self._categories[lesson]
+                del self._filed[lesson]
                 self._joined = None
 
     def keep(self, counting: Container[int]) -> None:
         """Forget every lesson that is not among these."""
         self.forget([lesson for lesson in self._shingles if lesson not in counting])
 
-    def lookup(self, text: MailText) -> tuple[str, float] | None:
-        """(category, overlap) of the lessons that nearly repeat this mail; None without any, or when they disagree."""
+    def near(self, text: MailText) -> list[NearCopy]:
+        """The lessons that nearly repeat this mail, the latest (by date, then id) last."""
         wanted = _shingle(text)
         if len(wanted) < LEAST_SHINGLES or not self._shingles:
-            return None
+            return []
         if self._joined is None:
             self._joined = _Joined.of(self._shingles)
-        near: dict[int, float] = {}
+        near = []
         for lesson in self._joined.perhaps_near(wanted):
             known = self._shingles[lesson]
             common = len(np.intersect1d(wanted, known, assume_unique=True))
             overlap = common / (len(wanted) + len(known) - common)
             if overlap >= LEAST_OVERLAP:
-                near[lesson] = overlap
-        categories = {self._categories[lesson] for lesson in near}
-        if len(categories) != 1:
-            return None
-        return categories.pop(), max(near.values())
+                near.append(NearCopy(lesson, *self._filed[lesson], overlap))
+        return sorted(near, key=lambda copy: (copy.at, copy.lesson))
 
 
 @dataclass(frozen=True)

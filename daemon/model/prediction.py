@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from daemon.store.records import HintKind
+
 
 class Point(NamedTuple):
     """One held-out lesson as the served model answered it. Thresholds are drawn from these at run time."""
@@ -13,6 +15,20 @@ class Point(NamedTuple):
     predicted: str
     probability: float
     correct: bool
+
+
+class TriedHint(NamedTuple):
+    """A hint that was asked about a mail whose place is known: a lesson, or what people have judged since it was filed.
+    `category`: where it belongs; None: not there."""
+
+    kind: HintKind
+    category: str | None
+    predicted: str
+
+    @property
+    def right(self) -> bool:
+        """Did it say where the mail belongs?"""
+        return self.category == self.predicted
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import structlog
 
 from daemon.model.near_duplicates import NearDuplicates
 from daemon.passes.desk import Desk
+from daemon.rules.addresses import shown_in
 from daemon.rules.bulk_moves import A_WEEK, HISTORY, WINDOW, Moved, Standing, bulk_moves, is_believed
-from daemon.rules.decision import shown_in
 from daemon.store import batches
 from daemon.store.database import Tx
 from daemon.store.records import Batch
@@ -119,12 +119,12 @@ def _standing(tx: Tx, desk: Desk, batch: Batch) -> Standing:
     near, senders = NearDuplicates(), set[str]()
     for member in waiting:
         if member.text is not None:
-            near.add(member.correction, member.text, "this")
+            near.add(member.correction, member.text, "this", member.moved)
             senders.update(shown_in(member.text.sender))
     words = batches.later_words(tx, desk.mailbox_id, batch.opened)
     said = {key: word for key, thread, word in words if thread in threads}
     for key, category, text in batches.later_lessons(tx, desk.mailbox_id, batch.opened):
-        if senders & set(shown_in(text.sender)) or near.lookup(text) is not None:
+        if senders & set(shown_in(text.sender)) or near.near(text):
             said[key] = category
     agree = sum(word == batch.category for word in said.values())
     return Standing(batch.opened, batch.members, batch.lying, agree, len(said) - agree)

@@ -18,7 +18,7 @@ from daemon.model.first_guess import unknown_to
 from daemon.model.prediction import Prediction
 from daemon.passes.arrivals import find_known, is_moved_by_us, state_of_unknown
 from daemon.passes.desk import Desk
-from daemon.passes.evidence import evidence
+from daemon.passes.evidence import evidence, tried_hints
 from daemon.rules.decision import (
     DEALT_WITH,
     HAD_TAG,
@@ -27,7 +27,6 @@ from daemon.rules.decision import (
     MAY_HAVE_HAD_TAG,
     DecidedCopy,
     Decision,
-    Hint,
     Policy,
     as_it_stands,
     decide,
@@ -36,6 +35,7 @@ from daemon.rules.decision import (
     was_put_back,
 )
 from daemon.rules.delivery import ServerClock
+from daemon.rules.hints import Filed, Hint, correspondents, of_copies, of_thread
 from daemon.rules.tags import in_use
 from daemon.rules.thresholds import thresholds
 from daemon.store import decisions, journal, learning, mailboxes, messages, taggings, training
@@ -67,7 +67,8 @@ class _Evidence:
 
     state: MessageState
     why_not: str | None
-    lesson: Lesson | None = None
+    thread: tuple[Lesson, ...] = ()
+    """People's lessons of its thread, in the order in which they were taught."""
     copy: DecidedCopy | None = None
     put_back: bool = False
 
@@ -121,19 +122,22 @@ def _decide(
     copy = copies.get(_origin(asked))
     if copy is None or (asked.known is not None and copy.message == asked.known.id):
         copy = about.copy
-    hint, guess = _hint(desk, asked, about.lesson), desk.memory.first_words(text)
+    hint, guess = _hint(desk, asked, about.thread), desk.memory.first_words(text)
     return decide(prediction, hint, policy, guess, copy, put_back=about.put_back)
 
 
-def _hint(desk: Desk, asked: Asked, lesson: Lesson | None) -> Hint | None:
-    """Where people put this mail's thread, or a mail nearly like it."""
-    if lesson is not None:
-        return Hint(lesson.category, "thread", f"same thread as a mail that was filed by hand on {lesson.at:%Y-%m-%d}")
-    near = desk.memory.duplicate_of(asked.message.text)
-    if near is not None:
-        category, overlap = near
-        return Hint(category, "memory", f"{overlap:.0%} the same words as a mail that was filed there by hand")
-    return None
+def _hint(desk: Desk, asked: Asked, thread: Sequence[Lesson]) -> Hint | None:
+    """Where people put this mail's thread, or mails nearly like it."""
+    text, at = asked.message.text, asked.message.sighting.arrived or desk.clock()
+    filed = [Filed(lesson.category, lesson.at, correspondents(lesson.text)) for lesson in thread]
+    hint = of_thread(text, at, filed, desk.settings.own_domains)
+    if hint is not None:
+        return hint
+    near = desk.memory.near(text)
+    if not near:
+        return None
+    copies = [Filed(copy.category, copy.at) for copy in near]
+    return of_copies(at, max(copy.overlap for copy in near), copies)
 
 
 def _classify(
@@ -182,8 +186,10 @@ def current_policy(tx: Tx, desk: Desk, classifier: Classifier | None) -> Policy:
     for uid in categories:
         if lessons.get(uid, 0) < desk.sorting.min_examples:
             found[uid] = None
+            del wanted[uid]
     newcomers = frozenset(category.uid for category in unknown_to(classifier.meta.categories, categories))
-    return Policy(categories, found, classifier.meta.version, newcomers)
+    tried = (*classifier.meta.hints, *tried_hints(tx, desk))
+    return Policy(categories, found, classifier.meta.version, newcomers, wanted=wanted, tried=tried)
 
 
 def _wanted_precision(category: Category, desk: Desk) -> float:
@@ -206,8 +212,8 @@ def _evidence(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> _Evidence:
         return _Evidence(state, why_not)
     references = message.sighting.references
     thread = known.thread if known is not None else next(iter(references), message.sighting.identity.message_id)
-    lesson = learning.thread_place(tx, desk.mailbox_id, references, thread)
-    return _Evidence(state, None, lesson, _copy(tx, desk, asked), _is_copy_put_back(tx, desk, asked, policy))
+    lessons = learning.of_thread(tx, desk.mailbox_id, references, thread)
+    return _Evidence(state, None, tuple(lessons), _copy(tx, desk, asked), _is_copy_put_back(tx, desk, asked, policy))
 
 
 def _state_of_unknown(tx: Tx, desk: Desk, message: Message) -> MessageState:
@@ -258,7 +264,7 @@ def _copy(tx: Tx, desk: Desk, asked: Asked) -> DecidedCopy | None:
     made = decisions.of_copy(tx, desk.mailbox_id, origin, None if asked.known is None else asked.known.id)
     if made is None:
         return None
-    figures = (made.best, made.probability, made.runner_up, made.runner_up_probability)
+    figures = (made.best, made.probability, made.runner_up, made.runner_up_probability, made.hint)
     return DecidedCopy(made.message, Decision(made.category, made.source, made.reason, *figures), made.at)
 
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 
 import structlog
 
-from daemon.model.prediction import Point
+from daemon.model.prediction import Point, TriedHint
 from daemon.passes.desk import Desk
 from daemon.store import mailboxes, outcomes
 from daemon.store.database import Tx
@@ -72,4 +72,13 @@ def evidence(tx: Tx, desk: Desk) -> list[Point]:
     return [
         Point(outcome.truth or "", outcome.predicted, outcome.probability, outcome.truth == outcome.predicted)
         for outcome in outcomes.known(tx, desk.mailbox_id, desk.clock() - WITHIN, MOST)
+    ]
+
+
+def tried_hints(tx: Tx, desk: Desk) -> list[TriedHint]:
+    """Every filing by a hint whose outcome is known, the newest first."""
+    return [
+        TriedHint(outcome.hint, outcome.truth, outcome.predicted)
+        for outcome in outcomes.known(tx, desk.mailbox_id, desk.clock() - WITHIN, MOST, by_hints=True)
+        if outcome.hint is not None
     ]

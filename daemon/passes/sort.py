@@ -153,6 +153,7 @@ def _carry_out(
             reason=decision.reason,
             model=policy.model,
             mode=said.mode,
+            hint=decision.hint,
         )
         if action is None:
             messages.set_state(tx, known.id, "sorted" if category is not None else "left")

@@ -4,7 +4,7 @@ The first of these that applies decides:
 
     the message is not to be touched
     another copy of it was put back into the inbox
-    people filed its thread by hand, or it nearly repeats a lesson
+    people filed its thread by hand, or it nearly repeats a lesson, and such hints have been right often enough
     another copy of it was decided about
     the model is sure enough, or not
 
@@ -14,15 +14,16 @@ The first of these that applies decides:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from connectors.base import Mark, Message
-from daemon.model.prediction import Prediction
-from daemon.store.records import Category, Correction, DecisionSource, KnownSighting, MessageState, Tagging
+from daemon.model.prediction import Prediction, TriedHint
+from daemon.rules.addresses import in_domains
+from daemon.rules.hints import Grounds, Hint, grounds
+from daemon.store.records import Category, Correction, DecisionSource, HintKind, KnownSighting, MessageState, Tagging
 
 if TYPE_CHECKING:
     from daemon.settings import SortingSettings
@@ -51,15 +52,6 @@ MAY_HAVE_HAD_TAG = "the database was restored from a backup; since that was made
 
 
 @dataclass(frozen=True)
-class Hint:
-    """What people did with a message like this one: the same thread, or nearly the same text."""
-
-    category: str
-    source: DecisionSource
-    reason: str
-
-
-@dataclass(frozen=True)
 class Policy:
     """How sure is sure enough. `thresholds`: least probability a category needs; None: it has too little evidence."""
 
@@ -70,6 +62,10 @@ class Policy:
     """Categories that the model was not trained for; all of them without a model."""
     refused: str | None = None
     """The version in use, if it cannot be used."""
+    wanted: Mapping[str, float] = field(default_factory=dict)
+    """The precision that each category's filings must have. None here: it has too few lessons to file at all."""
+    tried: tuple[TriedHint, ...] = ()
+    """What became of hints on this mailbox."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +79,8 @@ class Decision:
     probability: float | None = None
     runner_up: str | None = None
     runner_up_probability: float | None = None
+    hint: HintKind | None = None
+    """What a filing by a hint rests on."""
 
 
 @dataclass(frozen=True)
@@ -122,21 +120,16 @@ def forbidding_flags(sorting: SortingSettings) -> frozenset[str]:
 def is_internal(message: Message, own_domains: Sequence[str]) -> bool:
     """Did it never leave the house? Every sender and every recipient has an address in the office's own domains."""
     everybody = message.senders | message.recipients
-    return bool(message.senders) and all(_in_domains(address, own_domains) for address in everybody)
+    return bool(message.senders) and all(in_domains(address, own_domains) for address in everybody)
 
 
 def is_from(senders: Iterable[str], rules: Sequence[str]) -> bool:
     """Does one of these addresses fit a rule: an address, or "@domain" with all below it?"""
     return any(
-        _in_domains(sender, [rule[1:]]) if rule.startswith("@") else sender == rule
+        in_domains(sender, [rule[1:]]) if rule.startswith("@") else sender == rule
         for sender in senders
         for rule in rules
     )
-
-
-def shown_in(text: str) -> list[str]:
-    """The addresses in a text as people read it: "Ann Lee <ann@example.org>, bob@example.org"."""
-    return [found.lower() for found in re.findall(r"[^\s<>,;]+@[^\s<>,;]+", text)]
 
 
 def was_put_back(
@@ -160,11 +153,6 @@ def was_put_back(
     moved = any(place.ref.folder != inbox for place in earlier) and all(place.gone is not None for place in earlier)
     tagged = any(one.tags & set(tags) for one in taggings[:-1])
     return state == "placed" or moved or (tagged and not taggings[-1].tags & set(tags))
-
-
-def _in_domains(address: str, domains: Sequence[str]) -> bool:
-    domain = address.rpartition("@")[2]
-    return any(domain == own or domain.endswith(f".{own}") for own in domains)
 
 
 def _marked(message: Message, mark: Mark) -> bool:
@@ -193,16 +181,40 @@ def decide(
     *,
     put_back: bool = False,
 ) -> Decision:
-    """Leave it if another copy was `put_back`; else file by what people did with its like, else as its other copy, else
-    by the model where it is sure enough, else leave it.
+    """Leave it if another copy was `put_back`; else file by what people did with its like where such hints are right
+    often enough, else as its other copy, else by the model where it is sure enough, else leave it.
+
+    A hint that may not file alone still objects: what people did with a mail's like is not decided against.
 
     `guess` is by names, descriptions and first examples alone (daemon.model.first_guess): it is told, never acted on.
     """
     if put_back:  # of this very mail somebody has said so; a hint is about others
         return Decision(None, "copy", "left: a person put another copy of this mail back into the inbox")
-    if hint is not None and (category := policy.categories.get(hint.category)) is not None and category.paused is None:
-        return Decision(hint.category, hint.source, f"{category.name}: {hint.reason}", *_figures(prediction))
-    if hint is None and copy is not None and (same := _as_its_copy(copy, policy)) is not None:
+    category = policy.categories.get(hint.category) if hint is not None else None
+    if hint is None or category is None or category.paused is not None:
+        return _without_hint(prediction, policy, guess, copy)
+    wanted = policy.wanted.get(hint.category)
+    found = grounds(hint, policy.tried, wanted if wanted is not None else 1.0)
+    if found.enough and wanted is not None:
+        words = f"{category.name}: {hint.reason}; {found.words}, {wanted:.0%} wanted"
+        return Decision(hint.category, hint.kind.source, words, *_figures(prediction), hint=hint.kind)
+    return _beside(hint, category, found, _without_hint(prediction, policy, guess, copy), wanted)
+
+
+def _beside(hint: Hint, category: Category, found: Grounds, decision: Decision, wanted: float | None) -> Decision:
+    """The decision beside a hint that may not file: what that says, why it is not enough, and no filing against it."""
+    if decision.category == hint.category:
+        return decision
+    why = "too few lessons" if wanted is None else f"{found.words}, {wanted:.0%} wanted"
+    said = f"{hint.reason}, in {category.name}; not enough to file by ({why})"
+    against = "left, for two things are said: " if decision.category is not None else ""
+    return replace(decision, category=None, reason=f"{against}{decision.reason}; {said}")
+
+
+def _without_hint(
+    prediction: Prediction | None, policy: Policy, guess: Prediction | None, copy: DecidedCopy | None
+) -> Decision:
+    if copy is not None and (same := _as_its_copy(copy, policy)) is not None:
         return same
     if prediction is None:
         return _without_model(guess, policy)

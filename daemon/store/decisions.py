@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping, and_, func, insert, select
 
 from daemon.store import tables as t
 from daemon.store.database import Tx, new_id
-from daemon.store.records import Filed, Mode, StoredDecision
+from daemon.store.records import Filed, HintKind, Mode, StoredDecision
 
 
 def add(
@@ -28,6 +28,7 @@ def add(
     reason: str,
     model: str | None,
     mode: str,
+    hint: HintKind | None = None,
 ) -> int:
     """Record what we think of a message. Returns the decision's id."""
     result = tx.execute(
@@ -43,6 +44,7 @@ def add(
             reason=reason,
             model=model,
             mode=mode,
+            hint=None if hint is None else [*hint],
         )
     )
     return new_id(result)
@@ -61,6 +63,7 @@ def add_remark(tx: Tx, message: int, now: datetime, reason: str) -> None:
 
 def _decision(row: RowMapping) -> StoredDecision:
     values = {key: row[key] for key in row if key != "message_id"}
+    values["hint"] = None if row["hint"] is None else HintKind(*row["hint"])
     return StoredDecision(message=row["message_id"], **values)
 
 

@@ -19,6 +19,8 @@ from daemon.store.restoring import restore, step_over
 
 MOST_OF_A_THREAD = 200
 """Messages of one thread that are looked through for a lesson, the newest."""
+LESSONS_OF_A_THREAD = 20
+"""Of them the newest say where it lies, and who takes part."""
 LESSONS_A_PAGE = 500
 
 # --- corrections
@@ -156,14 +158,20 @@ def teach(
     weight: float = 1.0,
     correction: int | None = None,
 ) -> bool:
-    """Add a lesson. The latest one about a mail, its copies or the same text wins; those before it keep no text.
+    """Add a lesson. The latest one about a mail and its copies wins; those before it keep no text.
 
+    A row of a file is of no mail: there the same text is the same lesson, as it is where the mail comes later. Two
+    mails that say the same are two lessons: where people put them apart, that text tells nothing.
     `correction`: the move that says so. False if exactly this was known.
     """
     print_ = fingerprint(text)
     about = t.lessons.c.fingerprint == print_
     if message is not None:
-        about = or_(about, t.lessons.c.message_id == message, t.lessons.c.message_id.in_(_copies(mailbox, message)))
+        about = or_(
+            and_(about, t.lessons.c.message_id.is_(None)),
+            t.lessons.c.message_id == message,
+            t.lessons.c.message_id.in_(_copies(mailbox, message)),
+        )
     known = tx.execute(
         select(t.lessons.c.id, t.lessons.c.category, t.lessons.c.message_id, t.lessons.c.voided).where(
             t.lessons.c.mailbox_id == mailbox, about
@@ -424,17 +432,19 @@ def freeze(tx: Tx, mailbox: int, lesson_ids: Iterable[int]) -> None:
         tx.execute(update(t.lessons).where(where, t.lessons.c.id.in_(ids[start : start + 500])).values(frozen=True))
 
 
-def thread_place(tx: Tx, mailbox: int, ancestors: Sequence[str], thread: str | None) -> Lesson | None:
-    """The newest lesson from the same thread: where people put an earlier message of it."""
+def of_thread(tx: Tx, mailbox: int, ancestors: Sequence[str], thread: str | None) -> list[Lesson]:
+    """The newest lessons from the same thread, the last one taught last: where people put earlier messages of it."""
     m, lesson = t.messages.c, t.lessons.c
     # Each question by an index of its own: as one, SQLite reads every lesson there is for a mail without a thread.
     questions: list[ColumnElement[bool]] = [m.rfc_id.in_(ancestors)] if ancestors else []
     if thread is not None:
         questions.append(m.thread == thread)
-    of_thread: set[int] = set()
+    members: set[int] = set()
     for question in questions:
-        newest = select(m.id).where(m.mailbox_id == mailbox, question).order_by(m.id.desc()).limit(MOST_OF_A_THREAD)
-        of_thread.update(tx.execute(newest).scalars())
-    query = select(t.lessons).where(lesson.message_id.in_(sorted(of_thread)), lesson.voided.is_(None))
-    row = tx.execute(query.order_by(lesson.id.desc()).limit(1)).mappings().one_or_none() if of_thread else None
-    return None if row is None else _lesson(row)
+        latest = select(m.id).where(m.mailbox_id == mailbox, question).order_by(m.id.desc()).limit(MOST_OF_A_THREAD)
+        members.update(tx.execute(latest).scalars())
+    query = select(t.lessons).where(lesson.message_id.in_(sorted(members)), lesson.voided.is_(None))
+    if not members:
+        return []
+    newest = query.order_by(lesson.id.desc()).limit(LESSONS_OF_A_THREAD)
+    return [_lesson(row) for row in tx.execute(newest).mappings()][::-1]

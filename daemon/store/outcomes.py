@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
 from connectors.base import MessageRef
 from daemon.store import tables as t
 from daemon.store.database import Tx
+from daemon.store.records import HintKind
+
+HINTS = ("thread", "memory")
+"""Sources of decisions by what people did with a mail's like."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +30,17 @@ class Filing:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the model liked best, how much, and where the message belongs (None: not there)."""
+    """What the model liked best, how much, and where the message belongs (None: not there). `hint`: what it was filed
+    by instead; then `predicted` is what that said."""
 
     predicted: str
     probability: float
     truth: str | None
+    hint: HintKind | None = None
 
 
 def unconfirmed(tx: Tx, mailbox: int, since: datetime, until: datetime) -> list[Filing]:
-    """What we moved or tagged between these moments by the model's word and nobody has corrected or confirmed yet."""
+    """What we moved or tagged between these moments, not as another copy, and nobody has corrected or confirmed yet."""
     decision, action, place = t.decisions, t.actions, t.sightings
     corrected = select(t.corrections.c.message_id).where(t.corrections.c.message_id == decision.c.message_id)
     one = t.taggings.alias()
@@ -51,7 +57,7 @@ def unconfirmed(tx: Tx, mailbox: int, since: datetime, until: datetime) -> list[
         .where(
             t.messages.c.mailbox_id == mailbox,
             decision.c.confirmed.is_(None),
-            decision.c.source == "model",
+            decision.c.source.in_(("model", *HINTS)),
             decision.c.category.is_not(None),
             action.c.kind == "sort",
             action.c.state == "done",
@@ -92,9 +98,9 @@ def confirm(tx: Tx, decisions: Sequence[int], now: datetime) -> None:
         tx.execute(update(t.decisions).where(where).values(confirmed=now))
 
 
-def known(tx: Tx, mailbox: int, since: datetime, newest: int) -> list[Outcome]:
-    """The model's decisions whose outcome is known, newest first. A correction counts more than a confirmation; one
-    in a bulk move that waits for a person's word counts for nothing yet."""
+def known(tx: Tx, mailbox: int, since: datetime, newest: int, *, by_hints: bool = False) -> list[Outcome]:
+    """The model's decisions whose outcome is known, or those by hints, newest first. A correction counts more than a
+    confirmation; one in a bulk move that waits for a person's word counts for nothing yet."""
     decision, correction = t.decisions.c, t.corrections.c
     waiting = select(t.batches.c.id).where(t.batches.c.closed.is_(None))
     counts = and_(correction.voided.is_(None), or_(correction.batch_id.is_(None), correction.batch_id.not_in(waiting)))
@@ -104,6 +110,7 @@ def known(tx: Tx, mailbox: int, since: datetime, newest: int) -> list[Outcome]:
             decision.best,
             decision.category,
             decision.probability,
+            decision.hint,
             correction.id.label("correction"),
             correction.to_category,
         )
@@ -112,9 +119,7 @@ def known(tx: Tx, mailbox: int, since: datetime, newest: int) -> list[Outcome]:
         .where(
             t.messages.c.mailbox_id == mailbox,
             decision.at >= since,
-            decision.source == "model",
-            decision.best.is_not(None),
-            decision.probability.is_not(None),
+            *_made_by(by_hints),
             or_(decision.confirmed.is_not(None), correction.id.is_not(None)),
         )
         .order_by(decision.id.desc(), correction.id.desc())
@@ -123,5 +128,15 @@ def known(tx: Tx, mailbox: int, since: datetime, newest: int) -> list[Outcome]:
     found: dict[int, Outcome] = {}
     for row in rows:  # of several corrections the last one counts
         truth = row.category if row.correction is None else row.to_category
-        found.setdefault(row.id, Outcome(row.best, row.probability, truth))
+        said = Outcome(row.best, row.probability, truth)
+        if row.hint is not None:
+            said = Outcome(row.category, 1.0, truth, HintKind(*row.hint))
+        found.setdefault(row.id, said)
     return list(found.values())[:newest]
+
+
+def _made_by(hints: bool) -> tuple[ColumnElement[bool], ...]:
+    decision = t.decisions.c
+    if hints:
+        return decision.source.in_(HINTS), decision.hint.is_not(None), decision.category.is_not(None)
+    return decision.source == "model", decision.best.is_not(None), decision.probability.is_not(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from connectors.base import Action, Identity, MailText, MessageRef, Progress, Role
 
@@ -157,6 +157,17 @@ class Tagging:
     """It changed after this moment, when all had been seen last; None: nobody knows."""
 
 
+class HintKind(NamedTuple):
+    """What a hint rests on (daemon.rules.hints): hints of one kind are about equally often right."""
+
+    source: Literal["thread", "memory"]
+    """As a decision's."""
+    shape: str
+    """Where the thread or the copies lie, and how alike they are, in words for `why`."""
+    age: str
+    """How long after the last of them the mail came, in words."""
+
+
 @dataclass(frozen=True)
 class StoredDecision:
     """What we thought of one message, and why."""
@@ -175,6 +186,8 @@ class StoredDecision:
     mode: Mode
     confirmed: datetime | None = None
     """When we noticed that people had read the mail where we put it, and left it there."""
+    hint: HintKind | None = None
+    """What a filing by a hint rests on."""
 
 
 @dataclass(frozen=True)

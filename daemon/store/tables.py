@@ -242,6 +242,7 @@ decisions = Table(
     Column("model", Text),
     Column("mode", Text, nullable=False),
     Column("confirmed", Utc),  # people read the mail where we had put it, and left it there
+    Column("hint", JSON(none_as_null=True)),  # what a filing by a hint rests on: source, shape, age
     Index(None, "message_id"),
     Index(None, "at"),
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from daemon.rules.decision import is_from, shown_in
+from daemon.rules.addresses import shown_in
+from daemon.rules.decision import is_from
 from daemon.settings import Settings
 from daemon.store import batches, learning
 from daemon.store.database import Database

@@ -68,6 +68,8 @@ class Order(Contract):
     withdrawn: Path | None = None
     """A model that people overrode too often: a candidate has to beat it."""
     wanted_precision: float = Field(default=0.95, gt=0, lt=1)
+    own_domains: tuple[str, ...] = ()
+    """The office's, whose senders may take part in any thread."""
     seed: int = 1
     threads: int = Field(default=2, ge=1)
     time_limit_s: float | None = Field(default=None, gt=0)

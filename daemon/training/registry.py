@@ -25,7 +25,7 @@ from daemon.model.classifier import Classifier
 from daemon.model.codebook import Codebook, Entry
 from daemon.model.engines.engine import EngineError, EngineUnavailable, OtherModel
 from daemon.model.engines.engine_kinds import EngineSettings
-from daemon.model.prediction import Point
+from daemon.model.prediction import Point, TriedHint
 from daemon.model.term_key import TermKey
 from daemon.settings.credentials import Credentials
 from daemon.store import mailboxes, training
@@ -154,14 +154,16 @@ class Registry(ModelsInUse):
         }
         return self.serving.tidy(box, kept, only_names)
 
-    def points_of(self, mailbox: int, version: str) -> tuple[Point, ...]:
-        """The held-out answers of one version. Raises ModelError if there is none, or its files are gone or damaged."""
+    def judged_by(self, mailbox: int, version: str) -> tuple[tuple[Point, ...], tuple[TriedHint, ...]]:
+        """The held-out answers of one version, and the hints that were tried for it. Raises ModelError if there is
+        none, or its files are gone or damaged."""
         with self._database.read() as tx:
             model = _version(training.models(tx, mailbox), version)
         try:
-            return model_folder.load(self.folder_of(model), check_files=False).points
+            meta = model_folder.load(self.folder_of(model), check_files=False)
         except EngineError as error:
             raise ModelError(version, f"its file cannot be read ({error}).", "See `postroom models`.") from error
+        return meta.points, meta.hints
 
     def term_key(self) -> TermKey:
         """The key, made at its first use, and read anew at every one: a lost one may have been brought back. Raises

@@ -70,7 +70,7 @@ def alone(near: NearDuplicates, known: tuple[int, int], written: Written) -> tup
     """How near-duplicates kept themselves up to date before there was one memory."""
     if written.state() != known:
         for lesson in written.newest(near.capacity, known[0]):
-            near.add(lesson.id, lesson.text, lesson.category)
+            near.add(lesson.id, lesson.text, lesson.category, lesson.at)
         near.keep(written.counting(near.oldest))
     return written.state()
 
@@ -112,7 +112,7 @@ def test_one_refresh_leaves_every_part_as_its_own_would(events: list[tuple[str, 
         assert pupil.known == by_itself.known
         assert [*memory._near._shingles] == [*near._shingles]
         for number in range(1, written.highest + 1):
-            assert memory.duplicate_of(text_of(number)) == near.lookup(text_of(number))
+            assert memory.near(text_of(number)) == near.near(text_of(number))
 
 
 def test_one_question_serves_all_parts_and_none_is_asked_while_nothing_changes() -> None:

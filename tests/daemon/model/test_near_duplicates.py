@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import time
+from datetime import UTC, datetime
 
 from connectors.base import MailText
 from daemon.model.near_duplicates import LEAST_OVERLAP, NearDuplicates
 from daemon.model.near_duplicates import _shingle as shingles
 
+DAY = datetime(2026, 3, 1, tzinfo=UTC)
 WORDS = [f"word{number}" for number in range(60)]
 
 
@@ -28,16 +30,17 @@ def test_whatever_overlaps_enough_is_found_and_nothing_else() -> None:
     memory = NearDuplicates()
     lessons = [mail(chance, 40) for _ in range(40)]
     for number, text in enumerate(lessons):
-        memory.add(number, text, "orders")
+        memory.add(number, text, "orders", DAY)
     found = 0
     for _ in range(300):
         asked = changed(chance.choice(lessons), chance)
         wanted = {*shingles(asked)}
         best = max(len(wanted & {*shingles(text)}) / len(wanted | {*shingles(text)}) for text in lessons)
-        answer = memory.lookup(asked)
-        assert (answer is not None) == (best >= LEAST_OVERLAP)
-        if answer is not None:
-            assert answer == ("orders", best)
+        answer = memory.near(asked)
+        assert bool(answer) == (best >= LEAST_OVERLAP)
+        if answer:
+            assert max(copy.overlap for copy in answer) == best
+            assert [copy.lesson for copy in answer] == sorted(copy.lesson for copy in answer)
             found += 1
     assert 30 < found < 290
 
@@ -47,10 +50,10 @@ def test_only_the_newest_stay_and_a_common_footer_costs_no_time() -> None:
     footer = " " + " ".join(f"legal{number}" for number in range(150))
     memory = NearDuplicates(capacity=500)
     for number in range(3000):
-        memory.add(number, mail(chance, 60, footer), "orders")
+        memory.add(number, mail(chance, 60, footer), "orders", DAY)
     assert len(memory) == 500
     began = time.process_time()
-    assert all(memory.lookup(mail(chance, 60, footer)) is None for _ in range(50))
+    assert not any(memory.near(mail(chance, 60, footer)) for _ in range(50))
     assert time.process_time() - began < 5
 
 
@@ -59,11 +62,11 @@ def test_what_was_taken_back_counts_no_more() -> None:
     memory = NearDuplicates()
     texts = {number: mail(chance, 40) for number in (4, 7, 9)}
     for number, text in texts.items():
-        memory.add(number, text, "orders")
-    assert memory.lookup(texts[7]) == ("orders", 1.0)
+        memory.add(number, text, "orders", DAY)
+    assert [copy.lesson for copy in memory.near(texts[7])] == [7]
     memory.keep({4, 9})
     assert (len(memory), memory.oldest) == (2, 4)
-    assert memory.lookup(texts[7]) is None
-    assert memory.lookup(texts[9]) == ("orders", 1.0)
+    assert not memory.near(texts[7])
+    assert [copy.lesson for copy in memory.near(texts[9])] == [9]
     memory.keep(())
-    assert (memory.oldest, memory.lookup(texts[9])) == (0, None)
+    assert (memory.oldest, memory.near(texts[9])) == (0, [])

@@ -26,7 +26,7 @@ from daemon.state.watermark import Watermark
 from daemon.store import mailboxes
 from daemon.store.database import Database, Tx
 from tests.daemon.passes.people import Act, Backup, Daemon, Lost, Mail, Piece, Undone, promised
-from tests.fakes import Clock, FakeClassifier, FakeRegistry
+from tests.fakes import Clock, FakeClassifier, FakeRegistry, good_hints
 
 FOLDERS = ("INBOX", "Invoices", "Orders", "Archive", "Junk")
 WATCHED = ("INBOX", "Invoices", "Orders")
@@ -122,7 +122,8 @@ class World(RuleBasedStateMachine):
 
     def policy(self, tx: Tx, desk: Desk, classifier: Any) -> Policy:
         found = {each.uid: each for each in mailboxes.categories(tx, desk.mailbox_id)}
-        return Policy(found, dict.fromkeys(found, 0.9), "m1")
+        wanted = dict.fromkeys(found, 0.9)
+        return Policy(found, wanted, "m1", wanted=wanted, tried=good_hints())
 
     # How it is done and watched
 

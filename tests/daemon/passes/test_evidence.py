@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.model.prediction import Point
-from daemon.passes.evidence import evidence
+from daemon.passes.evidence import evidence, tried_hints
 from daemon.passes.one_pass import one_pass
 from tests.daemon.passes.test_pipeline import Office, make_office, office
 
@@ -84,3 +84,26 @@ def test_point_of_a_mail_put_back_into_the_inbox_is_wrong(office: Office) -> Non
     office.settle()
     with office.database.begin() as tx:
         assert evidence(tx, office.desk) == [Point("", office.uids["Orders"], 0.96, False)]
+
+
+def test_what_became_of_filings_by_a_thread_is_evidence_of_threads_and_none_of_the_model(office: Office) -> None:
+    root = office.deliver("puzzle 1").identity.message_id
+    office.settle()
+    office.box.move_by_person(office.ref_of("puzzle 1"), "Orders")
+    office.settle()
+    assert root is not None
+    before = points(office)
+    for number in (2, 3):
+        office.deliver(f"invoice reply {number}", references=(root,))
+    office.settle()
+    office.box.flag_by_person(office.ref_of("invoice reply 2"), "\\Seen")
+    office.box.move_by_person(office.ref_of("invoice reply 3"), "Invoices")
+    office.settle()
+    later(office, days=2)
+    with office.database.begin() as tx:
+        hints = tried_hints(tx, office.desk)
+    assert [(hint.kind.source, hint.predicted, hint.right) for hint in hints] == [
+        ("thread", office.uids["Orders"], False),
+        ("thread", office.uids["Orders"], True),
+    ]
+    assert points(office) == before

@@ -30,7 +30,7 @@ from daemon.settings import Settings
 from daemon.store import decisions, learning, mailboxes, messages
 from daemon.store.database import Tx, copy_database
 from tests.daemon.passes.test_pipeline import Office, make_office, office
-from tests.fakes import FakeClassifier, FakeRegistry
+from tests.fakes import FakeClassifier, FakeRegistry, good_hints
 
 __all__ = ["make_office", "office"]
 
@@ -65,7 +65,8 @@ def uids_in(tx: Tx, mailbox: int) -> dict[str, str]:
 def policy(tx: Tx, desk: Desk, _model: Any) -> Policy:
     categories = {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)}
     newcomers = frozenset(uid for uid, category in categories.items() if category.name == "Fairs")
-    return Policy(categories, dict.fromkeys(categories, 0.9), "m1", newcomers)
+    wanted = dict.fromkeys(categories, 0.9)
+    return Policy(categories, wanted, "m1", newcomers, wanted=wanted, tried=good_hints())
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from daemon.rules.decision import Policy
 from daemon.settings import SortingSettings
 from daemon.store import decisions, deletion, journal, learning, mailboxes, messages
 from daemon.store.database import Database, Tx
-from tests.fakes import START, Clock, FakeClassifier, FakeRegistry
+from tests.fakes import START, Clock, FakeClassifier, FakeRegistry, good_hints
 
 SETTINGS: dict[str, Any] = {"name": "office", "host": "localhost", "user": "u", "credential": "c", "mode": "live"}
 
@@ -124,6 +124,8 @@ def make_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
                 {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)},
                 dict.fromkeys(uids.values(), 0.9),
                 "m1",
+                wanted=dict.fromkeys(uids.values(), 0.9),
+                tried=good_hints(),
             )
 
         monkeypatch.setattr("daemon.passes.decide.current_policy", policy)

@@ -29,7 +29,7 @@ from daemon.settings import SortingSettings
 from daemon.store import batches, decisions, journal, learning, mailboxes, messages, taggings
 from daemon.store.database import Database, Tx
 from daemon.store.records import Category, StoredDecision, Tagging
-from tests.fakes import START, Clock, FakeClassifier, FakeRegistry
+from tests.fakes import START, Clock, FakeClassifier, FakeRegistry, good_hints
 
 SETTINGS: dict[str, Any] = {"name": "office", "host": "localhost", "user": "u", "credential": "c", "mode": "live"}
 NAMES = ("Invoices", "Orders")
@@ -77,7 +77,8 @@ class Office:
 
     def policy(self, tx: Tx, desk: Desk, _classifier: Any) -> Policy:
         categories = {one.uid: one for one in mailboxes.categories(tx, desk.mailbox_id)}
-        return Policy(categories, dict.fromkeys(categories, 0.9), "m1")
+        wanted = dict.fromkeys(categories, 0.9)
+        return Policy(categories, wanted, "m1", wanted=wanted, tried=good_hints())
 
     def deliver(self, subject: str, **more: Any) -> Sighting:
         more = {"arrived": self.clock(), **more}

@@ -11,7 +11,9 @@ from connectors.base import Folder, Identity, MailText, Message, MessageRef, Rol
 from connectors.own_domains import own_domain
 from daemon.model.near_duplicates import NearDuplicates
 from daemon.model.prediction import Prediction
-from daemon.rules.decision import Hint, Policy, decide, hands_off, is_from, shown_in
+from daemon.rules.addresses import shown_in
+from daemon.rules.decision import Policy, decide, hands_off, is_from
+from daemon.rules.hints import Hint
 from daemon.rules.roles import guess_roles
 from daemon.rules.schedule import (
     RELOADS_HEEDED,
@@ -26,7 +28,8 @@ from daemon.rules.schedule import (
 )
 from daemon.settings import SortingSettings
 from daemon.settings.windows import Window
-from daemon.store.records import Category
+from daemon.store.records import Category, HintKind
+from tests.fakes import good_hints
 
 INVOICES, ORDERS = Category("c1", "Invoices", "Invoices"), Category("c2", "Orders", "Orders")
 POLICY = Policy({"c1": INVOICES, "c2": ORDERS}, {"c1": 0.8, "c2": None}, "m7")
@@ -61,15 +64,12 @@ def test_category_without_evidence_is_left_however_sure_the_model_is() -> None:
     assert "too little evidence" in decision.reason
 
 
-def test_what_people_did_with_its_like_comes_before_the_model() -> None:
-    hint = Hint("c2", "thread", "same thread")
-    assert decide(Prediction((("c1", 0.99), ("c2", 0.01))), hint, POLICY).category == "c2"
-
-
 def test_hint_to_a_paused_category_is_no_hint() -> None:
     paused = Category("c2", "Orders", "Orders", paused="there is no folder")
-    policy = Policy({"c1": INVOICES, "c2": paused}, {"c1": 0.8, "c2": 0.8}, "m7")
-    decision = decide(Prediction((("c2", 0.99), ("c1", 0.01))), Hint("c2", "thread", "same thread"), policy)
+    known = {"c1": INVOICES, "c2": paused}
+    policy = Policy(known, {"c1": 0.8, "c2": 0.8}, "m7", wanted={"c2": 0.9}, tried=good_hints())
+    kind = HintKind("thread", "a thread in one folder", "within a day")
+    decision = decide(Prediction((("c2", 0.99), ("c1", 0.01))), Hint("c2", kind, "same thread"), policy)
     assert decision.category is None
     assert "paused" in decision.reason
 
@@ -164,29 +164,25 @@ LONG = "the boiler of house seven was serviced on monday by two of our people an
 
 def test_memory_finds_a_near_duplicate_and_not_a_stranger() -> None:
     memory = NearDuplicates()
-    memory.add(1, MailText(body=LONG), "c1")
-    found = memory.lookup(MailText(body=LONG + " indeed"))
-    assert found is not None
-    assert found[0] == "c1"
-    assert (
-        memory.lookup(MailText(body="an entirely different mail about new chairs for the meeting room upstairs"))
-        is None
-    )
+    memory.add(1, MailText(body=LONG), "c1", at(1, 1))
+    [found] = memory.near(MailText(body=LONG + " indeed"))
+    assert (found.lesson, found.category, found.at) == (1, "c1", at(1, 1))
+    assert not memory.near(MailText(body="an entirely different mail about new chairs for the meeting room upstairs"))
 
 
-def test_memory_is_silent_when_lessons_disagree_and_on_short_mails() -> None:
+def test_memory_tells_all_copies_the_latest_last_and_is_silent_on_short_mails() -> None:
     memory = NearDuplicates()
-    memory.add(1, MailText(body=LONG), "c1")
-    memory.add(2, MailText(body=LONG), "c2")
-    assert memory.lookup(MailText(body=LONG)) is None
-    memory.add(3, MailText(body="Thanks a lot"), "c1")
-    assert memory.lookup(MailText(body="Thanks a lot")) is None
+    memory.add(1, MailText(body=LONG), "c1", at(2, 1))
+    memory.add(2, MailText(body=LONG), "c2", at(1, 1))
+    assert [copy.category for copy in memory.near(MailText(body=LONG))] == ["c2", "c1"]
+    memory.add(3, MailText(body="Thanks a lot"), "c1", at(3, 1))
+    assert not memory.near(MailText(body="Thanks a lot"))
 
 
 def test_memory_stays_within_its_capacity() -> None:
     memory = NearDuplicates(capacity=3)
     for number in range(10):
-        memory.add(number, MailText(body=f"{LONG} number {number} of our long list of mails"), "c1")
+        memory.add(number, MailText(body=f"{LONG} number {number} of our long list of mails"), "c1", at(1, 1))
     assert len(memory) == 3
 
 

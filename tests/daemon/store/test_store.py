@@ -132,6 +132,31 @@ def test_the_same_text_is_learnt_once_and_the_last_word_counts(database: Databas
         assert [(lesson.category, lesson.text) for lesson in learning.lessons(tx, office)] == [("c2", text)]
 
 
+def test_two_mails_that_say_the_same_are_two_lessons(database: Database, office: int) -> None:
+    """People may have put them apart; then that text tells nothing, which only both together can say."""
+    text = MailText(subject="Bill", body="Pay us")
+    with database.begin() as tx:
+        first, second = (
+            messages.add(
+                tx,
+                office,
+                Sighting(MessageRef("A", 1, uid), Identity(None, f"<{uid}@b>", f"d{uid}")),
+                "elsewhere",
+                START,
+                None,
+            )
+            for uid in (1, 2)
+        )
+        assert learning.teach(tx, office, "c1", text, START, source="csv")
+        assert learning.teach(tx, office, "c2", text, START, source="folder", message=first)
+        assert learning.teach(tx, office, "c1", text, START, source="folder", message=second)
+        assert not learning.teach(tx, office, "c1", text, START, source="folder", message=second)
+        assert [(lesson.category, lesson.message) for lesson in learning.lessons(tx, office)] == [
+            ("c2", first),
+            ("c1", second),
+        ]
+
+
 def test_voided_correction_teaches_nothing_any_more(database: Database, office: int) -> None:
     with database.begin() as tx:
         sighting = Sighting(MessageRef("INBOX", 1, 1), Identity(None, "<a@b>", "d"))

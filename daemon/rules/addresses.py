@@ -1,0 +1,17 @@
+"""Addresses as rules read them: shown in a text, and whether they lie in a domain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+
+def shown_in(text: str) -> list[str]:
+    """The addresses in a text as people read it: "Ann Lee <ann@example.org>, bob@example.org"."""
+    return [found.lower() for found in re.findall(r"[^\s<>,;]+@[^\s<>,;]+", text)]
+
+
+def in_domains(address: str, domains: Sequence[str]) -> bool:
+    """Does this address lie in one of these domains, or below it?"""
+    domain = address.rpartition("@")[2]
+    return any(domain == own or domain.endswith(f".{own}") for own in domains)
