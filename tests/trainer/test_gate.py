@@ -178,7 +178,7 @@ def night_with(rows, names, book, folder):
     data = build(job, [Lesson.model_validate(row) for row in rows], KEY, Cleaning())
     lessons = Lessons.of(data, tuple(names), 1, Cleaning())
     asked = Asked(data.exam, tuple(names))
-    return Night(job, Recipe(), lambda *_: None, Clock(None), KEY, data, book, None, lessons, asked)
+    return Night(job, Recipe(), lambda *_: None, Clock(None), KEY, data, (), book, None, lessons, asked)
 
 
 def undated(rows):

@@ -55,6 +55,7 @@ WHOLE_ORDER = Order(
     current=Path("/srv/models/office/1"),
     withdrawn=Path("/srv/models/office/2"),
     wanted_precision=0.99,
+    own_domains=("office.example",),
     seed=7,
     threads=3,
     time_limit_s=12.5,
