@@ -1,0 +1,178 @@
+"""One cut of one archive: all mail before it is learnt, one training, and the next 200 are judged as they come.
+
+    the archive, plain or with housekeeping | an office learns, trains, decides; a person puts right at once  ->  Judged
+
+The office is that of `postroom rehearse`: the real store, trainer and decisions, in a folder that is thrown away.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.dated_mail import read_archive
+from benchmarks.office_changes import Step, draw, keep_house
+from daemon.model.base_file import find_base
+from daemon.rehearsal.back_test import LabelledMail, Office
+from daemon.rehearsal.replay import NAME, RehearsedOffice
+from daemon.service import logs
+from daemon.settings import Settings, TrainingSettings
+
+PLAIN, HOUSEKEEPING = "plain", "housekeeping"
+JUDGED = 200
+EARLIEST = 0.4
+"""The share of the archive before the first cut."""
+NO_TIME = timedelta(seconds=1)
+"""Too little to read a lesson in, so that a training ends with the linear model and its neighbours."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is run, and known again in a file of results."""
+
+    archive: str
+    mailbox: str
+    cut: int
+    cuts: int
+    seed: int
+    language: bool = True
+    short: int | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How the mail after one cut went. `who`: by source, how many were filed and how many of these rightly."""
+
+    at: int
+    lessons: int
+    messages: int
+    filed: int
+    right: int
+    best: int
+    """Best guesses that were right, filed or not."""
+    who: Mapping[str, tuple[int, int]]
+    newcomer: int = 0
+    """Left because they look like mail of a folder newer than the model."""
+
+
+def places(mails: int, cuts: int, judged: int = JUDGED) -> list[int]:
+    """Where the cuts lie: evenly over the later part of an archive of so many mails, none in another's place.
+
+    Raises ValueError for an archive that is too small.
+    """
+    first, last = round(EARLIEST * mails), mails - judged
+    if last < first or first == 0:
+        raise ValueError(f"{mails} mails are too few: {judged} are to be judged after the first {EARLIEST:.0%}.")
+    found = sorted({round(first + number * (last - first) / max(1, cuts - 1)) for number in range(cuts)})
+    if len(found) < cuts:
+        raise ValueError(f"{mails} mails are too few for {cuts} cuts.")
+    return found
+
+
+def steps_of(task: Task, mails: Sequence[LabelledMail], at: int) -> list[Step]:
+    """The mailbox as this task's office keeps it."""
+    changes = draw(mails, at, task.cut, task.seed) if task.mailbox == HOUSEKEEPING else []
+    return keep_house(mails, changes, at)
+
+
+def judge(office: Office, steps: Sequence[Step], at: int, judged: int = JUDGED) -> Judged:
+    """Learn what came before mail number `at`, train, and judge the next ones."""
+    before = [step.mail for step in steps if step.place < at]
+    office.learn(sorted(before, key=lambda mail: mail.at))
+    office.train()
+    asked = best = newcomer = 0
+    who: dict[str, tuple[int, int]] = {}
+    for step in steps:
+        if not at <= step.place < at + judged:
+            continue
+        if not step.asked:
+            office.learn([step.mail])
+            continue
+        verdict = office.decide(step.mail)
+        asked += 1
+        best += verdict.best == step.mail.folder
+        newcomer += getattr(verdict, "newcomer", False)
+        if verdict.filed is not None:
+            filed, right = who.get(verdict.source, (0, 0))
+            who[verdict.source] = (filed + 1, right + (verdict.filed == step.mail.folder))
+        if verdict.filed != step.mail.folder:
+            office.learn([step.mail])
+    filed, right = (sum(counts[number] for counts in who.values()) for number in (0, 1))
+    return Judged(at, len(before), asked, filed, right, best, who, newcomer)
+
+
+@lru_cache(maxsize=2)
+def _archive(name: str, data: Path | None, short: int | None) -> Sequence[LabelledMail]:
+    return read_archive(name, data, short)
+
+
+def run(task: Task, data: Path | None, cache: Path, threads: int = 1) -> dict[str, Any]:
+    """One line of the results. `cache`: where the prepared base lies, and what it has made of mail."""
+    mails = _archive(task.archive, data, task.short)
+    at = places(len(mails), task.cuts)[task.cut]
+    steps = steps_of(task, mails, at)
+    changes = draw(mails, at, task.cut, task.seed) if task.mailbox == HOUSEKEEPING else []
+    settings = settings_of(cache, task.language, threads)
+    logs.configure(settings.log.model_copy(update={"level": "error"}))
+    began, cpu = time.monotonic(), time.process_time()
+    with RehearsedOffice(settings) as office:
+        readings = office.settings.state_dir / "training" / "cache" / "lessons" / NAME
+        pool = cache / "readings"
+        if task.language:
+            lend(pool, readings)
+        found = judge(office, steps, at)
+        if task.language:
+            take_back(readings, pool)
+    return {
+        **asdict(task),
+        **asdict(found),
+        "changes": [[change.kind, change.when] for change in changes],
+        "seconds": round(time.monotonic() - began),
+        "asking_cpu_s": round(time.process_time() - cpu),
+    }
+
+
+def settings_of(cache: Path, language: bool, threads: int) -> Settings:
+    """The defaults, on few threads; without a language model if so wished."""
+    limit = {} if language else {"time_limit": NO_TIME}
+    return Settings(
+        state_dir=cache.resolve(),
+        training=TrainingSettings(threads=threads, **limit),
+        engine={"threads": threads},  # type: ignore[arg-type]
+    )
+
+
+def prepare(cache: Path) -> None:
+    """The base model made ready once for all offices. Raises EngineError, OSError."""
+    from trainer.prepare import prepare_base
+
+    prepare_base(find_base(), cache / "training" / "cache")
+
+
+def lend(pool: Path, office: Path) -> None:
+    """Give an office what the base has made of mail before."""
+    if pool.is_dir():
+        shutil.copytree(pool, office, dirs_exist_ok=True)
+
+
+def take_back(office: Path, pool: Path) -> None:
+    """Keep what the office's trainings have read, beside what others have."""
+    pool.mkdir(parents=True, exist_ok=True)
+    for file in office.glob("readings-*.npz"):
+        kept: dict[str, Any] = {}
+        for known in (pool / file.name, file):
+            if known.is_file():
+                with np.load(known, allow_pickle=False) as arrays:
+                    kept.update(zip(arrays["keys"].tolist(), arrays["rows"], strict=True))
+        beside = pool / f".{file.name}"
+        with beside.open("wb") as out:
+            np.savez(out, allow_pickle=False, keys=np.array(list(kept)), rows=np.stack(list(kept.values())))
+        beside.rename(pool / file.name)
