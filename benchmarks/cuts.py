@@ -99,7 +99,7 @@ def judge(office: Office, steps: Sequence[Step], at: int, judged: int = JUDGED) 
         verdict = office.decide(step.mail)
         asked += 1
         best += verdict.best == step.mail.folder
-        newcomer += getattr(verdict, "newcomer", False)
+        newcomer += verdict.source == "newcomer"
         if verdict.filed is not None:
             filed, right = who.get(verdict.source, (0, 0))
             who[verdict.source] = (filed + 1, right + (verdict.filed == step.mail.folder))

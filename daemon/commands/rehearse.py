@@ -18,13 +18,14 @@ from daemon.commands.common import (
 )
 from daemon.commands.progress import counting_bar
 from daemon.rehearsal.archives import from_eml_tree, from_mailbox, from_manifest
-from daemon.rehearsal.back_test import LabelledMail, RehearsalOptions, RehearsalReport
+from daemon.rehearsal.back_test import Filings, LabelledMail, RehearsalOptions, RehearsalReport
 from daemon.rehearsal.back_test import rehearse as go_through
 from daemon.rehearsal.replay import RehearsedOffice, by_words
 from daemon.service import logs
 from daemon.settings import PLACES, Settings
 from daemon.state.private import enclose
 from daemon.state.scratch import sweep_scratch
+from daemon.store.records import FILERS
 from daemon.training import extra
 
 PER_FOLDER = 5000
@@ -95,12 +96,12 @@ def rehearse(
         place = settings.state_dir
         enclose(place)
         sweep_scratch(place)
-    with RehearsedOffice(settings, hides, place) as office, counting_bar(as_json, "rehearsing") as show:
-        report = go_through(mails, options, office, by_words, settings.sorting.precision, show)
+    with RehearsedOffice(settings, hides, place) as office, counting_bar(as_json, "rehearsing") as progress:
+        report = go_through(mails, options, office, by_words, settings.sorting.precision, progress)
     if as_json:
         print_json(report.as_json())
     else:
-        _show(report)
+        show(report)
 
 
 def _no_settings() -> bool:
@@ -123,7 +124,8 @@ def _read(
         return from_mailbox(context.one(mailroom, mailbox), PER_FOLDER)
 
 
-def _show(report: RehearsalReport) -> None:
+def show(report: RehearsalReport) -> None:
+    """Print the report for people."""
     rows = [
         (
             f"{batch.first} - {batch.last}",
@@ -139,7 +141,25 @@ def _show(report: RehearsalReport) -> None:
     ]
     columns = ["mail of", "messages", "lessons", "right", "words only", "filed", "of these right", "training"]
     table("Rehearsal", columns, rows, frozenset({1, 2, 3, 4, 5, 6}))
+    who = [
+        (
+            f"{batch.first} - {batch.last}",
+            *(_of(batch.who_filed[source]) for source in FILERS),
+            batch.left_as_newer,
+        )
+        for batch in report.batches
+    ]
+    who.append(("all", *(_of(report.who_filed[source]) for source in FILERS), report.left_as_newer))
+    table(
+        "Who filed, and how much of it rightly",
+        ["mail of", *FILERS.values(), "left: newer folder"],
+        who,
+        frozenset(range(1, 6)),
+    )
     filed, precision = _percent(report.filed_share), _percent(report.filed_precision)
+    if report.filed_precision is not None:
+        low, high = report.filed_interval
+        precision += f" ({100 * low:.1f} to {100 * high:.1f} %)"
     console.print(
         f"Of {report.messages} messages Postroom would have filed {filed}, {precision} of these where people put them "
         f"(wanted: {_percent(report.wanted_precision)}). Its best guess was right for {_percent(report.accuracy)}; "
@@ -147,6 +167,10 @@ def _show(report: RehearsalReport) -> None:
         f"{_percent(report.unseen_folder_share)} belonged into folders that were still empty. Nothing was moved.",
         soft_wrap=True,
     )
+
+
+def _of(filings: Filings) -> str:
+    return f"{filings.right} of {filings.filed}" if filings.filed else "-"
 
 
 def _percent(share: float | None) -> str:

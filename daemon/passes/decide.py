@@ -40,7 +40,7 @@ from daemon.rules.tags import in_use
 from daemon.rules.thresholds import thresholds
 from daemon.store import decisions, journal, learning, mailboxes, messages, taggings, training
 from daemon.store.database import Tx
-from daemon.store.records import Category, KnownMessage, Lesson, MessageState
+from daemon.store.records import NOTHING_TO_FOLLOW, Category, KnownMessage, Lesson, MessageState
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def decisions_about(desk: Desk, asked: Sequence[Asked]) -> Decisions:
         decision = _decide(desk, question, about, policy, predictions.get(place), copies)
         made.append(as_it_stands(decision, about.state))
         origin = _origin(question)
-        if origin and about.state == "new" and decision.source not in ("rule", "none"):
+        if origin and about.state == "new" and decision.source not in NOTHING_TO_FOLLOW:
             message = None if question.known is None else question.known.id
             copies[origin] = DecidedCopy(message, decision, desk.clock())
     return Decisions(policy, tuple(made), took)

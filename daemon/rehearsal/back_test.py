@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from statistics import median
@@ -18,6 +18,8 @@ from typing import Any
 
 from connectors.base import MailText
 from daemon.mistakes import PostroomError
+from daemon.rules.thresholds import interval
+from daemon.store.records import FILERS, DecisionSource
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Verdict:
     filed: str | None
     """Where it would have filed it; None: left in the inbox."""
     classify_ms: float
-    source: str = "model"
+    source: DecisionSource = "model"
+    """Who says so: see daemon.store.records."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,19 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Filings:
+    """So many were filed, and so many of these rightly."""
+
+    filed: int
+    right: int
+
+    @property
+    def precision(self) -> float | None:
+        """A share from 0 to 1; None: nothing was filed."""
+        return round(self.right / self.filed, 4) if self.filed else None
+
+
+@dataclass(frozen=True)
 class Batch:
     """What happened between two trainings."""
 
@@ -108,6 +124,10 @@ class Batch:
     filed_precision: float | None
     baseline_accuracy: float
     unseen_folder_share: float
+    who_filed: Mapping[DecisionSource, Filings]
+    """All of daemon.store.records.FILERS, also those that filed nothing."""
+    left_as_newer: int
+    """Left for they look like mail of a folder that is newer than the model."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +145,10 @@ class RehearsalReport:
     unseen_folder_share: float
     train_cpu_s: float
     classify_ms_median: float
+    filed_interval: tuple[float, float]
+    """Of the precision, with 95 %."""
+    who_filed: Mapping[DecisionSource, Filings]
+    left_as_newer: int
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, for --json."""
@@ -202,10 +226,13 @@ def _batch(asked: Sequence[Asked], lessons: int, trained: Trained) -> Batch:
         filed_precision=_precision(asked),
         baseline_accuracy=_share(asked, lambda answer: answer.baseline == answer.mail.folder),
         unseen_folder_share=_share(asked, lambda answer: answer.unseen),
+        who_filed=_who_filed(asked),
+        left_as_newer=_left_as_newer(asked),
     )
 
 
 def _report(asked: Sequence[Asked], batches: Sequence[Batch], wanted_precision: float) -> RehearsalReport:
+    filed = [answer for answer in asked if answer.verdict.filed is not None]
     return RehearsalReport(
         messages=len(asked),
         batches=tuple(batches),
@@ -217,6 +244,9 @@ def _report(asked: Sequence[Asked], batches: Sequence[Batch], wanted_precision: 
         unseen_folder_share=_share(asked, lambda answer: answer.unseen),
         train_cpu_s=round(sum(batch.train_cpu_s for batch in batches), 1),
         classify_ms_median=round(median(answer.verdict.classify_ms for answer in asked), 1),
+        filed_interval=interval(sum(map(_is_right, filed)), len(filed)),
+        who_filed=_who_filed(asked),
+        left_as_newer=_left_as_newer(asked),
     )
 
 
@@ -226,7 +256,21 @@ def _share(asked: Sequence[Asked], holds: Callable[[Asked], bool]) -> float:
 
 def _precision(asked: Sequence[Asked]) -> float | None:
     filed = [answer for answer in asked if answer.verdict.filed is not None]
-    return _share(filed, lambda answer: answer.verdict.filed == answer.mail.folder) if filed else None
+    return _share(filed, _is_right) if filed else None
+
+
+def _is_right(answer: Asked) -> bool:
+    return answer.verdict.filed == answer.mail.folder
+
+
+def _who_filed(asked: Sequence[Asked]) -> dict[DecisionSource, Filings]:
+    filed = [answer for answer in asked if answer.verdict.filed is not None]
+    by_source = {source: [answer for answer in filed if answer.verdict.source == source] for source in FILERS}
+    return {source: Filings(len(answers), sum(map(_is_right, answers))) for source, answers in by_source.items()}
+
+
+def _left_as_newer(asked: Sequence[Asked]) -> int:
+    return sum(answer.verdict.source == "newcomer" for answer in asked)
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:

@@ -1,8 +1,11 @@
 """The real office of a rehearsal: the daemon's own store, trainer, policy and decisions, in a folder thrown away.
 
-learn    writes message and lesson rows
+learn    writes message and lesson rows, and a correction where people moved or filed what had been decided about
 train    calls daemon.training.hand_over
-decide   calls daemon.passes.decide
+decide   calls daemon.passes.decide, and stores the decision
+
+Its clock is the mail's: it shows the latest date that has come. What was filed rightly lies where people read it, and
+is confirmed when `confirm_after` has passed. So what became of decisions is evidence here, as in the service.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import resource
 import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,9 +28,10 @@ from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.passes.decide import Asked, decisions_about
 from daemon.passes.desk import Desk
 from daemon.rehearsal.back_test import LabelledMail, Office, Trained, Verdict
+from daemon.rules.decision import Decision
 from daemon.settings import Settings
 from daemon.state.scratch import scratch_folder
-from daemon.store import learning, mailboxes, messages
+from daemon.store import decisions, learning, mailboxes, messages, outcomes
 from daemon.store.database import Database, Tx
 from daemon.store.records import Category
 from daemon.training.hand_over import train
@@ -34,10 +39,23 @@ from daemon.training.registry import Registry
 from daemon.training.trainer_process import ShowProgress
 
 NAME = "rehearsal"
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A stored decision of which nobody has said yet that it was wrong. `category`: where it filed; None: left."""
+
+    id: int
+    category: str | None
+    at: datetime
 
 
 class RehearsedOffice(Office):
-    """A mailbox that exists only on paper. Use it in `with`: its folder holds mail text and is removed."""
+    """A mailbox that exists only on paper. Use it in `with`: its folder holds mail text and is removed.
+
+    `desk` is what passes work at, `categories` are those of its folders so far, by name.
+    """
 
     def __init__(self, settings: Settings, hides: frozenset[str] = frozenset(), state_dir: Path | None = None) -> None:
         """`settings`: engine, training and sorting are taken from them. `hides`: folders people stop looking into.
@@ -57,12 +75,12 @@ class RehearsedOffice(Office):
         self.settings = settings.model_copy(update={"state_dir": self._folder, "engine": engine})
         self._share_prepared_base(settings)
         self._hides = hides
-        self._now = datetime.now(UTC)
+        self._now = LONG_AGO
         self._database = Database.open(self._folder / "postroom.sqlite")
         self._registry = Registry(self._database, engine, self._folder / "models")
         with self._database.begin() as tx:
-            box = mailboxes.ensure(tx, NAME, "imap", "shadow", self._now)
-        self._desk = Desk(
+            box = mailboxes.ensure(tx, NAME, "imap", "live", self._now)
+        self.desk = Desk(
             settings=MemorySettings(name=NAME, credential="none"),
             sorting=settings.sorting,
             database=self._database,
@@ -71,9 +89,11 @@ class RehearsedOffice(Office):
             mailbox_id=box.id,
             clock=lambda: self._now,
         )
-        self._categories: dict[str, Category] = {}
+        self.categories: dict[str, Category] = {}
         self._names: dict[str, str] = {}
         self._known: dict[str, int] = {}
+        self._made: dict[int, _Made] = {}
+        """By message, and only until it is known what became of them."""
         self.progress: ShowProgress | None = None
 
     def _share_prepared_base(self, settings: Settings) -> None:
@@ -97,20 +117,24 @@ class RehearsedOffice(Office):
         self._scratch.__exit__(kind, error, trace)
 
     def learn(self, mails: Sequence[LabelledMail]) -> None:
-        """Lessons, each with its message, so that its thread is found again."""
+        """Lessons, each with its message, so that its thread is found again; what was left or filed elsewhere by us is
+        a correction, too."""
         with self._database.begin() as tx:
             for mail in mails:
+                self._date_has_come(tx, mail.at)
                 category = self._category(tx, mail.folder)
                 message = self._message(tx, mail)
+                correction = self._correction(tx, message, category)
                 learning.teach(
                     tx,
-                    self._desk.mailbox_id,
+                    self.desk.mailbox_id,
                     category.uid,
                     mail.text,
                     mail.at,
-                    source="folder",
+                    source="folder" if correction is None else "correction",
                     message=message,
                     thread=messages.get(tx, message).thread,
+                    correction=correction,
                 )
 
     def train(self) -> Trained:
@@ -120,7 +144,7 @@ class RehearsedOffice(Office):
             self._database,
             self._registry,
             self.settings,
-            self._desk.mailbox_id,
+            self.desk.mailbox_id,
             lambda: self._now,
             progress=self.progress,
         )
@@ -131,9 +155,11 @@ class RehearsedOffice(Office):
     def decide(self, mail: LabelledMail) -> Verdict:
         """Just as the daemon does, by the same function. Its mail has no flags or marks, so none is left alone."""
         with self._database.begin() as tx:
+            self._date_has_come(tx, mail.at)
             known = messages.get(tx, self._message(tx, mail))
-        decided = decisions_about(self._desk, [Asked(Message(_sighting(mail), mail.text), known)])
+        decided = decisions_about(self.desk, [Asked(Message(_sighting(mail), mail.text), known)])
         [decision] = decided.made
+        self._store(known.id, decision, decided.policy.model)
         guess = decision.category or decision.best
         return Verdict(
             best=None if guess is None else self._names[guess],
@@ -142,19 +168,65 @@ class RehearsedOffice(Office):
             source=decision.source,
         )
 
+    def _store(self, message: int, decision: Decision, model: str | None) -> None:
+        """As daemon.passes.sort does."""
+        with self._database.begin() as tx:
+            made = decisions.add(
+                tx,
+                message,
+                self._now,
+                category=decision.category,
+                best=decision.best,
+                probability=decision.probability,
+                runner_up=decision.runner_up,
+                runner_up_probability=decision.runner_up_probability,
+                source=decision.source,
+                reason=decision.reason,
+                model=model,
+                mode="live",
+            )
+        self._made[message] = _Made(made, decision.category, self._now)
+
+    def _correction(self, tx: Tx, message: int, category: Category) -> int | None:
+        """The correction that says so, where a decision about this message was another; None: it was not."""
+        made = self._made.get(message)
+        if made is None or made.category == category.uid:
+            return None
+        del self._made[message]
+        before = None if made.category is None else self._names[made.category]
+        return learning.add_correction(
+            tx,
+            message,
+            self._now,
+            "filing" if before is None else "correction",
+            from_category=made.category,
+            to_category=category.uid,
+            from_folder=before or self.desk.settings.inbox,
+            to_folder=category.folder,
+            who=None,
+            decision=made.id,
+        )
+
+    def _date_has_come(self, tx: Tx, at: datetime) -> None:
+        """The clock never goes back. What has rested long enough where it was filed is right."""
+        self._now = max(self._now, at)
+        until = self._now - self.desk.sorting.confirm_after
+        rested = [message for message, made in self._made.items() if made.category is not None and made.at <= until]
+        outcomes.confirm(tx, [self._made.pop(message).id for message in rested], self._now)
+
     def _category(self, tx: Tx, folder: str) -> Category:
         """The folder's category; made the first time."""
-        if folder not in self._categories:
+        if folder not in self.categories:
             wanted = Category("", folder, folder, hides=folder in self._hides)
-            made = mailboxes.add_category(tx, self._desk.mailbox_id, wanted, self._now)
-            self._categories[folder], self._names[made.uid] = made, folder
-        return self._categories[folder]
+            made = mailboxes.add_category(tx, self.desk.mailbox_id, wanted, self._now)
+            self.categories[folder], self._names[made.uid] = made, folder
+        return self.categories[folder]
 
     def _message(self, tx: Tx, mail: LabelledMail) -> int:
         """The message's row; made the first time."""
         digest = _digest(mail)
         if digest not in self._known:
-            self._known[digest] = messages.add(tx, self._desk.mailbox_id, _sighting(mail), "new", self._now, None)
+            self._known[digest] = messages.add(tx, self.desk.mailbox_id, _sighting(mail), "new", self._now, None)
         return self._known[digest]
 
 

@@ -222,7 +222,7 @@ def _without_hint(
     if prediction.newcomer in policy.newcomers:
         # Nor is it evidence of how sure the model may be: it could not have known that folder.
         said = decision.reason if decision.category is None else f"left: {_in_words(prediction, policy)}"
-        decision = replace(decision, category=None, source="none")
+        decision = replace(decision, category=None, source="newcomer")
         more = f"more like mail that people put into {_name(prediction.newcomer, policy)}"
     elif decision.category is None and guess is not None and guess.best in policy.newcomers:
         said, more = decision.reason, f"perhaps {_name(guess.best, policy)}"

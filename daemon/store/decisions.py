@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping, and_, func, insert, select
 
 from daemon.store import tables as t
 from daemon.store.database import Tx, new_id
-from daemon.store.records import Filed, HintKind, Mode, StoredDecision
+from daemon.store.records import NOTHING_TO_FOLLOW, Filed, HintKind, Mode, StoredDecision
 
 
 def add(
@@ -119,7 +119,7 @@ def of_copy(tx: Tx, mailbox: int, origin: str, message: int | None) -> StoredDec
             t.messages.c.mailbox_id == mailbox,
             t.messages.c.origin == origin,
             t.messages.c.id != (message or 0),
-            t.decisions.c.source.not_in(("rule", "none")),
+            t.decisions.c.source.not_in(NOTHING_TO_FOLLOW),
         )
         .order_by(t.decisions.c.id.desc())
         .limit(1)

@@ -83,7 +83,7 @@ def test_mail_like_that_of_a_newer_folder_is_left_however_sure_the_model_is() ->
     policy = Policy(BY_UID, {"c1": 0.9}, "m", frozenset({"c3"}))
     sure = decide(Prediction((("c1", 0.99), ("c2", 0.01)), newcomer="c3"), None, policy)
     assert (sure.category, sure.best, sure.probability) == (None, "c1", 0.99)
-    assert sure.source == "none", "what people do with it says nothing about the model"
+    assert sure.source == "newcomer", "what people do with it says nothing about the model"
     assert sure.reason == (
         "left: Invoices 0.99, next Orders 0.01; more like mail that people put into Garden, "
         "which this model does not know yet"

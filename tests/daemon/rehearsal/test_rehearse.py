@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,11 +22,30 @@ from benchmarks.real_mail import Row, in_all, read_archive
 from connectors.base import MailText
 from connectors.mail.mime import parse
 from daemon.cli import postroom
+from daemon.commands.common import console
+from daemon.commands.rehearse import show as show_rehearsal
 from daemon.demo.office.writer import write_office
+from daemon.passes.desk import Desk
+from daemon.passes.evidence import evidence
 from daemon.rehearsal.archives import BadSource, from_eml_tree, from_manifest
-from daemon.rehearsal.back_test import LabelledMail, Office, RehearsalOptions, TooLittleMail, Trained, Verdict, rehearse
+from daemon.rehearsal.back_test import (
+    Filings,
+    LabelledMail,
+    Office,
+    RehearsalOptions,
+    TooLittleMail,
+    Trained,
+    Verdict,
+    rehearse,
+)
 from daemon.rehearsal.replay import RehearsedOffice, by_words
+from daemon.rules.decision import Policy
+from daemon.rules.thresholds import interval
 from daemon.settings import Settings, TrainingSettings
+from daemon.store import decisions, learning, mailboxes
+from daemon.store.database import Tx
+from daemon.store.records import FILERS, DecisionSource
+from tests.fakes import FakeClassifier, FakeRegistry
 
 MORNING = datetime(2026, 1, 5, 8, tzinfo=UTC)
 
@@ -37,9 +56,10 @@ def mail(number: int, folder: str, body: str = "") -> LabelledMail:
 
 
 class WrittenAnswers(Office):
-    """An office that answers from a list and writes down what it was told."""
+    """An office that answers from a list (best guess, where it files, who says so; the model) and writes down what it
+    was told."""
 
-    def __init__(self, answers: Sequence[tuple[str | None, str | None]]) -> None:
+    def __init__(self, answers: Sequence[tuple[str | None, str | None, *tuple[DecisionSource, ...]]]) -> None:
         self.answers = list(answers)
         self.told: list[str] = []
         self.diary: list[str] = []
@@ -55,8 +75,8 @@ class WrittenAnswers(Office):
     def decide(self, mail: LabelledMail) -> Verdict:
         assert mail.text.subject not in self.told, "the answer was told before the question"
         self.diary.append("ask")
-        best, filed = self.answers.pop(0)
-        return Verdict(best, filed, 10.0)
+        best, filed, *source = self.answers.pop(0)
+        return Verdict(best, filed, 10.0, *source)
 
 
 def always_a(lessons: Sequence[LabelledMail], questions: Sequence[LabelledMail]) -> list[str]:
@@ -95,6 +115,37 @@ def test_report_counts_guesses_filings_precision_and_folders_never_seen():
     assert report.batches[1].filed_precision is None
 
 
+def test_report_tells_who_filed_how_rightly_and_what_was_left_as_a_newer_folders() -> None:
+    mails = [mail(0, "A"), mail(1, "A"), mail(2, "A"), mail(3, "A"), mail(4, "B"), mail(5, "B"), mail(6, "B")]
+    office = WrittenAnswers(
+        [("A", "A", "memory"), ("A", "A", "model"), ("A", "A", "memory"), ("A", None, "newcomer"), ("B", "B", "thread")]
+    )
+    report = rehearse(mails, RehearsalOptions(2 / 7, 3), office, always_a, 0.9)
+    nothing = {source: Filings(0, 0) for source in FILERS}
+    first, second = report.batches
+    assert first.who_filed == nothing | {"model": Filings(1, 1), "memory": Filings(2, 1)}
+    assert second.who_filed == nothing | {"thread": Filings(1, 1)}
+    assert (first.left_as_newer, second.left_as_newer, report.left_as_newer) == (0, 1, 1)
+    assert report.who_filed["memory"].precision == 0.5
+    assert report.who_filed["copy"].precision is None
+    assert report.filed_interval == interval(3, 4)
+
+
+def test_command_shows_who_filed_in_a_hundred_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    mails = [mail(n, "A") for n in range(1000)]
+    office = WrittenAnswers([("A", "A", "memory"), ("A", None, "newcomer")] * 250)
+    report = rehearse(mails, RehearsalOptions(0.5, 250), office, always_a, 0.9)
+    monkeypatch.setattr(console, "_width", 100)
+    with console.capture() as shown:
+        show_rehearsal(report)
+    lines = shown.get().splitlines()
+    whole = next(line for line in lines if line.startswith("all "))
+    assert whole.split() == ["all", "-", "-", "250", "of", "250", "-", "250"]
+    assert "100.0 % (98.5 to 100.0 %) of these where people put them" in lines[-1]
+    assert all(len(line) <= 100 for line in lines[:-1])
+    assert len(lines) == 2 + 2 + 2 + 3 + 1, "no cell is folded"
+
+
 def test_report_as_json_has_exactly_the_promised_keys():
     office = WrittenAnswers([("A", "A")] * 2)
     report = rehearse([mail(n, "A") for n in range(4)], RehearsalOptions(0.5, 5), office, always_a, 0.95)
@@ -110,7 +161,17 @@ def test_report_as_json_has_exactly_the_promised_keys():
         "unseen_folder_share",
         "train_cpu_s",
         "classify_ms_median",
+        "filed_interval",
+        "who_filed",
+        "left_as_newer",
     ]
+    assert found["who_filed"] == {
+        "model": {"filed": 2, "right": 2},
+        "thread": {"filed": 0, "right": 0},
+        "memory": {"filed": 0, "right": 0},
+        "copy": {"filed": 0, "right": 0},
+    }
+    assert list(found["batches"][0])[-2:] == ["who_filed", "left_as_newer"]
 
 
 def test_limit_takes_the_newest_messages():
@@ -208,6 +269,85 @@ def test_archive_is_read_by_date_with_the_line_ends_of_imap(tmp_path: Path):
 
 
 # --- the real office
+
+
+@pytest.fixture
+def paper_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RehearsedOffice]:
+    """An office whose model says what the first word of the subject tells, and whose categories all need 0.9."""
+    model = FakeClassifier({})
+    monkeypatch.setattr("daemon.rehearsal.replay.Registry", lambda *_: FakeRegistry(model))
+
+    def policy(tx: Tx, desk: Desk, _: object) -> Policy:
+        known = {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)}
+        uids = {category.name: uid for uid, category in known.items()}
+        invoices, orders = uids["Invoices"], uids["Orders"]
+        model.answers = {"invoice": {invoices: 0.97, orders: 0.03}, "perhaps": {orders: 0.6, invoices: 0.4}}
+        return Policy(known, dict.fromkeys(known, 0.9), "m1")
+
+    monkeypatch.setattr("daemon.passes.decide.current_policy", policy)
+    with RehearsedOffice(Settings(state_dir=tmp_path)) as office:
+        yield office
+
+
+def outcomes_known(office: RehearsedOffice) -> list[tuple[str, bool]]:
+    names = {category.uid: category.name for category in office.categories.values()}
+    with office.desk.database.read() as tx:
+        return [(names[point.predicted], point.correct) for point in evidence(tx, office.desk)]
+
+
+def word(subject: str, folder: str, day: float) -> LabelledMail:
+    text = MailText(sender="a@b.example", subject=subject, body=f"number {day}")
+    return LabelledMail(folder, text, MORNING + timedelta(days=day), f"<{day}@b.example>")
+
+
+def put_right(office: RehearsedOffice, mail: LabelledMail) -> Verdict:
+    """As the rehearsal does: a person files what was left and moves what was wrong."""
+    verdict = office.decide(mail)
+    if verdict.filed != mail.folder:
+        office.learn([mail])
+    return verdict
+
+
+def test_what_a_person_moves_or_files_is_evidence_at_once_and_what_was_right_a_day_later(
+    paper_office: RehearsedOffice,
+) -> None:
+    paper_office.learn([word("invoice", "Invoices", 0), word("perhaps", "Orders", 1)])
+    assert outcomes_known(paper_office) == [], "what was learnt at the start was never decided about"
+    assert put_right(paper_office, word("invoice one", "Invoices", 2)).filed == "Invoices"
+    assert outcomes_known(paper_office) == []
+    assert put_right(paper_office, word("perhaps two", "Orders", 2.5)).filed is None
+    assert outcomes_known(paper_office) == [("Orders", True)]
+    assert put_right(paper_office, word("invoice three", "Orders", 2.9)).filed == "Invoices"
+    assert outcomes_known(paper_office) == [("Invoices", False), ("Orders", True)]
+    put_right(paper_office, word("perhaps four", "Invoices", 3.1))
+    assert outcomes_known(paper_office)[:1] == [("Orders", False)]
+    assert outcomes_known(paper_office)[-1:] == [("Invoices", True)], "the first, which has rested for a day"
+
+
+def test_learning_what_was_filed_rightly_is_no_correction(paper_office: RehearsedOffice) -> None:
+    paper_office.learn([word("invoice", "Invoices", 0), word("perhaps", "Orders", 1)])
+    mails = [word("invoice one", "Invoices", 2), word("perhaps two", "Invoices", 2.1)]
+    for one in mails:
+        put_right(paper_office, one)
+    paper_office.learn(mails)  # by the next training all of it lies in folders
+    with paper_office.desk.database.read() as tx:
+        said = learning.corrections(tx, paper_office.desk.mailbox_id)
+    assert [(one.kind, one.from_folder, one.to_folder) for one in said] == [("filing", "INBOX", "Invoices")]
+
+
+def test_decisions_are_stored_as_the_service_stores_them_on_the_mails_dates(paper_office: RehearsedOffice) -> None:
+    paper_office.learn([word("invoice", "Invoices", 0), word("perhaps", "Orders", 1)])
+    paper_office.decide(word("invoice one", "Invoices", 5))
+    paper_office.decide(replace(word("perhaps", "Orders", 3), references=("<0@b.example>",)))  # its clock was behind
+    with paper_office.desk.database.read() as tx:
+        made = decisions.since(tx, paper_office.desk.mailbox_id, MORNING)
+    names = {category.uid: name for name, category in paper_office.categories.items()}
+    assert [(one.source, names[one.category or ""], one.model, one.mode) for one in made] == [
+        ("model", "Invoices", "m1", "live"),
+        ("thread", "Invoices", "m1", "live"),
+    ]
+    assert [one.at for one in made] == [MORNING + timedelta(days=5)] * 2
+    assert made[0].probability == pytest.approx(0.97)
 
 
 def office_mail(count: int) -> list[LabelledMail]:
