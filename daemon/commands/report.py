@@ -11,6 +11,7 @@ from daemon.commands.common import Context, console, mailbox_option, pass_contex
 from daemon.mistakes import PostroomError
 from daemon.report.open_batches import open_batches, question
 from daemon.report.page import page, weeks
+from daemon.report.story import who_filed
 from daemon.state.private import callers_umask
 from daemon.store import decisions, learning, mailboxes, training
 
@@ -31,15 +32,14 @@ def report(context: Context, html: Path, days: int, mailbox: str | None) -> None
         points = desk.registry.points(desk.mailbox_id)
         with desk.database.read() as tx:
             since = now - timedelta(days=days)
-            by_week = weeks(
-                decisions.since(tx, desk.mailbox_id, since),
-                learning.corrections(tx, desk.mailbox_id, since=since),
-            )
+            made = decisions.since(tx, desk.mailbox_id, since)
+            said = learning.corrections(tx, desk.mailbox_id, since=since)
             names = {category.uid: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
             current = training.current_model(tx, desk.mailbox_id)
             waiting = [question(found) for found in open_batches(tx, desk.mailbox_id)]
     version = current.version if current else None
-    text = page(desk.settings.name, now, by_week, points, names, desk.sorting.precision, version, waiting)
+    wanted, filers = desk.sorting.precision, who_filed(made, said)
+    text = page(desk.settings.name, now, weeks(made, said), points, names, wanted, version, waiting, filers)
     try:
         with callers_umask():
             html.write_text(text, "utf-8")

@@ -15,7 +15,8 @@ from html import escape
 
 from connectors.printable import printable
 from daemon.model.prediction import Point
-from daemon.rules.thresholds import calibration_error, filed, risk_coverage, thresholds
+from daemon.report.story import Filer
+from daemon.rules.thresholds import calibration_error, filed, interval, risk_coverage, thresholds
 from daemon.store.records import Correction, StoredDecision
 
 WIDTH, HEIGHT, EDGE, RIGHT = 640, 220, 44, 20
@@ -74,9 +75,10 @@ def page(
     wanted: float,
     version: str | None,
     questions: Sequence[str] = (),
+    filers: Sequence[Filer] = (),
 ) -> str:
     """The whole page. `points`: held-out answers of the model in use, `version` its name. `questions`: what waits for a
-    person's word, in sentences."""
+    person's word, in sentences. `filers`: who filed."""
     decided, took = sum(week.decided for week in by_week), sum(week.filed for week in by_week)
     wrong = sum(week.overridden for week in by_week)
     parts = [
@@ -86,9 +88,12 @@ def page(
         f"<p>{decided} messages decided, {took} filed or, in shadow, would have been.</p>",
         _bars(by_week) if by_week else _nothing("No mail has been decided yet."),
         "<h2>Agreement</h2>",
-        f"<p>People moved {wrong} of {took} elsewhere. {wanted:.0%} right is wanted (dashed line).</p>",
+        f"<p>People moved {wrong} of {took} elsewhere{_let_be(took, wrong)}. "
+        f"{wanted:.0%} right is wanted (dashed line).</p>",
         _agreement(by_week, wanted) if took else _nothing("Nothing has been filed yet."),
     ]
+    if took and filers:
+        parts += ["<h2>Who filed</h2>", *_who_filed(filers)]
     if questions:
         parts.append("<h2>What waits for an answer</h2>")
         parts += [f"<p>Bulk move {escape(asked)}</p>" for asked in questions]
@@ -118,6 +123,28 @@ def page(
 
 def _nothing(sentence: str) -> str:
     return f'<p class="note">{sentence}</p>'
+
+
+def _let_be(filed: int, moved: int) -> str:
+    """The share that stayed, with 95 %; nothing where nothing was filed."""
+    if not filed:
+        return ""
+    low, high = interval(filed - moved, filed)
+    return f": they let {1 - moved / filed:.1%} be, which stands for {low:.1%} to {high:.1%}"
+
+
+def _who_filed(filers: Sequence[Filer]) -> list[str]:
+    rows = []
+    for filer in filers:
+        low, high = interval(filer.filed - filer.overridden, filer.filed)
+        share = f"{1 - filer.overridden / filer.filed:.1%} ({low:.1%} to {high:.1%})" if filer.filed else ""
+        cells = "".join(f"<td>{cell}</td>" for cell in (filer.filed, filer.overridden, share))
+        rows.append(f"<tr><th>{filer.name}</th>{cells}</tr>")
+    heads = "".join(f"<th>{head}</th>" for head in ("", "filed", "people moved", "let be"))
+    return [
+        f'<div class="scroll"><table><tr>{heads}</tr>{"".join(rows)}</table></div>',
+        _nothing("Thread: where people had put an earlier mail of it. Near copy: a mail of nearly the same words."),
+    ]
 
 
 def _svg(label: str, inside: Sequence[str]) -> str:

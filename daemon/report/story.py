@@ -21,7 +21,15 @@ from daemon.settings.zone import office_time
 from daemon.state.lock import Holder
 from daemon.store import decisions, journal, learning, mailboxes, messages, taggings, training
 from daemon.store.database import Tx
-from daemon.store.records import INTERRUPTED, Correction, KnownMessage, Mailbox, StoredDecision
+from daemon.store.records import (
+    FILERS,
+    INTERRUPTED,
+    Correction,
+    DecisionSource,
+    KnownMessage,
+    Mailbox,
+    StoredDecision,
+)
 
 MINUTE = timedelta(minutes=1)
 
@@ -44,11 +52,43 @@ class Agreement:
         return f"{words}; people moved {self.overridden} of these elsewhere."
 
 
-def agreement(made: list[StoredDecision], corrections: list[Correction]) -> Agreement:
-    """Compare the last decision about each message with the last thing a person did to it."""
+@dataclass(frozen=True)
+class Filer:
+    """What one source of decisions has filed, or would have in shadow, and what of it people put elsewhere."""
+
+    source: DecisionSource
+    filed: int
+    overridden: int
+
+    @property
+    def name(self) -> str:
+        """As people read it."""
+        return FILERS[self.source]
+
+
+def who_filed(made: Sequence[StoredDecision], corrections: Sequence[Correction]) -> list[Filer]:
+    """All sources that may file, by the last decision about each message."""
+    filed, last_word = _last(made, corrections)
+    found = []
+    for source in FILERS:
+        mine = {message: decision.category for message, decision in filed.items() if decision.source == source}
+        words = [(last_word[message], category) for message, category in mine.items() if message in last_word]
+        found.append(Filer(source, len(mine), sum(word.to_category != category for word, category in words)))
+    return found
+
+
+def _last(
+    made: Sequence[StoredDecision], corrections: Sequence[Correction]
+) -> tuple[dict[int, StoredDecision], dict[int, Correction]]:
+    """By message, the last decision where that filed it, and the last thing that a person did to it."""
     last_decision = {decision.message: decision for decision in made}
     last_word = {correction.message: correction for correction in corrections if correction.voided is None}
-    filed = {message: decision for message, decision in last_decision.items() if decision.category is not None}
+    return {key: decision for key, decision in last_decision.items() if decision.category is not None}, last_word
+
+
+def agreement(made: Sequence[StoredDecision], corrections: Sequence[Correction]) -> Agreement:
+    """Compare the last decision about each message with the last thing a person did to it."""
+    filed, last_word = _last(made, corrections)
     agreed = overridden = 0
     for message, decision in filed.items():
         word = last_word.get(message)
@@ -58,7 +98,7 @@ def agreement(made: list[StoredDecision], corrections: list[Correction]) -> Agre
             agreed += 1
         else:
             overridden += 1
-    return Agreement(len(last_decision), len(filed), agreed, overridden)
+    return Agreement(len({decision.message for decision in made}), len(filed), agreed, overridden)
 
 
 def mailbox_status(
@@ -109,6 +149,10 @@ def mailbox_status(
         "filed": counted.filed,
         "agreed": counted.agreed,
         "overridden": counted.overridden,
+        "who_filed": {
+            filer.source: {"filed": filer.filed, "overridden": filer.overridden}
+            for filer in who_filed(made, corrections)
+        },
         "sentence": counted.in_words(mailbox.mode),
         "corrections": sum(1 for correction in corrections if correction.voided is None),
         "bulk_moves": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from xml.etree import ElementTree
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from daemon.model.prediction import Point
 from daemon.report.page import page, weeks
+from daemon.report.story import who_filed
 from daemon.store.records import Correction, StoredDecision
 from tests.fakes import START
 
@@ -17,6 +19,25 @@ from tests.fakes import START
 def decision(number: int, category: str | None) -> StoredDecision:
     at = START + timedelta(days=number // 4)
     return StoredDecision(number, number, at, category, "a", 0.9, None, None, "model", "Invoices 0.90", "m1", "live")
+
+
+def test_page_says_who_filed_and_how_much_of_it_people_moved() -> None:
+    made = [replace(decision(number, "a"), source="memory" if number % 2 else "model") for number in range(40)]
+    made += [replace(decision(40, "a"), source="thread"), replace(decision(0, None), source="newcomer")]
+    said = [correction(1, "b"), correction(2, "a"), replace(correction(3, "b"), voided=START)]
+    filers = who_filed(made, said)
+    assert [(filer.source, filer.filed, filer.overridden) for filer in filers] == [
+        ("model", 19, 0),  # of 20 one was decided about again, and left
+        ("thread", 1, 0),
+        ("memory", 20, 1),
+        ("copy", 0, 0),
+    ]
+    text = page("Info", START, weeks(made, said), [], {}, 0.95, None, filers=filers)
+    rows = [["".join(cell.itertext()) for cell in row] for row in drawn(text).iter("tr")]
+    assert ["near copy", "20", "1", "95.0% (76.4% to 99.1%)"] in rows
+    assert ["other copy", "0", "0", ""] in rows
+    assert "People moved 1 of 40 elsewhere: they let 97.5% be, which stands for 87.1% to 99.6%." in text
+    assert "Who filed" not in page("Info", START, [], [], {}, 0.95, None, filers=who_filed([], []))
 
 
 def correction(number: int, to: str | None) -> Correction:
