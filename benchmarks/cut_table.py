@@ -95,6 +95,21 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def by_change(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Of what housekeeping touched: how many mails, filed, and of these right, by what was done and when."""
+    line = "{:<16} {:<8} {:<7} {:>6} {:>6} {:>6}"
+    sums: dict[tuple[str, str, str], list[int]] = {}
+    for row in rows:
+        for kind, when, *counts in row.get("changes", ()):
+            before = sums.get((called(row), kind, when), [0, 0, 0])
+            sums[called(row), kind, when] = [old + new for old, new in zip(before, counts, strict=False)]
+    lines = [
+        line.format(*key, mails, filed, percent(right / filed if filed else None))
+        for key, (mails, filed, right) in sorted(sums.items())
+    ]
+    return [line.format("archive", "change", "when", "mails", "filed", "right"), *lines] if lines else []
+
+
 def _line(archive: str, mailbox: str, cut: str, all_: Pooled) -> str:
     low, high = all_.interval
     return LINE.format(

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.dated_mail import read_archive
-from benchmarks.office_changes import Step, draw, keep_house
+from benchmarks.office_changes import Change, Step, draw, keep_house
 from daemon.model.base_file import find_base
-from daemon.rehearsal.back_test import LabelledMail, Office
+from daemon.rehearsal.back_test import LabelledMail, Office, Verdict
 from daemon.rehearsal.replay import NAME, RehearsedOffice
 from daemon.service import logs
 from daemon.settings import Settings, TrainingSettings
@@ -48,19 +48,48 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """One mail of the archive, the folder where the person keeps it, and what the office made of it."""
+
+    place: int
+    folder: str
+    verdict: Verdict
+
+    @property
+    def right(self) -> bool:
+        """It was filed, and where the person keeps it."""
+        return self.verdict.filed == self.folder
+
+
+@dataclass(frozen=True)
 class Judged:
     """How the mail after one cut went. `who`: by source, how many were filed and how many of these rightly."""
 
-    at: int
-    lessons: int
     messages: int
     filed: int
     right: int
     best: int
     """Best guesses that were right, filed or not."""
     who: Mapping[str, tuple[int, int]]
-    newcomer: int = 0
+    newcomer: int
     """Left because they look like mail of a folder newer than the model."""
+
+    @classmethod
+    def of(cls, answers: Sequence[Answer]) -> Judged:
+        """Counted."""
+        filed = [answer for answer in answers if answer.verdict.filed is not None]
+        sources = dict.fromkeys(str(answer.verdict.source) for answer in filed)
+        by_source = {
+            source: [answer.right for answer in filed if answer.verdict.source == source] for source in sources
+        }
+        return cls(
+            len(answers),
+            len(filed),
+            sum(answer.right for answer in filed),
+            sum(answer.verdict.best == answer.folder for answer in answers),
+            {source: (len(right), sum(right)) for source, right in by_source.items()},
+            sum(answer.verdict.source == "newcomer" for answer in answers),
+        )
 
 
 def places(mails: int, cuts: int, judged: int = JUDGED) -> list[int]:
@@ -77,36 +106,27 @@ def places(mails: int, cuts: int, judged: int = JUDGED) -> list[int]:
     return found
 
 
-def steps_of(task: Task, mails: Sequence[LabelledMail], at: int) -> list[Step]:
-    """The mailbox as this task's office keeps it."""
-    changes = draw(mails, at, task.cut, task.seed) if task.mailbox == HOUSEKEEPING else []
-    return keep_house(mails, changes, at)
-
-
-def judge(office: Office, steps: Sequence[Step], at: int, judged: int = JUDGED) -> Judged:
+def judge(office: Office, steps: Sequence[Step], at: int, judged: int = JUDGED) -> list[Answer]:
     """Learn what came before mail number `at`, train, and judge the next ones."""
     before = [step.mail for step in steps if step.place < at]
     office.learn(sorted(before, key=lambda mail: mail.at))
     office.train()
-    asked = best = newcomer = 0
-    who: dict[str, tuple[int, int]] = {}
+    answers = []
     for step in steps:
         if not at <= step.place < at + judged:
             continue
-        if not step.asked:
+        if step.asked:
+            answers.append(Answer(step.place, step.mail.folder, office.decide(step.mail)))
+        if not step.asked or not answers[-1].right:
             office.learn([step.mail])
-            continue
-        verdict = office.decide(step.mail)
-        asked += 1
-        best += verdict.best == step.mail.folder
-        newcomer += verdict.source == "newcomer"
-        if verdict.filed is not None:
-            filed, right = who.get(verdict.source, (0, 0))
-            who[verdict.source] = (filed + 1, right + (verdict.filed == step.mail.folder))
-        if verdict.filed != step.mail.folder:
-            office.learn([step.mail])
-    filed, right = (sum(counts[number] for counts in who.values()) for number in (0, 1))
-    return Judged(at, len(before), asked, filed, right, best, who, newcomer)
+    return answers
+
+
+def touched(change: Change, mails: Sequence[LabelledMail], answers: Sequence[Answer]) -> list[Any]:
+    """[kind, when, mails that came after the change to its folders, how many of these filed, how many rightly]"""
+    mine = [one for one in answers if one.place >= change.at and mails[one.place].folder in change.folders]
+    judged = Judged.of(mine)
+    return [change.kind, change.when, judged.messages, judged.filed, judged.right]
 
 
 @lru_cache(maxsize=2)
@@ -118,8 +138,8 @@ def run(task: Task, data: Path | None, cache: Path, threads: int = 1) -> dict[st
     """One line of the results. `cache`: where the prepared base lies, and what it has made of mail."""
     mails = _archive(task.archive, data, task.short)
     at = places(len(mails), task.cuts)[task.cut]
-    steps = steps_of(task, mails, at)
     changes = draw(mails, at, task.cut, task.seed) if task.mailbox == HOUSEKEEPING else []
+    steps = keep_house(mails, changes, at)
     settings = settings_of(cache, task.language, threads)
     logs.configure(settings.log.model_copy(update={"level": "error"}))
     began, cpu = time.monotonic(), time.process_time()
@@ -128,13 +148,16 @@ def run(task: Task, data: Path | None, cache: Path, threads: int = 1) -> dict[st
         pool = cache / "readings"
         if task.language:
             lend(pool, readings)
-        found = judge(office, steps, at)
+        answers = judge(office, steps, at)
         if task.language:
             take_back(readings, pool)
     return {
         **asdict(task),
-        **asdict(found),
-        "changes": [[change.kind, change.when] for change in changes],
+        "at": at,
+        "lessons": sum(step.place < at for step in steps),
+        **asdict(Judged.of(answers)),
+        "changes": [touched(change, mails, answers) for change in changes],
+        "wrong": [answer.place for answer in answers if answer.verdict.filed is not None and not answer.right],
         "seconds": round(time.monotonic() - began),
         "asking_cpu_s": round(time.process_time() - cpu),
     }

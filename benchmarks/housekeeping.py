@@ -20,7 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cut_table import called, compared, groups, pooled, table
+from benchmarks.cut_table import by_change, called, compared, groups, pooled, table
 from benchmarks.cuts import HOUSEKEEPING, PLAIN, Task, prepare, run
 from benchmarks.dated_mail import LISTS, LOKAY
 from daemon.mistakes import PostroomError
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.compare is not None:
         sys.stdout.writelines(f"{line}\n" for line in compared(read_results(options.compare), found))
     else:
-        sys.stdout.writelines(f"{line}\n" for line in table(found))
+        sys.stdout.writelines(f"{line}\n" for line in [*table(found), *by_change(found)])
     whole = {f"{archive}, {mailbox}": asdict(pooled(rows)) for (archive, mailbox), rows in groups(found).items()}
     sys.stdout.write(json.dumps(whole) + "\n")
     return 0
