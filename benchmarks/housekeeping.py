@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cut_table import by_change, called, compared, groups, pooled, table
-from benchmarks.cuts import HOUSEKEEPING, PLAIN, Task, prepare, run
+from benchmarks.cuts import HOUSEKEEPING, PLAIN, Task, run
 from benchmarks.dated_mail import LISTS, LOKAY
 from daemon.mistakes import PostroomError
 
@@ -99,8 +99,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = of_tasks(read_results(options.out), wanted)
         known = {json.dumps({key: row[key] for key in asdict(wanted[0])}) for row in found}
         todo = [task for task in wanted if json.dumps(asdict(task)) not in known]
-        if todo:
-            prepare(options.cache)
         for number, row in enumerate(results(todo, options), 1):
             found.append(row)
             if options.out is not None:
