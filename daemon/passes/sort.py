@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -140,21 +140,7 @@ def _carry_out(
     with desk.database.begin() as tx:
         if _said(tx, desk) != said:
             return None
-        decision_id = decisions.add(
-            tx,
-            known.id,
-            now,
-            category=decision.category,
-            best=decision.best,
-            probability=decision.probability,
-            runner_up=decision.runner_up,
-            runner_up_probability=decision.runner_up_probability,
-            source=decision.source,
-            reason=decision.reason,
-            model=policy.model,
-            mode=said.mode,
-            hint=decision.hint,
-        )
+        decision_id = write_down(tx, known.id, now, decision, policy.model, said.mode)
         if action is None:
             messages.set_state(tx, known.id, "sorted" if category is not None else "left")
         else:
@@ -174,6 +160,25 @@ def _carry_out(
         model=policy.model,
     )
     return outcome
+
+
+def write_down(tx: Tx, message: int, now: datetime, decision: Decision, model: str | None, mode: Mode) -> int:
+    """Store what was decided about a message, by which model in use. Returns the stored decision's id."""
+    return decisions.add(
+        tx,
+        message,
+        now,
+        category=decision.category,
+        best=decision.best,
+        probability=decision.probability,
+        runner_up=decision.runner_up,
+        runner_up_probability=decision.runner_up_probability,
+        source=decision.source,
+        reason=decision.reason,
+        model=model,
+        mode=mode,
+        hint=decision.hint,
+    )
 
 
 def _action(desk: Desk, said: _Said, category: Category | None) -> Action | None:

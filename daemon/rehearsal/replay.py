@@ -2,7 +2,7 @@
 
 learn    writes message and lesson rows, and a correction where people moved or filed what had been decided about
 train    calls daemon.training.hand_over
-decide   calls daemon.passes.decide, and stores the decision
+decide   calls daemon.passes.decide, and stores the decision as daemon.passes.sort does
 
 Its clock is the mail's: it shows the latest date that has come. What was filed rightly lies where people read it, and
 is confirmed when `confirm_after` has passed. So what became of decisions is evidence here, as in the service.
@@ -27,11 +27,11 @@ from daemon.mistakes import PostroomError
 from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.passes.decide import Asked, decisions_about
 from daemon.passes.desk import Desk
+from daemon.passes.sort import write_down
 from daemon.rehearsal.back_test import LabelledMail, Office, Trained, Verdict
-from daemon.rules.decision import Decision
 from daemon.settings import Settings
 from daemon.state.scratch import scratch_folder
-from daemon.store import decisions, learning, mailboxes, messages, outcomes
+from daemon.store import learning, mailboxes, messages, outcomes
 from daemon.store.database import Database, Tx
 from daemon.store.records import Category
 from daemon.training.hand_over import train
@@ -159,7 +159,9 @@ class RehearsedOffice(Office):
             known = messages.get(tx, self._message(tx, mail))
         decided = decisions_about(self.desk, [Asked(Message(_sighting(mail), mail.text), known)])
         [decision] = decided.made
-        self._store(known.id, decision, decided.policy.model)
+        with self._database.begin() as tx:
+            made = write_down(tx, known.id, self._now, decision, decided.policy.model, "live")
+        self._made[known.id] = _Made(made, decision.category, self._now)
         guess = decision.category or decision.best
         return Verdict(
             best=None if guess is None else self._names[guess],
@@ -167,25 +169,6 @@ class RehearsedOffice(Office):
             classify_ms=decided.classify_ms,
             source=decision.source,
         )
-
-    def _store(self, message: int, decision: Decision, model: str | None) -> None:
-        """As daemon.passes.sort does."""
-        with self._database.begin() as tx:
-            made = decisions.add(
-                tx,
-                message,
-                self._now,
-                category=decision.category,
-                best=decision.best,
-                probability=decision.probability,
-                runner_up=decision.runner_up,
-                runner_up_probability=decision.runner_up_probability,
-                source=decision.source,
-                reason=decision.reason,
-                model=model,
-                mode="live",
-            )
-        self._made[message] = _Made(made, decision.category, self._now)
 
     def _correction(self, tx: Tx, message: int, category: Category) -> int | None:
         """The correction that says so, where a decision about this message was another; None: it was not."""

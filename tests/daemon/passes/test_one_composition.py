@@ -267,7 +267,7 @@ def test_rehearsal_decides_as_the_service_does(full: Office, tmp_path: Path, mon
     ):
         with rehearsed._database.begin() as tx:
             uids = {folder: rehearsed._category(tx, folder).uid for folder in ("Invoices", "Orders", "Fairs")}
-        rehearsed._desk.registry = FakeRegistry(model_for(uids))  # type: ignore[assignment]
+        rehearsed.desk.registry = FakeRegistry(model_for(uids))  # type: ignore[assignment]
         rehearsed.learn(lessons)
         filed = {name: rehearsed.decide(mail).filed for name, mail in questions.items()}
     assert said == {name: done[name] for name in REHEARSED}
