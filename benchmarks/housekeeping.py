@@ -32,7 +32,7 @@ def tasks(options: argparse.Namespace) -> list[Task]:
         Task(archive, mailbox, cut, options.cuts, options.seed, not options.no_language, options.short)
         for archive in options.archive or (LOKAY, LISTS)
         for mailbox in ((options.only,) if options.only else (PLAIN, HOUSEKEEPING))
-        for cut in options.cut or range(options.cuts)
+        for cut in ([number - 1 for number in options.cut] if options.cut else range(options.cuts))
     ]
 
 
@@ -80,7 +80,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--short", type=int, metavar="N", help="only the subject and N characters of each body")
     parser.add_argument("--only", choices=(PLAIN, HOUSEKEEPING), help="only one kind of mailbox (default: both)")
     parser.add_argument("--cuts", type=int, default=10, help="over the later 60 %% of an archive (default: 10)")
-    parser.add_argument("--cut", type=lambda number: int(number) - 1, action="append", help="only this one, from 1")
+    parser.add_argument("--cut", type=int, action="append", help="only this one, from 1; may be repeated")
     parser.add_argument("--seed", type=int, default=1, help="of what the office changes (default: 1)")
     parser.add_argument("--no-language", action="store_true", help="the linear model and its neighbours alone")
     parser.add_argument("--out", type=Path, help="JSONL file: a line a cut; what is there is not run again")
@@ -88,7 +88,10 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=Path(".bench-cache"), help="prepared base and readings")
     parser.add_argument("--jobs", type=int, default=1, help="cuts at the same time (default: 1)")
     parser.add_argument("--threads", type=int, default=1, help="of each training and model (default: 1)")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if wrong := [cut for cut in options.cut or () if not 1 <= cut <= options.cuts]:
+        parser.error(f"there is no cut {wrong[0]} of {options.cuts}.")
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -340,6 +340,8 @@ def test_command_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytes
         str(out),
     ]
     options.append("--no-language")
+    assert main([*options, "--only", "plain", "--cut", "2"]) == 0
+    assert [json.loads(line)["cut"] for line in out.read_text().splitlines()] == [1]
     assert main([*options, "--only", "plain"]) == 0
     assert len(offices) == 2
     whole = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -360,3 +362,6 @@ def test_command_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytes
 def test_command_says_what_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["--data", str(tmp_path), "--cache", str(tmp_path), "--archive", "spam"]) == 2
     assert "no archive spam" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--cut", "11"])
+    assert "there is no cut 11 of 10." in capsys.readouterr().err
