@@ -127,9 +127,9 @@ def _rename(steps: Sequence[Step], change: Change, cut: int) -> list[Step]:
 def _split(steps: Sequence[Step], change: Change, cut: int) -> list[Step]:  # noqa: ARG001
     """By sender into two new folders, or into a new one beside the old."""
     [old], parts = change.folders, change.new
-    chosen = _some_senders(steps, change)
     rest = parts[1] if len(parts) > 1 else old
-    return [_into(step, change, {old: parts[0] if step.mail.text.sender in chosen else rest}) for step in steps]
+    taken = _taken_out(steps, change)
+    return [_into(step, change, {old: parts[0] if out else rest}) for step, out in zip(steps, taken, strict=True)]
 
 
 def _merge(steps: Sequence[Step], change: Change, cut: int) -> list[Step]:  # noqa: ARG001
@@ -140,8 +140,8 @@ def _merge(steps: Sequence[Step], change: Change, cut: int) -> list[Step]:  # no
 def _nest(steps: Sequence[Step], change: Change, cut: int) -> list[Step]:  # noqa: ARG001
     """A part of the senders gets a folder of its own below."""
     [old], [below] = change.folders, change.new
-    chosen = _some_senders(steps, change)
-    return [_into(step, change, {old: below} if step.mail.text.sender in chosen else {}) for step in steps]
+    taken = _taken_out(steps, change)
+    return [_into(step, change, {old: below} if out else {}) for step, out in zip(steps, taken, strict=True)]
 
 
 def _copy(steps: Sequence[Step], change: Change, cut: int) -> list[Step]:
@@ -171,12 +171,14 @@ def _into(step: Step, change: Change, goes: dict[str, str]) -> Step:
     return replace(step, mail=replace(step.mail, folder=goes[step.mail.folder]))
 
 
-def _some_senders(steps: Sequence[Step], change: Change) -> frozenset[str]:
-    """The most frequent senders of the folder, with up to half of its mail around the change; one at least."""
+def _taken_out(steps: Sequence[Step], change: Change) -> list[bool]:
+    """Which mails are of the folder's most frequent senders, with up to half of its mail around the change; one sender
+    at least. A thread stays together: it is its first sender's."""
     [folder] = change.folders
+    senders = _beginners(steps)
     near = Counter(
-        step.mail.text.sender
-        for step in steps
+        sender
+        for step, sender in zip(steps, senders, strict=True)
         if step.mail.folder == folder and change.at - AROUND_BEFORE <= step.place < change.at + AROUND_AFTER
     )
     chosen: set[str] = set()
@@ -185,7 +187,20 @@ def _some_senders(steps: Sequence[Step], change: Change) -> frozenset[str]:
         if count <= room or not chosen:
             chosen.add(sender)
             room -= count
-    return frozenset(chosen)
+    return [sender in chosen for sender in senders]
+
+
+def _beginners(steps: Sequence[Step]) -> list[str]:
+    """Of each mail, who began its thread as far as the archive tells."""
+    began: dict[str, str] = {}
+    found = []
+    for step in steps:
+        mail = step.mail
+        sender = next((began[one] for one in mail.references if one in began), mail.text.sender)
+        for one in (*mail.references, *filter(None, [mail.message_id])):
+            began.setdefault(one, sender)
+        found.append(sender)
+    return found
 
 
 def _with_copies(steps: Sequence[Step], copies: Sequence[tuple[Step, str]], change: Change, cut: int) -> list[Step]:

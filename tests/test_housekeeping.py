@@ -128,6 +128,11 @@ def test_split_and_nesting_go_by_sender_and_merged_folders_into_one():
     assert {step.mail.folder for step in beside if step.place >= 20} == {"Acme", "Acme North"}
     nested = keep_house(mails, [Change("nest", "at", 20, ("Acme",), ("Acme/Ann",), 1)], 20)
     assert {step.mail.folder for step in nested if step.place >= 20} == {"Acme", "Acme/Ann"}
+    # b answers a, and a answers b: each thread goes where its first mail went.
+    threads = [replace(mails[20], references=()), replace(mails[22], references=("<20@x.example>",)), mails[23]]
+    threads += [replace(mails[25], references=("<24@x.example>", "<23@x.example>")), *mails[26:40]]
+    answered = keep_house(threads, [Change("nest", "at", 0, ("Acme",), ("Acme/Ann",), 1)], 0)
+    assert [step.mail.folder for step in answered[:4]] == ["Acme/Ann", "Acme/Ann", "Acme", "Acme"]
     two = [replace(mail, folder=("Acme", "Orders")[mail.at.hour % 2]) for mail in mails]
     merged = keep_house(two, [Change("merge", "at", 20, ("Acme", "Orders"), ("Orders",), 1)], 20)
     assert {step.mail.folder for step in merged if step.place >= 20} == {"Orders"}
