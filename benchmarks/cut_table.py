@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.office_changes import WHENS
 from daemon.rules.thresholds import interval
 
 ENOUGH = 60
@@ -105,7 +106,7 @@ def by_change(rows: Sequence[dict[str, Any]]) -> list[str]:
             sums[called(row), kind, when] = [old + new for old, new in zip(before, counts, strict=False)]
     lines = [
         line.format(*key, mails, filed, percent(right / filed if filed else None))
-        for key, (mails, filed, right) in sorted(sums.items())
+        for key, (mails, filed, right) in sorted(sums.items(), key=lambda one: (*one[0][:2], WHENS.index(one[0][2])))
     ]
     return [line.format("archive", "change", "when", "mails", "filed", "right"), *lines] if lines else []
 
