@@ -45,7 +45,7 @@ from daemon.settings import Settings, TrainingSettings
 from daemon.store import decisions, learning, mailboxes
 from daemon.store.database import Tx
 from daemon.store.records import FILERS, DecisionSource
-from tests.fakes import FakeClassifier, FakeRegistry
+from tests.fakes import FakeClassifier, FakeRegistry, good_hints
 
 MORNING = datetime(2026, 1, 5, 8, tzinfo=UTC)
 
@@ -282,7 +282,8 @@ def paper_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Re
         uids = {category.name: uid for uid, category in known.items()}
         invoices, orders = uids["Invoices"], uids["Orders"]
         model.answers = {"invoice": {invoices: 0.97, orders: 0.03}, "perhaps": {orders: 0.6, invoices: 0.4}}
-        return Policy(known, dict.fromkeys(known, 0.9), "m1")
+        wanted = dict.fromkeys(known, 0.9)
+        return Policy(known, wanted, "m1", wanted=wanted, tried=good_hints())
 
     monkeypatch.setattr("daemon.passes.decide.current_policy", policy)
     with RehearsedOffice(Settings(state_dir=tmp_path)) as office:
@@ -348,6 +349,7 @@ def test_decisions_are_stored_as_the_service_stores_them_on_the_mails_dates(pape
     ]
     assert [one.at for one in made] == [MORNING + timedelta(days=5)] * 2
     assert made[0].probability == pytest.approx(0.97)
+    assert [one.hint is None for one in made] == [True, False]
 
 
 def office_mail(count: int) -> list[LabelledMail]:
