@@ -35,6 +35,7 @@ from daemon.rules.decision import (
     was_put_back,
 )
 from daemon.rules.delivery import ServerClock
+from daemon.rules.drift import resting
 from daemon.rules.hints import Filed, Hint, correspondents, of_copies, of_thread
 from daemon.rules.tags import in_use
 from daemon.rules.thresholds import thresholds
@@ -188,8 +189,9 @@ def current_policy(tx: Tx, desk: Desk, classifier: Classifier | None) -> Policy:
             found[uid] = None
             del wanted[uid]
     newcomers = frozenset(category.uid for category in unknown_to(classifier.meta.categories, categories))
+    rests = resting(reversed(evidence(tx, desk, also_newcomers=True)), found, newcomers)
     tried = (*classifier.meta.hints, *tried_hints(tx, desk))
-    return Policy(categories, found, classifier.meta.version, newcomers, wanted=wanted, tried=tried)
+    return Policy(categories, found, classifier.meta.version, newcomers, wanted=wanted, tried=tried, resting=rests)
 
 
 def _wanted_precision(category: Category, desk: Desk) -> float:

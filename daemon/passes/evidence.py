@@ -19,6 +19,7 @@ from daemon.model.prediction import Point, TriedHint
 from daemon.passes.desk import Desk
 from daemon.store import mailboxes, outcomes
 from daemon.store.database import Tx
+from daemon.store.records import DecisionSource
 
 log = structlog.get_logger()
 
@@ -67,11 +68,13 @@ def confirm(desk: Desk) -> int:
     return len(confirmed)
 
 
-def evidence(tx: Tx, desk: Desk) -> list[Point]:
-    """Every decision of the model whose outcome is known, the newest first."""
+def evidence(tx: Tx, desk: Desk, *, also_newcomers: bool = False) -> list[Point]:
+    """Every decision of the model whose outcome is known, the newest first. `also_newcomers`: and its answers to mail
+    that was left because it looked like a newer folder's, of which the model could not know."""
+    sources: tuple[DecisionSource, ...] = ("model", "newcomer") if also_newcomers else ("model",)
     return [
         Point(outcome.truth or "", outcome.predicted, outcome.probability, outcome.truth == outcome.predicted)
-        for outcome in outcomes.known(tx, desk.mailbox_id, desk.clock() - WITHIN, MOST)
+        for outcome in outcomes.known(tx, desk.mailbox_id, desk.clock() - WITHIN, MOST, sources)
     ]
 
 
@@ -79,6 +82,6 @@ def tried_hints(tx: Tx, desk: Desk) -> list[TriedHint]:
     """Every filing by a hint whose outcome is known, the newest first."""
     return [
         TriedHint(outcome.hint, outcome.truth, outcome.predicted)
-        for outcome in outcomes.known(tx, desk.mailbox_id, desk.clock() - WITHIN, MOST, by_hints=True)
+        for outcome in outcomes.known(tx, desk.mailbox_id, desk.clock() - WITHIN, MOST, outcomes.HINTS)
         if outcome.hint is not None
     ]

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 from connectors.base import Mark, Message
 from daemon.model.prediction import Prediction, TriedHint
 from daemon.rules.addresses import in_domains
-from daemon.rules.hints import Grounds, Hint, grounds
+from daemon.rules.drift import Rest
+from daemon.rules.hints import Hint, grounds
 from daemon.store.records import Category, Correction, DecisionSource, HintKind, KnownSighting, MessageState, Tagging
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Policy:
     """The precision that each category's filings must have. None here: it has too few lessons to file at all."""
     tried: tuple[TriedHint, ...] = ()
     """What became of hints on this mailbox."""
+    resting: Mapping[str, Rest] = field(default_factory=dict)
+    """Categories that file nothing for now, because their mail suddenly goes elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -195,17 +198,20 @@ def decide(
         return _without_hint(prediction, policy, guess, copy)
     wanted = policy.wanted.get(hint.category)
     found = grounds(hint, policy.tried, wanted if wanted is not None else 1.0)
-    if found.enough and wanted is not None:
+    rest = policy.resting.get(hint.category)
+    if found.enough and wanted is not None and rest is None:
         words = f"{category.name}: {hint.reason}; {found.words}, {wanted:.0%} wanted"
         return Decision(hint.category, hint.kind.source, words, *_figures(prediction), hint=hint.kind)
-    return _beside(hint, category, found, _without_hint(prediction, policy, guess, copy), wanted)
+    why = "too few lessons" if wanted is None else f"{found.words}, {wanted:.0%} wanted"
+    if rest is not None:
+        why = _at_rest(rest, category, policy)
+    return _beside(hint, category, why, _without_hint(prediction, policy, guess, copy))
 
 
-def _beside(hint: Hint, category: Category, found: Grounds, decision: Decision, wanted: float | None) -> Decision:
+def _beside(hint: Hint, category: Category, why: str, decision: Decision) -> Decision:
     """The decision beside a hint that may not file: what that says, why it is not enough, and no filing against it."""
     if decision.category == hint.category:
         return decision
-    why = "too few lessons" if wanted is None else f"{found.words}, {wanted:.0%} wanted"
     said = f"{hint.reason}, in {category.name}; not enough to file by ({why})"
     against = "left, for two things are said: " if decision.category is not None else ""
     return replace(decision, category=None, reason=f"{against}{decision.reason}; {said}")
@@ -260,6 +266,8 @@ def _by_model(prediction: Prediction, policy: Policy) -> Decision:
     if category is None or category.paused is not None:
         why = "is no longer in use" if category is None else f"is paused ({category.paused})"
         return Decision(None, "model", f"left: {said}; {_name(best, policy)} {why}", *figures)
+    if (rest := policy.resting.get(best)) is not None:
+        return Decision(None, "model", f"left: {said}; {_at_rest(rest, category, policy)}", *figures)
     threshold = policy.thresholds.get(best)
     if threshold is None:
         return Decision(None, "model", f"left: {said}; {category.name} has too little evidence yet", *figures)
@@ -269,6 +277,12 @@ def _by_model(prediction: Prediction, policy: Policy) -> Decision:
         said = _in_words(prediction, policy, digits)
         return Decision(None, "model", f"left: {said}; {category.name} needs {threshold:.{digits}f}", *figures)
     return Decision(best, "model", f"{said}; needs {threshold:.2f}; model {policy.model}", *figures)
+
+
+def _at_rest(rest: Rest, category: Category, policy: Policy) -> str:
+    where = f" to {_name(rest.new, policy)}, which is new" if rest.new is not None else " elsewhere"
+    asked = f"{rest.wrong} of the last {rest.asked} answers" if rest.asked > 1 else "the last answer"
+    return f"{category.name} rests: people put mail of {asked}{where}; it files again when its answers are right again"
 
 
 def _figures(prediction: Prediction | None) -> tuple[str | None, float | None, str | None, float | None]:

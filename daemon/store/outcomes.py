@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from connectors.base import MessageRef
 from daemon.store import tables as t
 from daemon.store.database import Tx
-from daemon.store.records import HintKind
+from daemon.store.records import DecisionSource, HintKind
 
-HINTS = ("thread", "memory")
-"""Sources of decisions by what people did with a mail's like."""
+MODEL: tuple[DecisionSource, ...] = ("model",)
+HINTS: tuple[DecisionSource, ...] = ("thread", "memory")
+"""Sources of decisions: the trained model, and what people did with a mail's like."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def unconfirmed(tx: Tx, mailbox: int, since: datetime, until: datetime) -> list[
         .where(
             t.messages.c.mailbox_id == mailbox,
             decision.c.confirmed.is_(None),
-            decision.c.source.in_(("model", *HINTS)),
+            decision.c.source.in_((*MODEL, *HINTS)),
             decision.c.category.is_not(None),
             action.c.kind == "sort",
             action.c.state == "done",
@@ -98,8 +99,10 @@ def confirm(tx: Tx, decisions: Sequence[int], now: datetime) -> None:
         tx.execute(update(t.decisions).where(where).values(confirmed=now))
 
 
-def known(tx: Tx, mailbox: int, since: datetime, newest: int, *, by_hints: bool = False) -> list[Outcome]:
-    """The model's decisions whose outcome is known, or those by hints, newest first. A correction counts more than a
+def known(
+    tx: Tx, mailbox: int, since: datetime, newest: int, sources: Collection[DecisionSource] = MODEL
+) -> list[Outcome]:
+    """The decisions of these sources whose outcome is known, newest first. A correction counts more than a
     confirmation; one in a bulk move that waits for a person's word counts for nothing yet."""
     decision, correction = t.decisions.c, t.corrections.c
     waiting = select(t.batches.c.id).where(t.batches.c.closed.is_(None))
@@ -119,7 +122,8 @@ def known(tx: Tx, mailbox: int, since: datetime, newest: int, *, by_hints: bool 
         .where(
             t.messages.c.mailbox_id == mailbox,
             decision.at >= since,
-            *_made_by(by_hints),
+            decision.source.in_(sources),
+            or_(decision.hint.is_not(None), decision.probability.is_not(None)),
             or_(decision.confirmed.is_not(None), correction.id.is_not(None)),
         )
         .order_by(decision.id.desc(), correction.id.desc())
@@ -133,10 +137,3 @@ def known(tx: Tx, mailbox: int, since: datetime, newest: int, *, by_hints: bool 
             said = Outcome(row.category, 1.0, truth, HintKind(*row.hint))
         found.setdefault(row.id, said)
     return list(found.values())[:newest]
-
-
-def _made_by(hints: bool) -> tuple[ColumnElement[bool], ...]:
-    decision = t.decisions.c
-    if hints:
-        return decision.source.in_(HINTS), decision.hint.is_not(None), decision.category.is_not(None)
-    return decision.source == "model", decision.best.is_not(None), decision.probability.is_not(None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import daemon.passes.decide
 from connectors.base import MailText, MessageRef, Move, Progress, Sighting
 from connectors.errors import LoginRefused, Unreachable
 from connectors.imap import ImapSettings
@@ -18,10 +19,12 @@ from connectors.mailbox_settings import CategorySettings
 from connectors.tag_words import keyword
 from daemon.mistakes import PostroomError
 from daemon.passes.desk import Desk
+from daemon.passes.evidence import evidence
 from daemon.passes.folder_list import list_folders, show_folders
 from daemon.passes.one_pass import one_pass
 from daemon.passes.put_back import BadMoment, Undone, moment, undo
 from daemon.rules.decision import Policy
+from daemon.rules.drift import resting
 from daemon.settings import SortingSettings
 from daemon.store import decisions, deletion, journal, learning, mailboxes, messages
 from daemon.store.database import Database, Tx
@@ -676,3 +679,28 @@ def test_moments_are_read_as_people_write_them(text: str, meant: str) -> None:
 def test_moment_that_cannot_be_read_says_how_to_write_it() -> None:
     with pytest.raises(BadMoment, match="Write 2h, 09:00"):
         moment("yesterday", START)
+
+
+def test_a_folder_whose_mail_two_people_just_moved_elsewhere_rests(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person has begun to keep invoices among the orders; no model knows before the night."""
+    ask = daemon.passes.decide.current_policy
+
+    def policy(tx: Tx, desk: Desk, classifier: Any) -> Policy:
+        made = ask(tx, desk, classifier)
+        return replace(made, resting=resting(reversed(evidence(tx, desk)), made.thresholds, ()))
+
+    monkeypatch.setattr("daemon.passes.decide.current_policy", policy)
+    for number in (1, 2):
+        office.deliver(f"invoice {number}", f"Something else each time: {number}.")
+        office.settle()
+        assert office.folder_of(f"invoice {number}") == ["Invoices"]
+        office.box.move_by_person(office.ref_of(f"invoice {number}"), "Orders")
+        office.settle()
+    office.deliver("invoice 3")
+    office.settle()
+    assert office.folder_of("invoice 3") == ["INBOX"]
+    with office.database.begin() as tx:
+        reason = decisions.since(tx, office.desk.mailbox_id, START)[-1].reason
+    assert "Invoices rests: people put mail of 2 of the last 2 answers elsewhere" in reason
