@@ -29,6 +29,7 @@ UNSORTED = "_unsorted"
 LEAST_OF_A_FOLDER = 20
 NEWEST = 2000
 """Commits of a git history."""
+A_LIST = "one of the lists <list.invalid>"
 COMMIT, FIELD, BODY_END = "\x1e", "\x1f", "\x1d"
 
 
@@ -56,7 +57,8 @@ def shortened(mail: LabelledMail, characters: int) -> LabelledMail:
 
 
 def read_lists(path: Path) -> list[LabelledMail]:
-    """Folder, date and text as the manifest has them, without what names the list; the thread by the headers."""
+    """Folder, date and text as the manifest has them, without what names the list: only that one was there; the thread
+    by the headers."""
     mails = []
     with tarfile.open(path) as archive:
         heads: dict[str, bytes] = {}
@@ -74,7 +76,9 @@ def read_lists(path: Path) -> list[LabelledMail]:
         if row["folder"] == UNSORTED:
             continue
         head = parse(heads[row["file"]] + b"\n\n")
-        text = MailText(sender=row["from"], subject=row["subject_clean"], body=clean_body(row["body_clean"]))
+        by_list = A_LIST if head.text.list_id else ""
+        subject, body = row["subject_clean"], clean_body(row["body_clean"])
+        text = MailText(sender=row["from"], list_id=by_list, subject=subject, body=body)
         at = datetime.fromisoformat(row["received"])
         mails.append(LabelledMail(row["folder"], text, at, head.message_id, head.references))
     return mails

@@ -6,9 +6,9 @@
 Offices rename, split, merge and nest folders, and tell nobody. A model learns of it at night, thresholds after dozens
 of answers; until then all mail of that kind goes wrong, one after the other. The sum is that of the sequential test for
 a change (CUSUM: Page, "Continuous Inspection Schemes", Biometrika 41, 1954): each answer adds the logarithm of how much
-likelier it is where half of them are wrong than where one in twenty-five is. Two wrong ones with little between them
-are enough, and four right ones in a row end it. One is enough where the mail went to a folder that is newer than the
-model, which is how such housekeeping begins; there also an answer counts that was too unsure to be filed.
+likelier it is where half of them are wrong than where one in twenty-five is. Two wrong ones with at most one right one
+between them are enough, and two right ones in a row end it. One is enough where the mail went to a folder that is newer
+than the model, which is how such housekeeping begins; there also an answer counts that was too unsure to be filed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from daemon.model.prediction import Point
 
 WRONG, RIGHT = log(0.5 / 0.04), log(0.5 / 0.96)
 """2.5 and -0.65."""
-TO_A_NEW_FOLDER = 5.0
-LIMIT = 3.5
-MOST = 5.0
+TO_A_NEW_FOLDER = 5.5
+LIMIT = 4.3
+MOST = 5.5
 """Or right answers by the dozen were needed after a bad day."""
 HEARD = 0.3
 """The least probability of an answer that counts, where the mail went to a new folder."""

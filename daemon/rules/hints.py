@@ -42,7 +42,7 @@ class Hint:
 
 @dataclass(frozen=True)
 class Filed:
-    """A lesson as a hint needs it: where it was put, when it came, and who wrote to whom (`correspondents`)."""
+    """A lesson as a hint needs it: where it was put, when it came, and who takes part (`correspondents`)."""
 
     category: str
     at: datetime
@@ -68,21 +68,28 @@ class Grounds:
 
 
 def correspondents(text: MailText) -> frozenset[str]:
-    """The addresses of a mail's sender and of those whom it shows as recipients, in small letters."""
-    return frozenset(shown_in(f"{text.sender}, {text.to}"))
+    """The addresses of a mail's sender and of those whom it shows as recipients, in small letters, and the mailing list
+    by which it came (List-Id, RFC 2919): all of that list take part in its threads."""
+    return frozenset([*shown_in(f"{text.sender}, {text.to}"), *([_list(text)] if text.list_id else [])])
+
+
+def _list(text: MailText) -> str:
+    return f"list {text.list_id.strip().lower()}"
 
 
 def of_thread(text: MailText, at: datetime, thread: Sequence[Filed], own_domains: Sequence[str]) -> Hint | None:
     """What the thread's lessons (the latest last) say about the next mail of it; None: nothing.
 
     Anybody can name a thread in a header (References, RFC 5322 section 3.6.4), so it is inherited only by its own
-    correspondents and by the office: every address that the sender's line shows must be one of theirs.
+    correspondents, by the office, and by whoever writes by the same mailing list: every address that the sender's line
+    shows must be one of theirs.
     """
     senders = shown_in(text.sender)
     known = frozenset[str]().union(*(lesson.correspondents for lesson in thread))
     if not thread or not senders:
         return None
-    if not all(sender in known or in_domains(sender, own_domains) for sender in senders):
+    by_list = bool(text.list_id) and _list(text) in known
+    if not by_list and not all(sender in known or in_domains(sender, own_domains) for sender in senders):
         return None
     last = thread[-1]
     several = len({lesson.category for lesson in thread}) > 1

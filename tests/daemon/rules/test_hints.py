@@ -54,6 +54,15 @@ def test_the_office_takes_part_in_every_thread() -> None:
     assert of_thread(colleague, NOW, [filed("c1")], ("office.example",)) is not None
 
 
+def test_whoever_writes_by_the_list_takes_part_in_its_threads() -> None:
+    """But in no other's, whatever a stranger's mail calls itself."""
+    of_list = Filed("c1", NOW, correspondents(MailText(sender=ANN, list_id="Users <users.lists.example>")))
+    newcomer = MailText(sender="dan@far.example", list_id="Users <users.lists.example>")
+    assert of_thread(newcomer, NOW, [of_list], ()) is not None
+    assert of_thread(newcomer, NOW, [filed("c1")], ()) is None
+    assert of_thread(MailText(sender="dan@far.example"), NOW, [of_list], ()) is None
+
+
 def test_a_thread_in_four_folders_is_a_kind_of_its_own_and_nothing_files_by_the_others_evidence() -> None:
     lessons = [filed(category, hours) for category, hours in (("c1", 40), ("c2", 30), ("c3", 20), ("c4", 2))]
     hint = of_thread(MailText(sender=ANN), NOW, lessons, ())
