@@ -9,7 +9,7 @@ from typing import Any
 
 from connectors.base import MailText
 from daemon.model.engines.engine import EngineUnavailable
-from daemon.model.prediction import Prediction, TriedHint
+from daemon.model.prediction import Point, Prediction, TriedHint
 from daemon.store.records import HintKind
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -83,6 +83,9 @@ class FakeRegistry:
 
     def classifier(self, mailbox: int) -> FakeClassifier | None:
         return self.model
+
+    def points(self, mailbox: int) -> tuple[Point, ...]:
+        return ()
 
     def close(self) -> None:
         """Nothing to close."""

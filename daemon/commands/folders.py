@@ -16,10 +16,12 @@ from daemon.commands.common import (
     print_json,
     table,
 )
+from daemon.commands.twins_shown import choose, show_twins, twins_as_json
 from daemon.passes.folder_list import Shown, list_folders, show_folders
 from daemon.rules.tags import in_use
 from daemon.settings.toml_lines import value
 from daemon.store import mailboxes
+from daemon.store.records import TwinChoice
 
 MEANINGS = {
     "inbox": "watched and sorted",
@@ -31,15 +33,64 @@ MEANINGS = {
 
 
 @click.command()
+@click.option("--twins", is_flag=True, help="The pairs of folders that seem to mean the same, and what you can say.")
+@click.option("--merge", type=int, metavar="PAIR", help="Say that both are one: the lessons of both count as one's.")
+@click.option("--here", type=int, metavar="PAIR", help="Say that new mail goes into one; the other teaches no more.")
+@click.option("--differ", type=int, metavar="PAIR", help="Say that they mean two things; nobody is asked again.")
+@click.option("--into", metavar="FOLDER", help="With --merge and --here: which one; else the one used lately.")
 @mailbox_option
 @json_option
 @pass_context
-def folders(context: Context, mailbox: str | None, as_json: bool) -> None:
+def folders(
+    context: Context,
+    twins: bool,
+    merge: int | None,
+    here: int | None,
+    differ: int | None,
+    into: str | None,
+    mailbox: str | None,
+    as_json: bool,
+) -> None:
     """What every folder is for, and why: guessed from its name or the server's word, or said by the settings.
 
     Reads the list from the server and changes nothing there. What is guessed wrong is put right in the settings, under
     [mailbox.roles]. New folders are named, with the lines that make them a category.
+
+    Offices rename, split and copy folders, and then two of them mean the same. Such twins are found by what the model
+    mistakes, by copies in both and by who writes to them, never by a name alone. Until somebody says something their
+    mail stays, or goes to the one that people use lately where that is clear. Another answer takes an earlier one back;
+    no mail is moved, and no lesson is lost.
+
+    \b
+    postroom folders
+    postroom folders --twins
+    postroom folders --merge 3
+    postroom folders --here 3 --into "Plant North (Acme)"
+    postroom folders --differ 3
     """
+    said: list[tuple[TwinChoice, int | None]] = [("merge", merge), ("here", here), ("differ", differ)]
+    choices = [(choice, number) for choice, number in said if number is not None]
+    if len(choices) + twins > 1:
+        raise click.UsageError("Say only one of --twins, --merge, --here and --differ.")
+    if into is not None and merge is None and here is None:
+        raise click.UsageError("--into goes with --merge or --here.")
+    if choices or twins:
+        with context.mailroom() as mailroom:
+            if choices:
+                [(choice, number)] = choices
+                choose(context.one(mailroom, mailbox), number, choice, into)
+                return
+            desks = context.some(mailroom, mailbox)
+            if as_json:
+                print_json([twins_as_json(desk) for desk in desks])
+                return
+            for desk in desks:
+                show_twins(desk)
+        return
+    _list(context, mailbox, as_json)
+
+
+def _list(context: Context, mailbox: str | None, as_json: bool) -> None:
     found: list[dict[str, Any]] = []
     with context.mailroom() as mailroom:
         for desk in context.some(mailroom, mailbox):

@@ -14,6 +14,7 @@ from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes.desk import Desk
 from daemon.passes.first_lessons import FolderLessons, learn_from_csv, learn_from_folders
 from daemon.passes.folder_list import list_folders
+from daemon.report.twin_folders import question, twin_rows
 from daemon.service import logs
 
 
@@ -64,10 +65,16 @@ def learn(
                 console.print(f"Messages left out, because a Postroom filed or tagged them: {left_out}.")
         outcome = None if no_train else hold_and_train(context, mailroom, desk, as_json)
         troubles = troubles_of(desk)
+        with desk.database.read() as tx:
+            twins = question(twin_rows(tx, desk.mailbox_id))
     if as_json:
-        print_json({"learnt": learnt, "training": None if outcome is None else outcome_as_json(outcome)})
-    elif outcome is not None:
-        show_outcome(outcome, troubles)
+        told = None if outcome is None else outcome_as_json(outcome)
+        print_json({"learnt": learnt, "training": told, "twins": twins})
+    else:
+        if outcome is not None:
+            show_outcome(outcome, troubles)
+        if twins is not None:
+            console.print(f"Folders: {twins}", soft_wrap=True)
     if outcome is not None and outcome.outcome == "failed":
         raise SystemExit(ExitCode.TROUBLE)
 

@@ -27,6 +27,7 @@ from daemon.privacy.person import Person
 from daemon.report import teaching as known_lessons
 from daemon.report.story import iso
 from daemon.report.teaching import Side
+from daemon.report.twin_folders import ASK
 from daemon.store import batches, learning, mailboxes, messages
 
 
@@ -52,7 +53,8 @@ def lessons(
     """Show what there is to learn from: how many lessons each category has, from where, and what is wrong with them.
 
     A lesson is one mail that a person filed. `--contradictions` lists pairs of nearly the same mail in different
-    categories, as the last training found them; decide once, and take the wrong one back.
+    categories, as the last training found them, and how many mails lie word for word in two; decide once, and take the
+    wrong one back.
 
     \b
     postroom lessons
@@ -73,7 +75,8 @@ def lessons(
         elif contradictions:
             with desk.database.read() as tx:
                 pairs = known_lessons.contradictions(tx, desk.mailbox_id)
-            _show_contradictions(pairs, as_json)
+                same = known_lessons.same_mail(tx, desk.mailbox_id)
+            _show_contradictions(pairs, same, as_json)
         elif category is not None:
             _show_category(desk, category, limit, as_json)
         else:
@@ -125,10 +128,14 @@ def _show_overview(desk: Desk, as_json: bool) -> None:
     table("Lessons", ["category", "lessons", "from", "newest", "remarks"], shown, frozenset({1}))
 
 
-def _show_contradictions(pairs: list[tuple[Side, Side]], as_json: bool) -> None:
+def _show_contradictions(pairs: list[tuple[Side, Side]], same: list[tuple[str, str, int]], as_json: bool) -> None:
     if as_json:  # for scripts, which may log what they get: no subjects
-        print_json([[_side(side) for side in pair] for pair in pairs])
+        print_json({"pairs": [[_side(side) for side in pair] for pair in pairs], "same_mail": same})
         return
+    for one, other, number in same:
+        lie = "1 mail lies" if number == 1 else f"{number} mails lie"
+        words = f'{lie} word for word in both "{one}" and "{other}".'
+        console.print(f"{words} `{ASK}` says whether the two may mean the same.", soft_wrap=True)
     if not pairs:
         console.print("The last training found no near-identical mails in different categories.")
         return
@@ -214,7 +221,7 @@ def _held(memory: Memory, person: Person) -> list[_Held]:
             category, where = names.get(member.to_category or ""), f"B{member.batch}"
             held = _Held(memory.name, None, where, member.moved, category, "correction", place, member.text)
             found.append(held)
-    for lesson in learning.every_lesson(memory.database, memory.mailbox_id):
+    for lesson in learning.every_lesson(memory.database, memory.mailbox_id, as_filed=True):
         if (place := person.place(lesson.text)) is not None:
             category = names.get(lesson.category)
             found.append(_Held(memory.name, lesson.id, None, lesson.at, category, lesson.source, place, lesson.text))

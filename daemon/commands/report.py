@@ -9,6 +9,7 @@ import click
 
 from daemon.commands.common import Context, console, mailbox_option, pass_context
 from daemon.mistakes import PostroomError
+from daemon.report import twin_folders
 from daemon.report.open_batches import open_batches, question
 from daemon.report.page import page, weeks
 from daemon.report.story import who_filed
@@ -36,7 +37,8 @@ def report(context: Context, html: Path, days: int, mailbox: str | None) -> None
             said = learning.corrections(tx, desk.mailbox_id, since=since)
             names = {category.uid: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
             current = training.current_model(tx, desk.mailbox_id)
-            waiting = [question(found) for found in open_batches(tx, desk.mailbox_id)]
+            waiting = [f"Bulk move {question(found)}" for found in open_batches(tx, desk.mailbox_id)]
+            waiting += filter(None, [twin_folders.question(twin_folders.twin_rows(tx, desk.mailbox_id))])
     version = current.version if current else None
     wanted, filers = desk.sorting.precision, who_filed(made, said)
     text = page(desk.settings.name, now, weeks(made, said), points, names, wanted, version, waiting, filers)

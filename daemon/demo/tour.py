@@ -41,8 +41,9 @@ from daemon.mistakes import ExitCode, PostroomError
 from daemon.model.classifier import Classifier
 from daemon.passes.first_lessons import learn_from_folders
 from daemon.passes.mailroom import Mailroom, open_mailroom
+from daemon.report.twin_folders import twin_rows
 from daemon.service import logs
-from daemon.store import mailboxes, training
+from daemon.store import mailboxes, training, twin_pairs
 from daemon.training import extra
 from daemon.training.hand_over import TrainingOutcome, train
 
@@ -50,6 +51,10 @@ HISTORY = 300
 """Messages that lie in the folders when the demo begins."""
 BATCH = 60
 """Messages that arrive while the daemon runs, twice."""
+OLD_FOLDER, TAKEN_OVER_BY = "Shop (Orders)", "Orders"
+"""The office used to keep the orders in the one, and now does in the other."""
+COPIED = 4
+"""The last mails of the old folder, which lie in both."""
 PRECISION = 0.95
 MAX_TOKENS = 128
 TIME_LIMIT = "120s"
@@ -65,6 +70,7 @@ class _Result:
     exam_before: float | None = None
     exam_after: float | None = None
     promoted: bool = False
+    twins_asked: int = 0
     messages_lost: int = 0
     messages_twice: int = 0
 
@@ -79,6 +85,7 @@ class _Result:
             "exam_after": self.exam_after,
             "promoted": self.promoted,
             "messages_lost": self.messages_lost,
+            "twins_asked": self.twins_asked,
         }
 
 
@@ -134,7 +141,7 @@ class _Demo:
         text = settings_text(
             folder / "state",
             account,
-            categories(),
+            categories() | {OLD_FOLDER: categories()[TAKEN_OVER_BY]},
             precision=PRECISION,
             max_tokens=MAX_TOKENS,
             time_limit=TIME_LIMIT,
@@ -142,6 +149,9 @@ class _Demo:
         )
         self.workplace = Workplace(folder, account, text)
         self.result = _Result()
+        orders = [mail for mail in self.mails[:HISTORY] if mail.category == TAKEN_OVER_BY]
+        self.old = orders[: len(orders) // 2]
+        self.copied = self.old[-COPIED:]
 
     def run(self) -> _Result:
         """Everything from the first page to the table."""
@@ -179,13 +189,22 @@ class _Demo:
         page, history = self.page, self.mails[:HISTORY]
         page.step("An IMAP server with an office's mail")
         page.facts([("server", f"{self.account.host}:{self.account.port}, user {self.account.user}")])
-        person.create(categories())
+        person.create([*categories(), OLD_FOLDER])
+        counts: Counter[str] = Counter()
         with page.counting("putting mail into folders", len(history)) as show:
             for done, mail in enumerate(history, start=1):
-                person.deliver(mail.category, [self._delivery(mail)], seen=True)
+                for place in self._places(mail):
+                    person.deliver(place, [self._delivery(mail)], seen=True)
+                    counts[place] += 1
                 show(done)
-        counts = Counter(mail.category for mail in history)
         page.facts([("folders", ", ".join(f"{name} {count}" for name, count in counts.most_common()))])
+        page.say(f"{OLD_FOLDER} is where the orders were kept until {TAKEN_OVER_BY} took over; {COPIED} lie in both.")
+
+    def _places(self, mail: SampleMail) -> list[str]:
+        """The folders in which a mail lies before Postroom comes."""
+        if mail not in self.old:
+            return [mail.category]
+        return [OLD_FOLDER, TAKEN_OVER_BY] if mail in self.copied else [OLD_FOLDER]
 
     def _delivery(self, mail: SampleMail) -> Delivery:
         return Delivery(mail.raw, mail.when + self.shift)
@@ -204,11 +223,26 @@ class _Demo:
             training = mailroom.settings.training
             found = learn_from_folders(desk, per_folder=training.max_per_folder, max_age=training.max_age, show=count)
         page.say(f"{sum(folder.learnt for folder in found)} lessons from {len(found)} folders; no message was changed.")
+        self._ask_about_twins(mailroom)
         page.say("Now the first model is trained on them, and examined on lessons that it has not seen.")
         outcome = self._train(mailroom)
         if outcome.outcome != "promoted":
             raise PostroomError("the first model", f"was not put into use: {outcome.verdict}", "Try another --seed.")
         page.say(f"[bold]{escape(outcome.verdict)}[/bold]")
+
+    def _ask_about_twins(self, mailroom: Mailroom) -> None:
+        """What an office is asked of two folders that seem to mean the same, and one answer."""
+        page, desk = self.page, mailroom.desk(MAILBOX)
+        with desk.database.read() as tx:
+            found = [row for row in twin_rows(tx, desk.mailbox_id) if row.is_open]
+        self.result.twins_asked = len(found)
+        for row in found:
+            page.say(f"[bold]Postroom asks (postroom folders --twins):[/bold] {escape(row.names)} may mean the same.")
+            page.facts([("why", "; ".join(row.why)), ("until then", row.stands)])
+            page.say(f"The office answers: both are one (postroom folders --merge {row.number}).")
+            [stays] = [side.uid for side in row.sides if side.folder == TAKEN_OVER_BY]
+            with desk.database.begin() as tx:
+                twin_pairs.choose(tx, desk.mailbox_id, row.number, "merge", stays, desk.clock())
 
     def _train(self, mailroom: Mailroom) -> TrainingOutcome:
         desk, began = mailroom.desk(MAILBOX), time.monotonic()
@@ -318,7 +352,7 @@ class _Demo:
                 ("of these right", _right(before), _right(after)),
             ]
         )
-        expected = Counter(digest_of(mail.raw) for mail in self.mails)
+        expected = Counter(digest_of(mail.raw) for mail in [*self.mails, *self.copied])
         found = sum(person.multiset().values(), Counter[str]())
         result.messages_lost, result.messages_twice = differences(expected, found)
         page.say(

@@ -13,7 +13,7 @@ knows them (`daemon.store.learning.of_thread`).
 from __future__ import annotations
 
 import weakref
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from connectors.base import MailText
@@ -30,11 +30,16 @@ FIRST_EXAMPLES = 500
 """So many of the newest lessons are looked through for first examples of categories that the model does not know."""
 
 
+State = tuple[int, int, Hashable]
+"""As `Lessons.state` says it."""
+
+
 class Lessons(Protocol):
     """Where lessons come from: one mailbox in the database, at one moment."""
 
-    def state(self) -> tuple[int, int]:
-        """(highest id ever, how many count): changes with everything that people teach or take back."""
+    def state(self) -> State:
+        """(highest id ever, how many are kept, as what they count): changes with everything that people teach, take
+        back or say of their folders. The last is None where all count as they were filed, and always did."""
 
     def newest(self, count: int, after: int = 0) -> list[Lesson]:
         """Of those that count and have a higher id than `after` the last so many by id, in order of time."""
@@ -48,13 +53,13 @@ class LessonMemory:
 
     def __init__(self) -> None:
         self._near = NearDuplicates()
-        self._known = (0, 0)
+        self._known: State = (0, 0, None)
         """The state of the lessons when near-duplicates were brought up to date."""
         self._pupil: weakref.ref[Classifier] | None = None
-        self._taught = (0, 0)
+        self._taught: State = (0, 0, None)
         """The model that was taught last, and the state of the lessons then. One that is loaded anew knows less."""
         self._first_words: FirstGuess | None = None
-        self._guessed: tuple[tuple[int, int], tuple[Category, ...]] | None = None
+        self._guessed: tuple[State, tuple[Category, ...]] | None = None
 
     def __len__(self) -> int:
         """How many lessons are remembered as texts that may come again."""
@@ -84,11 +89,19 @@ class LessonMemory:
         """What names, descriptions and first lessons point at; None: at nothing, or no model is missing."""
         return None if self._first_words is None else self._first_words.guess(text)
 
-    def _has_taught(self, pupil: Classifier, state: tuple[int, int]) -> bool:
+    def _has_taught(self, pupil: Classifier, state: State) -> bool:
         return self._pupil is not None and self._pupil() is pupil and self._taught == state
 
-    def _learn(self, lessons: Lessons, state: tuple[int, int], pupil: Classifier | None) -> None:
-        known, taught = self._known[0], 0 if pupil is None else pupil.newest_lesson or 0
+    def _is_to_hear_all(self, pupil: Classifier, state: State) -> bool:
+        """May lessons that it learnt long ago count as another category than it was told?"""
+        same = self._pupil is not None and self._pupil() is pupil
+        return state[2] != self._taught[2] if same else state[2] is not None
+
+    def _learn(self, lessons: Lessons, state: State, pupil: Classifier | None) -> None:
+        if state[2] != self._known[2]:  # what is known may count as another category now, and what was left out teach
+            self._near, self._known = NearDuplicates(self._near.capacity), (0, 0, state[2])
+        known = self._known[0]
+        taught = 0 if pupil is None or self._is_to_hear_all(pupil, state) else pupil.newest_lesson or 0
         after, count = known, self._near.capacity
         if pupil is not None:
             after = min(known, taught)

@@ -168,8 +168,10 @@ class Neighbours:
         return max(0, int(np.max(self._ids, initial=0)))
 
     def add(self, lessons: Sequence[tuple[int, MailText, str]]) -> None:
-        """Take in lessons (id, text, category) that are not known yet."""
+        """Take in lessons (id, text, category) that are not known yet. One that is known may count as another category
+        by now."""
         known = set(self._ids.tolist())
+        self._call([(number, category) for number, _, category in lessons if number in known])
         known.update([number for number, _, category in lessons if category not in self.categories][:-MOST_NEW])
         fresh = [lesson for lesson in lessons if lesson[0] not in known][-CAPACITY:]
         if not fresh:
@@ -181,6 +183,14 @@ class Neighbours:
             self._rows = self._rows.then(rows).newest(CAPACITY)
             self._labels = np.append(self._labels, [places[category] for _, _, category in fresh])[-CAPACITY:]
             self._ids = np.append(self._ids, [lesson[0] for lesson in fresh])[-CAPACITY:]
+
+    def _call(self, known: Sequence[tuple[int, str]]) -> None:
+        """These lessons (id, category), which are known, belong to these categories."""
+        with self._lock:
+            self._newcomers += tuple(dict.fromkeys(category for _, category in known if category not in self._all))
+            places = {category: column for column, category in enumerate(self._all)}
+            for number, category in known:
+                self._labels[self._ids == number] = places[category]
 
     def keep(self, ids: Iterable[int]) -> None:
         """Forget every lesson that is not among these, because it was voided. Those without an id stay."""

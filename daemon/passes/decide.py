@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from connectors.base import Message, is_touched
 from daemon.model.classifier import Classifier
 from daemon.model.first_guess import unknown_to
+from daemon.model.memory import State
 from daemon.model.prediction import Prediction
 from daemon.passes.arrivals import find_known, is_moved_by_us, state_of_unknown
 from daemon.passes.desk import Desk
@@ -39,7 +40,9 @@ from daemon.rules.drift import resting
 from daemon.rules.hints import Filed, Hint, correspondents, of_copies, of_thread
 from daemon.rules.tags import in_use
 from daemon.rules.thresholds import thresholds
-from daemon.store import decisions, journal, learning, mailboxes, messages, taggings, training
+from daemon.rules.twins import Twinned, twinned
+from daemon.store import decisions, journal, learning, mailboxes, messages, taggings, training, twin_pairs
+from daemon.store.counting import counting
 from daemon.store.database import Tx
 from daemon.store.records import NOTHING_TO_FOLLOW, Category, KnownMessage, Lesson, MessageState
 
@@ -90,7 +93,8 @@ def decisions_about(desk: Desk, asked: Sequence[Asked]) -> Decisions:
     classifier = desk.registry.classifier(desk.mailbox_id)
     with desk.database.read() as tx:
         policy = current_policy(tx, desk, classifier)
-        in_use = [category for category in policy.categories.values() if category.paused is None]
+        own = policy.twins.without(policy.categories)
+        in_use = [one for one in policy.categories.values() if one.paused is None and one.uid in own]
         desk.memory.refresh(MailboxLessons(tx, desk.mailbox_id), classifier, in_use if policy.newcomers else ())
         found = [_evidence(tx, desk, message, policy) for message in asked]
     began = time.perf_counter()
@@ -163,8 +167,9 @@ class MailboxLessons:
     tx: Tx
     mailbox: int
 
-    def state(self) -> tuple[int, int]:
-        return learning.lesson_state(self.tx, self.mailbox)
+    def state(self) -> State:
+        stands = counting(self.tx, self.mailbox)
+        return (*learning.lesson_state(self.tx, self.mailbox), stands if stands.pairs else None)
 
     def newest(self, count: int, after: int = 0) -> list[Lesson]:
         return learning.lessons(self.tx, self.mailbox, after=after, newest=count)
@@ -177,21 +182,36 @@ def current_policy(tx: Tx, desk: Desk, classifier: Classifier | None) -> Policy:
     """The owner's wanted precision, turned into a threshold for each category: by the current model's exam,
     and by what became of the decisions of the last weeks."""
     categories = {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)}
+    twins = _twinned(tx, desk, categories)
     if classifier is None:
         current = training.current_model(tx, desk.mailbox_id)
         refused = None if current is None else current.version
-        return Policy(categories, {}, newcomers=frozenset(categories), refused=refused)
+        return Policy(categories, {}, newcomers=twins.without(categories), refused=refused, twins=twins)
     wanted = {uid: _wanted_precision(category, desk) for uid, category in categories.items()}
-    found = dict(thresholds(classifier.meta.points, desk.sorting.precision, wanted, evidence(tx, desk)))
+    points, since = twins.points(classifier.meta.points), twins.points(evidence(tx, desk))
+    found = dict(thresholds(points, desk.sorting.precision, wanted, since))
     lessons = learning.lesson_counts(tx, desk.mailbox_id)
     for uid in categories:
         if lessons.get(uid, 0) < desk.sorting.min_examples:
             found[uid] = None
             del wanted[uid]
-    newcomers = frozenset(category.uid for category in unknown_to(classifier.meta.categories, categories))
-    rests = resting(reversed(evidence(tx, desk, also_newcomers=True)), found, newcomers)
-    tried = (*classifier.meta.hints, *tried_hints(tx, desk))
-    return Policy(categories, found, classifier.meta.version, newcomers, wanted=wanted, tried=tried, resting=rests)
+    newcomers = twins.without([category.uid for category in unknown_to(classifier.meta.categories, categories)])
+    rests = resting(reversed(twins.points(evidence(tx, desk, also_newcomers=True))), found, newcomers)
+    tried = twins.tried((*classifier.meta.hints, *tried_hints(tx, desk)))
+    version = classifier.meta.version
+    return Policy(categories, found, version, newcomers, wanted=wanted, tried=tried, resting=rests, twins=twins)
+
+
+def _twinned(tx: Tx, desk: Desk, categories: Mapping[str, Category]) -> Twinned:
+    """How the pairs of folders that mean the same stand, as far as both folders are in use."""
+    stands = counting(tx, desk.mailbox_id).by_category()
+    pairs = [
+        pair
+        for pair in twin_pairs.pairs(tx, desk.mailbox_id)
+        if pair.choice is None
+        and all(uid in categories and categories[uid].paused is None for uid in (pair.one, pair.other))
+    ]
+    return twinned(pairs, stands)
 
 
 def _wanted_precision(category: Category, desk: Desk) -> float:

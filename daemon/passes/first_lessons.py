@@ -1,6 +1,7 @@
 """The first lessons: from the folders as people keep them, or from a CSV or JSONL file.
 
 from folders:  category folders | newest messages that no Postroom moved there, up to a cap  | text -> lessons
+                                | which of them mean the same?
 from tags:     all folders      | newest messages with the tag, which no Postroom put on     | text -> lessons
 from a file:   read it whole | every mistake at once | lessons, or nothing
 """
@@ -27,6 +28,7 @@ from daemon.rules.decision import is_from
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import Category
+from daemon.training.twin_finder import find_twins
 
 Show = Callable[[str, int, int], None]
 """(folder, done, total): for a progress bar."""
@@ -78,6 +80,8 @@ def learn_from_folders(
             newest = partial(tagging.tagged_mail, desk, category)
             seen = _newest_of_people(desk, category, newest, per_folder, since)
             found.append(_learn(desk, category, f"tag {category.tag}", seen, show))
+    points = desk.registry.points(desk.mailbox_id)
+    find_twins(desk.database, desk.mailbox_id, points, desk.sorting.precision, desk.clock())
     return found
 
 

@@ -97,7 +97,7 @@ def refuse_own(memory: Memory, person: Person) -> None:
 def look_for(memory: Memory, person: Person) -> Found:
     """What this mailbox holds of the person. Changes nothing. Raises PostroomError for the mailbox's own address."""
     refuse_own(memory, person)
-    every = learning.every_lesson(memory.database, memory.mailbox_id)
+    every = learning.every_lesson(memory.database, memory.mailbox_id, as_filed=True)
     lessons = [lesson for lesson in every if person.place(lesson.text)]
     with memory.database.read() as tx:
         asked = batches.members(tx, memory.mailbox_id)

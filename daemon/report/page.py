@@ -96,8 +96,10 @@ def page(
         parts += ["<h2>Who filed</h2>", *_who_filed(filers)]
     if questions:
         parts.append("<h2>What waits for an answer</h2>")
-        parts += [f"<p>Bulk move {escape(asked)}</p>" for asked in questions]
-        parts.append(_nothing("`postroom corrections --batches` shows them, and how to answer."))
+        parts += [f"<p>{escape(asked)}</p>" for asked in questions]
+        parts.append(
+            _nothing("`postroom corrections --batches` and `postroom folders --twins` show more, and how to answer.")
+        )
     if version is not None and points:
         limits = filed(points, thresholds(points, wanted))
         right = sum(point.correct for point in limits)

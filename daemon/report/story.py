@@ -15,6 +15,8 @@ from daemon.model.prediction import Point
 from daemon.report.concerns import nights
 from daemon.report.open_batches import open_batches, question
 from daemon.report.teaching import overview
+from daemon.report.twin_folders import question as twins_question
+from daemon.report.twin_folders import twin_rows
 from daemon.rules.schedule import last_attempt, late_by, next_night, owed
 from daemon.settings import Settings
 from daemon.settings.zone import office_time
@@ -159,6 +161,7 @@ def mailbox_status(
             {"batch": found.name, "messages": found.batch.members, "words": question(found)}
             for found in open_batches(tx, mailbox.id)
         ],
+        "twins": twins_question(twin_rows(tx, mailbox.id)),
         "model": None if current is None else {"version": current.version, "verdict": current.verdict},
         "training": None
         if not runs

@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 
 from daemon.model.prediction import Point
 from daemon.rules.thresholds import lower_bound
+from daemon.rules.twins import in_words
 from daemon.store import folder_figures, learning, mailboxes, messages, training
+from daemon.store.counting import counting
 from daemon.store.database import Tx
 from daemon.store.records import Category, Lesson
 
@@ -48,6 +50,14 @@ def overview(tx: Tx, mailbox: int, points: Sequence[Point], least: int) -> list[
     passing = folder_figures.passed_through(tx, mailbox, SOON)
     categories = mailboxes.categories(tx, mailbox)
     names = {category.uid: category.name for category in categories}
+    taught, elsewhere = learning.lesson_counts(tx, mailbox), counting(tx, mailbox).by_category()
+
+    def trouble(category: Category) -> str | None:
+        if category.uid in elsewhere:
+            return in_words({category.uid: elsewhere[category.uid]}, names)[0]
+        through = passing.get(category.folder, (0, 0))
+        return trouble_with(category, taught.get(category.uid, 0), through, points, names, least)
+
     rows = []
     for category in categories:
         own = sources.get(category.uid, [])
@@ -60,7 +70,7 @@ def overview(tx: Tx, mailbox: int, points: Sequence[Point], least: int) -> list[
                 ", ".join(f"{count} {SOURCES.get(source, source)}" for source, count, _ in own),
                 max((newest for _, _, newest in own), default=None),
                 category.paused,
-                trouble_with(category, number, passing.get(category.folder, (0, 0)), points, names, least),
+                trouble(category),
                 category.tag,
             )
         )
@@ -125,6 +135,18 @@ def contradictions(tx: Tx, mailbox: int) -> list[tuple[Side, Side]]:
         (_side(tx, known[first], categories), _side(tx, known[second], categories))
         for first, second in pairs
         if first in known and second in known and known[first].category != known[second].category
+    ]
+
+
+def same_mail(tx: Tx, mailbox: int) -> list[tuple[str, str, int]]:
+    """(folder, folder, how many) for every two categories in which the very same mail lies."""
+    folders = {category.uid: category.folder for category in mailboxes.categories(tx, mailbox)}
+    stands = counting(tx, mailbox)
+    found = Counter(folder_figures.copies_in_two(tx, mailbox)) + Counter(folder_figures.same_text_in_two(tx, mailbox))
+    return [
+        (folders.get(one, "a removed category"), folders.get(other, "a removed category"), number)
+        for (one, other), number in sorted(found.items(), key=lambda both: -both[1])
+        if stands.place(one) != stands.place(other)
     ]
 
 

@@ -24,6 +24,7 @@ from daemon.model.prediction import Prediction, TriedHint
 from daemon.rules.addresses import in_domains
 from daemon.rules.drift import Rest
 from daemon.rules.hints import Hint, grounds
+from daemon.rules.twins import Twinned
 from daemon.store.records import Category, Correction, DecisionSource, HintKind, KnownSighting, MessageState, Tagging
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Policy:
     """What became of hints on this mailbox."""
     resting: Mapping[str, Rest] = field(default_factory=dict)
     """Categories that file nothing for now, because their mail suddenly goes elsewhere."""
+    twins: Twinned = field(default_factory=Twinned)
+    """The folders that mean the same."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,11 @@ def decide(
     """
     if put_back:  # of this very mail somebody has said so; a hint is about others
         return Decision(None, "copy", "left: a person put another copy of this mail back into the inbox")
+    prediction = policy.twins.joined(prediction)
+    if hint is not None:
+        hint = replace(hint, category=policy.twins.place_of(hint.category))
+        if (against := _twins(hint.category, policy)) is not None:
+            return Decision(None, "none", f"left: {hint.reason}, but {against}", *_figures(prediction))
     category = policy.categories.get(hint.category) if hint is not None else None
     if hint is None or category is None or category.paused is not None:
         return _without_hint(prediction, policy, guess, copy)
@@ -224,6 +232,9 @@ def _without_hint(
         return same
     if prediction is None:
         return _without_model(guess, policy)
+    if (twins := _twins(prediction.ranking[0][0], policy)) is not None:  # nor is that evidence of how sure it may be
+        said = f"left: {_in_words(prediction, policy)}; {twins}"
+        return Decision(None, "none", said, *_figures(prediction))
     decision = _by_model(prediction, policy)
     if prediction.newcomer in policy.newcomers:
         # Nor is it evidence of how sure the model may be: it could not have known that folder.
@@ -237,11 +248,16 @@ def _without_hint(
     return replace(decision, reason=f"{said}; {more}, which this model does not know yet")
 
 
+def _twins(uid: str, policy: Policy) -> str | None:
+    """Why nothing is filed there because of a folder that means the same, in words; None: nothing speaks against it."""
+    return policy.twins.why_left(uid, {known: category.name for known, category in policy.categories.items()})
+
+
 def _as_its_copy(copy: DecidedCopy, policy: Policy) -> Decision | None:
     """The decision about the other copy: one mail gets one decision."""
     made = copy.decision
     category = policy.categories.get(made.category) if made.category is not None else None
-    if made.category is not None and (category is None or category.paused is not None):
+    if made.category is not None and (category is None or category.paused is not None or _twins(category.uid, policy)):
         return None
     words = f"{category.name}: " if category is not None else "left: "
     return replace(made, source="copy", reason=f"{words}as another copy of this mail, decided on {copy.at:%Y-%m-%d}")

@@ -1,10 +1,10 @@
-"""What each category has to learn from, and whether mail stays in its folder."""
+"""What each category has to learn from, whether mail stays in its folder, and what two of them share."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 
 from daemon.store import tables as t
 from daemon.store.database import Tx
@@ -43,3 +43,49 @@ def passed_through(tx: Tx, mailbox: int, within: timedelta, newest: int = 5000) 
         ever, left = found.get(folder, (0, 0))
         found[folder] = ever + 1, left + (not stayed)
     return found
+
+
+def lessons_as_filed(tx: Tx, mailbox: int) -> list[tuple[str, datetime, str]]:
+    """(category, when, sender) of every lesson that is kept, under the category into which people filed it."""
+    lesson = t.lessons.c
+    rows = tx.execute(
+        select(lesson.category, lesson.at, func.json_extract(lesson.text, "$.sender"))
+        .where(lesson.mailbox_id == mailbox, lesson.voided.is_(None))
+        .order_by(lesson.at, lesson.id)
+    )
+    return [(category, at, sender or "") for category, at, sender in rows]
+
+
+def copies_in_two(tx: Tx, mailbox: int) -> dict[tuple[str, str], int]:
+    """For every two categories, in order, how many mails lie in both: the lesson that came later stands for both, and
+    no person has moved the mail there from the other."""
+    earlier, later = t.lessons.alias(), t.lessons.alias()
+    rows = tx.execute(
+        select(earlier.c.category, later.c.category, func.count())
+        .join(later, later.c.id == earlier.c.replaced_by)
+        .where(
+            earlier.c.mailbox_id == mailbox,
+            later.c.category != earlier.c.category,
+            later.c.correction_id.is_(None),
+            or_(later.c.message_id.is_(None), later.c.message_id != earlier.c.message_id),
+        )
+        .group_by(earlier.c.category, later.c.category)
+    )
+    found: dict[tuple[str, str], int] = {}
+    for one, other, number in rows:
+        both = (one, other) if one < other else (other, one)
+        found[both] = found.get(both, 0) + number
+    return found
+
+
+def same_text_in_two(tx: Tx, mailbox: int) -> dict[tuple[str, str], int]:
+    """For every two categories, in order, how many texts lie in both, word for word, as lessons of their own."""
+    one, other = t.lessons.alias(), t.lessons.alias()
+    same = and_(one.c.mailbox_id == other.c.mailbox_id, one.c.fingerprint == other.c.fingerprint)
+    rows = tx.execute(
+        select(one.c.category, other.c.category, func.count(one.c.fingerprint.distinct()))
+        .join(other, and_(same, one.c.category < other.c.category))
+        .where(one.c.mailbox_id == mailbox, one.c.voided.is_(None), other.c.voided.is_(None))
+        .group_by(one.c.category, other.c.category)
+    )
+    return {(first, second): number for first, second, number in rows}

@@ -1,9 +1,14 @@
-"""Corrections and lessons. The models made of them: `training.py`."""
+"""Corrections and lessons. The models made of them: `training.py`; as which category a lesson counts: `counting.py`.
+
+Whatever gives lessons gives those that teach, under the category as which they count; `as_filed` gives all that are
+kept, under the category into which people filed them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -13,6 +18,8 @@ from sqlalchemy import ColumnElement, RowMapping, Select, and_, delete, func, in
 
 from connectors.base import MailText
 from daemon.store import tables as t
+from daemon.store import twin_pairs
+from daemon.store.counting import Counting, counting
 from daemon.store.database import Database, Tx, new_id, scrub_after
 from daemon.store.records import Correction, CorrectionKind, Lesson
 from daemon.store.restoring import restore, step_over
@@ -22,6 +29,8 @@ MOST_OF_A_THREAD = 200
 LESSONS_OF_A_THREAD = 20
 """Of them the newest say where it lies, and who takes part."""
 LESSONS_A_PAGE = 500
+AS_FILED = Counting()
+"""Every lesson counts as the category into which people filed its mail."""
 
 # --- corrections
 
@@ -201,6 +210,7 @@ def teach(
         )
     )
     tx.execute(update(t.lessons).where(before).values(replaced_by=new_id(result)))
+    twin_pairs.used(tx, mailbox, category, at)
     return True
 
 
@@ -294,17 +304,18 @@ def lessons_of(tx: Tx, message: int) -> list[Lesson]:
     return [_lesson(row) for row in tx.execute(query).mappings()]
 
 
-def lessons_named(tx: Tx, mailbox: int, ids: Iterable[int]) -> dict[int, Lesson]:
+def lessons_named(tx: Tx, mailbox: int, ids: Iterable[int], *, as_filed: bool = False) -> dict[int, Lesson]:
     """The lessons with these ids that still count."""
-    wanted = sorted(set(ids))
+    wanted, taught = sorted(set(ids)), AS_FILED if as_filed else counting(tx, mailbox)
     found: dict[int, Lesson] = {}
     for start in range(0, len(wanted), 500):
         query = select(t.lessons).where(
             t.lessons.c.mailbox_id == mailbox,
             t.lessons.c.voided.is_(None),
+            taught.teaches(),
             t.lessons.c.id.in_(wanted[start : start + 500]),
         )
-        found.update((lesson.id, lesson) for lesson in map(_lesson, tx.execute(query).mappings()))
+        found.update((row["id"], _lesson(row, taught)) for row in tx.execute(query).mappings())
     return found
 
 
@@ -325,11 +336,11 @@ def mail_text(stored: Mapping[str, Any]) -> MailText:
     return MailText(**{**stored, "attachments": tuple(stored.get("attachments", ()))})
 
 
-def _lesson(row: RowMapping) -> Lesson:
+def _lesson(row: RowMapping, taught: Counting = AS_FILED) -> Lesson:
     return Lesson(
         row["id"],
         row["message_id"],
-        row["category"],
+        taught.place(row["category"]),
         mail_text(row["text"]),
         row["thread"],
         row["at"],
@@ -340,13 +351,15 @@ def _lesson(row: RowMapping) -> Lesson:
     )
 
 
-def every_lesson(database: Database, mailbox: int, up_to: int | None = None) -> Iterator[Lesson]:
+def every_lesson(
+    database: Database, mailbox: int, up_to: int | None = None, *, as_filed: bool = False
+) -> Iterator[Lesson]:
     """All lessons that count, by id, up to one: a page at a time, so that neither memory nor the database is held for
     100,000 of them."""
     last = 0
     while True:
         with database.read() as tx:
-            page = lessons(tx, mailbox, after=last, up_to=up_to, oldest=LESSONS_A_PAGE)
+            page = lessons(tx, mailbox, after=last, up_to=up_to, oldest=LESSONS_A_PAGE, as_filed=as_filed)
         if not page:
             return
         yield from page
@@ -361,11 +374,13 @@ def lessons(
     up_to: int | None = None,
     newest: int | None = None,
     oldest: int | None = None,
+    as_filed: bool = False,
 ) -> list[Lesson]:
     """The lessons that count, oldest first: with `after`, those with a higher id; with `up_to`, none beyond it; with
     `newest`, the last so many by id; with `oldest`, the first so many."""
+    taught = AS_FILED if as_filed else counting(tx, mailbox)
     query = select(t.lessons).where(
-        t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None), t.lessons.c.id > after
+        t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None), taught.teaches(), t.lessons.c.id > after
     )
     if up_to is not None:
         query = query.where(t.lessons.c.id <= up_to)
@@ -373,18 +388,19 @@ def lessons(
         query = query.order_by(t.lessons.c.id.desc()).limit(newest)
     elif oldest is not None:
         query = query.order_by(t.lessons.c.id).limit(oldest)
-    found = [_lesson(row) for row in tx.execute(query).mappings()]
+    found = [_lesson(row, taught) for row in tx.execute(query).mappings()]
     return sorted(found, key=lambda lesson: (lesson.at, lesson.id))
 
 
 def lesson_ids(tx: Tx, mailbox: int, *, since: int = 0) -> set[int]:
     """The ids, from `since` on, of the lessons that count."""
     where = (t.lessons.c.mailbox_id == mailbox) & t.lessons.c.voided.is_(None) & (t.lessons.c.id >= since)
+    where &= counting(tx, mailbox).teaches()
     return set(tx.execute(select(t.lessons.c.id).where(where)).scalars())
 
 
 def newest_lessons(tx: Tx, mailbox: int, category: str, limit: int) -> list[Lesson]:
-    """The newest lessons of one category that count, newest first."""
+    """The newest lessons that people filed into one category, newest first."""
     lesson = t.lessons.c
     query = (
         select(t.lessons)
@@ -397,16 +413,20 @@ def newest_lessons(tx: Tx, mailbox: int, category: str, limit: int) -> list[Less
 
 def lesson_counts(tx: Tx, mailbox: int) -> dict[str, int]:
     """How many lessons each category has."""
+    taught = counting(tx, mailbox)
     rows = tx.execute(
         select(t.lessons.c.category, func.count())
-        .where(t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None))
+        .where(t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None), taught.teaches())
         .group_by(t.lessons.c.category)
     )
-    return {row[0]: row[1] for row in rows}
+    counts: Counter[str] = Counter()
+    for category, number in rows:
+        counts[taught.place(category)] += number
+    return dict(counts)
 
 
 def lesson_state(tx: Tx, mailbox: int) -> tuple[int, int]:
-    """(highest lesson id ever, how many count now): changes with every change of what is known."""
+    """(highest lesson id ever, how many are kept): changes with whatever people teach or take back."""
     highest = tx.execute(select(func.max(t.lessons.c.id)).where(t.lessons.c.mailbox_id == mailbox)).scalar()
     where = (t.lessons.c.mailbox_id == mailbox) & t.lessons.c.voided.is_(None)
     return int(highest or 0), int(tx.execute(select(func.count()).select_from(t.lessons).where(where)).scalar_one())
@@ -443,8 +463,9 @@ def of_thread(tx: Tx, mailbox: int, ancestors: Sequence[str], thread: str | None
     for question in questions:
         latest = select(m.id).where(m.mailbox_id == mailbox, question).order_by(m.id.desc()).limit(MOST_OF_A_THREAD)
         members.update(tx.execute(latest).scalars())
-    query = select(t.lessons).where(lesson.message_id.in_(sorted(members)), lesson.voided.is_(None))
     if not members:
         return []
+    taught = counting(tx, mailbox)
+    query = select(t.lessons).where(lesson.message_id.in_(sorted(members)), lesson.voided.is_(None), taught.teaches())
     newest = query.order_by(lesson.id.desc()).limit(LESSONS_OF_A_THREAD)
-    return [_lesson(row) for row in tx.execute(newest).mappings()][::-1]
+    return [_lesson(row, taught) for row in tx.execute(newest).mappings()][::-1]

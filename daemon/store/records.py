@@ -292,6 +292,36 @@ class Lesson:
     voided: datetime | None = None
 
 
+TwinChoice = Literal["merge", "here", "differ"]
+"""merge: both folders are one. here: new mail goes into one of them, and what is put into the other teaches nothing.
+differ: they mean two things."""
+
+
+@dataclass(frozen=True)
+class TwinPair:
+    """Two categories, by uid, that seem to mean the same. `why`: sentences without names.
+
+    `lately`: the one that people use lately, where that is clear; `over`: it has taken over from the other. `choice`:
+    what a person said; `into` is then the category that stays.
+    """
+
+    id: int
+    one: str
+    other: str
+    why: tuple[str, ...]
+    since: datetime
+    lately: str | None = None
+    lately_since: datetime | None = None
+    over: bool = False
+    choice: TwinChoice | None = None
+    into: str | None = None
+    chosen: datetime | None = None
+
+    def beside(self, uid: str) -> str:
+        """The other of the two."""
+        return self.other if uid == self.one else self.one
+
+
 @dataclass(frozen=True)
 class ModelRecord:
     """One trained model in the registry."""

@@ -1,6 +1,6 @@
 """The tables, as SQLAlchemy Core sees them. Migrations in `migrations/` build them; a test holds the two together.
 
-mailboxes 1-n folders, categories, codebook, messages, lessons, models, training_runs, batches
+mailboxes 1-n folders, categories, codebook, messages, lessons, models, training_runs, batches, twins
 mailboxes 1-1 retention
 messages  1-n sightings, taggings, decisions, actions, corrections
 batches   1-n corrections
@@ -380,4 +380,23 @@ training_runs = Table(
     Column("newest_lesson", Integer, nullable=False, default=0),
     Column("report", JSON(none_as_null=True)),  # sentences, and pairs of lessons that contradict each other
     Index(None, "mailbox_id", "started"),
+)
+
+twins = Table(
+    "twins",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _mailbox(),
+    Column("one", Text, nullable=False),  # two categories' uids, in order
+    Column("other", Text, nullable=False),
+    Column("why", JSON, nullable=False),  # they mean the same: sentences without names, and without a word of mail
+    Column("since", Utc, nullable=False),
+    Column("lately", Text),  # the one that people put the newest mail of both into, where that is clear
+    Column("lately_since", Utc),
+    Column("over", Boolean, nullable=False, default=False),  # and it has taken over from the other
+    Column("choice", Text),  # a person's: merge, here or differ; NULL: nobody has said anything
+    Column("into", Text),  # with merge and here: the category that stays
+    Column("chosen", Utc),
+    UniqueConstraint("mailbox_id", "one", "other"),
+    sqlite_autoincrement=True,  # people name it by its number
 )

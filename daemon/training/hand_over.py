@@ -12,7 +12,7 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ import structlog
 
 from daemon.mistakes import ExitCode, PostroomError, disk_trouble
 from daemon.model.engines.engine import EngineError
+from daemon.rules.twins import in_words
 from daemon.settings import Settings
 from daemon.state.lock import taken
 from daemon.store import learning, mailboxes, training
+from daemon.store.counting import counting
 from daemon.store.database import Database, Tx
 from daemon.training import extra
 from daemon.training.never_senders import void_never_senders
@@ -41,6 +43,7 @@ from daemon.training.order import (
 from daemon.training.registry import Registry
 from daemon.training.trainer_process import NoAnswer, ShowProgress, Stop, run_trainer
 from daemon.training.training_dir import in_state_dir
+from daemon.training.twin_finder import find_twins
 
 log = structlog.get_logger()
 
@@ -84,6 +87,8 @@ def train(
         _sweep(training_dir)
         registry.prune(mailbox, settings.training.keep_models)
         void_never_senders(database, mailbox, settings, clock())
+        wanted = settings.sorting.precision
+        find_twins(database, mailbox, registry.points(mailbox), wanted, clock())
         with database.begin() as tx:
             training.interrupt_runs(tx, clock())
             newest, count = learning.lesson_state(tx, mailbox)
@@ -95,6 +100,7 @@ def train(
             extra.require("training")
             with database.read() as tx:
                 order = _order(tx, settings, registry, mailbox, version, training_dir)
+                stands = _as_they_count(tx, mailbox)
             problem = registry.serving.problem()  # now, not after the training that it would be in vain for
             if problem is not None:
                 result = NoAnswer("failed", f"Nothing was trained. {problem}")
@@ -103,6 +109,7 @@ def train(
                 _write_job(database, mailbox, folder, order, newest)
                 result = run_trainer(folder, settings, progress, stop, Result)
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock, run)
+            outcome = replace(outcome, report=(*outcome.report, *stands))
         except (PostroomError, EngineError) as error:  # also: the key of the models' words is lost, or can't be made
             outcome = TrainingOutcome("failed", str(error))
         except Exception as error:
@@ -117,8 +124,17 @@ def train(
         with database.begin() as tx:
             pairs = result.contradictions if isinstance(result, Result) else ()
             training.end_run(tx, run, clock(), outcome.outcome, outcome.verdict, outcome.report, pairs)
+        if outcome.version is not None:
+            points, _ = registry.judged_by(mailbox, outcome.version)
+            find_twins(database, mailbox, points, wanted, clock())
     log.info("trained", mailbox=name, status=outcome.outcome, model=outcome.version)
     return outcome
+
+
+def _as_they_count(tx: Tx, mailbox: int) -> list[str]:
+    """Which folders' lessons do not count as their own, in sentences."""
+    names = {category.uid: category.name for category in mailboxes.categories(tx, mailbox)}
+    return in_words(counting(tx, mailbox).by_category(), names)
 
 
 def _note_bug(database: Database, run: int, now: datetime) -> None:
@@ -220,6 +236,8 @@ def _order(tx: Tx, settings: Settings, registry: Registry, mailbox: int, version
     if not known:
         next_step = "`postroom folders` says what every folder is for."
         raise PostroomError(name, "nothing was trained: no folder is known as a category yet.", next_step)
+    elsewhere = counting(tx, mailbox).by_category()
+    learnt = [category for category in known if category.uid not in elsewhere]
     models = training.models(tx, mailbox)
     current = training.current_model(tx, mailbox)
     rival = training.withdrawn_model(models)
@@ -229,7 +247,7 @@ def _order(tx: Tx, settings: Settings, registry: Registry, mailbox: int, version
         cache=training_dir / "cache",
         term_key=registry.key_file,
         engine=settings.engine,
-        categories=tuple(Category(id=c.uid, name=c.name, description=c.description) for c in known),
+        categories=tuple(Category(id=c.uid, name=c.name, description=c.description) for c in learnt),
         codebook=tuple(CodebookRow(code=code, category=uid) for code, uid in mailboxes.codebook(tx, mailbox)),
         current=registry.folder_of(current) if current else None,
         withdrawn=registry.folder_of(rival) if rival and rival.state != "removed" else None,

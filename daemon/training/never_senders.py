@@ -17,7 +17,7 @@ def void_never_senders(database: Database, mailbox: int, settings: Settings, now
     if rules:
         theirs = [
             lesson.id
-            for lesson in learning.every_lesson(database, mailbox)
+            for lesson in learning.every_lesson(database, mailbox, as_filed=True)
             if is_from(shown_in(lesson.text.sender), rules)
         ]
         with database.begin() as tx:

@@ -24,7 +24,7 @@ from daemon.demo.mail_program import Delivery, MailProgram, differences, digest_
 from daemon.demo.office.writer import categories, write_office
 from daemon.demo.server import DemoServer
 from daemon.demo.show import LEFT, Arrival, Page, clip, examples, percent, short, tally
-from daemon.demo.tour import BATCH, HISTORY
+from daemon.demo.tour import BATCH, COPIED, HISTORY, OLD_FOLDER, TAKEN_OVER_BY
 from daemon.demo.workplace import Account, Workplace, WorkplaceTrouble, is_settled, landed, settings_text
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
@@ -201,7 +201,7 @@ def test_demo_sorts_learns_loses_nothing_and_stays_until_told_to_end(tmp_path: P
             time.sleep(0.5)
         shown = dict(re.findall(r"^ +(host|port|user|password) +(\S+)", story.read_text(), re.MULTILINE))
         with MailProgram(shown["host"], int(shown["port"]), shown["user"], shown["password"]) as person:
-            assert sum(person.multiset().values(), Counter()).total() == HISTORY + 2 * BATCH
+            assert sum(person.multiset().values(), Counter()).total() == HISTORY + COPIED + 2 * BATCH
     finally:
         demo.send_signal(signal.SIGTERM)
     assert demo.wait(60) == 0
@@ -215,11 +215,18 @@ def test_demo_sorts_learns_loses_nothing_and_stays_until_told_to_end(tmp_path: P
         "exam_after",
         "promoted",
         "messages_lost",
+        "twins_asked",
     ]
     assert answer["messages_lost"] == 0
     assert answer["sorted"] + answer["left_in_inbox"] == 2 * BATCH
     assert answer["right"] >= 0.7 * answer["sorted"] > 0
     assert answer["corrections_seen"] > 0
+    assert answer["twins_asked"] == 1
+    asked = " ".join(story.read_text().split())
+    assert "Postroom asks (postroom folders --twins):" in asked
+    assert f'"{OLD_FOLDER}"' in asked
+    assert f'"{TAKEN_OVER_BY}"' in asked
+    assert "4 mails lie in both" in asked
     assert 0.5 < answer["exam_after"] <= 1
     assert max(map(len, story.read_text().splitlines())) <= 80
     assert list(tmp_path.glob("postroom-demo-*")) == [], "nothing stays behind"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,11 +13,12 @@ from hypothesis import strategies as some
 
 from connectors.base import MailText
 from daemon.model import memory as memory_module
-from daemon.model.memory import LessonMemory
+from daemon.model.memory import LessonMemory, State
 from daemon.model.near_duplicates import NearDuplicates
 from daemon.store.records import Category, Lesson
 
 LONG = "the boiler of house {0} was serviced on monday by two of our people and valve {0} is tight again now"
+NOTHING: State = (0, 0, None)
 FEW = 4
 """Capacities as small as that show at once what is dropped."""
 FAIRS, HEDGES = Category("f", "Fairs", "Fairs"), Category("h", "Hedges", "Hedges")
@@ -33,6 +35,7 @@ class Written:
         self.lessons: dict[int, Lesson] = {}
         self.highest = 0
         self.asked: list[tuple[int, int]] = []
+        self.counting_as: str | None = None
 
     def teach(self, category: str, hours: int = 0, text: MailText | None = None) -> int:
         self.highest += 1
@@ -41,8 +44,8 @@ class Written:
         self.lessons[self.highest] = Lesson(self.highest, None, category, about, None, at, 1.0, "csv", False)
         return self.highest
 
-    def state(self) -> tuple[int, int]:
-        return self.highest, len(self.lessons)
+    def state(self) -> State:
+        return self.highest, len(self.lessons), self.counting_as
 
     def newest(self, count: int, after: int = 0) -> list[Lesson]:
         self.asked.append((count, after))
@@ -66,7 +69,7 @@ class Pupil:
         self.newest_lesson = max([self.newest_lesson, *(number for number, *_ in lessons)])
 
 
-def alone(near: NearDuplicates, known: tuple[int, int], written: Written) -> tuple[int, int]:
+def alone(near: NearDuplicates, known: State, written: Written) -> State:
     """How near-duplicates kept themselves up to date before there was one memory."""
     if written.state() != known:
         for lesson in written.newest(near.capacity, known[0]):
@@ -75,7 +78,7 @@ def alone(near: NearDuplicates, known: tuple[int, int], written: Written) -> tup
     return written.state()
 
 
-def taught_alone(pupil: Pupil, known: tuple[int, int], written: Written) -> tuple[int, int]:
+def taught_alone(pupil: Pupil, known: State, written: Written) -> State:
     """And the model's neighbours."""
     if written.state() != known:
         fresh = written.newest(FEW + 2, pupil.newest_lesson)
@@ -99,7 +102,7 @@ def test_one_refresh_leaves_every_part_as_its_own_would(events: list[tuple[str, 
         patch.setattr(memory_module, "MOST_NEIGHBOURS", FEW + 2)
         written, memory, pupil = Written(), LessonMemory(), Pupil()
         memory._near.capacity = FEW
-        near, by_itself, known, taught = NearDuplicates(FEW), Pupil(), (0, 0), (0, 0)
+        near, by_itself, known, taught = NearDuplicates(FEW), Pupil(), NOTHING, NOTHING
         for what, how in [*events, ("look", True)]:
             if what == "teach":
                 written.teach("f" if how % 2 else "h", hours=how)
@@ -154,3 +157,21 @@ def test_first_words_are_there_only_while_a_model_lacks_a_category_and_follow_it
     assert len(written.asked) == before
     memory.refresh(written, None)
     assert memory.first_words(asked) is None
+
+
+def test_when_lessons_count_as_another_category_all_parts_hear_it_and_so_does_a_model_that_knew_them() -> None:
+    written, memory, pupil = Written(), LessonMemory(), Pupil()
+    written.teach("f")
+    memory.refresh(written, pupil)  # type: ignore[arg-type]
+    assert [near.category for near in memory.near(text_of(1))] == ["f"]
+    written.lessons[1] = replace(written.lessons[1], category="h")
+    written.counting_as = "f is h"
+    memory.refresh(written, pupil)  # type: ignore[arg-type]
+    assert [near.category for near in memory.near(text_of(1))] == ["h"]
+    assert pupil.known[-1] == (1, "h")
+    asked = len(written.asked)
+    memory.refresh(written, pupil)  # type: ignore[arg-type]
+    assert len(written.asked) == asked  # once is enough
+    later = Pupil(newest=1)  # loaded anew, and trained before anybody said so
+    memory.refresh(written, later)  # type: ignore[arg-type]
+    assert later.known == [(1, "h")]

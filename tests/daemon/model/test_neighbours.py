@@ -171,3 +171,14 @@ def test_without_dates_a_gain_that_may_be_luck_is_no_evidence():
     neighbours = np.where(np.arange(200)[:, None] < 2, sure, right)
     assert fit_share(trained, neighbours, labels, by_time=True) > 0
     assert fit_share(trained, neighbours, labels, by_time=False) == 0
+
+
+def test_a_known_lesson_may_count_as_another_category_and_as_one_that_the_model_does_not_know(neighbours):
+    first, second = neighbours.categories[:2]
+    neighbours.keep([])
+    neighbours.add([(6000, FAIR, first)])
+    assert best(neighbours, FAIR) == first
+    neighbours.add([(6000, FAIR, second)])
+    assert best(neighbours, FAIR) == second
+    neighbours.add([(6000, FAIR, "c-other"), (6001, BILL, first)])
+    assert neighbours.newcomers([FAIR, BILL]) == ["c-other", None]

@@ -349,3 +349,22 @@ def upgrade() -> None:
     op.create_index(op.f("ix_corrections_batch_id"), "corrections", ["batch_id"], unique=False)
     op.create_index(op.f("ix_corrections_at"), "corrections", ["at"], unique=False)
     op.create_index(op.f("ix_corrections_message_id"), "corrections", ["message_id"], unique=False)
+    op.create_table(
+        "twins",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("mailbox_id", sa.Integer(), nullable=False),
+        sa.Column("one", sa.Text(), nullable=False),
+        sa.Column("other", sa.Text(), nullable=False),
+        sa.Column("why", sa.JSON(), nullable=False),
+        sa.Column("since", tables.Utc(), nullable=False),
+        sa.Column("lately", sa.Text(), nullable=True),
+        sa.Column("lately_since", tables.Utc(), nullable=True),
+        sa.Column("over", sa.Boolean(), nullable=False),
+        sa.Column("choice", sa.Text(), nullable=True),
+        sa.Column("into", sa.Text(), nullable=True),
+        sa.Column("chosen", tables.Utc(), nullable=True),
+        sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_twins_mailbox_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_twins")),
+        sa.UniqueConstraint("mailbox_id", "one", "other", name=op.f("uq_twins_mailbox_id_one_other")),
+        sqlite_autoincrement=True,
+    )

@@ -1,0 +1,124 @@
+"""Folders that may mean the same: for `folders --twins`, `learn`, `status` and the page.
+
+from daemon.report.twin_folders import question, twin_rows
+print(question(twin_rows(tx, mailbox)))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.store import folder_figures, mailboxes, twin_pairs
+from daemon.store.counting import counting
+from daemon.store.database import Tx
+from daemon.store.records import TwinChoice
+
+ASK = "postroom folders --twins"
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class TwinSide:
+    """One folder of a pair, with the lessons that people have put into it."""
+
+    uid: str
+    folder: str
+    lessons: int
+    newest: datetime | None
+
+
+@dataclass(frozen=True)
+class TwinRow:
+    """A pair with what people need to decide it. `why`: sentences without a word of mail.
+
+    `lately`: the folder that people use lately, where that is clear; `over`: the other's lessons count as its own.
+    `choice`: what a person said, and `into` the folder that stays. `paused`: one of them is not in use now.
+    """
+
+    number: int
+    sides: tuple[TwinSide, TwinSide]
+    why: tuple[str, ...]
+    since: datetime
+    lately: str | None
+    over: bool
+    choice: TwinChoice | None
+    into: str | None
+    chosen: datetime | None
+    paused: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Does it wait for a person's word?"""
+        return self.choice is None and not self.paused
+
+    @property
+    def names(self) -> str:
+        """Both folders, for a sentence."""
+        return " and ".join(f'"{side.folder}"' for side in self.sides)
+
+    @property
+    def stands(self) -> str:
+        """What becomes of their mail, in a sentence."""
+        if self.choice == "differ":
+            return "You said that they differ."
+        if self.choice == "merge":
+            return f"You said that both are one: all of it counts as {self.into}."
+        if self.choice == "here":
+            return f"You said that new mail goes to {self.into}; what is put into the other teaches nothing."
+        if self.paused:
+            return "Not asked: one of them is not in use."
+        if self.over:
+            return (
+                f"{self.lately} has taken over: the other's lessons count as its own until people use the other again."
+            )
+        if self.lately is not None:
+            return f"Until you say so mail of the two goes to {self.lately}, which people use lately."
+        return "Until you say so mail of the two stays in the inbox."
+
+
+def twin_rows(tx: Tx, mailbox: int) -> list[TwinRow]:
+    """Every pair of one mailbox, the longest known first."""
+    pairs = twin_pairs.pairs(tx, mailbox)
+    if not pairs:
+        return []
+    sources = folder_figures.lesson_sources(tx, mailbox)
+    known = {category.uid: category for category in mailboxes.categories(tx, mailbox)}
+    said = {pair.beside(pair.into) for pair in pairs if pair.into is not None}
+    merged = said & counting(tx, mailbox).by_category().keys()
+
+    def side(uid: str) -> TwinSide:
+        own = sources.get(uid, [])
+        newest = max((at for *_, at in own), default=None)
+        return TwinSide(uid, known[uid].folder, sum(count for _, count, _ in own), newest)
+
+    return [
+        TwinRow(
+            pair.id,
+            (side(pair.one), side(pair.other)),
+            pair.why,
+            pair.since,
+            known[pair.lately].folder if pair.lately is not None else None,
+            pair.over,
+            pair.choice,
+            known[pair.into].folder if pair.into is not None else None,
+            pair.chosen,
+            # One that a person has merged into a third is no folder of its own any more.
+            any(known[uid].paused is not None or uid in merged for uid in (pair.one, pair.other)),
+        )
+        for pair in pairs
+        if pair.one in known and pair.other in known
+    ]
+
+
+def question(rows: Sequence[TwinRow]) -> str | None:
+    """One sentence for people about all pairs that wait for their word; None: none does."""
+    waiting = [row for row in rows if row.is_open]
+    if not waiting:
+        return None
+    named = ", ".join(row.names for row in waiting[:MOST_NAMED])
+    more = f", and {len(waiting) - MOST_NAMED} pairs more" if len(waiting) > MOST_NAMED else ""
+    return (
+        f"{named}{more} may mean the same, so their mail waits or goes where people put it lately. `{ASK}` shows them."
+    )
