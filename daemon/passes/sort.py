@@ -25,6 +25,7 @@ from daemon.passes.folder_list import review_folder
 from daemon.rules.decision import Decision, Policy, forbidding_flags
 from daemon.rules.tags import in_use
 from daemon.store import decisions, journal, learning, mailboxes, messages
+from daemon.store.counting import Counting, counting
 from daemon.store.database import Tx
 from daemon.store.records import Category, KnownMessage, KnownSighting, Mode
 
@@ -54,6 +55,8 @@ class _Said:
     review: str | None
     categories: Sequence[Category]
     lessons: tuple[int, int]
+    stands: Counting
+    """As what the lessons of twin folders count."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ def _said(tx: Tx, desk: Desk) -> _Said:
         review_folder(tx, desk),
         mailboxes.categories(tx, desk.mailbox_id),
         learning.lesson_state(tx, desk.mailbox_id),
+        counting(tx, desk.mailbox_id),
     )
 
 

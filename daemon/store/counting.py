@@ -38,8 +38,8 @@ class Counting:
     """The categories of a mailbox whose lessons do not count as their own."""
 
     places: tuple[Place, ...] = ()
-    pairs: int = 0
-    """So many pairs there are, whatever follows from them."""
+    pairs: tuple[tuple[int, str | None], ...] = ()
+    """Every pair there is with what was said of it, whatever follows from that."""
 
     def place(self, category: str) -> str:
         """The category as which a lesson that teaches counts."""
@@ -79,7 +79,7 @@ def counting(tx: Tx, mailbox: int) -> Counting:
             .where(category.mailbox_id == mailbox, folder.missing_since.is_not(None))
         ).scalars()
     )
-    return Counting(places(pairs, paused, gone), len(pairs))
+    return Counting(places(pairs, paused, gone), tuple((pair.id, pair.choice) for pair in pairs))
 
 
 def places(pairs: Sequence[TwinPair], paused: AbstractSet[str], gone: AbstractSet[str]) -> tuple[Place, ...]:

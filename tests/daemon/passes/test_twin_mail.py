@@ -15,6 +15,7 @@ from daemon.passes.folder_list import list_folders
 from daemon.store import decisions, learning, mailboxes, twin_pairs
 from daemon.store.records import HintKind
 from tests.daemon.passes.test_pipeline import Office, make_office
+from tests.daemon.passes.test_sort_heeds import sorted_while
 from tests.fakes import START, FakeMeta
 
 __all__ = ["make_office"]
@@ -112,3 +113,13 @@ def test_a_folder_that_is_gone_asks_nothing_and_one_renamed_keeps_its_pair(offic
     assert office.folder_of("invoice 2") == ["Invoices"]
     with office.database.read() as tx:
         assert len(mailboxes.categories(tx, office.desk.mailbox_id)) == 2
+
+
+def test_what_a_person_says_of_a_pair_while_a_batch_is_worked_on_counts_from_the_next_message_on(
+    office: Office,
+) -> None:
+    number = make_twins(office, "Orders", over=True)
+    for count in range(3):
+        office.deliver(f"invoice {count}")
+    sorted_while(office, lambda tx, box: twin_pairs.choose(tx, box, number, "differ", None, START))
+    assert [office.folder_of(f"invoice {count}") for count in range(3)] == [["Orders"], ["Invoices"], ["Invoices"]]
