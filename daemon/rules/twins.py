@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from daemon.model.prediction import Point, Prediction, TriedHint
 from daemon.rules.thresholds import lower_bound
@@ -45,7 +46,11 @@ EDGE = 0.1
 LEAST_RUN = 5
 BEFORE = 20
 """So many lessons before the newest run tell how the two were used until then."""
-CHANCE = 0.02
+NEARLY_ALL = 0.8
+"""If the other had so much of them, it was the one in use until then; else the two were used side by side."""
+NEWEST = 40
+"""So many lessons of both say where the next one goes, if they are right as often as is wanted."""
+CHANCE = 0.001
 """How improbable the run would have to be if people still used both as they did."""
 
 
@@ -219,10 +224,18 @@ def lately(one: Side, other: Side, wanted: float) -> Lately | None:
     # Of the lessons before the run the newest, the last of which is the other's.
     before = sorted([(moment, True) for moment in left.times] + [(moment, False) for moment in used.times[:first]])
     share = sum(is_left for _, is_left in before[-BEFORE:]) / len(before[-BEFORE:])
-    over = (1 - share) ** run <= CHANCE
-    if not over and lower_bound(run, run) < wanted:
+    over = (1 - share) ** run <= CHANCE and (share >= NEARLY_ALL or _is_unusually_silent(left, used.times[-1]))
+    newest = sorted([(moment, True) for moment in left.times] + [(moment, False) for moment in used.times])[-NEWEST:]
+    if not over and lower_bound(sum(not is_left for _, is_left in newest), len(newest)) < wanted:
         return None
     return Lately(used.uid, used.times[first], over)
+
+
+def _is_unusually_silent(side: Side, until: datetime) -> bool:
+    """Mail comes in bursts: has it had no lesson for twice as long as ever among its last?"""
+    last = side.times[-BEFORE:]
+    gaps = [later - earlier for earlier, later in pairwise(last)]
+    return bool(gaps) and until - last[-1] > 2 * max(gaps)
 
 
 # --- what a mailbox shows of all its folders

@@ -170,10 +170,13 @@ def test_one_follows_the_other_only_where_one_ends_and_the_other_begins() -> Non
         (EVEN, [*ODD, *days(60, 61, 62, 63)], None),
         # A small folder beside a large one: so long a run is nothing new, yet says where the next mail goes.
         (
-            days(5, 25),
-            [moment for moment in days(*range(45)) if moment not in days(5, 25)],
-            Lately("b", days(26)[0], False),
+            days(1, 22),
+            [moment for moment in days(*range(45)) if moment not in days(1, 22)],
+            Lately("b", *days(23), False),
         ),
+        # Used side by side; one is silent for a few days as it often is, or for longer than ever.
+        (days(0, 1, 2, 20, 21), days(*(number + 0.5 for number in range(3, 40))), None),
+        (days(0, 3, 6, 9), days(*(number + 0.5 for number in range(30))), Lately("b", *days(9.5), True)),
         ([], OLD, None),
         ([FIRST], [FIRST], None),
     ],
