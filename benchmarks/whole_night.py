@@ -125,7 +125,7 @@ def measure(folder: Path, key: TermKey, tests: Sequence[Row], wanted: float, thr
     took = [
         index
         for index, prediction in enumerate(predictions)
-        if (limit := limits.get(prediction.best or "")) is not None and prediction.probability >= limit
+        if (limit := limits.get(prediction.best or "")) is not None and prediction.sure >= limit
     ]
     own = [index for index in took if truth[index] is not None]
     strangers = len(truth) - len(known)

@@ -57,6 +57,8 @@ class FakeClassifier:
     asked: int = 0
     newest_lesson: int | None = None
     """None: it has no neighbours to be taught."""
+    sureness: float | None = None
+    """What it states of every answer."""
 
     def classify(self, texts: Sequence[MailText]) -> list[Prediction]:
         if self.unavailable:
@@ -69,7 +71,7 @@ class FakeClassifier:
         answer = self.answers.get((text.subject.split() or [""])[0].lower(), everything)
         total = sum(answer.values())
         ranking = sorted(((uid, p / total) for uid, p in answer.items()), key=lambda pair: -pair[1])
-        return Prediction(tuple(ranking))
+        return Prediction(tuple(ranking), sureness=self.sureness)
 
     def close(self) -> None:
         """Nothing to close."""

@@ -9,14 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from daemon.model import model_folder
 from daemon.model.classifier import Classifier
 from daemon.model.engines.engine import EngineError, Floats, renormalised
-from daemon.model.model_folder import ModelMeta
+from daemon.model.model_folder import ModelMeta, Sureness
+from daemon.model.neighbours import Near
 from daemon.model.prediction import Point
+from daemon.model.sureness import signs
 from daemon.rules.thresholds import filed, thresholds
 from daemon.training.order import Exam
 from trainer import gate
@@ -24,6 +28,7 @@ from trainer.calibrate import Calibration, fit_calibration
 from trainer.candidates.candidate import Tried
 from trainer.candidates.choice import Choice
 from trainer.candidates.nearest import Nearby
+from trainer.certainty import Stated, fit_sureness
 from trainer.context import Night
 from trainer.dataset import Dataset, Example
 from trainer.evaluate import figures, paired_chance
@@ -45,12 +50,14 @@ class Earlier:
 class Paper:
     """The exam of the model that is to serve, which was `right` lesson by lesson.
 
-    `points`: its answers to all held-out lessons, calibrated. `current`: the exam of the model in use.
+    `points`: its answers to all held-out lessons, as sure as `sureness` states; without one, calibrated. `current`: the
+    exam of the model in use.
     """
 
     right: list[bool]
     calibration: Calibration
     points: tuple[Point, ...]
+    sureness: Sureness | None
     current: Earlier
     verdict: Verdict
 
@@ -115,6 +122,7 @@ class Paper:
                 "verdict": verdict,
                 "points": self.points,
                 "hints": night.hints,
+                "sureness": self.sureness,
                 **serving.described(),
             }
         )
@@ -130,29 +138,42 @@ def take(night: Night, choice: Choice, serving: Nearby) -> Paper:
         np.concatenate([night.lessons.labels[held], asked[known]]),
         night.recipe.evidence,
     )
-    learnt = [night.lessons.examples[row] for row in np.flatnonzero(held)]
-    points = (
-        *_points(night.lessons.categories, learnt, folds, calibration),
-        *_points(night.lessons.categories, night.exam.examples, exam, calibration),
-    )
+    served = renormalised(np.concatenate([folds, exam]) / calibration.temperature)
+    examples = [*(night.lessons.examples[row] for row in np.flatnonzero(held)), *night.exam.examples]
+    stated = _stated(night, choice, serving, served)
+    sure = np.exp(served.max(axis=1, initial=0)) if stated is None else stated.held_out
+    points = _points(night.lessons.categories, examples, served, sure, stated is not None)
     right = (exam.argmax(axis=1) == asked).tolist() if len(exam) else []
     current = earlier(night, night.job.current)
-    return Paper(right, calibration, points, current, _verdict(night, right, current))
+    sureness = None if stated is None else stated.sureness
+    return Paper(right, calibration, points, sureness, current, _verdict(night, right, current))
+
+
+def _stated(night: Night, choice: Choice, serving: Nearby, served: Floats) -> Stated | None:
+    """How sure the model is of all held-out answers. Only of dated mail: nothing else shows what changes."""
+    lessons, held = night.lessons, choice.judged
+    if not lessons.by_time:
+        return None
+    trained = np.concatenate([serving.trained.answers[held], serving.trained.exam])
+    near = Near.stacked([serving.near[held], serving.exam_near])
+    labels = np.concatenate([lessons.labels[held], night.exam.labels])
+    parts = np.concatenate([lessons.parts[held], np.full(len(night.exam.examples), len(lessons.folds))])
+    right = served.argmax(axis=1) == labels
+    return fit_sureness(signs(served, trained, near), right, parts, night.recipe.certainty)
 
 
 def _points(
-    categories: Sequence[str], examples: Sequence[Example], logprobs: Floats, calibration: Calibration
-) -> list[Point]:
-    if not len(examples):
-        return []
-    probabilities = np.exp(renormalised(logprobs / calibration.temperature))
-    best = logprobs.argmax(axis=1)
-    return [
-        Point(
-            example.category, categories[column], round(float(row[column]), 5), categories[column] == example.category
-        )
-        for example, column, row in zip(examples, best, probabilities, strict=True)
-    ]
+    categories: Sequence[str],
+    examples: Sequence[Example],
+    served: Floats,
+    sure: npt.NDArray[np.floating[Any]],
+    stated: bool,
+) -> tuple[Point, ...]:
+    best = [categories[column] for column in served.argmax(axis=1)] if len(examples) else []
+    return tuple(
+        Point(example.category, answer, round(float(chance), 5), answer == example.category, stated)
+        for example, answer, chance in zip(examples, best, sure, strict=True)
+    )
 
 
 def _verdict(night: Night, right: Sequence[bool], current: Earlier) -> Verdict:

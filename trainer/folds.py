@@ -66,6 +66,14 @@ class Lessons(Asked):
         """How many categories there are."""
         return len(self.categories)
 
+    @cached_property
+    def parts(self) -> Labels:
+        """The number of the fold that judges each row; -1 where none does."""
+        found = np.full(len(self.examples), -1, np.int64)
+        for number, (_, asked) in enumerate(self.folds):
+            found[asked] = number
+        return found
+
     def unanswered(self) -> Floats:
         """A row of NaN for each lesson: no fold has judged it yet."""
         return np.full((len(self.examples), self.classes), np.nan, np.float32)

@@ -149,6 +149,20 @@ class Hints:
 
 
 @dataclass(frozen=True)
+class Certainty:
+    """How the sureness of answers is fitted (trainer.certainty)."""
+
+    strength: float = 0.3
+    """How close it follows the answers; 0.05 to 1 file the same within luck."""
+    outside: float = 1.0
+    """Percent of the answers at each end whose signs count as those at the bound."""
+    least: int = 20
+    """So many right and so many wrong answers it needs. With fewer the probability is all that is known."""
+    constant: float = 1e-6
+    """A sign that varies less tells nothing."""
+
+
+@dataclass(frozen=True)
 class Gate:
     """May the candidate replace the model in use (trainer.gate)?"""
 
@@ -204,6 +218,7 @@ class Recipe:
     questions: Questions = field(default_factory=Questions)
     evidence: Evidence = field(default_factory=Evidence)
     hints: Hints = field(default_factory=Hints)
+    certainty: Certainty = field(default_factory=Certainty)
     gate: Gate = field(default_factory=Gate)
     rounding: Rounding = field(default_factory=Rounding)
     answer: Answer = field(default_factory=Answer)

@@ -33,6 +33,7 @@ def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) ->
                     "category": names.get(decision.category or ""),
                     "best": names.get(decision.best or ""),
                     "probability": decision.probability,
+                    "sureness": decision.sureness,
                     "runner_up": names.get(decision.runner_up or ""),
                     "reason": decision.reason,
                 }

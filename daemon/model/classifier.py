@@ -2,7 +2,7 @@
 
     MailText without disclaimers
       | render | engine: log p of each code    \\
-      | linear model: log p of each category    >  blend | neighbours | mask | calibration  ->  Prediction
+      | linear model: log p of each category    >  blend | neighbours | mask | calibration | sureness  ->  Prediction
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from daemon.model.engines.engine import Engine, Floats, ModelRefused, renormalis
 from daemon.model.model_folder import ModelFolder, ModelMeta, fitting
 from daemon.model.prediction import Prediction
 from daemon.model.prompt import Renderer
+from daemon.model.sureness import chances, signs
 from daemon.model.term_key import TermKey
 
 if TYPE_CHECKING:
     from daemon.model.linear import LinearModel
-    from daemon.model.neighbours import Neighbours
+    from daemon.model.neighbours import Near, Neighbours
 
 # A linear model can be infinitely sure, and infinity times a weight of zero is not a number.
 LEAST_LOGPROB = -30.0
@@ -76,7 +77,7 @@ class Classifier:
             from daemon.model.linear import LinearModel
 
             linear = LinearModel.load(parts.linear, key)
-        if meta.neighbours > 0 or parts.neighbours.is_file():
+        if meta.neighbours > 0 or meta.sureness is not None or parts.neighbours.is_file():
             from daemon.model.neighbours import Neighbours
 
             neighbours = Neighbours.load(folder, key)
@@ -100,20 +101,26 @@ class Classifier:
         if not kept:
             return [Prediction(()) for _ in texts]
         plain = self._plain(texts)
-        blended = self._logprobs(plain)[:, kept]
+        trained = self._trained(plain)
+        near = None if self._neighbours is None else self._neighbours.near(plain)
         categories = [self.meta.categories[column] for column in kept]
-        served = renormalised(blended / self.meta.temperature)
+        served = renormalised(self._together(trained, near)[:, kept] / self.meta.temperature)
         found = [ranked(row, categories) for row in served]
-        if self._neighbours is None:
+        if self._neighbours is None or near is None:
             return found
+        if self.meta.sureness is not None:
+            stated = chances(self.meta.sureness, signs(served, trained[:, kept], near[:, kept]))
+            found = [replace(prediction, sureness=float(sure)) for prediction, sure in zip(found, stated, strict=True)]
         newcomers = self._neighbours.newcomers(plain)
         return [replace(prediction, newcomer=newcomer) for prediction, newcomer in zip(found, newcomers, strict=True)]
 
     def logprobs(self, texts: Sequence[MailText]) -> Floats:
         """All parts together before mask and calibration, in the order of `meta.categories`."""
-        return self._logprobs(self._plain(texts))
+        plain = self._plain(texts)
+        near = None if self._neighbours is None or self.meta.neighbours == 0 else self._neighbours.near(plain)
+        return self._together(self._trained(plain), near)
 
-    def _logprobs(self, texts: Sequence[MailText]) -> Floats:
+    def _trained(self, texts: Sequence[MailText]) -> Floats:
         language = None
         if self._engine is not None and self._renderer is not None:
             prompts = [self._renderer.render(text) for text in texts]
@@ -121,10 +128,12 @@ class Classifier:
         linear = None
         if self._linear is not None:
             linear = aligned(self._linear.logprobs(texts), self._linear.categories, self.meta.categories)
-        trained = blend(language, linear, self.meta.blend_weight)
-        if self._neighbours is None or self.meta.neighbours == 0:
+        return blend(language, linear, self.meta.blend_weight)
+
+    def _together(self, trained: Floats, near: Near | None) -> Floats:
+        if near is None or self.meta.neighbours == 0:
             return trained
-        return blend(self._neighbours.logprobs(texts), trained, self.meta.neighbours)
+        return blend(near.logprobs, trained, self.meta.neighbours)
 
     def _plain(self, texts: Sequence[MailText]) -> list[MailText]:
         return [without_disclaimers(text, self._disclaimers, self._key) for text in texts]

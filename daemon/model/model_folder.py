@@ -34,7 +34,7 @@ from daemon.model.prompt import PromptSettings
 from daemon.model.term_key import KEY_FILE, TermKey
 
 MODEL_FILE = "model.json"
-LAYOUT = 2
+LAYOUT = 3
 
 Kind = Literal["llm", "linear", "blend"]
 
@@ -139,14 +139,27 @@ class FileSum(_Part):
     sha256: str
 
 
+class Sureness(_Part):
+    """What turns the signs of an answer into the chance that it is right (daemon.model.sureness): a number for each
+    sign, and the offset. `mean` and `spread` are of signs that `low` and `high` have bounded."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    mean: tuple[float, ...]
+    spread: tuple[float, ...]
+    weights: tuple[float, ...]
+    offset: float
+
+
 class ModelMeta(_Part):
     """Everything about one model but its weights: model.json.
 
     `categories` are the ids that this model can answer, a subset of its codebook. `blend_weight` is the language
     model's share, 1 for kind "llm" and 0 for "linear". `neighbours` is the share of the nearest lessons beside that
-    blend, 0 where they only know mail of newer folders; `temperature` divides what comes out. `disclaimers` are
-    checksums of lines that are dropped from every text before it is read, and `term_key` tells which key they and all
-    terms were hashed under (daemon/model/term_key.py).
+    blend, 0 where they only know mail of newer folders; `temperature` divides what comes out. `sureness` states how
+    sure an answer is; without one its probability does. `disclaimers` are checksums of lines that are dropped from
+    every text before it is read, and `term_key` tells which key they and all terms were hashed under
+    (daemon/model/term_key.py).
     """
 
     layout: int = LAYOUT
@@ -169,6 +182,7 @@ class ModelMeta(_Part):
     verdict: str = ""
     points: tuple[Point, ...] = ()
     hints: tuple[TriedHint, ...] = ()
+    sureness: Sureness | None = None
     files: dict[str, FileSum] = {}
 
     @computed_field  # type: ignore[prop-decorator]

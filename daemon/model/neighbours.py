@@ -18,7 +18,7 @@ import threading
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,6 +41,8 @@ NEAREST = 10
 SHARPNESS, HALF_LIFE = 3.0, 1000.0
 # What every category gets for nothing: without any likeness all are equally probable.
 FLOOR = 1e-3
+# Of so many of the newest lessons the share that is a category's tells whether its mail still comes.
+LATELY = 200
 
 Ints = npt.NDArray[np.int64]
 
@@ -126,14 +128,57 @@ def unit_rows(counts: Rows, rare: Floats) -> Rows:
     return Rows((values / np.maximum(lengths, 1e-12)[row]).astype(np.float32), counts.columns, counts.starts)
 
 
-def votes(likeness: Floats, labels: Ints, classes: int) -> Floats:
-    """Log-probabilities of one mail's categories from its likeness to lessons of these labels, newest last."""
-    near = np.argsort(-likeness, kind="stable")[:NEAREST]
+@dataclass(frozen=True)
+class Near:
+    """What lessons say about mails: a row for each mail, a column for each category.
+
+    `logprobs`: their votes, as natural logarithms. `likeness`: the cosine of the nearest lesson, `since`: how many
+    lessons came after that one. `votes`: the category's share of the nearest ten; `lately`: of the newest LATELY
+    lessons; `share`: of all.
+    """
+
+    logprobs: Floats
+    likeness: Floats
+    since: Floats
+    votes: Floats
+    lately: Floats
+    share: Floats
+
+    @classmethod
+    def blank(cls, rows: int, classes: int) -> Near:
+        """So many rows of NaN, to be filled in."""
+        return cls(*(np.full((rows, classes), np.nan, np.float32) for _ in fields(cls)))
+
+    @classmethod
+    def stacked(cls, parts: Sequence[Near]) -> Near:
+        """The rows of all parts, at least one."""
+        return cls(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(cls)))
+
+    def __getitem__(self, place: Any) -> Near:
+        return Near(*(getattr(self, one.name)[place] for one in fields(self)))
+
+    def __setitem__(self, place: Any, other: Near) -> None:
+        for one in fields(self):
+            getattr(self, one.name)[place] = getattr(other, one.name)
+
+
+def nearest(likeness: Floats, labels: Ints, classes: int) -> Near:
+    """One row: what lessons of these labels, newest last, say about a mail of this likeness to them. Without any, all
+    categories are equally probable."""
+    found = Near.blank(1, classes)
+    order = np.argsort(-likeness, kind="stable")
+    near = order[:NEAREST]
     newer = len(labels) - 1 - near
     weights = np.maximum(likeness[near], 0) ** SHARPNESS * 0.5 ** (newer / HALF_LIFE)
     sums = np.full(classes, FLOOR)
     np.add.at(sums, labels[near], weights)
-    return np.asarray(np.log(sums / sums.sum()), np.float32)
+    found.logprobs[0] = np.log(sums / sums.sum())
+    found.likeness[0], found.since[0] = 0, len(labels)
+    seen, first = np.unique(labels[order], return_index=True)
+    found.likeness[0, seen], found.since[0, seen] = likeness[order[first]], len(labels) - 1 - order[first]
+    for shares, part in ((found.votes, labels[near]), (found.lately, labels[-LATELY:]), (found.share, labels)):
+        shares[0] = np.bincount(part, minlength=classes) / max(len(part), 1)
+    return found
 
 
 class Neighbours:
@@ -201,14 +246,18 @@ class Neighbours:
 
     def logprobs(self, texts: Sequence[MailText]) -> Floats:
         """Natural logarithms, a row for each text, columns in the order of `categories`."""
+        return self.near(texts).logprobs
+
+    def near(self, texts: Sequence[MailText]) -> Near:
+        """What the lessons say about each text, columns in the order of `categories`."""
         classes = len(self.categories)
         with self._lock:
             rows, labels = self._rows, self._labels
         own = labels < classes
-        if not len(texts) or not own.any():
-            return np.full((len(texts), classes), -np.log(classes), np.float32)
+        if not len(texts):
+            return Near.blank(0, classes)
         asked, labels = unit_rows(hashed(texts, self._key), self._rare), labels[own]
-        return np.stack([votes(rows.likeness(asked, row)[own], labels, classes) for row in range(len(texts))])
+        return Near.stacked([nearest(rows.likeness(asked, row)[own], labels, classes) for row in range(len(texts))])
 
     def newcomers(self, texts: Sequence[MailText]) -> list[str | None]:
         """For each text the category that the model does not know, if its lessons are more like it than any other's."""
@@ -218,7 +267,8 @@ class Neighbours:
         if not len(texts) or not (labels >= own).any():
             return [None] * len(texts)
         asked = unit_rows(hashed(texts, self._key), self._rare)
-        best = [int(votes(rows.likeness(asked, row), labels, len(names)).argmax()) for row in range(len(texts))]
+        found = [nearest(rows.likeness(asked, row), labels, len(names)) for row in range(len(texts))]
+        best = Near.stacked(found).logprobs.argmax(axis=1)
         return [names[column] if column >= own else None for column in best]
 
     @property

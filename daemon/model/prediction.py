@@ -14,7 +14,10 @@ class Point(NamedTuple):
     category: str
     predicted: str
     probability: float
+    """The answer's probability, or the sureness of a model that states it."""
     correct: bool
+    stated: bool = False
+    """Is it sureness? Only numbers of one kind may be compared."""
 
 
 class TriedHint(NamedTuple):
@@ -41,6 +44,9 @@ class Prediction:
     ranking: tuple[tuple[str, float], ...]
     newcomer: str | None = None
     """A category that the model was not trained for, whose lessons are more like the message than any other's."""
+    sureness: float | None = None
+    """The chance that the best category is right (daemon.model.sureness); None: this model states no more than
+    probabilities."""
 
     @property
     def best(self) -> str | None:
@@ -51,6 +57,11 @@ class Prediction:
     def probability(self) -> float:
         """The best one's probability, calibrated; 0 without any."""
         return self.ranking[0][1] if self.ranking else 0.0
+
+    @property
+    def sure(self) -> float:
+        """What thresholds are compared with: the sureness, or without one the best one's probability."""
+        return self.probability if self.sureness is None else self.sureness
 
     @property
     def runner_up(self) -> tuple[str, float] | None:

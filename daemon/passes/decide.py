@@ -286,8 +286,9 @@ def _copy(tx: Tx, desk: Desk, asked: Asked) -> DecidedCopy | None:
     made = decisions.of_copy(tx, desk.mailbox_id, origin, None if asked.known is None else asked.known.id)
     if made is None:
         return None
-    figures = (made.best, made.probability, made.runner_up, made.runner_up_probability, made.hint)
-    return DecidedCopy(made.message, Decision(made.category, made.source, made.reason, *figures), made.at)
+    figures = (made.best, made.probability, made.runner_up, made.runner_up_probability)
+    decision = Decision(made.category, made.source, made.reason, *figures, sureness=made.sureness, hint=made.hint)
+    return DecidedCopy(made.message, decision, made.at)
 
 
 def _is_copy_put_back(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> bool:

@@ -73,7 +73,13 @@ def evidence(tx: Tx, desk: Desk, *, also_newcomers: bool = False) -> list[Point]
     that was left because it looked like a newer folder's, of which the model could not know."""
     sources: tuple[DecisionSource, ...] = ("model", "newcomer") if also_newcomers else ("model",)
     return [
-        Point(outcome.truth or "", outcome.predicted, outcome.probability, outcome.truth == outcome.predicted)
+        Point(
+            outcome.truth or "",
+            outcome.predicted,
+            outcome.probability if outcome.sureness is None else outcome.sureness,
+            outcome.truth == outcome.predicted,
+            outcome.sureness is not None,
+        )
         for outcome in outcomes.known(tx, desk.mailbox_id, desk.clock() - WITHIN, MOST, sources)
     ]
 

@@ -182,6 +182,7 @@ def write_down(tx: Tx, message: int, now: datetime, decision: Decision, model: s
         model=model,
         mode=mode,
         hint=decision.hint,
+        sureness=decision.sureness,
     )
 
 

@@ -55,7 +55,8 @@ MAY_HAVE_HAD_TAG = "the database was restored from a backup; since that was made
 
 @dataclass(frozen=True)
 class Policy:
-    """How sure is sure enough. `thresholds`: least probability a category needs; None: it has too little evidence."""
+    """How sure is sure enough. `thresholds`: how sure the model has to be of a category (`Prediction.sure`); None: it
+    has too little evidence."""
 
     categories: Mapping[str, Category]
     thresholds: Mapping[str, float | None]
@@ -85,6 +86,8 @@ class Decision:
     probability: float | None = None
     runner_up: str | None = None
     runner_up_probability: float | None = None
+    sureness: float | None = None
+    """How sure the model is of `best`; None where it states no more than probabilities."""
     hint: HintKind | None = None
     """What a filing by a hint rests on."""
 
@@ -275,7 +278,7 @@ def _without_model(guess: Prediction | None, policy: Policy) -> Decision:
 
 
 def _by_model(prediction: Prediction, policy: Policy) -> Decision:
-    best, probability = prediction.ranking[0]
+    best, _ = prediction.ranking[0]
     said = _in_words(prediction, policy)
     figures = _figures(prediction)
     category = policy.categories.get(best)
@@ -287,9 +290,10 @@ def _by_model(prediction: Prediction, policy: Policy) -> Decision:
     threshold = policy.thresholds.get(best)
     if threshold is None:
         return Decision(None, "model", f"left: {said}; {category.name} has too little evidence yet", *figures)
-    if probability < threshold:
+    sure = prediction.sure
+    if sure < threshold:
         # "1.00, needs 1.00" would puzzle whoever asks why it was left.
-        digits = next((count for count in (2, 3, 4) if f"{probability:.{count}f}" != f"{threshold:.{count}f}"), 5)
+        digits = next((count for count in (2, 3, 4) if f"{sure:.{count}f}" != f"{threshold:.{count}f}"), 5)
         said = _in_words(prediction, policy, digits)
         return Decision(None, "model", f"left: {said}; {category.name} needs {threshold:.{digits}f}", *figures)
     return Decision(best, "model", f"{said}; needs {threshold:.2f}; model {policy.model}", *figures)
@@ -301,21 +305,23 @@ def _at_rest(rest: Rest, category: Category, policy: Policy) -> str:
     return f"{category.name} rests: people put mail of {asked}{where}; it files again when its answers are right again"
 
 
-def _figures(prediction: Prediction | None) -> tuple[str | None, float | None, str | None, float | None]:
+def _figures(
+    prediction: Prediction | None,
+) -> tuple[str | None, float | None, str | None, float | None, float | None]:
     if prediction is None:
-        return None, None, None, None
-    best, probability = prediction.ranking[0]
-    if len(prediction.ranking) == 1:
-        return best, probability, None, None
-    return best, probability, *prediction.ranking[1]
+        return None, None, None, None, None
+    runner_up = prediction.runner_up or (None, None)
+    return *prediction.ranking[0], *runner_up, prediction.sureness
 
 
 def _in_words(prediction: Prediction, policy: Policy, digits: int = 2) -> str:
     best, probability = prediction.ranking[0]
-    words = f"{_name(best, policy)} {probability:.{digits}f}"
+    words = f"{_name(best, policy)} {probability:.{digits if prediction.sureness is None else 2}f}"
     if len(prediction.ranking) > 1:
         second, less = prediction.ranking[1]
         words += f", next {_name(second, policy)} {less:.2f}"
+    if prediction.sureness is not None:
+        words += f", sure {prediction.sureness:.{digits}f}"
     return words
 
 

@@ -27,6 +27,9 @@ DOUBT = 0.67
 BORROWED = 8.0
 # So many answers for a category must have been seen before it files alone.
 LEAST_SEEN = 2
+# What a model states of its sureness counts as so many answers beside those that were seen: it was fitted on the same
+# ones, but on their signs, which are smoother than some dozen answers above a threshold.
+STATED = 200.0
 # This share of the right held-out answers is probable enough to be filed; the rest is the price for leaving strangers.
 FAMILIAR = 0.97
 
@@ -48,10 +51,11 @@ def thresholds(
 ) -> dict[str, float | None]:
     """The least probability that each category needs before it may file, for every category that was ever answered.
 
-    `overrides` gives single categories a wanted precision of their own; `lately` are decisions whose outcome is known.
-    None: too little evidence to file at all.
+    `overrides` gives single categories a wanted precision of their own; `lately` are decisions whose outcome is known:
+    of those only what is compared with the same number, sureness or probability. None: too little evidence to file.
     """
-    points = [*held_out, *lately]
+    kinds = {point.stated for point in held_out}
+    points = [*held_out, *(point for point in lately if not kinds or point.stated in kinds)]
     # Not from what became of decisions: what was filed had passed a threshold, and would raise the next one.
     least = familiar(held_out)
     by_category: dict[str, list[Point]] = {}
@@ -88,14 +92,19 @@ def _for_category(
 
 
 def lowest_threshold(points: Sequence[Point], wanted: float) -> float | None:
-    """The lowest probability above which answers are right as often as `wanted`, with the doubt subtracted."""
+    """The lowest probability above which answers are right as often as `wanted`, with the doubt subtracted.
+
+    Where it is sureness, what is stated counts as well, as STATED answers.
+    """
     ordered = sorted(points, key=lambda point: -point.probability)
+    borrowed = STATED if any(point.stated for point in points) else 0.0
     best: float | None = None
-    right = 0
+    right, sure = 0, 0.0
     for count, point in enumerate(ordered, 1):
         right += point.correct
+        sure += point.probability
         tied = count < len(ordered) and ordered[count].probability == point.probability
-        if not tied and lower_bound(right, count) >= wanted:
+        if not tied and lower_bound(right + borrowed * sure / count, count + borrowed) >= wanted:
             best = point.probability
     return best
 
@@ -106,7 +115,7 @@ def familiar(points: Sequence[Point]) -> float:
     return right[floor((1 - FAMILIAR) * len(right))] if right else 0.0
 
 
-def interval(right: int, count: int, errors: float = 1.96) -> tuple[float, float]:
+def interval(right: float, count: float, errors: float = 1.96) -> tuple[float, float]:
     """Wilson's interval of a share, so many standard errors wide to each side (95 % by default); (0, 1) without any
     evidence."""
     if count == 0:
@@ -118,7 +127,7 @@ def interval(right: int, count: int, errors: float = 1.96) -> tuple[float, float
     return max(0.0, (centre - spread) / (1 + square / count)), min(1.0, (centre + spread) / (1 + square / count))
 
 
-def lower_bound(right: int, count: int, doubt: float = DOUBT) -> float:
+def lower_bound(right: float, count: float, doubt: float = DOUBT) -> float:
     """The interval's lower end, `doubt` standard errors below. 0 without any evidence."""
     return interval(right, count, doubt)[0]
 

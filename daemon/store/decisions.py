@@ -29,6 +29,7 @@ def add(
     model: str | None,
     mode: str,
     hint: HintKind | None = None,
+    sureness: float | None = None,
 ) -> int:
     """Record what we think of a message. Returns the decision's id."""
     result = tx.execute(
@@ -45,6 +46,7 @@ def add(
             model=model,
             mode=mode,
             hint=None if hint is None else [*hint],
+            sureness=sureness,
         )
     )
     return new_id(result)

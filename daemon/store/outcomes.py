@@ -32,12 +32,14 @@ class Filing:
 @dataclass(frozen=True)
 class Outcome:
     """What the model liked best, how much, and where the message belongs (None: not there). `hint`: what it was filed
-    by instead; then `predicted` is what that said."""
+    by instead; then `predicted` is what that said. `sureness`: as the model stated it; None: it stated no more than the
+    probability."""
 
     predicted: str
     probability: float
     truth: str | None
     hint: HintKind | None = None
+    sureness: float | None = None
 
 
 def unconfirmed(tx: Tx, mailbox: int, since: datetime, until: datetime) -> list[Filing]:
@@ -114,6 +116,7 @@ def known(
             decision.category,
             decision.probability,
             decision.hint,
+            decision.sureness,
             correction.id.label("correction"),
             correction.to_category,
         )
@@ -132,7 +135,7 @@ def known(
     found: dict[int, Outcome] = {}
     for row in rows:  # of several corrections the last one counts
         truth = row.category if row.correction is None else row.to_category
-        said = Outcome(row.best, row.probability, truth)
+        said = Outcome(row.best, row.probability, truth, sureness=row.sureness)
         if row.hint is not None:
             said = Outcome(row.category, 1.0, truth, HintKind(*row.hint))
         found.setdefault(row.id, said)

@@ -199,6 +199,8 @@ class StoredDecision:
     """When we noticed that people had read the mail where we put it, and left it there."""
     hint: HintKind | None = None
     """What a filing by a hint rests on."""
+    sureness: float | None = None
+    """Of `best`; None: the model stated no more than probabilities."""
 
 
 @dataclass(frozen=True)

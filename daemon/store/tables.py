@@ -243,6 +243,7 @@ decisions = Table(
     Column("mode", Text, nullable=False),
     Column("confirmed", Utc),  # people read the mail where we had put it, and left it there
     Column("hint", JSON(none_as_null=True)),  # what a filing by a hint rests on: source, shape, age
+    Column("sureness", Float),  # of `best`; NULL: the model states no more than probabilities
     Index(None, "message_id"),
     Index(None, "at"),
 )

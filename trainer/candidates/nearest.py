@@ -17,7 +17,7 @@ from scipy import sparse  # type: ignore[import-untyped]
 from daemon.model.classifier import blend
 from daemon.model.engines.engine import Floats
 from daemon.model.model_folder import ModelFolder
-from daemon.model.neighbours import COLUMNS, Neighbours, Rows, hashed, rarity, unit_rows, votes
+from daemon.model.neighbours import COLUMNS, Near, Neighbours, Rows, hashed, nearest, rarity, unit_rows
 from daemon.model.term_key import TermKey
 from trainer.calibrate import calibrated_losses, really_more
 from trainer.candidates.candidate import Candidate
@@ -29,11 +29,16 @@ from trainer.recipe import Evidence
 @dataclass(frozen=True)
 class Nearby(Candidate):
     """A trained model, beside which the most similar lessons count `share`. Also with none, for they are the ones that
-    know mail of folders that are newer than the model."""
+    know mail of folders that are newer than the model.
+
+    `near`: what the lessons say to each judged lesson (NaN where no fold judged), `exam_near` to each of the exam.
+    """
 
     trained: Candidate
     file: Path
     share: float
+    near: Near
+    exam_near: Near
 
     def write(self, folder: Path) -> None:
         self.trained.write(folder)
@@ -53,18 +58,19 @@ def beside(trained: Candidate, judged: npt.NDArray[np.bool_], night: Night, scra
     lessons = night.lessons
     neighbours, near = fit_neighbours(lessons, night.key)
     share = fit_share(
-        trained.answers[judged], near[judged], lessons.labels[judged], lessons.by_time, night.recipe.evidence
+        trained.answers[judged], near.logprobs[judged], lessons.labels[judged], lessons.by_time, night.recipe.evidence
     )
     neighbours.save(scratch)
+    exam_near = Neighbours.load(scratch, night.key).near(night.exam.texts)
     answers, exam = trained.answers, trained.exam
     if share > 0:
-        served = Neighbours.load(scratch, night.key).logprobs(night.exam.texts)
-        answers, exam = blend(near, answers, share), blend(served, exam, share)
-    return Nearby(trained.name, answers, exam, trained.words, trained, ModelFolder(scratch).neighbours, share)
+        answers, exam = blend(near.logprobs, answers, share), blend(exam_near.logprobs, exam, share)
+    file = ModelFolder(scratch).neighbours
+    return Nearby(trained.name, answers, exam, trained.words, trained, file, share, near, exam_near)
 
 
-def fit_neighbours(lessons: Lessons, key: TermKey) -> tuple[Neighbours, Floats]:
-    """The neighbours of all lessons, and each judged lesson's answer (NaN where no fold judged).
+def fit_neighbours(lessons: Lessons, key: TermKey) -> tuple[Neighbours, Near]:
+    """The neighbours of all lessons, and what these say to each judged lesson (NaN where no fold judged).
 
     With dates, a judged lesson also sees the lessons of its own fold that came before it: in service people teach
     between two trainings, and that is what neighbours are for. Deterministic.
@@ -72,7 +78,7 @@ def fit_neighbours(lessons: Lessons, key: TermKey) -> tuple[Neighbours, Floats]:
     examples, labels = lessons.examples, lessons.labels
     order = np.argsort([example.time for example in examples], kind="stable")
     counts = hashed([examples[index].text for index in order], key)
-    answers = lessons.unanswered()
+    answers = Near.blank(len(examples), lessons.classes)
     place = np.empty(len(examples), np.int64)
     place[order] = np.arange(len(examples))
     for learnt, judged in lessons.folds:
@@ -84,7 +90,7 @@ def fit_neighbours(lessons: Lessons, key: TermKey) -> tuple[Neighbours, Floats]:
         likeness = (rows[asked] @ rows[seen].T).toarray()
         for row, at, index in zip(likeness, asked, judged, strict=True):
             before = int(np.searchsorted(seen, at)) if lessons.by_time else len(seen)
-            answers[index] = votes(row[:before], labels[order[seen[:before]]], lessons.classes)
+            answers[[index]] = nearest(row[:before], labels[order[seen[:before]]], lessons.classes)
     ids = np.array([example.id if isinstance(example.id, int) else -1 for example in examples], np.int64)
     return Neighbours.of(lessons.categories, counts, labels[order], ids[order], key), answers
 

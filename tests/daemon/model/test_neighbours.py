@@ -140,11 +140,11 @@ def test_likeness_is_the_cosine_of_sparse_rows(bodies, asked):
 
 def test_judged_lessons_ask_what_came_before_them_and_never_themselves(office):
     labels = office.labels
-    _, answers = fit_neighbours(office, KEY)
+    answers = fit_neighbours(office, KEY)[1].logprobs
     judged = ~np.isnan(answers[:, 0])
     assert judged.sum() == sum(len(part) for _, part in office.folds)
     shuffled = np.random.default_rng(1).permutation(labels)
-    _, nonsense = fit_neighbours(relabelled(office, shuffled), KEY)
+    nonsense = fit_neighbours(relabelled(office, shuffled), KEY)[1].logprobs
     assert (answers[judged].argmax(axis=1) == labels[judged]).mean() > 0.6
     assert (nonsense[judged].argmax(axis=1) == shuffled[judged]).mean() < 0.5
 

@@ -107,3 +107,13 @@ def test_what_became_of_filings_by_a_thread_is_evidence_of_threads_and_none_of_t
         ("thread", office.uids["Orders"], True),
     ]
     assert points(office) == before
+
+
+def test_what_a_model_stated_is_evidence_of_the_same_kind(office: Office) -> None:
+    office.model.sureness = 0.97
+    office.deliver("order 1")
+    office.settle()
+    office.box.move_by_person(office.ref_of("order 1"), "INBOX")
+    office.settle()
+    with office.database.begin() as tx:
+        assert evidence(tx, office.desk) == [Point("", office.uids["Orders"], 0.97, False, stated=True)]

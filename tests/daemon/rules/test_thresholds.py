@@ -81,6 +81,25 @@ def test_what_was_filed_does_not_raise_the_threshold_that_it_passed():
     assert limits == first
 
 
+def test_what_a_model_states_counts_beside_what_was_seen():
+    """Eight right answers alone cannot show 0.95; eight of which a model knows by their signs that they are can."""
+    points = [Point("a", "a", 0.99 - n / 1000, True) for n in range(8)]
+    stated = [point._replace(stated=True) for point in points]
+    assert lowest_threshold(points, 0.95) is None
+    assert lowest_threshold(stated, 0.95) == points[-1].probability
+    boasting = [point._replace(correct=n % 3 > 0) for n, point in enumerate([*stated] * 20)]
+    assert thresholds(boasting, 0.95)["a"] is None, "but it does not outweigh what was seen often"
+
+
+def test_sureness_and_probability_are_never_compared():
+    stated = [point._replace(stated=True) for point in mailbox(300, 1)]
+    wrong = [Point("c1", "c2", 0.99, False)] * 200
+    assert thresholds(stated, 0.95, lately=wrong) == thresholds(stated, 0.95)
+    assert thresholds(stated, 0.95, lately=[point._replace(stated=True) for point in wrong]) != thresholds(stated, 0.95)
+    bare = mailbox(300, 1)
+    assert thresholds(bare, 0.95, lately=stated) == thresholds(bare, 0.95)
+
+
 @given(some.integers(0, 200), some.integers(0, 200))
 def test_lower_bound_is_below_the_share(right, wrong):
     bound = lower_bound(right, right + wrong)

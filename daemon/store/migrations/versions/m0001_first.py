@@ -170,6 +170,7 @@ def upgrade() -> None:
         sa.Column("mode", sa.Text(), nullable=False),
         sa.Column("confirmed", tables.Utc(), nullable=True),
         sa.Column("hint", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("sureness", sa.Float(), nullable=True),
         sa.ForeignKeyConstraint(
             ["message_id"], ["messages.id"], name=op.f("fk_decisions_message_id"), ondelete="CASCADE"
         ),
