@@ -102,7 +102,8 @@ def _show_curve(
         for row in rows
     ]
     table(f"Model {version}, on {len(points)} lessons it had not learnt from", CURVE_HEADS, shown, frozenset(range(4)))
-    console.print(f"Its probabilities are off by {100 * error:.1f} points on average (expected calibration error).")
+    stated = "How sure it says it is" if any(point.stated for point in points) else "Its probability"
+    console.print(f"{stated} is off by {100 * error:.1f} points on average (expected calibration error).")
     if calibration is not None:
         console.print(_calibrated(calibration), soft_wrap=True)
     console.print()

@@ -39,7 +39,7 @@ from daemon.rules.delivery import ServerClock
 from daemon.rules.drift import resting
 from daemon.rules.hints import Filed, Hint, correspondents, of_copies, of_thread
 from daemon.rules.tags import in_use
-from daemon.rules.thresholds import thresholds
+from daemon.rules.thresholds import comparable, thresholds
 from daemon.rules.twins import Twinned, twinned
 from daemon.store import decisions, journal, learning, mailboxes, messages, taggings, training, twin_pairs
 from daemon.store.counting import counting
@@ -196,7 +196,8 @@ def current_policy(tx: Tx, desk: Desk, classifier: Classifier | None) -> Policy:
             found[uid] = None
             del wanted[uid]
     newcomers = twins.without([category.uid for category in unknown_to(classifier.meta.categories, categories)])
-    rests = resting(reversed(twins.points(evidence(tx, desk, also_newcomers=True))), found, newcomers)
+    answers = comparable(twins.points(evidence(tx, desk, also_newcomers=True)), points)
+    rests = resting(reversed(answers), found, newcomers)
     tried = twins.tried((*classifier.meta.hints, *tried_hints(tx, desk)))
     version = classifier.meta.version
     return Policy(categories, found, version, newcomers, wanted=wanted, tried=tried, resting=rests, twins=twins)

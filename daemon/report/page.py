@@ -108,7 +108,7 @@ def page(
         parts += [
             f"<h2>How much, and how rightly: model {escape(version)}</h2>",
             f"<p>Of {len(points)} lessons that it had not learnt from, it would file {len(limits) / len(points):.0%}, "
-            f"{share}. Its probabilities are off by {100 * error:.1f} points on average.</p>",
+            f"{share}. How sure it says it is, is off by {100 * error:.1f} points on average.</p>",
             _risk_coverage(points, wanted),
             "<h2>What is taken for what</h2>",
             "<p>Rows: where people keep it. Columns: what the model said.</p>",

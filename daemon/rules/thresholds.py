@@ -54,8 +54,7 @@ def thresholds(
     `overrides` gives single categories a wanted precision of their own; `lately` are decisions whose outcome is known:
     of those only what is compared with the same number, sureness or probability. None: too little evidence to file.
     """
-    kinds = {point.stated for point in held_out}
-    points = [*held_out, *(point for point in lately if not kinds or point.stated in kinds)]
+    points = [*held_out, *comparable(lately, held_out)]
     # Not from what became of decisions: what was filed had passed a threshold, and would raise the next one.
     least = familiar(held_out)
     by_category: dict[str, list[Point]] = {}
@@ -107,6 +106,12 @@ def lowest_threshold(points: Sequence[Point], wanted: float) -> float | None:
         if not tied and lower_bound(right + borrowed * sure / count, count + borrowed) >= wanted:
             best = point.probability
     return best
+
+
+def comparable(lately: Sequence[Point], held_out: Sequence[Point]) -> list[Point]:
+    """Those of these outcomes that are stated in the same number as held-out answers, sureness or probability."""
+    kinds = {point.stated for point in held_out}
+    return [point for point in lately if not kinds or point.stated in kinds]
 
 
 def familiar(points: Sequence[Point]) -> float:

@@ -317,7 +317,10 @@ class Twinned:
         if not any(self.counts_as.values()):
             return points
         told = [(point, self.place_of(point.category), self.place_of(point.predicted)) for point in points]
-        return [Point(category, said, point.probability, said == category) for point, category, said in told]
+        return [
+            point._replace(category=category, predicted=said, correct=said == category)
+            for point, category, said in told
+        ]
 
     def tried(self, hints: Iterable[TriedHint]) -> tuple[TriedHint, ...]:
         """What became of hints, in the same way."""
