@@ -72,7 +72,7 @@ class _Evidence:
     state: MessageState
     why_not: str | None
     thread: tuple[Lesson, ...] = ()
-    """People's lessons of its thread, in the order in which they were taught."""
+    """People's lessons of its thread, the latest last."""
     copy: DecidedCopy | None = None
     put_back: bool = False
 

@@ -453,7 +453,10 @@ def freeze(tx: Tx, mailbox: int, lesson_ids: Iterable[int]) -> None:
 
 
 def of_thread(tx: Tx, mailbox: int, ancestors: Sequence[str], thread: str | None) -> list[Lesson]:
-    """The newest lessons from the same thread, the last one taught last: where people put earlier messages of it."""
+    """The newest lessons from the same thread, the latest last: where people put earlier messages of it.
+
+    By date, not in the order in which they were taught: folders are learnt from one after the other, newest mail first.
+    """
     m, lesson = t.messages.c, t.lessons.c
     # Each question by an index of its own: as one, SQLite reads every lesson there is for a mail without a thread.
     questions: list[ColumnElement[bool]] = [m.rfc_id.in_(ancestors)] if ancestors else []
@@ -461,11 +464,11 @@ def of_thread(tx: Tx, mailbox: int, ancestors: Sequence[str], thread: str | None
         questions.append(m.thread == thread)
     members: set[int] = set()
     for question in questions:
-        latest = select(m.id).where(m.mailbox_id == mailbox, question).order_by(m.id.desc()).limit(MOST_OF_A_THREAD)
-        members.update(tx.execute(latest).scalars())
+        latest = select(m.id).where(m.mailbox_id == mailbox, question).order_by(m.arrived.desc(), m.id.desc())
+        members.update(tx.execute(latest.limit(MOST_OF_A_THREAD)).scalars())
     if not members:
         return []
     taught = counting(tx, mailbox)
     query = select(t.lessons).where(lesson.message_id.in_(sorted(members)), lesson.voided.is_(None), taught.teaches())
-    newest = query.order_by(lesson.id.desc()).limit(LESSONS_OF_A_THREAD)
+    newest = query.order_by(lesson.at.desc(), lesson.id.desc()).limit(LESSONS_OF_A_THREAD)
     return [_lesson(row, taught) for row in tx.execute(newest).mappings()][::-1]

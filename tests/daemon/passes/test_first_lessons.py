@@ -138,3 +138,24 @@ def test_a_real_folder_that_we_filled_still_teaches_what_people_put_there(
     with desk.database.begin() as tx:
         assert [lesson.text.subject for lesson in learning.lessons(tx, desk.mailbox_id)] == ["parts"]
     desk.database.close()
+
+
+def test_what_a_thread_says_is_where_its_latest_mail_lies_however_folders_were_read(
+    make_office: Callable[..., Office],
+) -> None:
+    """Folders are read one after the other, newest mail first: the last that is taught is the oldest of a thread."""
+    office = make_office()
+    days = {"Orders": (1, 2), "Invoices": (8, 9)}
+    for folder, when in days.items():
+        for day in when:
+            arrived = office.clock() - timedelta(days=30 - day)
+            office.box.deliver(
+                MailText(subject=f"Re: the press {day}", body="As said."),
+                folder,
+                references=["<root@x>"],
+                arrived=arrived,
+            )
+    learn_from_folders(office.desk, per_folder=10, max_age=timedelta(days=9999))
+    with office.database.read() as tx:
+        found = learning.of_thread(tx, office.desk.mailbox_id, ["<root@x>"], "<root@x>")
+    assert [int(lesson.text.subject.split()[-1]) for lesson in found] == [1, 2, 8, 9]
