@@ -79,10 +79,12 @@ def choose(desk: Desk, number: int, choice: TwinChoice, folder: str | None) -> N
             raise PostroomError(str(number), "there is no such pair of folders.", f"See `{ASK}`.")
         into = None if choice == "differ" else _into(row, folder)
         twin_pairs.choose(tx, desk.mailbox_id, number, choice, None if into is None else into.uid, desk.clock())
-    if as_said := into:
-        other = next(side.folder for side in row.sides if side.uid != as_said.uid)
+        row = next(row for row in twin_rows(tx, desk.mailbox_id) if row.number == number)
+    if into is not None:
+        # The one that stays may itself count as a third.
+        other = next(side for side in row.sides if side.uid != into.uid)
         later = "What people put into either teaches that." if choice == "merge" else "What comes there later does not."
-        words = f'From now on the lessons of "{other}" count as those of "{as_said.folder}". {later}'
+        words = f'From now on the lessons of "{other.folder}" count as those of "{other.counts_as}". {later}'
     else:
         words = f"{row.names} differ: each has its own lessons, and nobody is asked again."
     console.print(f"{words} The mail stays where it is; `postroom train` makes a model of it at once.", soft_wrap=True)
@@ -94,7 +96,14 @@ def _into(row: TwinRow, folder: str | None) -> TwinSide:
         found = next((side for side in row.sides if side.folder == folder), None)
         if found is None:
             raise PostroomError(folder, f"is none of the two folders of pair {row.number}.", f"They are {row.names}.")
+        if found.paused:
+            other = next(side.folder for side in row.sides if side is not found)
+            next_step = f"Take `--into {value(other)}`, or make it a category again (`postroom folders`)."
+            raise PostroomError(folder, "nothing is filed there now, so no lessons can count as its own.", next_step)
         return found
-    lately = next((side for side in row.sides if side.folder == row.lately), None)
-    dated = [side for side in row.sides if side.newest is not None]
-    return lately or max(dated or row.sides, key=lambda side: side.newest or row.since)
+    in_use = [side for side in row.sides if not side.paused]
+    if not in_use:
+        raise PostroomError(row.names, "nothing is filed into either now.", "See `postroom folders`.")
+    lately = next((side for side in in_use if side.folder == row.lately), None)
+    dated = [side for side in in_use if side.newest is not None]
+    return lately or max(dated or in_use, key=lambda side: side.newest or row.since)

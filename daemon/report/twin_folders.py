@@ -21,12 +21,15 @@ MOST_NAMED = 3
 
 @dataclass(frozen=True)
 class TwinSide:
-    """One folder of a pair, with the lessons that people have put into it."""
+    """One folder of a pair, with the lessons that people have put into it. `paused`: nothing is filed there now;
+    `counts_as`: the folder as which its lessons count."""
 
     uid: str
     folder: str
     lessons: int
     newest: datetime | None
+    paused: bool
+    counts_as: str
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,8 @@ class TwinRow:
         """What becomes of their mail, in a sentence."""
         if self.choice == "differ":
             return "You said that they differ."
-        if self.choice == "merge":
-            return f"You said that both are one: all of it counts as {self.into}."
-        if self.choice == "here":
-            return f"You said that new mail goes to {self.into}; what is put into the other teaches nothing."
+        if self.choice is not None:
+            return self._said
         if self.paused:
             return "Not asked: one of them is not in use."
         if self.over:
@@ -77,6 +78,19 @@ class TwinRow:
             return f"Until you say so mail of the two goes to {self.lately}, which people use lately."
         return "Until you say so mail of the two stays in the inbox."
 
+    @property
+    def _said(self) -> str:
+        one, other = (side.counts_as for side in self.sides)
+        said = "both are one" if self.choice == "merge" else f"new mail goes to {self.into}"
+        if one != other:
+            paused = next((side.folder for side in self.sides if side.folder == self.into and side.paused), None)
+            why = f"{paused} is not in use" if paused is not None else "of one of them you said something else later"
+            return f"You said that {said}, but {why}: their lessons do not count as the same."
+        if self.choice == "merge":
+            return f"You said that both are one: all of it counts as {one}."
+        later = f" (all of it counts as {one})" if one != self.into else ""
+        return f"You said that new mail goes to {self.into}{later}; what is put into the other teaches nothing."
+
 
 def twin_rows(tx: Tx, mailbox: int) -> list[TwinRow]:
     """Every pair of one mailbox, the longest known first."""
@@ -86,12 +100,15 @@ def twin_rows(tx: Tx, mailbox: int) -> list[TwinRow]:
     sources = folder_figures.lesson_sources(tx, mailbox)
     known = {category.uid: category for category in mailboxes.categories(tx, mailbox)}
     said = {pair.beside(pair.into) for pair in pairs if pair.into is not None}
-    merged = said & counting(tx, mailbox).by_category().keys()
+    stands = counting(tx, mailbox)
+    merged = said & stands.by_category().keys()
 
     def side(uid: str) -> TwinSide:
         own = sources.get(uid, [])
         newest = max((at for *_, at in own), default=None)
-        return TwinSide(uid, known[uid].folder, sum(count for _, count, _ in own), newest)
+        place = known.get(stands.place(uid), known[uid])
+        kept = sum(count for _, count, _ in own)
+        return TwinSide(uid, known[uid].folder, kept, newest, known[uid].paused is not None, place.folder)
 
     return [
         TwinRow(

@@ -86,39 +86,39 @@ def places(pairs: Sequence[TwinPair], paused: AbstractSet[str], gone: AbstractSe
     """What follows from these pairs. `paused`: categories into which nothing is filed; `gone`: those whose folder is.
 
     A category that is gone may have been merged away, so its lessons go on to count; nothing counts as one that is not
-    in use. What a person said goes before what was found.
+    in use. What a person said goes before what was found, and what was said last before what was said earlier.
     """
     said: dict[str, Place] = {}
     found: dict[str, set[str]] = {}
     for pair in sorted(pairs, key=lambda pair: pair.chosen or pair.since):
         if pair.choice in ("merge", "here") and pair.into is not None and pair.into not in paused:
             old = pair.beside(pair.into)
+            if old in _reached(pair.into, {one: {place.counts_as or one} for one, place in said.items()}):
+                del said[pair.into]  # of a circle the one stays that was said last
             said[old] = Place(old, pair.into, pair.chosen if pair.choice == "here" else None)
         elif pair.choice is None and pair.over and pair.lately is not None and pair.lately not in paused:
             old = pair.beside(pair.lately)
             if old not in paused or old in gone:
                 found.setdefault(old, set()).add(pair.lately)
     targets = found | {old: {place.counts_as} for old, place in said.items() if place.counts_as is not None}
+    for stays in sorted({place.counts_as or old for old, place in said.items()} - said.keys()):
+        if stays in targets and stays in _reached(stays, targets):
+            del targets[stays]  # nor does what was found turn round what was said
     made = []
     for old in targets:
-        ends = _ends(old, targets)
+        ends = _reached(old, targets) - targets.keys()  # of those that go round none counts
         if ends:
             until = said[old].until if old in said else None
             made.append(Place(old, next(iter(ends)) if len(ends) == 1 else None, until))
     return tuple(sorted(made, key=lambda place: place.category))
 
 
-def _ends(start: str, targets: Mapping[str, set[str]]) -> set[str]:
-    """Where the steps from this category end. Of those that go round none counts."""
-    ends: set[str] = set()
-    seen, ahead = {start}, [*targets[start]]
+def _reached(start: str, targets: Mapping[str, set[str]]) -> set[str]:
+    """All to which steps lead from this category: itself only where they go round."""
+    reached: set[str] = set()
+    ahead = [start]
     while ahead:
-        here = ahead.pop()
-        if here in seen:
-            continue
-        seen.add(here)
-        if here in targets:
-            ahead += targets[here]
-        else:
-            ends.add(here)
-    return ends
+        for step in targets.get(ahead.pop(), set()) - reached:
+            reached.add(step)
+            ahead.append(step)
+    return reached

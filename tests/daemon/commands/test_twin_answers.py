@@ -170,3 +170,40 @@ def test_contradictions_name_two_folders_with_the_very_same_mail(
         [["Acme", "Bills", 1]],
         [["Bills", "Acme", 1]],
     )
+
+
+def test_a_folder_that_is_not_in_use_cannot_be_the_one_that_stays(
+    box: tuple[Database, int], command: Callable[..., Result]
+) -> None:
+    """And where it falls out of use later, nobody is told that lessons count as its own."""
+    command("folders", "--merge", "1", "--into", "Acme")
+    with box[0].begin() as tx:
+        [acme] = [one for one in mailboxes.categories(tx, box[1]) if one.name == "Acme"]
+        mailboxes.update_category(tx, box[1], acme.uid, paused="it was made neutral")
+    assert "Acme is not in use: their lessons do not count as the same" in command("folders", "--twins").stdout
+    with pytest.raises(PostroomError, match="nothing is filed there now"):
+        command("folders", "--here", "1", "--into", "Acme")
+    assert shown(command)["choice"] == "merge"
+    assert 'count as those of "Plant North (Acme)"' in command("folders", "--merge", "1").stdout
+
+
+def test_what_is_told_of_a_merged_folder_is_where_its_lessons_count(
+    box: tuple[Database, int], command: Callable[..., Result]
+) -> None:
+    """Also where the one that stays was merged into a third, and in a circle."""
+    with box[0].begin() as tx:
+        acme, plant, bills = (
+            one.uid for one in sorted(mailboxes.categories(tx, box[1]), key=lambda one: FOLDERS.index(one.name))
+        )
+        for one, other in ((plant, bills), (acme, bills)):
+            both = (min(one, other), max(one, other))
+            twin_pairs.save(tx, box[1], both, ["4 mails lie in both"], (None, None, False), START)
+    command("folders", "--merge", "2", "--into", "Bills")
+    assert (
+        'of "Acme" count as those of "Bills"'
+        in command("folders", "--merge", "1", "--into", "Plant North (Acme)").stdout
+    )
+    assert command("folders", "--twins").stdout.count("all of it counts as Bills") == 2
+    assert 'of "Bills" count as those of "Acme"' in command("folders", "--merge", "3", "--into", "Acme").stdout
+    assert counts(box) == {"Acme": 7}
+    assert command("folders", "--twins").stdout.count("all of it counts as Acme") == 3

@@ -57,6 +57,19 @@ def over(one: str, other: str, used: str) -> TwinPair:
         ([over("a", "b", "b"), over("a", "c", "c")], "", "", [Place("a", None)]),
         ([over("a", "b", "b"), said("a", "c", "merge", "c")], "", "", [Place("a", "c")]),
         ([said("a", "b", "merge", "b", 1), said("a", "c", "merge", "c", 2)], "", "", [Place("a", "c")]),
+        # What a person says last closes no circle: that one stays.
+        (
+            [said("a", "b", "merge", "b", 1), said("b", "c", "merge", "c", 2), said("a", "c", "merge", "a", 3)],
+            "",
+            "",
+            [Place("b", "a"), Place("c", "a")],
+        ),
+        (
+            [over("a", "b", "b"), over("b", "c", "c"), said("a", "c", "merge", "a")],
+            "",
+            "",
+            [Place("b", "a"), Place("c", "a")],
+        ),
     ],
 )
 def test_what_follows_from_pairs(pairs: list[TwinPair], paused: str, gone: str, found: list[Place]) -> None:
