@@ -10,12 +10,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
-from daemon.model.near_duplicates import NearDuplicates
+from connectors.base import MailText
+from daemon.model.near_duplicates import NearCopy, NearDuplicates
 from daemon.model.prediction import TriedHint
 from daemon.rules.hints import Filed, Hint, correspondents, of_copies, of_thread
 from daemon.training.order import Lesson
 from trainer.recipe import Hints
+
+MOST_TEXTS = 64
+"""So many texts that come again and again, as of machines, are looked up once: one has thousands of copies."""
 
 
 def tried_hints(lessons: Sequence[Lesson], own_domains: Sequence[str], recipe: Hints) -> tuple[TriedHint, ...]:
@@ -26,6 +31,11 @@ def tried_hints(lessons: Sequence[Lesson], own_domains: Sequence[str], recipe: H
     memory = NearDuplicates()
     for lesson in ordered:
         memory.add(lesson.id, lesson.text, lesson.category, lesson.when)
+
+    @lru_cache(MOST_TEXTS)
+    def near(subject: str, body: str) -> list[NearCopy]:
+        return memory.near(MailText(subject=subject, body=body))
+
     threads: dict[str, list[Filed]] = defaultdict(list)
     found = []
     for place, lesson in enumerate(ordered):
@@ -33,7 +43,7 @@ def tried_hints(lessons: Sequence[Lesson], own_domains: Sequence[str], recipe: H
         if place >= first:
             # The same words are hardly two mails: a hint of the thread is what service would ask first.
             hint = of_thread(lesson.text, lesson.when, thread, own_domains)
-            hint = hint or _of_copies(lesson, memory, places)
+            hint = hint or _of_copies(lesson, near(lesson.text.subject, lesson.text.body), places)
             if hint is not None:
                 found.append(TriedHint(hint.kind, lesson.category, hint.category))
         if lesson.thread is not None:
@@ -42,8 +52,8 @@ def tried_hints(lessons: Sequence[Lesson], own_domains: Sequence[str], recipe: H
     return tuple(found)
 
 
-def _of_copies(lesson: Lesson, memory: NearDuplicates, places: dict[int, int]) -> Hint | None:
-    copies = [copy for copy in memory.near(lesson.text) if places[copy.lesson] < places[lesson.id]]
+def _of_copies(lesson: Lesson, near: Sequence[NearCopy], places: dict[int, int]) -> Hint | None:
+    copies = [copy for copy in near if places[copy.lesson] < places[lesson.id]]
     if not copies:
         return None
     filed = [Filed(copy.category, copy.at) for copy in copies]

@@ -259,6 +259,8 @@ def _twins(uid: str, policy: Policy) -> str | None:
 def _as_its_copy(copy: DecidedCopy, policy: Policy) -> Decision | None:
     """The decision about the other copy: one mail gets one decision."""
     made = copy.decision
+    if made.category is not None:
+        made = replace(made, category=policy.twins.place_of(made.category))
     category = policy.categories.get(made.category) if made.category is not None else None
     if made.category is not None and (category is None or category.paused is not None or _twins(category.uid, policy)):
         return None

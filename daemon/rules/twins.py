@@ -310,7 +310,10 @@ class Twinned:
         # Sorting is stable, so equals keep the model's order.
         ranking = tuple(sorted(sums.items(), key=lambda answer: -answer[1]))
         newcomer = None if prediction.newcomer is None else self.place_of(prediction.newcomer)
-        return replace(prediction, ranking=ranking, newcomer=newcomer)
+        sureness = prediction.sureness
+        if sureness is not None and self.place_of(prediction.ranking[0][0]) != ranking[0][0]:
+            sureness = 1 - sureness  # it was stated of another answer; where that is right, this one is wrong
+        return replace(prediction, ranking=ranking, newcomer=newcomer, sureness=sureness)
 
     def points(self, points: Sequence[Point]) -> Sequence[Point]:
         """Held-out answers in the same way: what took one for the other was right."""
@@ -358,26 +361,25 @@ def twinned(open_pairs: Iterable[TwinPair], counts_as: Mapping[str, str | None])
 
     Of an open pair the one that people use lately stands for both.
     """
-    stands = dict(counts_as)
     asked: dict[str, str] = {}
+    steps: dict[str, set[str]] = {}
     for pair in open_pairs:
         if pair.one in counts_as or pair.other in counts_as:
             continue  # that one is no folder of its own now
         if pair.lately is None:
             asked |= {pair.one: pair.other, pair.other: pair.one}
-        elif (old := pair.beside(pair.lately)) not in stands:
-            stands[old] = pair.lately
-        elif stands[old] != pair.lately:
-            stands[old] = None
-    return Twinned({old: _end(old, stands) for old in stands}, asked)
+        else:
+            steps.setdefault(pair.beside(pair.lately), set()).add(pair.lately)
+    return Twinned({**counts_as, **{old: _end(old, steps) for old in steps}}, asked)
 
 
-def _end(category: str, stands: Mapping[str, str | None]) -> str | None:
-    """Where the steps from this category end; nowhere if they go round."""
-    seen, here = {category}, stands[category]
-    while here is not None and here in stands:
-        if here in seen:
-            return None
-        seen.add(here)
-        here = stands[here]
-    return here
+def _end(category: str, steps: Mapping[str, set[str]]) -> str | None:
+    """Where all steps from this category end; nowhere if they go round, or to several."""
+    seen, ahead = {category}, [*steps[category]]
+    while ahead:
+        here = ahead.pop()
+        if here not in seen:
+            seen.add(here)
+            ahead += steps.get(here, ())
+    ends = seen - steps.keys()
+    return next(iter(ends)) if len(ends) == 1 else None

@@ -8,6 +8,7 @@ import pytest
 
 from connectors.base import MailText
 from daemon.model.prediction import Prediction, TriedHint
+from daemon.rules.addresses import shown_in
 from daemon.rules.decision import Policy, decide
 from daemon.rules.hints import Filed, Hint, by_kind, correspondents, grounds, of_copies, of_thread
 from daemon.store.records import Category, HintKind
@@ -175,3 +176,14 @@ def test_every_kind_is_told_with_the_precision_up_to_which_it_files() -> None:
     ]
     assert told[0].files_up_to >= 0.97
     assert 0.5 < told[1].files_up_to < 0.9
+
+
+def test_an_endless_word_costs_as_much_as_it_is_long() -> None:
+    """It took minutes: the square of its length."""
+    assert shown_in("a" * 1_000_000) == []
+    assert shown_in('Ann "ann@a.example" <Ann@Far.example>, @b, c@, <d@e>;f@g') == [
+        '"ann@a.example"',
+        "ann@far.example",
+        "d@e",
+        "f@g",
+    ]

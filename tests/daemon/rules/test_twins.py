@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from daemon.model.prediction import Point, Prediction, TriedHint
-from daemon.rules.decision import Policy, decide
+from daemon.rules.decision import DecidedCopy, Decision, Policy, decide
 from daemon.rules.hints import Hint
 from daemon.rules.twins import (
     Answers,
@@ -234,6 +234,23 @@ def test_where_one_is_used_lately_both_answers_count_together() -> None:
     assert decision.runner_up == "b"
 
 
+def test_sureness_of_one_answer_is_not_said_of_another() -> None:
+    """Together the two outweigh what the model liked best, and was sure of: so sure it is that they are wrong."""
+    split = Prediction((("b", 0.45), ("a", 0.3), ("p", 0.25)), sureness=0.96)
+    assert decide(split, None, policy(Twinned())).category == "b"
+    decision = decide(split, None, policy(OVER))
+    assert (decision.best, decision.category) == ("p", None)
+    assert decision.sureness == pytest.approx(0.04)
+    assert decide(replace(SPLIT, sureness=0.96), None, policy(OVER)).sureness == 0.96  # at least so sure
+
+
+def test_another_copy_is_not_filed_where_its_folder_was_merged_away() -> None:
+    made = Decision("a", "model", "Acme 0.99")
+    decision = decide(None, None, policy(OVER), copy=DecidedCopy(1, made, FIRST))
+    assert (decision.category, decision.source) == ("p", "copy")
+    assert decision.reason.startswith("Plant: as another copy")
+
+
 def test_hints_do_the_same() -> None:
     hint = Hint("a", THREAD, "same thread as a mail")
     assert decide(None, hint, policy(Twinned())).category == "a"
@@ -268,6 +285,12 @@ def asked(one: str, other: str, used: str | None = None) -> TwinPair:
         ([asked("a", "p", "p")], {}, {"a": "p"}, set()),
         ([asked("a", "p", "p"), asked("b", "p", "b")], {}, {"a": "b", "p": "b"}, set()),  # one after the other
         ([asked("a", "b", "b"), asked("a", "p", "p")], {}, {"a": None}, set()),  # to several
+        (  # to one, by two ways
+            [asked("a", "p", "p"), asked("b", "p", "b"), asked("a", "b", "b")],
+            {},
+            {"a": "b", "p": "b"},
+            set(),
+        ),
         ([asked("a", "p", "p"), asked("b", "p")], {}, {"a": "p"}, {"b", "p"}),
         ([asked("a", "p")], {"a": "b"}, {"a": "b"}, set()),  # it is no folder of its own any more
         (
