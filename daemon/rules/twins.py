@@ -191,7 +191,7 @@ def _bare(words: Sequence[str]) -> list[str]:
 def follows(one: Sequence[datetime], other: Sequence[datetime]) -> tuple[datetime, datetime] | None:
     """(about when one ended, about when the other began), if nearly all of one came before nearly all of the other and
     not much time lies between; None: they do not follow one another. Both oldest first."""
-    if min(len(one), len(other)) < LEAST_LESSONS:
+    if min(len(set(one)), len(set(other))) < LEAST_LESSONS:
         return None
     for earlier, later in ((one, other), (other, one)):
         ended, began = _at(earlier, 1 - EDGE), _at(later, EDGE)
@@ -219,8 +219,8 @@ def lately(one: Side, other: Side, wanted: float) -> Lately | None:
     used, left = (one, other) if one.times[-1] > other.times[-1] else (other, one)
     first = bisect_right(used.times, left.times[-1])
     run = len(used.times) - first
-    if run < LEAST_RUN:
-        return None
+    if len(set(used.times[first:])) < LEAST_RUN:
+        return None  # of what was taught at one moment, as rows of a file, all or nothing is lately
     # Of the lessons before the run the newest, the last of which is the other's.
     before = sorted([(moment, True) for moment in left.times] + [(moment, False) for moment in used.times[:first]])
     share = sum(is_left for _, is_left in before[-BEFORE:]) / len(before[-BEFORE:])

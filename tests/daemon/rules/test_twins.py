@@ -185,6 +185,13 @@ def test_which_is_used_lately(one: list[datetime], other: list[datetime], found:
     assert lately(Side("a", "A", one), Side("b", "B", other), WANTED) == found
 
 
+def test_what_was_taught_at_one_moment_tells_nothing_of_what_follows() -> None:
+    """Rows of a file have no date but that of the import, and mail that is dragged in one go is one act."""
+    older, newer = Side("a", "A", days(*[1] * 30)), Side("b", "B", days(*[2] * 30))
+    assert lately(older, newer, 0.9) is None
+    assert follows(older.times, newer.times) is None
+
+
 def test_held_out_answers_are_counted_for_every_two_that_were_mistaken() -> None:
     said = [("a", "a"), ("a", "b"), ("b", "b"), ("b", "b"), ("c", "a"), ("d", "d")]
     counts = held_out(Point(asked, best, 0.9, asked == best) for asked, best in said)
