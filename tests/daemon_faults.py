@@ -6,7 +6,7 @@
 
     python -m tests.daemon_faults        every command of every path, in every way       (make faults)
 
-No model is needed: people filed a mail of the thread by hand, and replies follow.
+The model answers nothing: people filed a mail of the thread by hand, and replies follow.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from daemon.passes.one_pass import one_pass
 from daemon.settings import Settings
 from daemon.state.lock import StateLock
 from tests import ROOT
+from tests.a_model import put_model
 from tests.contract import Lying
 from tests.faults import KILLS, MOMENTS, Fault, FaultyLine
 from tests.imap_fixtures import GmailWorld, ImapServer, ImapWorld
@@ -251,6 +252,7 @@ class DaemonOffice:
             self.restart(config, later=timedelta(minutes=1))  # now it has settled
         [(count,)] = self.query(self.base, "SELECT count(*) FROM lessons")
         assert count == 1
+        put_model(self.base, "office", utc_now())
         self.clean_up()
 
     @staticmethod
