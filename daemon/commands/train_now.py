@@ -54,7 +54,7 @@ def troubles_of(desk: Desk) -> list[tuple[str, str]]:
 def show_outcome(outcome: TrainingOutcome, troubles: list[tuple[str, str]]) -> None:
     """What people are told of a training."""
     if troubles:
-        table("Folders that cannot be learnt well", ["category", "why"], troubles)
+        table("Folders that are not learnt as they stand", ["category", "why"], troubles)
     for line in outcome.report:
         console.print(f"  - {line}", soft_wrap=True)
     words = {"promoted": "is in use now", "kept": "was trained but not put into use"}

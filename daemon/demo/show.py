@@ -96,7 +96,8 @@ def clip(text: str, width: int) -> str:
 
 def short(reason: str) -> str:
     """The daemon's reason without what is the same on every line of the page."""
-    return re.sub(r"; (?:\S+ )*needs [\d.]+|; model \S+| on \d{4}-\d\d-\d\d", "", reason)
+    needed = "" if reason.startswith("left") else r"[;,] needs [\d.]+|"
+    return re.sub(needed + r"; model \S+| on \d{4}-\d\d-\d\d", "", reason)
 
 
 def percent(share: float | None) -> str:
