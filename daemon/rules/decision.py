@@ -208,6 +208,8 @@ def decide(
 
 def _counting(said: Sequence[str], decision: Decision, policy: Policy) -> list[str]:
     """Which folder's mail was meant, where another stands in its place: else nobody could explain the one told."""
+    if decision.hint is not None:  # its mail may lie in any folder that counts as this one
+        said = [*said, *(old for old, place in policy.twins.counts_as.items() if place == decision.category)]
     places = {uid: policy.twins.place_of(uid) for uid in said}
     return [
         f"{_name(uid, policy)} counts as {_name(place, policy)} ({ASK})"

@@ -243,6 +243,8 @@ def test_hints_do_the_same() -> None:
     assert decide(None, hint, policy(Twinned())).category == "a"
     assert decide(None, hint, policy(OVER)).category == "p"
     assert decide(None, hint, policy(OVER)).reason.endswith("; Acme counts as Plant (`postroom folders --twins`)")
+    of_place = decide(None, Hint("p", THREAD, "same thread as a mail"), policy(OVER))  # whichever folder that lies in
+    assert of_place.reason.endswith("; Acme counts as Plant (`postroom folders --twins`)")
     left = decide(SPLIT, hint, policy(OPEN))
     assert left.category is None
     assert left.reason.startswith("left: same thread as a mail, but Acme and Plant")
