@@ -136,6 +136,9 @@ def test_page_fits_eighty_columns_without_a_terminal_and_shows_mail_as_it_is():
         assert feed is None
     subject = "[bold]free desks[/bold] " * 4
     page.arrivals([Arrival("d", subject, "a@b.example", "Orders", None, "left: Orders 0.5; needs 0.80")])
+    assert "correspondents" not in out.getvalue()
+    page.arrivals([Arrival("d", subject, "a@b.example", "Orders", "Bills", "Bills 0.99; needs 0.80", "Hay & Co")])
+    assert "1 wrong (1 from correspondents whom the model does not" in out.getvalue()
     page.before_and_after([("exam", "80 %", "90 %")])
     assert max(map(len, out.getvalue().splitlines())) <= 80
     assert "[bold]free desks" in out.getvalue()
