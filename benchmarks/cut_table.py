@@ -15,7 +15,7 @@ ENOUGH = 60
 SOURCES = {"model": "model", "thread": "thread", "memory": "near copy", "copy": "other copy"}
 LINE = "{:<16} {:<12} {:>5} {:>9} {:>9} {:>6} {:>13} {:>7} {:>7} {:>9} {:>9} {:>9} {:>10} {:>7} {:>7}"
 HEADS = (
-    "archive", "mailbox", "cut", "mails", "filed", "right", "interval", "worst", "filed", *SOURCES.values(),
+    "archive", "mailbox", "cut", "mails", "filed", "right", "interval", "worst", "share", *SOURCES.values(),
     "newer", "best",
 )  # fmt: skip
 

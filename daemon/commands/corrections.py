@@ -176,7 +176,7 @@ def _as_json(found: OpenBatch) -> dict[str, Any]:
 def _show(desk: Desk, limit: int, as_json: bool) -> None:
     with desk.database.read() as tx:
         found = learning.corrections(tx, desk.mailbox_id)[-limit:][::-1]
-        names = {category.uid: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
+        names = mailboxes.category_names(tx, desk.mailbox_id)
         waiting = batches.batches(tx, desk.mailbox_id)
     if as_json:
         print_json(

@@ -34,10 +34,12 @@ MEANINGS = {
 
 @click.command()
 @click.option("--twins", is_flag=True, help="The pairs of folders that seem to mean the same, and what you can say.")
-@click.option("--merge", type=int, metavar="PAIR", help="Say that both are one: the lessons of both count as one's.")
-@click.option("--here", type=int, metavar="PAIR", help="Say that new mail goes into one; the other teaches no more.")
+@click.option(
+    "--merge", type=int, metavar="PAIR", help="Say that both are one: the lessons of both count as those of one."
+)
+@click.option("--here", type=int, metavar="PAIR", help="Say that one has ended: new mail goes into the other.")
 @click.option("--differ", type=int, metavar="PAIR", help="Say that they mean two things; nobody is asked again.")
-@click.option("--into", metavar="FOLDER", help="With --merge and --here: which one; else the one used lately.")
+@click.option("--into", metavar="FOLDER", help="With --merge and --here: the one that stays; else the one used lately.")
 @mailbox_option
 @json_option
 @pass_context
@@ -58,8 +60,8 @@ def folders(
 
     Offices rename, split and copy folders, and then two of them mean the same. Such twins are found by what the model
     mistakes, by copies in both and by who writes to them, never by a name alone. Until somebody says something their
-    mail stays, or goes to the one that people use lately where that is clear. Another answer takes an earlier one back;
-    no mail is moved, and no lesson is lost.
+    mail stays, or goes to the one that people use lately where that is clear. --twins lists them by number, with what
+    each answer does. Another answer takes an earlier one back; no mail is moved, and no lesson is lost.
 
     \b
     postroom folders

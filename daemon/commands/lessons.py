@@ -161,9 +161,10 @@ def _side(side: Side) -> dict[str, Any]:
 def _show_category(desk: Desk, name: str, limit: int, as_json: bool) -> None:
     with desk.database.read() as tx:
         categories = mailboxes.categories(tx, desk.mailbox_id)
-        wanted = next((category for category in categories if name in (category.name, category.folder)), None)
+        called = mailboxes.category_names(tx, desk.mailbox_id)
+        wanted = next((one for one in categories if name in (called[one.uid], one.folder)), None)
         if wanted is None:
-            there = ", ".join(category.name for category in categories) or "none yet"
+            there = ", ".join(called.values()) or "none yet"
             raise PostroomError(name, "there is no such category.", f"There are: {there}.")
         found = learning.newest_lessons(tx, desk.mailbox_id, wanted.uid, limit)
         names = {
@@ -194,7 +195,12 @@ def _show_category(desk: Desk, name: str, limit: int, as_json: bool) -> None:
         )
         for lesson in found
     ]
-    table(f"Newest lessons of {wanted.name}", ["lesson", "when", "from", "message", "subject"], shown, frozenset({0}))
+    table(
+        f"Newest lessons of {called[wanted.uid]}",
+        ["lesson", "when", "from", "message", "subject"],
+        shown,
+        frozenset({0}),
+    )
 
 
 @dataclass(frozen=True)
@@ -213,7 +219,7 @@ class _Held:
 
 def _held(memory: Memory, person: Person) -> list[_Held]:
     with memory.database.read() as tx:
-        names = {category.uid: category.name for category in mailboxes.categories(tx, memory.mailbox_id)}
+        names = mailboxes.category_names(tx, memory.mailbox_id)
         asked = batches.members(tx, memory.mailbox_id)
     found = []
     for member in asked:

@@ -9,12 +9,13 @@ import click
 
 from daemon.commands.common import Context, console, json_option, local, mailbox_option, pass_context, print_json, table
 from daemon.model.prediction import Point, TriedHint
+from daemon.passes.decide import twins_of
 from daemon.rules.hints import by_kind
 from daemon.rules.thresholds import calibration_error, filed, thresholds
 from daemon.store import training
 
 CURVE = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99)
-HINT_HEADS = ("the mail has", "and came", "tried", "right", "files up to")
+HINT_HEADS = ("the mail has", "and came after it", "tried", "right", "files up to")
 CURVE_HEADS = ("wanted precision", "filed", "precision", "right")
 
 
@@ -28,7 +29,8 @@ def models(context: Context, curve: str | None, mailbox: str | None, as_json: bo
 
     With --curve, what a model would have filed of the lessons that it had not learnt from: the higher the wanted
     precision, the less is filed. Below it, what people had done with mail of the same thread or nearly the same text:
-    each kind of hint files only where it has been right often enough.
+    each kind of such a hint files only where it has been right often enough. Folders that count as one by `postroom
+    folders --twins` are one here, too.
     """
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
@@ -36,8 +38,10 @@ def models(context: Context, curve: str | None, mailbox: str | None, as_json: bo
             found = training.models(tx, desk.mailbox_id)
         if curve is not None:
             points, hints = mailroom.registry.judged_by(desk.mailbox_id, curve)
+            with desk.database.read() as tx:
+                twins = twins_of(tx, desk)
             [details] = [model.exam.get("details", {}) for model in found if model.version == curve]
-            _show_curve(curve, points, hints, details.get("calibration"), as_json)
+            _show_curve(curve, twins.points(points), twins.tried(hints), details.get("calibration"), as_json)
             return
     if as_json:
         print_json(
@@ -121,7 +125,9 @@ def _show_curve(
         )
         for kind in by_kind(hints)
     ]
-    table("What people had done with its like", HINT_HEADS, kinds, frozenset({2, 3, 4}))
+    table("Mail whose like people had filed before", HINT_HEADS, kinds, frozenset({2, 3, 4}))
+    words = "It is filed where its like lies, if the precision wanted there is no higher than in the last column."
+    console.print(words, soft_wrap=True)
 
 
 def _calibrated(figures: Mapping[str, Any]) -> str:

@@ -128,7 +128,7 @@ def show(report: RehearsalReport) -> None:
     """Print the report for people."""
     rows = [
         (
-            f"{batch.first} - {batch.last}",
+            str(batch.first),
             batch.messages,
             batch.lessons,
             _percent(batch.accuracy),
@@ -139,11 +139,11 @@ def show(report: RehearsalReport) -> None:
         )
         for batch in report.batches
     ]
-    columns = ["mail of", "messages", "lessons", "right", "words only", "filed", "of these right", "training"]
+    columns = ["mail from", "messages", "lessons", "right", "words only", "filed", "of these right", "training"]
     table("Rehearsal", columns, rows, frozenset({1, 2, 3, 4, 5, 6}))
     who = [
         (
-            f"{batch.first} - {batch.last}",
+            str(batch.first),
             *(_of(batch.who_filed[source]) for source in FILERS),
             batch.left_as_newer,
         )
@@ -152,14 +152,14 @@ def show(report: RehearsalReport) -> None:
     who.append(("all", *(_of(report.who_filed[source]) for source in FILERS), report.left_as_newer))
     table(
         "Who filed, and how much of it rightly",
-        ["mail of", *FILERS.values(), "left: newer folder"],
+        ["mail from", *FILERS.values(), "left: newer folder"],
         who,
         frozenset(range(1, 6)),
     )
     filed, precision = _percent(report.filed_share), _percent(report.filed_precision)
     if report.filed_precision is not None:
         low, high = report.filed_interval
-        precision += f" ({100 * low:.1f} to {100 * high:.1f} %)"
+        precision += f" (95 % interval: {100 * low:.1f} to {100 * high:.1f} %)"
     console.print(
         f"Of {report.messages} messages Postroom would have filed {filed}, {precision} of these where people put them "
         f"(wanted: {_percent(report.wanted_precision)}). Its best guess was right for {_percent(report.accuracy)}; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import click
 
 from daemon.commands.common import Context, console, mailbox_option, pass_context
 from daemon.mistakes import PostroomError
+from daemon.model.prediction import Point
+from daemon.passes.decide import twins_of
 from daemon.report import twin_folders
 from daemon.report.open_batches import open_batches, question
 from daemon.report.page import page, weeks
@@ -30,12 +33,13 @@ def report(context: Context, html: Path, days: int, mailbox: str | None) -> None
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
         now = desk.clock()
-        points = desk.registry.points(desk.mailbox_id)
+        points: Sequence[Point] = desk.registry.points(desk.mailbox_id)
         with desk.database.read() as tx:
             since = now - timedelta(days=days)
             made = decisions.since(tx, desk.mailbox_id, since)
             said = learning.corrections(tx, desk.mailbox_id, since=since)
-            names = {category.uid: category.name for category in mailboxes.categories(tx, desk.mailbox_id)}
+            names = mailboxes.category_names(tx, desk.mailbox_id)
+            points = twins_of(tx, desk).points(points)  # folders that count as one are one here
             current = training.current_model(tx, desk.mailbox_id)
             waiting = [f"Bulk move {question(found)}" for found in open_batches(tx, desk.mailbox_id)]
             waiting += filter(None, [twin_folders.question(twin_folders.twin_rows(tx, desk.mailbox_id))])

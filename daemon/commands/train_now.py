@@ -54,8 +54,9 @@ def troubles_of(desk: Desk) -> list[tuple[str, str]]:
 def show_outcome(outcome: TrainingOutcome, troubles: list[tuple[str, str]]) -> None:
     """What people are told of a training."""
     if troubles:
-        table("Folders that cannot be learnt well", ["category", "why"], troubles)
-    for line in outcome.report:
+        table("Folders that are not learnt as they stand", ["category", "why"], troubles)
+    told = {f"{category}: {why}" for category, why in troubles}
+    for line in [line for line in outcome.report if line not in told]:
         console.print(f"  - {line}", soft_wrap=True)
     words = {"promoted": "is in use now", "kept": "was trained but not put into use"}
     if outcome.version is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from daemon.passes.desk import Desk
 from daemon.report.story import iso
 from daemon.report.twin_folders import ASK, TwinRow, TwinSide, twin_rows
 from daemon.settings.toml_lines import value
-from daemon.store import twin_pairs
+from daemon.store import training, twin_pairs
 from daemon.store.records import TwinChoice
 
 
@@ -20,17 +21,21 @@ def show_twins(desk: Desk) -> None:
     """Every pair of this mailbox, with the choices."""
     with desk.database.read() as tx:
         rows = twin_rows(tx, desk.mailbox_id)
+        untrained = training.current_model(tx, desk.mailbox_id) is None
     waiting = [row for row in rows if row.is_open]
     if not rows:
-        console.print(f"{desk.settings.name}: no two folders seem to mean the same.", soft_wrap=True)
+        later = " A training will look more closely." if untrained else ""
+        console.print(f"{desk.settings.name}: no two folders seem to mean the same.{later}", soft_wrap=True)
     for row in rows:
         _show(row)
+    if rows and not waiting:
+        console.print("\nNothing waits for an answer; --merge N, --here N or --differ N changes one.")
     if waiting:
-        console.print("\nFor a pair N, with --into FOLDER for the other way round:", soft_wrap=True)
-        console.print("  postroom folders --merge N     both are one; mail goes where people put it lately")
-        console.print("  postroom folders --here N      new mail goes there; the other teaches no more")
+        console.print("\nYour choice for pair N (no mail is moved, and you may change your mind):")
+        console.print("  postroom folders --merge N     both are one: mail of both goes into one")
+        console.print("  postroom folders --here N      one has ended: new mail goes into the other")
         console.print("  postroom folders --differ N    they mean two things; never asked again")
-        console.print("  Or one is no category. In the settings, under [mailbox.roles]:")
+        console.print("Or one of them is no category. In the settings, under [mailbox.roles]:")
         for row in waiting:
             for side in row.sides:
                 click.echo(f'    {value(side.folder)} = "neutral"')
@@ -43,6 +48,10 @@ def _show(row: TwinRow) -> None:
         console.print(f"   {side.folder}: lessons {side.lessons}, newest {newest}", soft_wrap=True)
     console.print(f"   Why: {'; '.join(row.why)}.", soft_wrap=True)
     console.print(f"   {row.stands}", soft_wrap=True)
+    if row.is_open:
+        other = next(side.folder for side in row.sides if side.uid != row.stays.uid)
+        words = f"   --merge and --here take {row.stays.folder}, unless you add --into {shlex.quote(other)}."
+        console.print(words, soft_wrap=True)
 
 
 def _escaped(words: str) -> str:
@@ -83,15 +92,23 @@ def choose(desk: Desk, number: int, choice: TwinChoice, folder: str | None) -> N
     if into is not None:
         # The one that stays may itself count as a third.
         other = next(side for side in row.sides if side.uid != into.uid)
-        later = "What people put into either teaches that." if choice == "merge" else "What comes there later does not."
+        later = (
+            "What people put into either teaches that."
+            if choice == "merge"
+            else f'What people put into "{other.folder}" later teaches nothing.'
+        )
         words = f'From now on the lessons of "{other.folder}" count as those of "{other.counts_as}". {later}'
     else:
         words = f"{row.names} differ: each has its own lessons, and nobody is asked again."
-    console.print(f"{words} The mail stays where it is; `postroom train` makes a model of it at once.", soft_wrap=True)
+    console.print(
+        f"{words} This holds from the next mail on. No mail is moved; the next training learns it, or `postroom train` "
+        "now.",
+        soft_wrap=True,
+    )
 
 
 def _into(row: TwinRow, folder: str | None) -> TwinSide:
-    """The folder that stays: the named one, else the one used lately, else the one with the newest lesson."""
+    """The folder that stays: the named one, else that of `TwinRow.stays`."""
     if folder is not None:
         found = next((side for side in row.sides if side.folder == folder), None)
         if found is None:
@@ -101,9 +118,6 @@ def _into(row: TwinRow, folder: str | None) -> TwinSide:
             next_step = f"Take `--into {value(other)}`, or make it a category again (`postroom folders`)."
             raise PostroomError(folder, "nothing is filed there now, so no lessons can count as its own.", next_step)
         return found
-    in_use = [side for side in row.sides if not side.paused]
-    if not in_use:
+    if all(side.paused for side in row.sides):
         raise PostroomError(row.names, "nothing is filed into either now.", "See `postroom folders`.")
-    lately = next((side for side in in_use if side.folder == row.lately), None)
-    dated = [side for side in in_use if side.newest is not None]
-    return lately or max(dated or in_use, key=lambda side: side.newest or row.since)
+    return row.stays

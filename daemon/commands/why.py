@@ -47,7 +47,8 @@ def _show_story(story: dict[str, Any]) -> None:
     head = f"[bold]{escape(story['message_id'])}[/bold] in {story['mailbox']}: {story['state']}"
     console.print(head, soft_wrap=True, markup=True)
     events: list[tuple[str, str]] = []
-    events += [(place["seen"], f"seen in {place['folder']}" + _by(place["by"])) for place in story["places"]]
+    seen = [(place["seen"], f"seen in {place['folder']}" + _by(place["by"]), place["by"]) for place in story["places"]]
+    events += [(at, what) for at, what, by in seen if by != "postroom"]
     events += [(tagging["seen"], _tagged(tagging)) for tagging in story["tags"]]
     events += [(decision["at"], _decided(decision)) for decision in story["decisions"]]
     events += [(action["planned"], _acted(action)) for action in story["actions"]]
@@ -55,6 +56,7 @@ def _show_story(story: dict[str, Any]) -> None:
     for lesson in story["lessons"]:
         void = f" (void since {local(lesson['voided'])})" if lesson["voided"] else ""
         events.append((lesson["at"], f"lesson {lesson['id']}: {lesson['category']}{void}"))
+    events += [(at, what) for at, what, by in seen if by == "postroom"]  # of one second: after it was decided and done
     # By the time itself: an hour of the clock comes twice in autumn.
     table("", ["when", "what"], [(local(at), what) for at, what in sorted(events, key=lambda event: event[0])])
     if story["state"] == "new" and not story["decisions"]:

@@ -96,7 +96,8 @@ def clip(text: str, width: int) -> str:
 
 def short(reason: str) -> str:
     """The daemon's reason without what is the same on every line of the page."""
-    return re.sub(r"; (?:\S+ )*needs [\d.]+|; model \S+| on \d{4}-\d\d-\d\d", "", reason)
+    needed = "" if reason.startswith("left") else r"[;,] needs [\d.]+|"
+    return re.sub(needed + r"; model \S+| on \d{4}-\d\d-\d\d", "", reason)
 
 
 def percent(share: float | None) -> str:
@@ -187,9 +188,11 @@ class Page:
         self.console.print(Padding(table, (1, 0, 1, 3)))
         counted = tally(arrivals)
         shown = min(most, counted.messages)
+        strange = sum(bool(arrival.newcomer) for arrival in arrivals if arrival.wrong)
+        whose = f" ({strange} from correspondents whom the model does not know)" if strange else ""
         self.say(
             f"{shown} of {counted.messages} shown. Filed {counted.filed}: "
-            f"[green]{counted.right} right[/green], [red]{counted.wrong} wrong[/red]. "
+            f"[green]{counted.right} right[/green], [red]{counted.wrong} wrong[/red]{whose}. "
             f"[yellow]Left {counted.left}[/yellow] in the inbox, being unsure."
         )
 

@@ -179,10 +179,10 @@ class _Demo:
     def _introduce(self) -> None:
         self.page.title(
             "Postroom, shown on sample mail",
-            f"An office of {len(categories())} folders and {HISTORY} messages, invented for this demo. Postroom learns "
-            "from the folders as people keep them, sorts what arrives, and learns again from what people move.\n\n"
-            "Everything happens on this machine: a mail server in this process, the daemon as a process of its "
-            "own, a small language model trained on this CPU. Some five minutes; Ctrl-C ends it at any time.",
+            f"An office of {len(categories()) + 1} folders and {HISTORY} messages, invented for this demo. Postroom "
+            "learns from the folders as people keep them, sorts what arrives, and learns again from what people "
+            "move.\n\nEverything happens on this machine: a mail server in this process, the daemon as a process of "
+            "its own, a small language model trained on this CPU. Some five minutes; Ctrl-C ends it at any time.",
         )
 
     def _fill(self, person: MailProgram) -> None:
@@ -238,7 +238,7 @@ class _Demo:
         self.result.twins_asked = len(found)
         for row in found:
             page.say(f"[bold]Postroom asks (postroom folders --twins):[/bold] {escape(row.names)} may mean the same.")
-            page.facts([("why", "; ".join(row.why)), ("until then", row.stands)])
+            page.facts([("why", "; ".join(row.why)), ("for now", row.stands)])
             page.say(f"The office answers: both are one (postroom folders --merge {row.number}).")
             [stays] = [side.uid for side in row.sides if side.folder == TAKEN_OVER_BY]
             with desk.database.begin() as tx:

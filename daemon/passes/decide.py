@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connectors.base import Message, is_touched
 from daemon.model.classifier import Classifier
@@ -181,8 +181,12 @@ class MailboxLessons:
 def current_policy(tx: Tx, desk: Desk, classifier: Classifier | None) -> Policy:
     """The owner's wanted precision, turned into a threshold for each category: by the current model's exam,
     and by what became of the decisions of the last weeks."""
-    categories = {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)}
-    twins = _twinned(tx, desk, categories)
+    names = mailboxes.category_names(tx, desk.mailbox_id)
+    categories = {
+        category.uid: replace(category, name=names[category.uid])
+        for category in mailboxes.categories(tx, desk.mailbox_id)
+    }
+    twins = twins_of(tx, desk)
     if classifier is None:
         current = training.current_model(tx, desk.mailbox_id)
         refused = None if current is None else current.version
@@ -203,14 +207,14 @@ def current_policy(tx: Tx, desk: Desk, classifier: Classifier | None) -> Policy:
     return Policy(categories, found, version, newcomers, wanted=wanted, tried=tried, resting=rests, twins=twins)
 
 
-def _twinned(tx: Tx, desk: Desk, categories: Mapping[str, Category]) -> Twinned:
+def twins_of(tx: Tx, desk: Desk) -> Twinned:
     """How the pairs of folders that mean the same stand, as far as both folders are in use."""
+    in_use = {one.uid for one in mailboxes.categories(tx, desk.mailbox_id) if one.paused is None}
     stands = counting(tx, desk.mailbox_id).by_category()
     pairs = [
         pair
         for pair in twin_pairs.pairs(tx, desk.mailbox_id)
-        if pair.choice is None
-        and all(uid in categories and categories[uid].paused is None for uid in (pair.one, pair.other))
+        if pair.choice is None and {pair.one, pair.other} <= in_use
     ]
     return twinned(pairs, stands)
 

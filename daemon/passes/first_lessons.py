@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -67,7 +67,12 @@ def learn_from_folders(
     ConnectorError."""
     list_folders(desk)
     with desk.database.read() as tx:
-        categories = [category for category in mailboxes.categories(tx, desk.mailbox_id) if category.paused is None]
+        names = mailboxes.category_names(tx, desk.mailbox_id)
+        categories = [
+            replace(category, name=names[category.uid])
+            for category in mailboxes.categories(tx, desk.mailbox_id)
+            if category.paused is None
+        ]
         here = {folder.name for folder in mailboxes.folders(tx, desk.mailbox_id) if folder.missing_since is None}
     since = desk.clock() - max_age
     found = []
@@ -207,9 +212,8 @@ def learn_from_csv(desk: Desk, path: Path) -> dict[str, int]:
     Returns lessons per category. Raises CsvError with every mistake; then nothing was learnt.
     """
     with desk.database.read() as tx:
-        by_name = {}
-        for category in mailboxes.categories(tx, desk.mailbox_id):
-            by_name[category.name] = by_name[category.folder] = category.uid
+        by_name = {name: uid for uid, name in mailboxes.category_names(tx, desk.mailbox_id).items()}
+        by_name |= {category.folder: category.uid for category in mailboxes.categories(tx, desk.mailbox_id)}
     rows = _read_file(path, by_name)
     now = desk.clock()
     learnt: dict[str, int] = {}

@@ -97,7 +97,8 @@ def _wanted(tx: Tx, desk: Desk, category: str | None) -> list[Action] | None:
     """The actions that file under this category; None: any."""
     if category is None:
         return None
-    named = {one.name: one for one in mailboxes.categories(tx, desk.mailbox_id)}
+    names = mailboxes.category_names(tx, desk.mailbox_id)
+    named = {names[one.uid]: one for one in mailboxes.categories(tx, desk.mailbox_id)}
     if category not in named:
         raise PostroomError("--category", f'there is no category "{category}".', f"There are: {', '.join(named)}.")
     tag = named[category].tag

@@ -42,7 +42,7 @@ class OpenBatch:
 
 def open_batches(tx: Tx, mailbox: int) -> list[OpenBatch]:
     """What waits in one mailbox, the longest first."""
-    names = {category.uid: category.name for category in mailboxes.categories(tx, mailbox)}
+    names = mailboxes.category_names(tx, mailbox)
     return [
         OpenBatch(
             batch,

@@ -213,7 +213,7 @@ def _unended(at_work: Callable[[], bool]) -> dict[str, Any]:
 
 def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, Any]:
     """All that Postroom knows about one message: where it was, what was decided and done, what people did."""
-    names = {category.uid: category.name for category in mailboxes.categories(tx, mailbox.id)}
+    names = mailboxes.category_names(tx, mailbox.id)
     return {
         "mailbox": mailbox.name,
         "message_id": message.identity.message_id or message.identity.object_id,

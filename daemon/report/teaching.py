@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from daemon.model.prediction import Point
 from daemon.rules.thresholds import lower_bound
-from daemon.rules.twins import in_words
+from daemon.rules.twins import counts_elsewhere
 from daemon.store import folder_figures, learning, mailboxes, messages, training
 from daemon.store.counting import counting
 from daemon.store.database import Tx
@@ -49,12 +49,12 @@ def overview(tx: Tx, mailbox: int, points: Sequence[Point], least: int) -> list[
     sources = folder_figures.lesson_sources(tx, mailbox)
     passing = folder_figures.passed_through(tx, mailbox, SOON)
     categories = mailboxes.categories(tx, mailbox)
-    names = {category.uid: category.name for category in categories}
+    names = mailboxes.category_names(tx, mailbox)
     taught, elsewhere = learning.lesson_counts(tx, mailbox), counting(tx, mailbox).by_category()
 
     def trouble(category: Category) -> str | None:
         if category.uid in elsewhere:
-            return in_words({category.uid: elsewhere[category.uid]}, names)[0]
+            return counts_elsewhere(elsewhere[category.uid], names)
         through = passing.get(category.folder, (0, 0))
         return trouble_with(category, taught.get(category.uid, 0), through, points, names, least)
 
@@ -64,7 +64,7 @@ def overview(tx: Tx, mailbox: int, points: Sequence[Point], least: int) -> list[
         number = sum(count for _, count, _ in own)
         rows.append(
             CategoryLessons(
-                category.name,
+                names[category.uid],
                 category.folder,
                 number,
                 ", ".join(f"{count} {SOURCES.get(source, source)}" for source, count, _ in own),
@@ -130,7 +130,10 @@ def contradictions(tx: Tx, mailbox: int) -> list[tuple[Side, Side]]:
     complete = ("promoted", "kept", "nothing")
     pairs = next((run.contradictions for run in training.runs(tx, mailbox, 50) if run.outcome in complete), ())
     known = learning.lessons_named(tx, mailbox, (one for pair in pairs for one in pair))
-    categories = {category.uid: category for category in mailboxes.categories(tx, mailbox)}
+    names = mailboxes.category_names(tx, mailbox)
+    categories = {
+        category.uid: replace(category, name=names[category.uid]) for category in mailboxes.categories(tx, mailbox)
+    }
     return [
         (_side(tx, known[first], categories), _side(tx, known[second], categories))
         for first, second in pairs

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from daemon.store import folder_figures, mailboxes, twin_pairs
 from daemon.store.counting import counting
@@ -57,6 +57,14 @@ class TwinRow:
         return self.choice is None and not self.paused
 
     @property
+    def stays(self) -> TwinSide:
+        """The folder that stays if a person names none: of those in use the one used lately, else the one with the
+        newest lesson."""
+        sides = [side for side in self.sides if not side.paused] or [*self.sides]
+        used = next((side for side in sides if side.folder == self.lately), None)
+        return used or max(sides, key=lambda side: side.newest or datetime.min.replace(tzinfo=UTC))
+
+    @property
     def names(self) -> str:
         """Both folders, for a sentence."""
         return " and ".join(f'"{side.folder}"' for side in self.sides)
@@ -72,11 +80,12 @@ class TwinRow:
             return "Not asked: one of them is not in use."
         if self.over:
             return (
-                f"{self.lately} has taken over: the other's lessons count as its own until people use the other again."
+                f"{self.lately} has taken over: mail of the two goes there, and the other's lessons count as its own, "
+                "until you decide or people use the other again."
             )
         if self.lately is not None:
-            return f"Until you say so mail of the two goes to {self.lately}, which people use lately."
-        return "Until you say so mail of the two stays in the inbox."
+            return f"Until you decide, mail of the two goes to {self.lately}, which people use lately."
+        return "Until you decide, mail of the two stays in the inbox."
 
     @property
     def _said(self) -> str:
@@ -134,8 +143,11 @@ def question(rows: Sequence[TwinRow]) -> str | None:
     waiting = [row for row in rows if row.is_open]
     if not waiting:
         return None
-    named = ", ".join(row.names for row in waiting[:MOST_NAMED])
-    more = f", and {len(waiting) - MOST_NAMED} pairs more" if len(waiting) > MOST_NAMED else ""
+    named = "; ".join(row.names for row in waiting[:MOST_NAMED])
+    more = f"; and {len(waiting) - MOST_NAMED} pairs more" if len(waiting) > MOST_NAMED else ""
+    mean = " may mean the same" if len(waiting) == 1 else ": the two of each pair may mean the same"
+    becomes = {"waits in the inbox" if row.lately is None else "goes where people put it lately" for row in waiting}
     return (
-        f"{named}{more} may mean the same, so their mail waits or goes where people put it lately. `{ASK}` shows them."
+        f"{named}{more}{mean}. "
+        f"Their mail {' or '.join(sorted(becomes, reverse=True))} until you decide: `{ASK}` shows how."
     )

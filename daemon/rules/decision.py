@@ -24,7 +24,7 @@ from daemon.model.prediction import Prediction, TriedHint
 from daemon.rules.addresses import in_domains
 from daemon.rules.drift import Rest
 from daemon.rules.hints import Hint, grounds
-from daemon.rules.twins import Twinned
+from daemon.rules.twins import ASK, Twinned
 from daemon.store.records import Category, Correction, DecisionSource, HintKind, KnownSighting, MessageState, Tagging
 
 if TYPE_CHECKING:
@@ -199,7 +199,33 @@ def decide(
     """
     if put_back:  # of this very mail somebody has said so; a hint is about others
         return Decision(None, "copy", "left: a person put another copy of this mail back into the inbox")
-    prediction = policy.twins.joined(prediction)
+    said = [] if hint is None else [hint.category]
+    said += [] if prediction is None else [prediction.ranking[0][0]]
+    decision = _decide(policy.twins.joined(prediction), hint, policy, guess, copy)
+    reason = "; ".join([decision.reason, *_counting(said, decision, policy)])
+    return replace(decision, reason=reason)
+
+
+def _counting(said: Sequence[str], decision: Decision, policy: Policy) -> list[str]:
+    """Which folder's mail was meant, where another stands in its place: else nobody could explain the one told."""
+    if decision.hint is not None:  # its mail may lie in any folder that counts as this one
+        said = [*said, *(old for old, place in policy.twins.counts_as.items() if place == decision.category)]
+    places = {uid: policy.twins.place_of(uid) for uid in said}
+    return [
+        f"{_name(uid, policy)} counts as {_name(place, policy)} ({ASK})"
+        for uid, place in places.items()
+        if place != uid and _name(place, policy) in decision.reason
+    ]
+
+
+def _decide(
+    prediction: Prediction | None,
+    hint: Hint | None,
+    policy: Policy,
+    guess: Prediction | None,
+    copy: DecidedCopy | None,
+) -> Decision:
+    """The same, with the answers of twins added up."""
     if hint is not None:
         hint = replace(hint, category=policy.twins.place_of(hint.category))
         if (against := _twins(hint.category, policy)) is not None:
@@ -223,8 +249,8 @@ def _beside(hint: Hint, category: Category, why: str, decision: Decision) -> Dec
     """The decision beside a hint that may not file: what that says, why it is not enough, and no filing against it."""
     if decision.category == hint.category:
         return decision
-    said = f"{hint.reason}, in {category.name}; not enough to file by ({why})"
-    against = "left, for two things are said: " if decision.category is not None else ""
+    said = f"{hint.reason}, in {category.name}; that is not enough to file by ({why})"
+    against = "left, because two folders are possible: " if decision.category is not None else ""
     return replace(decision, category=None, reason=f"{against}{decision.reason}; {said}")
 
 
@@ -293,18 +319,26 @@ def _by_model(prediction: Prediction, policy: Policy) -> Decision:
     if threshold is None:
         return Decision(None, "model", f"left: {said}; {category.name} has too little evidence yet", *figures)
     sure = prediction.sure
+    and_ = ";" if prediction.sureness is None else ","  # what is needed stands beside the number that needs it
     if sure < threshold:
         # "1.00, needs 1.00" would puzzle whoever asks why it was left.
         digits = next((count for count in (2, 3, 4) if f"{sure:.{count}f}" != f"{threshold:.{count}f}"), 5)
         said = _in_words(prediction, policy, digits)
-        return Decision(None, "model", f"left: {said}; {category.name} needs {threshold:.{digits}f}", *figures)
-    return Decision(best, "model", f"{said}; needs {threshold:.2f}; model {policy.model}", *figures)
+        return Decision(None, "model", f"left: {said}{and_} {category.name} needs {threshold:.{digits}f}", *figures)
+    return Decision(best, "model", f"{said}{and_} needs {threshold:.2f}; model {policy.model}", *figures)
 
 
 def _at_rest(rest: Rest, category: Category, policy: Policy) -> str:
-    where = f" to {_name(rest.new, policy)}, which is new" if rest.new is not None else " elsewhere"
-    asked = f"{rest.wrong} of the last {rest.asked} answers" if rest.asked > 1 else "the last answer"
-    return f"{category.name} rests: people put mail of {asked}{where}; it files again when its answers are right again"
+    """Two right answers in a row end every rest (daemon.rules.drift)."""
+    where = (
+        f"into {_name(rest.new, policy)}, which this model does not know yet" if rest.new is not None else "elsewhere"
+    )
+    asked = f"{rest.wrong} of the last {rest.asked} such mails" if rest.asked > 1 else "the last such mail"
+    name = category.name
+    return (
+        f"{name} rests, so nothing is filed there for now: people put {asked} {where}; "
+        f"two in a row that people put into {name} end that"
+    )
 
 
 def _figures(
@@ -323,7 +357,7 @@ def _in_words(prediction: Prediction, policy: Policy, digits: int = 2) -> str:
         second, less = prediction.ranking[1]
         words += f", next {_name(second, policy)} {less:.2f}"
     if prediction.sureness is not None:
-        words += f", sure {prediction.sureness:.{digits}f}"
+        words += f"; sure {prediction.sureness:.{digits}f}"
     return words
 
 

@@ -63,8 +63,8 @@ class Grounds:
     def words(self) -> str:
         """For `why`."""
         if not self.count:
-            return "no such hint has been tried on this mailbox yet"
-        return f"{self.right} of {self.count} such hints were right"
+            return "this has not been tried on this mailbox yet"
+        return f"this was right {self.right} of {self.count} times"
 
 
 def correspondents(text: MailText) -> frozenset[str]:
@@ -107,7 +107,7 @@ def of_copies(at: datetime, overlap: float, copies: Sequence[Filed]) -> Hint | N
         return None
     last = copies[-1]
     shape = "the same text" if overlap >= SAME else "nearly the same text"
-    words = f"{overlap:.0%} the same words as a mail that was filed there by hand"
+    words = f"{overlap:.0%} the same words as a mail that was filed by hand"
     return Hint(last.category, HintKind("memory", shape, _age(at - last.at)), words)
 
 
@@ -144,10 +144,16 @@ class KindTold(NamedTuple):
     files_up_to: float
 
 
+def _in_order(kind: HintKind) -> tuple[bool, str, int]:
+    """Threads first, and those that came soonest."""
+    ages = [words for _, words in AGES]
+    return kind.source != "thread", kind.shape, ages.index(kind.age) if kind.age in ages else len(ages)
+
+
 def by_kind(tried: Collection[TriedHint]) -> list[KindTold]:
     """Every kind that was tried, threads first."""
     told = []
-    for kind in sorted({one.kind for one in tried}, key=lambda kind: (kind.source != "thread", kind.shape, kind.age)):
+    for kind in sorted({one.kind for one in tried}, key=_in_order):
         such = [one for one in tried if one.kind == kind]
         hint = Hint("", kind, "")
         most = max((wanted for wanted in _STEPS if grounds(hint, tried, wanted).enough), default=0.0)

@@ -340,7 +340,7 @@ class Twinned:
             return f"mail like that of {names.get(category)} goes to several other folders now ({ASK})"
         if (twin := self.open.get(category)) is None:
             return None
-        return f"{names.get(category)} and {names.get(twin)} may mean the same ({ASK})"
+        return f"{names.get(category)} and {names.get(twin)} may mean the same, and nobody has decided yet ({ASK})"
 
 
 ASK = "`postroom folders --twins`"
@@ -348,12 +348,14 @@ ASK = "`postroom folders --twins`"
 
 def in_words(counts_as: Mapping[str, str | None], names: Mapping[str, str]) -> list[str]:
     """Which folders' lessons do not count as their own: a sentence for each."""
-    return [
-        f"{names.get(old)}: its lessons count as those of {names.get(place)} ({ASK})."
-        if place is not None
-        else f"{names.get(old)}: its mail goes to several other folders now, so its lessons teach nothing ({ASK})."
-        for old, place in counts_as.items()
-    ]
+    return [f"{names.get(old)}: {counts_elsewhere(place, names)}" for old, place in counts_as.items()]
+
+
+def counts_elsewhere(place: str | None, names: Mapping[str, str]) -> str:
+    """As what lessons count that do not count as their folder's own, in a sentence. None: mail went several ways."""
+    if place is None:
+        return f"Its mail goes to several other folders now, so its lessons teach nothing ({ASK})."
+    return f"Its lessons count as those of {names.get(place)} ({ASK})."
 
 
 def twinned(open_pairs: Iterable[TwinPair], counts_as: Mapping[str, str | None]) -> Twinned:

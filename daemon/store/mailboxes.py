@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -278,6 +279,14 @@ def _came_back(tx: Tx, mailbox: int, name: str, epoch: int, since: datetime) -> 
 
 
 # --- categories
+
+
+def category_names(tx: Tx, mailbox: int) -> dict[str, str]:
+    """By uid what people are told of a category: its name, or its folder where others in use are called the same
+    ("Clients/Meyer" and "Sales/Meyer")."""
+    known = categories(tx, mailbox)
+    times = Counter(category.name for category in known if category.paused is None)
+    return {category.uid: category.folder if times[category.name] > 1 else category.name for category in known}
 
 
 def categories(tx: Tx, mailbox: int) -> list[Category]:

@@ -133,7 +133,7 @@ def train(
 
 def _as_they_count(tx: Tx, mailbox: int) -> list[str]:
     """Which folders' lessons do not count as their own, in sentences."""
-    names = {category.uid: category.name for category in mailboxes.categories(tx, mailbox)}
+    names = mailboxes.category_names(tx, mailbox)
     return in_words(counting(tx, mailbox).by_category(), names)
 
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from connectors.base import MailText
 from daemon.cli import postroom
 from daemon.mistakes import PostroomError
+from daemon.report.twin_folders import question, twin_rows
 from daemon.store import learning, mailboxes, twin_pairs
 from daemon.store.database import Database
 from daemon.store.records import Category
@@ -84,7 +85,7 @@ def test_a_pair_is_shown_with_all_that_a_person_needs_to_decide_it(command: Call
         "Acme: lessons 4, newest 20",
         "Plant North (Acme): lessons 2, newest 20",
         "Why: 4 mails lie in both, or nearly the same.",
-        "Until you say so mail of the two stays in the inbox.",
+        "Until you decide, mail of the two stays in the inbox.",
         "folders --merge N",
         "folders --here N",
         "folders --differ N",
@@ -109,6 +110,16 @@ def test_answers_count_at_once_and_another_one_takes_them_back(
     assert "differ" in command("folders", "--differ", "1").stdout
     assert counts(box) == {"Acme": 4, "Plant North (Acme)": 2, "Bills": 1}
     assert shown(command)["open"] is False
+
+
+def test_the_folder_that_stays_if_none_is_named_is_told_before_and_the_way_back_after(
+    command: Callable[..., Result],
+) -> None:
+    words = command("folders", "--twins").stdout
+    assert "--merge and --here take Plant North (Acme), unless you add --into Acme." in words
+    command("folders", "--here", "1")
+    assert shown(command)["into"] == "Plant North (Acme)"
+    assert "--merge N, --here N or --differ N changes one" in command("folders", "--twins").stdout
 
 
 @pytest.mark.parametrize(
@@ -146,7 +157,7 @@ def test_status_and_the_page_ask_until_it_is_answered(command: Callable[..., Res
     assert "may mean the same" in page()
     command("folders", "--merge", "1")
     assert "may mean the same" not in command("status").stdout
-    assert "its lessons count as those of Plant North" in " ".join(command("lessons").stdout.replace("│", "").split())
+    assert "Its lessons count as those of Plant North" in " ".join(command("lessons").stdout.replace("│", "").split())
     assert "may mean the same" not in page()
 
 
@@ -154,6 +165,38 @@ def test_where_nothing_is_found_that_is_said(box: tuple[Database, int], command:
     with box[0].begin() as tx:
         twin_pairs.remove(tx, box[1], 1)
     assert "no two folders seem to mean the same" in command("folders", "--twins").stdout
+
+
+def test_before_the_first_training_that_is_not_the_last_word(
+    box: tuple[Database, int], command: Callable[..., Result]
+) -> None:
+    with box[0].begin() as tx:
+        twin_pairs.remove(tx, box[1], 1)
+    assert "A training will look more closely." in command("folders", "--twins").stdout
+
+
+def test_several_pairs_are_told_apart_and_what_becomes_of_their_mail(box: tuple[Database, int]) -> None:
+    with box[0].begin() as tx:
+        acme, _, bills = (category.uid for category in mailboxes.categories(tx, box[1]))
+        pair = (min(acme, bills), max(acme, bills))
+        assert "Their mail waits in the inbox until you decide" in str(question(twin_rows(tx, box[1])))
+        twin_pairs.save(tx, box[1], pair, ["4 mails lie in both"], (acme, START, False), START)
+        said = str(question(twin_rows(tx, box[1])))
+    assert '"; "' in said
+    assert ": the two of each pair may mean the same. Their mail waits in the inbox or goes where people put it" in said
+
+
+def test_folders_of_one_name_are_told_by_their_whole_names(
+    box: tuple[Database, int], command: Callable[..., Result]
+) -> None:
+    with box[0].begin() as tx:
+        for folder in ("Clients/Meyer", "Sales/Meyer"):
+            mailboxes.add_category(tx, box[1], Category("", "Meyer", folder), START)
+        names = set(mailboxes.category_names(tx, box[1]).values())
+    assert names == {*FOLDERS, "Clients/Meyer", "Sales/Meyer"}
+    assert "Clients/Meyer" in command("lessons", "--category", "Clients/Meyer").stdout
+    with pytest.raises(PostroomError, match=r"There are: .*Clients/Meyer, Sales/Meyer"):
+        command("lessons", "--category", "Meyer")
 
 
 def test_contradictions_name_two_folders_with_the_very_same_mail(

@@ -30,6 +30,7 @@ def told(tmp_path: Path) -> str:
     with database.begin() as tx:
         box = mailboxes.ensure(tx, "office", "imap", "live", START).id
         message = messages.add(tx, box, Sighting(INBOX, Identity(None, "<m@x>", "d")), "left", START, None)
+        messages.add_sighting(tx, box, message, FILED, START, ours=True, who=None, judged=True)
         done(tx, message, INBOX, Move("Invoices"), "sort", FILED)
         done(tx, message, FILED, Move("INBOX"), "undo", INBOX)
         done(tx, message, INBOX, Tag(remove=frozenset({"Invoices"})), "undo", INBOX)
@@ -59,6 +60,10 @@ def test_undo_is_told_as_undo(told: str) -> None:
     assert "action done: INBOX -> Invoices" in told
     assert "put back by undo: Invoices -> INBOX" in told
     assert "put back by undo: INBOX -Invoices" in told
+
+
+def test_what_we_did_ourselves_is_seen_after_it_was_done(told: str) -> None:
+    assert told.index("action done: INBOX -> Invoices") < told.index("seen in Invoices, put there by postroom")
 
 
 def test_a_remark_is_no_decision(told: str) -> None:

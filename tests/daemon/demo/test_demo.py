@@ -110,7 +110,18 @@ def test_clip_and_percent():
 def test_reason_is_shown_without_what_every_line_repeats():
     said = "Orders 0.91, next Quotes 0.05; needs 0.36; model 2026-11-22a"
     assert short(said) == "Orders 0.91, next Quotes 0.05"
-    assert short("left: Orders 0.31, next Quotes 0.25; Orders needs 0.36") == "left: Orders 0.31, next Quotes 0.25"
+    assert (
+        short("Orders 0.91, next Quotes 0.05; sure 0.96, needs 0.36; model m")
+        == "Orders 0.91, next Quotes 0.05; sure 0.96"
+    )
+
+
+def test_reason_why_mail_is_left_keeps_what_was_needed():
+    left = "left: Orders 0.91, next Quotes 0.05; sure 0.86, Orders needs 0.89"
+    assert short(left) == left
+
+
+def test_reason_is_shown_without_dates():
     assert short("Orders: same thread as a mail that was filed by hand on 2026-11-22").endswith("by hand")
 
 
@@ -125,6 +136,9 @@ def test_page_fits_eighty_columns_without_a_terminal_and_shows_mail_as_it_is():
         assert feed is None
     subject = "[bold]free desks[/bold] " * 4
     page.arrivals([Arrival("d", subject, "a@b.example", "Orders", None, "left: Orders 0.5; needs 0.80")])
+    assert "correspondents" not in out.getvalue()
+    page.arrivals([Arrival("d", subject, "a@b.example", "Orders", "Bills", "Bills 0.99; needs 0.80", "Hay & Co")])
+    assert "1 wrong (1 from correspondents whom the model does not" in " ".join(out.getvalue().split())
     page.before_and_after([("exam", "80 %", "90 %")])
     assert max(map(len, out.getvalue().splitlines())) <= 80
     assert "[bold]free desks" in out.getvalue()

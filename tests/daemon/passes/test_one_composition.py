@@ -124,7 +124,7 @@ EXPECTED = {
     "sure": ("Invoices", "needs 0.90; model m1"),
     "unsure": (None, "Invoices needs 0.90"),
     "reply": ("Orders", "same thread as a mail that was filed by hand"),
-    "near copy": ("Orders", "the same words as a mail that was filed there by hand"),
+    "near copy": ("Orders", "the same words as a mail that was filed by hand"),
     "puzzle [list] twice": ("Invoices", "Invoices: as another copy of this mail"),
     "invoice [list] back": (None, "a person put another copy of this mail back into the inbox"),
     "invoice pair": ("Invoices", "needs 0.90; model m1"),

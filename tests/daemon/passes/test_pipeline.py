@@ -703,4 +703,6 @@ def test_a_folder_whose_mail_two_people_just_moved_elsewhere_rests(
     assert office.folder_of("invoice 3") == ["INBOX"]
     with office.database.begin() as tx:
         reason = decisions.since(tx, office.desk.mailbox_id, START)[-1].reason
-    assert "Invoices rests: people put mail of 2 of the last 2 answers elsewhere" in reason
+    assert (
+        "people put 2 of the last 2 such mails elsewhere; two in a row that people put into Invoices end that" in reason
+    )

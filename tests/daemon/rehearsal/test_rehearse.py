@@ -141,7 +141,7 @@ def test_command_shows_who_filed_in_a_hundred_columns(monkeypatch: pytest.Monkey
     lines = shown.get().splitlines()
     whole = next(line for line in lines if line.startswith("all "))
     assert whole.split() == ["all", "-", "-", "250", "of", "250", "-", "250"]
-    assert "100.0 % (98.5 to 100.0 %) of these where people put them" in lines[-1]
+    assert "100.0 % (95 % interval: 98.5 to 100.0 %) of these where people put them" in lines[-1]
     assert all(len(line) <= 100 for line in lines[:-1])
     assert len(lines) == 2 + 2 + 2 + 3 + 1, "no cell is folded"
 

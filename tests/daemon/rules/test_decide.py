@@ -62,14 +62,14 @@ def test_where_a_model_states_how_sure_it_is_that_is_what_counts_and_is_told() -
     likely = Prediction((("c1", 0.99), ("c2", 0.01)), sureness=0.7)
     decision = decide(likely, None, POLICY)
     assert decision.category is None
-    assert decision.reason == "left: Invoices 0.99, next Orders 0.01, sure 0.70; Invoices needs 0.80"
+    assert decision.reason == "left: Invoices 0.99, next Orders 0.01; sure 0.70, Invoices needs 0.80"
     assert (decision.probability, decision.sureness) == (0.99, 0.7)
     sure = Prediction((("c1", 0.6), ("c2", 0.4)), sureness=0.9)
     decision = decide(sure, None, POLICY)
     assert decision.category == "c1"
-    assert decision.reason == "Invoices 0.60, next Orders 0.40, sure 0.90; needs 0.80; model m7"
+    assert decision.reason == "Invoices 0.60, next Orders 0.40; sure 0.90, needs 0.80; model m7"
     assert decide(Prediction((("c1", 0.6),), sureness=0.79996), None, POLICY).reason == (
-        "left: Invoices 0.60, sure 0.79996; Invoices needs 0.80000"
+        "left: Invoices 0.60; sure 0.79996, Invoices needs 0.80000"
     )
 
 

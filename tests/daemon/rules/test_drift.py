@@ -67,8 +67,14 @@ def at_rest(rest: Rest) -> Policy:
 def test_what_rests_files_nothing_and_says_where_its_mail_goes() -> None:
     decision = decide(SURE, None, at_rest(Rest(2, 3, None)))
     assert (decision.category, decision.source, decision.best) == (None, "model", "c1")
-    assert "Invoices rests: people put mail of 2 of the last 3 answers elsewhere" in decision.reason
-    assert "the last answer to Bills, which is new" in decide(SURE, None, at_rest(Rest(1, 1, "new"))).reason
+    assert (
+        "Invoices rests, so nothing is filed there for now: people put 2 of the last 3 such mails elsewhere"
+        in decision.reason
+    )
+    assert (
+        "people put the last such mail into Bills, which this model does not know yet; two in a row"
+        in decide(SURE, None, at_rest(Rest(1, 1, "new"))).reason
+    )
     assert decide(Prediction((("c2", 0.99), ("c1", 0.01))), None, at_rest(Rest(2, 2, None))).category == "c2"
 
 

@@ -138,21 +138,21 @@ def policy(known: list[TriedHint], wanted: float | None = 0.95) -> Policy:
 def test_a_hint_that_has_proved_good_comes_before_the_model_and_says_why() -> None:
     decision = decide(SURE, Hint("c2", THREAD, "same thread"), policy(tried(57, 1)))
     assert (decision.category, decision.source, decision.hint) == ("c2", "thread", THREAD)
-    assert decision.reason == "Orders: same thread; 57 of 58 such hints were right, 95% wanted"
+    assert decision.reason == "Orders: same thread; this was right 57 of 58 times, 95% wanted"
 
 
 def test_a_hint_that_has_not_files_nothing_and_the_model_decides() -> None:
     decision = decide(UNSURE, Hint("c2", COPY, "the same words"), policy(tried(25, 9, COPY)))
     assert (decision.category, decision.source) == (None, "model")
-    assert "the same words, in Orders; not enough to file by (25 of 34 such hints were right" in decision.reason
+    assert "the same words, in Orders; that is not enough to file by (this was right 25 of 34 times" in decision.reason
     assert decide(SURE, Hint("c1", COPY, "the same words"), policy(tried(25, 9, COPY))).category == "c1"
 
 
 def test_nothing_is_filed_against_what_people_did_with_its_like() -> None:
     decision = decide(SURE, Hint("c2", COPY, "the same words"), policy([]))
     assert (decision.category, decision.source, decision.best, decision.probability) == (None, "model", "c1", 0.99)
-    assert decision.reason.startswith("left, for two things are said: Invoices 0.99")
-    assert "no such hint has been tried on this mailbox yet" in decision.reason
+    assert decision.reason.startswith("left, because two folders are possible: Invoices 0.99")
+    assert "this has not been tried on this mailbox yet" in decision.reason
 
 
 def test_a_hint_to_a_folder_with_too_few_lessons_files_nothing() -> None:

@@ -229,7 +229,9 @@ def test_mail_of_an_open_pair_is_left_and_the_reason_names_both() -> None:
     decision = decide(sure, None, policy(OPEN))
     assert decision.category is None
     assert (decision.best, decision.source) == ("a", "none")  # no evidence of how sure the model may be
-    assert "Acme and Plant may mean the same (`postroom folders --twins`)" in decision.reason
+    assert (
+        "Acme and Plant may mean the same, and nobody has decided yet (`postroom folders --twins`)" in decision.reason
+    )
     assert decide(Prediction((("b", 0.99), ("a", 0.01))), None, policy(OPEN)).category == "b"
 
 
@@ -239,6 +241,8 @@ def test_where_one_is_used_lately_both_answers_count_together() -> None:
     assert decision.category == "p"
     assert decision.probability == pytest.approx(0.97)
     assert decision.runner_up == "b"
+    assert decision.reason.endswith("; Acme counts as Plant (`postroom folders --twins`)")
+    assert "counts as" not in decide(Prediction((("p", 0.99), ("b", 0.01))), None, policy(OVER)).reason
 
 
 def test_sureness_of_one_answer_is_not_said_of_another() -> None:
@@ -262,6 +266,9 @@ def test_hints_do_the_same() -> None:
     hint = Hint("a", THREAD, "same thread as a mail")
     assert decide(None, hint, policy(Twinned())).category == "a"
     assert decide(None, hint, policy(OVER)).category == "p"
+    assert decide(None, hint, policy(OVER)).reason.endswith("; Acme counts as Plant (`postroom folders --twins`)")
+    of_place = decide(None, Hint("p", THREAD, "same thread as a mail"), policy(OVER))  # whichever folder that lies in
+    assert of_place.reason.endswith("; Acme counts as Plant (`postroom folders --twins`)")
     left = decide(SPLIT, hint, policy(OPEN))
     assert left.category is None
     assert left.reason.startswith("left: same thread as a mail, but Acme and Plant")
@@ -318,8 +325,8 @@ def test_pairs_that_hang_together(
 
 def test_what_counts_elsewhere_is_said() -> None:
     said = in_words({"a": "p", "b": None}, {uid: category.name for uid, category in KNOWN.items()})
-    assert said[0].startswith("Acme: its lessons count as those of Plant")
-    assert said[1].startswith("Bills: its mail goes to several other folders now")
+    assert said[0].startswith("Acme: Its lessons count as those of Plant")
+    assert said[1].startswith("Bills: Its mail goes to several other folders now")
 
 
 def test_hints_that_took_one_for_the_other_were_right_as_well() -> None:

@@ -127,7 +127,7 @@ def test_an_old_folder_and_the_one_that_has_taken_over_are_one_until_a_person_sa
     assert "4 mails lie in both" in pair["why"][0]
     assert pair["lately"] == NEW
     assert pair["taken_over"] is True
-    assert f"{OLD}: its lessons count as those of {NEW}" in " ".join(said.split())
+    assert f"{OLD}: Its lessons count as those of {NEW}" in " ".join(said.split())
     assert "may mean the same" in said
     known, counts = mailbox.learnt()
     assert known == {NEW, "Bills", "Gardens"}
