@@ -80,12 +80,17 @@ def copies_in_two(tx: Tx, mailbox: int) -> dict[tuple[str, str], int]:
 
 def same_text_in_two(tx: Tx, mailbox: int) -> dict[tuple[str, str], int]:
     """For every two categories, in order, how many texts lie in both, word for word, as lessons of their own."""
-    one, other = t.lessons.alias(), t.lessons.alias()
-    same = and_(one.c.mailbox_id == other.c.mailbox_id, one.c.fingerprint == other.c.fingerprint)
+    lesson = t.lessons.c
+    # Each text once a category: thousands of one form letter in both would else be joined each with each.
+    texts = (
+        select(lesson.category, lesson.fingerprint)
+        .where(lesson.mailbox_id == mailbox, lesson.voided.is_(None))
+        .distinct()
+    )
+    one, other = texts.subquery(), texts.subquery()
     rows = tx.execute(
-        select(one.c.category, other.c.category, func.count(one.c.fingerprint.distinct()))
-        .join(other, and_(same, one.c.category < other.c.category))
-        .where(one.c.mailbox_id == mailbox, one.c.voided.is_(None), other.c.voided.is_(None))
+        select(one.c.category, other.c.category, func.count())
+        .join(other, and_(one.c.fingerprint == other.c.fingerprint, one.c.category < other.c.category))
         .group_by(one.c.category, other.c.category)
     )
     return {(first, second): number for first, second, number in rows}
