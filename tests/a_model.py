@@ -12,14 +12,19 @@ from connectors.base import MailText
 from daemon.model import model_folder
 from daemon.model.linear import LinearModel, Vocabulary
 from daemon.model.model_folder import CodeRow, ModelFolder, ModelMeta
+from daemon.model.prediction import TriedHint
 from daemon.model.term_key import TermKey
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database
+from daemon.store.records import HintKind
 from tests.fakes import good_hints
 
 VERSION = "2026-01-01a"
 MIN_EXAMPLES = 2
 """What tests/service_process.py sets: nobody waits for fifteen lessons here."""
+
+SEVERAL = (TriedHint(HintKind("thread", "a thread in several folders", "within a day"), "any", "any"),) * 20
+"""Here a thread goes on where people put its latest mail, wherever the others lie: these mailboxes have only one."""
 
 
 def put_model(state: Path, mailbox: str, now: datetime) -> None:
@@ -56,6 +61,6 @@ def put_model(state: Path, mailbox: str, now: datetime) -> None:
             categories=tuple(uids),
             blend_weight=0.0,
             term_key=key.check,
-            hints=good_hints(),
+            hints=(*good_hints(), *SEVERAL),
         ),
     )

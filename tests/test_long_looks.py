@@ -74,6 +74,11 @@ LOOKS = (
         lambda found: found["ours"]["cpu_s"] > 0 and found["trl"][-1]["cpu_s"] > 0,
     ),
     Look("bench-classify", ("ARGS=--rounds 1 --messages 5",), lambda found: found["ratio"] > 0 and found["pss_mb"] > 0),
+    Look(
+        "bench-housekeeping",
+        ("DATA={data}", "CUTS=1", "ARGS=--archive lokay --only housekeeping --no-language"),
+        lambda found: found["lokay -l, housekeeping"]["messages"] == 200,
+    ),
     Look("bench-lessons", ("ARGS=--lessons 200",), lambda found: found["lessons"] == 200),
 )
 ELSEWHERE = {"unsloth", "test-unsloth", "bench-many"}

@@ -1,6 +1,7 @@
 """What people do with their mail while a real service sorts a real mailbox: nothing of it is undone or misread.
 
-Replies to a thread that people filed follow it into Orders, so every mail here would be moved if it were new.
+Threads have always been right on this mailbox, so replies to one that people filed follow it into Orders: every mail
+here would be moved if it were new.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.a_model import put_model
 from tests.imap_fixtures import ImapServer, ImapWorld, courier, cyrus, dovecot, user
 from tests.servers.hands import make_mail, quoted
 from tests.service_process import ServiceProcess, eventually
@@ -61,12 +63,13 @@ def put(world: ImapWorld, subject: str, folder: str = "INBOX", arrived: datetime
 
 
 def taught(office: ServiceProcess, world: ImapWorld) -> None:
-    """A person files the first mail of the thread: from now on replies follow it."""
+    """A person files the first mail of the thread, and a model says how good threads are: now replies follow."""
     world.hands.put(make_mail("Our order", message_id=THREAD))
     eventually(lambda: office.status()["last_arrival"] is not None, "the first mail is seen")
     time.sleep(2)
     world.move("Our order", world.second)
     eventually(lambda: office.status()["corrections"] == 1, "the first correction")
+    put_model(office.state, "office", datetime.now(UTC))
 
 
 def filed(world: ImapWorld, subject: str) -> None:
@@ -77,7 +80,8 @@ def filed(world: ImapWorld, subject: str) -> None:
 
 def lessons(office: ServiceProcess) -> int:
     with sqlite3.connect(office.state / "postroom.sqlite") as database:
-        return int(database.execute("SELECT count(*) FROM lessons WHERE voided IS NULL").fetchone()[0])
+        counting = "SELECT count(*) FROM lessons WHERE voided IS NULL AND source != 'csv'"
+        return int(database.execute(counting).fetchone()[0])
 
 
 def test_what_people_put_into_the_inbox_stays_there(office: ServiceProcess, world: ImapWorld) -> None:
