@@ -15,7 +15,7 @@ from daemon.rules.decision import Policy
 from daemon.settings import SortingSettings
 from daemon.store import decisions, mailboxes, messages
 from daemon.store.database import Database, Tx
-from tests.fakes import Clock, FakeClassifier, FakeRegistry
+from tests.fakes import Clock, FakeClassifier, FakeRegistry, good_hints
 from tests.imap_fixtures import ImapWorld
 
 
@@ -44,7 +44,8 @@ def open_desk(
 
     def policy(tx: Tx, desk: Desk, classifier: Any) -> Policy:
         categories = {category.uid: category for category in mailboxes.categories(tx, desk.mailbox_id)}
-        return Policy(categories, dict.fromkeys(uids.values(), 0.9), "m1")
+        wanted = dict.fromkeys(uids.values(), 0.9)
+        return Policy(categories, wanted, "m1", wanted=wanted, tried=good_hints())
 
     monkeypatch.setattr("daemon.passes.decide.current_policy", policy)
     one_pass(desk)

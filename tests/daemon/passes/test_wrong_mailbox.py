@@ -13,11 +13,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.a_model import put_model
 from tests.imap_fixtures import ImapWorld
 from tests.servers.dovecot import Dovecot
 from tests.servers.hands import make_mail, ok, quoted
@@ -51,6 +53,7 @@ class Office:
         self.once()
         time.sleep(1.1)
         assert self.once()["corrections"] == 1
+        put_model(self.service.state, "office", datetime.now(UTC))
 
     def is_at_work(self, subject: str) -> None:
         """A reply is filed, so nothing stops or pauses this mailbox."""

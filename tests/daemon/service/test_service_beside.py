@@ -12,6 +12,7 @@ import pytest
 from connectors.base import Identity, MessageRef, Sighting
 from daemon.store import mailboxes, messages
 from daemon.store.database import Database
+from tests.a_model import put_model
 from tests.imap_fixtures import ImapWorld
 from tests.servers.hands import make_mail
 from tests.service_process import ServiceProcess, eventually
@@ -76,6 +77,7 @@ def test_undo_beside_the_running_service_doubles_and_loses_nothing_and_stays(
     eventually(lambda: service.status()["messages"].get("left") == 1, "the message was decided on")
     world.move("the thread", world.second)
     eventually(lambda: service.status()["corrections"] == 1, "the correction was noticed")
+    put_model(service.state, "office", datetime.now(UTC))
     early, late = [f"early {n}" for n in range(8)], [f"late {n}" for n in range(4)]
     for subject in early:
         world.hands.put(reply(subject))

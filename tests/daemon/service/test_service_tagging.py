@@ -3,10 +3,12 @@ beside it."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.a_model import put_model
 from tests.imap_fixtures import ImapWorld
 from tests.servers.hands import make_mail
 from tests.service_process import ServiceProcess, eventually
@@ -27,6 +29,7 @@ def test_a_tagged_mailbox_from_its_first_lessons_to_a_correction(dovecot_world: 
         assert found["office tags"] == {"what": "office tags", "fine": True, "seen": "Buro-Post, Orders"}
         assert not [what for what in found if "category" in what], "no folder is asked for"
         assert service.ask("learn", "--from-folders", "--no-train")["learnt"] == {"Büro & Post": 1, "Orders": 1}
+        put_model(service.state, "office", datetime.now(UTC))
         service.start()
         eventually(lambda: service.passes() > 0, "the first look")
         for number in range(2):
@@ -48,7 +51,7 @@ def test_a_tagged_mailbox_from_its_first_lessons_to_a_correction(dovecot_world: 
         eventually(lambda: service.passes() >= wanted, "more looks")
         assert len(service.ask("corrections")) == 1
         assert service.ask("folders")[0]["tags"] == ["Buro-Post", "Orders"]
-        assert {one["tag"]: one["lessons"] for one in service.ask("lessons")} == {"Buro-Post": 2, "Orders": 1}
+        assert {one["tag"]: one["lessons"] for one in service.ask("lessons")} == {"Buro-Post": 4, "Orders": 3}
         assert "tag Orders" in service.command("status", fine=(0, 3)).stdout
         assert service.stop() == 0
 

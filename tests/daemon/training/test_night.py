@@ -229,8 +229,13 @@ def test_an_interrupt_while_the_trainer_starts_ends_it_and_does_not_wait_for_it(
         return process
 
     monkeypatch.setattr("daemon.training.trainer_process.subprocess.Popen", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        home.train()
+    # As in a command that somebody typed, whatever a test before this one has left behind.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            home.train()
+    finally:
+        signal.signal(signal.SIGINT, before)
     (trainer,) = started
     assert trainer.returncode == -signal.SIGKILL
     assert not list((home.settings.state_dir / "training").glob("job-*")), "mail text must not stay behind"

@@ -127,8 +127,8 @@ def test_an_old_folder_and_the_one_that_has_taken_over_are_one_until_a_person_sa
     assert "4 mails lie in both" in pair["why"][0]
     assert pair["lately"] == NEW
     assert pair["taken_over"] is True
-    assert f"{OLD}: Its lessons count as those of {NEW}" in " ".join(said.split())
-    assert "may mean the same" in said
+    assert "may mean the same" in " ".join(said.split())
+    assert "Their mail goes where people put it lately until you decide" in " ".join(said.split())
     known, counts = mailbox.learnt()
     assert known == {NEW, "Bills", "Gardens"}
     assert counts == {NEW: 24, "Bills": 24, "Gardens": 24}  # fifteen are needed, which neither of the two has
