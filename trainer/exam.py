@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -170,8 +171,9 @@ def _points(
     stated: bool,
 ) -> tuple[Point, ...]:
     best = [categories[column] for column in served.argmax(axis=1)] if len(examples) else []
+    # Rounded down: a threshold of 1.0 for 0.999999 is one that no mail in service ever reaches.
     return tuple(
-        Point(example.category, answer, round(float(chance), 5), answer == example.category, stated)
+        Point(example.category, answer, floor(float(chance) * 1e5) / 1e5, answer == example.category, stated)
         for example, answer, chance in zip(examples, best, sure, strict=True)
     )
 

@@ -3,11 +3,13 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.base import MailText
 from daemon.cli import postroom
 from daemon.model import model_folder
 from daemon.model.classifier import Classifier
@@ -23,10 +25,10 @@ from daemon.training.hand_over import _take_over
 from daemon.training.order import CodebookRow, Exam, Lesson, Order, Result
 from daemon.training.registry import Registry
 from tests.lessons import KEY, START, office_rows
-from trainer import gate
+from trainer import exam, gate
 from trainer.candidates.tfidf import fit_linear
 from trainer.context import Night
-from trainer.dataset import build
+from trainer.dataset import Example, build
 from trainer.evaluate import figures, paired_chance
 from trainer.exam import earlier, newly_frozen
 from trainer.folds import Asked, Lessons
@@ -300,3 +302,11 @@ def test_a_refused_candidate_keeps_its_reason_and_models_shows_it(tmp_path):
     assert "Kept the model in use" in " ".join(shown.stdout.split())
     (told,) = json.loads(CliRunner().invoke(postroom, ["--config", str(config), "models", "--json"]).stdout)
     assert (told["state"], told["verdict"]) == ("rejected", verdict.sentence)
+
+
+def test_no_held_out_answer_is_noted_as_surer_than_it_was():
+    """A threshold may be any of them, and 0.999999 in service never reaches 1.0."""
+    [example] = [Example(1, "c1", MailText(body="x"), 1, 0.0, 1.0, False)]
+    served = np.log(np.array([[0.999999, 0.000001]]))
+    [point] = exam._points(("c1", "c2"), [example], served, np.array([0.999999]), False)
+    assert point.probability == 0.99999
