@@ -142,7 +142,7 @@ def take(night: Night, choice: Choice, serving: Nearby) -> Paper:
     served = renormalised(np.concatenate([folds, exam]) / calibration.temperature)
     examples = [*(night.lessons.examples[row] for row in np.flatnonzero(held)), *night.exam.examples]
     stated = _stated(night, choice, serving, served)
-    sure = np.exp(served.max(axis=1, initial=0)) if stated is None else stated.held_out
+    sure = _probabilities(served) if stated is None else stated.held_out
     points = _points(night.lessons.categories, examples, served, sure, stated is not None)
     right = (exam.argmax(axis=1) == asked).tolist() if len(exam) else []
     current = earlier(night, night.job.current)
@@ -161,6 +161,11 @@ def _stated(night: Night, choice: Choice, serving: Nearby, served: Floats) -> St
     parts = np.concatenate([lessons.parts[held], np.full(len(night.exam.examples), len(lessons.folds))])
     right = served.argmax(axis=1) == labels
     return fit_sureness(signs(served, trained, near), right, parts, night.recipe.certainty)
+
+
+def _probabilities(served: Floats) -> npt.NDArray[np.floating[Any]]:
+    """Of the best answers; none without any row."""
+    return np.exp(served.max(axis=1, initial=-np.inf))
 
 
 def _points(

@@ -310,3 +310,10 @@ def test_no_held_out_answer_is_noted_as_surer_than_it_was():
     served = np.log(np.array([[0.999999, 0.000001]]))
     [point] = exam._points(("c1", "c2"), [example], served, np.array([0.999999]), False)
     assert point.probability == 0.99999
+
+
+def test_without_dates_a_held_out_answer_is_noted_with_its_own_probability():
+    """All of them were noted as certain, and a mailbox learnt in one go filed nothing at all."""
+    served = np.log(np.array([[0.9, 0.1], [0.3, 0.7]]))
+    assert exam._probabilities(served) == pytest.approx([0.9, 0.7])
+    assert len(exam._probabilities(np.empty((0, 2)))) == 0
