@@ -165,7 +165,7 @@ def _stated(night: Night, choice: Choice, serving: Nearby, served: Floats) -> St
 
 def _probabilities(served: Floats) -> npt.NDArray[np.floating[Any]]:
     """Of the best answers; none without any row."""
-    return np.exp(served.max(axis=1, initial=-np.inf))
+    return np.asarray(np.exp(served.max(axis=1, initial=-np.inf)))
 
 
 def _points(
