@@ -15,7 +15,7 @@ from functools import lru_cache
 from connectors.base import MailText
 from daemon.model.near_duplicates import NearCopy, NearDuplicates
 from daemon.model.prediction import TriedHint
-from daemon.rules.hints import Filed, Hint, correspondents, of_copies, of_thread
+from daemon.rules.hints import Filed, correspondents, of_copies, of_thread
 from daemon.training.order import Lesson
 from trainer.recipe import Hints
 
@@ -43,18 +43,12 @@ def tried_hints(lessons: Sequence[Lesson], own_domains: Sequence[str], recipe: H
         if place >= first:
             # The same words are hardly two mails: a hint of the thread is what service would ask first.
             hint = of_thread(lesson.text, lesson.when, thread, own_domains)
-            hint = hint or _of_copies(lesson, near(lesson.text.subject, lesson.text.body), places)
+            if hint is None:
+                copies = near(lesson.text.subject, lesson.text.body)
+                hint = of_copies(lesson.when, [copy for copy in copies if places[copy.lesson] < place])
             if hint is not None:
                 found.append(TriedHint(hint.kind, lesson.category, hint.category))
         if lesson.thread is not None:
             thread.append(Filed(lesson.category, lesson.when, correspondents(lesson.text)))
             del thread[: -recipe.of_a_thread]
     return tuple(found)
-
-
-def _of_copies(lesson: Lesson, near: Sequence[NearCopy], places: dict[int, int]) -> Hint | None:
-    copies = [copy for copy in near if places[copy.lesson] < places[lesson.id]]
-    if not copies:
-        return None
-    filed = [Filed(copy.category, copy.at) for copy in copies]
-    return of_copies(lesson.when, max(copy.overlap for copy in copies), filed)

@@ -136,13 +136,7 @@ def _hint(desk: Desk, asked: Asked, thread: Sequence[Lesson]) -> Hint | None:
     text, at = asked.message.text, asked.message.sighting.arrived or desk.clock()
     filed = [Filed(lesson.category, lesson.at, correspondents(lesson.text)) for lesson in thread]
     hint = of_thread(text, at, filed, desk.settings.own_domains)
-    if hint is not None:
-        return hint
-    near = desk.memory.near(text)
-    if not near:
-        return None
-    copies = [Filed(copy.category, copy.at) for copy in near]
-    return of_copies(at, max(copy.overlap for copy in near), copies)
+    return hint if hint is not None else of_copies(at, desk.memory.near(text))
 
 
 def _classify(

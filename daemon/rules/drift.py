@@ -55,7 +55,10 @@ def resting(
         weight = RIGHT if point.correct else TO_A_NEW_FOLDER if new else WRONG
         total = min(MOST, max(0.0, sums[point.predicted] + weight))
         sums[point.predicted] = total
-        since[point.predicted] = [*since[point.predicted], point] if total else []
+        if total:
+            since[point.predicted].append(point)
+        else:
+            since[point.predicted].clear()
     return {category: _rest(since[category], newcomers) for category, total in sums.items() if total >= LIMIT}
 
 

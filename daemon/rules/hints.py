@@ -13,13 +13,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from connectors.base import MailText
 from daemon.model.prediction import TriedHint
 from daemon.rules.addresses import in_domains, shown_in
 from daemon.rules.thresholds import BORROWED, lower_bound
 from daemon.store.records import HintKind
+
+if TYPE_CHECKING:
+    from daemon.model.near_duplicates import NearCopy
 
 SAME = 0.999
 """An overlap of near copies that leaves no word of difference."""
@@ -98,14 +101,11 @@ def of_thread(text: MailText, at: datetime, thread: Sequence[Filed], own_domains
     return Hint(last.category, HintKind("thread", shape, _age(at - last.at)), words)
 
 
-def of_copies(at: datetime, overlap: float, copies: Sequence[Filed]) -> Hint | None:
-    """What lessons that nearly repeat a mail (the latest last) say about it; None where they lie in several folders.
-
-    `overlap`: the highest share of common words.
-    """
+def of_copies(at: datetime, copies: Sequence[NearCopy]) -> Hint | None:
+    """What lessons that nearly repeat a mail (the latest last) say about it; None where they lie in several folders."""
     if len({lesson.category for lesson in copies}) != 1:
         return None
-    last = copies[-1]
+    last, overlap = copies[-1], max(copy.overlap for copy in copies)
     shape = "the same text" if overlap >= SAME else "nearly the same text"
     words = f"{overlap:.0%} the same words as a mail that was filed by hand"
     return Hint(last.category, HintKind("memory", shape, _age(at - last.at)), words)

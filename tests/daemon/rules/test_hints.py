@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.base import MailText
+from daemon.model.near_duplicates import NearCopy
 from daemon.model.prediction import Prediction, TriedHint
 from daemon.rules.addresses import shown_in
 from daemon.rules.decision import Policy, decide
@@ -21,6 +22,10 @@ COPY = HintKind("memory", "the same text", "within a day")
 
 def filed(category: str, hours: float = 2, sender: str = ANN, to: str = BOB) -> Filed:
     return Filed(category, NOW - timedelta(hours=hours), correspondents(MailText(sender=sender, to=to)))
+
+
+def copy(category: str, hours: float, overlap: float = 1.0) -> NearCopy:
+    return NearCopy(1, category, NOW - timedelta(hours=hours), overlap)
 
 
 def tried(right: int, wrong: int, kind: HintKind = THREAD, predicted: str = "c1") -> list[TriedHint]:
@@ -73,16 +78,16 @@ def test_a_thread_in_four_folders_is_a_kind_of_its_own_and_nothing_files_by_the_
 
 
 def test_near_copies_in_two_folders_are_no_hint() -> None:
-    assert of_copies(NOW, 1.0, [filed("c1", 30), filed("c2", 2)]) is None
+    assert of_copies(NOW, [copy("c1", 30), copy("c2", 2)]) is None
     for overlap, shape in ((1.0, "the same text"), (0.93, "nearly the same text")):
-        hint = of_copies(NOW, overlap, [filed("c1", 30), filed("c1", 2)])
+        hint = of_copies(NOW, [copy("c1", 30, overlap), copy("c1", 2, overlap)])
         assert hint is not None
         assert hint.kind == HintKind("memory", shape, "within a day")
 
 
 @pytest.mark.parametrize(("hours", "age"), [(2, "within a day"), (50, "within two weeks"), (24 * 30, "later")])
 def test_how_long_ago_it_was_is_told_apart(hours: float, age: str) -> None:
-    hint = of_copies(NOW, 1.0, [filed("c1", hours)])
+    hint = of_copies(NOW, [copy("c1", hours)])
     assert hint is not None
     assert hint.kind.age == age
 
