@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -53,11 +53,10 @@ COMMANDS = (b"CAPABILITY", b"LIST", b"STATUS", b"EXAMINE", b"SELECT", b"UID SEAR
 
 
 @pytest.fixture
-def heard() -> Iterator[io.StringIO]:
+def heard() -> io.StringIO:
     stream = io.StringIO()
     configure(LogSettings(level="debug", format="json"), stream, {})
-    yield stream
-    structlog.reset_defaults()
+    return stream
 
 
 def refuse_planted(text: str, *more: str) -> None:

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -20,17 +19,6 @@ from daemon.settings import LogSettings
 from tests import ROOT
 
 log = structlog.get_logger()
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    logging.captureWarnings(False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def listen(form: str = "json", level: str = "info", **environ: str) -> io.StringIO:
