@@ -3,6 +3,7 @@ processes to move mail without a training."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from connectors.base import MailText
 from daemon.model import model_folder
 from daemon.model.linear import LinearModel, Vocabulary
 from daemon.model.model_folder import CodeRow, ModelFolder, ModelMeta
-from daemon.model.prediction import TriedHint
+from daemon.model.prediction import Point, TriedHint
 from daemon.model.term_key import TermKey
 from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database
@@ -27,7 +28,7 @@ SEVERAL = (TriedHint(HintKind("thread", "a thread in several folders", "within a
 """Here a thread goes on where people put its latest mail, wherever the others lie: these mailboxes have only one."""
 
 
-def put_model(state: Path, mailbox: str, now: datetime) -> None:
+def put_model(state: Path, mailbox: str, now: datetime, points: Sequence[Point] = ()) -> None:
     """Into this state directory, in use. Every category gets as many lessons as it needs to file at all."""
     database = Database.open(state / "postroom.sqlite")
     key = TermKey.of(state)
@@ -61,6 +62,7 @@ def put_model(state: Path, mailbox: str, now: datetime) -> None:
             categories=tuple(uids),
             blend_weight=0.0,
             term_key=key.check,
+            points=tuple(points),
             hints=(*good_hints(), *SEVERAL),
         ),
     )

@@ -9,7 +9,7 @@ import click
 
 from daemon.commands.common import Context, console, json_option, local, mailbox_option, pass_context, print_json, table
 from daemon.model.prediction import Point, TriedHint
-from daemon.passes.decide import twins_of
+from daemon.passes.policy import twins_of
 from daemon.rules.hints import by_kind
 from daemon.rules.thresholds import calibration_error, filed, thresholds
 from daemon.store import training
@@ -39,7 +39,7 @@ def models(context: Context, curve: str | None, mailbox: str | None, as_json: bo
         if curve is not None:
             points, hints = mailroom.registry.judged_by(desk.mailbox_id, curve)
             with desk.database.read() as tx:
-                twins = twins_of(tx, desk)
+                twins = twins_of(tx, desk.mailbox_id)
             [details] = [model.exam.get("details", {}) for model in found if model.version == curve]
             _show_curve(curve, twins.points(points), twins.tried(hints), details.get("calibration"), as_json)
             return

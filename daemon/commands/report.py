@@ -11,7 +11,7 @@ import click
 from daemon.commands.common import Context, console, mailbox_option, pass_context
 from daemon.mistakes import PostroomError
 from daemon.model.prediction import Point
-from daemon.passes.decide import twins_of
+from daemon.passes.policy import twins_of
 from daemon.report import twin_folders
 from daemon.report.open_batches import open_batches, question
 from daemon.report.page import page, weeks
@@ -39,7 +39,7 @@ def report(context: Context, html: Path, days: int, mailbox: str | None) -> None
             made = decisions.since(tx, desk.mailbox_id, since)
             said = learning.corrections(tx, desk.mailbox_id, since=since)
             names = mailboxes.category_names(tx, desk.mailbox_id)
-            points = twins_of(tx, desk).points(points)  # folders that count as one are one here
+            points = twins_of(tx, desk.mailbox_id).points(points)  # folders that count as one are one here
             current = training.current_model(tx, desk.mailbox_id)
             waiting = [f"Bulk move {question(found)}" for found in open_batches(tx, desk.mailbox_id)]
             waiting += filter(None, [twin_folders.question(twin_folders.twin_rows(tx, desk.mailbox_id))])

@@ -19,10 +19,12 @@ from daemon.commands.common import (
     table,
 )
 from daemon.mistakes import ExitCode, PostroomError
+from daemon.passes.policy import policy_of
 from daemon.privacy.waiting import waiting_in
 from daemon.report.concerns import concerns
 from daemon.report.open_batches import ASK
 from daemon.report.story import mailbox_status, service_status
+from daemon.rules.decision import all_at_rest
 from daemon.state.lock import Holder, holder
 from daemon.state.room import no_room
 from daemon.state.state_dir import met
@@ -94,11 +96,13 @@ def _found(context: Context, days: int, mailbox: str | None, runs: Holder | None
         for named in chosen:
             now = datetime.now(UTC)
             box = met(database, named, now)
-            points = models.points(box.id)
+            meta = models.meta(box.id)
             usable, model_trouble = models.in_use(box.id, sums=True)
             since = now - timedelta(days=days)
             with database.read() as tx:
-                told = mailbox_status(tx, box, since, lambda: working, points, settings.sorting.min_examples)
+                policy = policy_of(tx, box.id, settings.sorting, meta, now)
+                points, least = () if meta is None else meta.points, settings.sorting.min_examples
+                told = mailbox_status(tx, box, since, lambda: working, points, least, all_at_rest(policy))
                 told |= concerns(tx, box, now)
                 told |= service_status(tx, box, settings, now, runs, working, usable)
                 told["old_mail"] = waiting_in(tx, box.id)
@@ -134,8 +138,7 @@ def _show_status(told: dict[str, Any], days: int) -> None:
         )
     console.print(f"  Next training: {_next_training(told['next_training'])}", soft_wrap=True)
     rows = [
-        (category["name"], _place(category), category["lessons"], category["trouble"])
-        for category in told["categories"]
+        (category["name"], _place(category), category["lessons"], _remarks(category)) for category in told["categories"]
     ]
     if rows:
         table("", ["category", "folder", "lessons", "remarks"], rows, frozenset({2}))
@@ -144,6 +147,10 @@ def _show_status(told: dict[str, Any], days: int) -> None:
     if new := [folder["name"] for folder in told["folders_new"]]:
         shown = ", ".join(new[:5]) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
         console.print(f"  New folders: {shown}. What they are for: postroom folders", soft_wrap=True)
+
+
+def _remarks(category: dict[str, Any]) -> str:
+    return "; ".join(words for words in (category["trouble"], category["rests"]) if words)
 
 
 def _place(category: dict[str, Any]) -> str:

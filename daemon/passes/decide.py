@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from connectors.base import Message, is_touched
 from daemon.model.classifier import Classifier
-from daemon.model.first_guess import unknown_to
 from daemon.model.memory import State
 from daemon.model.prediction import Prediction
 from daemon.passes.arrivals import find_known, is_moved_by_us, state_of_unknown
 from daemon.passes.desk import Desk
-from daemon.passes.evidence import evidence, tried_hints
+from daemon.passes.policy import policy_of
 from daemon.rules.decision import (
     DEALT_WITH,
     HAD_TAG,
@@ -36,15 +35,12 @@ from daemon.rules.decision import (
     was_put_back,
 )
 from daemon.rules.delivery import ServerClock
-from daemon.rules.drift import resting
 from daemon.rules.hints import Filed, Hint, correspondents, of_copies, of_thread
 from daemon.rules.tags import in_use
-from daemon.rules.thresholds import comparable, thresholds
-from daemon.rules.twins import Twinned, twinned
-from daemon.store import decisions, journal, learning, mailboxes, messages, taggings, training, twin_pairs
+from daemon.store import decisions, journal, learning, mailboxes, messages, taggings
 from daemon.store.counting import counting
 from daemon.store.database import Tx
-from daemon.store.records import NOTHING_TO_FOLLOW, Category, KnownMessage, Lesson, MessageState
+from daemon.store.records import NOTHING_TO_FOLLOW, KnownMessage, Lesson, MessageState
 
 
 @dataclass(frozen=True)
@@ -173,50 +169,8 @@ class MailboxLessons:
 
 
 def current_policy(tx: Tx, desk: Desk, classifier: Classifier | None) -> Policy:
-    """The owner's wanted precision, turned into a threshold for each category: by the current model's exam,
-    and by what became of the decisions of the last weeks."""
-    names = mailboxes.category_names(tx, desk.mailbox_id)
-    categories = {
-        category.uid: replace(category, name=names[category.uid])
-        for category in mailboxes.categories(tx, desk.mailbox_id)
-    }
-    twins = twins_of(tx, desk)
-    if classifier is None:
-        current = training.current_model(tx, desk.mailbox_id)
-        refused = None if current is None else current.version
-        return Policy(categories, {}, newcomers=twins.without(categories), refused=refused, twins=twins)
-    wanted = {uid: _wanted_precision(category, desk) for uid, category in categories.items()}
-    points, since = twins.points(classifier.meta.points), twins.points(evidence(tx, desk))
-    found = dict(thresholds(points, desk.sorting.precision, wanted, since))
-    lessons = learning.lesson_counts(tx, desk.mailbox_id)
-    for uid in categories:
-        if lessons.get(uid, 0) < desk.sorting.min_examples:
-            found[uid] = None
-            del wanted[uid]
-    newcomers = twins.without([category.uid for category in unknown_to(classifier.meta.categories, categories)])
-    answers = comparable(twins.points(evidence(tx, desk, also_newcomers=True)), points)
-    rests = resting(reversed(answers), found, newcomers)
-    tried = twins.tried((*classifier.meta.hints, *tried_hints(tx, desk)))
-    version = classifier.meta.version
-    return Policy(categories, found, version, newcomers, wanted=wanted, tried=tried, resting=rests, twins=twins)
-
-
-def twins_of(tx: Tx, desk: Desk) -> Twinned:
-    """How the pairs of folders that mean the same stand, as far as both folders are in use."""
-    in_use = {one.uid for one in mailboxes.categories(tx, desk.mailbox_id) if one.paused is None}
-    stands = counting(tx, desk.mailbox_id).by_category()
-    pairs = [
-        pair
-        for pair in twin_pairs.pairs(tx, desk.mailbox_id)
-        if pair.choice is None and {pair.one, pair.other} <= in_use
-    ]
-    return twinned(pairs, stands)
-
-
-def _wanted_precision(category: Category, desk: Desk) -> float:
-    if category.precision is not None:
-        return category.precision
-    return desk.sorting.hide_precision if category.hides else desk.sorting.precision
+    """What the owner's settings, the model in use and what people did mean for this mailbox just now."""
+    return policy_of(tx, desk.mailbox_id, desk.sorting, None if classifier is None else classifier.meta, desk.clock())
 
 
 def _evidence(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> _Evidence:

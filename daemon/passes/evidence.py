@@ -11,7 +11,7 @@ there, is a weak "yes": not enough to learn from, since nobody chose that folder
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -68,7 +68,7 @@ def confirm(desk: Desk) -> int:
     return len(confirmed)
 
 
-def evidence(tx: Tx, desk: Desk, *, also_newcomers: bool = False) -> list[Point]:
+def evidence(tx: Tx, mailbox: int, now: datetime, *, also_newcomers: bool = False) -> list[Point]:
     """Every decision of the model whose outcome is known, the newest first. `also_newcomers`: and its answers to mail
     that was left because it looked like a newer folder's, of which the model could not know."""
     sources: tuple[DecisionSource, ...] = ("model", "newcomer") if also_newcomers else ("model",)
@@ -80,14 +80,14 @@ def evidence(tx: Tx, desk: Desk, *, also_newcomers: bool = False) -> list[Point]
             outcome.truth == outcome.predicted,
             outcome.sureness is not None,
         )
-        for outcome in outcomes.known(tx, desk.mailbox_id, desk.clock() - WITHIN, MOST, sources)
+        for outcome in outcomes.known(tx, mailbox, now - WITHIN, MOST, sources)
     ]
 
 
-def tried_hints(tx: Tx, desk: Desk) -> list[TriedHint]:
+def tried_hints(tx: Tx, mailbox: int, now: datetime) -> list[TriedHint]:
     """Every filing by a hint whose outcome is known, the newest first."""
     return [
         TriedHint(outcome.hint, outcome.truth, outcome.predicted)
-        for outcome in outcomes.known(tx, desk.mailbox_id, desk.clock() - WITHIN, MOST, outcomes.HINTS)
+        for outcome in outcomes.known(tx, mailbox, now - WITHIN, MOST, outcomes.HINTS)
         if outcome.hint is not None
     ]

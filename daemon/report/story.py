@@ -5,7 +5,7 @@ Agreement counts only what people showed by acting: a message that nobody touche
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -110,11 +110,12 @@ def mailbox_status(
     at_work: Callable[[], bool],
     points: Sequence[Point] = (),
     least: int = 0,
+    rests: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Everything that `postroom status` shows about one mailbox, ready for JSON.
 
     `at_work`: does a training work now? `points`: held-out answers of the model in use.
-    `least`: lessons that a category needs before it may file.
+    `least`: lessons that a category needs before it may file. `rests`: by a category's name, why it files nothing now.
     """
     made = decisions.since(tx, mailbox.id, since)
     corrections = learning.corrections(tx, mailbox.id, since=since)
@@ -138,6 +139,7 @@ def mailbox_status(
                 "lessons": category.lessons,
                 "paused": category.paused,
                 "trouble": category.trouble,
+                "rests": (rests or {}).get(category.name),
             }
             for category in overview(tx, mailbox.id, points, least)
         ],

@@ -241,7 +241,7 @@ def _decide(
         return Decision(hint.category, hint.kind.source, words, *_figures(prediction), hint=hint.kind)
     why = "too few lessons" if wanted is None else f"{found.words}, {wanted:.0%} wanted"
     if rest is not None:
-        why = _at_rest(rest, category, policy)
+        why = at_rest(rest, category, policy)
     return _beside(hint, category, why, _without_hint(prediction, policy, guess, copy))
 
 
@@ -314,7 +314,7 @@ def _by_model(prediction: Prediction, policy: Policy) -> Decision:
         why = "is no longer in use" if category is None else f"is paused ({category.paused})"
         return Decision(None, "model", f"left: {said}; {_name(best, policy)} {why}", *figures)
     if (rest := policy.resting.get(best)) is not None:
-        return Decision(None, "model", f"left: {said}; {_at_rest(rest, category, policy)}", *figures)
+        return Decision(None, "model", f"left: {said}; {at_rest(rest, category, policy)}", *figures)
     threshold = policy.thresholds.get(best)
     if threshold is None:
         return Decision(None, "model", f"left: {said}; {category.name} has too little evidence yet", *figures)
@@ -328,8 +328,8 @@ def _by_model(prediction: Prediction, policy: Policy) -> Decision:
     return Decision(best, "model", f"{said}{and_} needs {threshold:.2f}; model {policy.model}", *figures)
 
 
-def _at_rest(rest: Rest, category: Category, policy: Policy) -> str:
-    """Two right answers in a row end every rest (daemon.rules.drift)."""
+def at_rest(rest: Rest, category: Category, policy: Policy) -> str:
+    """Why this category files nothing now, in words. Two right answers in a row end every rest (daemon.rules.drift)."""
     where = (
         f"into {_name(rest.new, policy)}, which this model does not know yet" if rest.new is not None else "elsewhere"
     )
@@ -339,6 +339,12 @@ def _at_rest(rest: Rest, category: Category, policy: Policy) -> str:
         f"{name} rests, so nothing is filed there for now: people put {asked} {where}; "
         f"two in a row that people put into {name} end that"
     )
+
+
+def all_at_rest(policy: Policy) -> dict[str, str]:
+    """By the name of a category in use, why it files nothing for now; nothing of those that do not rest."""
+    found = ((policy.categories.get(uid), rest) for uid, rest in policy.resting.items())
+    return {one.name: at_rest(rest, one, policy) for one, rest in found if one is not None and one.paused is None}
 
 
 def _figures(

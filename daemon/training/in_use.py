@@ -36,7 +36,7 @@ class ModelsInUse:
 
     def points(self, mailbox: int) -> tuple[Point, ...]:
         """The held-out answers of the model in use; none without a model or when it is damaged."""
-        meta = self._meta(mailbox)
+        meta = self.meta(mailbox)
         return () if meta is None else meta.points
 
     def in_use(self, mailbox: int, *, sums: bool = False) -> tuple[bool, str | None]:
@@ -58,12 +58,12 @@ class ModelsInUse:
 
     def server_not_asked(self, mailbox: int) -> str | None:
         """In words, if the settings name a model server and the model in use needs none."""
-        meta = self._meta(mailbox) if self._engine.ELSEWHERE else None
+        meta = self.meta(mailbox) if self._engine.ELSEWHERE else None
         if meta is None or meta.kind != "linear":
             return None
         return "not asked: the exam chose the linear model, which runs in Postroom itself"
 
-    def _meta(self, mailbox: int) -> model_folder.ModelMeta | None:
+    def meta(self, mailbox: int) -> model_folder.ModelMeta | None:
         """What is known of the model in use; None without one or when it is damaged."""
         with self._database.read() as tx:
             current = training.current_model(tx, mailbox)

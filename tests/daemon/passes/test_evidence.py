@@ -13,7 +13,10 @@ __all__ = ["make_office", "office"]  # fixtures
 def points(office: Office) -> list[tuple[str, str, bool]]:
     names = {uid: name for name, uid in office.uids.items()} | {"": "nothing"}
     with office.database.begin() as tx:
-        return [(names[point.category], names[point.predicted], point.correct) for point in evidence(tx, office.desk)]
+        return [
+            (names[point.category], names[point.predicted], point.correct)
+            for point in evidence(tx, office.desk.mailbox_id, office.clock())
+        ]
 
 
 def later(office: Office, **duration: float) -> None:
@@ -83,7 +86,7 @@ def test_point_of_a_mail_put_back_into_the_inbox_is_wrong(office: Office) -> Non
     office.box.move_by_person(office.ref_of("order 1"), "INBOX")
     office.settle()
     with office.database.begin() as tx:
-        assert evidence(tx, office.desk) == [Point("", office.uids["Orders"], 0.96, False)]
+        assert evidence(tx, office.desk.mailbox_id, office.clock()) == [Point("", office.uids["Orders"], 0.96, False)]
 
 
 def test_what_became_of_filings_by_a_thread_is_evidence_of_threads_and_none_of_the_model(office: Office) -> None:
@@ -101,7 +104,7 @@ def test_what_became_of_filings_by_a_thread_is_evidence_of_threads_and_none_of_t
     office.settle()
     later(office, days=2)
     with office.database.begin() as tx:
-        hints = tried_hints(tx, office.desk)
+        hints = tried_hints(tx, office.desk.mailbox_id, office.clock())
     assert [(hint.kind.source, hint.predicted, hint.right) for hint in hints] == [
         ("thread", office.uids["Orders"], False),
         ("thread", office.uids["Orders"], True),
@@ -116,4 +119,6 @@ def test_what_a_model_stated_is_evidence_of_the_same_kind(office: Office) -> Non
     office.box.move_by_person(office.ref_of("order 1"), "INBOX")
     office.settle()
     with office.database.begin() as tx:
-        assert evidence(tx, office.desk) == [Point("", office.uids["Orders"], 0.97, False, stated=True)]
+        assert evidence(tx, office.desk.mailbox_id, office.clock()) == [
+            Point("", office.uids["Orders"], 0.97, False, stated=True)
+        ]

@@ -689,7 +689,9 @@ def test_a_folder_whose_mail_two_people_just_moved_elsewhere_rests(
 
     def policy(tx: Tx, desk: Desk, classifier: Any) -> Policy:
         made = ask(tx, desk, classifier)
-        return replace(made, resting=resting(reversed(evidence(tx, desk)), made.thresholds, ()))
+        return replace(
+            made, resting=resting(reversed(evidence(tx, desk.mailbox_id, desk.clock())), made.thresholds, ())
+        )
 
     monkeypatch.setattr("daemon.passes.decide.current_policy", policy)
     for number in (1, 2):

@@ -518,7 +518,9 @@ def test_back_to_moving_forgets_which_tags_were_watched(make_office: Callable[..
 def points(office: Office) -> list[tuple[str, bool]]:
     names = {uid: name for name, uid in office.uids.items()} | {"": "nothing"}
     with office.database.read() as tx:
-        return [(names[point.category], point.correct) for point in evidence(tx, office.desk)]
+        return [
+            (names[point.category], point.correct) for point in evidence(tx, office.desk.mailbox_id, office.clock())
+        ]
 
 
 def test_what_people_read_and_left_with_our_tag_is_evidence_and_no_lesson(office: Office) -> None:

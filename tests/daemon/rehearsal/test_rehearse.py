@@ -293,7 +293,10 @@ def paper_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Re
 def outcomes_known(office: RehearsedOffice) -> list[tuple[str, bool]]:
     names = {category.uid: category.name for category in office.categories.values()}
     with office.desk.database.read() as tx:
-        return [(names[point.predicted], point.correct) for point in evidence(tx, office.desk)]
+        return [
+            (names[point.predicted], point.correct)
+            for point in evidence(tx, office.desk.mailbox_id, office.desk.clock())
+        ]
 
 
 def word(subject: str, folder: str, day: float) -> LabelledMail:
