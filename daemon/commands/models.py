@@ -9,10 +9,10 @@ import click
 
 from daemon.commands.common import Context, console, json_option, local, mailbox_option, pass_context, print_json, table
 from daemon.model.prediction import Point, TriedHint
-from daemon.passes.policy import twins_of
 from daemon.rules.hints import by_kind
 from daemon.rules.thresholds import calibration_error, filed, thresholds
 from daemon.store import training
+from daemon.training.policy import twins_of
 
 CURVE = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99)
 HINT_HEADS = ("the mail has", "and came after it", "tried", "right", "files up to")

@@ -11,13 +11,13 @@ import click
 from daemon.commands.common import Context, console, mailbox_option, pass_context
 from daemon.mistakes import PostroomError
 from daemon.model.prediction import Point
-from daemon.passes.policy import twins_of
 from daemon.report import twin_folders
 from daemon.report.open_batches import open_batches, question
 from daemon.report.page import page, weeks
 from daemon.report.story import who_filed
 from daemon.state.private import callers_umask
 from daemon.store import decisions, learning, mailboxes, training
+from daemon.training.policy import twins_of
 
 
 @click.command()

@@ -19,7 +19,6 @@ from daemon.commands.common import (
     table,
 )
 from daemon.mistakes import ExitCode, PostroomError
-from daemon.passes.policy import policy_of
 from daemon.privacy.waiting import waiting_in
 from daemon.report.concerns import concerns
 from daemon.report.open_batches import ASK
@@ -29,6 +28,7 @@ from daemon.state.lock import Holder, holder
 from daemon.state.room import no_room
 from daemon.state.state_dir import met
 from daemon.training.in_use import ModelsInUse
+from daemon.training.policy import policy_of
 from daemon.training.training_dir import at_work
 
 NOT_RUNNING = (

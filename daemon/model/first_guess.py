@@ -13,7 +13,7 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -78,11 +78,6 @@ class FirstGuess:
             return None
         scores *= SURENESS
         return ranked(scores - np.log(np.exp(scores).sum()), self._uids)
-
-
-def unknown_to(model: Collection[str], categories: Mapping[str, Category]) -> list[Category]:
-    """The categories in use that a model was not trained for."""
-    return [category for uid, category in categories.items() if uid not in model and category.paused is None]
 
 
 def _common(lessons: Sequence[Lesson]) -> set[str]:

@@ -18,7 +18,6 @@ from daemon.model.memory import State
 from daemon.model.prediction import Prediction
 from daemon.passes.arrivals import find_known, is_moved_by_us, state_of_unknown
 from daemon.passes.desk import Desk
-from daemon.passes.policy import policy_of
 from daemon.rules.decision import (
     DEALT_WITH,
     HAD_TAG,
@@ -41,6 +40,7 @@ from daemon.store import decisions, journal, learning, mailboxes, messages, tagg
 from daemon.store.counting import counting
 from daemon.store.database import Tx
 from daemon.store.records import NOTHING_TO_FOLLOW, KnownMessage, Lesson, MessageState
+from daemon.training.policy import policy_of
 
 
 @dataclass(frozen=True)

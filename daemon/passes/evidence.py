@@ -11,21 +11,16 @@ there, is a weak "yes": not enough to learn from, since nobody chose that folder
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
-from daemon.model.prediction import Point, TriedHint
 from daemon.passes.desk import Desk
 from daemon.store import mailboxes, outcomes
-from daemon.store.database import Tx
-from daemon.store.records import DecisionSource
+from daemon.training.policy import WITHIN
 
 log = structlog.get_logger()
 
-# Older filings prove nothing about today's model; and so many points drown what an exam of lessons says.
-WITHIN = timedelta(days=60)
-MOST = 1000
 # How deep a folder is looked into for what was read.
 DEPTH = 500
 EVERY = timedelta(hours=6)
@@ -66,28 +61,3 @@ def confirm(desk: Desk) -> int:
             outcomes.confirm(tx, confirmed, now)
         log.info("confirmed", mailbox=desk.settings.name, count=len(confirmed))
     return len(confirmed)
-
-
-def evidence(tx: Tx, mailbox: int, now: datetime, *, also_newcomers: bool = False) -> list[Point]:
-    """Every decision of the model whose outcome is known, the newest first. `also_newcomers`: and its answers to mail
-    that was left because it looked like a newer folder's, of which the model could not know."""
-    sources: tuple[DecisionSource, ...] = ("model", "newcomer") if also_newcomers else ("model",)
-    return [
-        Point(
-            outcome.truth or "",
-            outcome.predicted,
-            outcome.probability if outcome.sureness is None else outcome.sureness,
-            outcome.truth == outcome.predicted,
-            outcome.sureness is not None,
-        )
-        for outcome in outcomes.known(tx, mailbox, now - WITHIN, MOST, sources)
-    ]
-
-
-def tried_hints(tx: Tx, mailbox: int, now: datetime) -> list[TriedHint]:
-    """Every filing by a hint whose outcome is known, the newest first."""
-    return [
-        TriedHint(outcome.hint, outcome.truth, outcome.predicted)
-        for outcome in outcomes.known(tx, mailbox, now - WITHIN, MOST, outcomes.HINTS)
-        if outcome.hint is not None
-    ]

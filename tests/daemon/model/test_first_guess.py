@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from connectors.base import MailText
-from daemon.model.first_guess import FirstGuess, unknown_to
+from daemon.model.first_guess import FirstGuess
 from daemon.model.prediction import Prediction
 from daemon.rules.decision import Policy, decide
 from daemon.store.records import Category, Lesson
@@ -94,8 +94,3 @@ def test_mail_like_that_of_a_newer_folder_is_left_however_sure_the_model_is() ->
     )
     known = Policy(BY_UID, {"c1": 0.9}, "m")
     assert decide(Prediction((("c1", 0.99),), newcomer="c3"), None, known).category == "c1"
-
-
-def test_paused_categories_are_no_newcomers() -> None:
-    paused = Category("c4", "Old", "Old", paused="there is no folder")
-    assert [each.uid for each in unknown_to({"c1", "c2"}, {**BY_UID, "c4": paused})] == ["c3"]

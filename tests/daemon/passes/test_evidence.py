@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from daemon.model.prediction import Point
-from daemon.passes.evidence import evidence, tried_hints
 from daemon.passes.one_pass import one_pass
+from daemon.training.policy import evidence, tried_hints
 from tests.daemon.passes.test_pipeline import Office, make_office, office
 
 __all__ = ["make_office", "office"]  # fixtures

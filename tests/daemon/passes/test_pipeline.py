@@ -19,7 +19,6 @@ from connectors.mailbox_settings import CategorySettings
 from connectors.tag_words import keyword
 from daemon.mistakes import PostroomError
 from daemon.passes.desk import Desk
-from daemon.passes.evidence import evidence
 from daemon.passes.folder_list import list_folders, show_folders
 from daemon.passes.one_pass import one_pass
 from daemon.passes.put_back import BadMoment, Undone, moment, undo
@@ -28,6 +27,7 @@ from daemon.rules.drift import resting
 from daemon.settings import SortingSettings
 from daemon.store import decisions, deletion, journal, learning, mailboxes, messages
 from daemon.store.database import Database, Tx
+from daemon.training.policy import evidence
 from tests.fakes import START, Clock, FakeClassifier, FakeRegistry, good_hints
 
 SETTINGS: dict[str, Any] = {"name": "office", "host": "localhost", "user": "u", "credential": "c", "mode": "live"}

@@ -15,7 +15,6 @@ from connectors.imap import ImapSettings
 from connectors.in_memory import MemoryConnector
 from connectors.mailbox_settings import CategorySettings
 from daemon.passes.desk import Desk
-from daemon.passes.evidence import evidence
 from daemon.passes.first_lessons import learn_from_folders
 from daemon.passes.folder_list import list_folders
 from daemon.passes.one_pass import one_pass
@@ -29,6 +28,7 @@ from daemon.settings import SortingSettings
 from daemon.store import batches, decisions, journal, learning, mailboxes, messages, taggings
 from daemon.store.database import Database, Tx
 from daemon.store.records import Category, StoredDecision, Tagging
+from daemon.training.policy import evidence
 from tests.fakes import START, Clock, FakeClassifier, FakeRegistry, good_hints
 
 SETTINGS: dict[str, Any] = {"name": "office", "host": "localhost", "user": "u", "credential": "c", "mode": "live"}

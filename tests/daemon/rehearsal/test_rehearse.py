@@ -26,7 +26,6 @@ from daemon.commands.common import console
 from daemon.commands.rehearse import show as show_rehearsal
 from daemon.demo.office.writer import write_office
 from daemon.passes.desk import Desk
-from daemon.passes.evidence import evidence
 from daemon.rehearsal.archives import BadSource, from_eml_tree, from_manifest
 from daemon.rehearsal.back_test import (
     Filings,
@@ -45,6 +44,7 @@ from daemon.settings import Settings, TrainingSettings
 from daemon.store import decisions, learning, mailboxes
 from daemon.store.database import Tx
 from daemon.store.records import FILERS, DecisionSource
+from daemon.training.policy import evidence
 from tests.fakes import FakeClassifier, FakeRegistry, good_hints
 
 MORNING = datetime(2026, 1, 5, 8, tzinfo=UTC)

@@ -9,20 +9,23 @@ Without a desk and without a loaded model, so that `postroom status` can tell of
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from daemon.model.first_guess import unknown_to
 from daemon.model.model_folder import ModelMeta
-from daemon.passes.evidence import evidence, tried_hints
+from daemon.model.prediction import Point, TriedHint
 from daemon.rules.decision import Policy
 from daemon.rules.drift import resting
 from daemon.rules.thresholds import comparable, thresholds
 from daemon.rules.twins import Twinned, twinned
 from daemon.settings import SortingSettings
-from daemon.store import learning, mailboxes, training, twin_pairs
+from daemon.store import learning, mailboxes, outcomes, training, twin_pairs
 from daemon.store.counting import counting
 from daemon.store.database import Tx
-from daemon.store.records import Category
+from daemon.store.records import Category, DecisionSource
+
+# Older filings prove nothing about today's model; and so many points drown what an exam of lessons says.
+WITHIN = timedelta(days=60)
+MOST = 1000
 
 
 def policy_of(tx: Tx, mailbox: int, sorting: SortingSettings, meta: ModelMeta | None, now: datetime) -> Policy:
@@ -45,7 +48,8 @@ def policy_of(tx: Tx, mailbox: int, sorting: SortingSettings, meta: ModelMeta | 
         if lessons.get(uid, 0) < sorting.min_examples:
             found[uid] = None
             del wanted[uid]
-    newcomers = twins.without([category.uid for category in unknown_to(meta.categories, categories)])
+    new = [uid for uid, category in categories.items() if uid not in meta.categories and category.paused is None]
+    newcomers = twins.without(new)
     answers = comparable(twins.points(evidence(tx, mailbox, now, also_newcomers=True)), points)
     rests = resting(reversed(answers), found, newcomers)
     tried = twins.tried((*meta.hints, *tried_hints(tx, mailbox, now)))
@@ -65,3 +69,28 @@ def _wanted_precision(category: Category, sorting: SortingSettings) -> float:
     if category.precision is not None:
         return category.precision
     return sorting.hide_precision if category.hides else sorting.precision
+
+
+def evidence(tx: Tx, mailbox: int, now: datetime, *, also_newcomers: bool = False) -> list[Point]:
+    """Every decision of the model whose outcome is known, the newest first. `also_newcomers`: and its answers to mail
+    that was left because it looked like a newer folder's, of which the model could not know."""
+    sources: tuple[DecisionSource, ...] = ("model", "newcomer") if also_newcomers else ("model",)
+    return [
+        Point(
+            outcome.truth or "",
+            outcome.predicted,
+            outcome.probability if outcome.sureness is None else outcome.sureness,
+            outcome.truth == outcome.predicted,
+            outcome.sureness is not None,
+        )
+        for outcome in outcomes.known(tx, mailbox, now - WITHIN, MOST, sources)
+    ]
+
+
+def tried_hints(tx: Tx, mailbox: int, now: datetime) -> list[TriedHint]:
+    """Every filing by a hint whose outcome is known, the newest first."""
+    return [
+        TriedHint(outcome.hint, outcome.truth, outcome.predicted)
+        for outcome in outcomes.known(tx, mailbox, now - WITHIN, MOST, outcomes.HINTS)
+        if outcome.hint is not None
+    ]
