@@ -123,7 +123,13 @@ class Backup:
     looked: datetime | None
     unheard: frozenset[tuple[str, str]]
     gaps: tuple[tuple[datetime, datetime], ...]
+    unseen: tuple[tuple[datetime, datetime], ...]
+    """Gaps of which only the watermark beside the database tells: no look has been since the restore before."""
     jumps: int
+
+    def misses(self, when: datetime) -> bool:
+        """Does this copy, alone, know nothing of what happened then?"""
+        return when > self.taken or any(start < when <= end for start, end in self.unseen)
 
 
 def promised(daemon: Daemon, piece: Piece, now: datetime, world: Any) -> bool:
