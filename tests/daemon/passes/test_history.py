@@ -300,6 +300,9 @@ class History(World):
             daemon.gaps.append((backup.taken, daemon.looked))
         daemon.met, daemon.looked, daemon.unheard = set(backup.met), backup.looked, set(backup.unheard)
         daemon.last_met = dict(backup.last_met)
+        others = [other for other in self.daemons if other is not daemon and not self.tags]
+        for _, subject, folder in (move for other in others for move in other.moves):
+            daemon.unheard |= {(subject, folder), (subject, "INBOX")}
         if not self.tags and not known:
             daemon.unheard |= {(subject, folder) for when, subject, folder in daemon.moves if backup.misses(when)}
             daemon.unheard |= {(subject, "INBOX") for when, subject, _ in daemon.moves if backup.misses(when)}
@@ -399,4 +402,15 @@ def test_a_folder_with_mail_of_a_used_message_id_is_known_again_when_it_is_renam
     second = history.deliver_with_a_used_message_id(word="invoice")
     history.a_person_moves(folder="Invoices", subject=second)
     history.rename(folder="Invoices")
+    history.teardown()
+
+
+def test_what_another_postroom_moved_is_unknown_to_a_backup_too() -> None:
+    """Found by chance once."""
+    history = History()
+    history.start(object_ids=True, mode="live", tags=False, savedate=True)
+    history.it_is_filed_put_elsewhere_and_forgotten(folder="INBOX", old=True, with_watermark=True)
+    history.a_second_postroom_begins(copied=True)
+    history.deliver_with_a_used_message_id(word="order")
+    history.it_is_filed_put_elsewhere_and_forgotten(folder="Orders", old=True, with_watermark=False)
     history.teardown()
