@@ -185,8 +185,7 @@ def _judge(
     made = decisions.of_message(tx, sighting.message)
     decision = made[-1] if made else None
     judgement = judge(sighting, earlier, decision, mailbox.roles, mailbox.by_folder)
-    # A rule is done before our time comes: whatever moves later was moved by a person.
-    by_rule = known.state == "gone" and moved_by_rule(sighting, earlier, known.arrived, desk.sorting.rule_window)
+    by_rule = moved_by_rule(sighting, earlier, known.arrived, desk.sorting.rule_window)
     return _Judged(known, sighting, judgement, decision.id if decision else None), by_rule
 
 
