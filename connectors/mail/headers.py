@@ -1,6 +1,6 @@
 """Header fields: raw bytes to decoded, one-line text.
 
-    header block | split_headers | Headers.first(name) | decode_header / addresses / message_ids / sent_at
+    header block | split_headers | Headers.raw(name) | decode_header / message_ids / sent_at
 
 Headers come from strangers: lengths are bounded before anything looks at them, no function here raises on any input,
 and the standard library's parsers are only handed values whose size keeps their running time harmless.
@@ -9,21 +9,22 @@ and the standard library's parsers are only handed values whose size keeps their
 from __future__ import annotations
 
 import binascii
-import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message as HeaderHolder
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from hashlib import sha256
+
+from connectors.mail.charsets import decode_bytes, guess_text
+from connectors.mail.transfer_encoding import decode_base64
 
 # A field longer than this says nothing more; it also bounds email.utils, whose parsers are quadratic or recursive.
 LONGEST_FIELD = 16_384
 LONGEST_PARAMETERS = 4_096
 MOST_FIELDS = 500
-LONGEST_ADDRESSES = 2_000
-MOST_ADDRESSES = 8
 MOST_REFERENCES = 100
 
 # Controls, zero-width and bidirectional formatting, soft hyphens, variation selectors, tags, private use and lone
@@ -35,25 +36,33 @@ INVISIBLE = re.compile(
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff]+"
 )
 
-# Registered charsets that Python's codecs would run slowly, or that are not a charset of mail at all.
-_REFUSED = {"punycode", "idna", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem", "utf-7-imap"}
-# The labels people write and the codec that really fits: the WHATWG Encoding Standard, section 4.2, does the same.
-_BETTER = {
-    "ascii": "cp1252",
-    "iso8859-1": "cp1252",
-    "iso8859-9": "cp1254",
-    "iso8859-11": "cp874",
-    "tis-620": "cp874",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "euc-kr": "cp949",
-    "shift-jis": "cp932",
-}
-
-_ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
-_MARK = re.compile('[,;"<(]')
-CLOSES = {"<": ">", "(": ")"}
+# RFC 2047 section 2; senders leave blanks and "?" in the text of a Q word, which ends at a "?=" that ends a word. "=?"
+# begins the next one, so no search runs over two.
+_ENCODED_WORD = re.compile(
+    r"=\?([^?\s]{1,60})\?(?:([bB])\?([^?]*)|([qQ])\?((?:[^?=]|=(?!\?)|\?(?!=)|\?(?==[0-9A-Za-z]))*))\?="
+)
 _MESSAGE_ID = re.compile(r"<([^<>\s]{1,900})>")
+# How many times a sender's programs have encoded a subject one over the other, at most.
+MOST_ENCODINGS = 3
+MOST_FOLDS = 2_000
+MOST_STRAYS = 8
+"""Lines in a header that are no field, before it counts as ended."""
+_PARAMETER = re.compile(rb"[A-Za-z][A-Za-z0-9-]{1,30}(?:\*\d?){0,2}[ \t]?=")
+_NO_SEMICOLON = re.compile(r"^([^\s;,=]{1,120})[\s,]+(?=[A-Za-z][\w-]{1,30}\*?\s?=)")
+_COMMENT = re.compile(r"\([^()]{0,200}\)")
+_PERSONAL = {"from", "to", "cc", "subject", "date", "reply-to", "sent"}
+_MACHINE = {
+    *("content-type", "content-transfer-encoding", "content-disposition", "content-id", "mime-version", "message-id"),
+    *(
+        "received",
+        "return-path",
+        "delivered-to",
+        "dkim-signature",
+        "references",
+        "in-reply-to",
+        "authentication-results",
+    ),
+}
 _FIELD_NAME = re.compile(rb"[!-9;-~]{1,100}[ \t]{0,10}:")
 
 
@@ -75,8 +84,9 @@ class Headers:
     fields: tuple[tuple[str, bytes], ...] = ()
 
     def raw(self, name: str) -> bytes | None:
-        """The first field's raw value: duplicates further down are ignored, as mail readers do."""
-        return next((value for known, value in self.fields if known == name), None)
+        """The first field's raw value that says anything: duplicates are ignored, as mail readers do."""
+        values = [value for known, value in self.fields if known == name]
+        return next(filter(None, values), values[0] if values else None)
 
     def text(self, name: str, most: int = LONGEST_FIELD) -> str:
         """The first field, decoded to one line of at most `most` characters; empty if there is none."""
@@ -84,34 +94,85 @@ class Headers:
 
     def parameters(self, name: str) -> Parameters:
         """A structured field such as Content-Type, with RFC 2231 values decoded."""
-        text = " ".join(guess_text((self.raw(name) or b"")[:LONGEST_PARAMETERS]).split())
-        return Parameters(text.partition(";")[0].strip().lower(), _parameter_pairs(text))
+        return parameters_of(self.raw(name) or b"")
+
+
+@lru_cache(maxsize=64)
+def parameters_of(raw: bytes) -> Parameters:
+    """One structured value. Blanks and commas where the semicolon should be do no harm, nor does a comment."""
+    text = " ".join(guess_text(raw[:LONGEST_PARAMETERS]).split())
+    text = _COMMENT.sub(" ", text) if "(" in text and '"' not in text else text
+    text = _NO_SEMICOLON.sub(r"\1; ", text, count=1)
+    return Parameters(re.split(r"[;\s,]", text, maxsplit=1)[0].strip("\"'").lower(), _parameter_pairs(text))
 
 
 def split_headers(raw: bytes) -> tuple[Headers, bytes]:
-    """Header fields and the body after the first empty line. `raw` has \\n as its only line ending."""
+    """Header fields and the body after the first empty line. `raw` has \\n as its only line ending.
+
+    A line that is no field belongs to the field above it, or is skipped, where the header clearly goes on below it;
+    else the empty line is missing and the body begins.
+    """
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
     if raw.startswith((b"From ", b">From ")):  # the envelope line of an mbox
         raw = raw.partition(b"\n")[2]
-    fields: list[tuple[str, bytes]] = []
-    position = 0
+    fields: list[tuple[str, list[bytes]]] = []
+    position = strays = 0
     while position < len(raw):
         end = raw.find(b"\n", position)
         end = len(raw) if end < 0 else end
         line = raw[position:end]
-        if not line:
+        if not line or (line.isspace() and not _goes_on(raw, end + 1)):
             position = end + 1
             break
-        if line[:1] in b" \t":
-            if fields and len(fields[-1][1]) < LONGEST_FIELD:
-                fields[-1] = (fields[-1][0], fields[-1][1] + b"\n" + line[:LONGEST_FIELD])
+        above = fields[-1][1] if fields else []
+        if line[:1] in b" \t" or (above and _is_fold(above[-1], line)):
+            if above and len(above) < MOST_FOLDS:
+                above.append(line[:LONGEST_FIELD])
         elif _FIELD_NAME.match(line):
-            if len(fields) < MOST_FIELDS:
-                name, _, value = line.partition(b":")
-                fields.append((name.strip().decode("ascii").lower(), value[:LONGEST_FIELD].strip()))
+            name, _, value = line.partition(b":")
+            field_name = name.strip().decode("ascii").lower()
+            fields.append((field_name if len(fields) < MOST_FIELDS else "", [value[:LONGEST_FIELD].strip()]))
+        elif strays < MOST_STRAYS and _header_below(raw, end + 1, {name for name, _ in fields}):
+            strays += 1
         else:
-            break  # the empty line is missing: this one is the body's first
+            break
         position = end + 1
-    return Headers(tuple(fields)), raw[position:]
+        del fields[MOST_FIELDS + 1 :]
+    joined = tuple((name, b"\n".join(lines)[:LONGEST_FIELD]) for name, lines in fields[:MOST_FIELDS])
+    return Headers(joined), raw[position:]
+
+
+def _goes_on(raw: bytes, position: int) -> bool:
+    """Is the next line a field or a fold? Then a line of blanks above it does not end the header."""
+    line = raw[position : position + 120]
+    return bool(_FIELD_NAME.match(line)) or (line[:1] in (b" ", b"\t") and bool(line.partition(b"\n")[0].strip()))
+
+
+def _is_fold(above: bytes, line: bytes) -> bool:
+    """A parameter on a line of its own, without the blank that a continuation begins with."""
+    return above.endswith(b";") and _PARAMETER.match(line) is not None
+
+
+def _header_below(raw: bytes, position: int, seen: set[str]) -> bool:
+    """Do nothing but fields follow up to the next empty line, among them such as only a program writes?
+
+    Fields that people quote ("From", "Subject") count if the header lacks them: a body may begin with a quoted block.
+    """
+    machine = personal = strays = 0
+    for line in raw[position : position + 8_000].split(b"\n", 60)[:60]:
+        if not line.strip():
+            break
+        if line[:1] in b" \t" or _PARAMETER.match(line):
+            continue
+        if not _FIELD_NAME.match(line):
+            strays += 1
+            continue
+        name = line.partition(b":")[0].strip().decode("ascii").lower()
+        if name in _PERSONAL and name in seen:
+            return False
+        machine += name in _MACHINE
+        personal += name in _PERSONAL or name.startswith(("x-", "list-", "arc-"))
+    return strays <= 2 and (machine > 0 or (personal >= 2 and bool(seen & (_PERSONAL | _MACHINE))))
 
 
 def _parameter_pairs(text: str) -> dict[str, str]:
@@ -131,34 +192,6 @@ def _parameter_pairs(text: str) -> dict[str, str]:
     return named
 
 
-def guess_text(raw: bytes) -> str:
-    """Bytes that name no charset: UTF-8 if they are, else Latin-1's superset, which always fits somehow."""
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", "replace")
-
-
-def decode_bytes(raw: bytes, charset: str | None) -> str:
-    """Bytes by the charset that the sender named, mistrusting it: unknown names and wrong Latin-1 labels are common."""
-    try:
-        name = codecs.lookup((charset or "ascii").strip("\"' ")[:60]).name.replace("_", "-")
-    except (LookupError, ValueError):
-        return guess_text(raw)
-    if name in _REFUSED:
-        return guess_text(raw)
-    if name in ("ascii", "iso8859-1", "cp1252", "iso8859-15"):
-        # Non-ASCII Latin-1 text is practically never valid UTF-8 by accident.
-        try:
-            return raw.decode("utf-8")
-        except UnicodeDecodeError:
-            pass
-    try:
-        return raw.decode(_BETTER.get(name, name), "replace")
-    except (LookupError, ValueError):  # "zlib" and "rot13" are codecs too, but not of text
-        return guess_text(raw)
-
-
 def one_line(text: str, most: int = LONGEST_FIELD) -> str:
     """At most `most` characters without invisible ones; any white space becomes one blank."""
     text = INVISIBLE.sub("", text.replace("\r", " ").replace("\x0b", " ").replace("\x0c", " "))
@@ -173,6 +206,16 @@ def decode_header(value: str | bytes | None, most: int = LONGEST_FIELD) -> str:
     if value is None:
         return ""
     text = guess_text(_raw_bytes(value[:LONGEST_FIELD]))
+    for _ in range(MOST_ENCODINGS):
+        if "=?" not in text:
+            break
+        before, text = text, _decode_words(text)
+        if text == before:
+            break
+    return one_line(text, most)
+
+
+def _decode_words(text: str) -> str:
     decoded: list[str] = []
     pending: tuple[str, bytearray] | None = None
     position = 0
@@ -180,7 +223,7 @@ def decode_header(value: str | bytes | None, most: int = LONGEST_FIELD) -> str:
         between = text[position : word.start()]
         position = word.end()
         charset = word[1].partition("*")[0].lower()  # RFC 2231 section 5: "charset*language"
-        content = _word_bytes(word[2].lower(), word[3])
+        content = decode_base64(word[3].encode("utf-8", "replace")) if word[2] else _q_bytes(word[5])
         if pending and not between.strip() and pending[0] == charset:
             pending[1].extend(content)
             continue
@@ -192,114 +235,11 @@ def decode_header(value: str | bytes | None, most: int = LONGEST_FIELD) -> str:
     if pending:
         decoded.append(decode_bytes(bytes(pending[1]), pending[0]))
     decoded.append(text[position:])
-    return one_line("".join(decoded), most)
+    return "".join(decoded)
 
 
-def _word_bytes(encoding: str, content: str) -> bytes:
-    raw = content.encode("utf-8", "replace")
-    if encoding == "q":
-        return binascii.a2b_qp(raw.replace(b"\n", b" "), header=True)
-    return decode_base64(raw)
-
-
-_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
-
-
-def decode_base64(raw: bytes) -> bytes:
-    """What can be decoded: foreign characters are skipped, a last group that is cut off is dropped."""
-    letters = raw.translate(None, _NOT_BASE64)
-    remainder = len(letters) % 4
-    if remainder == 1:
-        letters = letters[:-1]
-    return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
-
-
-def addresses(headers: Headers, *names: str) -> str:
-    """The first field of these names that holds an address: "Ann Lee <ann@example.org>, bob@example.org"."""
-    for name in names:
-        raw = headers.raw(name)
-        if raw is None:
-            continue
-        found = _address_pairs(" ".join(guess_text(raw)[:LONGEST_ADDRESSES].split()))
-        if not found:  # some senders encode the whole field, brackets included
-            found = _address_pairs(decode_header(raw, LONGEST_ADDRESSES))
-        shown = [_shown(person, address) for person, address in found[:MOST_ADDRESSES] if "@" in address]
-        if any(shown):
-            return ", ".join(dict.fromkeys(filter(None, shown)))
-        if raw.strip():
-            return decode_header(raw, 200)
-    return ""
-
-
-def bare_addresses(headers: Headers, *names: str) -> frozenset[str]:
-    """Every address in these fields, without names, in small letters: for rules, not for reading."""
-    found: set[str] = set()
-    for name in names:
-        raw = headers.raw(name)
-        if raw is not None:
-            pairs = _address_pairs(" ".join(guess_text(raw)[:LONGEST_FIELD].split()))
-            pairs = pairs or _address_pairs(decode_header(raw))
-            found.update(one_line(address.strip("'"), 320).lower() for _, address in pairs)
-    return frozenset(address for address in found if "@" in address)
-
-
-def _address_pairs(value: str) -> list[tuple[str, str]]:
-    """(name, address) of each mailbox in a list. Ours, because `email.utils` answers differently in each Python."""
-    pairs: list[tuple[str, str]] = []
-    before = ""
-    for mailbox in _mailboxes(value):
-        if "@" not in mailbox:
-            before += mailbox + ","  # a name with a bare comma: Lee, Ann <ann@example.org>
-            continue
-        person, bracket, address = mailbox.rpartition("<")
-        if not bracket:
-            address, _, person = mailbox.rpartition(":")[2].partition("(")
-        elif "@" not in address:
-            person, address = "", person
-        name = (before + person).strip(" ,)").removeprefix('"').removesuffix('"')
-        pairs.append((name.replace('\\"', '"'), address.partition(">")[0].strip()))
-        before = ""
-    return pairs
-
-
-def _mailboxes(value: str) -> list[str]:
-    """The list cut at its commas and semicolons, in time that grows with its length only.
-
-    Quoted names, bracketed addresses and comments may hold commas; the sign of an unclosed one is any character.
-    """
-    found: list[str] = []
-    closing = {'"': _quote_ends(value), "<": None, "(": None}
-    begin = position = 0
-    while (mark := _MARK.search(value, position)) is not None:
-        position = mark.end()
-        sign = mark[0]
-        if sign in ",;":
-            found.append(value[begin : position - 1])
-            begin = position
-        elif sign in closing:
-            ends = closing[sign]
-            end = ends[position] if ends is not None else value.find(CLOSES[sign], position)
-            if end >= 0:
-                position = end + 1
-            elif ends is None:
-                del closing[sign]  # none closes any more: nobody looks again
-    return [mailbox for mailbox in (*found, value[begin:]) if mailbox]
-
-
-def _quote_ends(value: str) -> list[int]:
-    """Where a quoted string ends whose content begins at each position; -1: nowhere. A backslash quotes what follows
-    it."""
-    ends = [-1] * (len(value) + 2)
-    if '"' in value:
-        for position in range(len(value) - 1, -1, -1):
-            sign = value[position]
-            ends[position] = position if sign == '"' else ends[position + (2 if sign == "\\" else 1)]
-    return ends
-
-
-def _shown(person: str, address: str) -> str:
-    name, place = one_line(decode_header(person).strip("\"' "), 100), one_line(address.strip("'"), 200)
-    return f"{name} <{place}>" if name and name.lower() != place.lower() else place
+def _q_bytes(content: str) -> bytes:
+    return binascii.a2b_qp(content.encode("utf-8", "replace").replace(b"\n", b" "), header=True)
 
 
 def message_ids(value: bytes | str | None) -> tuple[str, ...]:

@@ -12,18 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.mail import mime
-from connectors.mail.headers import (
-    Headers,
-    _mailboxes,
-    addresses,
-    decode_base64,
-    decode_bytes,
-    message_ids,
-    sent_at,
-    split_headers,
-    thread_ids,
-)
+from connectors.mail.address_fields import _mailboxes, addresses
+from connectors.mail.charsets import decode_bytes
+from connectors.mail.headers import Headers, message_ids, sent_at, split_headers, thread_ids
 from connectors.mail.mime import decode_header, digest
+from connectors.mail.transfer_encoding import decode_base64
 
 
 def headers(text: str) -> Headers:
