@@ -23,14 +23,15 @@ def addresses(headers: Headers, *names: str) -> str:
         raw = headers.raw(name)
         if raw is None:
             continue
-        found = _address_pairs(" ".join(guess_text(raw)[:LONGEST_ADDRESSES].split()))
+        text = headers.unlabelled(raw)
+        found = _address_pairs(" ".join(text[:LONGEST_ADDRESSES].split()))
         if not found:  # some senders encode the whole field, brackets included
-            found = _address_pairs(decode_header(raw, LONGEST_ADDRESSES))
+            found = _address_pairs(decode_header(text, LONGEST_ADDRESSES))
         shown = [_shown(person, address) for person, address in found[:MOST_ADDRESSES] if "@" in address]
         if any(shown):
             return ", ".join(dict.fromkeys(filter(None, shown)))
         if raw.strip():
-            return decode_header(raw, 200)
+            return decode_header(text, 200)
     return ""
 
 

@@ -46,6 +46,7 @@ _NOT_ASCII = {"utf-7", "hz", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-
 _SHIFT = re.compile(rb"\x1b(?:\$[@B]|\$\([@BD]|\([A-Z])")
 _JAPANESE = re.compile(rb"\x1b\$(?:[@B]|\([@BD])")
 _KOREAN = b"\x1b$)C"
+_ASCII = bytes(range(128))
 _HIGH = bytes(byte | 0x80 for byte in range(256))
 _SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _MARKED = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -53,6 +54,8 @@ _MARKED = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (code
 
 def guess_text(raw: bytes) -> str:
     """Bytes that name no charset: what their shifts, their mark or UTF-8 say; every other byte is Windows-1252."""
+    if raw.isascii() and b"\x1b" not in raw:
+        return raw.decode("ascii")
     if b"\x1b$" in raw:
         if _KOREAN in raw:
             return raw.decode("iso2022_kr", "replace")
@@ -64,9 +67,15 @@ def guess_text(raw: bytes) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        if not _SEQUENCE.search(raw):
-            return raw.decode("cp1252", "replace")
-    return raw.decode("utf-8", "windows-1252-bytes")
+        return raw.decode("utf-8", "windows-1252-bytes") if _has_utf_8(raw) else raw.decode("cp1252", "replace")
+
+
+def _has_utf_8(raw: bytes) -> bool:
+    """Is some of it UTF-8 by intention? In dense text of another script some bytes are by accident."""
+    raw = raw[:20_000]
+    high = len(raw.translate(None, _ASCII))
+    inside = sum(len(found) for found in _SEQUENCE.findall(raw))
+    return inside > 0 and (inside * 2 > high or high * 5 < len(raw))
 
 
 def decode_bytes(raw: bytes, charset: str | None) -> str:

@@ -90,7 +90,14 @@ class Headers:
 
     def text(self, name: str, most: int = LONGEST_FIELD) -> str:
         """The first field, decoded to one line of at most `most` characters; empty if there is none."""
-        return decode_header(self.raw(name), most)
+        return decode_header(self.unlabelled(self.raw(name) or b""), most)
+
+    def unlabelled(self, raw: bytes) -> str:
+        """Raw bytes of a field: UTF-8, or in the charset of this header's own body, as old programs send them."""
+        raw = raw[:LONGEST_FIELD]
+        if raw.isascii():
+            return guess_text(raw)
+        return decode_bytes(raw, self.parameters("content-type").get("charset") or None)
 
     def parameters(self, name: str) -> Parameters:
         """A structured field such as Content-Type, with RFC 2231 values decoded."""

@@ -40,7 +40,7 @@ EXPECTED = {
     "not_marks",
     "body",
 }
-LEAST = 1
+LEAST = 200
 """Mails that the corpus holds at least."""
 
 
