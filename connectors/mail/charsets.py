@@ -1,6 +1,7 @@
 """Bytes of a mail to text, by the charset that the sender named or by what the bytes are.
 
-    bytes, label | codec_of | UTF-8 that is there whatever the label says | the label's codec | else Windows-1252
+    bytes, label | codec_of | UTF-8 that is there whatever the label says | the label's codec | else Windows-1252,
+    or the script that the bytes are dense with
 
 Labels are often wrong, old or misspelt. Their table is that of the WHATWG Encoding Standard (section 4.2, by the
 package webencodings); what it does not know is asked of Python and of the number in the name ("win-1252", "cp65001").
@@ -46,9 +47,18 @@ _NOT_ASCII = {"utf-7", "hz", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-
 _SHIFT = re.compile(rb"\x1b(?:\$[@B]|\$\([@BD]|\([A-Z])")
 _JAPANESE = re.compile(rb"\x1b\$(?:[@B]|\([@BD])")
 _KOREAN = b"\x1b$)C"
+# What dense text outside Latin script is in. Latin text is Windows-1252: told from its few letters, every second guess
+# of any detector is another alphabet ("città di Forlì" in Cyrillic).
+_OTHER_SCRIPTS = re.compile(
+    r"gb|big5|euc|shift|cp932|cp949|johab|koi8|ibm866|iso-8859-[5-8]$|windows-125[1356]|cp874|tis-620", re.IGNORECASE
+)
+FEWEST_HIGH = 6
+"""Bytes that are not ASCII, of which a script is told."""
 _ASCII = bytes(range(128))
 _HIGH = bytes(byte | 0x80 for byte in range(256))
 _SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_IN_A_WORD = re.compile(rb"[A-Za-z][\xc2-\xdf][\x80-\xbf][A-Za-z]")
+"""A letter of UTF-8 between letters of ASCII, as in "f\u00fcr": no text of double bytes looks so."""
 _MARKED = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
@@ -67,7 +77,21 @@ def guess_text(raw: bytes) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        return raw.decode("utf-8", "windows-1252-bytes") if _has_utf_8(raw) else raw.decode("cp1252", "replace")
+        if _has_utf_8(raw):
+            return raw.decode("utf-8", "windows-1252-bytes")
+    return raw.decode(_script_of(raw) or "cp1252", "replace")
+
+
+def _script_of(raw: bytes) -> str | None:
+    """The codec of text in another script that no label names; None for Latin script."""
+    raw = raw[:4_000]
+    high = len(raw.translate(None, _ASCII))
+    if high < FEWEST_HIGH or high * 4 < len(raw.translate(None, b" \r\n\t")):
+        return None
+    import chardet  # 40 MB, and few offices get such mail
+
+    found = chardet.detect(raw)["encoding"] or ""
+    return codec_of(found) if _OTHER_SCRIPTS.match(found) else None
 
 
 def _has_utf_8(raw: bytes) -> bool:
@@ -148,7 +172,7 @@ def _is_utf_8(raw: bytes, name: str) -> bool:
         raw.decode(name)
     except (UnicodeDecodeError, LookupError):
         return True
-    return len(_SEQUENCE.findall(raw[:2_000])) >= 4
+    return len(_SEQUENCE.findall(raw[:2_000])) >= 4 or _IN_A_WORD.search(raw[:2_000]) is not None
 
 
 def _bytes_of_windows(error: UnicodeError) -> tuple[str, int]:

@@ -59,5 +59,5 @@ def file_name(headers: Headers) -> str:
     """The file name, RFC 2231 and RFC 2047 decoded, one line; empty if there is none."""
     for field_name, parameter in (("content-disposition", "filename"), ("content-type", "name")):
         if value := headers.parameters(field_name).get(parameter):
-            return decode_header(value).replace("/", "_").replace("\\", "_")[-120:].strip()
+            return decode_header(value).replace("/", "_").replace("\\", "_")[-255:].strip()
     return ""

@@ -39,6 +39,14 @@ UNSEEN_TYPES = {
     "text/x-amp-html",
 }
 _READABLE = ("text/plain", "text/html", "text/enriched", "text/richtext", "application/xhtml+xml")
+# What a short plain text says beside an HTML that is no longer than it. Where the HTML is, no words are needed.
+_NOT_SHOWN_HERE = re.compile(
+    r"(?:html[- ]|does not (?:display|support)|doesn't (?:display|support)"
+    r"|view (?:this|it|the) (?:e-?mail|message|newsletter)|in (?:your|a) (?:web ?)?browser"
+    r"|html-?(?:format|fähig|ansicht)|im browser|version en ligne|versione online|versión en línea"
+    r"|navegador|navigateur|online bekijken|w przeglądarce)",
+    re.IGNORECASE,
+)
 _META_CHARSET = re.compile(rb"charset\s{0,3}=\s{0,3}[\"']?([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
 _HTML_BEGINS = re.compile(
     r"<(?:!doctype\s{1,5}html|\?xml[^>]{0,200}>\s{0,10}<(?:!doctype|html)"
@@ -51,7 +59,7 @@ _HTML_BEGINS = re.compile(
 class Limits:
     """What one message may cost. Beyond it the rest is ignored and the message is marked "truncated"."""
 
-    depth: int = 32
+    depth: int = 110
     parts: int = 200
     raw_bytes: int = 1 << 20
     text_characters: int = 20_000
@@ -163,17 +171,18 @@ def _is_stub(plain: str, html: Passage) -> bool:
 
     Then the HTML shows several times as much, or something else: most of its words are not there.
     """
-    words = [word for word in plain[:4_000].split() if "://" not in word]
-    letters = sum(len(word) for word in words)
+    words = " ".join(word for word in plain[:4_000].split() if "://" not in word)
+    letters = sum(map(str.isalnum, words))
     if letters > LONGEST_STUB or len(plain) > 4_000:
         return False
-    shown = html.text.casefold()
-    there = sum(map(str.isalnum, shown[:20_000]))
-    if not there or letters < 25:
+    shown = html.text[:20_000].casefold()
+    there = sum(map(str.isalnum, shown))
+    if not there or not letters:
         return there > 0
-    known = re.findall(r"\w{4,40}", " ".join(words).casefold())
-    elsewhere = sum(word not in shown for word in known) * 2 > len(known)
-    return (elsewhere and there * 2 > letters) or (letters < 250 and there > 4 * letters)
+    if letters < 250 and (there > 4 * letters or _NOT_SHOWN_HERE.search(words)):
+        return True
+    known = re.findall(r"\w{4,40}", words.casefold())
+    return there > 2 * letters and sum(word not in shown for word in known) * 2 > len(known)
 
 
 def _read_forwarded(outer: Headers, body: bytes, walk: Walk, depth: int) -> list[Passage]:
@@ -241,7 +250,7 @@ def _read_tnef(name: str, kind: str, data: bytes, walk: Walk) -> list[Passage]:
     if found.message_class.startswith("report.") and found.message_class.endswith(".ndr"):
         walk.marks.add("bounce")
     for file in found.files:
-        walk.attach(one_line(file, 120).replace("/", "_").replace("\\", "_"), "application/octet-stream")
+        walk.attach(one_line(file, 255).replace("/", "_").replace("\\", "_"), "application/octet-stream")
     return [Passage("spare", found.body.text, found.body.is_html)] if found.body.text.strip() else []
 
 
@@ -257,7 +266,7 @@ def _read_calendar(content: Content, headers: Headers, body: bytes, walk: Walk) 
 
 def _read_text_or_file(kind: str, name: str, headers: Headers, body: bytes, walk: Walk) -> list[Passage]:
     attached = headers.parameters("content-disposition").value == "attachment"
-    if kind in _READABLE and not attached:
+    if kind in _READABLE and not attached and not _is_binary(headers, body):
         text = _decoded_text(headers, body)
         if kind != "text/plain":
             return [Passage("html", text, is_html=True)]
@@ -265,7 +274,7 @@ def _read_text_or_file(kind: str, name: str, headers: Headers, body: bytes, walk
             return [Passage("html", text, is_html=True)]
         unpacked = without_files(text)
         for file in unpacked.files:
-            walk.attach(one_line(file, 120).replace("/", "_").replace("\\", "_"), "application/octet-stream")
+            walk.attach(one_line(file, 255).replace("/", "_").replace("\\", "_"), "application/octet-stream")
         return [Passage("plain", unpacked.text)]
     # Pictures that the HTML shows (logos, pixels) are not what people mean by an attachment.
     if not (kind.startswith("image/") and not attached and headers.raw("content-id")):
@@ -275,6 +284,16 @@ def _read_text_or_file(kind: str, name: str, headers: Headers, body: bytes, walk
         text = _decoded_text(headers, body)
         return [Passage("spare", text, is_html=kind == "text/html" or _is_html(text))]
     return []
+
+
+def _is_binary(headers: Headers, body: bytes) -> bool:
+    """A file under the type of text: control characters that no charset has but those of two bytes and more."""
+    if encoding_of(headers.text("content-transfer-encoding", 200)) != "base64":
+        return False
+    start = decode("base64", body[:2_000])
+    if b"\0" not in start or start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return False
+    return "utf" not in headers.parameters("content-type").get("charset").lower()
 
 
 def _is_html(text: str) -> bool:
