@@ -16,6 +16,8 @@ from functools import lru_cache
 
 import webencodings  # type: ignore[import-untyped]
 
+from connectors.mail.scripts import script_of
+
 # Registered codecs that would run slowly, or that are not a charset of mail at all.
 _REFUSED = {"punycode", "idna", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem", "x-user-defined"}
 # What senders mean by the smaller set (WHATWG, section 4.2), where webencodings leaves Python's own codec.
@@ -47,13 +49,6 @@ _NOT_ASCII = {"utf-7", "hz", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-
 _SHIFT = re.compile(rb"\x1b(?:\$[@B]|\$\([@BD]|\([A-Z])")
 _JAPANESE = re.compile(rb"\x1b\$(?:[@B]|\([@BD])")
 _KOREAN = b"\x1b$)C"
-# What dense text outside Latin script is in. Latin text is Windows-1252: told from its few letters, every second guess
-# of any detector is another alphabet ("città di Forlì" in Cyrillic).
-_OTHER_SCRIPTS = re.compile(
-    r"gb|big5|euc|shift|cp932|cp949|johab|koi8|ibm866|iso-8859-[5-8]$|windows-125[1356]|cp874|tis-620", re.IGNORECASE
-)
-FEWEST_HIGH = 6
-"""Bytes that are not ASCII, of which a script is told."""
 _ASCII = bytes(range(128))
 _HIGH = bytes(byte | 0x80 for byte in range(256))
 _SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
@@ -79,19 +74,7 @@ def guess_text(raw: bytes) -> str:
     except UnicodeDecodeError:
         if _has_utf_8(raw):
             return raw.decode("utf-8", "windows-1252-bytes")
-    return raw.decode(_script_of(raw) or "cp1252", "replace")
-
-
-def _script_of(raw: bytes) -> str | None:
-    """The codec of text in another script that no label names; None for Latin script."""
-    raw = raw[:4_000]
-    high = len(raw.translate(None, _ASCII))
-    if high < FEWEST_HIGH or high * 4 < len(raw.translate(None, b" \r\n\t")):
-        return None
-    import chardet  # 40 MB, and few offices get such mail
-
-    found = chardet.detect(raw)["encoding"] or ""
-    return codec_of(found) if _OTHER_SCRIPTS.match(found) else None
+    return raw.decode(script_of(raw) or "cp1252", "replace")
 
 
 def _has_utf_8(raw: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Readers of what strangers pack: TNEF, RTF, CMS, uuencode. Whatever the bytes are, they end and tell what they found."""
+"""Readers of what strangers pack: TNEF, RTF, CMS, uuencode. Whatever the bytes are, they end and tell what they saw."""
 
 from __future__ import annotations
 
