@@ -80,8 +80,9 @@ def substance_of(kind: str, name: str, begins: bytes) -> Substance | None:
     """Which of the kinds a part is; `begins` holds at least `FIRST_BYTES` of what it has, decoded."""
     name = name.lower()[-120:]
     start = begins.removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = start.upper() if start[:6].upper() == b"BEGIN:" else start
     for one in DISGUISES:
-        if kind in one.types or one.name.fullmatch(name) or (one.begins and start.startswith(one.begins)):
+        if kind in one.types or one.name.fullmatch(name) or start.startswith(one.begins):
             return one.substance
     if cms.kind_of(begins):
         return "smime"

@@ -41,6 +41,7 @@ INVISIBLE = re.compile(
 _ENCODED_WORD = re.compile(
     r"=\?([^?\s]{1,60})\?(?:([bB])\?([^?]*)|([qQ])\?((?:[^?=]|=(?!\?)|\?(?!=)|\?(?==[0-9A-Za-z]))*))\?="
 )
+_FOLD_IN_WORD = re.compile(rb"=[ \t]{0,5}\n[ \t]{0,5}")
 _MESSAGE_ID = re.compile(r"<([^<>\s]{1,900})>")
 # How many times a sender's programs have encoded a subject one over the other, at most.
 MOST_ENCODINGS = 3
@@ -141,6 +142,8 @@ def split_headers(raw: bytes) -> tuple[Headers, bytes]:
             fields.append((field_name if len(fields) < MOST_FIELDS else "", [value[:LONGEST_FIELD].strip()]))
         elif strays < MOST_STRAYS and _header_below(raw, end + 1, {name for name, _ in fields}):
             strays += 1
+            if fields and fields[-1][0] == "subject":  # a long one that was wrapped without the blank
+                above.append(line[:LONGEST_FIELD])
         else:
             break
         position = end + 1
@@ -246,7 +249,8 @@ def _decode_words(text: str) -> str:
 
 
 def _q_bytes(content: str) -> bytes:
-    return binascii.a2b_qp(content.encode("utf-8", "replace").replace(b"\n", b" "), header=True)
+    raw = _FOLD_IN_WORD.sub(b"", content.encode("utf-8", "replace"))
+    return binascii.a2b_qp(raw.replace(b"\n", b" "), header=True)
 
 
 def message_ids(value: bytes | str | None) -> tuple[str, ...]:

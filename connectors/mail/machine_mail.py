@@ -79,7 +79,8 @@ def is_bounce(headers: Headers, automatic: bool) -> bool:
     sender = headers.text("from", 1_000)
     if _AGENT.search(sender) or headers.text("content-class", 100).lower() == "urn:content-classes:dsn":
         return True
-    returned = headers.text("return-path", 400).replace(" ", "") == "<>"
+    back_to = headers.text("return-path", 400).replace(" ", "").lower()
+    returned = back_to == "<>" or back_to.startswith(("<mailer-daemon>", "<mailer-daemon@", "mailer-daemon@"))
     # Vacation notes have an empty return path too (RFC 3834 section 3.3), but say that they are automatic.
     if returned and not automatic:
         return True

@@ -48,9 +48,10 @@ _NOT_SHOWN_HERE = re.compile(
     re.IGNORECASE,
 )
 _META_CHARSET = re.compile(rb"charset\s{0,3}=\s{0,3}[\"']?([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_COMMENT = re.compile(r"\A\s{0,100}<!--.{0,2000}?-->", re.DOTALL)
 _HTML_BEGINS = re.compile(
     r"<(?:!doctype\s{1,5}html|\?xml[^>]{0,200}>\s{0,10}<(?:!doctype|html)"
-    r"|(?P<tag>html|head|body|table|div|p|center|font|span|style|meta)(?=[\s>]))",
+    r"|(?P<tag>html|head|body|table|div|p|center|font|span|style|h[1-6]|b|strong|ul|ol|section)(?=[\s>]))",
     re.IGNORECASE,
 )
 
@@ -298,7 +299,7 @@ def _is_binary(headers: Headers, body: bytes) -> bool:
 
 def _is_html(text: str) -> bool:
     """HTML under the type of plain text: it begins as HTML does, and closes what it opens."""
-    begins = _HTML_BEGINS.match(text[:2_000].lstrip("\ufeff \t\r\n"))
+    begins = _HTML_BEGINS.match(_COMMENT.sub("", text[:4_000]).lstrip("\ufeff \t\r\n"))
     if begins is None:
         return False
     return f"</{(begins['tag'] or 'html').lower()}" in text.lower() or "</p>" in text.lower()

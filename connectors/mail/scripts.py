@@ -24,7 +24,7 @@ _COMMON = {
     "cp874": "านรอกเงมยลส่้",
 }
 _LETTERS = {codec: frozenset(letters.encode(codec, "ignore")) for codec, letters in _COMMON.items()}
-_SHARE_OF_LETTERS = 0.45
+_SHARE_OF_LETTERS = 0.38
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ _NAMES: dict[str, Encoding] = {
 }
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 _PADDING = re.compile(rb"=+")
+_ESCAPE = re.compile(rb"=(?:[0-9A-F]{2}|\n)")
 _LONG_LINE = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
 # "begin 644 plan.pdf", its lines (the first letter of each is its length: "M" is a full one), "end"; and yEnc.
 _BEGIN = re.compile(
@@ -48,7 +49,9 @@ def decode(encoding: Encoding, body: bytes, is_text: bool = False) -> bytes:
         return binascii.a2b_qp(body)
     if encoding == "uuencode":
         return decode_uu(body)
-    return decode_base64(body) if is_text and _is_unlabelled_base64(body) else body
+    if is_text and _is_unlabelled_base64(body):
+        return decode_base64(body)
+    return binascii.a2b_qp(body) if is_text and _is_unlabelled_quoted_printable(body) else body
 
 
 def decode_base64(raw: bytes) -> bytes:
@@ -68,10 +71,15 @@ def _group(letters: bytes) -> bytes:
 
 def _base64_and_rest(body: bytes) -> bytes:
     """Encoded lines, and from the first line on that is none, the lines as they are: a list's footer, a whole text."""
-    end = 0
+    end = groups = 0
+    last = len(body.rstrip())
     for line in body.splitlines(keepends=True):
-        if not _may_be_base64(line):
+        letters = len(line.strip())
+        # Whole groups so far, and a line that is none: a word below the text, unless it is the text's own end.
+        is_word = groups and groups % 4 == 0 and letters % 4 and end + len(line) < last
+        if is_word or not _may_be_base64(line):
             break
+        groups += letters
         end += len(line)
     if end == len(body):
         return decode_base64(body)
@@ -91,11 +99,11 @@ def _is_short_base64(encoded: bytes) -> bool:
     letters = b"".join(encoded.split())
     if len(letters) < 8 or len(letters) % 4 or letters.translate(None, _NOT_BASE64) != letters:
         return False
-    decoded = decode_base64(letters)
-    return (
-        sum(byte >= 0x20 or byte in b"\t\r\n" for byte in decoded) == len(decoded)
-        and letters[-1:] in b"=AEIMQUYcgkosw048"
-    )
+    try:
+        text = decode_base64(letters).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return all(sign.isprintable() or sign in "\t\r\n" for sign in text)
 
 
 def _is_unlabelled_base64(body: bytes) -> bool:
@@ -117,6 +125,14 @@ def _is_unlabelled_base64(body: bytes) -> bool:
     except UnicodeDecodeError as error:
         text = decoded[: error.start].decode("utf-8") if error.start > len(decoded) - 4 else ""
     return bool(text.strip()) and all(sign.isprintable() or sign in "\t\r\n" for sign in text)
+
+
+def _is_unlabelled_quoted_printable(body: bytes) -> bool:
+    """Text that is quoted-printable though no field says so: lines end in "=", and no "=" means itself."""
+    start = body[:8_000]
+    if start.count(b"=\n") < 2 or not start.isascii():
+        return False
+    return len(_ESCAPE.findall(start)) * 20 >= start.count(b"=") * 19 and b"=" in start.replace(b"=\n", b"")
 
 
 def decode_uu(body: bytes) -> bytes:
