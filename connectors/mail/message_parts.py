@@ -36,6 +36,7 @@ UNSEEN_TYPES = {
     "message/global-disposition-notification",
     "message/feedback-report",
     "text/rfc822-headers",
+    "message/rfc822-headers",
     "text/x-amp-html",
 }
 _READABLE = ("text/plain", "text/html", "text/enriched", "text/richtext", "application/xhtml+xml")

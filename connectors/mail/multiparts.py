@@ -40,9 +40,11 @@ def split(body: bytes, boundary: bytes, most: int) -> list[bytes]:
     body = b"\n" + body
     parts: list[bytes] = []
     begin: int | None = None
+    first: int | None = None
     inner = 0
     """How many parts with the same boundary are open inside the current one."""
     for line in _lines(body, boundary):
+        first = line.start if first is None else first
         if inner:
             inner -= line.closes
             continue
@@ -56,7 +58,7 @@ def split(body: bytes, boundary: bytes, most: int) -> list[bytes]:
         begin = None if line.closes else line.end
     if begin is not None and begin < len(body):
         parts.append(body[begin:])
-    return parts or [body]
+    return parts or [body[:first]]  # what stands above an end without a beginning
 
 
 def _lines(body: bytes, boundary: bytes) -> Iterator[_Line]:
