@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Literal
 
 from connectors.base import MailText, Mark
+from connectors.mail.envelope import Envelope
 from connectors.mail.headers import (
     Headers,
     addresses,
@@ -150,7 +151,7 @@ def read_message(raw: bytes, limits: Limits, clock: Callable[[], float] = time.m
             list_id=_list_id(headers),
             subject=subject,
             attachments=tuple(walk.attachments),
-            body=_body_text(passages, bool(_FORWARD_SUBJECT.match(subject)), walk),
+            body=_body_text(passages, _envelope(headers, subject), walk),
         ),
         marks=frozenset(walk.marks),
         message_id=next(iter(message_ids(headers.raw("message-id"))), None),
@@ -158,6 +159,16 @@ def read_message(raw: bytes, limits: Limits, clock: Callable[[], float] = time.m
         date=sent_at(headers.raw("date")),
         senders=bare_addresses(headers, "from", "sender", "reply-to"),
         recipients=bare_addresses(headers, "to", "cc"),
+    )
+
+
+def _envelope(headers: Headers, subject: str) -> Envelope:
+    return Envelope(
+        sender=addresses(headers, "from", "sender", "reply-to"),
+        recipients=", ".join(filter(None, (addresses(headers, "to"), addresses(headers, "cc")))),
+        subject=subject,
+        in_thread=bool(thread_ids(headers)),
+        forwarded=bool(_FORWARD_SUBJECT.match(subject)),
     )
 
 
@@ -353,7 +364,7 @@ def _calendar_fields(text: str) -> dict[str, str]:
     return fields
 
 
-def _body_text(passages: list[_Passage], is_forward: bool, walk: _Walk) -> str:
+def _body_text(passages: list[_Passage], envelope: Envelope, walk: _Walk) -> str:
     """The chosen passages as one cleaned text, at most `text_characters` long."""
     if not any(passage.text.strip() for passage in passages if passage.kind in ("plain", "html")):
         wanted = {"forwarded", "calendar", "spare"}
@@ -369,7 +380,7 @@ def _body_text(passages: list[_Passage], is_forward: bool, walk: _Walk) -> str:
             break
         text = html_to_text(passage.text) if passage.kind == "html" else passage.text
         if passage.kind != "forwarded":
-            text = clean_body(_without_armour(text, walk), forwarded=is_forward)
+            text = clean_body(_without_armour(text, walk), envelope)
         if text:
             texts.append(text)
     body = "\n\n".join(texts)

@@ -1,0 +1,229 @@
+"""What only travels along with a mail: warning banner, legal notice, list footer, signature, advertisement.
+
+The measure is asymmetric: a footer that stays costs little, a request that goes costs the mail. So each is cut only on
+positive marks of two kinds, and nothing is cut of which a salutation alone would be left. What a person could have
+written about, a virus, a confidential file, an external mail, is no mark.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from connectors.mail import strip_words as words
+from connectors.mail.envelope import Envelope
+from connectors.mail.quote_words import RULE
+
+MOST_CARD_LINES = 20
+MOST_LINES_BELOW_SIGN_OFF = 14
+_SENTENCE = re.compile(r"(?<=[.!?。！？])\s*(?=[^\s.!?])")
+_ANGLED = re.compile(r"\s?<[^<>]{1,300}>")
+_INITIALS = re.compile(r"[-–/ ]{0,3}[^\W\d_]{1,3}\.?[-–/ ]{0,3}")
+
+
+def letters(lines: Sequence[str]) -> int:
+    """Letters and digits; one of a script that writes a word with one or two signs counts as three."""
+    return sum(
+        (3 if "\u2e80" <= sign <= "\ud7af" or "\u0e00" <= sign <= "\u0e7f" else 1)
+        for line in lines
+        for sign in line[:500]
+        if sign.isalnum()
+    )
+
+
+def strip_tail(lines: Sequence[str], envelope: Envelope) -> list[str]:
+    """One passage without all of these. May leave nothing, if there is nothing else."""
+    kept = list(lines)
+    for strip in (_without_banner, _without_list_footer, _without_notice, _without_signature, _without_notice):
+        cut = strip(_without_advertisement(kept), envelope)
+        if letters(cut) >= letters(kept) or _says_something(cut, kept):
+            kept = cut
+    drop_rule(kept)
+    return kept
+
+
+def drop_rule(lines: list[str]) -> None:
+    """Empty lines and rulers at the end go."""
+    while lines and (not lines[-1] or RULE.match(lines[-1])):
+        lines.pop()
+
+
+def _says_something(kept: Sequence[str], before: Sequence[str]) -> bool:
+    """Is more left than a salutation? Where there was not more before, nothing is lost."""
+    said = [line for line in kept if line and not words.SALUTATION.fullmatch(line)]
+    return bool(said) and letters(said) >= 2
+
+
+def _without_advertisement(lines: Sequence[str]) -> list[str]:
+    """Without "Sent from my ..." as a line of its own at the end."""
+    kept = list(lines)
+    while kept:
+        drop_rule(kept)
+        if not kept or not _is_advertisement(kept[-1]):
+            return kept or list(lines)
+        if len(kept) == 1:
+            return kept
+        kept.pop()
+    return list(lines)
+
+
+def _is_advertisement(line: str) -> bool:
+    bare = _ANGLED.sub("", line[:400]).strip(" .!*_-–—()[]")
+    if len(bare) > 80 or len(bare.split()) > 11 or not words.SENT_FROM.fullmatch(bare):
+        return False
+    return bool(words.DEVICE.search(bare)) and not re.search(r"[.,;:!?] \S|\d{3,}", bare)
+
+
+def _without_banner(lines: list[str], envelope: Envelope) -> list[str]:
+    """Without what a company's mail server puts on top: whence the mail comes, and what the reader shall not do."""
+    start = next((index for index, line in enumerate(lines[:4]) if line), None)
+    if start is None:
+        return lines
+    end = next((index for index in range(start, len(lines)) if not lines[index]), len(lines))
+    if words.BANNER_TAG.fullmatch(lines[start]) and len(lines[start]) < 40:
+        return lines[start + 1 :]
+    paragraph = " ".join(lines[start : min(end, start + 8)])[:1_200]
+    sentences = _SENTENCE.split(paragraph)
+    count = 0
+    while count < len(sentences) and _is_of_banner(sentences[count]):
+        count += 1
+    banner = " ".join(sentences[:count])
+    if not (words.FROM_OUTSIDE.search(banner) and words.BE_CAREFUL.search(banner)):
+        return lines
+    rest = " ".join(sentences[count:])
+    return ([rest] if rest else []) + lines[min(end, start + 8) :]
+
+
+def _is_of_banner(sentence: str) -> bool:
+    return any(
+        pattern.search(sentence) for pattern in (words.FROM_OUTSIDE, words.BE_CAREFUL, words.BANNER_SENTENCE)
+    ) and not sentence.rstrip().endswith("?")
+
+
+def _without_list_footer(lines: list[str], envelope: Envelope) -> list[str]:
+    """Without what a list's software adds below a rule: the list's name or the way out, and where that is."""
+    for index in range(max(0, len(lines) - 8), len(lines)):
+        footer = [line[:300] for line in lines[index + 1 :] if line]
+        if not RULE.match(lines[index]) or not any(words.LIST_FOOTER.search(line) for line in footer):
+            continue
+        if not any(words.LINK.search(line) for line in footer):
+            continue
+        above = lines[:index]
+        # Some lists put an advertisement above the footer, behind a rule of its own.
+        rules = [number for number in range(max(0, index - 7), index) if RULE.match(above[number])]
+        return above[: rules[0]] if rules else above
+    return lines
+
+
+def _without_notice(lines: list[str], envelope: Envelope) -> list[str]:
+    """Without the sentences of a legal notice in the last paragraphs; the other sentences stay."""
+    kept = list(lines)
+    below: list[str] = []
+    for _ in range(5):
+        drop_rule(kept)
+        start = len(kept)
+        while start and kept[start - 1] and not RULE.match(kept[start - 1]):
+            start -= 1
+        paragraph = " ".join(kept[start:])
+        rest = _beside_notice(paragraph)
+        if rest is None:
+            break
+        kept = kept[:start]
+        if rest:
+            below = [rest, *below]
+            break
+    return [*kept, *below] if below else kept
+
+
+def _beside_notice(paragraph: str) -> str | None:
+    """What a paragraph says beside a legal notice; None if it holds none."""
+    if not paragraph or len(paragraph) > 6_000:
+        return None
+    if words.PRINTING.match(paragraph) and len(paragraph) < 250:
+        return ""
+    sentences = _SENTENCE.split(paragraph)
+    opened = next((index for index, one in enumerate(sentences) if words.NOTICE_OPENS.search(one)), None)
+    if opened is None or len(paragraph) < 40:
+        return None
+    notice = " ".join(sentences[opened:])
+    if not words.NOTICE_FOR.search(notice) or not words.NOTICE_WORDS.search(notice) or "?" in notice:
+        return None
+    own = [one for index, one in enumerate(sentences) if index < opened or not _is_of_notice(one)]
+    return " ".join(own).strip()
+
+
+def _is_of_notice(sentence: str) -> bool:
+    patterns = (words.NOTICE_OPENS, words.NOTICE_FOR, words.NOTICE_WORDS, words.PRINTING)
+    return any(pattern.search(sentence) for pattern in patterns) or letters([sentence]) < 3
+
+
+def _without_signature(lines: list[str], envelope: Envelope) -> list[str]:
+    """Without what follows "-- " (RFC 3676 section 4.3) or a sign-off, if it is a visiting card."""
+    for index in range(max(0, len(lines) - 42), len(lines)):  # 20 lines and as many empty ones
+        if words.DASHES.fullmatch(lines[index]) and _is_card(lines[index + 1 :], MOST_CARD_LINES, envelope):
+            return lines[:index]
+    # Looked for from below: a "Thanks" further up is part of the conversation.
+    for index in range(len(lines) - 1, max(-1, len(lines) - 26), -1):
+        name = _signed(lines[index], envelope)
+        if name is None:
+            continue
+        # The sign-off and the name below it are the sender's words, and short.
+        end = index + 1
+        if not name:
+            end = next((number + 1 for number in range(end, min(end + 3, len(lines))) if lines[number]), end)
+            if end > index + 1 and not _is_name(lines[end - 1], envelope):
+                end = index + 1
+        if _is_card(lines[end:], MOST_LINES_BELOW_SIGN_OFF, envelope):
+            return lines[:end]
+    return lines
+
+
+def _signed(line: str, envelope: Envelope) -> str | None:
+    """If the line is a sign-off: the name that follows on the same line, mostly none."""
+    match = words.SIGN_OFF.match(line[:100])
+    if match is None or len(line) > 100:
+        return None
+    name = match["name"].strip(" ,.!-–")
+    if name and (not match["end"].strip() and not match["name"].startswith(" ")):
+        return None
+    return name if not name or _is_name(name, envelope) else None
+
+
+def _is_card(lines: Sequence[str], most: int, envelope: Envelope) -> bool:
+    """Short lines that ask for nothing, one of them with the mark of a card: a name, a telephone, an address, a firm."""
+    filled = [line for line in lines if line and not RULE.match(line)]
+    if len(filled) > most or any(_is_said(line) for line in filled):
+        return False
+    marks = sum(bool(_mark_of_card(line, envelope)) for line in filled)
+    return marks >= 1 and (marks * 3 >= len(filled) or _mark_of_card(filled[0], envelope) is not None)
+
+
+def _mark_of_card(line: str, envelope: Envelope) -> str | None:
+    if _is_name(line, envelope):
+        return "name"
+    marks = {"phone": words.PHONE, "web": words.WEB, "firm": words.FIRM, "street": words.STREET}
+    return next((mark for mark, pattern in marks.items() if pattern.search(line)), None)
+
+
+def _is_name(line: str, envelope: Envelope) -> bool:
+    """The sender's name; where no name is known, one to four words with capitals."""
+    found = [word for word in re.findall(r"[^\W\d_]+", line) if len(word) > 1]
+    if not 0 < len(found) <= 6 or any(character.isdigit() for character in line):
+        return len(line) <= 10 and bool(_INITIALS.fullmatch(line))
+    if any(word.casefold() in envelope.sender_words for word in found):
+        return True
+    known = len(envelope.sender_words) > 1 and bool(envelope.people)
+    return not known and len(found) <= 4 and all(not word[:1].islower() or word in ("de", "van", "von", "der") for word in found)
+
+
+def _is_said(line: str) -> bool:
+    """Something that a person wrote for this mail: a question, a quantity, a field, a request, an item of a list."""
+    if len(line) > 150 or line.endswith("?") or words.POSTSCRIPT.match(line[:20]):
+        return True
+    if words.CARD_LABEL.match(line) or words.PHONE.search(line):
+        return bool(words.ASKS.search(line))
+    if words.UNITS.search(line) or words.NUMBERED.search(line) or words.BULLET.match(line):
+        return True
+    if words.WEB.search(line) or words.STREET.search(line) or words.FIRM.search(line):
+        return bool(words.ASKS.search(line))
+    return bool(words.ANY_LABEL.match(line) or words.ASKS.search(line))
