@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectors.mail.envelope import Envelope
-from connectors.mail.quote_words import DAY, IN_PERSON, OPENERS, SIGNS, TIME, WROTE
+from connectors.mail.quote_words import CITED, DAY, IN_PERSON, OPENERS, TIME, WROTE, plain_signs
 
 LONGEST = 400
 MOST_LINES = 4
@@ -22,9 +22,89 @@ _BRACKETED = re.compile(r"[<(\[]{1,2}\s?(?:mailto:)?[^<>()\[\]@]{0,80}[<(\[]?\s?
 _TAIL = re.compile(r">?\s?[^\d\s]{0,20}\s?[^\d\s]{0,20}\s?:[*_]*")
 _SENTENCE_END = re.compile(r"[.!?…)。！？]\s*(?=\S)")
 _PARTICLES = frozenset(
-    "de da di du del della der den des dos das van von vom zu zur und y e la le el al bin ibn ten ter te am pm a.m. p.m. "
-    "at um à a las alle ore om на в о у ob klo kl kl. kell o u lúc vào pukul as às je oseba osoba lietotājs the г. р. ч. "
-    "µ.μ. π.μ. μ.μ. ο/η gmt utc uhr h hrs hr tarihinde från fra from par por mukaan".split()
+    [
+        "de",
+        "da",
+        "di",
+        "du",
+        "del",
+        "della",
+        "der",
+        "den",
+        "des",
+        "dos",
+        "das",
+        "van",
+        "von",
+        "vom",
+        "zu",
+        "zur",
+        "und",
+        "y",
+        "e",
+        "la",
+        "le",
+        "el",
+        "al",
+        "bin",
+        "ibn",
+        "ten",
+        "ter",
+        "te",
+        "am",
+        "pm",
+        "a.m.",
+        "p.m.",
+        "at",
+        "um",
+        "à",
+        "a",
+        "las",
+        "alle",
+        "ore",
+        "om",
+        "на",
+        "в",
+        "о",
+        "у",
+        "ob",
+        "klo",
+        "kl",
+        "kl.",
+        "kell",
+        "o",
+        "u",
+        "lúc",
+        "vào",
+        "pukul",
+        "as",
+        "às",
+        "je",
+        "oseba",
+        "osoba",
+        "lietotājs",
+        "the",
+        "г.",
+        "р.",
+        "ч.",
+        "µ.μ.",
+        "π.μ.",
+        "μ.μ.",
+        "ο/η",
+        "gmt",
+        "utc",
+        "uhr",
+        "h",
+        "hrs",
+        "hr",
+        "tarihinde",
+        "från",
+        "fra",
+        "from",
+        "par",
+        "por",
+        "mukaan", "keltezéssel", "dátummal",
+    ]
 )
 _ADDRESS_MARK = "\x02"
 _DATED_OPENING = re.compile(r"\S{1,14}(?: \S{1,14}){0,4}? ?\d")
@@ -59,9 +139,9 @@ def attribution(lines: Sequence[str], position: int, envelope: Envelope) -> Attr
         if not _may_end(joined):
             continue
         quoted = next((text for text in lines[index + 1 : index + 4] if text), "").startswith(">")
-        before = _before(joined, quoted, envelope)
+        before = _before(joined, len(lines[position]), quoted, envelope)
         if before is None:
-            if joined.translate(SIGNS).endswith(":"):
+            if plain_signs(joined).endswith(":"):
                 return None
             continue
         if index > position and not before and _begins_later(lines, position, envelope):
@@ -75,13 +155,13 @@ def _begins_later(lines: Sequence[str], position: int, envelope: Envelope) -> bo
     later = attribution(lines, position + 1, envelope)
     if later is None:
         return False
-    dated = DAY.search(lines[position].translate(SIGNS))
-    rest = " ".join(lines[position + 1 : later.end]).translate(SIGNS)
+    dated = DAY.search(plain_signs(lines[position]))
+    rest = plain_signs(" ".join(lines[position + 1 : later.end]))
     return bool(WROTE.search(rest) or "@" in rest) and (not dated or bool(DAY.search(rest)))
 
 
 def _may_end(joined: str) -> bool:
-    tail = joined[-60:].translate(SIGNS).rstrip(" *_-–—=~>")
+    tail = plain_signs(joined[-60:]).rstrip(" *_-–—=~>")
     if tail.endswith(":"):
         return True
     return "@" in joined and bool(_ends_with_verb(tail))
@@ -93,15 +173,18 @@ def _ends_with_verb(text: str) -> bool:
 
 
 def _opens_with_date(text: str) -> bool:
-    text = text.translate(SIGNS)
-    return len(text) < 200 and bool(DAY.search(text) and TIME.search(text) and _DATED_OPENING.match(text))
+    text = plain_signs(text)
+    return len(text) < 200 and bool(_DATED_OPENING.match(text) and DAY.search(text) and TIME.search(text))
 
 
-def _before(joined: str, quoted: bool, envelope: Envelope) -> str | None:
-    """What stands before the attribution with which the text ends: mostly nothing; None if it ends with none."""
+def _before(joined: str, first: int, quoted: bool, envelope: Envelope) -> str | None:
+    """What stands before the attribution with which the text ends: mostly nothing; None if it ends with none.
+
+    It begins in the first line, which is `first` characters long.
+    """
     if _is_attribution(joined, quoted, envelope):
         return ""
-    for match in list(_SENTENCE_END.finditer(joined))[:12]:
+    for match in list(_SENTENCE_END.finditer(joined, 0, first))[:12]:
         rest = joined[match.end() :]
         if OPENERS.match(rest) and "@" in rest and _is_attribution(rest, quoted, envelope):
             return joined[: match.end()].rstrip()
@@ -109,10 +192,12 @@ def _before(joined: str, quoted: bool, envelope: Envelope) -> str | None:
 
 
 def _is_attribution(line: str, quoted: bool, envelope: Envelope) -> bool:
-    text = line.translate(SIGNS).strip(" *_-–—=~")
+    text = plain_signs(line).strip(" *_-–—=~")
     marked = _mark_people(text, envelope)
     if IN_PERSON.search(marked.replace(_ADDRESS_MARK, " ")) and not _is_signed_by_program(marked):
         return False
+    if CITED.match(text):
+        return True
     day, time = DAY.search(marked), TIME.search(marked)
     if _ADDRESS_MARK in marked and day and _has_the_shape(marked):
         return True
@@ -131,7 +216,11 @@ def _is_attribution(line: str, quoted: bool, envelope: Envelope) -> bool:
 def _is_signed_by_program(marked: str) -> bool:
     """Does it hold an address in the place where programs write it, at the end or behind the date?"""
     match = re.search(r"\d[^\d]{0,60}" + _ADDRESS_MARK + r"\s*\S{0,20}\s?\S{0,12}\s*:?$", marked)
-    return bool(match) and len(IN_PERSON.findall(marked)) <= 1 and not re.search(r"(?:mir|uns|me|us|folgende\w*|following)\b", marked[-60:])
+    return (
+        bool(match)
+        and len(IN_PERSON.findall(marked)) <= 1
+        and not re.search(r"(?:mir|uns|me|us|folgende\w*|following)\b", marked[-60:])
+    )
 
 
 def _mark_people(text: str, envelope: Envelope) -> str:
@@ -160,12 +249,21 @@ def _has_the_shape(marked: str) -> bool:
         return len(head) <= 4 and len(tail) <= 5 and _is_name(name, 8) and (not head or _may_open(head))
     head, tail = words[:at], words[at + 1 : first] + words[last + 1 :]
     wordy = [word for word in tail if word[:1].islower() and word.strip(",.():") not in _PARTICLES]
-    return bool(tail or head) and _is_name(head, 6) and len(wordy) <= (4 if WROTE.search(marked) else 2) and len(tail) <= 10
+    return (
+        bool(tail or head)
+        and _is_name(head, 6)
+        and len(wordy) <= (4 if WROTE.search(marked) else 2)
+        and len(tail) <= 10
+    )
 
 
 def _may_open(head: Sequence[str]) -> bool:
     """An opening word, a weekday: not the first words of a sentence ("Please send me by 12.03.")."""
-    lower = [word for word in head[1:] if word.islower() and word.isascii() and len(word) > 3 and not word.endswith((".", ","))]
+    lower = [
+        word
+        for word in head[1:]
+        if word.islower() and word.isascii() and len(word) > 3 and not word.endswith((".", ","))
+    ]
     return bool(OPENERS.match(" ".join(head))) or len(head) <= 2 or not lower
 
 
@@ -197,4 +295,9 @@ def _names_somebody(marked: str, wrote: re.Match[str]) -> bool:
 def _is_dated_name(marked: str) -> bool:
     words = marked.rstrip(":> ").split()
     dated = [index for index, word in enumerate(words) if any(character.isdigit() for character in word)]
-    return dated[0] <= 2 and dated[-1] - dated[0] <= 10 and 0 < len(words) - dated[-1] - 1 <= 6 and _is_name(words[dated[-1] + 1 :], 6)
+    return (
+        dated[0] <= 2
+        and dated[-1] - dated[0] <= 10
+        and 0 < len(words) - dated[-1] - 1 <= 6
+        and _is_name(words[dated[-1] + 1 :], 6)
+    )

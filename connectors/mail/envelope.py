@@ -15,7 +15,9 @@ _ANSWERS = (
     r"re|aw|antw?|sv|vs|ref|res|resp|r|rif|rép|odp|od|vá|ynt|cev|atb|ats|ha|na|bls|vl|vb|hs|отв|ответ|відп|відповідь"
     r"|отг|απ|απάντηση|σχετ|回复|回覆|答复|答覆|返信|답장|회신|رد|الرد|תגובה|השב|trả lời|bals|ots|odg|svar|antwort|réf"
 )
-_REPLY_PREFIX = re.compile(rf"{_TAGS}(?:{_ANSWERS})\s?(?:\[\d{{1,3}}\]|\(\d{{1,3}}\)|\^\d|\d{{1,3}})?\s?[:：]", re.IGNORECASE)
+_REPLY_PREFIX = re.compile(
+    rf"{_TAGS}(?:{_ANSWERS})\s?(?:\[\d{{1,3}}\]|\(\d{{1,3}}\)|\^\d|\d{{1,3}})?\s?[:：]", re.IGNORECASE
+)
 _ANY_PREFIX = re.compile(rf"{_TAGS}(?:[^\W\d_]{{1,10}}(?: [^\W\d_]{{1,8}})?\s?(?:\[\d{{1,3}}\])?\s?[:：])?\s*")
 _ADDRESS = re.compile(r"[\w.+'-]{1,64}@[\w.-]{1,200}")
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -51,7 +53,9 @@ class Envelope:
     @cached_property
     def people(self) -> tuple[str, ...]:
         """The display names of sender and recipients, in small letters, four letters or more each."""
-        names = (one.partition("<")[0].strip(" \"'").casefold() for one in f"{self.sender}, {self.recipients}".split(">"))
+        names = (
+            one.partition("<")[0].strip(" \"'").casefold() for one in f"{self.sender}, {self.recipients}".split(">")
+        )
         return tuple(name for name in (name.lstrip(', "') for name in names) if len(name) >= 4 and "@" not in name)
 
     @cached_property
@@ -71,3 +75,7 @@ class Envelope:
             return True
         mine, other = self.topic, Envelope(subject=subject).topic
         return bool(mine) and bool(other) and (mine in other or other in mine)
+
+
+UNKNOWN = Envelope()
+"""Nothing is known: the text is taken for that of a reply."""

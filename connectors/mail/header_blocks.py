@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from connectors.mail.envelope import Envelope
-from connectors.mail.quote_words import ADDRESS, CLOCK, DAY, FORM_LABEL, LABEL_LINE, LABELS, RULE, SIGNS, TIME
+from connectors.mail.quote_words import ADDRESS, CLOCK, DAY, FORM_LABEL, LABEL_LINE, LABELS, RULE, TIME, plain_signs
 
 MOST_FIELDS = 20
 MOST_UNKNOWN_FIELDS = 9
@@ -51,7 +51,7 @@ class _Fields:
 
 def label(line: str) -> str | None:
     """What kind of header field the line begins with: "from", "subject"...; None if it is no label that we know."""
-    match = LABEL_LINE.match(line[:60].translate(SIGNS))
+    match = LABEL_LINE.match(plain_signs(line[:60]))
     return LABELS.get(match[1].casefold()) if match else None
 
 
@@ -59,7 +59,7 @@ def marked_block(lines: Sequence[str], position: int, envelope: Envelope) -> Blo
     """A header block within the next lines, below a marker: there, few labels are enough."""
     for start in range(position, min(position + 4, len(lines))):
         unquoted = [line.lstrip("> ") for line in lines[start : start + MOST_FIELDS]]
-        block = _by_words(unquoted, 0, 2, None) or _by_shape(unquoted, 0, envelope, 2) or lotus_block(unquoted, 0)
+        block = _by_words(unquoted, 0, 1, None) or _by_shape(unquoted, 0, envelope, 2) or lotus_block(unquoted, 0)
         if block:
             return Block(start + block.end, block.shown)
         if lines[start] and not (RULE.match(lines[start]) or lines[start].lstrip("> ") == ""):
@@ -69,7 +69,7 @@ def marked_block(lines: Sequence[str], position: int, envelope: Envelope) -> Blo
 
 def header_block(lines: Sequence[str], position: int, envelope: Envelope) -> Block | None:
     """A mail's header at this line, with an empty line below it as a mail has it."""
-    if ":" not in lines[position][:60].translate(SIGNS):
+    if ":" not in plain_signs(lines[position][:60]):
         return lotus_block(lines, position)
     for block in (_by_words(lines, position, 3, envelope), _by_shape(lines, position, envelope, 3)):
         if block and _stands_apart(lines, block.end):
@@ -120,7 +120,7 @@ def _fields(lines: Sequence[str], position: int, unknown: bool) -> _Fields:
     index = position
     while index < min(len(lines), position + MOST_FIELDS):
         line = lines[index][:LONGEST_VALUE]
-        plain = line.translate(SIGNS)
+        plain = plain_signs(line)
         match = LABEL_LINE.match(plain[:60]) if line else None
         kind = LABELS.get(match[1].casefold()) if match else None
         if kind == "from" and found.of("from"):
@@ -131,9 +131,7 @@ def _fields(lines: Sequence[str], position: int, unknown: bool) -> _Fields:
         elif found.read and line and _is_wrapped_value(lines, index, found.read[-1], unknown):
             found.read[-1].value = f"{found.read[-1].value} {plain}".strip()
             found.read[-1].end = index + 1
-        elif line or not found.read or not _is_label(lines, index + 1, unknown):
-            break
-        elif index and not lines[index - 1]:
+        elif line or not found.read or not _is_label(lines, index + 1, unknown) or (index and not lines[index - 1]):
             break
         index += 1
     return found
@@ -142,7 +140,7 @@ def _fields(lines: Sequence[str], position: int, unknown: bool) -> _Fields:
 def _is_label(lines: Sequence[str], index: int, unknown: bool) -> bool:
     if index >= len(lines):
         return False
-    match = LABEL_LINE.match(lines[index][:60].translate(SIGNS))
+    match = LABEL_LINE.match(plain_signs(lines[index][:60]))
     return bool(match) and not unknown and match[1].casefold() in LABELS  # type: ignore[index]
 
 
@@ -153,7 +151,7 @@ def _is_wrapped_value(lines: Sequence[str], index: int, before: _Field, unknown:
     for line in lines[index + 1 : index + 12]:
         if not line:
             return False
-        match = LABEL_LINE.match(line[:60].translate(SIGNS))
+        match = LABEL_LINE.match(plain_signs(line[:60]))
         if match and (match[1].casefold() in LABELS or (unknown and ADDRESS.search(lines[index]))):
             return True
     return False
@@ -161,14 +159,14 @@ def _is_wrapped_value(lines: Sequence[str], index: int, before: _Field, unknown:
 
 def _shown(fields: _Fields) -> list[str]:
     firsts = (fields.of("from")[:1], fields.of("subject")[:1])
-    return [one.line if one.line.translate(SIGNS).rstrip()[-1:] != ":" else f"{one.line} {one.value}"
+    return [one.line if plain_signs(one.line).rstrip()[-1:] != ":" else f"{one.line} {one.value}"
             for found in firsts for one in found]  # fmt: skip
 
 
 def _stands_apart(lines: Sequence[str], end: int) -> bool:
-    """Does an empty line follow the header block? In a web form the next field follows ("Message: ...")."""
+    """Does an empty line or a quoted one follow the header block? In a web form the next field follows ("Message: ...")."""
     is_wrapped = end + 1 < len(lines) and len(lines[end - 1]) > 60 and not lines[end + 1]
-    return end >= len(lines) or not lines[end] or is_wrapped
+    return end >= len(lines) or not lines[end] or lines[end].startswith(">") or is_wrapped
 
 
 def lotus_block(lines: Sequence[str], position: int) -> Block | None:

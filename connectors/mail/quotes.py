@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from connectors.mail.attributions import attribution
-from connectors.mail.envelope import Envelope
+from connectors.mail.envelope import UNKNOWN, Envelope
 from connectors.mail.header_blocks import header_block, marked_block
 from connectors.mail.headers import INVISIBLE
 from connectors.mail.quote_words import ANSWERS_BELOW, FORWARDED, ORIGINAL, REPLY_ABOVE
@@ -28,7 +28,7 @@ from connectors.mail.strippers import drop_rule, letters, strip_tail
 LONGEST_TEXT = 150_000
 MOST_LINES = 6_000
 # With fewer letters of its own, a mail is about what it carries: "FYI", "see below", "Thanks, will do".
-TOO_LITTLE = 60
+TOO_LITTLE = 10
 LONGEST_HEADER_LINE = 400
 
 Kind = Literal["own", "quoted", "reply", "forwarded"]
@@ -57,7 +57,7 @@ class _Heading:
     """What the sender wrote on the same line."""
 
 
-def clean_body(plain: str, envelope: Envelope = Envelope()) -> str:
+def clean_body(plain: str, envelope: Envelope = UNKNOWN) -> str:
     """The text without quoted replies, signatures and legal boilerplate; forwarded content stays.
 
     Never empty if `plain` shows any text. What `envelope` knows makes the decisions surer; without it, the text is
@@ -86,10 +86,13 @@ def _wanted(passages: Sequence[tuple[Kind, list[str], list[str]]], envelope: Env
     elif history < len(passages) and _announces_answers(passages[:history]):
         announced = history
     own = sum(letters(lines) for kind, _, lines in passages[:history] if kind != "quoted")
+    if not own:  # all that the sender wrote stands below what is quoted
+        history = len(passages)
+        own = sum(letters(lines) for kind, _, lines in passages if kind in ("own", "forwarded"))
     kept: list[str] = []
     read = 0
     for index, (kind, heading, lines) in enumerate(passages):
-        is_own = index < history and kind != "quoted"
+        is_own = index < history and kind in ("own", "forwarded")
         is_needed = own < max(TOO_LITTLE, 1) and read < max(TOO_LITTLE, 1)
         if is_own or is_needed or index == announced:
             kept += ["", *heading, *lines]
@@ -212,7 +215,7 @@ def _marked(lines: Sequence[str], position: int, envelope: Envelope) -> _Heading
     bare = line.strip("-_=*~#—─:> ")
     if not 0 < len(bare) < 140:
         return None
-    if REPLY_ABOVE.search(bare) and _is_alone(line, bare):
+    if _is_alone(lines, position, bare) and REPLY_ABOVE.search(bare):
         return None if envelope.is_first else _Heading("reply", position + 1)
     marker = _marker(line, bare)
     if marker is None:
@@ -232,9 +235,13 @@ def _marked(lines: Sequence[str], position: int, envelope: Envelope) -> _Heading
     return _Heading(_quoted_or(marker, lines, block.end), block.end, block.shown)
 
 
-def _is_alone(line: str, bare: str) -> bool:
-    """Is the text a line that a program set apart, and no sentence of a person?"""
-    return len(bare) < 110 and (len(line) - len(bare) >= 4 or len(bare.split()) <= 12)
+def _is_alone(lines: Sequence[str], position: int, bare: str) -> bool:
+    """Is the line one that a program set apart, by signs around it or empty lines, and no sentence of a paragraph?"""
+    if len(bare) >= 110:
+        return False
+    after = lines[position + 1] if position + 1 < len(lines) else ""
+    before = lines[position - 1] if position else ""
+    return len(lines[position]) - len(bare) >= 4 or (not before and not after and len(bare.split()) <= 14)
 
 
 def _marker(line: str, bare: str) -> Kind | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 from connectors.mail import strip_words as words
 from connectors.mail.envelope import Envelope
@@ -16,27 +17,29 @@ from connectors.mail.quote_words import RULE
 
 MOST_CARD_LINES = 20
 MOST_LINES_BELOW_SIGN_OFF = 14
-_SENTENCE = re.compile(r"(?<=[.!?。！？])\s*(?=[^\s.!?])")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)|(?<=[。！？])\s*(?=[^\s。！？])")
 _ANGLED = re.compile(r"\s?<[^<>]{1,300}>")
+_WORD_SIGNS = re.compile("[\u0e00-\u0e7f\u2e80-\ud7af]")
 _INITIALS = re.compile(r"[-–/ ]{0,3}[^\W\d_]{1,3}\.?[-–/ ]{0,3}")
 
 
 def letters(lines: Sequence[str]) -> int:
     """Letters and digits; one of a script that writes a word with one or two signs counts as three."""
-    return sum(
-        (3 if "\u2e80" <= sign <= "\ud7af" or "\u0e00" <= sign <= "\u0e7f" else 1)
-        for line in lines
-        for sign in line[:500]
-        if sign.isalnum()
-    )
+    found = 0
+    for line in lines:
+        line = line[:500]
+        found += sum(map(str.isalnum, line))
+        if not line.isascii():
+            found += 2 * len(_WORD_SIGNS.findall(line))
+    return found
 
 
 def strip_tail(lines: Sequence[str], envelope: Envelope) -> list[str]:
     """One passage without all of these. May leave nothing, if there is nothing else."""
     kept = list(lines)
-    for strip in (_without_banner, _without_list_footer, _without_notice, _without_signature, _without_notice):
-        cut = strip(_without_advertisement(kept), envelope)
-        if letters(cut) >= letters(kept) or _says_something(cut, kept):
+    for strip in (*_FIRST, partial(_without_signature, envelope=envelope), *_LAST):
+        cut = strip(kept)
+        if len(cut) == len(kept) or _says_something(cut):
             kept = cut
     drop_rule(kept)
     return kept
@@ -48,13 +51,13 @@ def drop_rule(lines: list[str]) -> None:
         lines.pop()
 
 
-def _says_something(kept: Sequence[str], before: Sequence[str]) -> bool:
-    """Is more left than a salutation? Where there was not more before, nothing is lost."""
+def _says_something(kept: Sequence[str]) -> bool:
+    """Is more left than a salutation?"""
     said = [line for line in kept if line and not words.SALUTATION.fullmatch(line)]
     return bool(said) and letters(said) >= 2
 
 
-def _without_advertisement(lines: Sequence[str]) -> list[str]:
+def _without_advertisement(lines: list[str]) -> list[str]:
     """Without "Sent from my ..." as a line of its own at the end."""
     kept = list(lines)
     while kept:
@@ -74,7 +77,7 @@ def _is_advertisement(line: str) -> bool:
     return bool(words.DEVICE.search(bare)) and not re.search(r"[.,;:!?] \S|\d{3,}", bare)
 
 
-def _without_banner(lines: list[str], envelope: Envelope) -> list[str]:
+def _without_banner(lines: list[str]) -> list[str]:
     """Without what a company's mail server puts on top: whence the mail comes, and what the reader shall not do."""
     start = next((index for index, line in enumerate(lines[:4]) if line), None)
     if start is None:
@@ -83,11 +86,13 @@ def _without_banner(lines: list[str], envelope: Envelope) -> list[str]:
     if words.BANNER_TAG.fullmatch(lines[start]) and len(lines[start]) < 40:
         return lines[start + 1 :]
     paragraph = " ".join(lines[start : min(end, start + 8)])[:1_200]
+    if not words.FROM_OUTSIDE.search(paragraph.lower()):
+        return lines
     sentences = _SENTENCE.split(paragraph)
     count = 0
     while count < len(sentences) and _is_of_banner(sentences[count]):
         count += 1
-    banner = " ".join(sentences[:count])
+    banner = " ".join(sentences[:count]).lower()
     if not (words.FROM_OUTSIDE.search(banner) and words.BE_CAREFUL.search(banner)):
         return lines
     rest = " ".join(sentences[count:])
@@ -95,12 +100,12 @@ def _without_banner(lines: list[str], envelope: Envelope) -> list[str]:
 
 
 def _is_of_banner(sentence: str) -> bool:
-    return any(
-        pattern.search(sentence) for pattern in (words.FROM_OUTSIDE, words.BE_CAREFUL, words.BANNER_SENTENCE)
-    ) and not sentence.rstrip().endswith("?")
+    small = sentence.lower()
+    patterns = (words.FROM_OUTSIDE, words.BE_CAREFUL, words.BANNER_SENTENCE)
+    return any(pattern.search(small) for pattern in patterns) and not small.rstrip().endswith("?")
 
 
-def _without_list_footer(lines: list[str], envelope: Envelope) -> list[str]:
+def _without_list_footer(lines: list[str]) -> list[str]:
     """Without what a list's software adds below a rule: the list's name or the way out, and where that is."""
     for index in range(max(0, len(lines) - 8), len(lines)):
         footer = [line[:300] for line in lines[index + 1 :] if line]
@@ -115,7 +120,7 @@ def _without_list_footer(lines: list[str], envelope: Envelope) -> list[str]:
     return lines
 
 
-def _without_notice(lines: list[str], envelope: Envelope) -> list[str]:
+def _without_notice(lines: list[str]) -> list[str]:
     """Without the sentences of a legal notice in the last paragraphs; the other sentences stay."""
     kept = list(lines)
     below: list[str] = []
@@ -137,15 +142,17 @@ def _without_notice(lines: list[str], envelope: Envelope) -> list[str]:
 
 def _beside_notice(paragraph: str) -> str | None:
     """What a paragraph says beside a legal notice; None if it holds none."""
-    if not paragraph or len(paragraph) > 6_000:
+    if not 40 <= len(paragraph) <= 6_000:
         return None
     if words.PRINTING.match(paragraph) and len(paragraph) < 250:
         return ""
+    if not words.NOTICE_FOR.search(paragraph.lower()):
+        return None
     sentences = _SENTENCE.split(paragraph)
     opened = next((index for index, one in enumerate(sentences) if words.NOTICE_OPENS.search(one)), None)
-    if opened is None or len(paragraph) < 40:
+    if opened is None:
         return None
-    notice = " ".join(sentences[opened:])
+    notice = " ".join(sentences[opened:]).lower()
     if not words.NOTICE_FOR.search(notice) or not words.NOTICE_WORDS.search(notice) or "?" in notice:
         return None
     own = [one for index, one in enumerate(sentences) if index < opened or not _is_of_notice(one)]
@@ -153,8 +160,9 @@ def _beside_notice(paragraph: str) -> str | None:
 
 
 def _is_of_notice(sentence: str) -> bool:
+    small = sentence.lower()
     patterns = (words.NOTICE_OPENS, words.NOTICE_FOR, words.NOTICE_WORDS, words.PRINTING)
-    return any(pattern.search(sentence) for pattern in patterns) or letters([sentence]) < 3
+    return any(pattern.search(small) for pattern in patterns) or letters([sentence]) < 3
 
 
 def _without_signature(lines: list[str], envelope: Envelope) -> list[str]:
@@ -213,7 +221,11 @@ def _is_name(line: str, envelope: Envelope) -> bool:
     if any(word.casefold() in envelope.sender_words for word in found):
         return True
     known = len(envelope.sender_words) > 1 and bool(envelope.people)
-    return not known and len(found) <= 4 and all(not word[:1].islower() or word in ("de", "van", "von", "der") for word in found)
+    return (
+        not known
+        and len(found) <= 4
+        and all(not word[:1].islower() or word in ("de", "van", "von", "der") for word in found)
+    )
 
 
 def _is_said(line: str) -> bool:
@@ -227,3 +239,7 @@ def _is_said(line: str) -> bool:
     if words.WEB.search(line) or words.STREET.search(line) or words.FIRM.search(line):
         return bool(words.ASKS.search(line))
     return bool(words.ANY_LABEL.match(line) or words.ASKS.search(line))
+
+
+_FIRST = (_without_banner, _without_list_footer, _without_advertisement, _without_notice)
+_LAST = (_without_advertisement, _without_notice)
