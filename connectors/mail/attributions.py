@@ -121,22 +121,24 @@ class Attribution:
 def attribution(lines: Sequence[str], position: int, envelope: Envelope) -> Attribution | None:
     """The attribution that begins at this line, which mail programs wrap, and some cut by an empty line."""
     joined = ""
-    gap = False
+    gaps = 0
     filled = 0
     for index in range(position, min(position + MOST_LINES_WITH_GAP, len(lines))):
         line = lines[index]
         if not line:
-            if gap or not joined or not _opens_with_date(joined):
+            gaps += 1
+            if gaps > 2 or not joined or not _opens_with_date(joined):
                 return None
-            gap = True
             continue
         if line.startswith(">") and not (joined and _TAIL.fullmatch(line)):
             return None
         joined = f"{joined} {line}" if joined else line
         filled += 1
-        if len(joined) > LONGEST or (filled > MOST_LINES and not gap):
+        if gaps and not (len(line) < 100 and ("@" in line or len(line) < 30)):
             return None
-        if not _may_end(joined):
+        if len(joined) > LONGEST or (filled > MOST_LINES and not gaps):
+            return None
+        if not _may_end(joined) or _is_tail(lines, index + 1):
             continue
         quoted = next((text for text in lines[index + 1 : index + 4] if text), "").startswith(">")
         before = _before(joined, len(lines[position]), quoted, envelope)
@@ -148,6 +150,11 @@ def attribution(lines: Sequence[str], position: int, envelope: Envelope) -> Attr
             return None
         return Attribution(index + 1, before)
     return None
+
+
+def _is_tail(lines: Sequence[str], index: int) -> bool:
+    """Is this the rest of an address and its colon, which programs wrap: ">:", "> wrote:"?"""
+    return index < len(lines) and lines[index].startswith(">") and bool(_TAIL.fullmatch(lines[index]))
 
 
 def _begins_later(lines: Sequence[str], position: int, envelope: Envelope) -> bool:
@@ -164,7 +171,7 @@ def _may_end(joined: str) -> bool:
     tail = plain_signs(joined[-60:]).rstrip(" *_-–—=~>")
     if tail.endswith(":"):
         return True
-    return "@" in joined and bool(_ends_with_verb(tail))
+    return "@" in joined and bool(_ends_with_verb(tail) or (joined.endswith(">") and WROTE.search(joined)))
 
 
 def _ends_with_verb(text: str) -> bool:
@@ -247,7 +254,9 @@ def _has_the_shape(marked: str) -> bool:
         if not head and not "".join(tail).strip(":> "):  # "2 Mar 2026 10:12 ... <ann@example.org>:"
             return len(name) <= 8
         return len(head) <= 4 and len(tail) <= 5 and _is_name(name, 8) and (not head or _may_open(head))
-    head, tail = words[:at], words[at + 1 : first] + words[last + 1 :]
+    opener = OPENERS.match(" ".join(words[:at]))
+    head = words[len(opener[0].split()) if opener else 0 : at]
+    tail = words[at + 1 : first] + words[last + 1 :]
     wordy = [word for word in tail if word[:1].islower() and word.strip(",.():") not in _PARTICLES]
     return (
         bool(tail or head)

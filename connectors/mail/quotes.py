@@ -33,7 +33,7 @@ LONGEST_HEADER_LINE = 400
 
 Kind = Literal["own", "quoted", "reply", "forwarded"]
 
-_DECORATED = re.compile(r"(?:>[^<>]{1,80}<|>{2,6}[^<>]{1,80}<{2,6})")
+_DECORATED = re.compile(r"((?:> ?)+)[^<>]{1,80}?((?: ?<)+)")
 _FRAMED = re.compile(r"\s*[*_]{0,2}\s?[-_=*~#—─]{3,}[^-_=~#—─]{2,60}[-_=~#—─]{3,}[*_]{0,2}\s*")
 _SENTENCE_ENDS = (".", "!", "?", ":", ";", "。", "！", "？", "…", ")", '"')
 
@@ -147,7 +147,7 @@ def _passages(lines: list[str], envelope: Envelope) -> list[_Passage]:
             passages.append(_Passage(heading.kind, heading.shown))
             unquoting = heading.kind == "forwarded" and _next_text(lines, position).startswith(">")
             continue
-        if line.startswith(">") and not _DECORATED.fullmatch(line):
+        if line.startswith(">") and not _is_decorated(line):
             if envelope.is_first and current.kind == "own":
                 current.lines.append(line.lstrip("> "))
             else:
@@ -159,6 +159,12 @@ def _passages(lines: list[str], envelope: Envelope) -> list[_Passage]:
             current.lines.append(line)
         position += 1
     return passages
+
+
+def _is_decorated(line: str) -> bool:
+    """">>> crane day on Sunday <<<" quotes nobody."""
+    found = _DECORATED.fullmatch(line)
+    return bool(found) and found[1].count(">") == found[2].count("<")  # type: ignore[index]
 
 
 def _quote(passages: list[_Passage], line: str, envelope: Envelope) -> None:

@@ -86,7 +86,7 @@ NUMBERED = re.compile(
 )
 ASKS = re.compile(
     r"\b(?:please|pls|kindly|could you|can you|would you|need|needs|send|deliver|call me|let (?:me|us)|must"
-    r"|should|cancel|order(?:ed)?|want|asap|urgent|don't|do not|won't|can't|cannot|is|are|was|has|have|will"
+    r"|should|cancel|order(?:ed)?|want|asap|urgent|don't|do not|won't|can't|cannot|not|does|did|no longer|broken|nicht|kein\w*|kaputt|defekt\w*|niet|geen|pas|inte|ikke|nie|не|is|are|was|has|have|will"
     r"|bitte|brauche\w*|benötig\w*|schick\w*|send(?:en|et)|liefer\w+|stornier\w*|könn(?:en|ten) sie|muss|müssen"
     r"|ist|sind|wird|haben|hat|dringend|kündig\w*"
     r"|merci d[e'’]|veuillez|besoin|envoyer|livrer|pouvez|pourriez|est|sont|doit|urgent|annuler|prière|por favor"
@@ -200,7 +200,7 @@ BANNER_TAG = re.compile(
 
 # A list's footer: what the list is, or how to leave it, and where.
 LIST_FOOTER = re.compile(
-    r"mailing ?list\b|mailman/listinfo|\blistinfo\b|yahoo! groups|google ?groups|(?:to|how to"
+    r"mailing ?list\s*(?:$|[-<(:|])|mailman/listinfo|\blistinfo\b|yahoo! groups|google ?groups|(?:to|how to"
     r"|click (?:here )?to) unsubscribe|unsubscribe (?:from this|here|at|:|by|link)|^unsubscribe\W"
     r"|to leave (?:this|the) (?:list|group)"
     r"|you (?:are )?receiv(?:ed|ing) this (?:message|e-?mail|mail) because|zum abmelden"

@@ -168,7 +168,9 @@ def _is_of_notice(sentence: str) -> bool:
 def _without_signature(lines: list[str], envelope: Envelope) -> list[str]:
     """Without what follows "-- " (RFC 3676 section 4.3) or a sign-off, if it is a visiting card."""
     for index in range(max(0, len(lines) - 42), len(lines)):  # 20 lines and as many empty ones
-        if words.DASHES.fullmatch(lines[index]) and _is_card(lines[index + 1 :], MOST_CARD_LINES, envelope):
+        # Programs write "--"; the others are dividers as often.
+        least = 1 if lines[index] == "--" else 2
+        if words.DASHES.fullmatch(lines[index]) and _is_card(lines[index + 1 :], MOST_CARD_LINES, envelope, least):
             return lines[:index]
     # Looked for from below: a "Thanks" further up is part of the conversation.
     for index in range(len(lines) - 1, max(-1, len(lines) - 26), -1):
@@ -197,13 +199,35 @@ def _signed(line: str, envelope: Envelope) -> str | None:
     return name if not name or _is_name(name, envelope) else None
 
 
-def _is_card(lines: Sequence[str], most: int, envelope: Envelope) -> bool:
-    """Short lines that ask for nothing, one of them with the mark of a card: a name, a telephone, an address, a firm."""
+def _is_card(lines: Sequence[str], most: int, envelope: Envelope, least: int = 1) -> bool:
+    """Short lines that ask for nothing, with `least` kinds of marks: a name, a telephone, an address, a firm."""
     filled = [line for line in lines if line and not RULE.match(line)]
     if len(filled) > most or any(_is_said(line) for line in filled):
         return False
-    marks = sum(bool(_mark_of_card(line, envelope)) for line in filled)
-    return marks >= 1 and (marks * 3 >= len(filled) or _mark_of_card(filled[0], envelope) is not None)
+    found = [_mark_of_card(line, envelope) for line in filled]
+    kinds = {mark for mark in found if mark}
+    if len(kinds) < least or (least > 1 and not kinds & {"phone", "web"}):
+        return False
+    if len(kinds) < 3 and any(_is_sentence(line) for line in filled):
+        return False
+    if sum(_is_somebody_else(line, envelope) for line in filled) > 1:
+        return False
+    marked = len(found) - found.count(None)
+    return marked * 3 >= len(filled) or found[0] is not None
+
+
+def _is_somebody_else(line: str, envelope: Envelope) -> bool:
+    """ "Bob Ray, tel. 0123 456789", where the sender is known and is not Bob Ray: an item of a list."""
+    named = re.match(r"[^\W\d_]+ [^\W\d_]+[,:;]", line)
+    if not named or not envelope.people or not named[0].istitle() or not words.PHONE.search(line):
+        return False
+    return not any(word in envelope.sender_words for word in named[0].casefold().strip(",:;").split())
+
+
+def _is_sentence(line: str) -> bool:
+    """Four words or more, most of them small: no title, no name."""
+    small = [word for word in line.split() if word[:1].islower() and len(word) > 3]
+    return len(small) >= 3 and not words.WEB.search(line)
 
 
 def _mark_of_card(line: str, envelope: Envelope) -> str | None:
