@@ -12,100 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectors.mail.envelope import Envelope
-from connectors.mail.quote_words import CITED, DAY, IN_PERSON, OPENERS, TIME, WROTE, plain_signs
+from connectors.mail.quote_words import CITED, DAY, IN_PERSON, OPENERS, PARTICLES, TIME, WROTE, plain_signs
 
 LONGEST = 400
 MOST_LINES = 4
 MOST_LINES_WITH_GAP = 7
-_BRACKETED = re.compile(r"[<(\[]{1,2}\s?(?:mailto:)?[^<>()\[\]@]{0,80}[<(\[]?\s?[\w.+'/=-]{1,64}@[^<>()\[\]\s]{1,120}\s?[>)\]]+"
-                        r"|[\w.+'/=-]{1,64}@[\w-]+\.[\w.-]+|mailto:\S+")  # fmt: skip
+_BRACKETED = re.compile(
+    r"[<(\[]{1,2}\s?(?:mailto:)?[^<>()\[\]@]{0,80}[<(\[]?\s?[\w.+'/=-]{1,64}@[^<>()\[\]\s]{1,120}\s?[>)\]]+"
+    r"|[\w.+'/=-]{1,64}@[\w-]+\.[\w.-]+|mailto:\S+"
+)
+_TO_ME = re.compile(r"(?:mir|uns|me|us|folgende\w*|following)\b")
 _TAIL = re.compile(r">?\s?[^\d\s]{0,20}\s?[^\d\s]{0,20}\s?:[*_]*")
 _SENTENCE_END = re.compile(r"[.!?…)。！？]\s*(?=\S)")
-_PARTICLES = frozenset(
-    [
-        "de",
-        "da",
-        "di",
-        "du",
-        "del",
-        "della",
-        "der",
-        "den",
-        "des",
-        "dos",
-        "das",
-        "van",
-        "von",
-        "vom",
-        "zu",
-        "zur",
-        "und",
-        "y",
-        "e",
-        "la",
-        "le",
-        "el",
-        "al",
-        "bin",
-        "ibn",
-        "ten",
-        "ter",
-        "te",
-        "am",
-        "pm",
-        "a.m.",
-        "p.m.",
-        "at",
-        "um",
-        "à",
-        "a",
-        "las",
-        "alle",
-        "ore",
-        "om",
-        "на",
-        "в",
-        "о",
-        "у",
-        "ob",
-        "klo",
-        "kl",
-        "kl.",
-        "kell",
-        "o",
-        "u",
-        "lúc",
-        "vào",
-        "pukul",
-        "as",
-        "às",
-        "je",
-        "oseba",
-        "osoba",
-        "lietotājs",
-        "the",
-        "г.",
-        "р.",
-        "ч.",
-        "µ.μ.",
-        "π.μ.",
-        "μ.μ.",
-        "ο/η",
-        "gmt",
-        "utc",
-        "uhr",
-        "h",
-        "hrs",
-        "hr",
-        "tarihinde",
-        "från",
-        "fra",
-        "from",
-        "par",
-        "por",
-        "mukaan", "keltezéssel", "dátummal",
-    ]
-)
 _ADDRESS_MARK = "\x02"
 _DATED_OPENING = re.compile(r"\S{1,14}(?: \S{1,14}){0,4}? ?\d")
 
@@ -257,7 +175,7 @@ def _has_the_shape(marked: str) -> bool:
     opener = OPENERS.match(" ".join(words[:at]))
     head = words[len(opener[0].split()) if opener else 0 : at]
     tail = words[at + 1 : first] + words[last + 1 :]
-    wordy = [word for word in tail if word[:1].islower() and word.strip(",.():") not in _PARTICLES]
+    wordy = [word for word in tail if word[:1].islower() and word.strip(",.():") not in PARTICLES]
     return (
         bool(tail or head)
         and _is_name(head, 6)
@@ -281,7 +199,7 @@ def _is_name(words: Sequence[str], most: int) -> bool:
     lower = [
         word
         for word in words
-        if word[:1].islower() and word.strip(",.:") not in _PARTICLES and not WROTE.fullmatch(word.strip(",.:"))
+        if word[:1].islower() and word.strip(",.:") not in PARTICLES and not WROTE.fullmatch(word.strip(",.:"))
     ]
     return len(words) <= most and len(lower) <= (1 if len(words) > 1 else 0)
 
@@ -297,7 +215,7 @@ def _names_somebody(marked: str, wrote: re.Match[str]) -> bool:
             return False
         words = words[: dated[0]] + words[dated[-1] + 1 :]
     letters = [word for word in words if any(character.isalpha() for character in word)]
-    lower = [word for word in letters if word[:1].islower() and word.strip(",.:") not in _PARTICLES]
+    lower = [word for word in letters if word[:1].islower() and word.strip(",.:") not in PARTICLES]
     return len(letters) <= 9 and len(lower) <= (2 if opener and dated else 0)
 
 

@@ -71,9 +71,11 @@ def header_block(lines: Sequence[str], position: int, envelope: Envelope) -> Blo
     """A mail's header at this line, with an empty line below it as a mail has it."""
     if ":" not in plain_signs(lines[position][:60]):
         return lotus_block(lines, position)
-    for block in (_by_words(lines, position, 3, envelope), _by_shape(lines, position, envelope, 3)):
-        if block and _stands_apart(lines, block.end):
-            return block
+    block = _by_words(lines, position, 3, envelope)
+    if not block and (position == 0 or not lines[position - 1] or RULE.match(lines[position - 1])):
+        block = _by_shape(lines, position, envelope, 3)
+    if block and _stands_apart(lines, block.end):
+        return block
     return lotus_block(lines, position)
 
 
@@ -158,13 +160,12 @@ def _is_wrapped_value(lines: Sequence[str], index: int, before: _Field, unknown:
 
 
 def _shown(fields: _Fields) -> list[str]:
-    firsts = (fields.of("from")[:1], fields.of("subject")[:1])
-    return [one.line if plain_signs(one.line).rstrip()[-1:] != ":" else f"{one.line} {one.value}"
-            for found in firsts for one in found]  # fmt: skip
+    shown = [*fields.of("from")[:1], *fields.of("subject")[:1]]
+    return [f"{one.line} {one.value}" if plain_signs(one.line).endswith(":") else one.line for one in shown]
 
 
 def _stands_apart(lines: Sequence[str], end: int) -> bool:
-    """Does an empty line or a quoted one follow the header block? In a web form the next field follows ("Message: ...")."""
+    """Does an empty line or a quoted one follow? In a web form the next field follows ("Message: ...")."""
     is_wrapped = end + 1 < len(lines) and len(lines[end - 1]) > 60 and not lines[end + 1]
     return end >= len(lines) or not lines[end] or lines[end].startswith(">") or is_wrapped
 

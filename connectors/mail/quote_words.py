@@ -30,7 +30,8 @@ OPENERS = re.compile(
 )
 # Horde and its like: no date, no verb.
 CITED = re.compile(
-    r"(?:Quoting|Zitat von|Citando|Quoted from|Citát(?: od)?|Citat (?:av|fra)|Cytowanie|Citation de|Lainaus|Цитирую) ?[^:]{3,120}>:$"
+    r"(?:Quoting|Zitat von|Citando|Quoted from|Citát(?: od)?|Citat (?:av|fra)|Cytowanie|Citation de|Lainaus"
+    r"|Цитирую) ?[^:]{3,120}>:$"
 )
 WROTE = re.compile(
     r"\b(?:wrote|writes|said|schrieb(?: am)?|geschrieben|a écrit|écrit|escribió|ha scritto|scrisse|schreef(?: op)?"
@@ -42,12 +43,103 @@ WROTE = re.compile(
     r"|写道|寫道|写了|님이 작성|작성:|さんは書きました|のメッセージ|כתב(?:ה|/ה)?|كتب|تمت كتابة",
     re.IGNORECASE,
 )
+# Small words that stand around names, dates and clocks in attributions.
+PARTICLES = frozenset(
+    [
+        "de",
+        "da",
+        "di",
+        "du",
+        "del",
+        "della",
+        "der",
+        "den",
+        "des",
+        "dos",
+        "das",
+        "van",
+        "von",
+        "vom",
+        "zu",
+        "zur",
+        "und",
+        "y",
+        "e",
+        "la",
+        "le",
+        "el",
+        "al",
+        "bin",
+        "ibn",
+        "ten",
+        "ter",
+        "te",
+        "am",
+        "pm",
+        "a.m.",
+        "p.m",
+        "a.m",
+        "p.m.",
+        "at",
+        "um",
+        "à",
+        "a",
+        "las",
+        "alle",
+        "ore",
+        "om",
+        "na",
+        "в",
+        "о",
+        "у",
+        "ob",
+        "klo",
+        "kl",
+        "kl.",
+        "kell",
+        "o",
+        "u",
+        "lúc",
+        "vào",
+        "pukul",
+        "as",
+        "às",
+        "je",
+        "oseba",
+        "osoba",
+        "lietotājs",
+        "the",
+        "г.",
+        "р.",
+        "ч.",
+        "µ.μ.",
+        "π.μ.",
+        "μ.μ.",
+        "ο/η",
+        "gmt",
+        "utc",
+        "uhr",
+        "h",
+        "hrs",
+        "hr",
+        "tarihinde",
+        "från",
+        "fra",
+        "from",
+        "par",
+        "por",
+        "mukaan",
+        "keltezéssel",
+        "dátummal",
+    ]
+)
 # What people write about somebody else's words, and programs never do. Names have capitals, so most of it has none.
 IN_PERSON = re.compile(
     r"\b(?:(?:wrote|said|writes|told) (?:to )?(?:me|us)|to (?:me|us)|mir|uns|mich|folgende[nsr]?|following|follows"
     r"|m'a|m’a|nous a|nous avez|vous|ceci|suivante?s?|me escribi\w+|nos escribi\w+|siguientes?|mi ha|ci ha"
     r"|mi scriss\w+"
-    r"|quanto segue|seguente|mij|ons|volgende(?! geschreven)|mi napisał\w*|do mnie|nam|następując\w+|mig|oss|meg|følgende|följande"
+    r"|quanto segue|seguente|mij|ons|volgende(?! geschreven)|mi napisał\w*|do mnie|nam|następując\w+|mig|oss|meg"
+    r"|følgende|följande"
     r"|nám|mně|nekem|nekünk|minulle|meille|мне|нам|следующее|наступне|bana|bize|me escreveu|nos escreveu"
     r"|seguinte"
     r"|your|our|my|his|their|[Ii]hre?r?|unsere?[rn]?|meine?[rn]?|seine?[rn]?|votre|notre|mon|ma|vuestr[oa]"
@@ -72,7 +164,8 @@ FORWARDED = re.compile(
     r"|edastatud (?:kiri|sõnum)"
     r"|pārsūtīt[ās]+ (?:ziņojums|vēstule)|persiųst(?:as|a) (?:laiškas|žinutė)|proslijeđena poruka"
     r"|posredovano sporočilo"
-    r"|转发(?:的)?(?:邮件|消息)|轉寄(?:的)?郵件|転送(?:された)?メッセージ|전달된 메시지|رسالة (?:معاد توجيهها|مُعاد توجيهها)"
+    r"|转发(?:的)?(?:邮件|消息)|轉寄(?:的)?郵件|転送(?:された)?メッセージ|전달된 메시지|رسالة (?:معاد توجيهها"
+    r"|مُعاد توجيهها)"
     r"|הודעה שהועברה|thư được chuyển tiếp|pesan (?:terusan|yang diteruskan))",
     re.IGNORECASE,
 )
@@ -89,7 +182,8 @@ ORIGINAL = re.compile(
     r"|оригинално съобщение|αρχικό μήνυμα|orijinal (?:ileti|mesaj)|özgün ileti|исходное сообщение"
     r"|оригинальное сообщение"
     r"|оригінальне повідомлення|algne (?:kiri|sõnum)|sākotnējais ziņojums|pradinis (?:laiškas|pranešimas)"
-    r"|(?:izvorna|originalna) poruka|izvirno sporočilo|原始邮件|原始郵件|邮件原件|元のメッセージ|원본 메시지|원본메시지"
+    r"|(?:izvorna|originalna) poruka|izvirno sporočilo|原始邮件|原始郵件|邮件原件|元のメッセージ|원본 메시지"
+    r"|원본메시지"
     r"|الرسالة الأصلية|הודעה מקורית|thư gốc|tin nhắn gốc|pesan asli)",
     re.IGNORECASE,
 )
@@ -106,7 +200,8 @@ REPLY_ABOVE = re.compile(
     r"|(?:sor|vonal) fölé|deasupra (?:acestei|liniei) ?(?:linii)?|над (?:този ред|тази линия|этой|цією|цим)"
     r"|выше этой (?:линии|строки|черты)|вище (?:цього|цієї) (?:рядка|лінії)|bu (?:satırın|çizginin) üst"
     r"|πάνω από (?:αυτή|τη)|iznad (?:ove|te) (?:linije|crte)|nad to (?:črto|vrstico)|selle (?:joone|rea) koha"
-    r"|virs šīs (?:līnijas|rindas)|virš šios (?:linijos|eilutės)|在?(?:此|这|這)(?:一)?(?:行|线|線|條線)(?:之)?(?:以)?上"
+    r"|virs šīs (?:līnijas|rindas)|virš šios (?:linijos|eilutės)|在?(?:此|这|這)(?:一)?(?:行|线|線"
+    r"|條線)(?:之)?(?:以)?上"
     r"|この(?:行|線)(?:より|の)上"
     r"|이 (?:줄|선) 위|فوق هذا (?:السطر|الخط)|מעל (?:ה)?(?:שורה|קו)|trên dòng này|di atas (?:baris|garis) ini",
     re.IGNORECASE,
@@ -134,9 +229,11 @@ ANSWERS_BELOW = re.compile(
     r"|răspunsuri\w*\b.{0,60}(?:jos|roșu)|ответы?\b.{0,60}(?:ниже|красн|в тексте)|відповіді\b.{0,60}(?:нижче|червон)"
     r"|отговорите\b.{0,60}(?:долу|червен)|απαντήσεις\b.{0,60}(?:παρακάτω|κόκκιν)|(?:yanıt"
     r"|cevap)\w*\b.{0,60}(?:aşağıda|kırmızı)"
-    r"|(?:aşağıda|kırmızı)\b.{0,40}(?:yanıt|cevap)|(?:红色|紅色|下方|下面|文中).{0,20}(?:回复|回覆|答|批注)|(?:回复|回覆"
+    r"|(?:aşağıda|kırmızı)\b.{0,40}(?:yanıt|cevap)|(?:红色|紅色|下方|下面|文中).{0,20}(?:回复|回覆|答|批注)"
+    r"|(?:回复|回覆"
     r"|回答).{0,20}(?:红色|紅色|下方|下面|文中)"
-    r"|(?:赤字|赤色|下記|文中|インライン).{0,20}(?:回答|返信|お答え)|(?:回答|返信|お答え).{0,20}(?:赤字|赤色|下記|文中)|(?:빨간|아래).{0,20}(?:답변|회신)",
+    r"|(?:赤字|赤色|下記|文中|インライン).{0,20}(?:回答|返信|お答え)|(?:回答|返信|お答え).{0,20}(?:赤字|赤色|下記"
+    r"|文中)|(?:빨간|아래).{0,20}(?:답변|회신)",
     re.IGNORECASE,
 )
 
@@ -146,14 +243,16 @@ _LABELS = {
     "|odesílatel"
     "|odosielateľ|feladó|expeditor|de la|от|подател|από|απο|kimden|gönderen|от кого|отправитель|від|saatja|no|nuo"
     "|no kā"
-    "|sūtītājs|siuntėjas|šalje|pošiljatelj|发件人|寄件者|寄件人|差出人|送信者|보낸 사람|보낸사람|발신|من|المرسل|מאת|từ|người gửi|dari|sender",
+    "|sūtītājs|siuntėjas|šalje|pošiljatelj|发件人|寄件者|寄件人|差出人|送信者|보낸 사람|보낸사람|발신|من|المرسل"
+    "|מאת|từ|người gửi|dari|sender",
     "date": "sent|message du|date|gesendet|datum|envoyé|enviado el|enviado em|enviada em|enviada|enviado"
     "|enviada el|fecha|inviato|data"
     "|verzonden|wysłano|wysłane|sent on|skickat|skickad|sendt|dato|lähetetty|päivä|pvm|päiväys|odesláno|odoslané"
     "|dátum|küldve|elküldve"
     "|trimis|dată|изпратено|дата|στάλθηκε|εστάλη|ημερομηνία|gönderildi|gönderilme tarihi|tarih|отправлено"
     "|дата отправки"
-    "|надіслано|відправлено|saadetud|kuupäev|nosūtīts|datums|išsiųsta|poslano|poslato|发送时间|发送日期|日期|时间|寄件日期|傳送時間"
+    "|надіслано|відправлено|saadetud|kuupäev|nosūtīts|datums|išsiųsta|poslano|poslato|发送时间|发送日期|日期|时间"
+    "|寄件日期|傳送時間"
     "|時間|送信日時|送信日|日付|日時"
     "|보낸 날짜|보낸날짜|날짜|تاريخ|التاريخ|تم الإرسال|أرسلت|נשלח|תאריך|đã gửi|ngày|ngày gửi|tanggal|dikirim|terkirim"
     "|date sent",
@@ -170,7 +269,8 @@ _LABELS = {
     "|organization|organisation"
     "|antwort an|bijlagen|priority|wichtigkeit|allegati|adjuntos|załączniki|message-id|anexos|bilagor|vedlegg"
     "|vedhæftede filer"
-    "|liitteet|přílohy|prílohy|mellékletek|вложения|附件|添付ファイル|첨부|répondre à|responder a|sensitivity|when|where"
+    "|liitteet|přílohy|prílohy|mellékletek|вложения|附件|添付ファイル|첨부|répondre à|responder a|sensitivity|when"
+    "|where"
     "|newsgroups|list-id",
 }  # fmt: skip
 LABELS = {word: kind for kind, words in _LABELS.items() for word in words.split("|")}

@@ -162,7 +162,7 @@ def _passages(lines: list[str], envelope: Envelope) -> list[_Passage]:
 
 
 def _is_decorated(line: str) -> bool:
-    """">>> crane day on Sunday <<<" quotes nobody."""
+    """ ">>> crane day on Sunday <<<" quotes nobody."""
     found = _DECORATED.fullmatch(line)
     return bool(found) and found[1].count(">") == found[2].count("<")  # type: ignore[index]
 

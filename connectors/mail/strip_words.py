@@ -27,7 +27,8 @@ SIGN_OFF = re.compile(
     r"|tisztelettel"
     r"|cu (?:stimă|respect)|с уважением|з повагою|с уважение|με εκτίμηση|saygılarımla|iyi çalışmalar"
     r"|lugupidamisega|ar cieņu"
-    r"|pagarbiai|srdačan pozdrav|s poštovanjem|lep pozdrav|lp|此致|敬具|よろしくお願い(?:いた)?します|감사합니다|trân trọng"
+    r"|pagarbiai|srdačan pozdrav|s poštovanjem|lep pozdrav|lp|此致|敬具|よろしくお願い(?:いた)?します|감사합니다"
+    r"|trân trọng"
     r"|hormat kami|salam)"
     r"(?P<end>\s*[,.!]{0,3})(?P<name>.*)$",
     re.IGNORECASE,
@@ -86,7 +87,8 @@ NUMBERED = re.compile(
 )
 ASKS = re.compile(
     r"\b(?:please|pls|kindly|could you|can you|would you|need|needs|send|deliver|call me|let (?:me|us)|must"
-    r"|should|cancel|order(?:ed)?|want|asap|urgent|don't|do not|won't|can't|cannot|not|does|did|no longer|broken|nicht|kein\w*|kaputt|defekt\w*|niet|geen|pas|inte|ikke|nie|не|is|are|was|has|have|will"
+    r"|should|cancel|order(?:ed)?|want|asap|urgent|don't|do not|won't|can't|cannot|not|does|did|no longer|broken"
+    r"|nicht|kein\w*|kaputt|defekt\w*|niet|geen|pas|inte|ikke|nie|не|is|are|was|has|have|will"
     r"|bitte|brauche\w*|benötig\w*|schick\w*|send(?:en|et)|liefer\w+|stornier\w*|könn(?:en|ten) sie|muss|müssen"
     r"|ist|sind|wird|haben|hat|dringend|kündig\w*"
     r"|merci d[e'’]|veuillez|besoin|envoyer|livrer|pouvez|pourriez|est|sont|doit|urgent|annuler|prière|por favor"
@@ -101,8 +103,8 @@ ASKS = re.compile(
     re.IGNORECASE,
 )
 
-# A legal notice: how it begins, for whom it is, and the words of its other sentences. Those without IGNORECASE are tried
-# on small letters: so a pattern knows its first letters and skips what begins with none of them.
+# A legal notice: how it begins, for whom it is, and the words of its other sentences. Those without IGNORECASE are
+# tried on small letters: so a pattern knows its first letters and skips what begins with none of them.
 NOTICE_OPENS = re.compile(
     r"\b(?:this|the (?:contents? of|information (?:contained )?in) this|these) (?:e-?mail|message|communication"
     r"|transmission|correspondence|electronic|mail)s?\b|\bthe information (?:contained )?in this\b"
@@ -134,7 +136,8 @@ NOTICE_FOR = re.compile(
     r"|esclusivamente|geadresseerde|abusievelijk|per (?:abuis|vergissing)|bestemd voor"
     r"|adresat|omyłk|wyłącznie|mottagare|av misstag|modtager|ved en fejl|mottaker|ved en feil|vastaanottaja"
     r"|erehdyksessä|adresát|omylem|omylom|príjemc|příjemc|címzett|tévedés|destinatar|din greșeală|eroare"
-    r"|адресат|получател|по ошибке|помилково|одержувач|παραλήπτ|εκ παραδρομής|alıcı|yanlışlıkla|收件人|误收|誤收|受信者|宛先"
+    r"|адресат|получател|по ошибке|помилково|одержувач|παραλήπτ|εκ παραδρομής|alıcı|yanlışlıkla|收件人|误收|誤收"
+    r"|受信者|宛先"
     r"|誤って|수신인|수신자|잘못 수신",
 )
 NOTICE_WORDS = re.compile(
@@ -175,16 +178,21 @@ FROM_OUTSIDE = re.compile(
     r"|ulkopuol|extern(?:í|ý|ého|ej)|külső|extern[ăe]? |извне|внешн|зовнішн|εξωτερικ|dışından|harici|外部|외부",
 )
 BE_CAREFUL = re.compile(
-    r"\b(?:do not|don't|never|avoid|before|unless|be) (?:\w+ ){0,4}(?:click|open|respond|reply|recogni|careful|cautious|vigilant)"
+    r"\b(?:do not|don't|never|avoid|before|unless|be) (?:\w+ ){0,4}(?:click|open|respond|reply|recogni|careful"
+    r"|cautious|vigilant)"
     r"|(?:caution|care) when|learn why this is important|think before|verify the sender"
     r"|\b(?:nicht|keine|niemals|bevor sie)\b.{0,60}(?:klick|öffn)|(?:klicken|öffnen) sie (?:\w+ )?(?:nicht|keine|nur)"
     r"|\bne (?:cliquez|cliquer|ouvrez|répondez|pas)|\bn['’]ouvr|(?:prudent|vigilant|prudence)"
-    r"|\bno (?:haga|hagan|hacer|abra|abran|abrir|pulse|pinche|responda)|\bnão (?:clique|abra|responda)|\bevite (?:hacer|abrir|clicar)"
-    r"|\bnon (?:cliccare|cliccate|aprire|aprite|fare clic)|(?:klik|open) (?:\w+ )?(?:niet|geen|alleen)|nie (?:klikaj|otwieraj|należy)"
-    r"|(?:klicka|öppna) inte|(?:klik|klikk|åbn|åpne?) ikke|ikke (?:klik|åbn|åpn)|älä (?:\w+ ){0,3}(?:klik|avaa|napsauta)"
+    r"|\bno (?:haga|hagan|hacer|abra|abran|abrir|pulse|pinche|responda)|\bnão (?:clique|abra|responda)"
+    r"|\bevite (?:hacer|abrir|clicar)"
+    r"|\bnon (?:cliccare|cliccate|aprire|aprite|fare clic)|(?:klik|open) (?:\w+ )?(?:niet|geen|alleen)"
+    r"|nie (?:klikaj|otwieraj|należy)"
+    r"|(?:klicka|öppna) inte|(?:klik|klikk|åbn|åpne?) ikke|ikke (?:klik|åbn|åpn)|älä (?:\w+ ){0,3}(?:klik|avaa"
+    r"|napsauta)"
     r"|neklikejte|neotvírejte|neklikajte|neotvárajte|ne kattints|nu (?:faceți clic|deschideți|accesați)"
     r"|не (?:переход|открыва|нажима|натиска|відкрива|отваря|кликва)|μην (?:κάνετε|ανοίγετε|πατάτε)|tıklamayın|açmayın"
-    r"|(?:请勿|勿|不要|谨慎|小心|請勿).{0,20}(?:点击|打开|链接|附件|點擊|開啟)|(?:開か|クリックし)ないで|(?:클릭|열지).{0,10}마"
+    r"|(?:请勿|勿|不要|谨慎|小心|請勿).{0,20}(?:点击|打开|链接|附件|點擊|開啟)|(?:開か|クリックし)ないで|(?:클릭"
+    r"|열지).{0,10}마"
 )
 BANNER_SENTENCE = re.compile(
     r"caution|warning|achtung|vorsicht|attention|atención|atenção|attenzione|let op|uwaga|varning|advarsel"
@@ -226,7 +234,8 @@ SENT_FROM = re.compile(
     r"|trimis de pe"
     r"|отправлено (?:с|из)|надіслано з|изпратено от|στάλθηκε από|(?:iphone|ipad)['’]?(?:umdan|imden|dan) gönderil"
     r"|gönderen:|saadetud|nosūtīts no|išsiųsta iš|poslano (?:s|z|iz)|发自|發自|寄自|從我的|从我的|我的|(?:iphone|ipad"
-    r"|android)から送信|나의 (?:iphone|ipad)|내 (?:iphone|갤럭시)|נשלח מ|أرسلت من|أُرسلت من|được gửi từ|đã gửi từ|gửi từ"
+    r"|android)から送信|나의 (?:iphone|ipad)|내 (?:iphone|갤럭시)|נשלח מ|أرسلت من|أُرسلت من|được gửi từ|đã gửi từ"
+    r"|gửi từ"
     r"|dikirim dari)"
     r"(?P<rest>.{0,70})",
     re.IGNORECASE,
@@ -247,7 +256,8 @@ SALUTATION = re.compile(
     r"|dobrý deň|tisztelt|kedves|jó napot|szia|bună(?: ziua)?|stimat\w+|здравствуйте|добрый (?:день|вечер)"
     r"|уважаем\w+|привет|добрий день|шановн\w+|здравейте|γεια σας|καλημέρα|αγαπητ\w+"
     r"|merhaba|sayın|hej|hei|bästa|kära|kære|goddag|hyvä|moi|tere|lugupeetud|labdien|cienījam\w+|laba diena"
-    r"|gerb\w*|poštovan\w+|dobar dan|pozdravljeni|spoštovani|您好|你好|こんにちは|お世話になっております|안녕하세요|مرحبا|שלום|xin chào"
+    r"|gerb\w*|poštovan\w+|dobar dan|pozdravljeni|spoštovani|您好|你好|こんにちは|お世話になっております"
+    r"|안녕하세요|مرحبا|שלום|xin chào"
     r"|kính gửi|selamat (?:pagi|siang|sore)|olá|bom dia|boa tarde|prezad\w+|car[oa]s?)\b[^.!?\n]{0,50}[,.!]?",
     re.IGNORECASE,
 )
