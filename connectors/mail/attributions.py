@@ -23,7 +23,8 @@ _BRACKETED = re.compile(
 )
 _TO_ME = re.compile(r"(?:mir|uns|me|us|folgende\w*|following)\b")
 _TAIL = re.compile(r">?\s?[^\d\s]{0,20}\s?[^\d\s]{0,20}\s?:[*_]*")
-_SENTENCE_END = re.compile(r"[.!?…)。！？]\s*(?=\S)")
+# The words that open an attribution, within a line.
+_MAY_BEGIN = re.compile(r"[\s.!?…)。！？-](?=(?:On|Am|Le|El|Il|Op|Em|Den|Dne|Dňa|Dnia|W dniu|På) \S)")
 _ADDRESS_MARK = "\x02"
 _DATED_OPENING = re.compile(r"\S{1,14}(?: \S{1,14}){0,4}? ?\d")
 
@@ -56,9 +57,9 @@ def attribution(lines: Sequence[str], position: int, envelope: Envelope) -> Attr
             return None
         if len(joined) > LONGEST or (filled > MOST_LINES and not gaps):
             return None
-        if not _may_end(joined) or _is_tail(lines, index + 1):
-            continue
         quoted = next((text for text in lines[index + 1 : index + 4] if text), "").startswith(">")
+        if not _may_end(joined, quoted) or _is_tail(lines, index + 1):
+            continue
         before = _before(joined, len(lines[position]), quoted, envelope)
         if before is None:
             if plain_signs(joined).endswith(":"):
@@ -85,11 +86,14 @@ def _begins_later(lines: Sequence[str], position: int, envelope: Envelope) -> bo
     return bool(WROTE.search(rest) or "@" in rest) and (not dated or bool(DAY.search(rest)))
 
 
-def _may_end(joined: str) -> bool:
+def _may_end(joined: str, quoted: bool) -> bool:
     tail = plain_signs(joined[-60:]).rstrip(" *_-–—=~>")
     if tail.endswith(":"):
         return True
-    return "@" in joined and bool(_ends_with_verb(tail) or (joined.endswith(">") and WROTE.search(joined)))
+    if "@" in joined:
+        bracket = joined.endswith((">", ")")) and (WROTE.search(joined) or (quoted and joined[:1].isdigit()))
+        return bool(bracket or _ends_with_verb(tail))
+    return joined.startswith("--") and joined.endswith("--") and _ends_with_verb(tail)
 
 
 def _ends_with_verb(text: str) -> bool:
@@ -107,13 +111,13 @@ def _before(joined: str, first: int, quoted: bool, envelope: Envelope) -> str | 
 
     It begins in the first line, which is `first` characters long.
     """
-    if _is_attribution(joined, quoted, envelope):
+    if OPENERS.match(joined) and _is_attribution(joined, quoted, envelope):
         return ""
-    for match in list(_SENTENCE_END.finditer(joined, 0, first))[:12]:
+    for match in list(_MAY_BEGIN.finditer(joined, 1, first))[:12]:
         rest = joined[match.end() :]
-        if OPENERS.match(rest) and "@" in rest and _is_attribution(rest, quoted, envelope):
-            return joined[: match.end()].rstrip()
-    return None
+        if "@" in rest and WROTE.search(rest) and _is_attribution(rest, quoted, envelope):
+            return joined[: match.end()].rstrip(" -")
+    return "" if _is_attribution(joined, quoted, envelope) else None
 
 
 def _is_attribution(line: str, quoted: bool, envelope: Envelope) -> bool:

@@ -84,11 +84,17 @@ def _by_words(lines: Sequence[str], position: int, least: int, envelope: Envelop
     if label(lines[position]) not in ("from", "date", "subject", "to"):
         return None
     fields = _fields(lines, position, unknown=False)
-    if not fields.kinds & {"from", "to"} or len(fields.kinds) < least:
+    if not fields.kinds & {"from", "to"} or (len(fields.kinds) < least and not _is_short_header(fields)):
         return None
     if envelope is not None and not _is_mail(fields, envelope):
         return None
     return Block(fields.read[-1].end, _shown(fields))
+
+
+def _is_short_header(fields: _Fields) -> bool:
+    """Two fields: an address, and a date with a clock."""
+    people = any(ADDRESS.search(one.value) for one in fields.of("from", "to"))
+    return people and any(DAY.search(one.value) and TIME.search(one.value) for one in fields.of("date"))
 
 
 def _is_mail(fields: _Fields, envelope: Envelope) -> bool:

@@ -164,7 +164,10 @@ def _passages(lines: list[str], envelope: Envelope) -> list[_Passage]:
 def _is_decorated(line: str) -> bool:
     """ ">>> crane day on Sunday <<<" quotes nobody."""
     found = _DECORATED.fullmatch(line)
-    return bool(found) and found[1].count(">") == found[2].count("<")  # type: ignore[index]
+    if not found:
+        return False
+    closing = found[2].count("<")
+    return closing > 1 or closing == found[1].count(">")
 
 
 def _quote(passages: list[_Passage], line: str, envelope: Envelope) -> None:
@@ -186,9 +189,11 @@ def _wraps_badly(lines: Sequence[str]) -> bool:
 def _is_rest_of_quote(lines: Sequence[str], position: int, wraps: bool) -> bool:
     """The second half of a quoted line that a program wrapped."""
     before, line = lines[position - 1], lines[position]
+    after = lines[position + 1] if position + 1 < len(lines) else ""
+    if before.startswith(">") and "://" in before.split(" ")[-1] and " " not in line and after.startswith(">"):
+        return True
     if not wraps or not before.startswith(">") or before.endswith(_SENTENCE_ENDS) or len(line) > 60:
         return False
-    after = lines[position + 1] if position + 1 < len(lines) else ""
     return not after or after.startswith(">")
 
 
