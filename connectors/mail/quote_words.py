@@ -237,6 +237,11 @@ ANSWERS_BELOW = re.compile(
     re.IGNORECASE,
 )
 
+# An own text of these words alone answers or hands on what stands below.
+NODS = frozenset(
+    ["yes", "no", "ok", "okay", "fine", "done", "agreed", "approved", "accepted", "noted", "confirmed", "thanks", "thank", "you", "thx", "please", "fyi", "see", "below", "pls", "sure", "great", "ja", "nein", "gerne", "erledigt", "genehmigt", "einverstanden", "bestätigt", "danke", "bitte", "siehe", "unten", "s", "u", "z", "k", "zk", "zki", "zur", "info", "kenntnis", "passt", "oui", "non", "merci", "d", "accord", "entendu", "voir", "ci", "dessous", "pour", "information", "validé", "sí", "si", "gracias", "vale", "conforme", "ver", "abajo", "para", "va", "bene", "grazie", "vedi", "sotto", "per", "conoscenza", "approvato", "nee", "akkoord", "dank", "bedankt", "zie", "hieronder", "ter", "sim", "não", "obrigado", "obrigada", "abaixo", "tak", "nie", "dziękuję", "zgoda", "poniżej", "ano", "ne", "děkuji", "souhlasím", "níže", "áno", "ďakujem", "igen", "nem", "köszönöm", "lásd", "lent", "da", "nu", "mulțumesc", "vezi", "jos", "да", "нет", "спасибо", "согласен", "см", "ниже", "так", "ні", "дякую", "нижче", "не", "благодаря", "ναι", "όχι", "ευχαριστώ", "evet", "hayır", "tamam", "teşekkürler", "aşağıda", "kyllä", "ei", "kiitos", "alla", "nej", "tack", "nedan", "tak", "nedenfor", "nei", "takk", "jah", "aitäh", "jā", "nē", "paldies", "taip", "ačiū", "hvala", "好的", "好", "是", "是的", "谢谢", "謝謝", "收到", "同意", "见下", "请见下文", "はい", "了解", "了解です", "承知しました", "ありがとうございます", "네", "예", "감사합니다", "확인", "نعم", "شكرا", "כן", "תודה", "vâng", "cảm", "ơn", "iya", "terima", "kasih", "baik"]
+)
+
 # Labels of a header block in the body: the meaning, then the words of all languages.
 _LABELS = {
     "from": "from|von|de|da|van|od|expéditeur|mittente|remitente|nadawca|afzender|absender|från|fra|lähettäjä"

@@ -22,19 +22,26 @@ from connectors.mail.attributions import attribution
 from connectors.mail.envelope import UNKNOWN, Envelope
 from connectors.mail.header_blocks import header_block, marked_block
 from connectors.mail.headers import INVISIBLE
-from connectors.mail.quote_words import ANSWERS_BELOW, FORWARDED, ORIGINAL, REPLY_ABOVE
+from connectors.mail.quote_words import ANSWERS_BELOW, FORWARDED, NODS, ORIGINAL, REPLY_ABOVE
 from connectors.mail.strippers import drop_rule, letters, strip_tail
 
 LONGEST_TEXT = 150_000
 MOST_LINES = 6_000
-# With fewer letters of its own, a mail is about what it carries: "FYI", "see below", "Thanks, will do".
-TOO_LITTLE = 10
+# With fewer letters of its own, or with nothing but a nod ("Yes, please", "FYI"), a mail is about what it carries.
+TOO_LITTLE = 3
+# The newest passages of other people are read until so many letters are there.
+ENOUGH = 60
+LONGEST_NOD = 40
 LONGEST_HEADER_LINE = 400
 
 Kind = Literal["own", "quoted", "reply", "forwarded"]
+OWN = ("own", "forwarded")
+_Stripped = tuple[Kind, list[str], list[str]]
+"""Kind, heading and lines of a passage."""
 
 _DECORATED = re.compile(r"((?:> ?)+)[^<>]{1,80}?((?: ?<)+)")
 _FRAMED = re.compile(r"\s*[*_]{0,2}\s?[-_=*~#—─]{3,}[^-_=~#—─]{2,60}[-_=~#—─]{3,}[*_]{0,2}\s*")
+_WORD = re.compile(r"[^\W_]+")
 _SENTENCE_ENDS = (".", "!", "?", ":", ";", "。", "！", "？", "…", ")", '"')
 
 
@@ -76,34 +83,42 @@ def clean_body(plain: str, envelope: Envelope = UNKNOWN) -> str:
     return _joined(lines)
 
 
-def _wanted(passages: Sequence[tuple[Kind, list[str], list[str]]], envelope: Envelope) -> list[str]:
-    """The lines of the passages (kind, heading, lines) that count. All below the first reply is history."""
+def _wanted(passages: Sequence[_Stripped], envelope: Envelope) -> list[str]:
+    """The lines of the passages that count. All below the first reply is history."""
     history = next((index for index, (kind, _, _) in enumerate(passages) if kind == "reply"), len(passages))
-    # With "Fwd:" in the subject, the first mail below the sender's words is the content.
-    announced = -1
-    if envelope.forwarded:
-        announced = next((index for index, (_, heading, _) in enumerate(passages) if heading), history)
-    elif history < len(passages) and _announces_answers(passages[:history]):
-        announced = history
-    own = sum(letters(lines) for kind, _, lines in passages[:history] if kind != "quoted")
-    if not own:  # all that the sender wrote stands below what is quoted
+    announced = _announced(passages, history, envelope)
+    own = _own_lines(passages[:history])
+    if not letters(own):  # all that the sender wrote stands below what is quoted
         history = len(passages)
-        own = sum(letters(lines) for kind, _, lines in passages if kind in ("own", "forwarded"))
+        own = _own_lines(passages)
+    says_little = letters(own) < max(TOO_LITTLE, 1) or _is_nod(own)
     kept: list[str] = []
-    read = 0
+    carried = 0
     for index, (kind, heading, lines) in enumerate(passages):
-        is_own = index < history and kind in ("own", "forwarded")
-        is_needed = own < max(TOO_LITTLE, 1) and read < max(TOO_LITTLE, 1)
-        if is_own or is_needed or index == announced:
+        if (index < history and kind in OWN) or index == announced:
             kept += ["", *heading, *lines]
-            read += letters(lines)
+        elif says_little and carried < ENOUGH:
+            kept += ["", *heading, *lines]
+            carried += letters(lines)
     return kept
 
 
-def _announces_answers(passages: Sequence[tuple[Kind, list[str], list[str]]]) -> bool:
-    """ "My answers are below in red": the history that follows holds the sender's own words."""
-    own = " ".join(line for kind, _, lines in passages if kind != "quoted" for line in lines)[:2_000]
-    return bool(ANSWERS_BELOW.search(own))
+def _own_lines(passages: Sequence[_Stripped]) -> list[str]:
+    return [line for kind, _, lines in passages if kind in OWN for line in lines]
+
+
+def _announced(passages: Sequence[_Stripped], history: int, envelope: Envelope) -> int:
+    """The passage of other people's words that the sender's point at; -1 if none."""
+    if envelope.forwarded:  # the first mail below the sender's words is the content
+        return next((index for index, (_, heading, _) in enumerate(passages) if heading), history)
+    own = " ".join(_own_lines(passages[:history]))[:2_000]
+    # "My answers are below in red": the history that follows holds the sender's own words.
+    return history if history < len(passages) and ANSWERS_BELOW.search(own) else -1
+
+
+def _is_nod(own: Sequence[str]) -> bool:
+    text = " ".join(own)
+    return len(text) < LONGEST_NOD and all(word in NODS for word in _WORD.findall(text.casefold()))
 
 
 def normalise(plain: str) -> list[str]:
