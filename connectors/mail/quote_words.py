@@ -44,95 +44,13 @@ WROTE = re.compile(
     re.IGNORECASE,
 )
 # Small words that stand around names, dates and clocks in attributions.
-PARTICLES = frozenset(
-    [
-        "de",
-        "da",
-        "di",
-        "du",
-        "del",
-        "della",
-        "der",
-        "den",
-        "des",
-        "dos",
-        "das",
-        "van",
-        "von",
-        "vom",
-        "zu",
-        "zur",
-        "und",
-        "y",
-        "e",
-        "la",
-        "le",
-        "el",
-        "al",
-        "bin",
-        "ibn",
-        "ten",
-        "ter",
-        "te",
-        "am",
-        "pm",
-        "a.m.",
-        "p.m",
-        "a.m",
-        "p.m.",
-        "at",
-        "um",
-        "à",
-        "a",
-        "las",
-        "alle",
-        "ore",
-        "om",
-        "na",
-        "в",
-        "о",
-        "у",
-        "ob",
-        "klo",
-        "kl",
-        "kl.",
-        "kell",
-        "o",
-        "u",
-        "lúc",
-        "vào",
-        "pukul",
-        "as",
-        "às",
-        "je",
-        "oseba",
-        "osoba",
-        "lietotājs",
-        "the",
-        "г.",
-        "р.",
-        "ч.",
-        "µ.μ.",
-        "π.μ.",
-        "μ.μ.",
-        "ο/η",
-        "gmt",
-        "utc",
-        "uhr",
-        "h",
-        "hrs",
-        "hr",
-        "tarihinde",
-        "från",
-        "fra",
-        "from",
-        "par",
-        "por",
-        "mukaan",
-        "keltezéssel",
-        "dátummal",
-    ]
+_PARTICLES = (
+    "de|da|di|du|del|della|der|den|des|dos|das|van|von|vom|zu|zur|und|y|e|la|le|el|al|bin|ibn|ten|ter|te|am|pm|"
+    "a.m.|p.m|a.m|p.m.|at|um|à|a|las|alle|ore|om|na|в|о|у|ob|klo|kl|kl.|kell|o|u|lúc|vào|pukul|as|às|je|oseba|"
+    "osoba|lietotājs|the|г.|р.|ч.|µ.μ.|π.μ.|μ.μ.|ο/η|gmt|utc|uhr|h|hrs|hr|tarihinde|från|fra|from|par|por|mukaan|"
+    "keltezéssel|dátummal"
 )
+PARTICLES = frozenset(_PARTICLES.split("|"))
 # What people write about somebody else's words, and programs never do. Names have capitals, so most of it has none.
 IN_PERSON = re.compile(
     r"\b(?:(?:wrote|said|writes|told) (?:to )?(?:me|us)|to (?:me|us)|mir|uns|mich|folgende[nsr]?|following|follows"
@@ -238,9 +156,19 @@ ANSWERS_BELOW = re.compile(
 )
 
 # An own text of these words alone answers or hands on what stands below.
-NODS = frozenset(
-    ["yes", "no", "ok", "okay", "fine", "done", "agreed", "approved", "accepted", "noted", "confirmed", "thanks", "thank", "you", "thx", "please", "fyi", "see", "below", "pls", "sure", "great", "ja", "nein", "gerne", "erledigt", "genehmigt", "einverstanden", "bestätigt", "danke", "bitte", "siehe", "unten", "s", "u", "z", "k", "zk", "zki", "zur", "info", "kenntnis", "passt", "oui", "non", "merci", "d", "accord", "entendu", "voir", "ci", "dessous", "pour", "information", "validé", "sí", "si", "gracias", "vale", "conforme", "ver", "abajo", "para", "va", "bene", "grazie", "vedi", "sotto", "per", "conoscenza", "approvato", "nee", "akkoord", "dank", "bedankt", "zie", "hieronder", "ter", "sim", "não", "obrigado", "obrigada", "abaixo", "tak", "nie", "dziękuję", "zgoda", "poniżej", "ano", "ne", "děkuji", "souhlasím", "níže", "áno", "ďakujem", "igen", "nem", "köszönöm", "lásd", "lent", "da", "nu", "mulțumesc", "vezi", "jos", "да", "нет", "спасибо", "согласен", "см", "ниже", "так", "ні", "дякую", "нижче", "не", "благодаря", "ναι", "όχι", "ευχαριστώ", "evet", "hayır", "tamam", "teşekkürler", "aşağıda", "kyllä", "ei", "kiitos", "alla", "nej", "tack", "nedan", "tak", "nedenfor", "nei", "takk", "jah", "aitäh", "jā", "nē", "paldies", "taip", "ačiū", "hvala", "好的", "好", "是", "是的", "谢谢", "謝謝", "收到", "同意", "见下", "请见下文", "はい", "了解", "了解です", "承知しました", "ありがとうございます", "네", "예", "감사합니다", "확인", "نعم", "شكرا", "כן", "תודה", "vâng", "cảm", "ơn", "iya", "terima", "kasih", "baik"]
+_NODS = (
+    "yes|no|ok|okay|fine|done|agreed|approved|accepted|noted|confirmed|thanks|thank|you|thx|please|fyi|see|below|"
+    "pls|sure|great|ja|nein|gerne|erledigt|genehmigt|einverstanden|bestätigt|danke|bitte|siehe|unten|s|u|z|k|zk|"
+    "zki|zur|info|kenntnis|passt|oui|non|merci|d|accord|entendu|voir|ci|dessous|pour|information|validé|sí|si|"
+    "gracias|vale|conforme|ver|abajo|para|va|bene|grazie|vedi|sotto|per|conoscenza|approvato|nee|akkoord|dank|"
+    "bedankt|zie|hieronder|ter|sim|não|obrigado|obrigada|abaixo|tak|nie|dziękuję|zgoda|poniżej|ano|ne|děkuji|"
+    "souhlasím|níže|áno|ďakujem|igen|nem|köszönöm|lásd|lent|da|nu|mulțumesc|vezi|jos|да|нет|спасибо|согласен|см|"
+    "ниже|так|ні|дякую|нижче|не|благодаря|ναι|όχι|ευχαριστώ|evet|hayır|tamam|teşekkürler|aşağıda|kyllä|ei|kiitos|"
+    "alla|nej|tack|nedan|nedenfor|nei|takk|jah|aitäh|jā|nē|paldies|taip|ačiū|hvala|好的|好|是|是的|谢谢|謝謝|收到|"
+    "同意|见下|请见下文|はい|了解|了解です|承知しました|ありがとうございます|네|예|감사합니다|확인|نعم|شكرا|כן|"
+    "תודה|vâng|cảm|ơn|iya|terima|kasih|baik"
 )
+NODS = frozenset(_NODS.split("|"))
 
 # Labels of a header block in the body: the meaning, then the words of all languages.
 _LABELS = {
