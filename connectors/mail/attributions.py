@@ -25,6 +25,7 @@ _TO_ME = re.compile(r"(?:mir|uns|me|us|folgende\w*|following)\b")
 _TAIL = re.compile(r">?\s?[^\d\s]{0,20}\s?[^\d\s]{0,20}\s?:[*_]*")
 # The words that open an attribution, within a line.
 _MAY_BEGIN = re.compile(r"[\s.!?…)。！？-](?=(?:On|Am|Le|El|Il|Op|Em|Den|Dne|Dňa|Dnia|W dniu|På) \S)")
+_ENDS = frozenset(":：﹕︰>)]*_-–—=~")
 _ADDRESS_MARK = "\x02"
 _DATED_OPENING = re.compile(r"\S{1,14}(?: \S{1,14}){0,4}? ?\d")
 
@@ -57,6 +58,8 @@ def attribution(lines: Sequence[str], position: int, envelope: Envelope) -> Attr
             return None
         if len(joined) > LONGEST or (filled > MOST_LINES and not gaps):
             return None
+        if line[-1] not in _ENDS and "@" not in joined:
+            continue
         quoted = next((text for text in lines[index + 1 : index + 4] if text), "").startswith(">")
         if not _may_end(joined, quoted) or _is_tail(lines, index + 1):
             continue
@@ -97,8 +100,11 @@ def _may_end(joined: str, quoted: bool) -> bool:
 
 
 def _ends_with_verb(text: str) -> bool:
-    found = list(WROTE.finditer(text[-40:]))
-    return bool(found) and len(text[-40:]) - found[-1].end() <= 1
+    text = text[-30:]
+    found = None
+    for found in WROTE.finditer(text):  # noqa: B007
+        pass
+    return found is not None and len(text) - found.end() <= 1
 
 
 def _opens_with_date(text: str) -> bool:

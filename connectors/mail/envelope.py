@@ -37,7 +37,7 @@ class Envelope:
     forwarded: bool = False
     """The subject announces a forward ("WG:", "Fwd:"): a header block starts content and not history."""
 
-    @property
+    @cached_property
     def is_first(self) -> bool:
         """Nothing says that this mail answers another: what it quotes is what it is about."""
         return self.in_thread is False and not _REPLY_PREFIX.match(self.subject)

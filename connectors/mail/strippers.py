@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import partial
 
 from connectors.mail import strip_words as words
 from connectors.mail.envelope import Envelope
 from connectors.mail.quote_words import RULE
 
+LONGEST_BANNER = 500
 MOST_CARD_LINES = 20
 MOST_LINES_BELOW_SIGN_OFF = 14
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)|(?<=[。！？])\s*(?=[^\s。！？])")
@@ -37,12 +37,20 @@ def letters(lines: Sequence[str]) -> int:
 def strip_tail(lines: Sequence[str], envelope: Envelope) -> list[str]:
     """One passage without all of these. May leave nothing, if there is nothing else."""
     kept = list(lines)
-    for strip in (*_FIRST, partial(_without_signature, envelope=envelope), *_LAST):
-        cut = strip(kept)
-        if len(cut) == len(kept) or _says_something(cut):
-            kept = cut
+    for strip in (_without_banner, _without_list_footer, _without_advertisement, _without_notice):
+        kept = _guarded(strip(kept), kept)
+    unsigned = _guarded(_without_signature(kept, envelope), kept)
+    if len(unsigned) < len(kept):  # more of them may stand above the card
+        for strip in (_without_advertisement, _without_notice):
+            unsigned = _guarded(strip(unsigned), unsigned)
+    kept = list(unsigned)
     drop_rule(kept)
     return kept
+
+
+def _guarded(cut: list[str], before: list[str]) -> list[str]:
+    """What is cut, unless a salutation alone would be left of what was there before."""
+    return cut if len(cut) == len(before) or _says_something(cut) else before
 
 
 def drop_rule(lines: list[str]) -> None:
@@ -53,8 +61,7 @@ def drop_rule(lines: list[str]) -> None:
 
 def _says_something(kept: Sequence[str]) -> bool:
     """Is more left than a salutation?"""
-    said = [line for line in kept if line and not words.SALUTATION.fullmatch(line)]
-    return bool(said) and letters(said) >= 2
+    return any(letters([line]) and not words.SALUTATION.fullmatch(line) for line in kept if line)
 
 
 def _without_advertisement(lines: list[str]) -> list[str]:
@@ -86,7 +93,7 @@ def _without_banner(lines: list[str]) -> list[str]:
     if words.BANNER_TAG.fullmatch(lines[start]) and len(lines[start]) < 40:
         return lines[start + 1 :]
     paragraph = " ".join(lines[start : min(end, start + 8)])[:1_200]
-    if not words.FROM_OUTSIDE.search(paragraph.lower()):
+    if not words.FROM_OUTSIDE.search(paragraph[:LONGEST_BANNER].lower()):
         return lines
     sentences = _SENTENCE.split(paragraph)
     count = 0
@@ -263,7 +270,3 @@ def _is_said(line: str) -> bool:
     if words.WEB.search(line) or words.STREET.search(line) or words.FIRM.search(line):
         return bool(words.ASKS.search(line))
     return bool(words.ANY_LABEL.match(line) or words.ASKS.search(line))
-
-
-_FIRST = (_without_banner, _without_list_footer, _without_advertisement, _without_notice)
-_LAST = (_without_advertisement, _without_notice)
