@@ -26,6 +26,8 @@ _TAIL = re.compile(r">?\s?[^\d\s]{0,20}\s?[^\d\s]{0,20}\s?:[*_]*")
 # The words that open an attribution, within a line.
 _MAY_BEGIN = re.compile(r"[\s.!?…)。！？-](?=(?:On|Am|Le|El|Il|Op|Em|Den|Dne|Dňa|Dnia|W dniu|På) \S)")
 _ENDS = frozenset(":：﹕︰>)]*_-–—=~")
+# Without a colon at its end, an attribution has to begin like one.
+_UNMARKED_OPENING = re.compile(rf"(?:{OPENERS.pattern}|-|\d)", re.IGNORECASE)
 _ADDRESS_MARK = "\x02"
 _DATED_OPENING = re.compile(r"\S{1,14}(?: \S{1,14}){0,4}? ?\d")
 
@@ -58,7 +60,7 @@ def attribution(lines: Sequence[str], position: int, envelope: Envelope) -> Attr
             return None
         if len(joined) > LONGEST or (filled > MOST_LINES and not gaps):
             return None
-        if line[-1] not in _ENDS and "@" not in joined:
+        if line[-1] not in _ENDS and not ("@" in joined and _UNMARKED_OPENING.match(joined)):
             continue
         quoted = next((text for text in lines[index + 1 : index + 4] if text), "").startswith(">")
         if not _may_end(joined, quoted) or _is_tail(lines, index + 1):

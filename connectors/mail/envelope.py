@@ -40,7 +40,8 @@ class Envelope:
     @cached_property
     def is_first(self) -> bool:
         """Nothing says that this mail answers another: what it quotes is what it is about."""
-        return self.in_thread is False and not _REPLY_PREFIX.match(self.subject)
+        known = self.in_thread is False or (self.in_thread is None and bool(self.subject))
+        return known and not _REPLY_PREFIX.match(self.subject)
 
     @cached_property
     def topic(self) -> str:

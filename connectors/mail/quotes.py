@@ -109,8 +109,10 @@ def _own_lines(passages: Sequence[_Stripped]) -> list[str]:
 
 def _announced(passages: Sequence[_Stripped], history: int, envelope: Envelope) -> int:
     """The passage of other people's words that the sender's point at; -1 if none."""
-    if envelope.forwarded:  # the first mail below the sender's words is the content
-        return next((index for index, (_, heading, _) in enumerate(passages) if heading), history)
+    if envelope.forwarded:  # the first mail below the sender's words is the content, or the first that is quoted
+        headed = (index for index, (_, heading, _) in enumerate(passages) if heading)
+        quoted = (index for index, (kind, _, _) in enumerate(passages) if kind in ("quoted", "reply"))
+        return next(headed, next(quoted, -1))
     own = " ".join(_own_lines(passages[:history]))[:2_000]
     # "My answers are below in red": the history that follows holds the sender's own words.
     return history if history < len(passages) and ANSWERS_BELOW.search(own) else -1
@@ -178,7 +180,7 @@ def _passages(lines: list[str], envelope: Envelope) -> list[_Passage]:
 
 def _is_decorated(line: str) -> bool:
     """ ">>> crane day on Sunday <<<" quotes nobody."""
-    found = _DECORATED.fullmatch(line)
+    found = _DECORATED.fullmatch(line) if line.endswith("<") else None
     if not found:
         return False
     closing = found[2].count("<")
