@@ -42,6 +42,7 @@ PHONE = re.compile(
     r"(?:\+|\(0|\b0|00)[\d ()/.\-–]{6,22}\d|\(\d{3}\) ?\d{3}-\d{4}|\b\d{3}[-. ]\d{3}[-. ]\d{4}\b",
     re.IGNORECASE,
 )
+MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}\.\w")
 WEB = re.compile(r"\bwww\.[\w-]|https?://|[\w.+-]{1,64}@[\w-]{1,63}\.\w", re.IGNORECASE)
 FIRM = re.compile(
     r"\b(?:gmbh|ag|kg|ohg|e\.\s?k\.|ug|ltd|limited|llc|llp|inc|corp|plc|s\.?a\.?r?\.?l\.?|sas|s\.?p\.?a|s\.?r\.?l"

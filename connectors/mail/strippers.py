@@ -19,6 +19,7 @@ MOST_CARD_LINES = 20
 MOST_LINES_BELOW_SIGN_OFF = 14
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)|(?<=[。！？])\s*(?=[^\s。！？])")
 _ANGLED = re.compile(r"\s?<[^<>]{1,300}>")
+_NUMBER = re.compile(r"(?<![\w@/])\d[\d/.,-]*")
 _WORD_SIGNS = re.compile("[\u0e00-\u0e7f\u2e80-\ud7af]")
 _INITIALS = re.compile(r"[-–/ ]{0,3}[^\W\d_]{1,3}\.?[-–/ ]{0,3}")
 
@@ -213,9 +214,9 @@ def _is_card(lines: Sequence[str], most: int, envelope: Envelope, least: int = 1
         return False
     found = [_mark_of_card(line, envelope) for line in filled]
     kinds = {mark for mark in found if mark}
-    if len(kinds) < least or (least > 1 and not kinds & {"phone", "web"}):
+    if kinds <= {"web"} or len(kinds) < least or (least > 1 and not kinds & {"phone", "web", "mail"}):
         return False
-    if len(kinds) < 3 and any(_is_sentence(line) for line in filled):
+    if len(kinds) < 3 and any(_is_sentence(line, mark) for line, mark in zip(filled, found, strict=True)):
         return False
     if sum(_is_somebody_else(line, envelope) for line in filled) > 1:
         return False
@@ -231,8 +232,10 @@ def _is_somebody_else(line: str, envelope: Envelope) -> bool:
     return not any(word in envelope.sender_words for word in named[0].casefold().strip(",:;").split())
 
 
-def _is_sentence(line: str) -> bool:
-    """Four words or more, most of them small: no title, no name."""
+def _is_sentence(line: str, mark: str | None) -> bool:
+    """Four words or more, most of them small, or a full stop without any mark: no title, no name."""
+    if mark is None and line.endswith((".", "!")) and " " in line:
+        return True
     small = [word for word in line.split() if word[:1].islower() and len(word) > 3]
     return len(small) >= 3 and not words.WEB.search(line)
 
@@ -240,7 +243,7 @@ def _is_sentence(line: str) -> bool:
 def _mark_of_card(line: str, envelope: Envelope) -> str | None:
     if _is_name(line, envelope):
         return "name"
-    marks = {"phone": words.PHONE, "web": words.WEB, "firm": words.FIRM, "street": words.STREET}
+    marks = {"phone": words.PHONE, "mail": words.MAIL, "web": words.WEB, "firm": words.FIRM, "street": words.STREET}
     return next((mark for mark, pattern in marks.items() if pattern.search(line)), None)
 
 
@@ -259,12 +262,18 @@ def _is_name(line: str, envelope: Envelope) -> bool:
     )
 
 
+def _counts(line: str) -> int:
+    return len(_NUMBER.findall(line))
+
+
 def _is_said(line: str) -> bool:
     """Something that a person wrote for this mail: a question, a quantity, a field, a request, an item of a list."""
     if len(line) > 150 or line.endswith("?") or words.POSTSCRIPT.match(line[:20]):
         return True
     if words.CARD_LABEL.match(line) or words.PHONE.search(line):
-        return bool(words.ASKS.search(line))
+        return bool(words.ASKS.search(line)) or _counts(words.PHONE.sub(" ", line)) > 3
+    if _counts(line) > 2:  # rows of a table
+        return True
     if words.UNITS.search(line) or words.NUMBERED.search(line) or words.BULLET.match(line):
         return True
     if words.WEB.search(line) or words.STREET.search(line) or words.FIRM.search(line):
