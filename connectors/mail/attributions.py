@@ -28,6 +28,7 @@ _MAY_BEGIN = re.compile(r"[\s.!?…)。！？-](?=(?:On|Am|Le|El|Il|Op|Em|Den|Dn
 _ENDS = frozenset(":：﹕︰>)]*_-–—=~")
 # Without a colon at its end, an attribution has to begin like one.
 _UNMARKED_OPENING = re.compile(rf"(?:{OPENERS.pattern}|-|\d)", re.IGNORECASE)
+_ARTICLES = frozenset(("the", "der", "die", "das", "ein", "eine", "le", "la", "el", "il", "lo", "een", "den"))
 _ADDRESS_MARK = "\x02"
 _DATED_OPENING = re.compile(r"\S{1,14}(?: \S{1,14}){0,4}? ?\d")
 
@@ -225,10 +226,18 @@ def _names_somebody(marked: str, wrote: re.Match[str]) -> bool:
     if dated:
         if dated[-1] - dated[0] > 12 or dated[0] > 8:
             return False
-        words = words[: dated[0]] + words[dated[-1] + 1 :]
+        words, after = words[: dated[0]] + words[dated[-1] + 1 :], words[dated[-1] + 1 :]
+        if after[:1] and after[0] in _ARTICLES:
+            return False
+    else:
+        after = words
     letters = [word for word in words if any(character.isalpha() for character in word)]
-    lower = [word for word in letters if word[:1].islower() and word.strip(",.:") not in PARTICLES]
-    return len(letters) <= 9 and len(lower) <= (2 if opener and dated else 0)
+    return len(letters) <= 9 and _count_small(words) <= (3 if opener and dated else 0) and not _count_small(after)
+
+
+def _count_small(words: Sequence[str]) -> int:
+    """Words that are no part of a name."""
+    return sum(word[:1].islower() and word.strip(",.:") not in PARTICLES for word in words)
 
 
 def _is_dated_name(marked: str) -> bool:

@@ -47,7 +47,7 @@ WROTE = re.compile(
 _PARTICLES = (
     "de|da|di|du|del|della|der|den|des|dos|das|van|von|vom|zu|zur|und|y|e|la|le|el|al|bin|ibn|ten|ter|te|am|pm|"
     "a.m.|p.m|a.m|p.m.|at|um|à|a|las|alle|ore|om|na|в|о|у|ob|klo|kl|kl.|kell|o|u|lúc|vào|pukul|as|às|je|oseba|"
-    "osoba|lietotājs|the|г.|р.|ч.|µ.μ.|π.μ.|μ.μ.|ο/η|gmt|utc|uhr|h|hrs|hr|tarihinde|från|fra|from|par|por|mukaan|"
+    "osoba|lietotājs|the|г.|р.|ч.|µ.μ.|π.μ.|μ.μ.|ο/η|ο|η|gmt|utc|uhr|h|hrs|hr|tarihinde|från|fra|from|par|por|mukaan|"
     "keltezéssel|dátummal"
 )
 PARTICLES = frozenset(_PARTICLES.split("|"))
@@ -125,34 +125,30 @@ REPLY_ABOVE = re.compile(
     re.IGNORECASE,
 )
 # "My answers are below, in red": then the history holds the sender's own words.
+_ANSWER = (
+    r"\b(?:answer|repl(?:y|ie)|comment|respon[ds]|remark|antwort|beantwort|kommentar|anmerk|ergänz|répon"
+    r"|commentai|remarque"
+    r"|respuest|respond|comentari|contest|rispost|rispond|antwoord|beantwoord|geantwoord|opmerking|respost"
+    r"|odpowied|odpisa"
+    r"|komentarz|uwag|svar|besvar|kommentar|vasta|odpov|válasz|răspun|ответ|відпов|отговор|απαντ|απάντ|yanıt|cevap)"
+    r"|回复|回覆|回答|答复|批注|返信|お答え|답변|회신"
+)
+_PLACE = (
+    r"\b(?:below|inline|in[- ]line|in (?:red|blue|green|bold|colou?r|caps|capitals)|between (?:your|the) lines"
+    r"|(?:in|within|under) (?:your|the) (?:text|e-?mail|mail|message|questions?)|unten|(?:in )?rot|blau|grün"
+    r"|farbig|zwischen"
+    r"|im text|in ihre[rm] (?:e-?mail|mail|nachricht|text)|darunter|dazwischen|ci-dessous|en (?:rouge|bleu|vert|gras)"
+    r"|dans (?:le|votre) (?:texte|message|mail|courriel)|entre (?:vos|les|sus|las) l|abajo|debajo|en (?:rojo|azul"
+    r"|verde|negrita)"
+    r"|(?:qui )?sotto|in (?:rosso|blu|verde|grassetto)|di seguito|tra le righe|hieronder|in (?:het )?(?:rood"
+    r"|blauw|groen)|tussen"
+    r"|abaixo|(?:a|em) (?:vermelho|azul)|poniżej|na czerwono|kolorem|w treści|nedan|nedenfor|rött|rødt|blått|blåt"
+    r"|mellan|mellem"
+    r"|alla|punaisella|níže|červen|nižšie|alább|lent|piros|mai jos|roșu|ниже|красн|нижче|червон|долу|παρακάτω|κόκκιν"
+    r"|aşağıda|kırmızı)|红色|紅色|蓝色|下方|下面|文中|赤字|赤色|下記|インライン|빨간|아래"
+)
 ANSWERS_BELOW = re.compile(
-    r"\b(?:answers?|comments?|replies|reply|remarks|responses?|notes)\b.{0,60}\b(?:below|inline|in[- ]line"
-    r"|in (?:red|blue|green|bold"
-    r"|colou?r|caps|capitals)|between (?:your|the) lines|(?:in|within|under) (?:your|the) (?:text|e-?mail|mail"
-    r"|message|questions?))"
-    r"|\b(?:see|inline|below)\b.{0,30}\b(?:my )?(?:answers?|comments|replies|remarks)\b|\b(?:in|auf) (?:rot|blau"
-    r"|grün)\b"
-    r"|(?:antwort(?:en)?|kommentare?|anmerkungen|ergänzungen)\b.{0,60}\b(?:unten|rot|blau|grün|farbig|zwischen"
-    r"|im text|in ihrer mail|darunter|inline|unter(?:halb)?)"
-    r"|(?:réponses?|commentaires|remarques)\b.{0,60}(?:ci-dessous|en (?:rouge|bleu|vert|gras)|dans (?:le"
-    r"|votre) (?:texte|message|mail)|entre)"
-    r"|(?:respuestas?|comentarios)\b.{0,60}(?:abajo|debajo|en (?:rojo|azul|verde|negrita)|entre)"
-    r"|(?:rispost[ae]|commenti)\b.{0,60}(?:sotto|in (?:rosso|blu|verde|grassetto)|di seguito|tra le righe)"
-    r"|(?:antwoord(?:en)?|opmerkingen)\b.{0,60}(?:hieronder|onder|in (?:het )?(?:rood|blauw|groen)|tussen)"
-    r"|(?:respostas?|comentários)\b.{0,60}(?:abaixo|a (?:vermelho|azul)|em (?:vermelho|azul))"
-    r"|(?:odpowiedzi|komentarze|uwagi)\b.{0,60}(?:poniżej|na czerwono|kolorem|w treści)"
-    r"|(?:svar|kommentarer)\b.{0,60}(?:nedan|nedenfor|(?:i )?rött|rødt|blått|mellan|mellem)"
-    r"|vastaukset\b.{0,60}(?:alla|punaisella)"
-    r"|odpovědi\b.{0,60}(?:níže|červeně)|odpovede\b.{0,60}(?:nižšie|červen)|válasz\w*\b.{0,60}(?:alább|lent|piros)"
-    r"|răspunsuri\w*\b.{0,60}(?:jos|roșu)|ответы?\b.{0,60}(?:ниже|красн|в тексте)|відповіді\b.{0,60}(?:нижче|червон)"
-    r"|отговорите\b.{0,60}(?:долу|червен)|απαντήσεις\b.{0,60}(?:παρακάτω|κόκκιν)|(?:yanıt"
-    r"|cevap)\w*\b.{0,60}(?:aşağıda|kırmızı)"
-    r"|(?:aşağıda|kırmızı)\b.{0,40}(?:yanıt|cevap)|(?:红色|紅色|下方|下面|文中).{0,20}(?:回复|回覆|答|批注)"
-    r"|(?:回复|回覆"
-    r"|回答).{0,20}(?:红色|紅色|下方|下面|文中)"
-    r"|(?:赤字|赤色|下記|文中|インライン).{0,20}(?:回答|返信|お答え)|(?:回答|返信|お答え).{0,20}(?:赤字|赤色|下記"
-    r"|文中)|(?:빨간|아래).{0,20}(?:답변|회신)",
-    re.IGNORECASE,
+    rf"(?:{_ANSWER})[^.!?\n]{{0,80}}?(?:{_PLACE})|(?:{_PLACE})[^.!?\n]{{0,60}}?(?:{_ANSWER})", re.IGNORECASE
 )
 
 # An own text of these words alone answers or hands on what stands below.

@@ -66,7 +66,7 @@ CARD_LABEL = re.compile(
     r"|direct|office|büro|zentrale|durchwahl|switchboard|gsm|telefon\w*|tél\w*|teléfono|telefoon|тел|факс|моб|電話"
     r"|电话|传真|手机|전화|icq|aim|jabber|pgp|gpg|key|fingerprint"
     r"|adresse|address|adres|sitz(?: der gesellschaft)?|geschäftsführ\w+|registergericht|ust-?id\S*|hrb|vat\w*"
-    r"|btw|kvk|iban|bic|siret|tva|p\. ?iva|nip|regon|ceo|managing directors?)"
+    r"|btw|kvk|siret|tva|p\. ?iva|nip|regon|ceo|managing directors?)"
     r"[.\s]{0,3}(?:no\.?|nr\.?)?\s?[:：]",
     re.IGNORECASE,
 )
@@ -79,6 +79,8 @@ UNITS = re.compile(
     re.IGNORECASE,
 )
 BULLET = re.compile(r"\s*(?:[-*•·–+o] |\d{1,2}[.)] |\[[ x]?\])")
+# An account to which something is to be paid.
+ACCOUNT = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[\dA-Z]{4}){2,7}\b|\biban\b", re.IGNORECASE)
 NUMBERED = re.compile(
     r"\b(?:art(?:\.|ikel|icle)?|order|bestell\w*|auftrag\w*|invoice|rechnung\w*|facture|factura|fattura|factuur"
     r"|commande|pedido|ordine|zamówieni\w*|ticket|case|contract|vertrag\w*"

@@ -268,7 +268,7 @@ def _counts(line: str) -> int:
 
 def _is_said(line: str) -> bool:
     """Something that a person wrote for this mail: a question, a quantity, a field, a request, an item of a list."""
-    if len(line) > 150 or line.endswith("?") or words.POSTSCRIPT.match(line[:20]):
+    if len(line) > 150 or line.endswith("?") or words.POSTSCRIPT.match(line[:20]) or words.ACCOUNT.search(line):
         return True
     if words.CARD_LABEL.match(line) or words.PHONE.search(line):
         return bool(words.ASKS.search(line)) or _counts(words.PHONE.sub(" ", line)) > 3
