@@ -184,7 +184,7 @@ def _has_the_shape(marked: str) -> bool:
         head, name, tail = words[:first], words[last + 1 : at], words[max(at, last) + 1 :]
         if not head and not "".join(tail).strip(":> "):  # "2 Mar 2026 10:12 ... <ann@example.org>:"
             return len(name) <= 8
-        return len(head) <= 4 and len(tail) <= 5 and _is_name(name, 8) and (not head or _may_open(head))
+        return len(head) <= 4 and len(tail) <= 5 and _is_name(name, 11) and (not head or _may_open(head))
     opener = OPENERS.match(" ".join(words[:at]))
     head = words[len(opener[0].split()) if opener else 0 : at]
     tail = words[at + 1 : first] + words[last + 1 :]
@@ -237,7 +237,7 @@ def _names_somebody(marked: str, wrote: re.Match[str]) -> bool:
 
 def _count_small(words: Sequence[str]) -> int:
     """Words that are no part of a name."""
-    return sum(word[:1].islower() and word.strip(",.:") not in PARTICLES for word in words)
+    return sum(word[:1].islower() and "_" not in word and word.strip(",.:") not in PARTICLES for word in words)
 
 
 def _is_dated_name(marked: str) -> bool:

@@ -47,7 +47,7 @@ WROTE = re.compile(
 _PARTICLES = (
     "de|da|di|du|del|della|der|den|des|dos|das|van|von|vom|zu|zur|und|y|e|la|le|el|al|bin|ibn|ten|ter|te|am|pm|"
     "a.m.|p.m|a.m|p.m.|at|um|à|a|las|alle|ore|om|na|в|о|у|ob|klo|kl|kl.|kell|o|u|lúc|vào|pukul|as|às|je|oseba|"
-    "osoba|lietotājs|the|г.|р.|ч.|µ.μ.|π.μ.|μ.μ.|ο/η|ο|η|gmt|utc|uhr|h|hrs|hr|tarihinde|från|fra|from|par|por|mukaan|"
+    "osoba|lietotājs|the|you|г.|р.|ч.|µ.μ.|π.μ.|μ.μ.|ο/η|ο|η|gmt|utc|uhr|h|hrs|hr|tarihinde|från|fra|from|par|por|mukaan|"
     "keltezéssel|dátummal"
 )
 PARTICLES = frozenset(_PARTICLES.split("|"))

@@ -167,6 +167,8 @@ PRINTING = re.compile(
     re.IGNORECASE,
 )
 
+PRINTING_STEMS = ("print", "druck", "imprim", "stampa", "virus", "viren", "scanned", "umwelt", "milieu", "miljö")
+
 # A banner of the mail server: where the mail comes from, and what its reader is told to do.
 FROM_OUTSIDE = re.compile(
     r"(?:originat|sent|came|comes|received|is|was|arriv)\w*\b.{0,30}\b(?:outside|external|externally"

@@ -16,6 +16,8 @@ from connectors.mail.quote_words import RULE
 
 LONGEST_BANNER = 500
 MOST_CARD_LINES = 20
+MOST_NOTICE_PARAGRAPHS = 6
+MOST_NOTICE_LINES = 60
 MOST_LINES_BELOW_SIGN_OFF = 14
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)|(?<=[。！？])\s*(?=[^\s。！？])")
 _ANGLED = re.compile(r"\s?<[^<>]{1,300}>")
@@ -38,12 +40,13 @@ def letters(lines: Sequence[str]) -> int:
 def strip_tail(lines: Sequence[str], envelope: Envelope) -> list[str]:
     """One passage without all of these. May leave nothing, if there is nothing else."""
     kept = list(lines)
-    for strip in (_without_banner, _without_list_footer, _without_advertisement, _without_notice):
+    for strip in (_without_banner, _without_list_footer, _without_advertisement):
         kept = _guarded(strip(kept), kept)
+    kept = _guarded(_without_notice(kept, envelope), kept)
     unsigned = _guarded(_without_signature(kept, envelope), kept)
     if len(unsigned) < len(kept):  # more of them may stand above the card
-        for strip in (_without_advertisement, _without_notice):
-            unsigned = _guarded(strip(unsigned), unsigned)
+        unsigned = _guarded(_without_advertisement(unsigned), unsigned)
+        unsigned = _guarded(_without_notice(unsigned, envelope), unsigned)
     kept = list(unsigned)
     drop_rule(kept)
     return kept
@@ -128,24 +131,42 @@ def _without_list_footer(lines: list[str]) -> list[str]:
     return lines
 
 
-def _without_notice(lines: list[str]) -> list[str]:
-    """Without the sentences of a legal notice in the last paragraphs; the other sentences stay."""
+def _without_notice(lines: list[str], envelope: Envelope) -> list[str]:
+    """Without the sentences of a legal notice in the last paragraphs; the other sentences stay.
+
+    Below its first paragraph there may be more of it, and a visiting card.
+    """
+    tail = " ".join(lines[-MOST_NOTICE_LINES:])[-3_000:].lower()
+    if not (words.NOTICE_FOR.search(tail) or any(stem in tail for stem in words.PRINTING_STEMS)):
+        return lines
     kept = list(lines)
-    below: list[str] = []
-    for _ in range(5):
-        drop_rule(kept)
-        start = len(kept)
-        while start and kept[start - 1] and not RULE.match(kept[start - 1]):
+    above = len(kept)
+    for _ in range(MOST_NOTICE_PARAGRAPHS):
+        while above and (not kept[above - 1] or _is_divider(kept[above - 1])):
+            above -= 1
+        start = above
+        while start and kept[start - 1] and not _is_divider(kept[start - 1]):
             start -= 1
-        paragraph = " ".join(kept[start:])
-        rest = _beside_notice(paragraph)
-        if rest is None:
+        paragraph = kept[start:above]
+        rest = _beside_notice(" ".join(paragraph))
+        if rest is not None:
+            kept = kept[:start] + ([rest] if rest else [])
+            drop_rule(kept)
+            if rest:
+                break
+        elif not _may_follow_notice(paragraph, envelope):
             break
-        kept = kept[:start]
-        if rest:
-            below = [rest, *below]
-            break
-    return [*kept, *below] if below else kept
+        above = min(start, len(kept))
+    return kept
+
+
+def _is_divider(line: str) -> bool:
+    return bool(RULE.match(line) or words.DASHES.fullmatch(line))
+
+
+def _may_follow_notice(paragraph: list[str], envelope: Envelope) -> bool:
+    sentences = _SENTENCE.split(" ".join(paragraph)[:3_000].strip())
+    return all(_is_of_notice(one) for one in sentences) or _is_card(paragraph, MOST_LINES_BELOW_SIGN_OFF, envelope)
 
 
 def _beside_notice(paragraph: str) -> str | None:
