@@ -29,6 +29,7 @@ _ENDS = frozenset(":：﹕︰>)]*_-–—=~")
 # Without a colon at its end, an attribution has to begin like one.
 _UNMARKED_OPENING = re.compile(rf"(?:{OPENERS.pattern}|-|\d)", re.IGNORECASE)
 _ARTICLES = frozenset(("the", "der", "die", "das", "ein", "eine", "le", "la", "el", "il", "lo", "een", "den"))
+_DIGIT = re.compile(r"\d")
 _ADDRESS_MARK = "\x02"
 _DATED_OPENING = re.compile(r"\S{1,14}(?: \S{1,14}){0,4}? ?\d")
 
@@ -111,8 +112,10 @@ def _ends_with_verb(text: str) -> bool:
 
 
 def _opens_with_date(text: str) -> bool:
+    if len(text) >= 200 or not _DIGIT.search(text, 0, 60):
+        return False
     text = plain_signs(text)
-    return len(text) < 200 and bool(_DATED_OPENING.match(text) and DAY.search(text) and TIME.search(text))
+    return bool(_DATED_OPENING.match(text) and DAY.search(text) and TIME.search(text))
 
 
 def _before(joined: str, first: int, quoted: bool, envelope: Envelope) -> str | None:

@@ -97,7 +97,8 @@ def _without_banner(lines: list[str]) -> list[str]:
     if words.BANNER_TAG.fullmatch(lines[start]) and len(lines[start]) < 40:
         return lines[start + 1 :]
     paragraph = " ".join(lines[start : min(end, start + 8)])[:1_200]
-    if not words.FROM_OUTSIDE.search(paragraph[:LONGEST_BANNER].lower()):
+    start_of_it = paragraph[:LONGEST_BANNER].lower()
+    if not any(stem in start_of_it for stem in words.OUTSIDE_STEMS):
         return lines
     sentences = _SENTENCE.split(paragraph)
     count = 0
@@ -137,7 +138,7 @@ def _without_notice(lines: list[str], envelope: Envelope) -> list[str]:
     Below its first paragraph there may be more of it, and a visiting card.
     """
     tail = " ".join(lines[-MOST_NOTICE_LINES:])[-3_000:].lower()
-    if not (words.NOTICE_FOR.search(tail) or any(stem in tail for stem in words.PRINTING_STEMS)):
+    if not any(stem in tail for stem in (*words.NOTICE_STEMS, *words.PRINTING_STEMS)):
         return lines
     kept = list(lines)
     above = len(kept)
