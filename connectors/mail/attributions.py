@@ -125,7 +125,7 @@ def _before(joined: str, first: int, quoted: bool, envelope: Envelope) -> str | 
     """
     if OPENERS.match(joined) and _is_attribution(joined, quoted, envelope):
         return ""
-    for match in list(_MAY_BEGIN.finditer(joined, 1, first))[:12]:
+    for match in list(_MAY_BEGIN.finditer(joined, 1, first))[-3:]:
         rest = joined[match.end() :]
         if "@" in rest and WROTE.search(rest) and _is_attribution(rest, quoted, envelope):
             return joined[: match.end()].rstrip(" -")

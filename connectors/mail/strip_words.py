@@ -177,7 +177,8 @@ _NOTICE_STEMS = (
 NOTICE_STEMS = tuple(_NOTICE_STEMS.split("|"))
 _OUTSIDE_STEMS = (
     "outside|extern|often get|unknown sender|außerhalb|ausserhalb|extérieur|fuera|exterior|estern|van buiten|spoza"
-    "|zewnętrz|utanför|ekstern|udenfor|uden for|ulkopuol|külső|внешн|извне|зовнішн|εξωτερικ|dışında|harici|外部|외부|hors"
+    "|zewnętrz|utanför|ekstern|udenfor|uden for|ulkopuol|külső|внешн|извне|зовнішн|εξωτερικ|dışında"
+    "|harici|外部|외부|hors"
 )
 OUTSIDE_STEMS = tuple(_OUTSIDE_STEMS.split("|"))
 PRINTING_STEMS = ("print", "druck", "imprim", "stampa", "virus", "viren", "scanned", "umwelt", "milieu", "miljö")
