@@ -185,9 +185,11 @@ def _has_the_shape(marked: str) -> bool:
         return False
     if first < at:
         head, name, tail = words[:first], words[last + 1 : at], words[max(at, last) + 1 :]
+        opener_and_verb = OPENERS.match(marked) and WROTE.search(marked)
         if not head and not "".join(tail).strip(":> "):  # "2 Mar 2026 10:12 ... <ann@example.org>:"
             return len(name) <= 8
-        return len(head) <= 4 and len(tail) <= 5 and _is_name(name, 11) and (not head or _may_open(head))
+        small = 2 if opener_and_verb else 1
+        return len(head) <= 4 and len(tail) <= 5 and _is_name(name, 11, small) and (not head or _may_open(head))
     opener = OPENERS.match(" ".join(words[:at]))
     head = words[len(opener[0].split()) if opener else 0 : at]
     tail = words[at + 1 : first] + words[last + 1 :]
@@ -210,14 +212,14 @@ def _may_open(head: Sequence[str]) -> bool:
     return bool(OPENERS.match(" ".join(head))) or len(head) <= 2 or not lower
 
 
-def _is_name(words: Sequence[str], most: int) -> bool:
+def _is_name(words: Sequence[str], most: int, small: int = 1) -> bool:
     """Could these words be a person's name, with a verb of the languages that put it first?"""
     lower = [
         word
         for word in words
         if word[:1].islower() and word.strip(",.:") not in PARTICLES and not WROTE.fullmatch(word.strip(",.:"))
     ]
-    return len(words) <= most and len(lower) <= (1 if len(words) > 1 else 0)
+    return len(words) <= most and len(lower) <= (small if len(words) > 1 else 0)
 
 
 def _names_somebody(marked: str, wrote: re.Match[str]) -> bool:
