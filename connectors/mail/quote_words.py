@@ -124,6 +124,13 @@ REPLY_ABOVE = re.compile(
     r"|이 (?:줄|선) 위|فوق هذا (?:السطر|الخط)|מעל (?:ה)?(?:שורה|קו)|trên dòng này|di atas (?:baris|garis) ini",
     re.IGNORECASE,
 )
+# One of these is in every such line. Looking for plain text is several times faster than the pattern.
+_ABOVE_STEMS = (
+    "above|oberhalb|über dies|dessus|encima|sopra|boven|acima|powyżej|nad t|ovanför|over denne|yläpuol|fölé|deasupra"
+    "|над |выше|вище|üst|πάνω|iznad|koha|virs|virš|上|위|فوق|מעל|trên|di atas"
+)
+ABOVE_STEMS = tuple(_ABOVE_STEMS.split("|"))
+
 # "My answers are below, in red": then the history holds the sender's own words.
 _ANSWER = (
     r"\b(?:answer|repl(?:y|ie)|comment|respon[ds]|remark|antwort|beantwort|kommentar|anmerk|ergänz|répon"

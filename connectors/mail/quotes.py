@@ -22,7 +22,7 @@ from connectors.mail.attributions import attribution
 from connectors.mail.envelope import UNKNOWN, Envelope
 from connectors.mail.header_blocks import header_block, marked_block
 from connectors.mail.headers import INVISIBLE
-from connectors.mail.quote_words import ANSWERS_BELOW, FORWARDED, NODS, ORIGINAL, REPLY_ABOVE
+from connectors.mail.quote_words import ABOVE_STEMS, ANSWERS_BELOW, FORWARDED, NODS, ORIGINAL, REPLY_ABOVE
 from connectors.mail.strippers import drop_rule, letters, strip_tail
 
 LONGEST_TEXT = 150_000
@@ -251,7 +251,7 @@ def _marked(lines: Sequence[str], position: int, envelope: Envelope) -> _Heading
     bare = line.strip("-_=*~#—─:> ")
     if not 0 < len(bare) < 140:
         return None
-    if _is_alone(lines, position, bare) and REPLY_ABOVE.search(bare):
+    if _is_alone(lines, position, bare) and _says_reply_above(bare):
         return None if envelope.is_first else _Heading("reply", position + 1)
     marker = _marker(line, bare)
     if marker is None:
@@ -269,6 +269,11 @@ def _marked(lines: Sequence[str], position: int, envelope: Envelope) -> _Heading
     if envelope.is_first:
         marker = "forwarded"
     return _Heading(_quoted_or(marker, lines, block.end), block.end, block.shown)
+
+
+def _says_reply_above(bare: str) -> bool:
+    small = bare.lower()
+    return any(stem in small for stem in ABOVE_STEMS) and bool(REPLY_ABOVE.search(bare))
 
 
 def _is_alone(lines: Sequence[str], position: int, bare: str) -> bool:
