@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.base import MailText
+from connectors.mail.envelope import Envelope
 from connectors.mail.mime import clean_body, parse
 from daemon.rehearsal.archives import from_manifest
 from daemon.rehearsal.back_test import LabelledMail
@@ -77,7 +78,9 @@ def read_lists(path: Path) -> list[LabelledMail]:
             continue
         head = parse(heads[row["file"]] + b"\n\n")
         by_list = A_LIST if head.text.list_id else ""
-        subject, body = row["subject_clean"], clean_body(row["body_clean"])
+        subject = row["subject_clean"]
+        envelope = Envelope(row["from"], head.text.to, subject, in_thread=True if head.references else None)
+        body = clean_body(row["body_clean"], envelope)
         text = MailText(sender=row["from"], list_id=by_list, subject=subject, body=body)
         at = datetime.fromisoformat(row["received"])
         mails.append(LabelledMail(row["folder"], text, at, head.message_id, head.references))

@@ -11,13 +11,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from html import unescape
 
 from connectors.base import MailText, Mark
 from connectors.mail import machine_mail
 from connectors.mail.address_fields import addresses, bare_addresses
 from connectors.mail.charsets import guess_text
+from connectors.mail.envelope import Envelope
 from connectors.mail.forward_subject import is_forward
 from connectors.mail.headers import (
     Headers,
@@ -35,6 +37,8 @@ from connectors.mail.quotes import clean_body
 
 __all__ = ["Limits", "Parsed", "clean_body", "decode_header", "digest", "html_to_text", "parse"]
 
+_VS_SUBJECT = re.compile(r"\s*(?:\w{1,4}\s?:\s?)*vs\s?:", re.IGNORECASE)
+_FINNISH_HEADER = re.compile(r"(?:^|>|[*_\s])(?:lähettäjä|lähetetty|saatja|saadetud)\s?[*_]?:", re.IGNORECASE)
 _LIMITS = Limits()
 # What Outlook's plain text makes of pictures and links: "[cid:image001.png@01DA...]", "ann@example.org<mailto:...>".
 _PICTURE = re.compile(r"[\[<(]cid:[^\]>)\s]{1,200}[\]>)]")
@@ -85,7 +89,7 @@ def read_message(raw: bytes, limits: Limits, clock: Callable[[], float] = time.m
             list_id=_list_id(headers),
             subject=subject,
             attachments=tuple(walk.attachments),
-            body=_body_text(passages, is_forward(subject), walk),
+            body=_body_text(passages, _envelope(headers, subject, passages), walk),
         ),
         marks=frozenset(walk.marks),
         message_id=next(iter(message_ids(headers.raw("message-id"))), None),
@@ -94,6 +98,22 @@ def read_message(raw: bytes, limits: Limits, clock: Callable[[], float] = time.m
         senders=bare_addresses(headers, "from", "sender", "reply-to"),
         recipients=bare_addresses(headers, "to", "cc"),
     )
+
+
+def _envelope(headers: Headers, subject: str, passages: list[Passage]) -> Envelope:
+    return Envelope(
+        sender=addresses(headers, "from", "sender", "reply-to"),
+        recipients=", ".join(filter(None, (addresses(headers, "to"), addresses(headers, "cc")))),
+        subject=subject,
+        in_thread=bool(thread_ids(headers)),
+        forwarded=_is_forward(subject, passages),
+    )
+
+
+def _is_forward(subject: str, passages: list[Passage]) -> bool:
+    """Does the subject announce a forward? "VS:" does so in Danish, and is an answer in Finnish and Estonian."""
+    is_answer = _VS_SUBJECT.match(subject) and any(_FINNISH_HEADER.search(unescape(passage.source[:200_000])) for passage in passages)
+    return not is_answer and is_forward(subject)
 
 
 def _list_id(headers: Headers) -> str:
@@ -115,8 +135,9 @@ def _marks_of(headers: Headers) -> set[Mark]:
     return marks
 
 
-def _body_text(passages: list[Passage], is_forward: bool, walk: Walk) -> str:
+def _body_text(passages: list[Passage], envelope: Envelope, walk: Walk) -> str:
     """The chosen passages as one cleaned text, at most `text_characters` long."""
+    passages = [replace(one, forwarded=envelope.forwarded, is_first=envelope.is_first) for one in passages]
     if not any(_says_something(passage) for passage in passages if passage.kind in ("plain", "html")):
         wanted = {"forwarded", "calendar", "spare"}
     else:
@@ -132,7 +153,7 @@ def _body_text(passages: list[Passage], is_forward: bool, walk: Walk) -> str:
         text = passage.text
         if passage.kind != "forwarded":
             text = text if passage.is_html else _without_noise(text)
-            text = clean_body(_without_armour(text, walk), forwarded=is_forward)
+            text = clean_body(_without_armour(text, walk), envelope)
         if text:
             texts.append(text)
     body = "\n\n".join(texts)

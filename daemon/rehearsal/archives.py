@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.base import MailText, Sighting
+from connectors.mail.envelope import Envelope
 from connectors.mail.mime import clean_body, parse
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes import tagging
@@ -95,14 +96,12 @@ def _from_row(row: Any) -> LabelledMail:
         raise ValueError(f'"{missing[0]}" is missing')
     values = {name: str(row.get(name) or "") for name in FIELDS}
     at = datetime.fromisoformat(values["date"])
-    text = MailText(
-        sender=values["from"],
-        to=" ".join(values["to"].split()),
-        subject=values["subject"],
-        body=clean_body(values["body"]),
-    )
+    sender, to, subject = values["from"], " ".join(values["to"].split()), values["subject"]
     message_id = str(row["message_id"]) if row.get("message_id") else None
     references = tuple(str(reference) for reference in row.get("references") or ())
+    # A row without references may be a reply all the same.
+    envelope = Envelope(sender, to, subject, in_thread=True if references else None)
+    text = MailText(sender=sender, to=to, subject=subject, body=clean_body(values["body"], envelope))
     return LabelledMail(values["folder"], text, at if at.tzinfo else at.replace(tzinfo=UTC), message_id, references)
 
 

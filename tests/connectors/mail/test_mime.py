@@ -60,7 +60,10 @@ def test_a_plain_mail_is_read_whole():
     assert parsed.text.to == "Büro <office@example.org>, bob@example.org"
     assert parsed.text.subject == "Neue Stühle"
     assert parsed.text.list_id == "buy.lists.example.org"
-    assert parsed.text.body == "Bitte schicken Sie uns ein Angebot für vierzig Stühle, Lieferung nach Köln."
+    assert parsed.text.body == (
+        "Bitte schicken Sie uns ein Angebot für vierzig Stühle, Lieferung nach Köln.\n\n"
+        "Mit freundlichen Grüßen\nJörg Müller"
+    )
     assert parsed.text.attachments == ()
     assert parsed.date == datetime(2024, 2, 5, 9, 12, tzinfo=UTC)
     assert parsed.message_id == "<m2@example.de>"

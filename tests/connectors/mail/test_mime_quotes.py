@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.mail.envelope import Envelope
 from connectors.mail.headers import INVISIBLE
 from connectors.mail.mime import clean_body
 
@@ -79,7 +80,7 @@ def test_what_is_forwarded_under_a_header_block_is_the_content(block):
 def test_forwarded_content_under_a_header_block_stays_if_the_subject_says_so():
     text = f"{OWN}\n\n{HEADER_BLOCKS['German']}\n\nDer Drucker brennt.\n"
 
-    assert "Der Drucker brennt." in clean_body(text, forwarded=True)
+    assert "Der Drucker brennt." in clean_body(text, Envelope(forwarded=True))
     assert "Der Drucker brennt." not in clean_body(text)
 
 
@@ -209,7 +210,9 @@ SIGN_OFFS = [
 
 @pytest.mark.parametrize("sign_off", SIGN_OFFS)
 def test_a_visiting_card_under_a_sign_off_goes(sign_off):
-    assert clean_body(f"{OWN}\n\n{sign_off}\n\nAnn Lee\nSales\nTel. +32 9 123 45 67\nwww.example.org\n") == OWN
+    signed = f"{OWN}\n\n{sign_off}\n\nAnn Lee"
+
+    assert clean_body(f"{signed}\nSales\nTel. +32 9 123 45 67\nwww.example.org\n") == signed
 
 
 def test_a_postscript_under_the_sign_off_saves_it():
@@ -260,7 +263,7 @@ LEGAL = [
 
 @pytest.mark.parametrize("notice", LEGAL, ids=["English", "German", "French"])
 def test_a_long_legal_notice_at_the_end_goes(notice):
-    assert clean_body(f"{OWN}\n\nBest regards\nAnn\n\n{notice}\n") == OWN
+    assert clean_body(f"{OWN}\n\nBest regards\nAnn\n\n{notice}\n") == f"{OWN}\n\nBest regards\nAnn"
 
 
 def test_a_mail_about_confidentiality_is_not_a_legal_notice():
@@ -329,7 +332,7 @@ def test_cleaning_any_text_invents_nothing_and_never_loses_all(lines, forwarded)
     text = "\n".join(lines)
     visible = INVISIBLE.sub("", text.replace("\r", "\n").replace("\x0b", "\n").replace("\x0c", "\n"))
 
-    cleaned = clean_body(text, forwarded)
+    cleaned = clean_body(text, Envelope(forwarded=forwarded))
 
     assert bool(cleaned) == bool(visible.strip())
     # Lotus Notes' nameless sender gets a "From:"; bold labels lose their stars.
@@ -345,6 +348,10 @@ LONG = {
     "labels": "From: a\nx\nx\nx\nx\n" * 20_000,
     "dates": "01/02/2003 04:05 PM\n" * 20_000,
     "markers": "-----Original Message-----\n" * 20_000,
+    "attributions": ("On 2 Mar 2026 10:00 wrote " + "On " * 90 + "@ wrote:\n") * 400,
+    "attributions with gaps": "On Mon, Mar 2, 2026 at 10:00 AM Desk\n\n" * 3_000,
+    "unknown labels": "Abc: x@y.example 2026 10:00\nDef: 2026 10:00\nGhi: x\n\n" * 1_500,
+    "arrows": (">" * 300 + "x<\n") * 400,
     "dashes": "- " * 200_000 + "x",
     "signatures": "--\n" * 100_000,
     "legal": ("confidential virus privileged liable " * 6 + "\n\n") * 2_000,
