@@ -367,7 +367,7 @@ def _body_text(passages: list[_Passage], is_forward: bool, walk: _Walk) -> str:
         if walk.clock() > walk.ends_at or sum(map(len, texts)) > most:
             walk.marks.add("truncated")
             break
-        text = html_to_text(passage.text) if passage.kind == "html" else passage.text
+        text = html_to_text(passage.text, is_forward) if passage.kind == "html" else passage.text
         if passage.kind != "forwarded":
             text = clean_body(_without_armour(text, walk), forwarded=is_forward)
         if text:

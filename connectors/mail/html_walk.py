@@ -1,0 +1,179 @@
+"""The walk over the tree of an HTML mail that writes its lines.
+
+Text goes into the current line, blocks and <br> end it, table cells stand side by side.
+"""
+
+from __future__ import annotations
+
+import re
+
+from connectors.mail import html_history as history
+from connectors.mail.html_lines import Writer
+from connectors.mail.html_tree import Element
+
+_FILE_NAME = re.compile(r"(?:cid:\S{1,200}|\S{1,100}\.(?:png|jpe?g|gif|bmp|webp|svg))$", re.IGNORECASE)
+# Outlook turns ":-)" into a letter of a font of pictures.
+_WINGDINGS = {"J": ":-)", "K": ":-|", "L": ":-(", "à": "->", "ß": "<-", "è": "->", "ü": "✓", "û": "✗"}
+_MOST_SIGNATURE_LINES = 15
+_PARAGRAPHS = frozenset(("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "pre", "blockquote"))
+_BLOCKS = frozenset(
+    (
+        *("html", "body", "div", "center", "section", "article", "header", "footer", "main", "nav", "aside", "form"),
+        *("table", "tbody", "thead", "tfoot", "tr", "caption", "fieldset", "dl", "dt", "dd", "li", "address"),
+        *("figure", "figcaption", "details", "summary", "hr"),
+    )
+)
+
+
+def write(root: Element, forwarded: bool) -> str:
+    """The text of the tree, as `html.py` promises it."""
+    writer = Writer(forwarded)
+    _walk(root, writer, False)
+    return writer.result()
+
+
+def _walk(element: Element, writer: Writer, is_bold: bool) -> None:
+    if element.is_gone:
+        return
+    tag = element.tag
+    if tag == "br":
+        writer.line_break()
+        return
+    if tag == "img":
+        alt = element.get("alt")[:100]
+        if alt and not element.is_unseen and not _FILE_NAME.match(alt.strip()):
+            writer.text(alt)
+        return
+    mark = history.mark_of(element) if element.attributes or tag in ("hr", "blockquote") else None
+    is_bold = is_bold or tag in ("b", "strong") or "font-weight:bold" in element.get("style").replace(" ", "")
+    if mark is None and tag != "blockquote":
+        _children(element, writer, is_bold)
+    elif mark in ("rule", "rest", "forward"):
+        _walk_marked(element, writer, is_bold, mark)
+    elif mark in ("holder", "quote") and tag != "blockquote":
+        _walk_holder(element, writer, is_bold, mark == "holder")
+    elif mark == "signature":
+        _walk_signature(element, writer, is_bold)
+    elif mark == "attribution":
+        _walk_attribution(element, writer, is_bold)
+    else:
+        _walk_quote(element, writer, is_bold, mark == "quote")
+
+
+def _children(element: Element, writer: Writer, is_bold: bool) -> None:
+    tag = element.tag
+    keeps_lines = element.keeps_lines or tag == "pre"
+    if tag in _PARAGRAPHS and not element.is_tight:
+        edge = writer.gap
+    elif tag in _BLOCKS or tag in _PARAGRAPHS:
+        edge = writer.block
+    elif tag in ("td", "th"):
+        edge = writer.cell
+    else:
+        edge = None
+    if edge:
+        edge()
+    symbols = "wingdings" in (element.get("face") or element.get("style")).lower()
+    if tag in ("ol", "ul"):
+        start = element.get("start")[:6]
+        writer.lists.append(0 if tag == "ul" else int(start) if start.isdecimal() else 1)
+    elif tag == "li":
+        writer.bullet()
+    for child in element.children:
+        if isinstance(child, str):
+            if not element.is_unseen:
+                writer.text(_symbols(child) if symbols else child, keeps_lines, is_bold)
+        else:
+            _walk(child, writer, is_bold)
+    if tag in ("ol", "ul"):
+        writer.lists.pop()
+    if edge:
+        edge()
+
+
+def _symbols(text: str) -> str:
+    bare = text.strip()
+    return _WINGDINGS.get(bare, "") if len(bare) <= 2 else text
+
+
+def _walk_marked(element: Element, writer: Writer, is_bold: bool, mark: str) -> None:
+    if mark == "rule":
+        writer.rule()
+    elif mark == "rest":
+        writer.rest_is_history()
+    else:
+        writer.forward()
+    _children(element, writer, is_bold)
+
+
+def _walk_attribution(element: Element, writer: Writer, is_bold: bool) -> None:
+    """The line above a quote, unless it announces a forward."""
+    lines = history.first_lines(element, 2)
+    if not lines or history.DASHED.match(lines[0]) or writer.depth:
+        _children(element, writer, is_bold)
+        return
+    depth = writer.depth
+    writer.open_holder()
+    _children(element, writer, is_bold)
+    writer.close_holder(depth)
+
+
+def _walk_holder(element: Element, writer: Writer, is_bold: bool, may_hold_answers: bool) -> None:
+    """An attribution and one or more quotes, with answers between and below them; or a forward."""
+    lines = history.first_lines(element)
+    shows_header = history.begins_with_header(lines) or history.begins_with_header(lines[1:])
+    is_dashed = bool(lines) and bool(history.DASHED.match(lines[0]))
+    if shows_header and (writer.is_forward or (is_dashed and may_hold_answers)):
+        writer.forward()
+        _children(element, writer, is_bold)
+        return
+    has_quote, letters = history.holds_blockquote(element)
+    is_all_quoted = not has_quote or shows_header
+    if letters > history.LONGEST_ATTRIBUTION:
+        # Text before the quote is older still, or somebody wrote into the holder.
+        is_all_quoted = not may_hold_answers or any(map(history.is_attribution, lines[:2]))
+        if not is_all_quoted and letters > 2 * history.LONGEST_ATTRIBUTION:
+            _children(element, writer, is_bold)
+            return
+    depth = writer.depth
+    writer.open_holder()
+    if is_all_quoted:
+        writer.close_holder(depth + 1)
+    _children(element, writer, is_bold)
+    writer.close_holder(depth)
+
+
+def _walk_quote(element: Element, writer: Writer, is_bold: bool, is_cited: bool) -> None:
+    """A blockquote: quoted by its marks, by a line at its side, or by the attribution above or in it."""
+    lines = history.first_lines(element)
+    if writer.is_forward and history.begins_with_header(lines):
+        writer.forward()
+        _children(element, writer, is_bold)
+        return
+    if not is_cited:
+        writer.block()
+        above, first = writer.last_text(), lines[0] if lines else ""
+        has_line = history.has_border(element, "left")
+        is_cited = (
+            writer.depth > 0
+            or history.is_attribution(above)
+            or history.is_attribution(first)
+            or (has_line and (history.might_be_attribution(above) or history.begins_with_header(lines)))
+            or (has_line and bool(history.DASHED.match(first)))
+        )
+    if not is_cited:
+        _children(element, writer, is_bold)
+        return
+    depth = writer.open_quote()
+    _children(element, writer, is_bold)
+    writer.close_quote(depth)
+
+
+def _walk_signature(element: Element, writer: Writer, is_bold: bool) -> None:
+    """Left out if it is a visiting card below the sender's words; people do write into it."""
+    start, above = writer.count, writer.own_letters()
+    _children(element, writer, is_bold)
+    lines = [line for line in writer.written(start) if line]
+    is_card = len(lines) <= _MOST_SIGNATURE_LINES and not any(len(line) > 150 or "?" in line for line in lines)
+    if is_card and above >= 20 and above >= sum(map(len, lines)) // 4:
+        writer.drop(start)
