@@ -25,12 +25,13 @@ _UNREAD = re.compile(
 )
 
 
-def html_to_text(html: str, forwarded: bool = False) -> str:
+def html_to_text(html: str, forwarded: bool = False, is_first: bool = False) -> str:
     """The visible text of an HTML mail. Bounded, never raises.
 
     Quotes are marked with "> ", and a line "-----Original Message-----" stands where a program says that all below
     is history. `forwarded` says that the subject announces a forward ("WG:", "Fwd:"): the first mail in it is content
-    then, and "---------- Forwarded message ----------" stands above it. If lxml fails, the tags are cut out crudely.
+    then, and "---------- Forwarded message ----------" stands above it. So it is with `is_first`, a mail that answers
+    none; and fields below a drawn line are a form there, no header. If lxml fails, the tags are cut out crudely.
     """
     html = html.replace("\r", "\n").replace("\x0c", " ").replace("\x00", "")
     if not html.strip():
@@ -38,7 +39,7 @@ def html_to_text(html: str, forwarded: bool = False) -> str:
     try:
         root, sheets = read_tree(html)
         hide(root, sheets)
-        return write(root, forwarded)
+        return write(root, forwarded or is_first, is_first)
     except (LxmlError, ValueError, RecursionError):
         return crude_text(html[:LONGEST_HTML])
 

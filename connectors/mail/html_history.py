@@ -50,6 +50,10 @@ _CLASSES: dict[str, Mark] = {
     "gmail_quote_container": "holder",
     "gmail_attr": "attribution",
     "gmail_quote_attribution": "attribution",  # Mailspring
+    "airmail_on": "attribution",
+    "ik_mail_quote": "holder",  # Infomaniak
+    "ik_mail_forward": "forward",
+    "missive_quote": "holder",
     "moz-cite-prefix": "attribution",
     "moz-forward-container": "forward",
     "yahoo_quoted": "quote",
@@ -71,7 +75,17 @@ _NAMES: dict[str, Mark] = {
     "messagesignaturesection": "signature",
 }
 _MARKERS: dict[str, Mark] = {"__divider__": "rest", "__headers__": "rest"}  # Zimbra
-_CITE_CLASSES = {"gmail_quote", "protonmail_quote", "iosymail", "tutanota_quote", "cite", "quote", "qt"}
+_CITE_CLASSES = {
+    "clean_bq",
+    "front-blockquote",
+    "gmail_quote",
+    "protonmail_quote",
+    "iosymail",
+    "tutanota_quote",
+    "cite",
+    "quote",
+    "qt",
+}
 
 _LINE_STYLES = ("solid", "double", "dashed", "dotted", "inset", "outset", "groove", "ridge")
 _BORDER = re.compile(r"border-(top|left)(?:-style|-width)?\s*:\s*([^;]{1,80})")
@@ -119,7 +133,7 @@ def _is_cited(element: Element) -> bool:
         element.get("type").lower() == "cite"
         or element.get("cite").lower().startswith("mid:")
         or _IDS.get(_bare(element.get("id"))) == "quote"
-        or any(_bare(name) in _CITE_CLASSES for name in element.get("class").split()[:10])
+        or any(_bare(name).rstrip("0123456789") in _CITE_CLASSES for name in element.get("class").split()[:10])
     )
 
 

@@ -239,10 +239,11 @@ class Writer:
         self.block()
         return len(self._lines)
 
-    def result(self) -> str:
+    def result(self, finds_headers: bool) -> str:
         """All lines, with the marks of history that `quotes.py` reads."""
         self.block()
-        self._mark_headers()
+        if finds_headers:
+            self._mark_headers()
         lines: list[str] = []
         for line in self._lines:
             if line.mark:

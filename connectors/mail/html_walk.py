@@ -25,11 +25,11 @@ _BLOCKS = frozenset(
 )
 
 
-def write(root: Element, forwarded: bool) -> str:
+def write(root: Element, forwarded: bool, is_first: bool) -> str:
     """The text of the tree, as `html.py` promises it."""
     writer = Writer(forwarded)
     _walk(root, writer, False)
-    return writer.result()
+    return writer.result(finds_headers=not is_first)
 
 
 def _walk(element: Element, writer: Writer, is_bold: bool) -> None:
@@ -45,6 +45,9 @@ def _walk(element: Element, writer: Writer, is_bold: bool) -> None:
             writer.text(alt)
         return
     mark = history.mark_of(element) if element.attributes or tag in ("hr", "blockquote") else None
+    if tag == "div" and mark is None and history.has_border(element, "left"):
+        _walk_quote(element, writer, is_bold, is_cited=False)
+        return
     is_bold = is_bold or tag in ("b", "strong") or "font-weight:bold" in element.get("style").replace(" ", "")
     if mark is None and tag != "blockquote":
         _children(element, writer, is_bold)
@@ -57,7 +60,7 @@ def _walk(element: Element, writer: Writer, is_bold: bool) -> None:
     elif mark == "attribution":
         _walk_attribution(element, writer, is_bold)
     else:
-        _walk_quote(element, writer, is_bold, mark == "quote")
+        _walk_quote(element, writer, is_bold, is_cited=mark == "quote")
 
 
 def _children(element: Element, writer: Writer, is_bold: bool) -> None:
@@ -144,7 +147,7 @@ def _walk_holder(element: Element, writer: Writer, is_bold: bool, may_hold_answe
 
 
 def _walk_quote(element: Element, writer: Writer, is_bold: bool, is_cited: bool) -> None:
-    """A blockquote: quoted by its marks, by a line at its side, or by the attribution above or in it."""
+    """A block: quoted by its marks, by a line at its side, or by the attribution above or in it."""
     lines = history.first_lines(element)
     if writer.is_forward and history.begins_with_header(lines):
         writer.forward()
@@ -159,7 +162,7 @@ def _walk_quote(element: Element, writer: Writer, is_bold: bool, is_cited: bool)
             or history.is_attribution(above)
             or history.is_attribution(first)
             or (has_line and (history.might_be_attribution(above) or history.begins_with_header(lines)))
-            or (has_line and bool(history.DASHED.match(first)))
+            or (has_line and bool(history.DASHED.match(first) or history.DASHED.match(above)))
         )
     if not is_cited:
         _children(element, writer, is_bold)

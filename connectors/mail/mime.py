@@ -45,6 +45,7 @@ _DELIVERY_AGENT = re.compile(r"(?:^|[<\s])(?:mailer-daemon|postmaster|mail deliv
 _FORWARD_SUBJECT = re.compile(
     r"\s*(?:(?:re|aw|sv|antw?)\s?:\s?)*(?:fwd?|wg|tr|rv|i|doorst|pd|podaj dalej|enc|vs)\s?:", re.IGNORECASE
 )
+_ANSWER_SUBJECT = re.compile(r"\W{0,3}[^\W\d_]{1,6}(?:\[\d{1,3}\])?\s?[:\uff1a]")
 _NOT_SHOWN_HERE = re.compile(
     r"(?:html[- ]|does not (?:display|support)|doesn't (?:display|support)"
     r"|view (?:this|it|the) (?:e-?mail|message|newsletter)|in (?:your|a) (?:web ?)?browser"
@@ -150,7 +151,7 @@ def read_message(raw: bytes, limits: Limits, clock: Callable[[], float] = time.m
             list_id=_list_id(headers),
             subject=subject,
             attachments=tuple(walk.attachments),
-            body=_body_text(passages, bool(_FORWARD_SUBJECT.match(subject)), walk),
+            body=_body_text(passages, bool(_FORWARD_SUBJECT.match(subject)), _is_first(headers, subject), walk),
         ),
         marks=frozenset(walk.marks),
         message_id=next(iter(message_ids(headers.raw("message-id"))), None),
@@ -159,6 +160,11 @@ def read_message(raw: bytes, limits: Limits, clock: Callable[[], float] = time.m
         senders=bare_addresses(headers, "from", "sender", "reply-to"),
         recipients=bare_addresses(headers, "to", "cc"),
     )
+
+
+def _is_first(headers: Headers, subject: str) -> bool:
+    """Does nothing say that this mail answers another?"""
+    return not thread_ids(headers) and not _ANSWER_SUBJECT.match(subject)
 
 
 def _list_id(headers: Headers) -> str:
@@ -353,7 +359,7 @@ def _calendar_fields(text: str) -> dict[str, str]:
     return fields
 
 
-def _body_text(passages: list[_Passage], is_forward: bool, walk: _Walk) -> str:
+def _body_text(passages: list[_Passage], is_forward: bool, is_first: bool, walk: _Walk) -> str:
     """The chosen passages as one cleaned text, at most `text_characters` long."""
     if not any(passage.text.strip() for passage in passages if passage.kind in ("plain", "html")):
         wanted = {"forwarded", "calendar", "spare"}
@@ -367,7 +373,7 @@ def _body_text(passages: list[_Passage], is_forward: bool, walk: _Walk) -> str:
         if walk.clock() > walk.ends_at or sum(map(len, texts)) > most:
             walk.marks.add("truncated")
             break
-        text = html_to_text(passage.text, is_forward) if passage.kind == "html" else passage.text
+        text = html_to_text(passage.text, is_forward, is_first) if passage.kind == "html" else passage.text
         if passage.kind != "forwarded":
             text = clean_body(_without_armour(text, walk), forwarded=is_forward)
         if text:
