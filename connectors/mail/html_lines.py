@@ -194,7 +194,7 @@ class Writer:
         if index < 0 or self._lines[index].depth != self._depth:
             return
         line = self._lines[index]
-        if history.is_attribution(line.text):
+        if history.is_attribution(line.text) or ("@" in line.text and history.DASHED.match(line.text)):
             self._move_into_quote(index)
             if (
                 index
@@ -272,8 +272,9 @@ class Writer:
                 ) or (self._lines[end].text and not any(one.is_label for one in self._lines[end + 1 : end + 6])):
                     break
                 end += 1
-            above = next((one.text for one in self._lines[max(0, index - 2) : index][::-1] if one.text), "")
-            if (line.is_ruled or history.DASHED.match(above)) and history.is_header(fields):
-                line.mark = FORWARDED if self._forwarded else HISTORY
+            above = next((one for one in self._lines[max(0, index - 2) : index][::-1] if one.text), line)
+            is_dashed = bool(history.DASHED.match(above.text)) and above.depth == 0
+            if (line.is_ruled or is_dashed) and history.is_header(fields):
+                (above if is_dashed else line).mark = FORWARDED if self._forwarded else HISTORY
                 self._forwarded = False
             index = max(end, index + 1)

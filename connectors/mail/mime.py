@@ -45,6 +45,8 @@ _DELIVERY_AGENT = re.compile(r"(?:^|[<\s])(?:mailer-daemon|postmaster|mail deliv
 _FORWARD_SUBJECT = re.compile(
     r"\s*(?:(?:re|aw|sv|antw?)\s?:\s?)*(?:fwd?|wg|tr|rv|i|doorst|pd|podaj dalej|enc|vs)\s?:", re.IGNORECASE
 )
+_VS_SUBJECT = re.compile(r"\s*(?:\w{1,4}\s?:\s?)*vs\s?:", re.IGNORECASE)
+_DANISH_HEADER = re.compile(r"(?:^|>|[*_\s])(?:fra|sendt|emne)\s?[*_]?:", re.IGNORECASE)
 _ANSWER_SUBJECT = re.compile(r"\W{0,3}[^\W\d_]{1,6}(?:\[\d{1,3}\])?\s?[:\uff1a]")
 _NOT_SHOWN_HERE = re.compile(
     r"(?:html[- ]|does not (?:display|support)|doesn't (?:display|support)"
@@ -151,7 +153,7 @@ def read_message(raw: bytes, limits: Limits, clock: Callable[[], float] = time.m
             list_id=_list_id(headers),
             subject=subject,
             attachments=tuple(walk.attachments),
-            body=_body_text(passages, bool(_FORWARD_SUBJECT.match(subject)), _is_first(headers, subject), walk),
+            body=_body_text(passages, _is_forward(subject, passages), _is_first(headers, subject), walk),
         ),
         marks=frozenset(walk.marks),
         message_id=next(iter(message_ids(headers.raw("message-id"))), None),
@@ -160,6 +162,13 @@ def read_message(raw: bytes, limits: Limits, clock: Callable[[], float] = time.m
         senders=bare_addresses(headers, "from", "sender", "reply-to"),
         recipients=bare_addresses(headers, "to", "cc"),
     )
+
+
+def _is_forward(subject: str, passages: list[_Passage]) -> bool:
+    """Does the subject announce a forward? "VS:" does so in Danish and Norwegian, and is an answer in Finnish."""
+    if _VS_SUBJECT.match(subject):
+        return any(_DANISH_HEADER.search(passage.text) for passage in passages)
+    return bool(_FORWARD_SUBJECT.match(subject))
 
 
 def _is_first(headers: Headers, subject: str) -> bool:
