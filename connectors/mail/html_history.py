@@ -40,7 +40,6 @@ _IDS: dict[str, Mark] = {
     "appendonsend": "rule",
     "mail-editor-reference-message-container": "rule",
     "lotusmailquote": "rule",
-    "applemailsignature": "signature",
     "ms-outlook-mobile-signature": "signature",
 }
 _CLASSES: dict[str, Mark] = {
@@ -178,7 +177,7 @@ def first_lines(element: Element, most: int = 8) -> list[str]:
     lines: list[str] = [""]
     for node in _nodes(element):
         if isinstance(node, str):
-            lines[-1] = f"{lines[-1]}{' '.join(node.split())} "[:400]
+            lines[-1] = f"{lines[-1]}{' '.join(node[:400].split())} "[:400]
         elif node.tag in ("br", "div", "p", "tr", "blockquote", "li", "table") and lines[-1].strip():
             lines.append("")
             if len(lines) > most:
@@ -205,11 +204,11 @@ def is_attribution(line: str) -> bool:
     return bool((_ADDRESS.search(line) and any(map(str.isdigit, line))) or (has_date and _CLOCK.search(line)))
 
 
-def might_be_attribution(line: str) -> bool:
-    """The same where what follows is set off as quoted: less is enough."""
+def might_be_attribution(line: str, is_expected: bool = False) -> bool:
+    """The same where what follows is set off as quoted, or where a program says that one comes: less is enough."""
     if len(line) > LONGEST_ATTRIBUTION or not _ENDS_LIKE_ATTRIBUTION.search(line):
         return False
-    return bool(_ADDRESS.search(line) or _DATE.search(line))
+    return is_expected or bool(_ADDRESS.search(line) or _DATE.search(line))
 
 
 def is_label(line: str) -> bool:

@@ -41,8 +41,8 @@ class Writer:
         self._pieces: list[str] = []
         self._left = LONGEST_TEXT
         self._depth = 0
-        self._holder_depth: int | None = None
-        """The depth outside of a holder whose quote has not begun."""
+        self._expects_quote = False
+        self._own_letters = 0
         self._forwarded = forwarded
         self._is_ruled = False
         self._mark = ""
@@ -120,6 +120,7 @@ class Writer:
             line = _Line(self._bullet + text, self._depth, is_label, self._is_ruled, self._mark)
             self._bullet, self._wants_gap, self._is_ruled, self._mark = "", False, False, ""
             self._lines.append(line)
+            self._own_letters += 0 if self._depth else len(text)
         elif is_certain and self._lines and self._lines[-1].text:
             self._lines.append(_Line("", min(self._depth, self._lines[-1].depth)))
         if len(self._lines) > MOST_LINES:
@@ -147,31 +148,23 @@ class Writer:
             self._mark = FORWARDED
             self._forwarded = False
 
-    def open_holder(self) -> None:
-        """What follows up to the first quote is its attribution."""
+    def expect_quote(self) -> None:
+        """In a holder: the line above its first quote is an attribution, whatever it looks like."""
         self.block()
-        self._holder_depth = self._depth
-        self._depth += 1
+        self._expects_quote = True
 
-    def close_holder(self, depth: int) -> None:
-        self.block()
-        self._holder_depth = None
+    def indent(self, depth: int) -> None:
+        """What follows is quoted so deep, wherever it stands."""
+        self.gap()
         self._depth = depth
 
     def open_quote(self) -> int:
-        """Quoted text begins; what `close_quote` wants is returned."""
+        """Quoted text begins; what `indent` wants after it is returned."""
         self.gap()
-        if self._holder_depth is not None:
-            self._depth, self._holder_depth = self._holder_depth, None
-        else:
-            self._quote_attribution()
+        self.quote_attribution()
         depth = self._depth
         self._depth += 1
         return depth
-
-    def close_quote(self, depth: int) -> None:
-        self.gap()
-        self._depth = depth
 
     @property
     def depth(self) -> int:
@@ -186,30 +179,37 @@ class Writer:
         """The last line so far; a line that is being written does not count."""
         return next((line.text for line in self._lines[:-4:-1] if line.text), "")
 
-    def _quote_attribution(self) -> None:
+    def quote_attribution(self) -> None:
         """The attribution above a quote belongs to it, and is no line of the sender's."""
+        self.block()
         index = len(self._lines) - 1
         while index >= 0 and not self._lines[index].text and len(self._lines) - index < 4:
             index -= 1
-        if index < 0 or self._lines[index].depth != self._depth:
+        is_expected, self._expects_quote = self._expects_quote, False
+        if not self._is_open(index):
             return
-        line = self._lines[index]
-        if history.is_attribution(line.text) or ("@" in line.text and history.DASHED.match(line.text)):
+        text = self._lines[index].text
+        if history.is_attribution(text) or (is_expected and history.might_be_attribution(text, is_expected)):
             self._move_into_quote(index)
-            if (
-                index
-                and self._lines[index - 1].depth == self._depth
-                and history.DASHED.match(self._lines[index - 1].text)
-            ):
-                self._lines[index - 1].depth += 1
-        elif index and self._lines[index - 1].text and self._lines[index - 1].depth == self._depth:
-            above = self._lines[index - 1]
-            if len(above.text) < 150 and "@" in line.text and history.is_attribution(f"{above.text} {line.text}"):
-                if any(map(str.isdigit, above.text)):
-                    self._move_into_quote(index - 1)
-                self._move_into_quote(index)
-        elif history.might_be_attribution(line.text):
+            if self._is_open(index - 1) and history.DASHED.match(self._lines[index - 1].text):
+                self._move_into_quote(index - 1)
+        elif "@" in text and history.DASHED.match(text):
+            self._move_into_quote(index)
+        elif self._is_open(index - 1) and self._is_second_line(index):
+            self._move_into_quote(index - 1)
+            self._move_into_quote(index)
+        elif history.might_be_attribution(text):
             self._lines.insert(index, _Line("", self._depth))
+
+    def _is_open(self, index: int) -> bool:
+        """Is it a line of text, as deep as what comes?"""
+        return index >= 0 and bool(self._lines[index].text) and self._lines[index].depth == self._depth
+
+    def _is_second_line(self, index: int) -> bool:
+        """Of an attribution that the program broke after date and name?"""
+        above, text = self._lines[index - 1].text, self._lines[index].text
+        is_dated = len(above) < 150 and any(map(str.isdigit, above))
+        return is_dated and "@" in text and history.is_attribution(f"{above} {text}")
 
     def _move_into_quote(self, index: int) -> None:
         line = self._lines[index]
@@ -230,8 +230,10 @@ class Writer:
         self.block()
         return [line.text for line in self._lines[start:]]
 
+    @property
     def own_letters(self) -> int:
-        return sum(len(line.text) for line in self._lines if not line.depth)
+        """About how much the sender wrote so far."""
+        return self._own_letters
 
     @property
     def count(self) -> int:

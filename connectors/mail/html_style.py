@@ -18,7 +18,7 @@ Style = dict[str, str]
 
 _READ = frozenset(
     (
-        *("display", "visibility", "mso-hide", "opacity", "max-height", "overflow", "font-size", "font"),
+        *("display", "visibility", "mso-hide", "opacity", "max-height", "height", "overflow", "font-size", "font"),
         *("color", "background", "background-color", "background-image", "white-space"),
         *("margin", "margin-top", "margin-bottom"),
     )
@@ -52,6 +52,8 @@ _PASSING = re.compile(r":(?:hover|active|focus|visited|before|after|selection|:)
 # Telephones and dark mode have rules of their own, often with the opposite colours.
 _OTHER_READER = re.compile(r"prefers-color-scheme|max-(?:device-)?width|print|speech")
 _NESTED_RULE = re.compile(r"([^{}]{1,2000})\{([^{}]{0,4000})\}")
+
+_NOTHING = {"0", "0px", "0pt"}
 
 # Of text that only its colour or size hides. Beyond that share it is the sender's mistake, or ours.
 MOST_UNSEEN = 3
@@ -268,7 +270,7 @@ def _is_gone(element: Element, style: Style) -> bool:
         or style.get("visibility") in ("hidden", "collapse")
         or style.get("mso-hide") == "all"
         or style.get("opacity") in ("0", "0.0", "0%")
-        or (style.get("max-height") in ("0", "0px") and style.get("overflow") == "hidden")
+        or (style.get("overflow") == "hidden" and bool(_NOTHING & {style.get("max-height"), style.get("height")}))
     )
 
 

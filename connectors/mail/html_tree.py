@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from lxml.etree import HTMLParser  # type: ignore[import-untyped]
 
 LONGEST_HTML = 500_000
-MOST_ELEMENTS = 30_000
+MOST_ELEMENTS = 15_000
 # The walks over the tree recurse once a level.
 DEEPEST = 200
 LONGEST_SHEETS = 100_000

@@ -15,6 +15,12 @@ _FILE_NAME = re.compile(r"(?:cid:\S{1,200}|\S{1,100}\.(?:png|jpe?g|gif|bmp|webp|
 # Outlook turns ":-)" into a letter of a font of pictures.
 _WINGDINGS = {"J": ":-)", "K": ":-|", "L": ":-(", "à": "->", "ß": "<-", "è": "->", "ü": "✓", "û": "✗"}
 _MOST_SIGNATURE_LINES = 15
+# Scripts without blanks between words.
+_SYLLABLES = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")
+_CONTACT = re.compile(
+    r"@|www\.|https?:|\w\.(?:com|org|net|[a-z]{2})\b|(?:\d[\s()/.-]{0,3}){6}|^-- ?$|\boutlook\b|\bproton\b",
+    re.IGNORECASE,
+)
 _PARAGRAPHS = frozenset(("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "pre", "blockquote"))
 _BLOCKS = frozenset(
     (
@@ -110,15 +116,12 @@ def _walk_marked(element: Element, writer: Writer, is_bold: bool, mark: str) -> 
 
 
 def _walk_attribution(element: Element, writer: Writer, is_bold: bool) -> None:
-    """The line above a quote, unless it announces a forward."""
-    lines = history.first_lines(element, 2)
-    if not lines or history.DASHED.match(lines[0]) or writer.depth:
-        _children(element, writer, is_bold)
-        return
-    depth = writer.depth
-    writer.open_holder()
+    """The line above a quote. People write into its element, and programs announce a forward in it."""
+    writer.block()
     _children(element, writer, is_bold)
-    writer.close_holder(depth)
+    writer.expect_quote()
+    if not history.DASHED.match(writer.last_text()):
+        writer.quote_attribution()
 
 
 def _walk_holder(element: Element, writer: Writer, is_bold: bool, may_hold_answers: bool) -> None:
@@ -131,19 +134,18 @@ def _walk_holder(element: Element, writer: Writer, is_bold: bool, may_hold_answe
         _children(element, writer, is_bold)
         return
     has_quote, letters = history.holds_blockquote(element)
-    is_all_quoted = not has_quote or shows_header
-    if letters > history.LONGEST_ATTRIBUTION:
-        # Text before the quote is older still, or somebody wrote into the holder.
-        is_all_quoted = not may_hold_answers or any(map(history.is_attribution, lines[:2]))
-        if not is_all_quoted and letters > 2 * history.LONGEST_ATTRIBUTION:
-            _children(element, writer, is_bold)
-            return
-    depth = writer.depth
-    writer.open_holder()
-    if is_all_quoted:
-        writer.close_holder(depth + 1)
-    _children(element, writer, is_bold)
-    writer.close_holder(depth)
+    begins_quoted = shows_header or any(map(history.is_attribution, lines[:2]))
+    if has_quote and letters <= history.LONGEST_ATTRIBUTION and not shows_header:
+        writer.expect_quote()
+        _children(element, writer, is_bold)
+        writer.block()
+    elif begins_quoted or not may_hold_answers:
+        depth = writer.depth
+        writer.indent(depth + 1)
+        _children(element, writer, is_bold)
+        writer.indent(depth)
+    else:  # somebody wrote into it
+        _children(element, writer, is_bold)
 
 
 def _walk_quote(element: Element, writer: Writer, is_bold: bool, is_cited: bool) -> None:
@@ -169,14 +171,21 @@ def _walk_quote(element: Element, writer: Writer, is_bold: bool, is_cited: bool)
         return
     depth = writer.open_quote()
     _children(element, writer, is_bold)
-    writer.close_quote(depth)
+    writer.indent(depth)
 
 
 def _walk_signature(element: Element, writer: Writer, is_bold: bool) -> None:
     """Left out if it is a visiting card below the sender's words; people do write into it."""
-    start, above = writer.count, writer.own_letters()
+    start, above = writer.count, writer.own_letters
     _children(element, writer, is_bold)
     lines = [line for line in writer.written(start) if line]
-    is_card = len(lines) <= _MOST_SIGNATURE_LINES and not any(len(line) > 150 or "?" in line for line in lines)
-    if is_card and above >= 20 and above >= sum(map(len, lines)) // 4:
+    if above >= 20 and above >= sum(map(len, lines)) // 4 and _is_card(lines):
         writer.drop(start)
+
+
+def _is_card(lines: list[str]) -> bool:
+    """Few short lines without a question: names and numbers, or names alone."""
+    words = [len(line.split()) + len(_SYLLABLES.findall(line)) // 2 for line in lines]
+    if len(lines) > _MOST_SIGNATURE_LINES or max(words, default=0) > 8 or any("?" in line for line in lines):
+        return False
+    return any(map(_CONTACT.search, lines)) or max(words, default=0) <= 4
