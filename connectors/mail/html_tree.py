@@ -16,6 +16,9 @@ LONGEST_HTML = 500_000
 MOST_ELEMENTS = 15_000
 # The walks over the tree recurse once a level.
 DEEPEST = 200
+# libxml2 looks through all open elements at every end tag that fits none: there the sender gets no more of our time.
+MOST_OPEN = 1_000
+_FED_AT_ONCE = 50_000
 LONGEST_SHEETS = 100_000
 
 # A picture inside the mail can be larger than all that may be read of it.
@@ -69,9 +72,19 @@ def read_tree(html: str) -> tuple[Element, str]:
     """The tree and the text of all style sheets. Raises LxmlError, or ValueError, where lxml cannot go on."""
     target = _Target()
     parser = HTMLParser(encoding="utf-8", target=target, remove_comments=True, remove_pis=True, no_network=True)
-    parser.feed(_DATA.sub("", html)[:LONGEST_HTML].encode("utf-8", "replace"))
-    parser.close()
+    raw = _DATA.sub("", html)[:LONGEST_HTML].encode("utf-8", "replace")
+    try:
+        # lxml raises what the target raises only at the end of what it was fed.
+        for start in range(0, len(raw), _FED_AT_ONCE):
+            parser.feed(raw[start : start + _FED_AT_ONCE])
+        parser.close()
+    except _TooDeepError:
+        pass
     return target.root, "".join(target.sheets)
+
+
+class _TooDeepError(Exception):
+    """More elements are open than any mail has; what was read so far is kept."""
 
 
 class _Target:
@@ -89,6 +102,8 @@ class _Target:
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if self._dropped or tag in DROPPED or len(self._open) > DEEPEST or self._elements >= MOST_ELEMENTS:
             self._dropped.append(tag)
+            if len(self._dropped) > MOST_OPEN:
+                raise _TooDeepError
             return
         self._elements += 1
         element = Element(tag, {name: attributes[name] for name in attributes if name in _ATTRIBUTES})

@@ -213,6 +213,7 @@ BOMBS = {
     "lines at the side": "<blockquote style='border-left:1px solid'>a: b<br>c: d<br>" * 7_000,
     "many drawn lines": "<hr><b>a:</b> x<br>" * 25_000,
     "many header blocks": "<hr><b>a:</b> 2 March 2026 9:12<br><b>b:</b> x<br><b>c:</b> y<br>" * 7_000,
+    "open elements and ends of others": "<div>Ann</o:p>" * 30_000,
     "open data": "<img src='data:a/b;base64," + "A" * 450_000,
     "many data": "<img src='data:a/b;" * 20_000,
     "comments in a sheet": "<style>" + "/*" * 200_000 + "</style>x",
