@@ -70,7 +70,6 @@ _CLASSES: dict[str, Mark] = {
 _NAMES: dict[str, Mark] = {
     "quote": "quote",  # GMX, web.de
     "messagereplysection": "quote",  # Spark
-    "_____replyseparator": "rest",  # Outlook
     "messagesignaturesection": "signature",
 }
 _MARKERS: dict[str, Mark] = {"__divider__": "rest", "__headers__": "rest"}  # Zimbra
@@ -112,8 +111,10 @@ def mark_of(element: Element) -> Mark | None:
     found = (
         _IDS.get(_bare(element.get("id")))
         or _MARKERS.get(element.get("data-marker").lower())
-        or _NAMES.get(element.get("name").lower())
+        or (_NAMES.get(element.get("name").lower()) if element.tag == "div" else None)
     )
+    if element.tag == "a" and element.get("name") == "_____replyseparator":  # Outlook
+        found = "rest"
     for name in element.get("class").split()[:10]:
         found = found or _CLASSES.get(_bare(name))
     if found is None and _bare(element.get("id")).startswith("yahoo_quoted"):

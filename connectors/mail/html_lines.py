@@ -32,6 +32,11 @@ class _Line:
     mark: str = ""
     """The line to put above it."""
 
+    @property
+    def is_field(self) -> bool:
+        """Does it look like a field of a mail's header?"""
+        return self.is_label or history.is_label(self.text)
+
 
 class Writer:
     """Collects lines while the tree is walked. `forwarded`: the first mail in this mail is its content."""
@@ -256,27 +261,30 @@ class Writer:
         return "\n".join(lines)
 
     def _mark_headers(self) -> None:
-        """A drawn line and three fields with bold names are the header of another mail, in any language."""
+        """Fields below a drawn line, or below one of dashes, are the header of another mail, in any language."""
         index = 0
         while index < len(self._lines):
             line = self._lines[index]
-            if not line.is_label or line.depth or line.mark:
-                index += 1
-                continue
-            end = index
-            fields: list[str] = []
-            while end < len(self._lines) and end - index < 16 and self._lines[end].depth == 0:
-                if self._lines[end].is_label:
-                    fields.append(self._lines[end].text)
-                elif (
-                    not self._lines[end].text
-                    and not (end + 1 < len(self._lines) and self._lines[end + 1].is_label and len(fields) < 8)
-                ) or (self._lines[end].text and not any(one.is_label for one in self._lines[end + 1 : end + 6])):
-                    break
-                end += 1
             above = next((one for one in self._lines[max(0, index - 2) : index][::-1] if one.text), line)
             is_dashed = bool(history.DASHED.match(above.text)) and above.depth == 0
-            if (line.is_ruled or is_dashed) and history.is_header(fields):
+            if line.depth or line.mark or not (line.is_ruled or is_dashed) or not line.is_field:
+                index += 1
+                continue
+            fields, end = self._fields(index)
+            if history.is_header(fields) and not above.mark:
                 (above if is_dashed else line).mark = FORWARDED if self._forwarded else HISTORY
                 self._forwarded = False
             index = max(end, index + 1)
+
+    def _fields(self, start: int) -> tuple[list[str], int]:
+        """The fields from here on, with wrapped lines and single empty ones between them, and the line after them."""
+        fields: list[str] = []
+        end = start
+        while end < min(len(self._lines), start + 16) and not self._lines[end].depth:
+            line = self._lines[end]
+            if line.is_field:
+                fields.append(line.text)
+            elif not any(one.is_field for one in self._lines[end + 1 : end + (4 if line.text else 2)]):
+                break
+            end += 1
+        return fields, end

@@ -305,11 +305,16 @@ def _color(value: str) -> Color | None:
     return _NAMED.get(value)
 
 
+def _hashed(value: str) -> str:
+    """An attribute's colour; old programs leave its # out."""
+    return f"#{value}" if re.fullmatch(r"[0-9a-fA-F]{6}", value) else value
+
+
 def _text_color(element: Element, style: Style, inherited: Color | None) -> Color | None:
     if value := style.get("color"):
         return inherited if value == "inherit" else _color(value)
     if value := element.get("text") if element.tag == "body" else element.get("color"):
-        return _color(value if value[:1] in "#rbwgnsy" else f"#{value}")
+        return _color(_hashed(value))
     return None if element.tag == "a" else inherited  # a link has the reader's colour for links
 
 
@@ -318,7 +323,7 @@ def _background(element: Element, style: Style, inherited: Color | None) -> Colo
     shorthand = style.get("background", "")
     if "url(" in shorthand or style.get("background-image", "none") != "none" or element.get("background"):
         return None
-    value = style.get("background-color") or shorthand or element.get("bgcolor")
+    value = style.get("background-color") or shorthand or _hashed(element.get("bgcolor"))
     if not value or value in ("none", "transparent", "inherit", "initial", "unset", "0", "0 0"):
         return inherited
     if found := _color(value):

@@ -54,7 +54,7 @@ def _walk(element: Element, writer: Writer, is_bold: bool) -> None:
     if tag == "div" and mark is None and history.has_border(element, "left"):
         _walk_quote(element, writer, is_bold, is_cited=False)
         return
-    is_bold = is_bold or tag in ("b", "strong") or "font-weight:bold" in element.get("style").replace(" ", "")
+    is_bold = is_bold or tag in ("b", "strong", "th") or "font-weight:bold" in element.get("style").replace(" ", "")
     if mark is None and tag != "blockquote":
         _children(element, writer, is_bold)
     elif mark in ("rule", "rest", "forward"):
