@@ -93,9 +93,9 @@ _BORDER_STYLES = re.compile(r"border-style\s*:\s*([^;]{1,80})")
 COLONS = ":\uff1a\ufe13\ufe55"
 _ADDRESS = re.compile(r"[^\s<>@]{1,64}@[^\s<>@]{1,64}\.|\[mailto:")
 _CLOCK = re.compile(r"(?<!\d)\d{1,2}\s?[:.h時时시点點]\s?\d{2}(?!\d)|\b\d{1,2} ?(?:[ap]m|uhr)\b", re.IGNORECASE)
-_DATE = re.compile(
-    r"\b(?:19|20|25)\d\d\b|\b\d{1,2}[./-]\d{1,2}[./-]\d{2}|\d{1,4}\s?[年月日년월일]|\b\d{1,2}\.? ?[^\W\d_]{3,12}\b"
-)
+_FULL_DATE = r"\b(?:19|20|25)\d\d(?!\d)|\b\d{1,2}[./-]\d{1,2}[./-]\d{2}|\d{1,4}\s?[年月日년월일]"
+_DATE = re.compile(rf"{_FULL_DATE}|\b\d{{1,2}}\.? ?[^\W\d_]{{3,12}}\b")
+_HEADER_DATE = re.compile(_FULL_DATE)
 _ENDS_LIKE_ATTRIBUTION = re.compile(rf"[{COLONS}]\s*[*_]?$|(?:[-‐-―]{{3,}})$")
 _LABEL = re.compile(rf"[^\W\d_][^{COLONS}\n]{{0,30}}\s?[{COLONS}]")
 DASHED = re.compile(r"\s*[-=_‐-―─]{3,}\s?[^-=_‐-―─].{0,80}[-=_‐-―─]{3,}\s*$|\s*[-_=‐-―─]{10,}\s*$")
@@ -223,9 +223,10 @@ def begins_with_header(lines: list[str]) -> bool:
     return len(fields) >= 3 and any(_ADDRESS.search(line) or _CLOCK.search(line) for line in fields)
 
 
-def is_header(lines: list[str]) -> bool:
-    """Three to eight fields of a mail's header: one of them a date with its time of day."""
-    return 3 <= len(lines) <= 8 and any(_DATE.search(line) and _CLOCK.search(line) for line in lines)
+def is_header(lines: list[str], are_bold: bool) -> bool:
+    """Three to eight fields of a mail's header: one a date with its time of day, and an address if nothing is bold."""
+    is_dated = any(_HEADER_DATE.search(line) and _CLOCK.search(line) for line in lines)
+    return 3 <= len(lines) <= 8 and is_dated and (are_bold or any(map(_ADDRESS.search, lines)))
 
 
 _OWN_BEFORE = re.compile(rf"^(.{{3,}}[.!?…])\s+((?:{OPENERS.pattern}).*)$")

@@ -271,7 +271,7 @@ class Writer:
                 index += 1
                 continue
             fields, end = self._fields(index)
-            if history.is_header(fields) and not above.mark:
+            if history.is_header(fields, line.is_label) and not above.mark:
                 (above if is_dashed else line).mark = FORWARDED if self._forwarded else HISTORY
                 self._forwarded = False
             index = max(end, index + 1)
