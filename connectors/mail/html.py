@@ -19,10 +19,7 @@ from connectors.mail.html_tree import DROPPED, LONGEST_HTML, read_tree
 from connectors.mail.html_walk import write
 
 _TAG = re.compile(r"<[^<>]{0,2000}>")
-_UNREAD = re.compile(
-    rf"<!--.{{0,50000}}?-->|<({'|'.join(sorted(DROPPED))})\b[^<>]{{0,2000}}>.{{0,50000}}?</\1\s{{0,9}}>",
-    re.IGNORECASE | re.DOTALL,
-)
+_UNREAD = re.compile(rf"<!--|-->|<(/?)({'|'.join(sorted(DROPPED))})\b[^<>]{{0,2000}}>", re.IGNORECASE)
 
 
 def html_to_text(html: str, forwarded: bool = False, is_first: bool = False) -> str:
@@ -46,7 +43,22 @@ def html_to_text(html: str, forwarded: bool = False, is_first: bool = False) -> 
 
 def crude_text(html: str) -> str:
     """Tags, scripts and style sheets cut out, nothing else understood. For HTML on which the library fails."""
-    text = _TAG.sub(" ", _UNREAD.sub(" ", INVISIBLE.sub("", html)))
+    html = INVISIBLE.sub("", html)
+    text = _TAG.sub(" ", _without_unread(html)) or _TAG.sub(" ", html)
     for entity, character in (("&nbsp;", " "), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&amp;", "&")):
         text = text.replace(entity, character)
     return "\n".join(line for line in (" ".join(line.split()) for line in text[:LONGEST_TEXT].split("\n")) if line)
+
+
+def _without_unread(html: str) -> str:
+    """Without comments and elements whose text is none; one that never ends goes on to the end, as in browsers."""
+    kept: list[str] = []
+    start, wanted = 0, ""
+    for token in _UNREAD.finditer(html):
+        name = (token[2] or "").lower()
+        if wanted and (token[0] == wanted or (token[1] and name == wanted)):
+            start, wanted = token.end(), ""
+        elif not wanted and token[0] != "-->" and not token[1]:
+            kept.append(html[start : token.start()])
+            wanted = name or "-->"
+    return " ".join([*kept, "" if wanted else html[start:]]).strip()
