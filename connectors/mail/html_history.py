@@ -205,6 +205,17 @@ def is_attribution(line: str) -> bool:
     return bool((_ADDRESS.search(line) and any(map(str.isdigit, line))) or (has_date and _CLOCK.search(line)))
 
 
+def is_wrapped_attribution(above: str, line: str) -> bool:
+    """Is `line` the second half of an attribution that the program broke after date and name?"""
+    if len(above) > 150 or "@" not in line or _has_time(line):
+        return False
+    return _has_time(above) and is_attribution(f"{above} {line}")
+
+
+def _has_time(line: str) -> bool:
+    return bool(_HEADER_DATE.search(line) or _CLOCK.search(line))
+
+
 def might_be_attribution(line: str, is_expected: bool = False) -> bool:
     """The same where what follows is set off as quoted, or where a program says that one comes: less is enough."""
     if len(line) > LONGEST_ATTRIBUTION or not _ENDS_LIKE_ATTRIBUTION.search(line):

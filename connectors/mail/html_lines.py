@@ -194,14 +194,14 @@ class Writer:
         if not self._is_open(index):
             return
         text = self._lines[index].text
-        if history.is_attribution(text) or (is_expected and history.might_be_attribution(text, is_expected)):
+        if self._is_open(index - 1) and history.is_wrapped_attribution(self._lines[index - 1].text, text):
+            self._move_into_quote(index - 1)
+            self._move_into_quote(index)
+        elif history.is_attribution(text) or (is_expected and history.might_be_attribution(text, is_expected)):
             self._move_into_quote(index)
             if self._is_open(index - 1) and history.DASHED.match(self._lines[index - 1].text):
                 self._move_into_quote(index - 1)
         elif "@" in text and history.DASHED.match(text):
-            self._move_into_quote(index)
-        elif self._is_open(index - 1) and self._is_second_line(index):
-            self._move_into_quote(index - 1)
             self._move_into_quote(index)
         elif history.might_be_attribution(text):
             self._lines.insert(index, _Line("", self._depth))
@@ -209,12 +209,6 @@ class Writer:
     def _is_open(self, index: int) -> bool:
         """Is it a line of text, as deep as what comes?"""
         return index >= 0 and bool(self._lines[index].text) and self._lines[index].depth == self._depth
-
-    def _is_second_line(self, index: int) -> bool:
-        """Of an attribution that the program broke after date and name?"""
-        above, text = self._lines[index - 1].text, self._lines[index].text
-        is_dated = len(above) < 150 and any(map(str.isdigit, above))
-        return is_dated and "@" in text and history.is_attribution(f"{above} {text}")
 
     def _move_into_quote(self, index: int) -> None:
         line = self._lines[index]
