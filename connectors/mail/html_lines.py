@@ -49,6 +49,7 @@ class Writer:
         self._expects_quote = False
         self._own_letters = 0
         self._forwarded = forwarded
+        self._has_history = False
         self._is_ruled = False
         self._mark = ""
         self._has_hard_space = False
@@ -138,12 +139,12 @@ class Writer:
         self.block()
         self._is_ruled = True
 
-    def rest_is_history(self) -> None:
-        """From the next line on nothing is the sender's."""
+    def rest_is_history(self, shows_header: bool) -> None:
+        """From the next line on nothing is the sender's. A second mark is an older mail only if it shows a header."""
         self.block()
-        if self._depth == 0:
+        if self._depth == 0 and not self._mark and (shows_header or not self._has_history):
             self._mark = FORWARDED if self._forwarded else HISTORY
-            self._forwarded = False
+            self._forwarded, self._has_history = False, True
 
     def forward(self) -> None:
         """The next lines are a forwarded mail."""

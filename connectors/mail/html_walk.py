@@ -109,7 +109,7 @@ def _walk_marked(element: Element, writer: Writer, is_bold: bool, mark: str) -> 
     if mark == "rule":
         writer.rule()
     elif mark == "rest":
-        writer.rest_is_history()
+        writer.rest_is_history(history.begins_with_header(history.first_lines(element)))
     else:
         writer.forward()
     _children(element, writer, is_bold)
