@@ -51,7 +51,7 @@ _SIMPLE = re.compile(r"([a-z][a-z0-9]{0,19}|\*)?([.#][a-z0-9_-]{1,80})?$")
 _PASSING = re.compile(r":(?:hover|active|focus|visited|before|after|selection|:)|\[data-ogs[cb]\]|::")
 # Telephones and dark mode have rules of their own, often with the opposite colours.
 _OTHER_READER = re.compile(r"prefers-color-scheme|max-(?:device-)?width|print|speech")
-_NESTED_RULE = re.compile(r"([^{}]{1,2000})\{([^{}]{0,4000})\}")
+_CONDITIONAL = ("@media", "@supports", "@container", "@layer")
 
 _NOTHING = {"0", "0px", "0pt"}
 
@@ -150,7 +150,7 @@ class _Hiding:
                 return None
             look = self._inherit(element, style, inherited)
         if element.tag == "p":
-            element.is_tight = element.get("class").lower().startswith("mso") or _has_no_margin(style)
+            element.is_tight = element.get("class").lower().lstrip("x_").startswith("mso") or _has_no_margin(style)
         element.keeps_lines = look.keeps_lines
         self._count(element, look)
         return look
@@ -196,13 +196,13 @@ class _Hiding:
 
 def _read_rules(sheets: str) -> _Rules:
     rules = _Rules()
-    sheets = re.sub(r"/\*.{0,20000}?\*/|<!--|-->", " ", sheets, flags=re.DOTALL)
+    sheets = _without_comments(sheets).replace("<!--", " ").replace("-->", " ")
     for order, (selectors, body) in enumerate(_top_level_rules(sheets)):
         if selectors.startswith("@"):
-            if selectors.startswith("@media") and not _OTHER_READER.search(selectors):
-                # Shown on some screens, not on others: nothing is hidden by it, but colours are no longer certain.
-                for nested in _NESTED_RULE.finditer(body):
-                    rules.knows_colors &= not _sets_color(nested[1], _declarations(nested[2]))
+            # Shown by some programs, not by others: nothing is hidden by it, but colours are no longer certain.
+            if selectors.startswith(_CONDITIONAL) and not _OTHER_READER.search(selectors):
+                for nested, declarations in _top_level_rules(body):
+                    rules.knows_colors &= not _sets_color(nested, _declarations(declarations))
             continue
         normal, important = declared = _declarations(body)
         if not normal and not important:
@@ -218,6 +218,16 @@ def _read_rules(sheets: str) -> _Rules:
             elif _sets_color(name, declared):
                 rules.knows_colors = False
     return rules
+
+
+def _without_comments(sheets: str) -> str:
+    kept: list[str] = []
+    start = 0
+    while (opening := sheets.find("/*", start)) >= 0:
+        kept.append(sheets[start:opening])
+        end = sheets.find("*/", opening + 2)
+        start = end + 2 if end >= 0 else len(sheets)
+    return " ".join([*kept, sheets[start:]])
 
 
 def _sets_color(selector: str, declared: tuple[Style, Style]) -> bool:

@@ -87,6 +87,8 @@ SHOWN = {
     "white on a colour that a longer rule sets": "<style>i p{background:#036}</style><p style='color:#fff'>Pay now",
     "white on a colour that some screens get": "<style>@media screen{.a{background:#036}}</style>"
     "<p class=a style='color:#fff'>Pay now</p>",
+    "white on a colour that some programs get": "<style>@supports (display:grid){.a{background:#036}}</style>"
+    "<p class=a style='color:#fff'>Pay now</p>",
     "white on a colour without a name here": '<p style="background:rebeccapurple;color:#fff">Pay now</p>',
     "white on a variable": '<p style="background:var(--brand);color:#fff">Pay now</p>',
     "white on a gradient": '<p style="background:linear-gradient(#036,#069);color:#fff">Pay now</p>',
@@ -231,6 +233,10 @@ BOMBS = {
     "open data": "<img src='data:a/b;base64," + "A" * 450_000,
     "many data": "<img src='data:a/b;" * 20_000,
     "comments in a sheet": "<style>" + "/*" * 200_000 + "</style>x",
+    "open comments in a sheet": "<style>" + "/* " * 150_000 + "</style>x",
+    "a long at-rule": "<style>@media screen{" + "a" * 90_000 + "}</style>x",
+    "a long line of dashes": "-" * 140_000 + "<hr>" + "- a" * 40_000,
+    "a long style": "<p style='" + "border-top" * 40_000 + "'>x",
     "at-rules": "<style>" + "@media screen{" * 30_000 + "</style>x",
     "selectors": "<style>" + "a," * 200_000 + "{color:#fff}</style>x",
     "a wide background": "<p style='background:" + "rgb( 1 , " * 50_000 + "'>x",
