@@ -46,7 +46,7 @@ _FORWARD_SUBJECT = re.compile(
     r"\s*(?:(?:re|aw|sv|antw?)\s?:\s?)*(?:fwd?|wg|tr|rv|i|doorst|pd|podaj dalej|enc|vs)\s?:", re.IGNORECASE
 )
 _VS_SUBJECT = re.compile(r"\s*(?:\w{1,4}\s?:\s?)*vs\s?:", re.IGNORECASE)
-_DANISH_HEADER = re.compile(r"(?:^|>|[*_\s])(?:fra|sendt|emne)\s?[*_]?:", re.IGNORECASE)
+_FINNISH_HEADER = re.compile(r"(?:^|>|[*_\s])(?:lähettäjä|lähetetty|saatja|saadetud)\s?[*_]?:", re.IGNORECASE)
 _ANSWER_SUBJECT = re.compile(r"\W{0,3}[^\W\d_]{1,6}(?:\[\d{1,3}\])?\s?[:\uff1a]")
 _NOT_SHOWN_HERE = re.compile(
     r"(?:html[- ]|does not (?:display|support)|doesn't (?:display|support)"
@@ -165,10 +165,9 @@ def read_message(raw: bytes, limits: Limits, clock: Callable[[], float] = time.m
 
 
 def _is_forward(subject: str, passages: list[_Passage]) -> bool:
-    """Does the subject announce a forward? "VS:" does so in Danish and Norwegian, and is an answer in Finnish."""
-    if _VS_SUBJECT.match(subject):
-        return any(_DANISH_HEADER.search(passage.text) for passage in passages)
-    return bool(_FORWARD_SUBJECT.match(subject))
+    """Does the subject announce a forward? "VS:" does so in Danish, and is an answer in Finnish and Estonian."""
+    is_answer = _VS_SUBJECT.match(subject) and any(_FINNISH_HEADER.search(passage.text) for passage in passages)
+    return not is_answer and bool(_FORWARD_SUBJECT.match(subject))
 
 
 def _is_first(headers: Headers, subject: str) -> bool:
