@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from html import unescape
 from typing import Literal
 
 from connectors.base import MailText, Mark
@@ -166,7 +167,9 @@ def read_message(raw: bytes, limits: Limits, clock: Callable[[], float] = time.m
 
 def _is_forward(subject: str, passages: list[_Passage]) -> bool:
     """Does the subject announce a forward? "VS:" does so in Danish, and is an answer in Finnish and Estonian."""
-    is_answer = _VS_SUBJECT.match(subject) and any(_FINNISH_HEADER.search(passage.text) for passage in passages)
+    is_answer = _VS_SUBJECT.match(subject) and any(
+        _FINNISH_HEADER.search(unescape(passage.text[:200_000])) for passage in passages
+    )
     return not is_answer and bool(_FORWARD_SUBJECT.match(subject))
 
 
