@@ -76,11 +76,14 @@ class Passage:
     kind: Literal["plain", "html", "calendar", "forwarded", "spare"]
     source: str
     is_html: bool = False
+    forwarded: bool = False
+    is_first: bool = False
+    """What `html_to_text` wants to know; set before the text is asked for."""
 
     @cached_property
     def text(self) -> str:
         """As a person sees it."""
-        return html_to_text(self.source) if self.is_html else self.source
+        return html_to_text(self.source, self.forwarded, self.is_first) if self.is_html else self.source
 
 
 @dataclass

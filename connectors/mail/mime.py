@@ -112,7 +112,9 @@ def _envelope(headers: Headers, subject: str, passages: list[Passage]) -> Envelo
 
 def _is_forward(subject: str, passages: list[Passage]) -> bool:
     """Does the subject announce a forward? "VS:" does so in Danish, and is an answer in Finnish and Estonian."""
-    is_answer = _VS_SUBJECT.match(subject) and any(_FINNISH_HEADER.search(unescape(passage.source[:200_000])) for passage in passages)
+    is_answer = _VS_SUBJECT.match(subject) and any(
+        _FINNISH_HEADER.search(unescape(passage.source[:200_000])) for passage in passages
+    )
     return not is_answer and is_forward(subject)
 
 

@@ -20,7 +20,7 @@ from tests import ROOT
 SENTENCES = [(name, sentence) for members in SECTIONS.values() for name, sentence in members.items()]
 WORKS_WITH_MAIL_OR_MODELS = {
     *("ctranslate2", "tokenizers", "numpy", "ollama", "huggingface_hub", "tqdm", "sklearn", "scipy", "msal"),
-    *("httpx", "imapclient", "lxml", "inscriptis", "cryptography", "apscheduler", "structlog", "alembic", "pygments"),
+    *("httpx", "imapclient", "lxml", "cryptography", "apscheduler", "structlog", "alembic", "pygments"),
 }
 ONLY_HELP_CAN_DO_WITHOUT = {"sqlalchemy", "pydantic", "rich", "asyncio", "email"}
 CONFIG = """\
