@@ -42,6 +42,7 @@ _FINNISH_HEADER = re.compile(r"(?:^|>|[*_\s])(?:lähettäjä|lähetetty|saatja|s
 _LIMITS = Limits()
 # What Outlook's plain text makes of pictures and links: "[cid:image001.png@01DA...]", "ann@example.org<mailto:...>".
 _PICTURE = re.compile(r"[\[<(]cid:[^\]>)\s]{1,200}[\]>)]")
+_SAFE_LINK = re.compile(r"<https?://[\w.-]{1,60}\.safelinks\.protection\.outlook\.com/[^<>\s]{0,4000}>", re.IGNORECASE)
 _MAILTO = re.compile(r"<mailto:([^<>\s]{1,320})>", re.IGNORECASE)
 
 
@@ -170,9 +171,11 @@ def _says_something(passage: Passage) -> bool:
 
 
 def _without_noise(text: str) -> str:
-    """Without the marks of pictures, and with an address once where Outlook wrote it twice."""
+    """Without the marks of pictures and rewritten links, and with an address once where Outlook wrote it twice."""
     if "cid:" in text:
         text = _PICTURE.sub("", text)
+    if "safelinks" in text.lower():
+        text = _SAFE_LINK.sub("", text) if _SAFE_LINK.sub("", text).strip() else text
     return _MAILTO.sub(_address_once, text) if "<mailto:" in text.lower() else text
 
 

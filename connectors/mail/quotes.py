@@ -41,12 +41,6 @@ _Stripped = tuple[Kind, list[str], list[str]]
 
 _DECORATED = re.compile(r"((?:> ?)+)[^<>]{1,80}?((?: ?<)+)")
 _FRAMED = re.compile(r"\s*[*_]{0,2}\s?[-_=*~#—─]{3,}[^-_=~#—─]{2,60}[-_=~#—─]{3,}[*_]{0,2}\s*")
-# What Outlook writes into plain text: the place of a picture, the address behind an address, a rewritten link.
-_LINKS_OF_PROGRAMS = re.compile(
-    r"\[cid:[^\]\s]{1,200}\]|(?<=\S)<mailto:[^<>\s]{1,300}>"
-    r"|<https?://[\w.-]{1,60}\.safelinks\.protection\.outlook\.com/[^<>\s]{0,4000}>",
-    re.IGNORECASE,
-)
 _WORD = re.compile(r"[^\W_]+")
 _SENTENCE_ENDS = (".", "!", "?", ":", ";", "。", "！", "？", "…", ")", '"')
 
@@ -144,8 +138,6 @@ def normalise(plain: str) -> list[str]:
 def _joined(lines: list[str]) -> str:
     joined: list[str] = []
     for line in lines:
-        if "<" in line or "[cid:" in line:
-            line = _LINKS_OF_PROGRAMS.sub("", line).strip() or ("" if "[cid:" in line else line)
         if line or (joined and joined[-1]):
             joined.append(line)
     return "\n".join(joined).strip()
