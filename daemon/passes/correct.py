@@ -185,7 +185,10 @@ def _judge(
     made = decisions.of_message(tx, sighting.message)
     decision = made[-1] if made else None
     judgement = judge(sighting, earlier, decision, mailbox.roles, mailbox.by_folder)
-    by_rule = moved_by_rule(sighting, earlier, known.arrived, desk.sorting.rule_window)
+    # A rule is done before our time comes: whatever moves later was moved by a person. What was new in the first look
+    # after a restore is never ours to sort, so it does not leave as "gone".
+    waited = known.state == "gone" or known.first_seen == mailboxes.get(tx, desk.mailbox_id).restored
+    by_rule = waited and moved_by_rule(sighting, earlier, known.arrived, desk.sorting.rule_window)
     return _Judged(known, sighting, judgement, decision.id if decision else None), by_rule
 
 

@@ -414,3 +414,12 @@ def test_what_another_postroom_moved_is_unknown_to_a_backup_too() -> None:
     history.deliver_with_a_used_message_id(word="order")
     history.it_is_filed_put_elsewhere_and_forgotten(folder="Orders", old=True, with_watermark=False)
     history.teardown()
+
+
+def test_a_rules_move_is_known_as_one_in_the_first_look_after_a_restore() -> None:
+    """Found by chance once."""
+    history = History()
+    history.start(object_ids=True, mode="live", savedate=True)
+    history.it_is_filed_put_elsewhere_and_forgotten(folder="INBOX", old=True, with_watermark=True)
+    history.a_rule_moves_at_once(folder="Invoices", seen=True)
+    history.teardown()
