@@ -230,6 +230,23 @@ class JournalEntry:
     planned: datetime
     ended: datetime | None
     explanation: str | None
+    unclear: int = 0
+    """How often nobody could tell what had become of it."""
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """A message that lies there and that the server does not give. `message` None: not even its header came.
+    `since`: when all had been seen last before that; None: nobody had looked. `again`: when it is tried again; None:
+    never."""
+
+    ref: MessageRef
+    message: int | None
+    why: str
+    first: datetime
+    since: datetime | None
+    tries: int
+    again: datetime | None
 
 
 @dataclass(frozen=True)
