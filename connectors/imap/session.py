@@ -254,10 +254,10 @@ class Session:
 
     def among(self, uids: Iterable[int]) -> set[int]:
         """Which of these UIDs are still there and not marked as deleted."""
-        found: set[int] = set()
-        for wanted in uid_sets(uids):
+        asked, found = set(uids), set[int]()
+        for wanted in uid_sets(asked):
             found.update(self.search(f"UID {wanted} UNDELETED"))
-        return found
+        return found & asked
 
     def sightings(self, folder: str, epoch: int, uids: Sequence[int]) -> Iterator[Sighting]:
         """What lies at these UIDs of the open folder, batch by batch; what is gone is left out."""
