@@ -195,6 +195,8 @@ class Changes:
     """Folders of which everything is being reported again, as their UIDs restarted: what is unknown there is old."""
     more: bool = False
     """There was too much for one call: call again at once."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Watched folders that are there and could not be looked into, and why. Their place in the cursor is kept."""
     withheld: Mapping[MessageRef, str] = field(default_factory=dict)
     """What arrived, or was asked about `again`, and lies there, but is not given by the server: and why, in words."""
     tagged: tuple[Tagged, ...] = ()

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from imapclient import SocketTimeout
 
-from connectors.errors import CertificateRefused, ConnectorError, LoginRefused, SetupWrong
+from connectors.errors import CertificateRefused, ConnectorError, LoginRefused, SetupWrong, Unreachable
 from connectors.hosts import is_this_machine
 from connectors.imap.failures import login_failure, translate, unreachable
 from connectors.imap.line import BoundedClient, Line
@@ -126,6 +126,11 @@ def _connect(account: ImapAccount, halt: threading.Event) -> BoundedClient:
         )
     except ConnectorError:
         raise
+    except TimeoutError as error:
+        if account.tls == "implicit":
+            raise unreachable(error, account.place) from error
+        hint = 'If this port speaks TLS from the first byte, as 993 does, set tls = "implicit". Postroom tries again.'
+        raise Unreachable(account.place, "The server did not answer in time.", hint) from error
     except Exception as error:
         raise unreachable(error, account.place) from error
     _silence(client)

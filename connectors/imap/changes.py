@@ -21,10 +21,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 
 from connectors.base import Changes, MessageRef, Sighting, Tagged, Watch
-from connectors.errors import ActionRefused, FolderMissing
+from connectors.errors import FolderMissing
 from connectors.imap.answers import State
 from connectors.imap.keywords import changed
-from connectors.imap.session import FETCH_BATCH, SEARCH_WINDOW, Session
+from connectors.imap.session import FETCH_BATCH, SEARCH_WINDOW, FolderUnreadable, Session
 from connectors.imap.sightings import is_deleted
 
 MOST = 5000
@@ -45,6 +45,7 @@ class _Found:
     more: bool = False
     tagged: list[Tagged] = field(default_factory=list)
     withheld: dict[MessageRef, str] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
 
 
 def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
@@ -55,7 +56,7 @@ def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
     now: dict[str, State] = {}
     looked_at: set[str] = set()
     folders = list(dict.fromkeys((watch.inbox, *watch.known)))
-    for folder, state in _states(session, folders):
+    for folder, state in _states(session, folders, found):
         if state is None:
             found.missing.append(folder)
             if folder in before:
@@ -67,21 +68,25 @@ def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
             continue
         looked_at.add(folder)
         try:
-            if old is None and first and folder == watch.inbox:
-                found.arrived += reversed(newest(session, folder, watch.first_look))
-                found.withheld |= _given_up(session, folder)
-                found.vanished += _gone(session, folder, state, watch.known.get(folder, frozenset()), old)
+            with session.minding(folder, inbox=watch.inbox):
+                if old is None and first and folder == watch.inbox:
+                    found.arrived += reversed(newest(session, folder, watch.first_look))
+                    found.withheld |= _given_up(session, folder)
+                    found.vanished += _gone(session, folder, state, watch.known.get(folder, frozenset()), old)
+                else:
+                    now[folder] = _compare(session, folder, old, state, watch.known.get(folder, frozenset()), found)
+        except (FolderMissing, FolderUnreadable) as error:  # missing: deleted between the two commands
+            if isinstance(error, FolderUnreadable):
+                found.unreadable[folder] = str(error)
             else:
-                now[folder] = _compare(session, folder, old, state, watch.known.get(folder, frozenset()), found)
-        except FolderMissing:  # deleted between the two commands
-            found.missing.append(folder)
+                found.missing.append(folder)
             del now[folder]
             if old is not None:
                 now[folder] = old
     unreadable = [folder for folder in folders if folder not in now and folder not in found.missing]
     now.update((folder, before[folder]) for folder in unreadable if folder in before)
     for folder, state in now.items():
-        if folder not in found.missing:
+        if folder not in found.missing and folder not in found.unreadable:
             _ask_again(session, folder, state, watch, found)
     if found.arrived and not session.abilities.condstore:
         _find_marked(session, watch, now, looked_at, found)
@@ -95,6 +100,7 @@ def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
         missing=tuple(found.missing),
         relisted=tuple(found.relisted),
         more=found.more,
+        unreadable=found.unreadable,
         withheld=found.withheld,
         tagged=tuple(found.tagged),
     )
@@ -165,7 +171,7 @@ def write_cursor(states: Mapping[str, State]) -> str:
     return json.dumps(places, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def _states(session: Session, folders: list[str]) -> Iterator[tuple[str, State | None]]:
+def _states(session: Session, folders: list[str], found: _Found) -> Iterator[tuple[str, State | None]]:
     """Each watched folder with its numbers, None if it is missing. One command for all where the server can."""
     session.leave()
     session.enable_resync()
@@ -173,6 +179,9 @@ def _states(session: Session, folders: list[str]) -> Iterator[tuple[str, State |
     if session.abilities.list_status and len(folders) > 1:
         listed = {one.name: one for one in session.folders(numbers=True)}
     for folder in folders:
+        if folder != folders[0] and (why := session.experience.shuns(folder)) is not None:
+            found.unreadable[folder] = why
+            continue
         if session.abilities.list_status and len(folders) > 1:
             one = listed.get(folder)
             if one is None or not one.selectable:
@@ -181,14 +190,17 @@ def _states(session: Session, folders: list[str]) -> Iterator[tuple[str, State |
             if one.state is not None:
                 yield folder, one.state
                 continue
+        state: State | None = None
         try:
-            yield folder, session.state(folder)
+            with session.minding(folder, inbox=folders[0]):
+                state = session.state(folder)
         except FolderMissing:
-            yield folder, None
-        except ActionRefused:
+            pass
+        except FolderUnreadable as error:
             # There, but not ours to look into. That must not end the poll, unless it is the inbox itself.
-            if folder == folders[0]:
-                raise
+            found.unreadable[folder] = str(error)
+            continue
+        yield folder, state
 
 
 def _lying(
@@ -265,7 +277,10 @@ def _find_marked(session: Session, watch: Watch, now: Mapping[str, State], looke
     """
     for folder, known in watch.known.items():
         if known and folder in now and folder not in looked_at:
+            if folder in found.unreadable:
+                continue
             try:
-                found.vanished += _gone(session, folder, now[folder], known)
-            except (FolderMissing, ActionRefused):
+                with session.minding(folder, inbox=watch.inbox):
+                    found.vanished += _gone(session, folder, now[folder], known)
+            except (FolderMissing, FolderUnreadable):
                 continue  # the next look will tell

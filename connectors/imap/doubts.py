@@ -35,6 +35,7 @@ class Doubts:
     """Large messages of which the server would not tell the parts."""
     _at_once: dict[MessageRef, int] = field(default_factory=dict)
     _alone: dict[MessageRef, int] = field(default_factory=dict)
+    _folders: dict[str, int] = field(default_factory=dict)
     _trouble: int = 0
     _any_given: bool = False
     _is_news: bool = False
@@ -79,6 +80,17 @@ class Doubts:
         self._trouble += BROKEN_LINE
         if self._trouble > MOST_TROUBLE:
             raise error
+
+    def folder_failed(self, folder: str, error: ConnectorError) -> bool:
+        """The connection broke over this folder, and not over a message in it. Is that so for the second time?"""
+        if self._is_news:  # a message did it
+            return False
+        self._is_news = True
+        self._trouble += BROKEN_LINE
+        if self._trouble > MOST_TROUBLE:
+            raise error
+        self._folders[folder] = self._folders.get(folder, 0) + 1
+        return self._folders[folder] >= TWICE
 
     def news(self) -> bool:
         """Has something failed since this was last asked? Then the same question may be put again."""

@@ -36,7 +36,7 @@ from connectors.base import (
     Watch,
     refs_by_folder,
 )
-from connectors.errors import ActionRefused, ConnectorError, FolderMissing
+from connectors.errors import ConnectorError, FolderMissing
 from connectors.imap.account import ImapAccount, log_in
 from connectors.imap.answers import Abilities, Listed, State
 from connectors.imap.changes import find_changes, lying, newest, read_cursor, write_cursor
@@ -46,7 +46,7 @@ from connectors.imap.gmail_labels import file, recover_label
 from connectors.imap.keywords import recover_tag, tag, tagged
 from connectors.imap.move import move
 from connectors.imap.recover_move import recover_move
-from connectors.imap.session import Session
+from connectors.imap.session import FolderUnreadable, Session
 from connectors.imap.texts import batches, sizes_of, texts
 
 Result = TypeVar("Result")
@@ -93,27 +93,7 @@ class ImapConnector(Connector):
 
     def folders(self) -> list[Folder]:
         with self._lock:
-            session = self._session()
-            session.leave()
-            states: dict[str, tuple[Listed, State]] = {}
-            for listed in session.folders(numbers=True):
-                # Gone since, not ours to look into, or a mere parent: Dovecot lists those as if they were folders.
-                with contextlib.suppress(FolderMissing, ActionRefused):
-                    if listed.selectable:
-                        states[listed.name] = listed, listed.state or session.state(listed.name)
-            object_ids = session.mailbox_ids({name: state.epoch for name, (_, state) in states.items()})
-            return [
-                Folder(
-                    name=name,
-                    delimiter=listed.delimiter,
-                    special_use=next((use[1:] for use in sorted(listed.attributes & SPECIAL_USES)), None),
-                    messages=state.messages,
-                    object_id=f"mailboxid:{object_ids[name]}" if object_ids[name] else None,
-                    epoch=state.epoch,
-                )
-                for name, (listed, state) in sorted(states.items())
-                if name in object_ids
-            ]
+            return self._again(lambda session: folders(session, self.account.inbox))
 
     def changes(self, cursor: str | None, watch: Watch) -> Changes:
         with self._lock:
@@ -254,6 +234,34 @@ class ImapConnector(Connector):
         reader, self._waker = socket.socketpair()
         with reader, self._waker:
             return session.idle(reader, min(end - time.monotonic(), IDLE_SECONDS))
+
+
+def folders(session: Session, inbox: str) -> list[Folder]:
+    """See `Connector.folders`. One that breaks the connection is listed without its numbers."""
+    session.leave()
+    states: dict[str, tuple[Listed, State | None]] = {}
+    for listed in session.folders(numbers=True):
+        if not listed.selectable:
+            continue
+        if session.experience.shuns(listed.name) is not None:
+            states[listed.name] = listed, None
+            continue
+        # Gone since, not ours to look into, or a mere parent: Dovecot lists those as if they were folders.
+        with contextlib.suppress(FolderMissing, FolderUnreadable), session.minding(listed.name, inbox=inbox):
+            states[listed.name] = listed, listed.state or session.state(listed.name)
+    object_ids = session.mailbox_ids({name: state.epoch for name, (_, state) in states.items() if state is not None})
+    return [
+        Folder(
+            name=name,
+            delimiter=listed.delimiter,
+            special_use=next((use[1:] for use in sorted(listed.attributes & SPECIAL_USES)), None),
+            messages=state.messages if state is not None else None,
+            object_id=f"mailboxid:{object_ids[name]}" if object_ids.get(name) else None,
+            epoch=state.epoch if state is not None else 0,
+        )
+        for name, (listed, state) in sorted(states.items())
+        if name in object_ids or state is None
+    ]
 
 
 def _notes(abilities: Abilities, tags: bool, tells: bool, object_item: str | None) -> tuple[str, ...]:

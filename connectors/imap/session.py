@@ -58,6 +58,10 @@ MOST_FOLDERS = 20_000
 Result = TypeVar("Result")
 
 
+class FolderUnreadable(Exception):
+    """A folder is there and cannot be looked into: why, in words. It does not leave the connector."""
+
+
 class Session:
     """One connection. Every method raises only `connectors.errors`."""
 
@@ -220,6 +224,25 @@ class Session:
         selected, claimed = self._ask_folder(folder, ask)
         self._folder, self._selected = folder, selected
         return claimed if selected.epoch == epoch else set(known)
+
+    @contextlib.contextmanager
+    def minding(self, folder: str, *, inbox: str = "") -> Iterator[None]:
+        """Look into one folder of many: what it breaks is its own. Raises FolderUnreadable where it cannot be looked
+        into, and what the session raises where the look has to begin again, or where it is the inbox."""
+        try:
+            yield
+        except ActionRefused as error:
+            if same_folder(folder, inbox):
+                raise
+            raise FolderUnreadable(error.fact) from error
+        except (Unexplained, Unreachable) as error:
+            if self.doubts is None or same_folder(folder, inbox) or not self.dead:
+                raise
+            if self.doubts.folder_failed(folder, error):
+                self.experience.shun(folder, error.fact)
+            raise
+        else:
+            self.experience.is_well(folder)
 
     def leave(self) -> None:
         """Close the open folder without expunging, or have the server look: before STATUS, which may be stale for

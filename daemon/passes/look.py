@@ -81,6 +81,8 @@ def _look_once(desk: Desk) -> tuple[Looked, bool]:
             if desk.restored and not changes.more:
                 mailboxes.set_restored(tx, desk.mailbox_id, now)
             record_young(tx, desk, young, now)
+            if changes.unreadable != (mailbox.unreadable or {}):
+                mailboxes.set_unreadable(tx, desk.mailbox_id, changes.unreadable)
             if heard != mailbox.tags:
                 mailboxes.set_tags(tx, desk.mailbox_id, heard)
             mailboxes.looked(
@@ -150,7 +152,8 @@ def _young(desk: Desk, watch: Watch, now: datetime) -> list[Sighting]:
 
 def _is_quiet(changes: Changes, mailbox: Mailbox) -> bool:
     found = changes.arrived or changes.vanished or changes.restarted or changes.relisted or changes.withheld
-    return not found and changes.cursor == mailbox.cursor
+    as_told = changes.cursor == mailbox.cursor and changes.unreadable == (mailbox.unreadable or {})
+    return not found and as_told
 
 
 def _is_to_be_noted(desk: Desk, mailbox: Mailbox, now: datetime) -> bool:

@@ -173,6 +173,7 @@ def mailbox_status(
             "ended": iso(runs[0].ended),
             **({"outcome": runs[0].outcome, "verdict": runs[0].verdict} if runs[0].outcome else _unended(at_work)),
         },
+        "unreadable": unreadable_words(mailbox.unreadable or {}),
         "withheld": withheld_words(withheld.all_of(tx, mailbox.id)),
         "unfinished": len(journal.unfinished(tx, mailbox.id)),
     }
@@ -303,6 +304,15 @@ def _withheld(held: Withheld | None) -> dict[str, Any] | None:
     if held is None:
         return None
     return {"first": iso(held.first), "tries": held.tries, "again": iso(held.again), "why": held.why}
+
+
+def unreadable_words(folders: Mapping[str, str]) -> str | None:
+    """In words, if there are folders that cannot be looked into."""
+    if not folders:
+        return None
+    name, why = sorted(folders.items())[0]
+    number = "1 folder" if len(folders) == 1 else f"{len(folders)} folders"
+    return f'{number} cannot be looked into, and Postroom tries again later. "{name}": {why}'
 
 
 def withheld_words(held: Sequence[Withheld]) -> str | None:

@@ -72,6 +72,8 @@ class Mailbox:
     """When we noticed that the database was restored from a backup."""
     tags: list[str] | None = None
     """The tags whose changes the last look heard of; None: of none."""
+    unreadable: dict[str, str] | None = None
+    """Folders that the last look could not look into, and why."""
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,7 @@ mailboxes = Table(
     Column("others_moved", Utc),  # when the last of them was seen
     Column("restored", Utc),  # when we noticed that this database is older than what has been seen: from a backup
     Column("tags", JSON(none_as_null=True)),  # whose changes the last look heard of; NULL: of none
+    Column("unreadable", JSON(none_as_null=True)),  # folders that the last look could not look into: why
 )
 
 folders = Table(

@@ -164,3 +164,56 @@ def test_one_bad_message_of_many_is_found_in_a_few_steps(tampered: tuple[ImapWor
     assert list(connector.withheld([bad])) == [bad]
     world.delete("order poison")
     assert not connector.withheld([bad]), "now it is gone, and a SEARCH says so"
+
+
+def closes(tag: bytes, answer: bytes) -> bytes | None:
+    """The folder is not for everybody."""
+    return tag + b" NO [NOPERM] Permission denied\r\n"
+
+
+@pytest.mark.parametrize(
+    ("does", "hide"),
+    [
+        (closes, ()),
+        (not_understood, ()),
+        (hangs_up, ()),
+        (not_understood, ("LIST-STATUS",)),
+        (says_bye, ("LIST-STATUS",)),
+    ],
+)
+def test_one_bad_folder_of_many_costs_itself_alone(
+    dovecot_world: ImapWorld, does: Answer, hide: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, ill = dovecot_world, {"now": 0}
+    for number in range(8):
+        world.hands.create(f"Folder {number}")
+
+    def answers(command: bytes, answer: bytes) -> bytes | None:
+        opens = re.search(rb'^\S+ (STATUS|EXAMINE|SELECT) "Folder 3"', command)
+        return does(command.split()[0], answer) if ill["now"] and opens else answer
+
+    with FaultyLine(world.server.port, answers=answers, hide=hide) as line:
+        world.connector = world.another(port=line.port)
+        desk = open_desk(world, tmp_path, monkeypatch)
+        ill["now"] = 1
+        for round_ in range(3):
+            world.deliver(f"order {round_}")
+            world.deliver(f"note {round_}")
+            world.move(f"note {round_}", "Folder 3")
+            pass_time(desk, minutes=11)
+            assert world.folders_of(f"order {round_}") == [world.second]
+        with desk.database.read() as tx:
+            status = mailbox_status(tx, mailboxes.get(tx, desk.mailbox_id), desk.clock(), lambda: False)
+        assert '1 folder cannot be looked into, and Postroom tries again later. "Folder 3"' in status["unreadable"]
+        assert line.commands.count("LOGIN") <= 4, "what breaks the line is left alone for a while"
+        with desk.database.read() as tx:
+            known = {folder.name: folder for folder in mailboxes.folders(tx, desk.mailbox_id)}
+        if does is not closes:
+            assert known["Folder 3"].missing_since is None
+        ill["now"] = 0
+        monkeypatch.setattr("connectors.imap.experience.FIRST_PAUSE_S", 0)
+        desk.connector._experience._shunned.clear()  # type: ignore[attr-defined]
+        pass_time(desk, minutes=11)
+        with desk.database.read() as tx:
+            assert mailboxes.get(tx, desk.mailbox_id).unreadable is None
+        world.connector.close()
