@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from connectors.base import MessageRef, Move, Watch
-from connectors.errors import SetupWrong
+from connectors.errors import SetupWrong, Unreachable
 from connectors.imap.account import ImapAccount
 from connectors.imap.answers import found_by_search, listed_in, selected_in, states_in
 from connectors.imap.mailbox import ImapConnector
@@ -17,7 +18,7 @@ from connectors.imap.response_parser import Unreadable, fetch_items, flags_in, v
 from tests.faults import FaultyLine
 from tests.imap_desk import open_desk, pass_time, reasons
 from tests.imap_fixtures import ImapWorld
-from tests.servers.hostile import HostileImap
+from tests.servers.hostile import GREETING, HostileImap
 
 ODD_FOLDERS = ("[Kunde", "[b", "a[b", "c]d", "Rechnung]")
 ODD_KEYWORDS = ("[css3-page", "a[b", "~home", "&-", "[")
@@ -284,3 +285,12 @@ def test_a_message_without_a_size_is_a_message() -> None:
         changes = connector.changes('{"INBOX":[7,1,0,0]}', Watch(inbox="INBOX", known={}))
         assert [seen.ref.uid for seen in changes.arrived] == [1]
         assert [ref.uid for ref in changes.withheld] == [2, 3]
+
+
+def test_a_silent_port_may_speak_tls() -> None:
+    with (
+        HostileImap(GREETING, b"") as server,
+        ImapConnector(replace(account(server.port), timeout=1)) as connector,
+        pytest.raises(Unreachable, match='set tls = "implicit"'),
+    ):
+        connector.folders()
