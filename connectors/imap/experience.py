@@ -22,11 +22,12 @@ class Shunned:
 
 @dataclass
 class Experience:
-    """spelled: how the server writes the names of folders where we would write them otherwise. no_move: it offers MOVE
-    and does not understand it."""
+    """spelled: how the server writes the names of folders where we would write them otherwise. no_move, no_mark: it
+    offers MOVE, or to keep our keyword, and does not understand it."""
 
     spelled: dict[str, bytes] = field(default_factory=dict)
     no_move: bool = False
+    no_mark: bool = False
     _shunned: dict[str, Shunned] = field(default_factory=dict)
 
     def shun(self, folder: str, why: str) -> None:

@@ -304,8 +304,8 @@ class Session:
             except (ActionRefused, Unexplained, Unreachable) as error:
                 if self.doubts is None:
                     raise
-                self.doubts.failed(folder, epoch, piece, error, broken=self.dead)
                 self.dead = self.dead or len(piece) == 1  # the second try is made on another connection
+                self.doubts.failed(folder, epoch, piece, error, broken=self.dead)
                 if self.dead:
                     raise
                 continue

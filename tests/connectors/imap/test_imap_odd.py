@@ -179,6 +179,26 @@ def test_a_move_that_is_not_understood_is_never_sent_again(
 
 
 @pytest.mark.imap
+def test_a_mark_that_is_not_understood_is_done_without(
+    dovecot_world: ImapWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(command: bytes) -> bytes:
+        return command.replace(b"UID STORE", b"UID PLACE")
+
+    with FaultyLine(dovecot_world.server.port, change=change) as line:
+        dovecot_world.connector = dovecot_world.another(port=line.port)
+        desk = open_desk(dovecot_world, tmp_path, monkeypatch)
+        for number in range(3):
+            dovecot_world.deliver(f"order {number}")
+        pass_time(desk, minutes=6)
+        pass_time(desk, minutes=6)
+        assert line.commands.count("UID STORE") == 1
+        dovecot_world.connector.close()
+    for number in range(3):
+        assert dovecot_world.folders_of(f"order {number}") == [dovecot_world.second]
+
+
+@pytest.mark.imap
 def test_a_mail_that_cannot_be_moved_is_left_after_two_tries(
     dovecot_world: ImapWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
