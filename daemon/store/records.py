@@ -250,6 +250,10 @@ class Withheld:
     tries: int
     again: datetime | None
 
+    def is_due(self, now: datetime) -> bool:
+        """May it be asked for again?"""
+        return self.again is not None and self.again <= now
+
 
 @dataclass(frozen=True)
 class Correction:

@@ -12,7 +12,7 @@ from connectors.imap.mailbox import ImapConnector
 from daemon.passes.desk import Desk
 from daemon.passes.one_pass import one_pass
 from daemon.report.story import mailbox_status, message_story
-from daemon.store import mailboxes, messages, withheld
+from daemon.store import learning, mailboxes, messages, withheld
 from tests.faults import FaultyLine
 from tests.imap_desk import open_desk, pass_time, reasons
 from tests.imap_fixtures import ImapWorld
@@ -217,3 +217,36 @@ def test_one_bad_folder_of_many_costs_itself_alone(
         with desk.database.read() as tx:
             assert mailboxes.get(tx, desk.mailbox_id).unreadable is None
         world.connector.close()
+
+
+@pytest.mark.parametrize("tampered", [(BODY, refused), (BODY, hangs_up)], indirect=True)
+def test_a_correction_whose_text_is_not_given_waits_and_the_others_teach(
+    tampered: tuple[ImapWorld, FaultyLine], ill: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, _ = tampered
+    desk = open_desk(world, tmp_path, monkeypatch)
+    for subject in ("note 1", "note poison"):
+        world.deliver(subject, message_id=f"<{subject[5:]}@example.org>")
+    pass_time(desk, minutes=6)
+    for subject in ("note 1", "note poison"):
+        world.move(subject, world.first)
+    pass_time(desk, minutes=20)
+
+    def taught() -> list[str | None]:
+        with desk.database.read() as tx:
+            corrections = learning.corrections(tx, desk.mailbox_id)
+            return [messages.get(tx, one.message).identity.message_id for one in corrections]
+
+    assert taught() == ["<1@example.org>"]
+    times = ill["times"]
+    one_pass(desk)
+    assert ill["times"] == times
+    for _ in range(withheld.MOST_TRIES):
+        pass_time(desk, hours=25)
+    assert taught() == ["<1@example.org>", "<poison@example.org>"]
+    assert "teaches nothing: the server does not give it" in reasons(desk, "<poison@example.org>")
+    with desk.database.read() as tx:
+        assert len(learning.lessons(tx, desk.mailbox_id)) == 1
+    times = ill["times"]
+    pass_time(desk, hours=25)
+    assert ill["times"] == times
