@@ -6,6 +6,7 @@
     filed_by_people(folder, ..)   what people put there (first lessons)              -> [Sighting]
     tagged_by_people(folder, ..)  what people tagged there (first lessons)           -> [Sighting]
     fetch(refs)                   the text of a few messages                         -> Message ...
+    withheld(refs)                what `fetch` left out and is there all the same    -> {ref: why}
     apply(ref, action, note)      move or tag one message, verified                  -> MessageRef
     recover(unfinished)           after a crash: what became of a half-done action   -> Recovered
 
@@ -156,6 +157,8 @@ class Watch:
     """With no cursor yet: how many of the inbox's newest messages to report as arrived."""
     tags: frozenset[str] = frozenset()
     """Tags whose changes on known messages in the inbox are to be reported; their case means nothing."""
+    again: tuple[MessageRef, ...] = ()
+    """Messages that an earlier look reported as `withheld`: to be reported as arrived, or as withheld again."""
     every_tag: bool = False
     """Report how the tags of all known messages in the inbox stand, changed or not: asked for now and then."""
 
@@ -192,6 +195,10 @@ class Changes:
     """Folders of which everything is being reported again, as their UIDs restarted: what is unknown there is old."""
     more: bool = False
     """There was too much for one call: call again at once."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Watched folders that are there and could not be looked into, and why. Their place in the cursor is kept."""
+    withheld: Mapping[MessageRef, str] = field(default_factory=dict)
+    """What arrived, or was asked about `again`, and lies there, but is not given by the server: and why, in words."""
     tagged: tuple[Tagged, ...] = ()
     """Known messages in the inbox whose tags may have changed. One too many is no mistake, one too few is."""
 
@@ -324,7 +331,13 @@ class Connector(ABC):
 
     @abstractmethod
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:
-        """The messages that are still there, in any order. Changes nothing on the server, not even \\Seen."""
+        """The messages that are still there and given, in any order; of one that the server refuses the others do not
+        suffer. Changes nothing on the server, not even \\Seen."""
+
+    def withheld(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, str]:  # noqa: ARG002 - nothing is withheld
+        """Of messages that `fetch` has just left out: which lie there all the same, and why the server does not give
+        them, in words for people and without a word of mail. The others are gone."""
+        return {}
 
     @abstractmethod
     def apply(

@@ -63,7 +63,10 @@ class LoginRefused(NeedsPerson):
 class CertificateRefused(NeedsPerson):
     """The server's certificate cannot be trusted, so no password was sent."""
 
-    next_step = "Check `host`, or name the CA that signed the certificate with `ca_file`."
+    next_step = (
+        "Check `host`, or name the CA that signed the certificate with `ca_file`; a certificate that signed itself is "
+        "named by `fingerprint`."
+    )
 
 
 class SetupWrong(NeedsPerson):

@@ -51,7 +51,7 @@ class FaultyLine:
     """`with FaultyLine(port, fault) as line:` then `line.port`; `line.commands` tells what passed.
 
     hide: capabilities that the server is not allowed to mention. change: what becomes of a command on its way, so that
-    a server does half of what it was asked.
+    a server does half of what it was asked. answers: what becomes of the answer to a command; None: the line breaks.
     """
 
     def __init__(
@@ -62,8 +62,10 @@ class FaultyLine:
         *,
         hide: Collection[str] = (),
         change: Callable[[bytes], bytes] = bytes,
+        answers: Callable[[bytes, bytes], bytes | None] = lambda _, answer: answer,
     ) -> None:
         self.server_port, self.fault, self.strike, self.change = port, fault, strike, change
+        self.answers = answers
         self.hidden = re.compile(rb" (?:%s)(?=[ \]\r])" % b"|".join(word.encode() for word in hide)) if hide else None
         self.commands: list[str] = []
         self.struck = False
@@ -101,7 +103,10 @@ class FaultyLine:
                     self._fail(self.fault, client, server, answered, line, tag)
                     return
                 server.sendall(self.change(line))
-                client.sendall(self._told(_answer(answered, tag)))
+                told = self.answers(line, self._told(_answer(answered, tag)))
+                if told is None:
+                    return
+                client.sendall(told)
 
     def _told(self, answer: bytes) -> bytes:
         """What the client is told of an answer."""

@@ -10,17 +10,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import imaplib
 import socket
 import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from imapclient import SocketTimeout
 
-from connectors.errors import CertificateRefused, ConnectorError, LoginRefused, SetupWrong
+from connectors.errors import CertificateRefused, ConnectorError, LoginRefused, SetupWrong, Unreachable
 from connectors.hosts import is_this_machine
 from connectors.imap.failures import login_failure, translate, unreachable
 from connectors.imap.line import BoundedClient, Line
@@ -124,6 +126,11 @@ def _connect(account: ImapAccount, halt: threading.Event) -> BoundedClient:
         )
     except ConnectorError:
         raise
+    except TimeoutError as error:
+        if account.tls == "implicit":
+            raise unreachable(error, account.place) from error
+        hint = 'If this port speaks TLS from the first byte, as 993 does, set tls = "implicit". Postroom tries again.'
+        raise Unreachable(account.place, "The server did not answer in time.", hint) from error
     except Exception as error:
         raise unreachable(error, account.place) from error
     _silence(client)
@@ -189,7 +196,8 @@ def _sign_in(account: ImapAccount, client: BoundedClient, ask: Callable[[], str]
                 client.login(account.user, secret)
     except Exception as error:
         # Not `from error`: its text is the server's answer to a line with the secret in it.
-        failure = login_failure(error, account.place, account.user)
+        disabled = account.sign_in == "password" and account.tls == "none" and client.has_capability("LOGINDISABLED")
+        failure = login_failure(error, account.place, account.user, logins_disabled=disabled)
         if account.sign_in != "password" and isinstance(failure, LoginRefused):
             failure = TokenRefused(failure.place, failure.fact)
         raise failure from None
@@ -201,10 +209,30 @@ def _sign_in(account: ImapAccount, client: BoundedClient, ask: Callable[[], str]
     client._imap.untagged_responses.pop("CAPABILITY", None)
     try:
         client._cached_capabilities = client._do_capabilites()
+        _say_who_asks(client)
     except ConnectorError:
         raise
     except Exception as error:
         raise translate(error, account.place) from error
+
+
+def _say_who_asks(client: BoundedClient) -> None:
+    """ID (RFC 2971), where it is offered: NetEase opens no folder before. Name and version, nothing of the machine."""
+    if not client.has_capability("ID"):
+        return
+    try:
+        client._imap._simple_command("ID", f'("name" "Postroom" "version" "{_version()}")')
+    except imaplib.IMAP4.abort:
+        raise
+    except imaplib.IMAP4.error:
+        pass  # offered and not understood
+
+
+def _version() -> str:
+    try:
+        return version("postroom")
+    except PackageNotFoundError:  # run from a folder of sources
+        return "unknown"
 
 
 def _silence(client: BoundedClient) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
 from imapclient.imap_utf7 import decode as decode_utf7
-from imapclient.response_parser import parse_fetch_response, parse_response
+from imapclient.imap_utf7 import encode as encode_utf7
 
 from connectors.base import MessageRef
+from connectors.imap.response_parser import Unreadable, fetch_items, flags_in, responses, values
 from connectors.imap.sightings import Fetched, as_text
 
+_PERMANENT = re.compile(rb"\[PERMANENTFLAGS (\(.*\))\]", re.IGNORECASE | re.DOTALL)
+MOST_DIGITS = 20
+FIRST_PRINTABLE = 0x20
 _COPYUID = re.compile(r"(\d+) ([\d:,]+) ([\d:,]+)")
 MOST_COPIED = 10_000
 
@@ -35,6 +39,7 @@ class Abilities:
     idle: bool
     unselect: bool
     savedate: bool
+    id: bool = False
 
     @classmethod
     def of(cls, capabilities: Iterable[str]) -> Abilities:
@@ -53,6 +58,7 @@ class Abilities:
             idle="IDLE" in words,
             unselect="UNSELECT" in words,
             savedate="SAVEDATE" in words,
+            id="ID" in words,
         )
 
 
@@ -74,6 +80,8 @@ class Listed:
     delimiter: str | None
     attributes: frozenset[str]
     state: State | None = None
+    spelled: bytes | None = None
+    """As the server writes the name, where we would write it otherwise."""
 
     @property
     def selectable(self) -> bool:
@@ -88,6 +96,8 @@ class Selected:
     messages: int
     permanent_flags: frozenset[str] | None
     """Flags that can be kept, in lower case; None if the server doesn't say."""
+    uidnext: int = 0
+    """0: the server doesn't say."""
 
     def keeps(self, word: str) -> bool:
         """Can the folder keep this flag? Without PERMANENTFLAGS all can be kept (RFC 9051 section 7.1)."""
@@ -130,24 +140,45 @@ def _uids(words: str) -> list[int]:
 
 
 def fetched_by_uid(lines: Sequence[Any], wanted: Collection[int]) -> dict[int, Fetched]:
-    """The answers to a UID FETCH by UID, of the wanted messages only.
+    """The answers to a UID FETCH by UID, of the wanted messages only. One that cannot be read is left out.
 
     Servers tell of other messages meanwhile, by number and without a UID (RFC 9051 section 7.5.2): a number must not be
     taken for a UID.
     """
     found: dict[int, dict[bytes, Any]] = {}
-    answer: list[Any] = []
-    for line in lines:
-        if line is None:
+    for answer in responses(lines):
+        try:
+            items = fetch_items(answer)
+        except Unreadable:
             continue
-        answer.append(line)
-        if isinstance(line, tuple):  # a literal: the rest of this answer follows
-            continue
-        for fetched in parse_fetch_response(answer, normalise_times=False, uid_is_key=False).values():
-            if (uid := fetched.get(b"UID")) in wanted:
-                found.setdefault(uid, {}).update(fetched)
-        answer = []
+        uid = items.get(b"UID")
+        if isinstance(uid, int) and uid in wanted:
+            found.setdefault(uid, {}).update(items)
     return dict(found)
+
+
+def found_by_search(lines: Sequence[object]) -> list[int]:
+    """The numbers of all SEARCH answers, ascending: there are servers that send none, or one for each message."""
+    words = [word for line in lines if isinstance(line, bytes) for word in line.split(b"(")[0].split()]
+    return sorted({int(word) for word in words if word.isdigit() and len(word) < MOST_DIGITS})
+
+
+def selected_in(untagged: Mapping[str, Sequence[Any]]) -> Selected:
+    """An opened folder, by what SELECT or EXAMINE answered. Raises KeyError where it does not even say EXISTS."""
+    kept = None
+    for line in untagged.get("OK", []):
+        found = _PERMANENT.match(line) if isinstance(line, bytes) else None
+        if found:
+            try:
+                kept = frozenset(as_text(flag).lower() for flag in flags_in(found[1]))
+            except Unreadable:
+                continue
+    return Selected(_number(untagged, "UIDVALIDITY"), int(untagged["EXISTS"][-1]), kept, _number(untagged, "UIDNEXT"))
+
+
+def _number(untagged: Mapping[str, Sequence[Any]], name: str) -> int:
+    said = untagged.get(name) or [b""]
+    return int(said[-1]) if isinstance(said[-1], bytes) and said[-1].isdigit() else 0
 
 
 def same_folder(one: str, other: str) -> bool:
@@ -156,32 +187,38 @@ def same_folder(one: str, other: str) -> bool:
 
 
 def listed_in(lines: Sequence[object]) -> list[Listed]:
-    words = parse_response([line for line in lines if line not in (b"", None)])
-    return [
-        Listed(
-            name=_folder_name(words[index + 2]),
-            delimiter=as_text(words[index + 1]) if words[index + 1] is not None else None,
-            attributes=frozenset(as_text(attribute).lower() for attribute in words[index]),
-        )
-        for index in range(0, len(words), 3)
-    ]
+    """The folders of LIST answers. A line that cannot be read is left out, and so is a folder of a name's second
+    spelling, or of a name that no command can hold."""
+    found: dict[str, Listed] = {}
+    for answer in responses(lines):
+        try:
+            attributes, delimiter, word = values(answer)[:3]
+            name, spelled = folder_name(word)
+            one = Listed(
+                name=name,
+                delimiter=as_text(delimiter) if delimiter is not None else None,
+                attributes=frozenset(as_text(attribute).lower() for attribute in attributes),
+                spelled=spelled,
+            )
+        except (ValueError, TypeError):
+            continue
+        if one.name not in found or found[one.name].spelled is not None:
+            found[one.name] = one
+    return list(found.values())
 
 
 def states_in(lines: Sequence[object]) -> dict[str, tuple[State, str | None]]:
-    """Folder -> its numbers and its MAILBOXID."""
-    words = parse_response([line for line in lines if line not in (b"", None)])
+    """Folder -> its numbers, 0 for what is not told, and its MAILBOXID. A line that cannot be read is left out."""
     states: dict[str, tuple[State, str | None]] = {}
-    for index in range(0, len(words) - 1, 2):
-        pairs = words[index + 1]
-        values = {as_text(pairs[i]).upper(): pairs[i + 1] for i in range(0, len(pairs), 2)}
-        state = State(
-            epoch=int(values.get("UIDVALIDITY", 0)),
-            uidnext=int(values.get("UIDNEXT", 0)),
-            messages=int(values.get("MESSAGES", 0)),
-            modseq=int(values.get("HIGHESTMODSEQ", 0)),
-        )
-        object_id = as_text(values["MAILBOXID"]) if values.get("MAILBOXID") else None
-        states[_folder_name(words[index])] = (state, object_id)
+    for answer in responses(lines):
+        try:
+            word, pairs = values(answer)[:2]
+            told = {as_text(pairs[i]).upper(): pairs[i + 1] for i in range(0, len(pairs) - 1, 2)}
+            numbers = [int(told.get(name) or 0) for name in ("UIDVALIDITY", "UIDNEXT", "MESSAGES", "HIGHESTMODSEQ")]
+            object_id = as_text(told["MAILBOXID"]) if told.get("MAILBOXID") else None
+            states[folder_name(word)[0]] = State(*numbers), object_id
+        except (ValueError, TypeError):
+            continue
     return states
 
 
@@ -211,15 +248,38 @@ def deleted_in(lines: Sequence[object]) -> set[int]:
 
 
 def with_state(listed: Listed, states: dict[str, tuple[State, str | None]]) -> Listed:
-    """A line of LIST with what LIST-STATUS said about it."""
-    return replace(listed, state=states[listed.name][0]) if listed.name in states else listed
+    """A line of LIST with what LIST-STATUS said about it, if that says enough."""
+    state, _ = states.get(listed.name, (None, None))
+    return replace(listed, state=state) if state is not None and state.epoch and state.uidnext else listed
 
 
-def is_news(said: Iterable[Sequence[object]]) -> bool:
-    """Messages came, went or changed. "Still here" is no news."""
-    return any(word in (b"EXISTS", b"EXPUNGE", b"FETCH", b"VANISHED") for line in said for word in line)
+def is_news(said: Iterable[object]) -> bool:
+    """Messages came, went or changed: of lines as they came. "Still here" is no news."""
+    words = (b"EXISTS", b"EXPUNGE", b"FETCH", b"VANISHED")
+    return any(word in words for line in said if isinstance(line, bytes) for word in line[:60].upper().split())
 
 
-def _folder_name(word: object) -> str:
-    name: str = decode_utf7(word) if isinstance(word, bytes) else as_text(word)
-    return "INBOX" if name.upper() == "INBOX" else name
+def folder_name(word: object) -> tuple[str, bytes | None]:
+    """What a folder is called, and how the server spells it where that is not as we would (RFC 9051 section 5.1).
+
+    Some servers send names that are no modified UTF-7, and mean them. Raises ValueError for one that no command can
+    hold.
+    """
+    raw = word if isinstance(word, bytes) else str(word).encode()
+    if raw.upper() == b"INBOX":
+        return "INBOX", None
+    name = _decoded(raw)
+    if encode_utf7(name) == raw:
+        return name, None
+    if min(raw) < FIRST_PRINTABLE:
+        raise ValueError("control characters in a folder's name")
+    return name, raw
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        if raw.isascii():
+            return str(decode_utf7(raw))
+        return raw.decode()
+    except ValueError:
+        return raw.decode("latin-1")

@@ -17,14 +17,14 @@ started from: it is left for the next call, so nothing is reported twice or miss
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 
 from connectors.base import Changes, MessageRef, Sighting, Tagged, Watch
-from connectors.errors import ActionRefused, FolderMissing
+from connectors.errors import FolderMissing
 from connectors.imap.answers import State
 from connectors.imap.keywords import changed
-from connectors.imap.session import FETCH_BATCH, SEARCH_WINDOW, Session
+from connectors.imap.session import FETCH_BATCH, SEARCH_WINDOW, FolderUnreadable, Session
 from connectors.imap.sightings import is_deleted
 
 MOST = 5000
@@ -44,6 +44,8 @@ class _Found:
     relisted: list[str] = field(default_factory=list)
     more: bool = False
     tagged: list[Tagged] = field(default_factory=list)
+    withheld: dict[MessageRef, str] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
 
 
 def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
@@ -54,7 +56,7 @@ def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
     now: dict[str, State] = {}
     looked_at: set[str] = set()
     folders = list(dict.fromkeys((watch.inbox, *watch.known)))
-    for folder, state in _states(session, folders):
+    for folder, state in _states(session, folders, found):
         if state is None:
             found.missing.append(folder)
             if folder in before:
@@ -66,18 +68,26 @@ def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
             continue
         looked_at.add(folder)
         try:
-            if old is None and first and folder == watch.inbox:
-                found.arrived += reversed(newest(session, folder, watch.first_look))
-                found.vanished += _gone(session, folder, state, watch.known.get(folder, frozenset()), old)
+            with session.minding(folder, inbox=watch.inbox):
+                if old is None and first and folder == watch.inbox:
+                    found.arrived += reversed(newest(session, folder, watch.first_look))
+                    found.withheld |= _given_up(session, folder)
+                    found.vanished += _gone(session, folder, state, watch.known.get(folder, frozenset()), old)
+                else:
+                    now[folder] = _compare(session, folder, old, state, watch.known.get(folder, frozenset()), found)
+        except (FolderMissing, FolderUnreadable) as error:  # missing: deleted between the two commands
+            if isinstance(error, FolderUnreadable):
+                found.unreadable[folder] = str(error)
             else:
-                now[folder] = _compare(session, folder, old, state, watch.known.get(folder, frozenset()), found)
-        except FolderMissing:  # deleted between the two commands
-            found.missing.append(folder)
+                found.missing.append(folder)
             del now[folder]
             if old is not None:
                 now[folder] = old
     unreadable = [folder for folder in folders if folder not in now and folder not in found.missing]
     now.update((folder, before[folder]) for folder in unreadable if folder in before)
+    for folder, state in now.items():
+        if folder not in found.missing and folder not in found.unreadable:
+            _ask_again(session, folder, state, watch, found)
     if found.arrived and not session.abilities.condstore:
         _find_marked(session, watch, now, looked_at, found)
     if watch.tags and watch.inbox in now and watch.inbox not in found.missing:
@@ -90,6 +100,8 @@ def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
         missing=tuple(found.missing),
         relisted=tuple(found.relisted),
         more=found.more,
+        unreadable=found.unreadable,
+        withheld=found.withheld,
         tagged=tuple(found.tagged),
     )
 
@@ -109,7 +121,7 @@ def _compare(
     if relisting:
         found.relisted.append(folder)
     first = 1 if restarted else old.uidnext
-    sightings, reached = _lying(session, folder, state, first, MOST - len(found.arrived))
+    sightings, reached = _lying(session, folder, state, first, MOST - len(found.arrived), found)
     found.arrived += sightings
     if reached >= state.uidnext:
         return state
@@ -134,6 +146,16 @@ def newest(session: Session, folder: str, limit: int) -> list[Sighting]:
     return [by_uid[uid] for uid in wanted if uid in by_uid]
 
 
+def lying(session: Session, folder: str, epoch: int, uids: Sequence[int]) -> list[MessageRef]:
+    """Which of these lie there, not marked as deleted: as a SEARCH says, whatever a FETCH gives."""
+    try:
+        if session.open(folder).epoch != epoch:
+            return []
+    except FolderMissing:
+        return []
+    return [MessageRef(folder, epoch, uid) for uid in sorted(session.among(uids))]
+
+
 def read_cursor(cursor: str | None) -> dict[str, State]:
     """Folder -> numbers at the last look; empty if there is no cursor or it is not one of ours."""
     try:
@@ -149,7 +171,7 @@ def write_cursor(states: Mapping[str, State]) -> str:
     return json.dumps(places, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def _states(session: Session, folders: list[str]) -> Iterator[tuple[str, State | None]]:
+def _states(session: Session, folders: list[str], found: _Found) -> Iterator[tuple[str, State | None]]:
     """Each watched folder with its numbers, None if it is missing. One command for all where the server can."""
     session.leave()
     session.enable_resync()
@@ -157,6 +179,9 @@ def _states(session: Session, folders: list[str]) -> Iterator[tuple[str, State |
     if session.abilities.list_status and len(folders) > 1:
         listed = {one.name: one for one in session.folders(numbers=True)}
     for folder in folders:
+        if folder != folders[0] and (why := session.experience.shuns(folder)) is not None:
+            found.unreadable[folder] = why
+            continue
         if session.abilities.list_status and len(folders) > 1:
             one = listed.get(folder)
             if one is None or not one.selectable:
@@ -165,17 +190,22 @@ def _states(session: Session, folders: list[str]) -> Iterator[tuple[str, State |
             if one.state is not None:
                 yield folder, one.state
                 continue
+        state: State | None = None
         try:
-            yield folder, session.state(folder)
+            with session.minding(folder, inbox=folders[0]):
+                state = session.state(folder)
         except FolderMissing:
-            yield folder, None
-        except ActionRefused:
+            pass
+        except FolderUnreadable as error:
             # There, but not ours to look into. That must not end the poll, unless it is the inbox itself.
-            if folder == folders[0]:
-                raise
+            found.unreadable[folder] = str(error)
+            continue
+        yield folder, state
 
 
-def _lying(session: Session, folder: str, state: State, first: int, most: int) -> tuple[list[Sighting], int]:
+def _lying(
+    session: Session, folder: str, state: State, first: int, most: int, found: _Found
+) -> tuple[list[Sighting], int]:
     """At most so many with a UID from `first` up to the UIDNEXT of `state`, and the UID up to which that is all."""
     if state.uidnext <= first:
         return [], state.uidnext
@@ -183,11 +213,43 @@ def _lying(session: Session, folder: str, state: State, first: int, most: int) -
     if selected.epoch != state.epoch:  # restarted between the two commands: the next look will tell
         return [], state.uidnext
     if state.uidnext - first <= min(FETCH_BATCH, most):  # few: one command instead of two
-        seen = session.sightings(folder, state.epoch, range(first, state.uidnext))
+        seen = _given(session, folder, state.epoch, range(first, state.uidnext), found)
         return [sighting for sighting in seen if not is_deleted(sighting)], state.uidnext
     uids = session.uids_between(first, state.uidnext, selected.messages)
     reached = uids[most] if len(uids) > most else state.uidnext
-    return list(session.sightings(folder, state.epoch, uids[:most])), reached
+    return _given(session, folder, state.epoch, uids[:most], found), reached
+
+
+def _given(session: Session, folder: str, epoch: int, uids: Sequence[int], found: _Found) -> list[Sighting]:
+    """What lies at these UIDs of the open folder. What a SEARCH names and no FETCH gives is noted as withheld."""
+    sightings = list(session.sightings(folder, epoch, uids))
+    if lacking := set(uids) - {seen.ref.uid for seen in sightings}:
+        why = _given_up(session, folder)
+        for uid in sorted(session.among(lacking)):
+            ref = MessageRef(folder, epoch, uid)
+            found.withheld[ref] = why.get(ref, "The server answers without its header.")
+    return sightings
+
+
+def _given_up(session: Session, folder: str) -> dict[MessageRef, str]:
+    """What the server has not given of this folder in the present look."""
+    given_up = session.doubts.given_up if session.doubts is not None else {}
+    return {ref: why for ref, why in given_up.items() if ref.folder == folder}
+
+
+def _ask_again(session: Session, folder: str, state: State, watch: Watch, found: _Found) -> None:
+    """What an earlier look was not given."""
+    uids = [ref.uid for ref in watch.again if (ref.folder, ref.epoch) == (folder, state.epoch)]
+    known = {seen.ref for seen in found.arrived} | found.withheld.keys()
+    uids = [uid for uid in uids if MessageRef(folder, state.epoch, uid) not in known]
+    if not uids:
+        return
+    try:
+        if session.open(folder).epoch == state.epoch:
+            seen = _given(session, folder, state.epoch, uids, found)
+            found.arrived += [sighting for sighting in seen if not is_deleted(sighting)]
+    except FolderMissing:
+        return  # the next look will tell
 
 
 def _gone(
@@ -215,7 +277,10 @@ def _find_marked(session: Session, watch: Watch, now: Mapping[str, State], looke
     """
     for folder, known in watch.known.items():
         if known and folder in now and folder not in looked_at:
+            if folder in found.unreadable:
+                continue
             try:
-                found.vanished += _gone(session, folder, now[folder], known)
-            except (FolderMissing, ActionRefused):
+                with session.minding(folder, inbox=watch.inbox):
+                    found.vanished += _gone(session, folder, now[folder], known)
+            except (FolderMissing, FolderUnreadable):
                 continue  # the next look will tell

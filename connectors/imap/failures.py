@@ -162,8 +162,11 @@ _LOGIN_REASONS = (
 )
 
 
-def login_failure(error: Exception, place: str, user: str) -> ConnectorError:
-    """What went wrong while signing in. Quotes nothing but the response code: the rest may hold the secret."""
+def login_failure(error: Exception, place: str, user: str, *, logins_disabled: bool = False) -> ConnectorError:
+    """What went wrong while signing in. Quotes nothing but the response code: the rest may hold the secret.
+
+    `logins_disabled`: the server had said that it takes no passwords on this connection.
+    """
     # IMAPClient wraps everything in LoginError, a broken line too.
     cause = error.__context__ if isinstance(error, exceptions.LoginError) else error
     if isinstance(cause, ConnectorError):
@@ -179,6 +182,12 @@ def login_failure(error: Exception, place: str, user: str) -> ConnectorError:
         return Unreachable(place, f"The server does not take logins now [{code}].")
     if code == "PRIVACYREQUIRED":
         return SetupWrong(place, "The server takes passwords over TLS only.", 'Set tls = "implicit" or "starttls".')
+    if logins_disabled:
+        return SetupWrong(
+            place,
+            "The server takes no passwords on such a connection (LOGINDISABLED).",
+            'Set tls = "implicit" or "starttls".',
+        )
     said = f" [{code}]" if code else ""
     text = _text(error).lower()
     for parts, fact, next_step in _LOGIN_REASONS:

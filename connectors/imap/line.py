@@ -61,6 +61,17 @@ class Line:
         pending = isinstance(self._connection, ssl.SSLSocket) and self._connection.pending() > 0
         return bool(self._received) or pending
 
+    def read_rest(self, connection: socket.socket) -> bytes:
+        """What follows a literal: the rest of its line. An empty line before that counts as none (cpython #88574)."""
+        taken = self.readline(connection)
+        if taken.strip() or not taken:
+            return taken
+        following = self.readline(connection)
+        if following[:1] in (b")", b" "):
+            return following
+        self._received[:0] = following  # the literal was the end of its line
+        return taken
+
     def read(self, connection: socket.socket, size: int) -> bytes:
         """A literal. Raises Unexplained where it is larger than anything that was asked for, Unreachable, OSError."""
         if size > LARGEST_LITERAL:
@@ -128,20 +139,24 @@ class _Bounded:
     """In front of a client of imaplib: all that it receives comes through a `Line`."""
 
     sock: socket.socket
+    _after_literal = False
 
     def __init__(self, line: Line, *where: Any) -> None:
         self.line = line  # before the greeting is read
         super().__init__(*where)
 
     def send(self, data: Any) -> None:
+        self._after_literal = False
         self.line.begin()
         super().send(data)  # type: ignore[misc]
 
     def read(self, size: int) -> bytes:
+        self._after_literal = True
         return self.line.read(self.sock, size)
 
     def readline(self) -> bytes:
-        return self.line.readline(self.sock)
+        after_literal, self._after_literal = self._after_literal, False
+        return self.line.read_rest(self.sock) if after_literal else self.line.readline(self.sock)
 
 
 class _Plain(_Bounded, IMAP4WithTimeout):  # type: ignore[misc]
@@ -158,6 +173,15 @@ class BoundedClient(IMAPClient):  # type: ignore[misc]
     def __init__(self, line: Line, *where: Any, **how: Any) -> None:
         self.line = line
         super().__init__(*where, **how)
+
+    def _consume_until_tagged_response(self, tag: str, command: str) -> tuple[bytes, list[bytes]]:
+        """The answer to NOOP, and to the end of IDLE, as lines: IMAPClient would parse them, and fail over a flag."""
+        lines: list[bytes] = []
+        while not self._imap.tagged_commands[tag]:
+            lines.append(self._imap._get_response())
+        kind, answer = self._imap.tagged_commands.pop(tag)
+        self._checkok(command, kind, answer)
+        return answer[0], lines
 
     def _create_IMAP4(self) -> _Bounded:  # noqa: N802 - IMAPClient's name
         within = self._timeout.connect

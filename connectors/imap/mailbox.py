@@ -15,7 +15,9 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
 from connectors.base import (
     Action,
@@ -24,7 +26,6 @@ from connectors.base import (
     Connector,
     Folder,
     Identity,
-    Mark,
     Message,
     MessageRef,
     Move,
@@ -35,21 +36,20 @@ from connectors.base import (
     Watch,
     refs_by_folder,
 )
-from connectors.errors import ActionRefused, ConnectorError, FolderMissing
+from connectors.errors import ConnectorError, FolderMissing
 from connectors.imap.account import ImapAccount, log_in
 from connectors.imap.answers import Abilities, Listed, State
-from connectors.imap.changes import find_changes, newest, read_cursor, write_cursor
+from connectors.imap.changes import find_changes, lying, newest, read_cursor, write_cursor
+from connectors.imap.doubts import Doubts
+from connectors.imap.experience import Experience
 from connectors.imap.gmail_labels import file, recover_label
 from connectors.imap.keywords import recover_tag, tag, tagged
 from connectors.imap.move import move
 from connectors.imap.recover_move import recover_move
-from connectors.imap.session import FETCH_BATCH, Session
-from connectors.imap.sightings import part, sighting
-from connectors.mail import mime
+from connectors.imap.session import FolderUnreadable, Session
+from connectors.imap.texts import batches, sizes_of, texts
 
-LARGEST_TEXT = 1024 * 1024
-"""Bytes of a message that are fetched: what a model reads is at the start."""
-LARGEST_BATCH = 8 * 1024 * 1024
+Result = TypeVar("Result")
 IDLE_SECONDS = 8 * 60
 """Servers and routers forget a silent connection after half an hour at best, ten minutes at worst."""
 BROKEN_SECONDS = 5
@@ -71,7 +71,9 @@ class ImapConnector(Connector):
         self._halt = threading.Event()
         self._waker: socket.socket | None = None
         self._broken_waits = 0
-        self._batch = FETCH_BATCH
+        self._experience = Experience()
+        self._reasons: Mapping[MessageRef, str] = {}
+        """Why the last `fetch` was not given what it left out."""
 
     # Looking
 
@@ -91,52 +93,43 @@ class ImapConnector(Connector):
 
     def folders(self) -> list[Folder]:
         with self._lock:
-            session = self._session()
-            session.leave()
-            states: dict[str, tuple[Listed, State]] = {}
-            for listed in session.folders(numbers=True):
-                # Gone since, not ours to look into, or a mere parent: Dovecot lists those as if they were folders.
-                with contextlib.suppress(FolderMissing, ActionRefused):
-                    if listed.selectable:
-                        states[listed.name] = listed, listed.state or session.state(listed.name)
-            object_ids = session.mailbox_ids({name: state.epoch for name, (_, state) in states.items()})
-            return [
-                Folder(
-                    name=name,
-                    delimiter=listed.delimiter,
-                    special_use=next((use[1:] for use in sorted(listed.attributes & SPECIAL_USES)), None),
-                    messages=state.messages,
-                    object_id=f"mailboxid:{object_ids[name]}" if object_ids[name] else None,
-                    epoch=state.epoch,
-                )
-                for name, (listed, state) in sorted(states.items())
-                if name in object_ids
-            ]
+            return self._again(lambda session: folders(session, self.account.inbox))
 
     def changes(self, cursor: str | None, watch: Watch) -> Changes:
         with self._lock:
-            return find_changes(self._session(), cursor, watch)
+            return self._again(lambda session: find_changes(session, cursor, watch))
 
     def renamed(self, cursor: str, names: Mapping[str, str]) -> str:
         return write_cursor({names.get(folder, folder): state for folder, state in read_cursor(cursor).items()})
 
     def newest(self, folder: str, limit: int) -> list[Sighting]:
         with self._lock:
-            return newest(self._session(), folder, limit)
+            return self._again(lambda session: newest(session, folder, limit))
 
     def tagged_by_people(self, folder: str, tag: str, limit: int) -> list[Sighting]:
         """By SEARCH. At Gmail a label is a folder, too: see `filed_by_people`."""
         with self._lock:
-            return tagged(self._session(), folder, tag, limit)
+            return self._again(lambda session: tagged(session, folder, tag, limit))
 
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:
+        self._reasons = {}
+        for (folder, epoch), uids in refs_by_folder(refs).items():
+            doubts = Doubts()
+            with self._lock:
+                sizes = self._again(partial(sizes_of, folder=folder, epoch=epoch, uids=uids), doubts)
+            for batch in batches(sizes):
+                with self._lock:
+                    messages = self._again(partial(texts, folder=folder, epoch=epoch, batch=batch), doubts)
+                yield from messages
+            self._reasons = {**self._reasons, **doubts.given_up}
+
+    def withheld(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, str]:
+        found: dict[MessageRef, str] = {}
         for (folder, epoch), uids in refs_by_folder(refs).items():
             with self._lock:
-                sizes = self._sizes(folder, epoch, uids)
-            for batch in _batches(sizes, self._batch):
-                with self._lock:
-                    messages = self._texts(folder, epoch, batch)
-                yield from messages
+                for ref in self._again(partial(lying, folder=folder, epoch=epoch, uids=uids)):
+                    found[ref] = self._reasons.get(ref, "The server answers without its text.")
+        return found
 
     # Acting
 
@@ -209,56 +202,32 @@ class ImapConnector(Connector):
     def _session(self) -> Session:
         """The connection, opened again if it is closed or dead."""
         if self._current is not None and self._current.dead:
-            if self._current.flooded:  # perhaps by some hundred huge headers that somebody sent: ask about fewer
-                self._batch = max(1, self._batch // 8)
             self._current.close()
             self._current = None
             self._broken_at = time.monotonic()
         if self._current is None:
-            self._current = Session(log_in(self.account, self._halt), self.name)
-            self._current.batch = self._batch
+            self._current = Session(log_in(self.account, self._halt), self.name, self._experience)
             self._closing.clear()
         return self._current
+
+    def _again(self, look: Callable[[Session], Result], doubts: Doubts | None = None) -> Result:
+        """Look, and begin again on another connection where one message has broken it: see `connectors.imap.doubts`."""
+        doubts = doubts or Doubts()
+        while True:
+            session = self._session()
+            session.doubts = doubts
+            try:
+                return look(session)
+            except ConnectorError:
+                if self._halt.is_set() or not session.dead or not doubts.news():
+                    raise
+            finally:
+                session.doubts = None
 
     def _settle(self) -> None:
         remaining = self._broken_at + self.settle - time.monotonic()
         if remaining > 0:
             self._closing.wait(remaining)
-
-    def _sizes(self, folder: str, epoch: int, uids: Sequence[int]) -> dict[int, int]:
-        """The size of each message that is still there."""
-        session = self._session()
-        try:
-            if session.open(folder).epoch != epoch:
-                return {}
-        except FolderMissing:
-            return {}
-        sizes: dict[int, int] = {}
-        for start in range(0, len(uids), 500):
-            for uid, fetched in session.fetch(uids[start : start + 500], ("RFC822.SIZE",)).items():
-                sizes[uid] = int(fetched.get(b"RFC822.SIZE", LARGEST_TEXT))
-        return sizes
-
-    def _texts(self, folder: str, epoch: int, uids: Sequence[int]) -> list[Message]:
-        session = self._session()
-        try:
-            if session.open(folder).epoch != epoch:
-                return []
-        except FolderMissing:
-            return []
-        items = (*session.sighting_items(), f"BODY.PEEK[]<0.{LARGEST_TEXT}>")
-        messages = []
-        for uid, fetched in session.fetch(uids, items).items():
-            seen = sighting(MessageRef(folder, epoch, uid), fetched, session.object_item)
-            raw = part(fetched, b"BODY[]")
-            if seen is None or raw is None:
-                continue
-            parsed = mime.parse(raw)
-            marks: set[Mark] = set(parsed.marks)
-            if seen.size > len(raw) >= LARGEST_TEXT:
-                marks.add("truncated")
-            messages.append(Message(seen, parsed.text, frozenset(marks), parsed.senders, parsed.recipients))
-        return messages
 
     def _idle(self, session: Session, end: float) -> bool:
         """One IDLE, short enough that nobody on the way forgets us."""
@@ -267,19 +236,32 @@ class ImapConnector(Connector):
             return session.idle(reader, min(end - time.monotonic(), IDLE_SECONDS))
 
 
-def _batches(sizes: dict[int, int], most: int) -> Iterator[list[int]]:
-    """UIDs in batches that fit into memory, whatever the messages weigh."""
-    batch: list[int] = []
-    weight = 0
-    for uid, size in sizes.items():
-        fetched = min(size, LARGEST_TEXT)
-        if batch and (weight + fetched > LARGEST_BATCH or len(batch) == most):
-            yield batch
-            batch, weight = [], 0
-        batch.append(uid)
-        weight += fetched
-    if batch:
-        yield batch
+def folders(session: Session, inbox: str) -> list[Folder]:
+    """See `Connector.folders`. One that breaks the connection is listed without its numbers."""
+    session.leave()
+    states: dict[str, tuple[Listed, State | None]] = {}
+    for listed in session.folders(numbers=True):
+        if not listed.selectable:
+            continue
+        if session.experience.shuns(listed.name) is not None:
+            states[listed.name] = listed, None
+            continue
+        # Gone since, not ours to look into, or a mere parent: Dovecot lists those as if they were folders.
+        with contextlib.suppress(FolderMissing, FolderUnreadable), session.minding(listed.name, inbox=inbox):
+            states[listed.name] = listed, listed.state or session.state(listed.name)
+    object_ids = session.mailbox_ids({name: state.epoch for name, (_, state) in states.items() if state is not None})
+    return [
+        Folder(
+            name=name,
+            delimiter=listed.delimiter,
+            special_use=next((use[1:] for use in sorted(listed.attributes & SPECIAL_USES)), None),
+            messages=state.messages if state is not None else None,
+            object_id=f"mailboxid:{object_ids[name]}" if object_ids.get(name) else None,
+            epoch=state.epoch if state is not None else 0,
+        )
+        for name, (listed, state) in sorted(states.items())
+        if name in object_ids or state is None
+    ]
 
 
 def _notes(abilities: Abilities, tags: bool, tells: bool, object_item: str | None) -> tuple[str, ...]:

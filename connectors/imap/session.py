@@ -18,7 +18,7 @@ from functools import partial
 from typing import TypeVar
 
 from connectors.base import MessageRef, Sighting
-from connectors.errors import ActionRefused, ConnectorError, FolderMissing, Unexplained
+from connectors.errors import ActionRefused, ConnectorError, FolderMissing, Unexplained, Unreachable
 from connectors.imap.answers import (
     Abilities,
     Listed,
@@ -27,15 +27,19 @@ from connectors.imap.answers import (
     copied,
     deleted_in,
     fetched_by_uid,
+    found_by_search,
     is_news,
     listed_in,
     same_folder,
+    selected_in,
     states_in,
     vanished_in,
     with_state,
 )
+from connectors.imap.doubts import Doubts
+from connectors.imap.experience import Experience
 from connectors.imap.failures import is_dead, translate
-from connectors.imap.line import BoundedClient, TooMuch
+from connectors.imap.line import BoundedClient
 from connectors.imap.sightings import (
     BASIC_ITEMS,
     Fetched,
@@ -54,18 +58,21 @@ MOST_FOLDERS = 20_000
 Result = TypeVar("Result")
 
 
+class FolderUnreadable(Exception):
+    """A folder is there and cannot be looked into: why, in words. It does not leave the connector."""
+
+
 class Session:
     """One connection. Every method raises only `connectors.errors`."""
 
-    def __init__(self, client: BoundedClient, name: str) -> None:
+    def __init__(self, client: BoundedClient, name: str, experience: Experience | None = None) -> None:
         self.client = client
         self.name = name
         self.dead = False
-        self.flooded = False
-        """It died of an answer that was too large."""
-        self.batch = FETCH_BATCH
-        """So many messages are asked about at once."""
-        self.abilities = Abilities.of(as_text(word) for word in client.capabilities())
+        self.doubts: Doubts | None = None
+        """Of the present look; None: whatever the server refuses is an error."""
+        self.experience = experience or Experience()
+        self.abilities = self.experience.heeded_by(Abilities.of(as_text(word) for word in client.capabilities()))
         self.object_item = "EMAILID" if self.abilities.objectid else "X-GM-MSGID" if self.abilities.gmail else None
         self._probed = self.object_item is not None
         self.resyncs = False
@@ -104,6 +111,7 @@ class Session:
             if self._last_list is None or self._last_list[0] != said:  # the usual poll brings no news: read it once
                 states = states_in(numbers)
                 self._last_list = said, [with_state(listed, states) for listed in listed_in(lines)]
+                self.experience.note_spelling(self._last_list[1])
             return self._last_list[1]
 
         return self._ask(ask)
@@ -122,10 +130,17 @@ class Session:
             answer = self.client._command_and_check(
                 "status", self._quoted(folder), f"({' '.join(self._state_items())})"
             )
-            found = list(states_in(answer).values())
-            return found[-1][0]
+            return next((state for state, _ in reversed(states_in(answer).values())), State(0, 0, 0))
 
-        return self._ask_folder(folder, ask)
+        state = self._ask_folder(folder, ask)
+        return state if state.epoch and state.uidnext else self._state_by_opening(folder, state)
+
+    def _state_by_opening(self, folder: str, told: State) -> State:
+        """For servers whose STATUS leaves something out: EXAMINE tells as well, else the last message's UID does."""
+        selected = self.open(folder)
+        uidnext = selected.uidnext or max(self.search("ALL"), default=0) + 1
+        self.leave()
+        return State(selected.epoch, uidnext, selected.messages, told.modseq)
 
     def mailbox_ids(self, folders: Mapping[str, int]) -> dict[str, str | None]:
         """MAILBOXID (RFC 8474) by name, where the server has it: survives a rename. `folders`: name -> UIDVALIDITY.
@@ -152,18 +167,24 @@ class Session:
         """EXAMINE, or SELECT if something shall be changed. Raises FolderMissing."""
 
         def ask() -> Selected:
-            self._folder = self._selected = None
-            answer = self.client.select_folder(folder, readonly=not write)
-            kept = answer.get(b"PERMANENTFLAGS")
-            return Selected(
-                epoch=int(answer.get(b"UIDVALIDITY", 0)),
-                messages=int(answer[b"EXISTS"]),
-                permanent_flags=None if kept is None else frozenset(as_text(flag).strip("()").lower() for flag in kept),
-            )
+            return self._select("SELECT" if write else "EXAMINE", self._quoted(folder))
 
         selected = self._ask_folder(folder, ask)
         self._folder, self._selected = folder, selected
         return selected
+
+    def _select(self, command: str, *arguments: bytes | str) -> Selected:
+        """Not IMAPClient's own: it cannot be told how a folder is spelled."""
+        self._folder = self._selected = None
+        imap = self.client._imap
+        imap.untagged_responses = {}
+        imap.is_readonly = command == "EXAMINE"
+        kind, answer = imap._simple_command(command, *arguments)
+        imap.state = "SELECTED" if kind == "OK" else "AUTH"
+        self.client._checkok(command.lower(), kind, answer)
+        if "READ-ONLY" in imap.untagged_responses and not imap.is_readonly:
+            raise imap.readonly("not writable")
+        return selected_in(imap.untagged_responses)
 
     def opened(self, folder: str) -> Selected:
         """The folder, opened; the server is not asked again if it is open already."""
@@ -196,22 +217,32 @@ class Session:
         words = sets[0] if len(sets) == 1 else f"{min(known)}:{max(known)}"
 
         def ask() -> tuple[Selected, set[int]]:
-            self._folder = self._selected = None
-            imap = self.client._imap
-            imap.untagged_responses = {}
-            imap.is_readonly = True
-            kind, answer = imap._simple_command(
-                "EXAMINE", self._quoted(folder), f"(QRESYNC ({epoch} {modseq} {words}))"
-            )
-            imap.state = "SELECTED" if kind == "OK" else "AUTH"
-            self.client._checkok("examine", kind, answer)
-            said = dict(imap.untagged_responses)
-            selected = Selected(int(said["UIDVALIDITY"][-1]), int(said["EXISTS"][-1]), None)
+            selected = self._select("EXAMINE", self._quoted(folder), f"(QRESYNC ({epoch} {modseq} {words}))")
+            said = dict(self.client._imap.untagged_responses)
             return selected, vanished_in(said.get("VANISHED", []), known) | deleted_in(said.get("FETCH", []))
 
         selected, claimed = self._ask_folder(folder, ask)
         self._folder, self._selected = folder, selected
         return claimed if selected.epoch == epoch else set(known)
+
+    @contextlib.contextmanager
+    def minding(self, folder: str, *, inbox: str = "") -> Iterator[None]:
+        """Look into one folder of many: what it breaks is its own. Raises FolderUnreadable where it cannot be looked
+        into, and what the session raises where the look has to begin again, or where it is the inbox."""
+        try:
+            yield
+        except ActionRefused as error:
+            if same_folder(folder, inbox):
+                raise
+            raise FolderUnreadable(error.fact) from error
+        except (Unexplained, Unreachable) as error:
+            if self.doubts is None or same_folder(folder, inbox) or not self.dead:
+                raise
+            if self.doubts.folder_failed(folder, error):
+                self.experience.shun(folder, error.fact)
+            raise
+        else:
+            self.experience.is_well(folder)
 
     def leave(self) -> None:
         """Close the open folder without expunging, or have the server look: before STATUS, which may be stale for
@@ -223,13 +254,17 @@ class Session:
 
     def search(self, criteria: str) -> list[int]:
         """UIDs in the open folder, ascending."""
-        return self._ask(lambda: sorted(self.client.search(criteria)))
+        return self._ask(lambda: self._search(criteria))
+
+    def _search(self, criteria: str) -> list[int]:
+        return found_by_search(self.client._command_and_check("search", criteria, uid=True))
 
     def with_message_id(self, message_id: str) -> list[int]:
         """UIDs in the open folder whose header may hold this Message-ID: servers search for parts, so look closer."""
-        if not message_id.isascii():
+        if not message_id.isascii() or not message_id.isprintable():
             return []
-        return self._ask(lambda: sorted(self.client.search(["UNDELETED", "HEADER", "Message-ID", message_id])))
+        quoted = message_id.replace("\\", "\\\\").replace('"', '\\"')
+        return self.search(f'UNDELETED HEADER Message-ID "{quoted}"')
 
     def uids_between(self, first: int, after: int, messages: int) -> list[int]:
         """UIDs that are not marked as deleted, first <= uid < after, in bounded answers."""
@@ -242,19 +277,43 @@ class Session:
 
     def among(self, uids: Iterable[int]) -> set[int]:
         """Which of these UIDs are still there and not marked as deleted."""
-        found: set[int] = set()
-        for wanted in uid_sets(uids):
+        asked, found = set(uids), set[int]()
+        for wanted in uid_sets(asked):
             found.update(self.search(f"UID {wanted} UNDELETED"))
-        return found
+        return found & asked
 
     def sightings(self, folder: str, epoch: int, uids: Sequence[int]) -> Iterator[Sighting]:
         """What lies at these UIDs of the open folder, batch by batch; what is gone is left out."""
-        for start in range(0, len(uids), self.batch):
-            batch = uids[start : start + self.batch]
-            for uid, fetched in self.fetch(batch, self.sighting_items()).items():
-                seen = sighting(MessageRef(folder, epoch, uid), fetched, self.object_item)
-                if seen is not None:
-                    yield seen
+        for uid, fetched in self.fetch_apart(folder, epoch, uids, self.sighting_items()):
+            seen = sighting(MessageRef(folder, epoch, uid), fetched, self.object_item)
+            if seen is not None:
+                yield seen
+
+    def fetch_apart(
+        self, folder: str, epoch: int, uids: Sequence[int], items: Sequence[str], most: int | None = None
+    ) -> Iterator[tuple[int, Fetched]]:
+        """UID FETCH in the open folder, batch by batch. Within a look (`doubts`) what the server does not give is left
+        out; the connection may break over it, and then the look is begun again with what the doubts know."""
+        rest = dict.fromkeys(uids)
+        while rest:
+            piece = (self.doubts or Doubts()).next_piece(folder, epoch, list(rest), most or FETCH_BATCH)
+            if not piece:
+                return
+            try:
+                found = self.fetch(piece, items)
+            except (ActionRefused, Unexplained, Unreachable) as error:
+                if self.doubts is None:
+                    raise
+                self.dead = self.dead or len(piece) == 1  # the second try is made on another connection
+                self.doubts.failed(folder, epoch, piece, error, broken=self.dead)
+                if self.dead:
+                    raise
+                continue
+            if self.doubts is not None:
+                self.doubts.given(folder, epoch, piece)
+            for uid in piece:
+                del rest[uid]
+            yield from found.items()
 
     def look(self, ref: MessageRef) -> Sighting | None:
         """The message at this place of the open folder, marked as deleted or not."""
@@ -301,11 +360,15 @@ class Session:
 
     def move(self, uid: int, folder: str) -> MessageRef | None:
         """UID MOVE (RFC 6851). The new place by COPYUID; None: the server's OK says nothing, look for yourself."""
-        return self._transfer(uid, folder, lambda: self.client.move([uid], folder))
+        try:
+            return self._transfer(uid, folder, "move")
+        except Unexplained:
+            self.experience.no_move = True  # it offers what it does not know: never again in this process
+            raise
 
     def copy(self, uid: int, folder: str) -> MessageRef | None:
         """UID COPY. The copy's place by COPYUID; None: look for yourself."""
-        return self._transfer(uid, folder, lambda: self.client.copy([uid], folder))
+        return self._transfer(uid, folder, "copy")
 
     def store(self, uid: int, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """UID STORE, silently."""
@@ -363,11 +426,11 @@ class Session:
             self.client.shutdown()
         self.dead = True
 
-    def _transfer(self, uid: int, folder: str, command: Callable[[], object]) -> MessageRef | None:
+    def _transfer(self, uid: int, folder: str, command: str) -> MessageRef | None:
         def ask() -> MessageRef | None:
             imap = self.client._imap
             imap.untagged_responses.pop("COPYUID", None)
-            command()
+            self.client._command_and_check(command, str(uid), self._quoted(folder), uid=True)
             return copied(imap.response("COPYUID")[1], uid, folder)
 
         return self._ask_folder(folder, ask)
@@ -379,7 +442,8 @@ class Session:
         return items
 
     def _quoted(self, folder: str) -> bytes:
-        quoted: bytes = self.client._normalise_folder(folder)
+        raw = self.experience.spelled.get(folder)
+        quoted: bytes = self.client._normalise_folder(folder) if raw is None else _quote(raw)
         return quoted
 
     def _ask(self, command: Callable[[], Result], place: str | None = None) -> Result:
@@ -390,7 +454,6 @@ class Session:
             return command()
         except ConnectorError as error:  # of the line
             self.dead = self.dead or is_dead(error)
-            self.flooded = isinstance(error, TooMuch)
             raise
         except Exception as error:
             failure = translate(error, place or self.name)
@@ -403,10 +466,20 @@ class Session:
         place = f'{self.name}, folder "{folder}"'
         try:
             return self._ask(command, place)
-        except ActionRefused as error:
-            if self.exists(folder):
+        except (ActionRefused, FolderMissing) as error:
+            spelled = self.experience.spelled.get(folder)
+            there = self.exists(folder) or self._is_spelled_otherwise(folder)
+            if there and self.experience.spelled.get(folder) != spelled:
+                return self._ask(command, place)
+            if there and isinstance(error, ActionRefused):
                 raise
             raise FolderMissing(place, "There is no such folder.") from error
+
+    def _is_spelled_otherwise(self, folder: str) -> bool:
+        """Is it a name that the server writes as no other server does? Only a list of all folders tells."""
+        if folder.isascii() and "&" not in folder:
+            return False
+        return any(listed.name == folder and listed.selectable for listed in self.folders())
 
     def _alive(self) -> bool:
         try:
@@ -415,3 +488,8 @@ class Session:
             self.dead = True
             return False
         return True
+
+
+def _quote(raw: bytes) -> bytes:
+    """A quoted string (RFC 9051 section 4.3) of what holds no control characters."""
+    return b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'

@@ -21,6 +21,7 @@ from connectors.mail.headers import digest, message_ids, origin, split_headers, 
 HEADER_ITEM = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT REFERENCES IN-REPLY-TO)]"
 BASIC_ITEMS = ("FLAGS", "INTERNALDATE", "RFC822.SIZE", HEADER_ITEM)
 
+EARLIEST = 1980
 # The FETCH item that names a message across folders, and the kind that it gets in an Identity.
 OBJECT_KINDS = {"EMAILID": "emailid", "X-GM-MSGID": "gmmsgid", "X-GUID": "guid"}
 
@@ -29,10 +30,12 @@ Fetched = Mapping[bytes, Any]
 
 
 def sighting(ref: MessageRef, fetched: Fetched, object_item: str | None) -> Sighting | None:
-    """One message's answer as a sighting; None if the server gave no header, as for a message that just went."""
+    """One message's answer as a sighting; None if the server gave no header, as for a message that just went. Size 0:
+    the server does not tell it."""
     header = part(fetched, b"BODY[HEADER.FIELDS")
-    size = fetched.get(b"RFC822.SIZE")
-    if header is None or not isinstance(size, int):
+    told = fetched.get(b"RFC822.SIZE")
+    size = told if isinstance(told, int) else 0
+    if header is None:
         return None
     fields, _ = split_headers(header.replace(b"\r\n", b"\n"))
     ids = message_ids(fields.raw("message-id"))
@@ -156,4 +159,5 @@ def _saved(value: object) -> datetime | None:
 
 
 def _utc(value: object) -> datetime | None:
-    return value.astimezone(UTC) if isinstance(value, datetime) else None
+    """INTERNALDATE; None for one before there was any IMAP, which servers write that have none (1970)."""
+    return value.astimezone(UTC) if isinstance(value, datetime) and value.year >= EARLIEST else None

@@ -199,6 +199,8 @@ def _mailbox(mailbox: MailboxSettings, credentials: Credentials) -> Iterator[Fin
                 yield Finding(f"{mailbox.name} tags", False, no_tags(mailbox.why_no_tags))
             elif mailbox.act_by == "tag":
                 yield _tags(mailbox, listed)
+            if mailbox.inbox in here:
+                yield _guard(f"{mailbox.name} reading", partial(_reading, connector, mailbox.inbox))
     except (PostroomError, ConnectorError) as error:
         advice = token.advice(error) if token is not None and isinstance(error, ConnectorError) else ""
         yield Finding(f"{mailbox.name} login", False, "\n".join(filter(None, (str(error), advice))))
@@ -233,6 +235,17 @@ def _tags(mailbox: MailboxSettings, listed: Sequence[Folder]) -> Finding:
         fact = f'several folders give the tag "{twice}". List the categories with [[mailbox.category]], by other names.'
         return Finding(f"{mailbox.name} tags", False, fact)
     return Finding(f"{mailbox.name} tags", True, ", ".join(sorted(tags)))
+
+
+def _reading(connector: Connector, inbox: str) -> str:
+    """One message, read as a pass would. Raises ConnectorError."""
+    newest = [seen.ref for seen in connector.newest(inbox, 1)]
+    if not newest:
+        return "nothing lies in the inbox to try it with"
+    if not list(connector.fetch(newest)) and (held := connector.withheld(newest)):
+        fact = f"the newest message in {inbox} lies there, and the server does not give it. {held[newest[0]]}"
+        raise PostroomError(newest[0].key, fact, "Open it in a mail program; if it cannot be read there, delete it.")
+    return "the newest message in the inbox can be read"
 
 
 def _able(connector: Connector) -> Capabilities | None:

@@ -121,6 +121,10 @@ def _show_status(told: dict[str, Any], days: int) -> None:
     console.print(f"  {days} days: {told['sentence']}", soft_wrap=True)
     for waiting in told["bulk_moves"]:
         console.print(f"  Bulk move {waiting['words']} `{ASK}` shows more.", soft_wrap=True)
+    if told["unreadable"]:
+        console.print(f"  Unreadable: {told['unreadable']}", soft_wrap=True)
+    if told["withheld"]:
+        console.print(f"  Withheld: {told['withheld']}", soft_wrap=True)
     if told["twins"]:
         console.print(f"  Folders: {told['twins']}", soft_wrap=True)
     model = told["model"]

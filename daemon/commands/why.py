@@ -49,6 +49,7 @@ def _show_story(story: dict[str, Any]) -> None:
     events: list[tuple[str, str]] = []
     seen = [(place["seen"], f"seen in {place['folder']}" + _by(place["by"]), place["by"]) for place in story["places"]]
     events += [(at, what) for at, what, by in seen if by != "postroom"]
+    events += _left(story["places"])
     events += [(tagging["seen"], _tagged(tagging)) for tagging in story["tags"]]
     events += [(decision["at"], _decided(decision)) for decision in story["decisions"]]
     events += [(action["planned"], _acted(action)) for action in story["actions"]]
@@ -59,8 +60,19 @@ def _show_story(story: dict[str, Any]) -> None:
     events += [(at, what) for at, what, by in seen if by == "postroom"]  # of one second: after it was decided and done
     # By the time itself: an hour of the clock comes twice in autumn.
     table("", ["when", "what"], [(local(at), what) for at, what in sorted(events, key=lambda event: event[0])])
-    if story["state"] == "new" and not story["decisions"]:
+    if held := story["withheld"]:
+        again = f"the next try is at {local(held['again'])}" if held["again"] else "it is not tried any more"
+        console.print(f"The server does not give it, in {held['tries']} tries; {again}. {held['why']}", soft_wrap=True)
+    elif story["state"] == "new" and not story["decisions"]:
         console.print("Not decided yet: it waits for `act_after`, or sorting is paused (`postroom status`).")
+
+
+def _left(places: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """That it lies nowhere any more, as far as we look."""
+    if not places or any(place["gone"] is None for place in places):
+        return []
+    last = max(places, key=lambda place: str(place["gone"]))
+    return [(last["gone"], f"left {last['folder']}: deleted, or moved to where Postroom does not look")]
 
 
 def _by(who: str | None) -> str:

@@ -9,14 +9,19 @@ from typing import Literal
 import structlog
 
 from connectors.base import Action, Identity, MessageRef, Progress, Recovered, Tag, Unfinished
-from connectors.errors import ActionRefused, FolderMissing, MessageGone, MessageTouched, Unexplained
+from connectors.errors import ActionRefused, FolderMissing, MessageGone, MessageTouched, Unexplained, Unreachable
 from daemon.passes.desk import Desk
 from daemon.passes.tagging import record_ours
-from daemon.store import journal, messages
+from daemon.store import decisions, journal, messages
 from daemon.store.database import Tx
 from daemon.store.records import JournalEntry, KnownSighting
 
 log = structlog.get_logger()
+
+MOST_CUT_SHORT = 2
+"""So often a message may be tried whose action ended in nobody knew what. A crash of ours does not count."""
+MOST_UNCLEAR = 5
+"""So often it is asked what became of one action."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,13 @@ def act(
         return _failed(desk, entry, message, Acted("refused", sighting.ref, str(error)))
     except Unexplained as error:
         log.warning("unexplained", mailbox=desk.settings.name, message=message, entry=entry)
+        with desk.database.begin() as tx:
+            journal.unclear(tx, entry)
         return Acted("unclear", None, str(error))  # the entry stays open: the next pass asks `recover`
+    except Unreachable:
+        with desk.database.begin() as tx:
+            journal.unclear(tx, entry)
+        raise
     with desk.database.begin() as tx:
         journal.end(tx, entry, "done", desk.clock(), landed=landed, explanation=None)
         _moved(tx, desk, message, sighting.ref, landed)
@@ -105,6 +116,13 @@ def _recover_one(desk: Desk, entry: JournalEntry) -> None:
         except (FolderMissing, ActionRefused, MessageGone) as error:
             # It would be refused at every pass, and nothing else of this mailbox would ever be looked at again.
             recovered = Recovered("explained", None, str(error))
+        except Unexplained as error:
+            with desk.database.begin() as tx:
+                journal.unclear(tx, entry.id)
+            log.warning("unexplained", mailbox=desk.settings.name, message=entry.message, entry=entry.id)
+            if entry.unclear + 1 < MOST_UNCLEAR:
+                return  # the entry stays open, and its message alone waits
+            recovered = Recovered("explained", None, str(error))
     outcome, ref, explanation = recovered.outcome, recovered.ref, recovered.explanation
     log.info("recovered", mailbox=desk.settings.name, message=entry.message, status=outcome)
     with desk.database.begin() as tx:
@@ -118,7 +136,18 @@ def _recover_one(desk: Desk, entry: JournalEntry) -> None:
         elif outcome == "undone":
             journal.end(tx, entry.id, "failed", desk.clock(), landed=ref, explanation=explanation)
             if messages.get(tx, entry.message).state == "new":
-                messages.set_state(tx, entry.message, "new", due=desk.clock())
+                _try_again(tx, desk, entry)
         else:
             journal.end(tx, entry.id, "explained", desk.clock(), landed=ref, explanation=explanation)
             messages.set_state(tx, entry.message, "left")
+
+
+def _try_again(tx: Tx, desk: Desk, entry: JournalEntry) -> None:
+    """Nothing had happened to the message: it is due again, unless that has been so too often."""
+    unclear = [one for one in journal.of_message(tx, entry.message) if one.unclear and one.kind == entry.kind]
+    if len(unclear) < MOST_CUT_SHORT:
+        messages.set_state(tx, entry.message, "new", due=desk.clock())
+        return
+    messages.set_state(tx, entry.message, "left")
+    remark = f"not touched: {len(unclear)} times the server's answer did not tell what had become of it"
+    decisions.add_remark(tx, entry.message, desk.clock(), remark)

@@ -7,18 +7,18 @@ what another Postroom moved and what we cannot tell from our own moves is none o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from connectors.base import MOVED, Changes, Move, Sighting, is_touched
+from connectors.base import MOVED, Changes, MessageRef, Move, Sighting, is_touched
 from daemon.passes import tagging
 from daemon.passes.desk import Desk
 from daemon.rules.decision import NOT_OURS
 from daemon.rules.delivery import ServerClock, was_delivered
-from daemon.store import decisions, journal, mailboxes, messages
+from daemon.store import decisions, journal, mailboxes, messages, withheld
 from daemon.store.database import Tx
-from daemon.store.records import KnownMessage, KnownSighting, Mailbox, MessageState
+from daemon.store.records import KnownMessage, KnownSighting, Mailbox, MessageState, Withheld
 
 RESTORED = "the database was restored from a backup, and this happened in between"
 BY_ANOTHER = "a Postroom that this database does not know moved it"
@@ -47,9 +47,11 @@ class Looked:
         )
 
 
-def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
-    """Write down one look's changes. `mailbox`: as it was before the look."""
+def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox, again: Sequence[MessageRef] = ()) -> Looked:
+    """Write down one look's changes. `mailbox`: as it was before the look. `again`: what was asked about once more."""
     now = desk.clock()
+    late = {ref: withheld.at(tx, desk.mailbox_id, ref) for ref in again}
+    _note_withheld(tx, desk, changes, again, _seen_until(desk, mailbox))
     for folder in changes.restarted:
         messages.folder_restarted(tx, desk.mailbox_id, folder, now)
     vanished = messages.mark_gone(tx, desk.mailbox_id, changes.vanished, now)
@@ -68,8 +70,13 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
         if known is None:
             if relisted and sighting.ref.folder != desk.settings.inbox:
                 continue  # it lay there before, and nobody watched it
-            others += _record_first(tx, desk, sighting, now, mailbox, clock, tags, relisted=relisted)
-            if sighting.ref.folder == desk.settings.inbox and (arrived := sighting.at or sighting.arrived) is not None:
+            held = late.get(sighting.ref)
+            others += _record_first(tx, desk, sighting, now, mailbox, clock, tags, relisted=relisted, held=held)
+            if (
+                held is None
+                and sighting.ref.folder == desk.settings.inbox
+                and (arrived := sighting.at or sighting.arrived) is not None
+            ):
                 clock = clock.arrived(arrived)
                 dated.append(arrived)
             new += 1
@@ -94,6 +101,14 @@ def record(tx: Tx, desk: Desk, changes: Changes, mailbox: Mailbox) -> Looked:
     if others:
         mailboxes.another_moved(tx, desk.mailbox_id, others, now)
     return Looked(new, moved, vanished, rematched, others, changes.missing)
+
+
+def _note_withheld(tx: Tx, desk: Desk, changes: Changes, again: Sequence[MessageRef], since: datetime | None) -> None:
+    """What the server did not give is tried again later; what it gave at last, or what is gone, is forgotten."""
+    withheld.given(tx, desk.mailbox_id, set(again) - changes.withheld.keys())
+    for ref, why in changes.withheld.items():
+        withheld.note(tx, desk.mailbox_id, ref, why, desk.clock(), since=since)
+    withheld.forget_old(tx, desk.mailbox_id, desk.clock())
 
 
 def _seen_until(desk: Desk, mailbox: Mailbox) -> datetime | None:
@@ -202,7 +217,8 @@ def _is_moved_by_another(tx: Tx, known: KnownMessage, sighting: Sighting) -> boo
 def _no_persons_move(tx: Tx, known: KnownMessage, sighting: Sighting) -> str | None:
     """Why nobody can say that a person put the message here; None: as far as we know, a person did."""
     actions = journal.of_message(tx, known.id)
-    lost = [action for action in actions if action.state in ("failed", "explained") and action.landed is None]
+    ends = ("failed", "explained", "sent")  # sent: nobody could tell yet what became of it
+    lost = [action for action in actions if action.state in ends and action.landed is None]
     if any(action.action == Move(sighting.ref.folder) for action in lost):
         return "perhaps our own move, of which we never learnt how it ended"
     return BY_ANOTHER if _is_moved_by_another(tx, known, sighting) else None
@@ -218,9 +234,11 @@ def _record_first(
     tags: frozenset[str] | None,
     *,
     relisted: bool,
+    held: Withheld | None = None,
 ) -> bool:
-    """A message met for the first time. Was it moved by another Postroom, since we know this mailbox?"""
-    state = state_of_unknown(desk, sighting, mailbox, clock, relisted=relisted)
+    """A message met for the first time. Was it moved by another Postroom, since we know this mailbox? `held`: the
+    server did not give it when it came."""
+    state = state_of_unknown(desk, sighting, mailbox, clock, relisted=relisted, held=held)
     due = now + desk.sorting.act_after if state == "new" else None
     message = messages.add(tx, desk.mailbox_id, sighting, state, now, due)
     since = _seen_until(desk, mailbox)
@@ -242,7 +260,13 @@ def is_moved_by_us(sighting: Sighting) -> bool:
 
 
 def state_of_unknown(
-    desk: Desk, sighting: Sighting, mailbox: Mailbox, clock: ServerClock, *, relisted: bool = False
+    desk: Desk,
+    sighting: Sighting,
+    mailbox: Mailbox,
+    clock: ServerClock,
+    *,
+    relisted: bool = False,
+    held: Withheld | None = None,
 ) -> MessageState:
     """The state of a message that nobody has recorded yet. `mailbox`: as it was before the look that found it.
     `clock`: what has arrived before it says of the server's."""
@@ -250,11 +274,13 @@ def state_of_unknown(
         return "elsewhere"
     if mailbox.cursor is None and is_moved_by_us(sighting):
         return "placed"
-    if mailbox.cursor is None:
+    if mailbox.cursor is None or (held is not None and held.since is None):
         return "new" if desk.settings.sort_existing else "existing"
     if desk.restored:  # decided about already, as likely as not, or put back
         return "existing"
-    since = _seen_until(desk, mailbox)
+    since = _seen_until(desk, mailbox) if held is None else held.since
+    if held is not None:
+        clock = ServerClock()  # what came after it says nothing about it
     if relisted and since is None:
         return "existing"
     arrived = sighting.at or sighting.arrived

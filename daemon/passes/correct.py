@@ -19,7 +19,7 @@ from daemon.passes.desk import Desk
 from daemon.passes.tagging import SettledTag
 from daemon.rules.correction import Judgement, judge, label_means, moved_by_rule
 from daemon.rules.decision import is_from
-from daemon.store import batches, decisions, learning, mailboxes, messages, taggings
+from daemon.store import batches, decisions, learning, mailboxes, messages, taggings, withheld
 from daemon.store.database import Tx
 from daemon.store.records import Category, KnownMessage, KnownSighting, MessageState, Tagging
 
@@ -81,10 +81,11 @@ def correct(desk: Desk) -> int:
     _split_copies(desk, copies)
     spoken = [case for case in judged if case.judgement is not None]
     spoken += [_Judged.of(one) for one in retagged]
-    texts = _texts(desk, [case.sighting for case in spoken if case.judgement and case.judgement.teaches])
+    texts, given_up = _texts(desk, [case.sighting for case in spoken if case.judgement and case.judgement.teaches])
     spoken = _without_never_senders(desk, spoken, texts)
-    # What moved on while we looked is judged in its next place.
-    spoken = [case for case in spoken if case.sighting.ref in texts or (case.judgement and not case.judgement.teaches)]
+    # What moved on while we looked is judged in its next place; what the server does not give, when it does.
+    known = texts.keys() | given_up
+    spoken = [case for case in spoken if case.sighting.ref in known or (case.judgement and not case.judgement.teaches)]
     with desk.database.read() as tx:
         bulk = parts_of_bulk_moves(tx, desk, [case.put for case in spoken], _coming(tx, desk, spoken))
     found = 0
@@ -94,6 +95,8 @@ def correct(desk: Desk) -> int:
         asks = bulk.get(case.put.key)
         with desk.database.begin() as tx:
             _record(tx, desk, case, case.judgement, None if message is None else message.text, asks)
+            if case.sighting.ref in given_up:
+                decisions.add_remark(tx, case.message.id, desk.clock(), "teaches nothing: the server does not give it")
         log.info(
             "corrected",
             mailbox=desk.settings.name,
@@ -222,8 +225,12 @@ def _split_copies(desk: Desk, copies: list[KnownSighting]) -> None:
     Its identity is read anew: a list's copy differs from the direct one in more than its place, and with the other's
     identity it would be taken for that one as soon as the UIDs of both folders restart.
     """
-    found = {ref: message.sighting.identity for ref, message in _texts(desk, copies).items()}
+    texts, given_up = _texts(desk, copies)
+    found = {ref: message.sighting.identity for ref, message in texts.items()}
     for sighting in copies:
+        if sighting.ref in given_up:
+            with desk.database.begin() as tx:
+                messages.mark_judged(tx, [sighting.id])
         if (identity := found.get(sighting.ref)) is None:
             continue  # it moved on while we looked
         state: MessageState = "existing" if sighting.ref.folder == desk.settings.inbox else "elsewhere"
@@ -237,9 +244,24 @@ def _split_copies(desk: Desk, copies: list[KnownSighting]) -> None:
                 decisions.add_remark(tx, original.id, desk.clock(), why)
 
 
-def _texts(desk: Desk, places: list[KnownSighting]) -> dict[MessageRef, Message]:
-    refs = [place.ref for place in places]
-    return {message.sighting.ref: message for message in desk.connector.fetch(refs)} if refs else {}
+def _texts(desk: Desk, places: list[KnownSighting]) -> tuple[dict[MessageRef, Message], frozenset[MessageRef]]:
+    """What lies there, and which of it the server has not given so often that nobody asks any more."""
+    if not places:
+        return {}, frozenset()
+    now, mailbox = desk.clock(), desk.mailbox_id
+    with desk.database.read() as tx:
+        held = {place.ref: row for place in places if (row := withheld.at(tx, mailbox, place.ref)) is not None}
+    refs = [place.ref for place in places if place.ref not in held or held[place.ref].is_due(now)]
+    found = {message.sighting.ref: message for message in desk.connector.fetch(refs)} if refs else {}
+    lacking = [ref for ref in refs if ref not in found]
+    not_given = desk.connector.withheld(lacking) if lacking else {}
+    if not_given or held.keys() & set(refs):
+        of = {place.ref: place.message for place in places}
+        with desk.database.begin() as tx:
+            withheld.given(tx, mailbox, held.keys() & set(refs) - not_given.keys())
+            for ref, why in not_given.items():
+                held[ref] = withheld.note(tx, mailbox, ref, why, now, message=of[ref])
+    return found, frozenset(ref for ref, row in held.items() if row.again is None and ref not in found)
 
 
 def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[MessageRef, Message]) -> list[_Judged]:

@@ -20,7 +20,7 @@ from daemon.passes.arrivals import Looked, record, record_young
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders
 from daemon.rules.delivery import is_young
-from daemon.store import mailboxes, messages
+from daemon.store import mailboxes, messages, withheld
 from daemon.store.database import Tx
 from daemon.store.records import Mailbox
 
@@ -71,16 +71,18 @@ def _look_once(desk: Desk) -> tuple[Looked, bool]:
     young = _young(desk, watch, now) if mailbox.cursor is None else []
     news = tagging.news_of(desk, mailbox, tags, changes.tagged)
     heard = None if tags is None else sorted(tags)
-    quiet = _is_quiet(changes, mailbox) and not news and heard == mailbox.tags and not desk.restored
+    quiet = _is_quiet(changes, mailbox) and not watch.again and not news and heard == mailbox.tags and not desk.restored
     if quiet and not early and not _is_to_be_noted(desk, mailbox, now):
         looked = Looked(missing=changes.missing)
     else:
         with desk.database.begin() as tx:
             tagging.record(tx, desk, mailbox, news)
-            looked = record(tx, desk, changes, mailbox)
+            looked = record(tx, desk, changes, mailbox, watch.again)
             if desk.restored and not changes.more:
                 mailboxes.set_restored(tx, desk.mailbox_id, now)
             record_young(tx, desk, young, now)
+            if changes.unreadable != (mailbox.unreadable or {}):
+                mailboxes.set_unreadable(tx, desk.mailbox_id, changes.unreadable)
             if heard != mailbox.tags:
                 mailboxes.set_tags(tx, desk.mailbox_id, heard)
             mailboxes.looked(
@@ -100,6 +102,8 @@ def _look_once(desk: Desk) -> tuple[Looked, bool]:
         desk.seen_until, desk.restored = now, False
     if watch.every_tag:
         desk.tags_read = now
+    if changes.withheld:
+        log.warning("withheld", mailbox=desk.settings.name, count=len(changes.withheld))
     if looked.others:
         log.warning("moved-by-another", mailbox=desk.settings.name, count=looked.others)
     if changes.restarted or changes.relisted:
@@ -119,6 +123,7 @@ def _watch(tx: Tx, desk: Desk, mailbox: Mailbox, tags: frozenset[str] | None = N
         messages.known_uids(tx, desk.mailbox_id, watched_folders(tx, desk)),
         tags=tags or frozenset(),
         every_tag=tagging.wants_all(desk, mailbox, tags),
+        again=withheld.due(tx, desk.mailbox_id, desk.clock(), desk.clock() + withheld.LONGEST_PAUSE),
     )
 
 
@@ -146,8 +151,9 @@ def _young(desk: Desk, watch: Watch, now: datetime) -> list[Sighting]:
 
 
 def _is_quiet(changes: Changes, mailbox: Mailbox) -> bool:
-    found = changes.arrived or changes.vanished or changes.restarted or changes.relisted
-    return not found and changes.cursor == mailbox.cursor
+    found = changes.arrived or changes.vanished or changes.restarted or changes.relisted or changes.withheld
+    as_told = changes.cursor == mailbox.cursor and changes.unreadable == (mailbox.unreadable or {})
+    return not found and as_told
 
 
 def _is_to_be_noted(desk: Desk, mailbox: Mailbox, now: datetime) -> bool:

@@ -22,9 +22,9 @@ from daemon.passes.act import act
 from daemon.passes.decide import Asked, decisions_about
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import review_folder
-from daemon.rules.decision import Decision, Policy, forbidding_flags
+from daemon.rules.decision import NOT_OURS, Decision, Policy, forbidding_flags
 from daemon.rules.tags import in_use
-from daemon.store import decisions, journal, learning, mailboxes, messages
+from daemon.store import decisions, journal, learning, mailboxes, messages, withheld
 from daemon.store.counting import Counting, counting
 from daemon.store.database import Tx
 from daemon.store.records import Category, KnownMessage, KnownSighting, Mode
@@ -109,22 +109,39 @@ def _sort_batch(desk: Desk, batch: _Batch, result: Sorted) -> bool:
     What somebody says meanwhile counts from the next message on: the rest is due still, and is decided about anew.
     """
     fetched = {message.sighting.ref: message for message in desk.connector.fetch([place.ref for _, place in batch.due])}
+    lacking = [place.ref for _, place in batch.due if place.ref not in fetched]
+    not_given = desk.connector.withheld(lacking) if lacking else {}
     found = [(known, place, fetched[place.ref]) for known, place in batch.due if place.ref in fetched]
     decided = decisions_about(desk, [Asked(message, known) for known, _, message in found])
     made = {place.id: decision for (_, place, _), decision in zip(found, decided.made, strict=True)}
     for known, place in batch.due:
         if desk.stop():
             return False
-        if place.id not in made:  # gone since the last look, which the next one will tell
-            with desk.database.begin() as tx:
-                messages.set_state(tx, known.id, "gone")
-            result.count("gone")
+        if place.id not in made:
+            result.count(_not_fetched(desk, known, place, not_given.get(place.ref)))
             continue
         outcome = _carry_out(desk, batch.said, known, place, fetched[place.ref], decided.policy, made[place.id])
         if outcome is None:
             break
         result.count(outcome)
-    return True
+    return bool(made) or not not_given  # a server that gives nothing is not asked for the next ones at once
+
+
+def _not_fetched(desk: Desk, known: KnownMessage, place: KnownSighting, why: str | None) -> str:
+    """`why`: it is there, and the server does not give it; None: it is gone. Returns the outcome's name."""
+    now = desk.clock()
+    with desk.database.begin() as tx:
+        if why is None:  # which the next look will tell
+            messages.set_state(tx, known.id, "gone")
+            decisions.add_remark(tx, known.id, now, f"not touched: {NOT_OURS['gone']}")
+            return "gone"
+        held = withheld.note(tx, desk.mailbox_id, place.ref, why, now, message=known.id)
+        messages.set_state(tx, known.id, "left" if held.again is None else "new", due=held.again)
+        if held.again is None:
+            remark = f"not touched: the server did not give it in {held.tries} tries. {why}"
+            decisions.add_remark(tx, known.id, now, remark)
+    log.warning("withheld", mailbox=desk.settings.name, message=known.id, tries=held.tries)
+    return "withheld"
 
 
 def _carry_out(
@@ -144,6 +161,7 @@ def _carry_out(
     with desk.database.begin() as tx:
         if _said(tx, desk) != said:
             return None
+        withheld.of_message_given(tx, known.id)
         decision_id = write_down(tx, known.id, now, decision, policy.model, said.mode)
         if action is None:
             messages.set_state(tx, known.id, "sorted" if category is not None else "left")

@@ -21,7 +21,7 @@ from daemon.rules.schedule import last_attempt, late_by, next_night, owed
 from daemon.settings import Settings
 from daemon.settings.zone import office_time
 from daemon.state.lock import Holder
-from daemon.store import decisions, journal, learning, mailboxes, messages, taggings, training
+from daemon.store import decisions, journal, learning, mailboxes, messages, taggings, training, withheld
 from daemon.store.database import Tx
 from daemon.store.records import (
     FILERS,
@@ -31,6 +31,7 @@ from daemon.store.records import (
     KnownMessage,
     Mailbox,
     StoredDecision,
+    Withheld,
 )
 
 MINUTE = timedelta(minutes=1)
@@ -172,6 +173,8 @@ def mailbox_status(
             "ended": iso(runs[0].ended),
             **({"outcome": runs[0].outcome, "verdict": runs[0].verdict} if runs[0].outcome else _unended(at_work)),
         },
+        "unreadable": unreadable_words(mailbox.unreadable or {}),
+        "withheld": withheld_words(withheld.all_of(tx, mailbox.id)),
         "unfinished": len(journal.unfinished(tx, mailbox.id)),
     }
 
@@ -270,6 +273,7 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
             }
             for entry in journal.of_message(tx, message.id)
         ],
+        "withheld": _withheld(withheld.of_message(tx, message.id)),
         "lessons": [
             {
                 "id": lesson.id,
@@ -294,6 +298,34 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
             for correction in learning.corrections(tx, mailbox.id, message=message.id)
         ],
     }
+
+
+def _withheld(held: Withheld | None) -> dict[str, Any] | None:
+    if held is None:
+        return None
+    return {"first": iso(held.first), "tries": held.tries, "again": iso(held.again), "why": held.why}
+
+
+def unreadable_words(folders: Mapping[str, str]) -> str | None:
+    """In words, if there are folders that cannot be looked into."""
+    if not folders:
+        return None
+    name, why = sorted(folders.items())[0]
+    number = "1 folder" if len(folders) == 1 else f"{len(folders)} folders"
+    return f'{number} cannot be looked into, and Postroom tries again later. "{name}": {why}'
+
+
+def withheld_words(held: Sequence[Withheld]) -> str | None:
+    """In words, if there is mail that the server does not give."""
+    if not held:
+        return None
+    number = "1 message lies" if len(held) == 1 else f"{len(held)} messages lie"
+    given_up = sum(one.again is None for one in held)
+    rest = {0: "Postroom tries again later", len(held): "Postroom does not try any more"}
+    tried = rest.get(given_up, f"Postroom tries again later, and {given_up} of them no more")
+    last = held[-1]
+    where = f"{last.ref.folder}, UID {last.ref.uid}, {last.tries} {'try' if last.tries == 1 else 'tries'}"
+    return f"{number} there and cannot be read; {tried}. The latest ({where}): {last.why}"
 
 
 def _name(names: dict[str, str], uid: str | None) -> str | None:

@@ -33,6 +33,7 @@ def plan(
             state="planned",
             progress=_progress_to_json(Progress("planned")),
             planned=now,
+            unclear=0,
         )
     )
     return new_id(result)
@@ -43,6 +44,11 @@ def note(tx: Tx, entry: int, progress: Progress) -> None:
     tx.execute(
         update(t.actions).where(t.actions.c.id == entry).values(state="sent", progress=_progress_to_json(progress))
     )
+
+
+def unclear(tx: Tx, entry: int) -> None:
+    """Note that nobody could tell what has become of it."""
+    tx.execute(update(t.actions).where(t.actions.c.id == entry).values(unclear=t.actions.c.unclear + 1))
 
 
 def end(
@@ -124,6 +130,7 @@ def _entry(row: RowMapping) -> JournalEntry:
         row["planned"],
         row["ended"],
         row["explanation"],
+        row["unclear"],
     )
 
 

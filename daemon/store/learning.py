@@ -332,8 +332,11 @@ def void_lessons(tx: Tx, lesson_ids: Sequence[int], now: datetime) -> None:
 
 
 def mail_text(stored: Mapping[str, Any]) -> MailText:
-    """A text as it is stored: MailText's fields."""
-    return MailText(**{**stored, "attachments": tuple(stored.get("attachments", ()))})
+    """A text as it is stored: MailText's fields. Raises Unreadable."""
+    try:
+        return MailText(**{**stored, "attachments": tuple(stored.get("attachments", ()))})
+    except (TypeError, AttributeError):
+        raise t.Unreadable("a stored text") from None
 
 
 def _lesson(row: RowMapping, taught: Counting = AS_FILED) -> Lesson:

@@ -79,6 +79,12 @@ def looked(
     tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(**values))
 
 
+def set_unreadable(tx: Tx, mailbox: int, folders: Mapping[str, str]) -> None:
+    """Note which folders the last look could not look into, and why."""
+    values = {"unreadable": dict(folders) or None}
+    tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(**values))
+
+
 def set_mode(tx: Tx, mailbox: int, mode: Mode) -> None:
     """Switch the mailbox to shadow or live."""
     tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(mode=mode))
@@ -90,8 +96,9 @@ def set_paused(tx: Tx, mailbox: int, reason: str | None) -> None:
 
 
 def set_stopped(tx: Tx, mailbox: int, reason: str) -> None:
-    """Stop the mailbox, which looks wrong: nothing at all is done until a person resumes it."""
-    tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(stopped=reason))
+    """Stop the mailbox, which looks wrong: nothing at all is done until a person resumes it. What an earlier look ran
+    into is over, for this one answered."""
+    tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(stopped=reason, trouble=None))
 
 
 def resume(tx: Tx, mailbox: int, now: datetime) -> None:

@@ -124,7 +124,8 @@ def set_state(tx: Tx, message: int, state: MessageState, due: datetime | None = 
 def due(tx: Tx, mailbox: int, inbox: str, now: datetime, limit: int) -> list[tuple[KnownMessage, KnownSighting]]:
     """New messages that still lie in the inbox and whose time has come, oldest first.
 
-    Not those that somebody has copied to another watched folder since: perhaps that is half a move.
+    Not those that somebody has copied to another watched folder since: perhaps that is half a move. Nor those of which
+    nobody knows yet how our own move ended.
     """
     joined = t.messages.join(t.sightings, t.sightings.c.message_id == t.messages.c.id)
     other = t.sightings.alias()
@@ -135,6 +136,7 @@ def due(tx: Tx, mailbox: int, inbox: str, now: datetime, limit: int) -> list[tup
         other.c.seen != t.messages.c.first_seen,  # not what came with it; and clocks are put back
         func.coalesce(t.messages.c.object_id, "").not_like("gmmsgid:%"),  # lies once, under several labels
     )
+    unfinished = exists().where(t.actions.c.message_id == t.messages.c.id, t.actions.c.state.in_(("planned", "sent")))
     rows = tx.execute(
         select(t.messages.c.id, t.sightings.c.id)
         .select_from(joined)
@@ -145,6 +147,7 @@ def due(tx: Tx, mailbox: int, inbox: str, now: datetime, limit: int) -> list[tup
             t.sightings.c.folder == inbox,
             t.sightings.c.gone.is_(None),
             ~copied,
+            ~unfinished,
         )
         .order_by(t.messages.c.due, t.messages.c.id)
         .limit(limit)

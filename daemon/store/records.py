@@ -72,6 +72,8 @@ class Mailbox:
     """When we noticed that the database was restored from a backup."""
     tags: list[str] | None = None
     """The tags whose changes the last look heard of; None: of none."""
+    unreadable: dict[str, str] | None = None
+    """Folders that the last look could not look into, and why."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,27 @@ class JournalEntry:
     planned: datetime
     ended: datetime | None
     explanation: str | None
+    unclear: int = 0
+    """How often nobody could tell what had become of it."""
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """A message that lies there and that the server does not give. `message` None: not even its header came.
+    `since`: when all had been seen last before that; None: nobody had looked. `again`: when it is tried again; None:
+    never."""
+
+    ref: MessageRef
+    message: int | None
+    why: str
+    first: datetime
+    since: datetime | None
+    tries: int
+    again: datetime | None
+
+    def is_due(self, now: datetime) -> bool:
+        """May it be asked for again?"""
+        return self.again is not None and self.again <= now
 
 
 @dataclass(frozen=True)

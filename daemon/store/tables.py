@@ -1,6 +1,6 @@
 """The tables, as SQLAlchemy Core sees them. Migrations in `migrations/` build them; a test holds the two together.
 
-mailboxes 1-n folders, categories, codebook, messages, lessons, models, training_runs, batches, twins
+mailboxes 1-n folders, categories, codebook, messages, lessons, models, training_runs, batches, twins, withheld
 mailboxes 1-1 retention
 messages  1-n sightings, taggings, decisions, actions, corrections
 batches   1-n corrections
@@ -115,6 +115,7 @@ mailboxes = Table(
     Column("others_moved", Utc),  # when the last of them was seen
     Column("restored", Utc),  # when we noticed that this database is older than what has been seen: from a backup
     Column("tags", JSON(none_as_null=True)),  # whose changes the last look heard of; NULL: of none
+    Column("unreadable", JSON(none_as_null=True)),  # folders that the last look could not look into: why
 )
 
 folders = Table(
@@ -267,6 +268,7 @@ actions = Table(
     Column("planned", Utc, nullable=False),
     Column("ended", Utc),
     Column("explanation", Text),
+    Column("unclear", Integer, nullable=False, default=0),  # how often nobody could tell what had become of it
     Index(None, "message_id"),
     Index(None, "state"),
     Index(None, "ended"),
@@ -400,4 +402,22 @@ twins = Table(
     Column("chosen", Utc),
     UniqueConstraint("mailbox_id", "one", "other"),
     sqlite_autoincrement=True,  # people name it by its number
+)
+
+withheld = Table(
+    "withheld",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("mailbox_id", ForeignKey("mailboxes.id"), nullable=False),
+    Column("message_id", ForeignKey("messages.id", ondelete="CASCADE")),  # NULL: not even its header came
+    Column("folder", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("uid", Integer, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("first", Utc, nullable=False),
+    Column("since", Utc),  # the look before the first try; NULL: that was the first look of all
+    Column("tries", Integer, nullable=False),
+    Column("again", Utc),  # when it is tried again; NULL: never
+    Index(None, "message_id"),
+    UniqueConstraint("mailbox_id", "folder", "epoch", "uid"),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import subprocess
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from connectors.base import Identity, MessageRef, Move, Watch
-from connectors.errors import ConnectorError, Unexplained, Unreachable
+from connectors.errors import ConnectorError, Unreachable
 from connectors.imap import line
 from connectors.imap.account import ImapAccount
 from connectors.imap.mailbox import ImapConnector
@@ -111,12 +110,8 @@ def test_huge_headers_that_somebody_sent_are_asked_for_in_smaller_batches(monkey
         yield b"{tag} OK done\r\n"
 
     with HostileImap(b"UID FETCH", each_with_its_own) as server, ImapConnector(account(server.port, 60)) as connector:
-        with pytest.raises(Unexplained, match="more than 1000000 bytes"):
-            connector.newest("INBOX", 3)
-        for _ in range(2):
-            with contextlib.suppress(Unexplained):
-                connector.newest("INBOX", 3)
         assert len(connector.newest("INBOX", 3)) == 3
+        assert sum(asked.startswith(b"LOGIN") for asked in server.asked) == 2, "it hung up over the first answer"
 
 
 # Floods. Each is what a server would send, as Python that a process of its own runs.

@@ -15,6 +15,7 @@ from connectors.errors import FolderMissing
 from connectors.imap import changes as imap_changes
 from connectors.imap import mailbox as imap_mailbox
 from connectors.imap import session as imap_session
+from connectors.imap import texts as imap_texts
 from connectors.imap.answers import copied, deleted_in, states_in, vanished_in
 from connectors.imap.changes import read_cursor, write_cursor
 from connectors.imap.mailbox import ImapConnector
@@ -267,7 +268,7 @@ def test_answers_about_what_vanished_are_read_as_sets() -> None:
 
 
 def test_every_one_of_many_bodies_is_fetched(dovecot_world: ImapWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imap_mailbox, "LARGEST_BATCH", 1000)
+    monkeypatch.setattr(imap_texts, "LARGEST_BATCH", 1000)
     for number in range(9):
         dovecot_world.deliver(f"mail {number}", body="x " * 100)
     refs = [sighting.ref for sighting in dovecot_world.connector.newest("INBOX", 50)]

@@ -37,6 +37,8 @@ def test_check_is_fine_on_a_good_set_up_and_changes_nothing(office: ServiceProce
     before = dovecot_world.contents()
     findings = office.ask("check")
     assert all(finding["fine"] for finding in findings), findings
+    (reading,) = [finding for finding in findings if finding["what"] == "office reading"]
+    assert reading["seen"] == "the newest message in the inbox can be read"
     assert dovecot_world.contents() == before
 
 

@@ -26,7 +26,8 @@ def test_words_that_look_like_markup_are_shown_as_they_are(words: str, capsys: p
 @pytest.mark.parametrize("words", LIKE_MARKUP)
 def test_a_message_id_may_look_like_markup_too(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     parts: list[str] = ["places", "tags", "decisions", "actions", "corrections", "lessons"]
-    why._show_story({"message_id": words, "mailbox": "office", "state": "new", **{part: [] for part in parts}})
+    empty = {part: [] for part in parts} | {"withheld": None}
+    why._show_story({"message_id": words, "mailbox": "office", "state": "new", **empty})
     said = capsys.readouterr().out
     assert said.splitlines()[0] == f"{words} in office: new"
     assert "Not decided yet" in said

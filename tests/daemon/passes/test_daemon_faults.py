@@ -118,6 +118,7 @@ def test_a_dry_run_sends_nothing_that_changes_anything(office: DaemonOffice) -> 
     looking = {
         "CAPABILITY",
         "LOGIN",
+        "ID",
         "ENABLE",  # of this connection alone
         "LIST",
         "STATUS",

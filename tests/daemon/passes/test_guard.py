@@ -92,8 +92,11 @@ def test_other_owner_behind_the_same_login_stops_everything_until_a_person_resum
 def test_mailbox_that_comes_back_after_a_stop_goes_on_as_if_nothing_had_been(office: Office) -> None:
     fill(office, 30)
     before, mine = known(office), office.desk.connector
+    with office.database.begin() as tx:
+        mailboxes.looked(tx, office.desk.mailbox_id, office.clock(), trouble="the connection broke")
     other_owner(office, 40)
     assert one_pass(office.desk).paused is not None
+    assert mailbox(office).trouble is None, "it answers again, and one thing is told and not two"
     office.desk.connector = mine
     resume(office)
     office.box.move_by_person(office.ref_of("puzzle 7"), "Orders")

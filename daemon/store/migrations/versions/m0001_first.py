@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("others_moved", tables.Utc(), nullable=True),
         sa.Column("restored", tables.Utc(), nullable=True),
         sa.Column("tags", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("unreadable", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailboxes")),
         sa.UniqueConstraint("name", name=op.f("uq_mailboxes_name")),
     )
@@ -287,6 +288,7 @@ def upgrade() -> None:
         sa.Column("planned", tables.Utc(), nullable=False),
         sa.Column("ended", tables.Utc(), nullable=True),
         sa.Column("explanation", sa.Text(), nullable=True),
+        sa.Column("unclear", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["decision_id"], ["decisions.id"], name=op.f("fk_actions_decision_id"), ondelete="SET NULL"
         ),
@@ -369,3 +371,26 @@ def upgrade() -> None:
         sa.UniqueConstraint("mailbox_id", "one", "other", name=op.f("uq_twins_mailbox_id_one_other")),
         sqlite_autoincrement=True,
     )
+    op.create_table(
+        "withheld",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("mailbox_id", sa.Integer(), nullable=False),
+        sa.Column("message_id", sa.Integer(), nullable=True),
+        sa.Column("folder", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("uid", sa.Integer(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("first", tables.Utc(), nullable=False),
+        sa.Column("since", tables.Utc(), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("again", tables.Utc(), nullable=True),
+        sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_withheld_mailbox_id")),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["messages.id"], name=op.f("fk_withheld_message_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_withheld")),
+        sa.UniqueConstraint(
+            "mailbox_id", "folder", "epoch", "uid", name=op.f("uq_withheld_mailbox_id_folder_epoch_uid")
+        ),
+    )
+    op.create_index(op.f("ix_withheld_message_id"), "withheld", ["message_id"], unique=False)
