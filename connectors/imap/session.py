@@ -12,10 +12,10 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from connectors.base import MessageRef, Sighting
 from connectors.errors import ActionRefused, ConnectorError, FolderMissing, Unexplained, Unreachable
@@ -38,19 +38,23 @@ from connectors.imap.answers import (
 )
 from connectors.imap.doubts import Doubts
 from connectors.imap.experience import Experience
-from connectors.imap.failures import is_dead, translate
+from connectors.imap.failures import NotUnderstood, is_dead, translate
 from connectors.imap.line import BoundedClient
 from connectors.imap.sightings import (
     BASIC_ITEMS,
     Fetched,
     as_text,
     fingerprint,
+    flags,
     is_deleted,
     sighting,
     uid_sets,
 )
 
 FETCH_BATCH = 200
+LAST_UID = 4294967295
+"""UIDs have 32 bits (RFC 9051 section 2.3.1.1). This end is named instead of "*", beyond which servers differ."""
+EVERY = f"1:{LAST_UID}"
 SEARCH_WINDOW = 20_000
 """UIDs a search may return at once: the length of a line is bounded, see `connectors.imap.line`."""
 MOST_FOLDERS = 20_000
@@ -69,12 +73,14 @@ class Session:
         self.client = client
         self.name = name
         self.dead = False
+        self.attempting: str | None = None
+        """The optional command that it waits for the answer of, or that it died of."""
         self.doubts: Doubts | None = None
         """Of the present look; None: whatever the server refuses is an error."""
         self.experience = experience or Experience()
         self.abilities = self.experience.heeded_by(Abilities.of(as_text(word) for word in client.capabilities()))
         self.object_item = "EMAILID" if self.abilities.objectid else "X-GM-MSGID" if self.abilities.gmail else None
-        self._probed = self.object_item is not None
+        self._probed = self.object_item is not None or "X-GUID" in self.experience.avoided.words
         self.resyncs = False
         """Is QRESYNC switched on?"""
         self._folder: str | None = None
@@ -114,7 +120,10 @@ class Session:
                 self.experience.note_spelling(self._last_list[1])
             return self._last_list[1]
 
-        return self._ask(ask)
+        with self.optional(
+            "LIST-STATUS" if numbers and self.abilities.list_status else "SPECIAL-USE" if returned else ""
+        ):
+            return self._ask(ask)
 
     def exists(self, folder: str) -> bool:
         """Does the folder exist? LIST is the only proof. Its wildcards may match more than the name, so the names are
@@ -132,7 +141,10 @@ class Session:
             )
             return next((state for state, _ in reversed(states_in(answer).values())), State(0, 0, 0))
 
-        state = self._ask_folder(folder, ask)
+        try:
+            state = self._ask_folder(folder, ask)
+        except ActionRefused:  # maddy loses count of the messages, and then says "I/O error" (seen)
+            state = State(0, 0, 0)
         return state if state.epoch and state.uidnext else self._state_by_opening(folder, state)
 
     def _state_by_opening(self, folder: str, told: State) -> State:
@@ -158,9 +170,10 @@ class Session:
     def _mailbox_id(self, folder: str) -> str | None:
         if not self.abilities.objectid:
             return None
-        answer = self._ask_folder(
-            folder, lambda: self.client._command_and_check("status", self._quoted(folder), "(MAILBOXID)")
-        )
+        with self.optional("OBJECTID"):
+            answer = self._ask_folder(
+                folder, lambda: self.client._command_and_check("status", self._quoted(folder), "(MAILBOXID)")
+            )
         return next((object_id for _, object_id in states_in(answer).values()), None)
 
     def open(self, folder: str, *, write: bool = False) -> Selected:
@@ -203,7 +216,8 @@ class Session:
     def enable_resync(self) -> None:
         """Switch QRESYNC on (RFC 7162 section 3.2.3), once a connection; only while no folder is open (RFC 5161)."""
         if self.abilities.qresync and not self.resyncs and self._folder is None:
-            enabled = self._ask(lambda: self.client.enable("QRESYNC"))
+            with self.optional("QRESYNC"):
+                enabled = self._ask(lambda: self.client.enable("QRESYNC"))
             self.resyncs = any(as_text(word).upper() == "QRESYNC" for word in enabled)
             if not self.resyncs:  # offered and not given: do not ask again
                 self.abilities = replace(self.abilities, qresync=False)
@@ -221,7 +235,8 @@ class Session:
             said = dict(self.client._imap.untagged_responses)
             return selected, vanished_in(said.get("VANISHED", []), known) | deleted_in(said.get("FETCH", []))
 
-        selected, claimed = self._ask_folder(folder, ask)
+        with self.optional("QRESYNC"):
+            selected, claimed = self._ask_folder(folder, ask)
         self._folder, self._selected = folder, selected
         return claimed if selected.epoch == epoch else set(known)
 
@@ -236,7 +251,7 @@ class Session:
                 raise
             raise FolderUnreadable(error.fact) from error
         except (Unexplained, Unreachable) as error:
-            if self.doubts is None or same_folder(folder, inbox) or not self.dead:
+            if self.doubts is None or self.attempting is not None or same_folder(folder, inbox) or not self.dead:
                 raise
             if self.doubts.folder_failed(folder, error):
                 self.experience.shun(folder, error.fact)
@@ -260,27 +275,56 @@ class Session:
         return found_by_search(self.client._command_and_check("search", criteria, uid=True))
 
     def with_message_id(self, message_id: str) -> list[int]:
-        """UIDs in the open folder whose header may hold this Message-ID: servers search for parts, so look closer."""
+        """UIDs in the open folder whose header may hold this Message-ID, marked as deleted or not: servers search for
+        parts, so look closer."""
         if not message_id.isascii() or not message_id.isprintable():
             return []
         quoted = message_id.replace("\\", "\\\\").replace('"', '\\"')
-        return self.search(f'UNDELETED HEADER Message-ID "{quoted}"')
+        return self.search(f'HEADER Message-ID "{quoted}"')
+
+    def present(self, uid_set: str, wanted: Container[int]) -> list[int]:
+        """The UIDs of this set that are not marked as deleted.
+
+        Not by SEARCH where there is no UIDPLUS: imap4d takes UIDs for message numbers, maddy leaves some out (seen).
+        """
+        if self.abilities.uidplus:
+            return [uid for uid in self.search(f"UID {uid_set} UNDELETED") if uid in wanted]
+        found = self._flags(uid_set, wanted)
+        return sorted(uid for uid, one in found.items() if "\\deleted" not in map(str.lower, flags(one)))
+
+    def _flags(self, uid_set: str, wanted: Container[int]) -> dict[int, Fetched]:
+        """The flags of the wanted ones in this set. imap4d answers BAD to a set that begins and ends with what is gone,
+        and in an empty folder (seen)."""
+
+        def ask() -> dict[int, Fetched]:
+            self.client._imap.untagged_responses.pop("FETCH", None)
+            return fetched_by_uid(self.client._command_and_check("fetch", uid_set, "(FLAGS)", uid=True), wanted)
+
+        try:
+            return self._ask(ask)
+        except NotUnderstood:
+            if not self._alive() or (uid_set == EVERY and self.search("ALL")):
+                raise
+            self.dead = False
+            return {} if uid_set == EVERY else self._flags(EVERY, wanted)
+
+    def uids_from(self, first: int) -> list[int]:
+        """UIDs from `first` on that are not marked as deleted."""
+        return self.present(f"{first}:{LAST_UID}", range(first, LAST_UID + 1))
 
     def uids_between(self, first: int, after: int, messages: int) -> list[int]:
         """UIDs that are not marked as deleted, first <= uid < after, in bounded answers."""
         found: list[int] = []
         step = SEARCH_WINDOW if messages > SEARCH_WINDOW else max(after - first, 1)
         for start in range(first, after, step):
-            found += self.search(f"UID {start}:{min(start + step, after) - 1} UNDELETED")
-        # "n:*" and sets beyond the last UID match the last message: RFC 9051 section 9, seq-range.
-        return [uid for uid in found if first <= uid < after]
+            end = min(start + step, after)
+            found += self.present(f"{start}:{end - 1}", range(start, end))
+        return found
 
     def among(self, uids: Iterable[int]) -> set[int]:
         """Which of these UIDs are still there and not marked as deleted."""
-        asked, found = set(uids), set[int]()
-        for wanted in uid_sets(asked):
-            found.update(self.search(f"UID {wanted} UNDELETED"))
-        return found & asked
+        wanted = set(uids)
+        return {uid for uid_set in uid_sets(wanted) for uid in self.present(uid_set, wanted)}
 
     def sightings(self, folder: str, epoch: int, uids: Sequence[int]) -> Iterator[Sighting]:
         """What lies at these UIDs of the open folder, batch by batch; what is gone is left out."""
@@ -335,19 +379,24 @@ class Session:
             arguments = [words, f"({' '.join(items)})", *([f"(CHANGEDSINCE {since})"] if since is not None else [])]
             return fetched_by_uid(self.client._command_and_check("fetch", *arguments, uid=True), set(uids))
 
-        return self._ask(ask) if uids else {}
+        if not uids:
+            return {}
+        with self.optional("CONDSTORE" if since is not None else ""):
+            return self._ask_about(uids, ask, {}, lambda there: self.fetch(there, items, since=since))
 
     def sighting_items(self) -> tuple[str, ...]:
         """FETCH items for a sighting. Dovecot's X-GUID is not advertised: it is tried once, on no message at all."""
         if not self._probed:
             self._probed = True
             try:
-                self.fetch([4294967295], ("X-GUID",))
+                with self.optional("X-GUID"):
+                    words = (str(LAST_UID), "(X-GUID)")
+                    self._ask(lambda: self.client._command_and_check("fetch", *words, uid=True))
                 self.object_item = "X-GUID"
             except ConnectorError:
                 if not self._alive():
                     raise
-                self.dead = False
+                self.dead, self.attempting = False, None
         items = (*BASIC_ITEMS, "SAVEDATE") if self.abilities.savedate else BASIC_ITEMS
         items = (*items, *self.tag_items()[1:])
         return (*items, self.object_item) if self.object_item else items
@@ -372,10 +421,13 @@ class Session:
 
     def store(self, uid: int, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """UID STORE, silently."""
+        # imap4d acts on another message where the UID is gone (seen), and never changes its view of an open folder.
+        if not self.abilities.uidplus and not self.fetch([uid], ("FLAGS",)):
+            return
         for change, words in (("+FLAGS.SILENT", tuple(add)), ("-FLAGS.SILENT", tuple(remove))):
             if words:
                 arguments = (str(uid), change, f"({' '.join(words)})")
-                self._ask(partial(self.client._command_and_check, "store", *arguments, uid=True))
+                self._ask_about([uid], partial(self.client._command_and_check, "store", *arguments, uid=True))
 
     def label(self, uid: int, *, add: str | None = None, remove: str | None = None) -> None:
         """Put one of Gmail's labels on, or take it off (X-GM-EXT-1)."""
@@ -386,7 +438,7 @@ class Session:
 
     def expunge(self, uid: int) -> None:
         """UID EXPUNGE (RFC 4315) of this one message. Never without a UID: that would destroy what others marked."""
-        self._ask(lambda: self.client.uid_expunge([uid]))
+        self._ask_about([uid], lambda: self.client.uid_expunge([uid]))
 
     def is_gone(self, uid: int) -> bool:
         """Has the message left the open folder? NOOP first, so that the server looks: Courier answers from memory."""
@@ -433,7 +485,7 @@ class Session:
             self.client._command_and_check(command, str(uid), self._quoted(folder), uid=True)
             return copied(imap.response("COPYUID")[1], uid, folder)
 
-        return self._ask_folder(folder, ask)
+        return self._ask_folder(folder, lambda: self._ask_about([uid], ask))
 
     def _state_items(self) -> list[str]:
         items = ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]
@@ -480,6 +532,42 @@ class Session:
         if folder.isascii() and "&" not in folder:
             return False
         return any(listed.name == folder and listed.selectable for listed in self.folders())
+
+    @contextlib.contextmanager
+    def optional(self, word: str) -> Iterator[None]:
+        """What is asked within is more than every server has: where the connection breaks, this is what it died of."""
+        self.attempting = word or None
+        try:
+            yield
+        finally:
+            if not self.dead:
+                self.attempting = None
+
+    def _ask_about(
+        self,
+        uids: Sequence[int],
+        command: Callable[[], Result],
+        nothing: Result | None = None,
+        again: Callable[[Sequence[int]], Result] | None = None,
+    ) -> Result:
+        """A command about UIDs of the open folder. A BAD is believed only when all of them are there: James answers it
+        where one is gone, and in an empty folder (seen). Else it is `nothing`, or what `again` gets of the rest.
+        """
+        try:
+            return self._ask(command)
+        except NotUnderstood:
+            if not self._alive():
+                raise
+            self.dead = False
+            if self.abilities.uidplus:
+                there = [uid for wanted in uid_sets(uids) for uid in self.search(f"UID {wanted}")]
+            else:
+                there = sorted(self._flags(EVERY, set(uids)))
+            missing = set(uids) - set(there)
+            if not missing:
+                self.dead = True
+                raise
+            return again(there) if again is not None and there else cast(Result, nothing)
 
     def _alive(self) -> bool:
         try:
