@@ -23,8 +23,9 @@ from dataclasses import astuple, dataclass, field, replace
 from connectors.base import Changes, MessageRef, Sighting, Tagged, Watch
 from connectors.errors import FolderMissing
 from connectors.imap.answers import State
+from connectors.imap.asking import SEARCH_WINDOW
 from connectors.imap.keywords import changed
-from connectors.imap.session import FETCH_BATCH, SEARCH_WINDOW, FolderUnreadable, Session
+from connectors.imap.session import FETCH_BATCH, FolderUnreadable, Session
 from connectors.imap.sightings import is_deleted
 
 MOST = 5000
