@@ -52,7 +52,7 @@ $(VENV)/installed-dev: $(VENV)/made pyproject.toml
 	@touch $(VENV)/installed $@
 
 # The servers' packages are unpacked into .servers/, never installed. Needs apt's package lists, which only root can fetch.
-FETCH := $(wildcard tests/servers/fetch.sh tests/servers/fetch_rt.sh tests/servers/fetch_gmail.sh)
+FETCH := $(wildcard tests/servers/fetch.sh tests/servers/fetch_rt.sh tests/servers/fetch_gmail.sh tests/servers/fetch_java.sh tests/servers/build_maddy.sh)
 .servers/fetched: $(FETCH)
 	@command -v apt-get >/dev/null || { \
 	  echo "make: the tests need real mail servers from Debian's or Ubuntu's packages, and there is no apt-get here." >&2; exit 1; }
@@ -91,7 +91,7 @@ lint: $(VENV)/installed-dev  ## style
 types: $(VENV)/installed-dev  ## mypy, strict
 	$(BIN)/mypy
 
-servers: .servers/fetched  ## fetch the real mail servers into .servers/, without installing any
+servers: .servers/fetched  ## fetch or compile the real mail servers into .servers/, without installing any
 
 # The script looks by itself whether one is there that this processor can run.
 ollama: $(VENV)/made  ## compile a real Ollama into .servers/ollama (once; some three minutes)

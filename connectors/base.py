@@ -310,6 +310,9 @@ class Connector(ABC):
         """The same cursor after folders were renamed: old name -> new name."""
         return cursor
 
+    def remember(self, cursor: str | None) -> None:  # noqa: B027 - for connectors that learn something
+        """Take over what a cursor knows about the server, so that `capabilities` tells it."""
+
     @abstractmethod
     def newest(self, folder: str, limit: int) -> list[Sighting]:
         """The newest messages of one folder, newest first. Raises FolderMissing."""

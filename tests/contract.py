@@ -194,7 +194,11 @@ class ConnectorTests:
         assert sorted((lying.subject, lying.content) for lying in world.contents()) == before
         (now,) = world.connector.newest(world.first, 5)
         assert now.ref == ref
-        assert now.identity == seen.identity
+        self.check_identity(now.identity, seen.identity)
+
+    def check_identity(self, now: Identity, then: Identity) -> None:
+        """A message after a move and before it. Weaken it only for a server that measures both differently."""
+        assert now == then
 
     def test_a_message_moves_there_and_back(self, world: World) -> None:
         _, seen = arrive(world, "Invoice 7")

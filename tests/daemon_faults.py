@@ -52,7 +52,9 @@ from tests.servers.courier import CAPABILITIES, Courier
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.gmail import Gmail
+from tests.servers.greenmail import GreenMail
 from tests.servers.hands import make_mail
+from tests.servers.james import James
 from tests.service_process import SETTINGS
 
 THREAD = "<thread@example.org>"
@@ -67,7 +69,7 @@ class Way:
     """One way through the client: a server, and what it does not tell about itself."""
 
     name: str
-    server: type[Dovecot] | type[Cyrus] | type[Courier] | type[Gmail]
+    server: type[Dovecot] | type[Cyrus] | type[Courier] | type[Gmail] | type[GreenMail] | type[James]
     hide: tuple[str, ...] = ()
     act_by: str = "move"
 
@@ -88,6 +90,8 @@ WAYS = (
     Way("courier", Courier),
     Way("courier, neither", Courier, ("UIDPLUS",)),
     Way("gmail", Gmail),
+    Way("greenmail", GreenMail),
+    Way("james", James),
 )
 
 
@@ -236,7 +240,8 @@ class DaemonOffice:
         config = state.with_suffix(f".{port}.toml")
         mailbox = f'act_by = "{self.path.act_by}"\ntimeout = "{timeout}s"'
         values = {"state": state, "port": port, "user": self.world.user, "mode": "live", "mailbox": mailbox}
-        config.write_text(SETTINGS.format(sorting="", **values))
+        # The person of this office files mail as quickly as only a rule does elsewhere.
+        config.write_text(SETTINGS.format(sorting='rule_window = "0s"', **values))
         return config
 
     def _teach(self) -> None:

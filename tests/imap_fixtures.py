@@ -16,7 +16,11 @@ from tests.servers.courier import Courier
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.gmail import Gmail
+from tests.servers.greenmail import GreenMail
 from tests.servers.hands import Hands, make_mail
+from tests.servers.imap4d import Imap4d
+from tests.servers.james import James
+from tests.servers.maddy import Maddy
 from tests.servers.private import PASSWORD
 from tests.servers.pymap import Pymap
 
@@ -40,6 +44,8 @@ class ImapWorld:
 
     def __init__(self, server: ImapServer, user: str) -> None:
         self.server, self.user = server, user
+        if isinstance(server, James):
+            server.admit(user)
         self.first, self.second = server.prefix + "Büro & Straße", server.prefix + "Orders"
         self.hands = Hands(server.port, user)
         for folder in (self.first, self.second):
@@ -112,6 +118,30 @@ def courier() -> Iterator[Courier]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def greenmail() -> Iterator[GreenMail]:
+    with GreenMail() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def james() -> Iterator[James]:
+    with James() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def maddy() -> Iterator[Maddy]:
+    with Maddy() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def imap4d() -> Iterator[Imap4d]:
+    with Imap4d() as server:
+        yield server
+
+
 @pytest.fixture
 def user() -> str:
     """A user name that no other test has: its mailbox is new."""
@@ -131,6 +161,28 @@ def cyrus_world(cyrus: Cyrus, user: str) -> Iterator[ImapWorld]:
 @pytest.fixture
 def courier_world(courier: Courier, user: str) -> Iterator[ImapWorld]:
     yield from closing(ImapWorld(courier, user))
+
+
+@pytest.fixture
+def greenmail_world(greenmail: GreenMail, user: str) -> Iterator[ImapWorld]:
+    yield from closing(ImapWorld(greenmail, user))
+
+
+@pytest.fixture
+def james_world(james: James, user: str) -> Iterator[ImapWorld]:
+    yield from closing(ImapWorld(james, user))
+
+
+@pytest.fixture
+def maddy_world(maddy: Maddy, user: str) -> Iterator[ImapWorld]:
+    yield from closing(ImapWorld(maddy, user))
+
+
+@pytest.fixture
+def imap4d_world(imap4d: Imap4d, user: str) -> Iterator[ImapWorld]:
+    world = ImapWorld(imap4d, user)
+    world.hands.shows_marked = False
+    yield from closing(world)
 
 
 @pytest.fixture

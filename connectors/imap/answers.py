@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import accumulate
 from typing import Any
 
@@ -60,6 +60,13 @@ class Abilities:
             savedate="SAVEDATE" in words,
             id="ID" in words,
         )
+
+    def without(self, words: Collection[str]) -> Abilities:
+        """The same without what is not to be used; see `connectors.imap.avoided`."""
+        gone = {word.lower().replace("-", "_") for word in words} & {field.name for field in fields(self)}
+        if "condstore" in gone:  # QRESYNC implies it
+            gone.add("qresync")
+        return replace(self, **dict.fromkeys(gone, False))
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,7 @@ def _uids(words: str) -> list[int]:
     return uids
 
 
-def fetched_by_uid(lines: Sequence[Any], wanted: Collection[int]) -> dict[int, Fetched]:
+def fetched_by_uid(lines: Sequence[Any], wanted: Container[int]) -> dict[int, Fetched]:
     """The answers to a UID FETCH by UID, of the wanted messages only. One that cannot be read is left out.
 
     Servers tell of other messages meanwhile, by number and without a UID (RFC 9051 section 7.5.2): a number must not be

@@ -7,8 +7,8 @@
 
 QRESYNC (RFC 7162) tells with the opening of a folder what left it, one round trip less. It is asked about the known
 UIDs only, so that its answer is bounded by what is watched, and what it claims is looked up before it is believed: a
-server that has forgotten its history names too much. Whoever has no QRESYNC, or whose counter went backwards (a
-restored backup), is asked by UID SEARCH.
+server that has forgotten its history names too much. Where MESSAGES shows that it named too little, all known UIDs are
+looked up. Whoever has no QRESYNC, or whose counter went backwards (a restored backup), is asked by UID SEARCH.
 
 The cursor is the numbers of STATUS per watched folder. What comes in while we look has a UID beyond the UIDNEXT that we
 started from: it is left for the next call, so nothing is reported twice or missed. Much is reported in several calls.
@@ -23,8 +23,9 @@ from dataclasses import astuple, dataclass, field, replace
 from connectors.base import Changes, MessageRef, Sighting, Tagged, Watch
 from connectors.errors import FolderMissing
 from connectors.imap.answers import State
+from connectors.imap.asking import SEARCH_WINDOW
 from connectors.imap.keywords import changed
-from connectors.imap.session import FETCH_BATCH, SEARCH_WINDOW, FolderUnreadable, Session
+from connectors.imap.session import FETCH_BATCH, FolderUnreadable, Session
 from connectors.imap.sightings import is_deleted
 
 MOST = 5000
@@ -72,7 +73,7 @@ def find_changes(session: Session, cursor: str | None, watch: Watch) -> Changes:
                 if old is None and first and folder == watch.inbox:
                     found.arrived += reversed(newest(session, folder, watch.first_look))
                     found.withheld |= _given_up(session, folder)
-                    found.vanished += _gone(session, folder, state, watch.known.get(folder, frozenset()), old)
+                    found.vanished += _gone(session, folder, state, watch.known.get(folder, frozenset()))
                 else:
                     now[folder] = _compare(session, folder, old, state, watch.known.get(folder, frozenset()), found)
         except (FolderMissing, FolderUnreadable) as error:  # missing: deleted between the two commands
@@ -110,19 +111,23 @@ def _compare(
     session: Session, folder: str, old: State | None, state: State, known: frozenset[int], found: _Found
 ) -> State:
     """One folder whose numbers changed. Returns the numbers up to which it has been reported. Raises FolderMissing."""
-    restarted = old is not None and old.epoch != state.epoch
-    if not restarted:
-        found.vanished += _gone(session, folder, state, known, old)
     if old is None:
+        found.vanished += _gone(session, folder, state, known)
         return state
+    restarted = old.epoch != state.epoch
     if restarted:
         found.restarted.append(folder)
     relisting = restarted or old.messages == RELISTING
     if relisting:
         found.relisted.append(folder)
     first = 1 if restarted else old.uidnext
+    told = None if restarted else _told(session, folder, old, state, known)
     sightings, reached = _lying(session, folder, state, first, MOST - len(found.arrived), found)
-    found.arrived += sightings
+    if not restarted:
+        # What a server tells has to add up: James leaves out what went above the last UID that stayed.
+        adds_up = told is not None and old.messages + len(sightings) - len(told) == state.messages
+        found.vanished += _gone(session, folder, state, told if told is not None and adds_up else known)
+    found.arrived += [seen for seen in sightings if not is_deleted(seen)]
     if reached >= state.uidnext:
         return state
     found.more = True
@@ -135,7 +140,7 @@ def newest(session: Session, folder: str, limit: int) -> list[Sighting]:
     uids: list[int] = []
     last = selected.messages
     if last <= SEARCH_WINDOW:
-        uids, last = session.search("UNDELETED"), 0
+        uids, last = session.uids_from(1), 0
     while last > 0 and len(uids) < limit:
         # Message numbers follow the UIDs, so the newest are at the end (RFC 9051 section 2.3.1.2).
         first = max(last - max(limit, SEARCH_WINDOW) + 1, 1)
@@ -160,14 +165,16 @@ def read_cursor(cursor: str | None) -> dict[str, State]:
     """Folder -> numbers at the last look; empty if there is no cursor or it is not one of ours."""
     try:
         places = json.loads(cursor) if cursor else {}
-        return {str(folder): State(*map(int, numbers)) for folder, numbers in places.items()}
+        return {str(folder): State(*map(int, numbers)) for folder, numbers in places.items() if folder}
     except (ValueError, TypeError, AttributeError):
         return {}
 
 
-def write_cursor(states: Mapping[str, State]) -> str:
-    """Equal states give equal cursors."""
-    places = {folder: astuple(state) for folder, state in states.items()}
+def write_cursor(states: Mapping[str, State], avoided: Iterable[str] = ()) -> str:
+    """Equal states give equal cursors. `avoided`: see `connectors.imap.avoided`."""
+    places: dict[str, Sequence[object]] = {folder: astuple(state) for folder, state in states.items()}
+    if words := sorted(avoided):
+        places[""] = words
     return json.dumps(places, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -206,15 +213,15 @@ def _states(session: Session, folders: list[str], found: _Found) -> Iterator[tup
 def _lying(
     session: Session, folder: str, state: State, first: int, most: int, found: _Found
 ) -> tuple[list[Sighting], int]:
-    """At most so many with a UID from `first` up to the UIDNEXT of `state`, and the UID up to which that is all."""
+    """At most so many with a UID from `first` up to the UIDNEXT of `state`, and the UID up to which that is all. Some
+    may be marked as deleted."""
     if state.uidnext <= first:
         return [], state.uidnext
     selected = session.opened(folder)
     if selected.epoch != state.epoch:  # restarted between the two commands: the next look will tell
         return [], state.uidnext
     if state.uidnext - first <= min(FETCH_BATCH, most):  # few: one command instead of two
-        seen = _given(session, folder, state.epoch, range(first, state.uidnext), found)
-        return [sighting for sighting in seen if not is_deleted(sighting)], state.uidnext
+        return _given(session, folder, state.epoch, range(first, state.uidnext), found), state.uidnext
     uids = session.uids_between(first, state.uidnext, selected.messages)
     reached = uids[most] if len(uids) > most else state.uidnext
     return _given(session, folder, state.epoch, uids[:most], found), reached
@@ -252,18 +259,16 @@ def _ask_again(session: Session, folder: str, state: State, watch: Watch, found:
         return  # the next look will tell
 
 
-def _gone(
-    session: Session, folder: str, state: State, known: frozenset[int], old: State | None = None
-) -> Iterable[MessageRef]:
-    """Which known UIDs are no longer there. Asks for the known ones only, whatever else the folder holds."""
-    if not known:
-        return
-    asked = known
-    if session.resyncs and old is not None and 0 < old.modseq <= state.modseq:
-        asked = known & session.resync(folder, old.epoch, old.modseq, known)
-        if not asked:
-            return
-    if session.opened(folder).epoch != state.epoch:
+def _told(session: Session, folder: str, old: State, state: State, known: frozenset[int]) -> frozenset[int] | None:
+    """Which known UIDs left the folder, as QRESYNC tells; None: it is not there to be asked. Opens the folder."""
+    if not known or not session.resyncs or not 0 < old.modseq <= state.modseq:
+        return None
+    return known & session.resync(folder, old.epoch, old.modseq, known)
+
+
+def _gone(session: Session, folder: str, state: State, asked: frozenset[int]) -> Iterable[MessageRef]:
+    """Which of these UIDs are no longer there. Asks for these only, whatever else the folder holds."""
+    if not asked or session.opened(folder).epoch != state.epoch:
         return
     for uid in sorted(asked - session.among(asked)):
         yield MessageRef(folder, state.epoch, uid)

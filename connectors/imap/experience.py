@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from connectors.imap.answers import Abilities, Listed
+from connectors.imap.avoided import COPY, Avoided
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 600.0, 6 * 3600.0
 
@@ -23,11 +24,12 @@ class Shunned:
 @dataclass
 class Experience:
     """spelled: how the server writes the names of folders where we would write them otherwise. no_move, no_mark: it
-    offers MOVE, or to keep our keyword, and does not understand it."""
+    offers MOVE, or to keep our keyword, and does not understand it. avoided: outlives this process, in the cursor."""
 
     spelled: dict[str, bytes] = field(default_factory=dict)
     no_move: bool = False
     no_mark: bool = False
+    avoided: Avoided = field(default_factory=Avoided)
     _shunned: dict[str, Shunned] = field(default_factory=dict)
 
     def shun(self, folder: str, why: str) -> None:
@@ -51,6 +53,12 @@ class Experience:
             if one.spelled is not None:
                 self.spelled[one.name] = one.spelled
 
+    @property
+    def copies(self) -> bool:
+        """Can a copy be found again?"""
+        return COPY not in self.avoided.words
+
     def heeded_by(self, abilities: Abilities) -> Abilities:
         """What the server can do, without what it only says."""
-        return replace(abilities, move=abilities.move and not self.no_move)
+        able = abilities.without(self.avoided.words)
+        return replace(able, move=able.move and not self.no_move)

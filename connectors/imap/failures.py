@@ -31,6 +31,11 @@ from connectors.errors import (
 )
 from connectors.said import CODES, quoted
 
+
+class NotUnderstood(Unexplained):
+    """A tagged BAD: the server does not know the command, or takes its arguments for wrong."""
+
+
 # Response codes of RFC 5530 and RFC 9051 section 7.1.
 TRY_LATER = {"UNAVAILABLE", "INUSE", "SERVERBUG"}
 NO_SUCH_FOLDER = {"TRYCREATE", "NONEXISTENT"}
@@ -104,7 +109,7 @@ def _refusal(text: str, place: str) -> ConnectorError:
     if code in _REFUSED_WORDS:
         return ActionRefused(place, f"{_REFUSED_WORDS[code]}{quoted(text)}.")
     if "command error: BAD" in text or "got more than" in text:
-        return Unexplained(place, f"The server does not understand us{quoted(text)}.")
+        return NotUnderstood(place, f"The server does not understand us{quoted(text)}.")
     return ActionRefused(place, f"The server refused{quoted(text)}.")
 
 

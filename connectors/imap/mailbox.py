@@ -16,6 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -39,11 +40,13 @@ from connectors.base import (
 from connectors.errors import ConnectorError, FolderMissing
 from connectors.imap.account import ImapAccount, log_in
 from connectors.imap.answers import Abilities, Listed, State
+from connectors.imap.avoided import avoided_in
 from connectors.imap.changes import find_changes, lying, newest, read_cursor, write_cursor
 from connectors.imap.doubts import Doubts
 from connectors.imap.experience import Experience
 from connectors.imap.gmail_labels import file, recover_label
 from connectors.imap.keywords import recover_tag, tag, tagged
+from connectors.imap.line import TooMuch
 from connectors.imap.move import move
 from connectors.imap.recover_move import recover_move
 from connectors.imap.session import FolderUnreadable, Session
@@ -79,17 +82,24 @@ class ImapConnector(Connector):
 
     def capabilities(self) -> Capabilities:
         with self._lock:
-            session = self._session()
-            selected = session.open(self.account.inbox, write=True)  # only SELECT tells which flags can be kept
-            tags = selected.keeps_keywords or session.abilities.gmail
-            # Whether Gmail's counter moves with a label is written nowhere.
-            tells = session.state(self.account.inbox).modseq > 0 and not session.abilities.gmail
-            return Capabilities(
-                move=session.abilities.move or session.abilities.uidplus or session.abilities.gmail,
-                tags=tags,
-                tells_tags=tells,
-                notes=_notes(session.abilities, tags, tells, session.object_item),
-            )
+            return self._again(self._able)
+
+    def _able(self, session: Session) -> Capabilities:
+        selected = session.open(self.account.inbox, write=True)  # only SELECT tells which flags can be kept
+        tags = selected.keeps_keywords or session.abilities.gmail
+        # Whether Gmail's counter moves with a label is written nowhere.
+        tells = session.state(self.account.inbox).modseq > 0 and not session.abilities.gmail
+        return Capabilities(
+            move=session.abilities.move
+            or (session.abilities.uidplus and session.experience.copies)
+            or session.abilities.gmail,
+            tags=tags,
+            tells_tags=tells,
+            notes=(
+                *_notes(session.abilities, session.experience.copies, tags, tells, session.object_item),
+                *self._experience.avoided.notes(),
+            ),
+        )
 
     def folders(self) -> list[Folder]:
         with self._lock:
@@ -97,10 +107,19 @@ class ImapConnector(Connector):
 
     def changes(self, cursor: str | None, watch: Watch) -> Changes:
         with self._lock:
-            return self._again(lambda session: find_changes(session, cursor, watch))
+            self.remember(cursor)
+            changes = self._again(lambda session: find_changes(session, cursor, watch))
+            if not (avoided := self._experience.avoided.words):
+                return changes
+            return replace(changes, cursor=write_cursor(read_cursor(changes.cursor), avoided))
 
     def renamed(self, cursor: str, names: Mapping[str, str]) -> str:
-        return write_cursor({names.get(folder, folder): state for folder, state in read_cursor(cursor).items()})
+        states = {names.get(folder, folder): state for folder, state in read_cursor(cursor).items()}
+        return write_cursor(states, avoided_in(cursor))
+
+    def remember(self, cursor: str | None) -> None:
+        with self._lock:
+            self._experience.avoided.remember(avoided_in(cursor))
 
     def newest(self, folder: str, limit: int) -> list[Sighting]:
         with self._lock:
@@ -211,15 +230,20 @@ class ImapConnector(Connector):
         return self._current
 
     def _again(self, look: Callable[[Session], Result], doubts: Doubts | None = None) -> Result:
-        """Look, and begin again on another connection where one message has broken it: see `connectors.imap.doubts`."""
+        """Look, and begin again on another connection where one message or an optional command has broken it: see
+        `connectors.imap.doubts` and `avoided`."""
         doubts = doubts or Doubts()
         while True:
             session = self._session()
             session.doubts = doubts
             try:
                 return look(session)
-            except ConnectorError:
-                if self._halt.is_set() or not session.dead or not doubts.news():
+            except ConnectorError as error:
+                if self._halt.is_set() or not session.dead:
+                    raise
+                if session.attempting is not None and not isinstance(error, TooMuch):
+                    session.experience.avoided.broke(session.attempting)
+                elif not doubts.news():
                     raise
             finally:
                 session.doubts = None
@@ -264,12 +288,14 @@ def folders(session: Session, inbox: str) -> list[Folder]:
     ]
 
 
-def _notes(abilities: Abilities, tags: bool, tells: bool, object_item: str | None) -> tuple[str, ...]:
+def _notes(abilities: Abilities, copies: bool, tags: bool, tells: bool, object_item: str | None) -> tuple[str, ...]:
     """Sentences for `postroom check`."""
     if abilities.gmail:
         how = "Gmail: files by label, adds the folder's and drops the old one; deletes nothing, All Mail keeps it all"
     elif abilities.move:
         how = "moves by UID MOVE"
+    elif not copies:
+        how = "moves nothing"
     elif abilities.uidplus:
         how = "moves by UID COPY and UID EXPUNGE, because the server has no MOVE"
     else:

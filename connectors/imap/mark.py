@@ -31,5 +31,6 @@ def mark(session: Session, ref: MessageRef, *places: Selected) -> None:
 def unmark(session: Session, ref: MessageRef) -> None:
     """Take it off again, as far as the server lets us: the message was not moved."""
     with suppress(ActionRefused, FolderMissing):
-        if session.open(ref.folder, write=True).epoch == ref.epoch:
+        source = session.open(ref.folder, write=True)
+        if source.epoch == ref.epoch and source.keeps(MOVED):
             session.store(ref.uid, remove=(MOVED,))

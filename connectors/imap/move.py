@@ -16,9 +16,10 @@ from collections.abc import Iterable
 from connectors.base import MOVED, Identity, MessageRef, Note, Progress, Sighting, is_touched
 from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone, MessageTouched, Unexplained
 from connectors.imap.answers import Selected, State, same_folder
+from connectors.imap.avoided import COPY
 from connectors.imap.mark import mark, unmark
 from connectors.imap.session import Session
-from connectors.imap.sightings import is_deleted, same_content, same_message
+from connectors.imap.sightings import is_deleted, same_content, same_headers, same_message
 
 DELETED = ("\\Deleted",)
 VIRTUAL = {"\\all", "\\flagged", "\\important"}
@@ -51,6 +52,8 @@ def move(
             f"The account may not set flags there, so the message would lose {', '.join(lost)}.",
             "Grant it the rights s and w on that folder (RFC 4314), and restart Postroom.",
         )
+    if not session.abilities.move and not session.experience.copies:
+        raise untraceable(session, ref, folder)
     original = session.fingerprint(ref.uid)
     places = (source, keeper)
     if session.abilities.move:
@@ -70,10 +73,23 @@ def move(
         copies = copies_since(session, identity, folder, target, original)
         if len(copies) > 1:
             raise Unexplained(f"{session.name}, {ref.key}", f'Several copies appeared in "{folder}".')
-        if not copies:
+        if not copies and not _stands(session, ref, identity):
             raise MessageGone(f"{session.name}, {ref.key}", "The message is no longer there.")
+        if not copies:
+            unmark(session, ref)
+            session.experience.avoided.remember([COPY])
+            raise untraceable(session, ref, folder)
         copy = copies[0]
     return _remove_original(session, ref, identity, target, copy, original, note)
+
+
+def untraceable(session: Session, ref: MessageRef, folder: str) -> ActionRefused:
+    """The original is where it was, the server said OK, and nothing can be told of the copy."""
+    return ActionRefused(
+        f"{session.name}, {ref.key}",
+        f'The server says OK to a copy into "{folder}", and none can be found there; the message stays where it is.',
+        "Postroom copies nothing on this server any more. Look into that folder: a copy may lie there.",
+    )
 
 
 def flags_lost(flags: Iterable[str], keeper: Selected) -> list[str]:
@@ -128,6 +144,9 @@ def _move(
     if new is not None and not stands:
         return only_ours(session, identity, target, new)
     copies = [new] if new is not None else copies_since(session, identity, folder, target, original)
+    if not stands and not copies and refused is None:
+        # It was moved, whatever became of its headers on the way: what came with its Message-ID and Date is it.
+        copies = copies_since(session, identity, folder, target, None)
     if not stands and copies:
         return copies[-1]
     if not stands:
@@ -240,6 +259,8 @@ def remove(session: Session, ref: MessageRef) -> bool:
         return False
     if session.abilities.uidplus:
         session.expunge(ref.uid)
+    else:
+        session.open(ref.folder, write=True)  # imap4d writes a mark down only when the folder is left (seen)
     seen = session.look(ref)
     if seen is not None and (session.abilities.uidplus or not is_deleted(seen)):
         # Dovecot does so where the right to mark or to expunge is missing.
@@ -288,12 +309,20 @@ def copies_since(
 ) -> list[MessageRef]:
     """What came into the folder since `before` and is our message; with `original`, only exact copies.
 
+    Where none is exact in size and date of arrival, neither counts: Message-ID, Date and all headers have to agree.
     Where the UIDs restarted, that is all that lies there: see `Facts.restarted`.
     """
     selected = session.open(folder)
     first = before.uidnext if selected.epoch == before.epoch else 1
-    uids = [uid for uid in session.search(f"UID {first}:* UNDELETED") if uid >= first]
-    found = [
-        seen.ref for seen in session.sightings(folder, selected.epoch, uids) if same_content(seen.identity, identity)
-    ]
-    return [ref for ref in sorted(found) if original is None or session.fingerprint(ref.uid) == original]
+    came = sorted(session.sightings(folder, selected.epoch, session.uids_from(first)), key=lambda seen: seen.ref)
+    found = [seen.ref for seen in came if same_content(seen.identity, identity)]
+    exact = [ref for ref in found if original is None or session.fingerprint(ref.uid) == original]
+    if exact or identity.message_id is None:
+        return exact
+    named = [seen.ref for seen in came if _same_origin(seen.identity, identity)]
+    return [ref for ref in named if original is None or same_headers(session.fingerprint(ref.uid), original)]
+
+
+def _same_origin(one: Identity, other: Identity) -> bool:
+    """Message-ID and date, as the sender wrote them."""
+    return one.message_id == other.message_id and one.origin == other.origin

@@ -15,7 +15,6 @@ import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 from connectors.base import MessageRef, Sighting
 from connectors.errors import ActionRefused, ConnectorError, FolderMissing, Unexplained, Unreachable
@@ -27,7 +26,6 @@ from connectors.imap.answers import (
     copied,
     deleted_in,
     fetched_by_uid,
-    found_by_search,
     is_news,
     listed_in,
     same_folder,
@@ -36,9 +34,9 @@ from connectors.imap.answers import (
     vanished_in,
     with_state,
 )
+from connectors.imap.asking import LAST_UID, Asking, Result
 from connectors.imap.doubts import Doubts
 from connectors.imap.experience import Experience
-from connectors.imap.failures import is_dead, translate
 from connectors.imap.line import BoundedClient
 from connectors.imap.sightings import (
     BASIC_ITEMS,
@@ -51,30 +49,25 @@ from connectors.imap.sightings import (
 )
 
 FETCH_BATCH = 200
-SEARCH_WINDOW = 20_000
-"""UIDs a search may return at once: the length of a line is bounded, see `connectors.imap.line`."""
 MOST_FOLDERS = 20_000
-
-Result = TypeVar("Result")
 
 
 class FolderUnreadable(Exception):
     """A folder is there and cannot be looked into: why, in words. It does not leave the connector."""
 
 
-class Session:
+class Session(Asking):
     """One connection. Every method raises only `connectors.errors`."""
 
     def __init__(self, client: BoundedClient, name: str, experience: Experience | None = None) -> None:
         self.client = client
         self.name = name
-        self.dead = False
         self.doubts: Doubts | None = None
         """Of the present look; None: whatever the server refuses is an error."""
         self.experience = experience or Experience()
         self.abilities = self.experience.heeded_by(Abilities.of(as_text(word) for word in client.capabilities()))
         self.object_item = "EMAILID" if self.abilities.objectid else "X-GM-MSGID" if self.abilities.gmail else None
-        self._probed = self.object_item is not None
+        self._probed = self.object_item is not None or "X-GUID" in self.experience.avoided.words
         self.resyncs = False
         """Is QRESYNC switched on?"""
         self._folder: str | None = None
@@ -114,7 +107,10 @@ class Session:
                 self.experience.note_spelling(self._last_list[1])
             return self._last_list[1]
 
-        return self._ask(ask)
+        with self.optional(
+            "LIST-STATUS" if numbers and self.abilities.list_status else "SPECIAL-USE" if returned else ""
+        ):
+            return self._ask(ask)
 
     def exists(self, folder: str) -> bool:
         """Does the folder exist? LIST is the only proof. Its wildcards may match more than the name, so the names are
@@ -132,7 +128,10 @@ class Session:
             )
             return next((state for state, _ in reversed(states_in(answer).values())), State(0, 0, 0))
 
-        state = self._ask_folder(folder, ask)
+        try:
+            state = self._ask_folder(folder, ask)
+        except ActionRefused:  # maddy loses count of the messages, and then says "I/O error" (seen)
+            state = State(0, 0, 0)
         return state if state.epoch and state.uidnext else self._state_by_opening(folder, state)
 
     def _state_by_opening(self, folder: str, told: State) -> State:
@@ -158,9 +157,10 @@ class Session:
     def _mailbox_id(self, folder: str) -> str | None:
         if not self.abilities.objectid:
             return None
-        answer = self._ask_folder(
-            folder, lambda: self.client._command_and_check("status", self._quoted(folder), "(MAILBOXID)")
-        )
+        with self.optional("OBJECTID"):
+            answer = self._ask_folder(
+                folder, lambda: self.client._command_and_check("status", self._quoted(folder), "(MAILBOXID)")
+            )
         return next((object_id for _, object_id in states_in(answer).values()), None)
 
     def open(self, folder: str, *, write: bool = False) -> Selected:
@@ -203,7 +203,8 @@ class Session:
     def enable_resync(self) -> None:
         """Switch QRESYNC on (RFC 7162 section 3.2.3), once a connection; only while no folder is open (RFC 5161)."""
         if self.abilities.qresync and not self.resyncs and self._folder is None:
-            enabled = self._ask(lambda: self.client.enable("QRESYNC"))
+            with self.optional("QRESYNC"):
+                enabled = self._ask(lambda: self.client.enable("QRESYNC"))
             self.resyncs = any(as_text(word).upper() == "QRESYNC" for word in enabled)
             if not self.resyncs:  # offered and not given: do not ask again
                 self.abilities = replace(self.abilities, qresync=False)
@@ -221,7 +222,8 @@ class Session:
             said = dict(self.client._imap.untagged_responses)
             return selected, vanished_in(said.get("VANISHED", []), known) | deleted_in(said.get("FETCH", []))
 
-        selected, claimed = self._ask_folder(folder, ask)
+        with self.optional("QRESYNC"):
+            selected, claimed = self._ask_folder(folder, ask)
         self._folder, self._selected = folder, selected
         return claimed if selected.epoch == epoch else set(known)
 
@@ -236,7 +238,7 @@ class Session:
                 raise
             raise FolderUnreadable(error.fact) from error
         except (Unexplained, Unreachable) as error:
-            if self.doubts is None or same_folder(folder, inbox) or not self.dead:
+            if self.doubts is None or self.attempting is not None or same_folder(folder, inbox) or not self.dead:
                 raise
             if self.doubts.folder_failed(folder, error):
                 self.experience.shun(folder, error.fact)
@@ -251,36 +253,6 @@ class Session:
             self._ask(self.client.unselect_folder if self.abilities.unselect else self.client.noop)
             self._folder = None if self.abilities.unselect else self._folder
         self._selected = None
-
-    def search(self, criteria: str) -> list[int]:
-        """UIDs in the open folder, ascending."""
-        return self._ask(lambda: self._search(criteria))
-
-    def _search(self, criteria: str) -> list[int]:
-        return found_by_search(self.client._command_and_check("search", criteria, uid=True))
-
-    def with_message_id(self, message_id: str) -> list[int]:
-        """UIDs in the open folder whose header may hold this Message-ID: servers search for parts, so look closer."""
-        if not message_id.isascii() or not message_id.isprintable():
-            return []
-        quoted = message_id.replace("\\", "\\\\").replace('"', '\\"')
-        return self.search(f'UNDELETED HEADER Message-ID "{quoted}"')
-
-    def uids_between(self, first: int, after: int, messages: int) -> list[int]:
-        """UIDs that are not marked as deleted, first <= uid < after, in bounded answers."""
-        found: list[int] = []
-        step = SEARCH_WINDOW if messages > SEARCH_WINDOW else max(after - first, 1)
-        for start in range(first, after, step):
-            found += self.search(f"UID {start}:{min(start + step, after) - 1} UNDELETED")
-        # "n:*" and sets beyond the last UID match the last message: RFC 9051 section 9, seq-range.
-        return [uid for uid in found if first <= uid < after]
-
-    def among(self, uids: Iterable[int]) -> set[int]:
-        """Which of these UIDs are still there and not marked as deleted."""
-        asked, found = set(uids), set[int]()
-        for wanted in uid_sets(asked):
-            found.update(self.search(f"UID {wanted} UNDELETED"))
-        return found & asked
 
     def sightings(self, folder: str, epoch: int, uids: Sequence[int]) -> Iterator[Sighting]:
         """What lies at these UIDs of the open folder, batch by batch; what is gone is left out."""
@@ -335,19 +307,24 @@ class Session:
             arguments = [words, f"({' '.join(items)})", *([f"(CHANGEDSINCE {since})"] if since is not None else [])]
             return fetched_by_uid(self.client._command_and_check("fetch", *arguments, uid=True), set(uids))
 
-        return self._ask(ask) if uids else {}
+        if not uids:
+            return {}
+        with self.optional("CONDSTORE" if since is not None else ""):
+            return self._ask_about(uids, ask, {}, lambda there: self.fetch(there, items, since=since))
 
     def sighting_items(self) -> tuple[str, ...]:
         """FETCH items for a sighting. Dovecot's X-GUID is not advertised: it is tried once, on no message at all."""
         if not self._probed:
             self._probed = True
             try:
-                self.fetch([4294967295], ("X-GUID",))
+                with self.optional("X-GUID"):
+                    words = (str(LAST_UID), "(X-GUID)")
+                    self._ask(lambda: self.client._command_and_check("fetch", *words, uid=True))
                 self.object_item = "X-GUID"
             except ConnectorError:
                 if not self._alive():
                     raise
-                self.dead = False
+                self.dead, self.attempting = False, None
         items = (*BASIC_ITEMS, "SAVEDATE") if self.abilities.savedate else BASIC_ITEMS
         items = (*items, *self.tag_items()[1:])
         return (*items, self.object_item) if self.object_item else items
@@ -372,10 +349,13 @@ class Session:
 
     def store(self, uid: int, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """UID STORE, silently."""
+        # imap4d acts on another message where the UID is gone (seen), and never changes its view of an open folder.
+        if not self.abilities.uidplus and not self.fetch([uid], ("FLAGS",)):
+            return
         for change, words in (("+FLAGS.SILENT", tuple(add)), ("-FLAGS.SILENT", tuple(remove))):
             if words:
                 arguments = (str(uid), change, f"({' '.join(words)})")
-                self._ask(partial(self.client._command_and_check, "store", *arguments, uid=True))
+                self._ask_about([uid], partial(self.client._command_and_check, "store", *arguments, uid=True))
 
     def label(self, uid: int, *, add: str | None = None, remove: str | None = None) -> None:
         """Put one of Gmail's labels on, or take it off (X-GM-EXT-1)."""
@@ -386,7 +366,7 @@ class Session:
 
     def expunge(self, uid: int) -> None:
         """UID EXPUNGE (RFC 4315) of this one message. Never without a UID: that would destroy what others marked."""
-        self._ask(lambda: self.client.uid_expunge([uid]))
+        self._ask_about([uid], lambda: self.client.uid_expunge([uid]))
 
     def is_gone(self, uid: int) -> bool:
         """Has the message left the open folder? NOOP first, so that the server looks: Courier answers from memory."""
@@ -433,7 +413,7 @@ class Session:
             self.client._command_and_check(command, str(uid), self._quoted(folder), uid=True)
             return copied(imap.response("COPYUID")[1], uid, folder)
 
-        return self._ask_folder(folder, ask)
+        return self._ask_folder(folder, lambda: self._ask_about([uid], ask))
 
     def _state_items(self) -> list[str]:
         items = ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]
@@ -445,20 +425,6 @@ class Session:
         raw = self.experience.spelled.get(folder)
         quoted: bytes = self.client._normalise_folder(folder) if raw is None else _quote(raw)
         return quoted
-
-    def _ask(self, command: Callable[[], Result], place: str | None = None) -> Result:
-        """Run a command of the client; what it raises becomes an error of ours."""
-        # What nobody asked for adds up in imaplib for as long as no folder is opened.
-        self.client._imap.untagged_responses = {}
-        try:
-            return command()
-        except ConnectorError as error:  # of the line
-            self.dead = self.dead or is_dead(error)
-            raise
-        except Exception as error:
-            failure = translate(error, place or self.name)
-            self.dead = self.dead or is_dead(failure)
-            raise failure from error
 
     def _ask_folder(self, folder: str, command: Callable[[], Result]) -> Result:
         """Run a command about a folder. Raises FolderMissing: servers word its absence in many ways, so LIST
@@ -480,14 +446,6 @@ class Session:
         if folder.isascii() and "&" not in folder:
             return False
         return any(listed.name == folder and listed.selectable for listed in self.folders())
-
-    def _alive(self) -> bool:
-        try:
-            self.client.noop()
-        except Exception:
-            self.dead = True
-            return False
-        return True
 
 
 def _quote(raw: bytes) -> bytes:

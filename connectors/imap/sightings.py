@@ -8,6 +8,7 @@ Pure functions on what IMAPClient parsed. Which object id a server knows is deci
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,11 @@ HEADER_ITEM = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT REFERENCES 
 BASIC_ITEMS = ("FLAGS", "INTERNALDATE", "RFC822.SIZE", HEADER_ITEM)
 
 EARLIEST = 1980
+BOOKKEEPING = re.compile(
+    rb"^(?:Status|X-Status|X-Keywords|X-UID|X-IMAP|X-IMAPbase):.*\r?\n", re.IGNORECASE | re.MULTILINE
+)
+"""Header fields in which a server keeps its own numbers and flags in an mbox; imap4d shows them (seen)."""
+
 # The FETCH item that names a message across folders, and the kind that it gets in an Identity.
 OBJECT_KINDS = {"EMAILID": "emailid", "X-GM-MSGID": "gmmsgid", "X-GUID": "guid"}
 
@@ -102,12 +108,18 @@ def same_content(one: Identity, other: Identity) -> bool:
 
 
 def fingerprint(fetched: Fetched) -> str | None:
-    """All headers, size and date of arrival in one hash: two deliveries of one mail differ in it, a copy does not."""
+    """All headers, size and date of arrival in one word: two deliveries of one mail differ in it, a copy does not."""
     header = part(fetched, b"BODY[HEADER]")
     if header is None:
         return None
     rest = f"{fetched.get(b'RFC822.SIZE')} {_utc(fetched.get(b'INTERNALDATE'))}"
-    return hashlib.sha256(header + rest.encode()).hexdigest()
+    return f"{hashlib.sha256(BOOKKEEPING.sub(b'', header)).hexdigest()} {rest}"
+
+
+def same_headers(one: str | None, other: str | None) -> bool:
+    """Do two fingerprints agree in the headers? Some servers estimate sizes; imap4d counts its own numbers in them, and
+    gives a copy the date of the copying (seen)."""
+    return one is not None and other is not None and one.split()[0] == other.split()[0]
 
 
 def uid_sets(uids: Iterable[int], longest: int = 4000) -> list[str]:

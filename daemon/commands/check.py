@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -39,7 +40,7 @@ from daemon.signin.token_source import TokenSource
 from daemon.state.private import open_to, refuse_strange
 from daemon.state.state_dir import database_path
 from daemon.store.clocks import all_waiting
-from daemon.store.examine import examine_database, folder_in_use
+from daemon.store.examine import cursor_of, examine_database, folder_in_use
 
 LEAST_FREE_BYTES = 2 * 1024**3
 """A training keeps some 1.2 GB of base, cache and candidate for a model of 135 million parameters."""
@@ -84,7 +85,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _guard(f"{mailbox.name} model", partial(_model, settings, mailbox.name))
     yield from _servers(settings)
     for mailbox in settings.mailboxes:
-        yield from _mailbox(mailbox, Credentials(settings.state_dir))
+        yield from _mailbox(mailbox, settings)
 
 
 def _guard(what: str, look: Callable[[], str]) -> Finding:
@@ -172,7 +173,8 @@ def _in_use(settings: Settings, box: str) -> Path | None:
     return None if found is None else settings.state_dir / "models" / found
 
 
-def _mailbox(mailbox: MailboxSettings, credentials: Credentials) -> Iterator[Finding]:
+def _mailbox(mailbox: MailboxSettings, settings: Settings) -> Iterator[Finding]:
+    credentials = Credentials(settings.state_dir)
     token = None
     if (wanted := mailbox.signs_in()) is not None:
         tokens = tokens_for(wanted, credentials.state_dir, credentials.read)
@@ -191,6 +193,8 @@ def _mailbox(mailbox: MailboxSettings, credentials: Credentials) -> Iterator[Fin
                 yield Finding(f"{mailbox.name} credential", fine, seen)
     try:
         with blamed(mailbox.kind), connector_for(mailbox, credentials) as connector:
+            with suppress(PostroomError):  # a database that cannot be read has a finding of its own
+                connector.remember(cursor_of(database_path(settings), mailbox.name))
             listed = connector.folders()
             here = [folder.name for folder in listed]
             able = _able(connector)

@@ -55,6 +55,7 @@ def _pass(desk: Desk) -> Pass:
     if ahead:
         with desk.database.begin() as tx:
             put_right(tx, desk.mailbox_id, *latest)
+    desk.connector.remember(before.cursor)
     recovered = 0
     try:
         if cut_short:  # to a mailbox that is not ours, our half-done move would look like somebody's

@@ -21,6 +21,15 @@ def examine_database(database: Path) -> str:
     return f"{database.name}, {database.stat().st_size / 1024**2:,.0f} MB"
 
 
+def cursor_of(database: Path, mailbox: str) -> str | None:
+    """What the connector wrote down at the last look: None before there was one. Raises StoreError."""
+    if not database.exists():
+        return None
+    with read_only(database) as tx:
+        found: str | None = tx.execute(select(t.mailboxes.c.cursor).where(t.mailboxes.c.name == mailbox)).scalar()
+        return found
+
+
 def folder_in_use(database: Path, mailbox: str) -> str | None:
     """Where the files of a mailbox's model in use lie, below the models' folder: None before there is one. Raises
     StoreError."""

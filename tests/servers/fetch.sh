@@ -1,5 +1,5 @@
 #!/bin/sh
-# fetch.sh [DEST]: three real IMAP servers for the tests, side by side, without installing any of them (their packages conflict) and
+# fetch.sh [DEST]: four real IMAP servers for the tests, side by side, without installing any of them (their packages conflict) and
 # without root; and systemd with its message bus, which boots beside whatever runs here. Downloads by apt, unpacks into DEST
 # (.servers/ at the root of the checkout), touches nothing outside of it.
 # Needs apt's package lists: if there are none, run `apt-get update` as root once. A server that is there already is not fetched again.
@@ -13,7 +13,7 @@ export DEBIAN_FRONTEND=noninteractive HOME="$dest"
 if [ "$(id -u)" = 0 ] && ! apt-cache show dovecot-imapd >/dev/null 2>&1; then apt-get update -qq; fi
 
 # A bare machine has no C compiler, which one file below needs: the smallest there is needs no headers either.
-packages="dovecot-imapd courier-imap cyrus-imapd systemd"
+packages="dovecot-imapd courier-imap cyrus-imapd mailutils-imap4d systemd"
 if ! command -v cc >/dev/null; then packages="$packages tcc"; fi
 
 for package in $packages; do

@@ -6,6 +6,7 @@ user.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -127,6 +128,17 @@ def wait_for_greeting(port: int, process: subprocess.Popen[bytes], log: Path, se
         if process.poll() is not None or time.monotonic() > end:
             words = log.read_text(errors="replace") if log.exists() else "no log"
             raise RuntimeError(f"The server on port {port} did not start: {words}")
+        time.sleep(0.02)
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 60.0) -> None:
+    """Until something listens there, for a server that opens another door after the greeting."""
+    end = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        if process.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"Nothing listens on port {port}: {log.read_text(errors='replace')}")
         time.sleep(0.02)
 
 

@@ -38,9 +38,7 @@ def look(connector: ImapConnector) -> object:
     return list(connector.fetch([MessageRef("INBOX", 7, 1)]))
 
 
-@pytest.mark.parametrize(
-    "command", [GREETING, b"CAPABILITY", b"LOGIN", b"LIST", b"STATUS", b"UID SEARCH", b"UID FETCH"]
-)
+@pytest.mark.parametrize("command", [GREETING, b"CAPABILITY", b"LOGIN", b"LIST", b"STATUS", b"UID SEARCH"])
 def test_a_server_that_dribbles_is_cut_off(command: bytes) -> None:
     said = LONG if command != GREETING else LONG.replace(b"{tag}", b"*")
     with (
@@ -49,6 +47,12 @@ def test_a_server_that_dribbles_is_cut_off(command: bytes) -> None:
         pytest.raises(Unreachable, match="takes too long over one answer"),
     ):
         look(connector)
+
+
+def test_a_message_that_dribbles_is_cut_off_and_left_out() -> None:
+    """Twice at the probe for X-GUID, which is then done without, and twice at the message itself."""
+    with HostileImap(b"UID FETCH", dribbled(LONG)) as server, ImapConnector(account(server.port, 1)) as connector:
+        assert look(connector) == []
 
 
 def test_a_server_that_is_silent_is_cut_off() -> None:

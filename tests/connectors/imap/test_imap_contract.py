@@ -1,10 +1,12 @@
-"""IMAP passes what every connector passes, on five servers that differ in all that matters."""
+"""IMAP passes what every connector passes, on nine servers that differ in all that matters."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.contract import ConnectorTests, World
+from connectors.base import Identity, Move, Progress
+from connectors.imap.sightings import same_message
+from tests.contract import ConnectorTests, World, arrive, recover, watch
 from tests.imap_fixtures import ImapWorld
 
 
@@ -33,6 +35,66 @@ class TestCourier(ConnectorTests):
     @pytest.fixture
     def world(self, courier_world: ImapWorld) -> World:
         return courier_world
+
+
+@pytest.mark.imap
+class TestGreenMail(ConnectorTests):
+    """MOVE and UIDPLUS, nothing that tells changes; no blank before a literal."""
+
+    @pytest.fixture
+    def world(self, greenmail_world: ImapWorld) -> World:
+        return greenmail_world
+
+
+@pytest.mark.imap
+class TestJames(ConnectorTests):
+    """MOVE, LIST-STATUS, OBJECTID, a QRESYNC that says too little, BAD for what is gone."""
+
+    @pytest.fixture
+    def world(self, james_world: ImapWorld) -> World:
+        return james_world
+
+
+@pytest.mark.imap
+class TestMaddy(ConnectorTests):
+    """MOVE without COPYUID, searches that leave something out."""
+
+    @pytest.fixture
+    def world(self, maddy_world: ImapWorld) -> World:
+        return maddy_world
+
+
+@pytest.mark.imap
+class TestImap4d(ConnectorTests):
+    """Neither MOVE nor UIDPLUS, sets with "*" that find nothing, sizes that differ from folder to folder."""
+
+    @pytest.fixture
+    def world(self, imap4d_world: ImapWorld) -> World:
+        return imap4d_world
+
+    def test_a_deleted_mail_vanishes(self, world: World) -> None:
+        """The UIDs of an empty folder restart, so one mail stays."""
+        world.deliver("stays")
+        (stays,) = world.connector.newest(world.inbox, 5)
+        cursor, seen = arrive(world, "Invoice 7")
+        world.delete("Invoice 7")
+        changes = world.connector.changes(cursor, watch(world, arrived=(stays, seen)))
+        assert (changes.vanished, changes.arrived) == ((seen.ref,), ())
+
+    def check_identity(self, now: Identity, then: Identity) -> None:
+        """The size that it tells counts its own numbers in the header, and the digest counts the size."""
+        assert same_message(now, then)
+
+    def test_a_move_that_happened_is_found_done_from_every_note(self, world: World) -> None:
+        """A marked original may have been marked by anybody, so recovery marks it once more: finished, and not done."""
+        _, seen = arrive(world, "Invoice 7")
+        notes: list[Progress] = []
+        ref = world.connector.apply(seen.ref, seen.identity, Move(world.first), notes.append)
+        after = sorted(world.contents())
+        for progress in (notes[0], notes[-1]):
+            recovered = recover(world, seen, Move(world.first), progress)
+            assert (recovered.outcome, recovered.ref) == ("finished", ref)
+            assert sorted(world.contents()) == after
 
 
 @pytest.mark.imap

@@ -29,7 +29,7 @@ from connectors.errors import (
     Unreachable,
 )
 from connectors.imap.account import ImapAccount
-from connectors.imap.failures import login_failure, translate
+from connectors.imap.failures import NotUnderstood, login_failure, translate
 from connectors.imap.mailbox import ImapConnector
 from tests.contract import arrive, ignore, refuse, watch, where
 from tests.imap_fixtures import ImapWorld, closing
@@ -68,7 +68,7 @@ def test_every_exception_of_imaplib_and_imapclient_becomes_one_of_ours() -> None
         (imaplib.IMAP4.error("select failed: b'[NONEXISTENT] Unknown Mailbox'"), FolderMissing),
         (imaplib.IMAP4.error("move failed: [EXPUNGEISSUED] Some of the messages no longer exist"), MessageGone),
         (imaplib.IMAP4.error("select failed: b'[UNAVAILABLE] Backend down'"), Unreachable),
-        (imaplib.IMAP4.error("UID command error: BAD [b'Unknown command']"), Unexplained),
+        (imaplib.IMAP4.error("UID command error: BAD [b'Unknown command']"), NotUnderstood),
         (imapclient.exceptions.ProtocolError("broken"), Unexplained),
         (imapclient.exceptions.CapabilityError("MOVE"), SetupWrong),
         (socket.gaierror(-2, "Name or service not known"), Unreachable),

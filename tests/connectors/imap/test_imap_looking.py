@@ -12,6 +12,7 @@ import pytest
 
 from connectors.base import MOVED, Move, Watch
 from connectors.errors import FolderMissing
+from connectors.imap import asking as imap_asking
 from connectors.imap import changes as imap_changes
 from connectors.imap import mailbox as imap_mailbox
 from connectors.imap import session as imap_session
@@ -184,7 +185,7 @@ def test_large_folders_are_searched_in_windows(dovecot_world: ImapWorld, monkeyp
     for number in range(23):
         dovecot_world.deliver(f"mail {number}")
     monkeypatch.setattr(imap_changes, "SEARCH_WINDOW", 4)
-    monkeypatch.setattr(imap_session, "SEARCH_WINDOW", 4)
+    monkeypatch.setattr(imap_asking, "SEARCH_WINDOW", 4)
     monkeypatch.setattr(imap_session, "FETCH_BATCH", 3)
     connector = dovecot_world.another()
     first = connector.changes(None, watch(dovecot_world, first_look=9))

@@ -67,7 +67,18 @@ def office(make_office: MakeOffice, request: pytest.FixtureRequest) -> DaemonOff
 
 
 @pytest.mark.parametrize(
-    "office", ["dovecot", "dovecot, no MOVE", "dovecot, tags", "cyrus", "courier", "courier, neither"], indirect=True
+    "office",
+    [
+        "dovecot",
+        "dovecot, no MOVE",
+        "dovecot, tags",
+        "cyrus",
+        "courier",
+        "courier, neither",
+        "greenmail",
+        "james",
+    ],
+    indirect=True,
 )
 def test_a_daemon_that_is_killed_or_cut_off_while_it_acts_puts_everything_right(office: DaemonOffice) -> None:
     commands = office.commands()
