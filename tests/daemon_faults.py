@@ -240,8 +240,7 @@ class DaemonOffice:
         config = state.with_suffix(f".{port}.toml")
         mailbox = f'act_by = "{self.path.act_by}"\ntimeout = "{timeout}s"'
         values = {"state": state, "port": port, "user": self.world.user, "mode": "live", "mailbox": mailbox}
-        # The person of this office files mail as quickly as only a rule does elsewhere.
-        config.write_text(SETTINGS.format(sorting='rule_window = "0s"', **values))
+        config.write_text(SETTINGS.format(sorting="", **values))
         return config
 
     def _teach(self) -> None:
