@@ -111,12 +111,13 @@ class Asking:
     @contextlib.contextmanager
     def optional(self, word: str) -> Iterator[None]:
         """What is asked within is more than every server has: where the connection breaks, this is what it died of."""
-        self.attempting = word or None
+        before = self.attempting
+        self.attempting = word or before
         try:
             yield
         finally:
             if not self.dead:
-                self.attempting = None
+                self.attempting = before
 
     def _ask_about(
         self,

@@ -1,7 +1,8 @@
 """What a server offers and does not bear: used with this account no more, and remembered in the cursor.
 
-An optional command that breaks the connection twice, or that the server does not understand though it announces it, is
-replaced by what every server has. COPY is given up where the server says OK and the copy cannot be found.
+An optional command that breaks the connection twice running, or that the server does not understand though it announces
+it, is replaced by what every server has. One that changes a message has to break at two different ones: one bad message
+proves nothing. COPY is given up where the server says OK and the copy cannot be found.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 
+from connectors.base import MessageRef
+
 TIMES = 2
 """So often a connection may break at a command: once may be anybody's fault."""
-COPY = "COPY"
+COPY, KEYWORDS, MOVE = "COPY", "KEYWORDS", "MOVE"
 FALL_BACKS = {
     "CONDSTORE": "reads what changed by UID FETCH",
     COPY: "leaves all mail where it is, since a copy could not be found again",
+    KEYWORDS: "leaves no keyword of its own on what it moves",
     "LIST-STATUS": "asks folder by folder",
+    MOVE: "copies mail, and removes the original",
     "OBJECTID": "finds messages again by Message-ID and digest",
     "QRESYNC": "searches for what left a folder",
     "SAVEDATE": "does without it",
@@ -32,12 +37,24 @@ class Avoided:
     def __init__(self) -> None:
         self.words: set[str] = set()
         self._broken: Counter[str] = Counter()
+        self._broken_at: dict[str, set[MessageRef]] = {}
 
-    def broke(self, word: str) -> None:
-        """The connection broke at this command."""
-        self._broken[word] += 1
-        if self._broken[word] >= TIMES:
+    def broke(self, word: str, at: MessageRef | None = None) -> None:
+        """The connection broke at this command. `at`: about this message."""
+        if at is None:
+            self._broken[word] += 1
+        else:
+            self._broken_at.setdefault(word, set()).add(at)
+        if self._broken[word] >= TIMES or len(self._broken_at.get(word, ())) >= TIMES:
             self.words.add(word)
+
+    def looked(self) -> None:
+        """A look came to its end: what broke before it was the network's fault."""
+        self._broken.clear()
+
+    def worked(self, word: str) -> None:
+        """This command changed a message."""
+        self._broken_at.pop(word, None)
 
     def remember(self, words: Iterable[str]) -> None:
         """What an earlier run found out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from connectors.imap.answers import Abilities, Listed
 from connectors.imap.avoided import COPY, Avoided
@@ -23,12 +23,10 @@ class Shunned:
 
 @dataclass
 class Experience:
-    """spelled: how the server writes the names of folders where we would write them otherwise. no_move, no_mark: it
-    offers MOVE, or to keep our keyword, and does not understand it. avoided: outlives this process, in the cursor."""
+    """spelled: how the server writes the names of folders where we would write them otherwise. avoided: outlives this
+    process, in the cursor."""
 
     spelled: dict[str, bytes] = field(default_factory=dict)
-    no_move: bool = False
-    no_mark: bool = False
     avoided: Avoided = field(default_factory=Avoided)
     _shunned: dict[str, Shunned] = field(default_factory=dict)
 
@@ -60,5 +58,4 @@ class Experience:
 
     def heeded_by(self, abilities: Abilities) -> Abilities:
         """What the server can do, without what it only says."""
-        able = abilities.without(self.avoided.words)
-        return replace(able, move=able.move and not self.no_move)
+        return abilities.without(self.avoided.words)

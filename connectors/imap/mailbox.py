@@ -37,9 +37,9 @@ from connectors.base import (
     Watch,
     refs_by_folder,
 )
-from connectors.errors import ConnectorError, FolderMissing
+from connectors.errors import ActionRefused, ConnectorError, FolderMissing
 from connectors.imap.account import ImapAccount, log_in
-from connectors.imap.answers import Abilities, Listed, State
+from connectors.imap.answers import Abilities, Listed, State, same_folder
 from connectors.imap.avoided import avoided_in
 from connectors.imap.changes import find_changes, lying, newest, read_cursor, write_cursor
 from connectors.imap.doubts import Doubts
@@ -122,32 +122,37 @@ class ImapConnector(Connector):
             self._experience.avoided.remember(avoided_in(cursor))
 
     def newest(self, folder: str, limit: int) -> list[Sighting]:
-        with self._lock:
-            return self._again(lambda session: newest(session, folder, limit))
+        return self._look_into(folder, lambda session: newest(session, folder, limit))
 
     def tagged_by_people(self, folder: str, tag: str, limit: int) -> list[Sighting]:
         """By SEARCH. At Gmail a label is a folder, too: see `filed_by_people`."""
-        with self._lock:
-            return self._again(lambda session: tagged(session, folder, tag, limit))
+        return self._look_into(folder, lambda session: tagged(session, folder, tag, limit))
 
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:
         self._reasons = {}
         for (folder, epoch), uids in refs_by_folder(refs).items():
             doubts = Doubts()
-            with self._lock:
-                sizes = self._again(partial(sizes_of, folder=folder, epoch=epoch, uids=uids), doubts)
-            for batch in batches(sizes):
-                with self._lock:
-                    messages = self._again(partial(texts, folder=folder, epoch=epoch, batch=batch), doubts)
-                yield from messages
+            try:
+                sizes = self._look_into(folder, partial(sizes_of, folder=folder, epoch=epoch, uids=uids), doubts)
+                for batch in batches(sizes):
+                    yield from self._look_into(folder, partial(texts, folder=folder, epoch=epoch, batch=batch), doubts)
+            except ActionRefused as error:
+                if same_folder(folder, self.account.inbox):
+                    raise
+                self._reasons = {**self._reasons, **{MessageRef(folder, epoch, uid): error.fact for uid in uids}}
             self._reasons = {**self._reasons, **doubts.given_up}
 
     def withheld(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, str]:
         found: dict[MessageRef, str] = {}
         for (folder, epoch), uids in refs_by_folder(refs).items():
-            with self._lock:
-                for ref in self._again(partial(lying, folder=folder, epoch=epoch, uids=uids)):
-                    found[ref] = self._reasons.get(ref, "The server answers without its text.")
+            try:
+                lie = self._look_into(folder, partial(lying, folder=folder, epoch=epoch, uids=uids))
+            except ActionRefused:  # nobody can say that it is gone
+                if same_folder(folder, self.account.inbox):
+                    raise
+                lie = [MessageRef(folder, epoch, uid) for uid in uids]
+            for ref in lie:
+                found[ref] = self._reasons.get(ref, "The server answers without its text.")
         return found
 
     # Acting
@@ -160,11 +165,13 @@ class ImapConnector(Connector):
         note: Note,
         unless: frozenset[str] = frozenset(),
     ) -> MessageRef:
-        with self._lock:
+        with self._lock, self._minding_what_broke(ref):
             session = self._session()
             if isinstance(action, Move) and session.abilities.gmail:
                 return file(session, ref, identity, action.folder, note, unless)
             if isinstance(action, Move):
+                if (why := self._experience.shuns(action.folder)) is not None:
+                    raise ActionRefused(f'{self.name}, folder "{action.folder}"', why)
                 return move(session, ref, identity, action.folder, note, unless)
             return tag(session, ref, identity, action, note, unless)
 
@@ -237,7 +244,9 @@ class ImapConnector(Connector):
             session = self._session()
             session.doubts = doubts
             try:
-                return look(session)
+                found = look(session)
+                session.experience.avoided.looked()
+                return found
             except ConnectorError as error:
                 if self._halt.is_set() or not session.dead:
                     raise
@@ -247,6 +256,35 @@ class ImapConnector(Connector):
                     raise
             finally:
                 session.doubts = None
+
+    @contextlib.contextmanager
+    def _minding_what_broke(self, ref: MessageRef) -> Iterator[None]:
+        try:
+            yield
+        except ConnectorError as error:
+            session = self._current
+            word = session.attempting if session is not None and session.dead else None
+            if word is not None and not self._halt.is_set() and not isinstance(error, TooMuch):
+                self._experience.avoided.broke(word, ref)
+            raise
+
+    def _look_into(self, folder: str, look: Callable[[Session], Result], doubts: Doubts | None = None) -> Result:
+        """Look into this one folder. Raises ActionRefused where that breaks the connection, or where it has been given
+        up for a while for that; of the inbox it raises what broke it."""
+        place = f'{self.name}, folder "{folder}"'
+
+        def minded(session: Session) -> Result:
+            is_inbox = same_folder(folder, self.account.inbox)
+            if not is_inbox and (why := session.experience.shuns(folder)) is not None:
+                raise ActionRefused(place, why)
+            with session.minding(folder, inbox=self.account.inbox):
+                return look(session)
+
+        with self._lock:
+            try:
+                return self._again(minded, doubts)
+            except FolderUnreadable as error:
+                raise ActionRefused(place, str(error)) from error
 
     def _settle(self) -> None:
         remaining = self._broken_at + self.settle - time.monotonic()

@@ -9,22 +9,27 @@ from __future__ import annotations
 from contextlib import suppress
 
 from connectors.base import MOVED, MessageRef
-from connectors.errors import ActionRefused, FolderMissing, Unexplained
+from connectors.errors import ActionRefused, FolderMissing
 from connectors.imap.answers import Selected
+from connectors.imap.avoided import KEYWORDS
+from connectors.imap.failures import NotUnderstood
 from connectors.imap.session import Session
 
 
 def mark(session: Session, ref: MessageRef, *places: Selected) -> None:
     """Put the keyword on a message of the open folder, if each of these places keeps it. A server that does not
     understand that is not asked for it again."""
-    if session.experience.no_mark or not all(place.keeps(MOVED) for place in places):
+    avoided = session.experience.avoided
+    if KEYWORDS in avoided.words or not all(place.keeps(MOVED) for place in places):
         return
     try:
-        session.store(ref.uid, add=(MOVED,))
+        with session.optional(KEYWORDS):
+            session.store(ref.uid, add=(MOVED,))
+        avoided.worked(KEYWORDS)
     except ActionRefused:
         return
-    except Unexplained:
-        session.experience.no_mark = True
+    except NotUnderstood:
+        avoided.remember([KEYWORDS])
         raise
 
 

@@ -35,8 +35,10 @@ from connectors.imap.answers import (
     with_state,
 )
 from connectors.imap.asking import LAST_UID, Asking, Result
+from connectors.imap.avoided import MOVE
 from connectors.imap.doubts import Doubts
 from connectors.imap.experience import Experience
+from connectors.imap.failures import NotUnderstood
 from connectors.imap.line import BoundedClient
 from connectors.imap.sightings import (
     BASIC_ITEMS,
@@ -338,10 +340,13 @@ class Session(Asking):
     def move(self, uid: int, folder: str) -> MessageRef | None:
         """UID MOVE (RFC 6851). The new place by COPYUID; None: the server's OK says nothing, look for yourself."""
         try:
-            return self._transfer(uid, folder, "move")
-        except Unexplained:
-            self.experience.no_move = True  # it offers what it does not know: never again in this process
+            with self.optional(MOVE):
+                moved = self._transfer(uid, folder, "move")
+        except NotUnderstood:
+            self.experience.avoided.remember([MOVE])
             raise
+        self.experience.avoided.worked(MOVE)
+        return moved
 
     def copy(self, uid: int, folder: str) -> MessageRef | None:
         """UID COPY. The copy's place by COPYUID; None: look for yourself."""

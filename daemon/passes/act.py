@@ -116,7 +116,9 @@ def _recover_one(desk: Desk, entry: JournalEntry) -> None:
         except (FolderMissing, ActionRefused, MessageGone) as error:
             # It would be refused at every pass, and nothing else of this mailbox would ever be looked at again.
             recovered = Recovered("explained", None, str(error))
-        except Unexplained as error:
+        except (Unexplained, Unreachable) as error:
+            if isinstance(error, Unreachable):  # is the server away, or does it hang up whenever this is asked?
+                desk.connector.folders()
             with desk.database.begin() as tx:
                 journal.unclear(tx, entry.id)
             log.warning("unexplained", mailbox=desk.settings.name, message=entry.message, entry=entry.id)

@@ -11,10 +11,13 @@ there, is a weak "yes": not enough to learn from, since nobody chose that folder
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
 
+from connectors.base import MessageRef
+from connectors.errors import ActionRefused, FolderMissing
 from daemon.passes.desk import Desk
 from daemon.store import mailboxes, outcomes
 from daemon.training.policy import WITHIN
@@ -48,10 +51,10 @@ def confirm(desk: Desk) -> int:
         ]
     confirmed = [filing.decision for filing in filings if filing.place is None]  # carried on from there: dealt with
     for folder in sorted({filing.folder for filing in filings if filing.place is not None}):
-        flags = {
-            sighting.ref: frozenset(flag.lower() for flag in sighting.flags)
-            for sighting in desk.connector.newest(folder, DEPTH)
-        }
+        flags: dict[MessageRef, frozenset[str]] = {}
+        with suppress(FolderMissing, ActionRefused):  # gone since, or not to be looked into: the next time
+            for sighting in desk.connector.newest(folder, DEPTH):
+                flags[sighting.ref] = frozenset(flag.lower() for flag in sighting.flags)
         read = {ref: carried for ref, carried in flags.items() if READ & carried}
         confirmed += [
             filing.decision for filing in filings if filing.place in read and filing.tags <= read[filing.place]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import structlog
 
 from connectors.base import Changes, Folder, Watch
-from connectors.errors import FolderMissing
+from connectors.errors import ActionRefused, FolderMissing
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes.desk import Desk
 from daemon.rules import breakers
@@ -96,7 +96,7 @@ def _is_another(desk: Desk, known: dict[str, int]) -> bool:
     for folder in folders:
         try:
             newest = desk.connector.newest(folder, PROBED)
-        except FolderMissing:
+        except (FolderMissing, ActionRefused):
             continue
         looked_at += len(newest)
         with desk.database.read() as tx:

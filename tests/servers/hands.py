@@ -168,8 +168,9 @@ class Hands:
         return [lying for _, _, lying in self.look()]
 
     def look(self) -> list[tuple[str, str, Lying]]:
-        """(folder, UID, message) of all that lies anywhere. James now and then announces a message shorter than it
-        sends it (seen, some twice in 300 looks): then a mail program connects anew, and so is done here."""
+        """(folder, UID, message) of all that lies anywhere. With James imaplib now and then reads no answer behind
+        a message, as if its announced size were wrong (some twice in 300 looks; nobody looked at the bytes): a mail
+        program would connect anew, and so is done here."""
         try:
             return self._look()
         except imaplib.IMAP4.abort:

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.base import Move
+from connectors.base import MessageRef, Move
 from connectors.errors import ActionRefused
 from connectors.imap.answers import Abilities
-from connectors.imap.avoided import FALL_BACKS, TIMES, avoided_in
+from connectors.imap.avoided import FALL_BACKS, TIMES, Avoided, avoided_in
 from tests.contract import arrive, find, ignore, refuse, start, watch, where
 from tests.faults import FaultyLine
 from tests.imap_fixtures import ImapWorld
@@ -96,6 +96,26 @@ def test_a_line_that_breaks_once_is_nobodys_fault(dovecot_world: ImapWorld) -> N
         with world.another(port=line.port) as connector:
             changes = connector.changes(cursor, watch(world, arrived=(seen,)))
         assert (line.broken, changes.vanished, avoided_in(changes.cursor)) == (1, (seen.ref,), [])
+
+
+def test_breaks_with_looks_between_them_are_the_networks_fault() -> None:
+    avoided = Avoided()
+    for _ in range(TIMES + 1):
+        avoided.broke("LIST-STATUS")
+        avoided.looked()
+    assert not avoided.words
+
+
+def test_a_change_is_given_up_only_when_it_broke_at_two_messages() -> None:
+    avoided, one, other = Avoided(), MessageRef("INBOX", 1, 1), MessageRef("INBOX", 1, 2)
+    for _ in range(TIMES + 1):
+        avoided.broke("MOVE", one)
+    assert not avoided.words
+    avoided.worked("MOVE")
+    avoided.broke("MOVE", other)
+    assert not avoided.words
+    avoided.broke("MOVE", one)
+    assert avoided.words == {"MOVE"}
 
 
 def test_a_cursor_with_words_of_somebody_else_is_read_all_the_same() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from connectors.base import MessageRef, Move, Watch
 from connectors.errors import SetupWrong, Unreachable
 from connectors.imap.account import ImapAccount
 from connectors.imap.answers import found_by_search, listed_in, selected_in, states_in
+from connectors.imap.avoided import avoided_in
 from connectors.imap.mailbox import ImapConnector
 from connectors.imap.response_parser import Unreadable, fetch_items, flags_in, values
+from daemon.store import mailboxes
 from tests.faults import FaultyLine
 from tests.imap_desk import open_desk, pass_time, reasons
 from tests.imap_fixtures import ImapWorld
@@ -193,6 +196,30 @@ def test_a_mark_that_is_not_understood_is_done_without(
         pass_time(desk, minutes=6)
         pass_time(desk, minutes=6)
         assert line.commands.count("UID STORE") == 1
+        dovecot_world.connector.close()
+    for number in range(3):
+        assert dovecot_world.folders_of(f"order {number}") == [dovecot_world.second]
+
+
+@pytest.mark.imap
+@pytest.mark.parametrize("words", [b"UID MOVE", b"UID STORE"])
+def test_a_line_that_breaks_at_every_change_is_changed_otherwise(
+    dovecot_world: ImapWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: bytes
+) -> None:
+    with FaultyLine(dovecot_world.server.port, answers=lambda asked, told: None if words in asked else told) as line:
+        dovecot_world.connector = dovecot_world.another(port=line.port)
+        # The server hears nothing of it, and the line breaks.
+        line.change = lambda asked: asked.replace(words, b"NOOP") if words in asked else asked
+        desk = open_desk(dovecot_world, tmp_path, monkeypatch)
+        for number in range(3):
+            dovecot_world.deliver(f"order {number}")
+        for _ in range(6):
+            with suppress(Unreachable):
+                pass_time(desk, minutes=6)
+        name = {b"UID MOVE": "MOVE", b"UID STORE": "KEYWORDS"}[words]
+        assert name in desk.connector._experience.avoided.words  # type: ignore[attr-defined]
+        with desk.database.read() as tx:
+            assert name in avoided_in(mailboxes.get(tx, desk.mailbox_id).cursor)
         dovecot_world.connector.close()
     for number in range(3):
         assert dovecot_world.folders_of(f"order {number}") == [dovecot_world.second]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from connectors.base import MessageRef
+from connectors.errors import ActionRefused, Unreachable
 from connectors.imap.mailbox import ImapConnector
+from daemon.passes.act import MOST_UNCLEAR
 from daemon.passes.desk import Desk
 from daemon.passes.one_pass import one_pass
 from daemon.report.story import mailbox_status, message_story
-from daemon.store import learning, mailboxes, messages, withheld
+from daemon.store import journal, learning, mailboxes, messages, withheld
 from tests.faults import FaultyLine
 from tests.imap_desk import open_desk, pass_time, reasons
 from tests.imap_fixtures import ImapWorld
@@ -216,6 +220,54 @@ def test_one_bad_folder_of_many_costs_itself_alone(
         pass_time(desk, minutes=11)
         with desk.database.read() as tx:
             assert mailboxes.get(tx, desk.mailbox_id).unreadable is None
+        world.connector.close()
+
+
+@pytest.mark.parametrize("opens", [b"(STATUS|EXAMINE|SELECT)", b"(EXAMINE|SELECT)"])
+def test_a_folder_that_breaks_the_line_at_the_first_look_costs_itself_alone(
+    dovecot_world: ImapWorld, opens: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = dovecot_world
+
+    def answers(command: bytes, answer: bytes) -> bytes | None:
+        return None if re.search(rb"^\S+ " + opens + b' "?B&', command) else answer
+
+    with FaultyLine(world.server.port, answers=answers, hide=("LIST-STATUS",)) as line:
+        world.connector = world.another(port=line.port)
+        desk = open_desk(world, tmp_path, monkeypatch)
+        world.deliver("order 1")
+        pass_time(desk, minutes=6)
+        assert world.folders_of("order 1") == [world.second]
+        with pytest.raises(ActionRefused, match=world.first):
+            desk.connector.newest(world.first, 1)
+        there = MessageRef(world.first, 1, 1)
+        assert list(desk.connector.fetch([there])) == []
+        assert list(desk.connector.withheld([there])) == [there], "nobody can say that it is gone"
+        world.connector.close()
+
+
+def test_a_half_done_move_that_breaks_every_look_for_it_holds_up_nothing(
+    dovecot_world: ImapWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, ill = dovecot_world, {"now": 0}
+
+    def answers(command: bytes, answer: bytes) -> bytes | None:
+        if b"UID MOVE" in command and ill["now"] == 0:
+            ill["now"] = 1
+            return None
+        return None if ill["now"] and b"UID FETCH" in command and b"BODY" in command else answer
+
+    with FaultyLine(world.server.port, answers=answers) as line:
+        world.connector = world.another(port=line.port)
+        desk = open_desk(world, tmp_path, monkeypatch)
+        world.deliver("order 1", message_id="<1@example.org>")
+        for _ in range(MOST_UNCLEAR + 2):
+            with suppress(Unreachable):
+                pass_time(desk, minutes=6)
+        with desk.database.read() as tx:
+            assert journal.unfinished(tx, desk.mailbox_id) == []
+        one_pass(desk)
+        assert len(world.folders_of("order 1")) == 1
         world.connector.close()
 
 
