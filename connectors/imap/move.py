@@ -102,7 +102,7 @@ def check_message(
     session: Session, ref: MessageRef, identity: Identity, *, write: bool, unless: frozenset[str] = frozenset()
 ) -> tuple[Selected, Sighting]:
     """Open the folder and make sure that the message lies there, not marked as deleted, with none of the flags in
-    `unless`. Raises MessageGone and MessageTouched."""
+    `unless`. Raises MessageGone, MessageTouched, and Unexplained where the server only does not show it."""
     place = f"{session.name}, {ref.key}"
     try:
         selected = session.open(ref.folder, write=write)
@@ -111,6 +111,8 @@ def check_message(
     if selected.epoch != ref.epoch:
         raise MessageGone(place, "The folder's UIDs restarted.")
     seen = session.look(ref)
+    if seen is None and session.among([ref.uid]):
+        raise Unexplained(place, "The server lists the message and does not give it.")
     if seen is None or is_deleted(seen):
         raise MessageGone(place, "The message is no longer there.")
     if not same_message(seen.identity, identity):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from connectors.base import MessageRef, Move, Watch
-from connectors.errors import SetupWrong, Unreachable
+from connectors.errors import SetupWrong, Unexplained, Unreachable
 from connectors.imap.account import ImapAccount
 from connectors.imap.answers import found_by_search, listed_in, selected_in, states_in
 from connectors.imap.avoided import avoided_in
@@ -179,6 +179,26 @@ def test_a_move_that_is_not_understood_is_never_sent_again(
         dovecot_world.connector.close()
     for number in range(3):
         assert dovecot_world.folders_of(f"order {number}") == [dovecot_world.second]
+
+
+@pytest.mark.imap
+def test_a_message_that_the_server_lists_and_does_not_show_is_not_gone(dovecot_world: ImapWorld) -> None:
+    hidden = True
+
+    def answers(command: bytes, answer: bytes) -> bytes:
+        return answer.splitlines(keepends=True)[-1] if hidden and b"UID FETCH" in command else answer
+
+    dovecot_world.deliver("order 1")
+    (seen,) = dovecot_world.connector.newest("INBOX", 1)
+    move = Move(dovecot_world.second)
+    with FaultyLine(dovecot_world.server.port, answers=answers) as line:
+        connector = dovecot_world.another(port=line.port)
+        with pytest.raises(Unexplained):
+            connector.apply(seen.ref, seen.identity, move, lambda _: None)
+        hidden = False
+        connector.apply(seen.ref, seen.identity, move, lambda _: None)
+        connector.close()
+    assert dovecot_world.folders_of("order 1") == [dovecot_world.second]
 
 
 @pytest.mark.imap
