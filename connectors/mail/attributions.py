@@ -90,7 +90,8 @@ def _begins_later(lines: Sequence[str], position: int, envelope: Envelope) -> bo
         return False
     dated = DAY.search(plain_signs(lines[position]))
     rest = plain_signs(" ".join(lines[position + 1 : later.end]))
-    return bool(WROTE.search(rest) or "@" in rest) and (not dated or bool(DAY.search(rest)))
+    named = WROTE.search(rest) or _ADDRESS_MARK in _mark_people(rest, envelope)
+    return bool(named) and (not dated or bool(DAY.search(rest)))
 
 
 def _may_end(joined: str, quoted: bool) -> bool:

@@ -16,7 +16,7 @@ _IN_FRONT = re.compile(
     r"|(?:ticket|case|fall|vorgang|ref|spam|suspect(?:ed)?|virus|urgent|wichtig|important)\b[\s#:.-]{1,4}(?:\d{1,12}\b)?"
     r"|(?:ext(?:ern(?:al|e[rs]?|o|í|ally|t)?)?|external sender|externer absender|zewnętrzn[ay]|esterno|eksternt?)\b"
     r"\s{0,3}[:\-–|]?"
-    r"|(?:re|aw|sv|antwo?r?t?|res?p?|rif|odp|ynt|ref|tr|vs|回复|回覆|答复|返信|답장|回信)"
+    r"|(?:re|aw|sv|antwo?r?t?|res?p?|r[ée]p|ha|rif|odp|ynt|ref|tr|vs|回复|回覆|答复|返信|답장|回信)"
     + _COLON
     + r"|[:\-–—|/>*!~]{1,3})",
     re.IGNORECASE,

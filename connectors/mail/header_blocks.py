@@ -55,11 +55,14 @@ def label(line: str) -> str | None:
     return LABELS.get(match[1].casefold()) if match else None
 
 
-def marked_block(lines: Sequence[str], position: int, envelope: Envelope) -> Block | None:
-    """A header block within the next lines, below a marker: there, few labels are enough."""
+def marked_block(lines: Sequence[str], position: int, envelope: Envelope, is_known: bool = True) -> Block | None:
+    """A header block within the next lines, below a marker: there, few labels are enough, if the marker is known."""
     for start in range(position, min(position + 4, len(lines))):
         unquoted = [line.lstrip("> ") for line in lines[start : start + MOST_FIELDS]]
-        block = _by_words(unquoted, 0, 1, None) or _by_shape(unquoted, 0, envelope, 2) or lotus_block(unquoted, 0)
+        if is_known:
+            block = _by_words(unquoted, 0, 1, None) or _by_shape(unquoted, 0, envelope, 2) or lotus_block(unquoted, 0)
+        else:
+            block = _by_words(unquoted, 0, 3, envelope) or _by_shape(unquoted, 0, envelope, 3)
         if block:
             return Block(start + block.end, block.shown)
         if lines[start] and not (RULE.match(lines[start]) or lines[start].lstrip("> ") == ""):
@@ -118,6 +121,9 @@ def _by_shape(lines: Sequence[str], position: int, envelope: Envelope, least: in
     people = [one for one in fields.read[:4] if envelope.names(one.value)]
     dates = [one for one in fields.read[:4] if DAY.search(one.value) and TIME.search(one.value) and one not in people]
     if not people or not dates or fields.of("other")[:1] == fields.read[:1]:
+        return None
+    # A booking, a delivery note have that shape as well, but no subject that is this mail's.
+    if least > 2 and not any(envelope.is_about(one.value) for one in fields.read[1:] if one not in people + dates):
         return None
     return Block(fields.read[-1].end, _shown(fields) or [people[0].line])
 

@@ -22,13 +22,14 @@ _TAG = re.compile(r"<[^<>]{0,2000}>")
 _UNREAD = re.compile(rf"<!--|-->|<(/?)({'|'.join(sorted(DROPPED))})\b[^<>]{{0,2000}}>", re.IGNORECASE)
 
 
-def html_to_text(html: str, forwarded: bool = False, is_first: bool = False) -> str:
+def html_to_text(html: str, forwarded: bool = False, is_first: bool = False, subject: str = "") -> str:
     """The visible text of an HTML mail. Bounded, never raises.
 
     Quotes are marked with "> ", and a line "-----Original Message-----" stands where a program says that all below
     is history. `forwarded` says that the subject announces a forward ("WG:", "Fwd:"): the first mail in it is content
     then, and "---------- Forwarded message ----------" stands above it. So it is with `is_first`, a mail that answers
-    none; and fields below a drawn line are a form there, no header. If lxml fails, the tags are cut out crudely.
+    none; and fields below a drawn line are a form there, no header. Elsewhere they are a header if one of them is alike
+    to the mail's `subject`, where that is known. If lxml fails, the tags are cut out crudely.
     """
     html = html.replace("\r", "\n").replace("\x0c", " ").replace("\x00", "")
     if not html.strip():
@@ -36,7 +37,7 @@ def html_to_text(html: str, forwarded: bool = False, is_first: bool = False) -> 
     try:
         root, sheets = read_tree(html)
         hide(root, sheets)
-        return write(root, forwarded or is_first, is_first)
+        return write(root, forwarded or is_first, is_first, subject)
     except (LxmlError, ValueError, RecursionError):
         return crude_text(html[:LONGEST_HTML])
 

@@ -10,7 +10,10 @@ import re
 from dataclasses import dataclass
 
 from connectors.mail import html_history as history
+from connectors.mail.envelope import Envelope
+from connectors.mail.header_blocks import label
 from connectors.mail.headers import INVISIBLE
+from connectors.mail.quote_words import plain_signs
 
 LONGEST_TEXT = 150_000
 MOST_LINES = 20_000
@@ -41,7 +44,8 @@ class _Line:
 class Writer:
     """Collects lines while the tree is walked. `forwarded`: the first mail in this mail is its content."""
 
-    def __init__(self, forwarded: bool) -> None:
+    def __init__(self, forwarded: bool, subject: str) -> None:
+        self._envelope = Envelope(subject=subject)
         self._lines: list[_Line] = []
         self._pieces: list[str] = []
         self._left = LONGEST_TEXT
@@ -266,10 +270,16 @@ class Writer:
                 index += 1
                 continue
             fields, end = self._fields(index)
-            if history.is_header(fields, line.is_label) and not above.mark:
+            if history.is_header(fields, line.is_label) and self._is_about(fields) and not above.mark:
                 (above if is_dashed else line).mark = FORWARDED if self._forwarded else HISTORY
                 self._forwarded = False
             index = max(end, index + 1)
+
+    def _is_about(self, fields: list[str]) -> bool:
+        """Does one of the fields name what this mail is about? Bookings have date and address, too."""
+        if {"from", "date", "subject"} <= {label(line) for line in fields}:
+            return True
+        return any(self._envelope.is_about(plain_signs(line).partition(":")[2].strip()) for line in fields)
 
     def _fields(self, start: int) -> tuple[list[str], int]:
         """The fields from here on, with wrapped lines and single empty ones between them, and the line after them."""

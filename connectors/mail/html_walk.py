@@ -31,9 +31,9 @@ _BLOCKS = frozenset(
 )
 
 
-def write(root: Element, forwarded: bool, is_first: bool) -> str:
+def write(root: Element, forwarded: bool, is_first: bool, subject: str) -> str:
     """The text of the tree, as `html.py` promises it."""
-    writer = Writer(forwarded)
+    writer = Writer(forwarded, subject)
     _walk(root, writer, False)
     return writer.result(finds_headers=not is_first)
 

@@ -78,12 +78,15 @@ class Passage:
     is_html: bool = False
     forwarded: bool = False
     is_first: bool = False
+    subject: str = ""
     """What `html_to_text` wants to know; set before the text is asked for."""
 
     @cached_property
     def text(self) -> str:
         """As a person sees it."""
-        return html_to_text(self.source, self.forwarded, self.is_first) if self.is_html else self.source
+        if not self.is_html:
+            return self.source
+        return html_to_text(self.source, self.forwarded, self.is_first, self.subject)
 
 
 @dataclass

@@ -140,7 +140,10 @@ def _marks_of(headers: Headers) -> set[Mark]:
 
 def _body_text(passages: list[Passage], envelope: Envelope, walk: Walk) -> str:
     """The chosen passages as one cleaned text, at most `text_characters` long."""
-    passages = [replace(one, forwarded=envelope.forwarded, is_first=envelope.is_first) for one in passages]
+    passages = [
+        replace(one, forwarded=envelope.forwarded, is_first=envelope.is_first, subject=envelope.subject)
+        for one in passages
+    ]
     if not any(_says_something(passage) for passage in passages if passage.kind in ("plain", "html")):
         wanted = {"forwarded", "calendar", "spare"}
     else:

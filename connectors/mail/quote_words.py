@@ -155,7 +155,11 @@ _PLACE = (
     r"|aşağıda|kırmızı)|红色|紅色|蓝色|下方|下面|文中|赤字|赤色|下記|インライン|빨간|아래"
 )
 ANSWERS_BELOW = re.compile(
-    rf"(?:{_ANSWER})[^.!?\n]{{0,80}}?(?:{_PLACE})|(?:{_PLACE})[^.!?\n]{{0,60}}?(?:{_ANSWER})", re.IGNORECASE
+    rf"(?:{_ANSWER})[^.!?\n]{{0,80}}?(?:{_PLACE})|(?:{_PLACE})[^.!?\n]{{0,60}}?(?:{_ANSWER})"
+    r"|\b(?:see|siehe|s\.|voir|vo(?:yez|ir)|vedi|zie|ver|véase|se|patrz|zob\.|viz|vezi|см\.?)\s[^.!?\n]{0,30}?"
+    r"\b(?:in-?line|in (?:red|blue|green|rot|blau|grün|rosso|blu|rood|blauw)|im text|en (?:rouge|bleu|rojo|azul)"
+    r"|dans le texte|nel testo|in de tekst|w tekście|na czerwono)\b",
+    re.IGNORECASE,
 )
 
 # An own text of these words alone answers or hands on what stands below.

@@ -22,7 +22,7 @@ from connectors.mail.attributions import attribution
 from connectors.mail.envelope import UNKNOWN, Envelope
 from connectors.mail.header_blocks import header_block, marked_block
 from connectors.mail.headers import INVISIBLE
-from connectors.mail.quote_words import ABOVE_STEMS, ANSWERS_BELOW, FORWARDED, NODS, ORIGINAL, REPLY_ABOVE
+from connectors.mail.quote_words import ABOVE_STEMS, ANSWERS_BELOW, FORWARDED, NODS, ORIGINAL, REPLY_ABOVE, RULE
 from connectors.mail.strippers import drop_rule, letters, strip_tail
 
 LONGEST_TEXT = 150_000
@@ -33,6 +33,8 @@ TOO_LITTLE = 3
 ENOUGH = 60
 LONGEST_NOD = 40
 LONGEST_HEADER_LINE = 400
+NARROWEST_WRAP = 72
+"""Characters in a line beyond which mail programs break it (72 to 78: RFC 5322 section 2.1.1)."""
 
 Kind = Literal["own", "quoted", "reply", "forwarded"]
 OWN = ("own", "forwarded")
@@ -198,9 +200,15 @@ def _quote(passages: list[_Passage], line: str, envelope: Envelope) -> None:
 def _wraps_badly(lines: Sequence[str]) -> bool:
     """Did a program wrap quoted lines and lose the ">" of the second half? Seen where both neighbours are quoted."""
     return any(
-        line[:1].islower() and before.startswith(">") and len(before) >= 60 and after.startswith(">")
+        line[:1].islower() and before.startswith(">") and after.startswith(">") and _is_full(before, line)
         for before, line, after in zip(lines, lines[1:], lines[2:], strict=False)
     )
+
+
+def _is_full(before: str, line: str) -> bool:
+    """Had the first word of `line` no room in the line before? Most short answers would have had it."""
+    word, blank, _ = line.partition(" ")
+    return bool(blank) and len(before) + 1 + len(word) > NARROWEST_WRAP
 
 
 def _is_rest_of_quote(lines: Sequence[str], position: int, wraps: bool) -> bool:
@@ -247,7 +255,7 @@ def _marked(lines: Sequence[str], position: int, envelope: Envelope) -> _Heading
         return None if envelope.is_first else _Heading("reply", position + 1)
     marker = _marker(line, bare)
     if marker is None:
-        if not _FRAMED.fullmatch(line) or not (block := marked_block(lines, position + 1, envelope)):
+        if not _FRAMED.fullmatch(line) or not (block := marked_block(lines, position + 1, envelope, is_known=False)):
             return None
         marker = "reply"
     else:
@@ -274,7 +282,8 @@ def _is_alone(lines: Sequence[str], position: int, bare: str) -> bool:
         return False
     after = lines[position + 1] if position + 1 < len(lines) else ""
     before = lines[position - 1] if position else ""
-    return len(lines[position]) - len(bare) >= 4 or (not before and not after and len(bare.split()) <= 14)
+    is_apart = (not before or RULE.match(before)) and (not after or RULE.match(after))
+    return len(lines[position]) - len(bare) >= 4 or bool(is_apart and len(bare.split()) <= 14)
 
 
 def _marker(line: str, bare: str) -> Kind | None:

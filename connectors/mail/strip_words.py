@@ -245,10 +245,12 @@ SENT_FROM = re.compile(
     r"(?:(?:this e-?mail was )?sent (?:from|with|via|by|using) (?:my|the|an?|outlook|mail|yahoo!?|proton\s?mail"
     r"|gmail|samsung|iphone|ipad|blackberry|aol|android|galaxy|spark|airmail|mobile|nine|zoho|superhuman"
     r"|mailspring|edison|windows|telstra|verizon|t-mobile|bluemail)"
-    r"|get (?:outlook|bluemail|yahoo)|(?:diese nachricht wurde )?von (?:meinem|unterwegs|mobil)|gesendet (?:von"
+    r"|(?:get|download(?:en)?) (?:outlook|bluemail|yahoo)"
+    r"|(?:diese nachricht wurde )?von (?:meinem|unterwegs|mobil)|gesendet (?:von"
     r"|mit|über|aus)|envoyé (?:de|depuis|à partir d|avec|via)|provenance|télécharge[rz]|obtene[rz]"
     r"|enviad[oa] (?:desde|do|a partir|con|com)|inviato d|scarica"
-    r"|verzonden (?:vanaf|met|via|door)|outlook voor|outlook für|outlook pour|wysłan[eoa] z|pobierz|yahoo mail:"
+    r"|(?:verzonden|verstuurd) (?:vanaf|met|via|door)|outlook voor|outlook für|outlook pour|wysłan[eoa] z"
+    r"|pobierz|yahoo mail:"
     r"|skickat från|sendt fra|lähetetty|hämta|hanki|hent|odesláno z|odoslané z|elküldve|iphone-?(?:omról|ról)"
     r"|trimis de pe"
     r"|отправлено (?:с|из)|надіслано з|изпратено от|στάλθηκε από|(?:iphone|ipad)['’]?(?:umdan|imden|dan) gönderil"
@@ -260,7 +262,7 @@ SENT_FROM = re.compile(
     re.IGNORECASE,
 )
 DEVICE = re.compile(
-    r"iphone|ipad|ipod|android|samsung|galaxy|huawei|xiaomi|redmi|nokia|sony|motorola|oneplus|pixel|lg\b"
+    r"iphon|ipad|ipod|android|samsung|galaxy|huawei|xiaomi|redmi|nokia|sony|motorola|oneplus|pixel|lg\b"
     r"|blackberry|windows|outlook|gmail|googlemail|yahoo|gmx|web\.de|proton|mail\.ru|yandex|aol\b|zoho|spark"
     r"|airmail|bluemail|mailspring|superhuman|edison"
     r"|\bmail\b|smartphone|handy\b|mobil|phone|telefon|téléphone|teléfono|cellulare|telefoon|telefonu|tablet"

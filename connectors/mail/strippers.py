@@ -53,7 +53,7 @@ def strip_tail(lines: Sequence[str], envelope: Envelope) -> list[str]:
 
 
 def _guarded(cut: list[str], before: list[str]) -> list[str]:
-    """What is cut, unless a salutation alone would be left of what was there before."""
+    """What is cut, unless a salutation and a sign-off alone would be left of what was there before."""
     return cut if len(cut) == len(before) or _says_something(cut) else before
 
 
@@ -64,8 +64,19 @@ def drop_rule(lines: list[str]) -> None:
 
 
 def _says_something(kept: Sequence[str]) -> bool:
-    """Is more left than a salutation?"""
-    return any(letters([line]) and not words.SALUTATION.fullmatch(line) for line in kept if line)
+    """Is more left than a salutation, or a sign-off and a name?"""
+    said = [line for line in kept if line and letters([line]) and not _is_salutation(line)]
+    if not said or not words.SIGN_OFF.fullmatch(said[0][:100]):
+        return bool(said)
+    return len(said) > 2 or any(len(line.split()) > 3 for line in said)
+
+
+def _is_salutation(line: str) -> bool:
+    """ "Guten Tag, Frau Roth," is one, "Guten Tag, die Pumpe tropft." is none."""
+    if not words.SALUTATION.fullmatch(line):
+        return False
+    said = line.partition(",")[2].split()
+    return len(said) < 3 or not any(word.islower() for word in said)
 
 
 def _without_advertisement(lines: list[str]) -> list[str]:

@@ -19,7 +19,7 @@ Encoding = Literal["base64", "quoted-printable", "uuencode", "none"]
 _NAMES: dict[str, Encoding] = {
     **{"base64": "base64", "xbase64": "base64", "b64": "base64", "base64encoding": "base64", "b": "base64"},
     **{"quotedprintable": "quoted-printable", "qp": "quoted-printable", "q": "quoted-printable"},
-    **{"quotedprintible": "quoted-printable", "quotedprintabel": "quoted-printable", "xqp": "quoted-printable"},
+    **{"xqp": "quoted-printable"},
     **{"uuencode": "uuencode", "xuuencode": "uuencode", "xuue": "uuencode", "uue": "uuencode", "xuu": "uuencode"},
 }
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
@@ -38,7 +38,8 @@ MOST_FILES = 30
 def encoding_of(value: str) -> Encoding:
     """What the field means: its first word, without quotes, comments and dashes; unknown words mean nothing."""
     word = re.split(r"[\s;,(]", value.strip().strip("\"'").lower(), maxsplit=1)[0]
-    return _NAMES.get("".join(filter(str.isalnum, word)), "none")
+    name = "".join(filter(str.isalnum, word))
+    return _NAMES.get(name, "quoted-printable" if name.startswith("quoted") else "none")
 
 
 def decode(encoding: Encoding, body: bytes, is_text: bool = False) -> bytes:
