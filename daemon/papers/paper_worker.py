@@ -1,0 +1,193 @@
+"""`python -I -m daemon.papers.paper_worker LIMITS`: reads files, each in a child of its own that may do nothing else.
+
+    load every library and codec | say how a child is confined | a request by stdin -> fork -> the child's answer to
+    stdout | ... until stdin closes
+
+Starting Python and loading libraries takes some hundred milliseconds, a fork one. The child has the file in its memory
+already; it gives up everything else (`sandbox.confine`) before it looks at the first byte, and what it does then, an
+abort, a loop or a bomb, ends with it. This process itself never parses anything of a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import encodings
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from daemon.papers.paper import Reading, Status, from_json
+from daemon.papers.pipes import ANSWER, REQUEST
+from daemon.papers.read_any import read_in_turn, warm_up
+from daemon.papers.sandbox import ReadingLimits, confine
+
+Write = Callable[[bytes], None]
+Work = Callable[[Write, str], None]
+"""What a child does: it writes its answer; the words are why system calls are not filtered, or empty."""
+
+REQUESTS, ANSWERS = 0, 1
+NOT_PRELOADED = {"mbcs", "oem", "cp65001", "idna", "punycode", "undefined"}
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until stdin closes. The one argument: the limits, as JSON."""
+    limits = ReadingLimits(**json.loads(arguments[0]))
+    # Ctrl-C is meant for the command that started this; its end closes stdin.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # When memory runs out, this goes before the daemon.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
+        score.write("1000")
+    preload()
+    trial, _ = in_a_child(_trial, limits)
+    _answer(trial.strip() or json.dumps({"filter": "a child of the reading process ends at once"}).encode())
+    while (asked := _next_request()) is not None:
+        _answer(read_apart(*asked, limits).to_json())
+    return 0
+
+
+def preload() -> None:
+    """Load what a child could want later, when it may open no file any more: above all every codec."""
+    for module in pkgutil.iter_modules(encodings.__path__):
+        if module.name not in NOT_PRELOADED:
+            importlib.import_module(f"encodings.{module.name}")
+    warm_up()
+    gc.collect()
+    gc.freeze()  # a child's garbage collector would copy every page that it looks at
+
+
+def read_apart(name: str, data: bytes, limits: ReadingLimits) -> Reading:
+    """What a child read of the file, or how it ended."""
+
+    def read(write: Write, _: str) -> None:
+        for reading in read_in_turn(name, data):
+            write(reading.to_json() + b"\n")
+
+    answered, ended = in_a_child(read, limits)
+    # What was read before an end counts: a page's text, where a file inside of it was the bomb.
+    whole = answered[: answered.rfind(b"\n") + 1].splitlines()
+    reading = from_json(whole[-1]) if whole else None
+    return reading or Reading(ended or "crashed")
+
+
+def in_a_child(work: Work, limits: ReadingLimits) -> tuple[bytes, Status | None]:
+    """What a confined child wrote while it did `work`, and how it ended; None: by itself."""
+    reading, writing = os.pipe()
+    try:
+        child = os.fork()
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        return b"", "unavailable"
+    if child == 0:
+        _become_the_child(work, writing, limits)
+    os.close(writing)
+    ends_at = time.monotonic() + limits.seconds
+    try:
+        answered, ended = _collect(reading, limits.answer_bytes, ends_at)
+    finally:
+        os.close(reading)
+    return answered, _reap(child, ends_at, ended)
+
+
+def _become_the_child(work: Work, writing: int, limits: ReadingLimits) -> NoReturn:
+    code = 1
+    try:
+        os.dup2(writing, ANSWERS)
+        os.close(REQUESTS)
+        os.closerange(ANSWERS + 1, max(writing, 63) + 1)
+        work(_write_all, confine(limits, ANSWERS))
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _trial(write: Write, why_not: str) -> None:
+    """Does the filter hold? Signal 0 to oneself does nothing, and only a filter refuses it."""
+    if not why_not:
+        try:
+            os.kill(os.getpid(), 0)
+            why_not = "the filter was set and filters nothing"
+        except PermissionError:
+            pass
+    write(json.dumps({"filter": why_not}).encode())
+
+
+def _write_all(line: bytes) -> None:
+    left = memoryview(line)
+    while left:
+        left = left[os.write(ANSWERS, left) :]
+
+
+def _collect(descriptor: int, most: int, ends_at: float) -> tuple[bytes, Status | None]:
+    found = bytearray()
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    while True:
+        left = ends_at - time.monotonic()
+        if left <= 0 or not waiting.poll(left * 1000):
+            return bytes(found), "late"
+        more = os.read(descriptor, 1 << 16)
+        if not more:
+            return bytes(found), None
+        found += more
+        if len(found) > most:
+            return b"", "limit"
+
+
+def _reap(child: int, ends_at: float, ended: Status | None) -> Status | None:
+    """Wait for the child's end, and see to it."""
+    while ended is None:
+        done, how = os.waitpid(child, os.WNOHANG)
+        if done:
+            return _meaning(how)
+        if time.monotonic() > ends_at:
+            ended = "late"
+        time.sleep(0.0005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return ended
+
+
+def _meaning(how: int) -> Status | None:
+    if os.WIFSIGNALED(how):
+        by = os.WTERMSIG(how)
+        # SIGKILL that is not ours: the second limit of processor time, or the kernel's, for want of memory.
+        return "late" if by == signal.SIGALRM else "limit" if by in (signal.SIGXCPU, signal.SIGKILL) else "crashed"
+    return None if os.WEXITSTATUS(how) == 0 else "crashed"
+
+
+def _next_request() -> tuple[str, bytes] | None:
+    head = _read_exactly(REQUEST.size)
+    if head is None:
+        return None
+    name_length, length = REQUEST.unpack(head)
+    name, data = _read_exactly(name_length), _read_exactly(length)
+    return None if name is None or data is None else (name.decode("utf-8", "replace"), data)
+
+
+def _read_exactly(length: int) -> bytes | None:
+    found = bytearray()
+    while len(found) < length:
+        more = os.read(REQUESTS, min(1 << 20, length - len(found)))
+        if not more:
+            return None
+        found += more
+    return bytes(found)
+
+
+def _answer(line: bytes) -> None:
+    _write_all(ANSWER.pack(len(line)) + line)
+
+
+if __name__ == "__main__":
+    # Whoever asked is gone: there is nobody to tell.
+    with contextlib.suppress(BrokenPipeError):
+        sys.exit(main(sys.argv[1:]))
