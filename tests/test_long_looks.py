@@ -48,6 +48,7 @@ class Look:
 LOOKS = (
     Look("fuzz", ("COUNT=500",), lambda found: found["messages"] == 500 and found["failures"] == 0),
     Look("fuzz-guided", ("COUNT=500",), lambda found: found["messages"] == 500 and found["failures"] == 0),
+    Look("fuzz-papers", ("COUNT=100",), lambda found: found["files"] == 100 and found["failures"] == 0),
     Look("faults", ("WAY=dovecot, neither", "ARGS=--most 8"), lambda found: found["faults"] == 8 and clean(found)),
     Look("soak", ("RUNS=3",), lambda found: found["runs"] == 3 and clean(found)),
     Look("histories", ("COUNT=20", "STEPS=20"), lambda found: found["histories"] >= 20 and found["failures"] == 0),

@@ -22,8 +22,8 @@ LONGEST_INVOICE_WORD = 120
 Status = Literal["text", "none", "locked", "too large", "limit", "late", "crashed", "unsupported", "unavailable"]
 """text: it says something. none: it was read and says nothing. locked: a password. too large: not tried.
 limit: memory, processor time or nesting beyond what a file may cost. late: killed after some seconds.
-crashed: its process ended. unsupported: of no kind that is read. unavailable: the reading process cannot be started,
-so this says nothing about the file, which may be tried again."""
+crashed: its process ended. unsupported: of no kind that is read, or damaged. unavailable: the reading process cannot
+be started, so this says nothing about the file, which may be tried again."""
 
 InvoiceKind = Literal["invoice", "credit note", "correction", "partial invoice", "self-billed invoice"]
 

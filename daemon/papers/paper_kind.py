@@ -8,10 +8,16 @@ import re
 
 PDF_WITHIN = 1_024
 """Where PDF's first line may lie (ISO 32000-1, annex H.3.4.1)."""
-_HTML = re.compile(r"\s*(?:<!--.{0,500}?-->\s*)?<(?:!doctype html|html|head|body|table|div|p|meta)\b", re.I | re.S)
+_MAGIC = {
+    "zip": b"PK\x03\x04",
+    "ole": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+    "rtf": b"{\\rtf",
+    "winmail": b"\x78\x9f\x3e\x22",
+}
+_HTML = re.compile(r"\s*(?:<!--.{0,500}?-->\s*)?<(?:!doctype html|html|head|body|table|div|p|meta)[\s/>]", re.I | re.S)
 _MAIL = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{1,60}:[^\n]{0,998}\n(?:[ \t][^\n]{0,998}\n){0,50}){3,}")
 _MAIL_FIELDS = re.compile(r"^(?:from|received|return-path|message-id|mime-version):", re.I | re.M)
-_XML = re.compile(r"\s*<(?:\?xml\b|!--|[A-Za-z_][\w.-]{0,100}(?::[\w.-]{1,100})?[\s>])")
+_XML = re.compile(r"\s*<(?:\?xml\b|!--|!DOCTYPE\b|[A-Za-z_][\w.-]{0,100}(?::[\w.-]{1,100})?[\s>])")
 _TEXT_NAMES = {"html": "html", "htm": "html", "xml": "xml", "ics": "ics", "vcf": "vcf", "eml": "eml"}
 
 
@@ -25,13 +31,11 @@ class Unsupported(Exception):
 
 def kind_of(data: bytes, name: str) -> str:
     """pdf, zip (also of office files), ole, rtf, winmail, eml, html, xml, ics, vcf or text. Raises Unsupported."""
-    if b"%PDF-" in data[:PDF_WITHIN]:
-        return "pdf"
-    for kind, magic in (("zip", b"PK\x03\x04"), ("ole", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), ("rtf", b"{\\rtf")):
+    for kind, magic in _MAGIC.items():
         if data.startswith(magic):
             return kind
-    if data.startswith(b"\x78\x9f\x3e\x22"):
-        return "winmail"
+    if b"%PDF-" in data[:PDF_WITHIN]:
+        return "pdf"
     return _kind_of_text(decoded(data[:4_096]), name.rpartition(".")[2].lower())
 
 

@@ -15,6 +15,7 @@ import encodings
 import gc
 import importlib
 import json
+import mmap
 import os
 import pkgutil
 import select
@@ -49,7 +50,9 @@ def main(arguments: list[str]) -> int:
     trial, _ = in_a_child(_trial, limits)
     _answer(trial.strip() or json.dumps({"filter": "a child of the reading process ends at once"}).encode())
     while (asked := _next_request()) is not None:
-        _answer(read_apart(*asked, limits).to_json())
+        name, data = asked
+        with data:
+            _answer(read_apart(name, data, limits).to_json())
     return 0
 
 
@@ -63,18 +66,20 @@ def preload() -> None:
     gc.freeze()  # a child's garbage collector would copy every page that it looks at
 
 
-def read_apart(name: str, data: bytes, limits: ReadingLimits) -> Reading:
+def read_apart(name: str, data: mmap.mmap, limits: ReadingLimits) -> Reading:
     """What a child read of the file, or how it ended."""
 
     def read(write: Write, _: str) -> None:
-        for reading in read_in_turn(name, data):
+        for reading in read_in_turn(name, data[:]):
             write(reading.to_json() + b"\n")
 
     answered, ended = in_a_child(read, limits)
     # What was read before an end counts: a page's text, where a file inside of it was the bomb.
     whole = answered[: answered.rfind(b"\n") + 1].splitlines()
     reading = from_json(whole[-1]) if whole else None
-    return reading or Reading(ended or "crashed")
+    if reading is None or reading.status == "crashed":
+        return Reading(ended or "crashed", reading.kind if reading else "")
+    return reading
 
 
 def in_a_child(work: Work, limits: ReadingLimits) -> tuple[bytes, Status | None]:
@@ -164,23 +169,28 @@ def _meaning(how: int) -> Status | None:
     return None if os.WEXITSTATUS(how) == 0 else "crashed"
 
 
-def _next_request() -> tuple[str, bytes] | None:
-    head = _read_exactly(REQUEST.size)
-    if head is None:
+def _next_request() -> tuple[str, mmap.mmap] | None:
+    """Name and bytes of the next file; None if there is nobody (any more) who asks."""
+    head = bytearray(REQUEST.size)
+    if not _fill(head):
         return None
     name_length, length = REQUEST.unpack(head)
-    name, data = _read_exactly(name_length), _read_exactly(length)
-    return None if name is None or data is None else (name.decode("utf-8", "replace"), data)
+    name = bytearray(name_length)
+    # Not on the heap, which would stay as large as the largest file was.
+    data = mmap.mmap(-1, length)
+    return (name.decode("utf-8", "replace"), data) if _fill(name) and _fill(data) else None
 
 
-def _read_exactly(length: int) -> bytes | None:
-    found = bytearray()
-    while len(found) < length:
-        more = os.read(REQUESTS, min(1 << 20, length - len(found)))
-        if not more:
-            return None
-        found += more
-    return bytes(found)
+def _fill(into: bytearray | mmap.mmap) -> bool:
+    """Read as many bytes as there is room for. False: the pipe closed before."""
+    with memoryview(into) as room:
+        done = 0
+        while done < len(room):
+            more = os.readv(REQUESTS, [room[done:]])
+            if not more:
+                return False
+            done += more
+    return True
 
 
 def _answer(line: bytes) -> None:

@@ -100,7 +100,9 @@ def is_garbage(text: str) -> bool:
     """Are these signs of a font that does not say which letters they are?"""
     signs = [sign for sign in text if not sign.isspace()]
     strange = sum(sign == "\ufffd" or unicodedata.category(sign) in ("Cc", "Cn", "Co", "Cs") for sign in signs)
-    return strange * 10 > len(signs)
+    # Two letters taken for one look Chinese; of real Chinese a third would pass for such pairs.
+    pairs = sum(ord(sign) > 0x2000 and all(0x20 <= part <= 0x7E for part in divmod(ord(sign), 256)) for sign in signs)
+    return strange * 10 > len(signs) or (pairs >= 8 and pairs * 10 > 9 * len(signs))
 
 
 def _lines(page: object) -> Iterator[PdfLine]:

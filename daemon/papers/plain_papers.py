@@ -12,14 +12,14 @@ from daemon.papers.paper import LONGEST_TEXT
 from daemon.papers.xml_stream import Words, in_chunks, read_xml
 
 ENOUGH = 2 * LONGEST_TEXT
-LONGEST_RTF = 4 << 20
+LONGEST_RTF = 32 << 20
 MOST_TOKENS = 300_000
 DEEPEST_GROUP = 200
 MOST_CARDS = 10
 
 _TOKEN = re.compile(
     rb"\\bin(\d{1,9}) ?|\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])"
-    rb"|[\r\n]+|([^\\{}\r\n]+)",
+    rb"|([^\\{}]+)",
     re.DOTALL,
 )
 _NOT_SHOWN = {
@@ -158,7 +158,7 @@ def read_rtf_file(data: bytes) -> str:
         elif sign in (b"\n", b"\r"):
             reader.put("\n")
         elif plain:
-            reader.raw(plain)
+            reader.raw(plain.translate(None, b"\r\n"))
         starred = False
     return reader.text()
 

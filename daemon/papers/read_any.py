@@ -35,10 +35,14 @@ _MAILS = {"eml": read_eml, "ole": read_ole, "winmail": read_winmail}
 
 
 def read_in_turn(name: str, data: bytes) -> Iterator[Reading]:
-    """What the file says; every reading takes the place of the one before. Raises nothing but bugs of libraries."""
+    """What the file says; every reading takes the place of the one before. Raises nothing but bugs of libraries.
+
+    "crashed" says only what kind it is: it stands if nothing follows.
+    """
     kind = ""
     try:
         kind = kind_of(data, name)
+        yield Reading("crashed", _shown(kind))
         for reading in _readings(kind, Paper(name, data), 0):
             kind = reading.kind or kind
             yield reading
@@ -58,7 +62,7 @@ def _readings(kind: str, paper: Paper, depth: int) -> Iterator[Reading]:
     if kind == "pdf":
         yield from _pdf(paper.data)
     elif kind == "zip":
-        yield _zip(paper.data, depth)
+        yield from _zip(paper.data, depth)
     elif kind in _MAILS:
         yield _mail("msg" if kind == "ole" else kind, _MAILS[kind](paper.data), depth)
     elif kind == "xml":
@@ -95,17 +99,19 @@ def _invoice_of(content: bytes) -> EInvoice | None:
         return None
 
 
-def _zip(data: bytes, depth: int) -> Reading:
+def _zip(data: bytes, depth: int) -> Iterator[Reading]:
     try:
         members = Members(data)
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
         raise Unsupported from error
     if kind := _office_kind(members):
+        yield Reading("crashed", kind)
         tall, text = _READERS[kind](members) if kind in _READERS else read_open_document(members)
-        return settled(kind, tall, text, [])
-    if depth:
+        yield settled(kind, tall, text, [])
+    elif depth:
         raise Unsupported
-    return _mail("zip", MailPaper("", tuple(_packed(members))), depth)
+    else:
+        yield _mail("zip", MailPaper("", tuple(_packed(members))), depth)
 
 
 def _office_kind(members: Members) -> str:

@@ -16,6 +16,7 @@ import resource
 import signal
 import struct
 from dataclasses import dataclass
+from functools import cache
 
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050001, 0x80000000
@@ -34,7 +35,7 @@ _NEITHER_OPENS_NOR_STARTS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Machine:
     """A processor's name in the kernel (AUDIT_ARCH_*) and its numbers of the system calls that matter here."""
 
@@ -82,6 +83,7 @@ class ReadingLimits:
     answer_bytes: int = 1 << 16
 
 
+@cache
 def program(machine: Machine, answer: int) -> bytes:
     """The filter: EPERM for all but computing, writing to the descriptor `answer`, and memory that is not executed."""
     allowed = [machine.calls[name] for name in _NEITHER_OPENS_NOR_STARTS]
@@ -115,6 +117,10 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LIBC.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+
+
 def confine(limits: ReadingLimits, answer: int) -> str:
     """Give up, for good, all but computing and writing to `answer`. "", or why the filter could not be set.
 
@@ -136,11 +142,9 @@ def _filter_calls(answer: int) -> str:
     if machine is None:
         return f"there is no filter for {platform.machine()}"
     text = program(machine, answer)
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
-    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+    if _LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return f"no_new_privs: {os.strerror(ctypes.get_errno())}"
     held = _Program(len(text) // 8, text)
-    if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(held), 0, 0):
+    if _LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(held), 0, 0):
         return f"seccomp: {os.strerror(ctypes.get_errno())}"
     return ""
