@@ -80,6 +80,7 @@ LOOKS = (
         ("DATA={data}", "CUTS=1", "ARGS=--archive lokay --only housekeeping --no-language"),
         lambda found: found["lokay -l, housekeeping"]["messages"] == 200,
     ),
+    Look("bench-papers", ("ARGS=--rounds 1",), lambda found: found["worker_ms"] > 0 and not found["worker_ended"]),
     Look("bench-lessons", ("ARGS=--lessons 200",), lambda found: found["lessons"] == 200),
 )
 ELSEWHERE = {"unsloth", "test-unsloth", "bench-many"}

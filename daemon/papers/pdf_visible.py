@@ -26,7 +26,7 @@ NARROWEST_COVER = 2.0
 MOST_CORNERS = 6
 """A rectangle has five segments."""
 MOST_COMPARISONS = 2_000_000
-SCAN_COVERS = 0.5
+SCAN_COVERS = 0.4
 """Of the page: then a picture is the page."""
 _WHITE = (255, 255, 255)
 _PAINTS_NOTHING = (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP)
