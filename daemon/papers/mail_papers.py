@@ -17,6 +17,8 @@ import olefile  # type: ignore[import-untyped]
 
 from connectors.mail.html import html_to_text
 from connectors.mail.mime import parse
+from connectors.mail.rich_text import RichText, decompress, read_rtf
+from connectors.mail.tnef import read_tnef
 from daemon.papers.paper import Paper
 from daemon.papers.paper_kind import Locked, Unsupported, decoded
 
@@ -79,6 +81,8 @@ def _message(ole: olefile.OleFileIO, names: list[list[str]], inside: list[str]) 
     body = _property(ole, inside, 0x1000)
     if not body and (html := _stream(ole, inside, 0x1013, "0102")):
         body = html_to_text(decoded(html))
+    if not body and (packed := _stream(ole, inside, 0x1009, "0102")):
+        body = _shown(read_rtf(decompress(packed)))
     storages = {name[len(inside)] for name in names if len(name) > len(inside) + 1 and name[: len(inside)] == inside}
     files = []
     for storage in sorted(name for name in storages if name.startswith("__attach"))[:MOST_FILES]:
@@ -101,6 +105,10 @@ def _property(ole: olefile.OleFileIO, inside: list[str], number: int) -> str:
     return decoded(_stream(ole, inside, number, "001E")).rstrip("\0")
 
 
+def _shown(rich: RichText) -> str:
+    return html_to_text(rich.text) if rich.is_html else rich.text
+
+
 def _stream(ole: olefile.OleFileIO, inside: list[str], number: int, kind: str, most: int = LONGEST_STREAM) -> bytes:
     path = [*inside, f"__substg1.0_{number:04X}{kind}"]
     if not ole.exists(path) or ole.get_size(path) > most:
@@ -109,19 +117,16 @@ def _stream(ole: olefile.OleFileIO, inside: list[str], number: int, kind: str, m
 
 
 # Attributes of TNEF (MS-OXTNEF section 2.1.3.2), without the byte of their kind.
-_SUBJECT, _BODY, _FILE_STARTS, _FILE_NAME, _FILE_DATA, _FILE_PROPERTIES = 0x8004, 0x800C, 0x9002, 0x8010, 0x800F, 0x9005
+_FILE_STARTS, _FILE_NAME, _FILE_DATA, _FILE_PROPERTIES = 0x9002, 0x8010, 0x800F, 0x9005
 _LONG_NAME = re.compile(rb"\x1f\x00\x07\x37\x01\x00\x00\x00(....)", re.DOTALL)
 """PidTagAttachLongFilename as UTF-16, one value."""
 
 
 def read_winmail(data: bytes) -> MailPaper:
-    """The plain text and the files of a "winmail.dat"."""
-    texts: dict[int, str] = {}
+    """The text and the files of a "winmail.dat"."""
     files: list[tuple[str, bytes]] = []
     for name, value in _attributes(data):
-        if name in (_SUBJECT, _BODY):
-            texts[name] = decoded(value.rstrip(b"\0"))
-        elif name == _FILE_STARTS:
+        if name == _FILE_STARTS:
             files.append(("unnamed", b""))
         elif files and name == _FILE_NAME:
             files[-1] = (decoded(value.rstrip(b"\0")), files[-1][1])
@@ -133,8 +138,11 @@ def read_winmail(data: bytes) -> MailPaper:
                 value[long.end() : long.end() + length].decode("utf-16-le", "replace").rstrip("\0"),
                 files[-1][1],
             )
-    text = _letter("", texts.get(_SUBJECT, ""), texts.get(_BODY, ""))
-    return MailPaper(text, tuple(Paper(name, content) for name, content in files[:MOST_FILES] if content))
+    mail = read_tnef(data)
+    return MailPaper(
+        _shown(mail.body) if mail else "",
+        tuple(Paper(name, content) for name, content in files[:MOST_FILES] if content),
+    )
 
 
 def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:

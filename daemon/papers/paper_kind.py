@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
-import contextlib
 import re
+
+from connectors.mail.charsets import guess_text
 
 PDF_WITHIN = 1_024
 """Where PDF's first line may lie (ISO 32000-1, annex H.3.4.1)."""
@@ -57,12 +57,9 @@ def _kind_of_text(begins: str, ending: str) -> str:
 
 
 def decoded(data: bytes) -> str:
-    """Text by its byte order mark, else as UTF-8 if it is, else as Windows-1252. Never raises."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
-    with contextlib.suppress(UnicodeDecodeError):
-        return codecs.getincrementaldecoder("utf-8-sig")().decode(data)  # a character cut at the end is no fault
+    """Text by its byte order mark, its shifts, as UTF-8, or by the script that it is dense with. Never raises."""
     zeros = data[:2_000].count(0)
-    if zeros * 3 > len(data[:2_000]):  # UTF-16 without a mark: every other byte of European text is zero
-        return data.decode("utf-16-be" if data[:1] == b"\0" else "utf-16-le", "replace")
-    return data.decode("cp1252", "replace")
+    if zeros * 3 > len(data[:2_000]):  # every other byte of European text in UTF-16 is zero, with a mark or without
+        big = data.startswith((b"\xfe\xff", b"\0"))
+        return data.decode("utf-16-be" if big else "utf-16-le", "replace").lstrip("\ufeff")
+    return guess_text(data)
