@@ -37,6 +37,7 @@ SEEDS: dict[str, bytes] = {
     "winmail.dat": samples.winmail("Text", "a.pdf", samples.text_pdf("Anhang")),
     "a.eml": samples.eml("Betreff", "Text", "a.pdf", samples.text_pdf("Anhang")),
     "a.zip": samples.archive_of({"a.pdf": samples.text_pdf("Archiv"), "b.xml": samples.ubl()}),
+    "signed.p7m": samples.signed(samples.fattura()),
     "ubl.xml": samples.ubl(),
     "fattura.xml": samples.fattura(),
     "a.html": b"<html><body><p style='color:#fff'>a</p><table><tr><td>Rechnung</td></tr></table></body></html>",

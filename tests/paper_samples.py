@@ -295,6 +295,19 @@ def eml(subject: str, body: str, name: str = "", data: bytes = b"") -> bytes:
     ).encode() + encodebytes(data) + b"--b--\n"  # fmt: skip
 
 
+def signed(content: bytes, kind: int = 2) -> bytes:
+    """A CMS message (RFC 5652 section 5.1) around a file, without certificates; 3 is an encrypted one."""
+
+    def der(tag: int, value: bytes) -> bytes:
+        return bytes((tag, 0x84)) + struct.pack(">I", len(value)) + value
+
+    def name(number: int) -> bytes:
+        return bytes.fromhex("06092a864886f70d0107") + bytes((number,))
+
+    inner = der(0x30, name(1) + der(0xA0, der(0x04, content)))
+    return der(0x30, name(kind) + der(0xA0, der(0x30, b"\x02\x01\x01" + der(0x31, b"") + inner)))
+
+
 # -- electronic invoices ----------------------------------------------------------------------------------------------
 
 _CBC = "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2"

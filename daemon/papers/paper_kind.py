@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from connectors.mail import cms
 from connectors.mail.charsets import guess_text
 
 PDF_WITHIN = 1_024
@@ -30,10 +31,17 @@ class Unsupported(Exception):
 
 
 def kind_of(data: bytes, name: str) -> str:
-    """pdf, zip (also of office files), ole, rtf, winmail, eml, html, xml, ics, vcf or text. Raises Unsupported."""
+    """pdf, zip (also of office files), ole, rtf, winmail, p7m, eml, html, xml, ics, vcf or text.
+
+    Raises Unsupported, and Locked for what is encrypted (CMS).
+    """
     for kind, magic in _MAGIC.items():
         if data.startswith(magic):
             return kind
+    if signed := cms.kind_of(data):
+        if signed == "enveloped":
+            raise Locked
+        return "p7m"
     if b"%PDF-" in data[:PDF_WITHIN]:
         return "pdf"
     return _kind_of_text(decoded(data[:4_096]), name.rpartition(".")[2].lower())

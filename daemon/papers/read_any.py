@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pypdfium2  # type: ignore[import-untyped] # noqa: F401 (it starts PDFium)
 
+from connectors.mail.cms import content_of
 from connectors.mail.html import html_to_text
 from daemon.papers.e_invoice import read_invoice
 from daemon.papers.mail_papers import MailPaper, read_eml, read_ole, read_winmail
@@ -63,6 +64,8 @@ def _readings(kind: str, paper: Paper, depth: int) -> Iterator[Reading]:
         yield from _pdf(paper.data)
     elif kind == "zip":
         yield from _zip(paper.data, depth)
+    elif kind == "p7m":
+        yield from _signed(paper, depth)
     elif kind in _MAILS:
         yield _mail("msg" if kind == "ole" else kind, _MAILS[kind](paper.data), depth)
     elif kind == "xml":
@@ -90,6 +93,14 @@ def _pdf(data: bytes) -> Iterator[Reading]:
     invoices = (_invoice_of(content) for _, content in pdf.files(LONGEST_XML))
     if found := [invoice for invoice in invoices if invoice]:
         yield settled("pdf", list(read.tall), read.text, found)
+
+
+def _signed(paper: Paper, depth: int) -> Iterator[Reading]:
+    """The file inside a signature, as Italian invoices come. The signature is not verified."""
+    content = content_of(paper.data)
+    if not content or depth >= DEEPEST:
+        raise Unsupported
+    yield from _readings(kind_of(content, paper.name), Paper(paper.name, content), depth + 1)
 
 
 def _invoice_of(content: bytes) -> EInvoice | None:

@@ -27,6 +27,7 @@ from tests.paper_samples import (
     pdf_with_file,
     pptx,
     shown,
+    signed,
     text_pdf,
     ubl,
     winmail,
@@ -93,6 +94,7 @@ def test_a_word_divided_at_the_end_of_a_line_is_joined() -> None:
         ("Datum;Betrag\n3.5.;119,00\n", "text", (), "Datum;Betrag\n3.5.;119,00"),
         ("Grüße".encode("cp1252"), "text", (), "Grüße"),
         ("Grüße".encode("utf-16"), "text", (), "Grüße"),
+        ("Уважаемые господа, счёт прилагается.".encode("cp1251"), "text", (), "Уважаемые господа, счёт прилагается."),
         (
             "BEGIN:VCALENDAR\nMETHOD:REQUEST\nBEGIN:VEVENT\nSUMMARY:Besich\n tigung\\, Tor 3\n"
             'ORGANIZER;CN="Ann Lee":mailto:a@example.org\nEND:VEVENT\nEND:VCALENDAR\n',
@@ -158,6 +160,13 @@ def test_an_electronic_invoice_says_what_it_is_by_itself_and_in_a_pdf(data: byte
     in_pdf = read(pdf_with_file("factur-x.xml", data, "Sichtbar"))
     assert (in_pdf.invoices, in_pdf.text) == ((wanted,), "Sichtbar")
     assert wanted.line == f"E-invoice: {kind} {NUMBER}, from {SELLER}, to {BUYER}"
+
+
+def test_a_signed_invoice_is_read_and_an_encrypted_one_is_locked() -> None:
+    reading = read(signed(fattura()), "IT01234567890_FPA01.xml.p7m")
+    assert (reading.kind, reading.invoices[0].number) == ("xml", NUMBER)
+    assert read(signed(fattura(), kind=3)).status == "locked"
+    assert read(signed(signed(signed(signed(b"tief"))))).status == "unsupported"
 
 
 def test_another_invoice_is_only_text() -> None:
