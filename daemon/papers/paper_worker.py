@@ -22,7 +22,8 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import NoReturn
 
 from daemon.papers.paper import Reading, Status, from_json
@@ -51,8 +52,8 @@ def main(arguments: list[str]) -> int:
     _answer(trial.strip() or json.dumps({"filter": "a child of the reading process ends at once"}).encode())
     while (asked := _next_request()) is not None:
         name, data = asked
-        with data:
-            _answer(read_apart(name, data, limits).to_json())
+        with data, a_child(_reader_of(name, data), limits) as child:
+            _answer(_reading_of(child).to_json())
     return 0
 
 
@@ -66,40 +67,71 @@ def preload() -> None:
     gc.freeze()  # a child's garbage collector would copy every page that it looks at
 
 
-def read_apart(name: str, data: mmap.mmap, limits: ReadingLimits) -> Reading:
-    """What a child read of the file, or how it ended."""
-
+def _reader_of(name: str, data: mmap.mmap) -> Work:
     def read(write: Write, _: str) -> None:
         for reading in read_in_turn(name, data[:]):
             write(reading.to_json() + b"\n")
 
-    answered, ended = in_a_child(read, limits)
-    # What was read before an end counts: a page's text, where a file inside of it was the bomb.
-    whole = answered[: answered.rfind(b"\n") + 1].splitlines()
+    return read
+
+
+def _reading_of(child: Child) -> Reading:
+    """What it read, or how it ended. What it read before an end counts: a file inside may have been the bomb."""
+    whole = child.answered[: child.answered.rfind(b"\n") + 1].splitlines()
     reading = from_json(whole[-1]) if whole else None
     if reading is None or reading.status == "crashed":
-        return Reading(ended or "crashed", reading.kind if reading else "")
+        return Reading(child.end() or "crashed", reading.kind if reading else "")
     return reading
 
 
-def in_a_child(work: Work, limits: ReadingLimits) -> tuple[bytes, Status | None]:
-    """What a confined child wrote while it did `work`, and how it ended; None: by itself."""
+@dataclass
+class Child:
+    """A child that has closed its answer, by itself or by its end."""
+
+    pid: int
+    answered: bytes
+    ends_at: float
+    ended: Status | None
+    """What is known of its end so far: "late" or "limit"."""
+
+    def end(self) -> Status | None:
+        """Wait for its end, and see to it. None: it ended by itself, well."""
+        if self.pid:
+            self.ended = _reap(self.pid, self.ends_at, self.ended)
+            self.pid = 0
+        return self.ended
+
+
+@contextlib.contextmanager
+def a_child(work: Work, limits: ReadingLimits) -> Iterator[Child]:
+    """A confined child that has done `work`. It is gone afterwards; taking a process down takes a millisecond or two,
+    for which nobody need wait who has its answer."""
     reading, writing = os.pipe()
     try:
-        child = os.fork()
-    except OSError:
+        pid = os.fork()
+    except OSError:  # for want of memory, or of processes
         os.close(reading)
         os.close(writing)
-        return b"", "unavailable"
-    if child == 0:
+        yield Child(0, b"", 0.0, "unavailable")
+        return
+    if pid == 0:
         _become_the_child(work, writing, limits)
     os.close(writing)
     ends_at = time.monotonic() + limits.seconds
+    answered, ended = _collect(reading, limits.answer_bytes, ends_at)
+    os.close(reading)
+    child = Child(pid, answered, ends_at, ended)
     try:
-        answered, ended = _collect(reading, limits.answer_bytes, ends_at)
+        yield child
     finally:
-        os.close(reading)
-    return answered, _reap(child, ends_at, ended)
+        child.ended = child.ended or "late"  # it has told all, and need not live on
+        child.end()
+
+
+def in_a_child(work: Work, limits: ReadingLimits) -> tuple[bytes, Status | None]:
+    """What a confined child wrote while it did `work`, and how it ended; None: by itself, well."""
+    with a_child(work, limits) as child:
+        return child.answered, child.end()
 
 
 def _become_the_child(work: Work, writing: int, limits: ReadingLimits) -> NoReturn:
@@ -109,6 +141,7 @@ def _become_the_child(work: Work, writing: int, limits: ReadingLimits) -> NoRetu
         os.close(REQUESTS)
         os.closerange(ANSWERS + 1, max(writing, 63) + 1)
         work(_write_all, confine(limits, ANSWERS))
+        os.close(ANSWERS)
         code = 0
     finally:
         os._exit(code)
