@@ -29,7 +29,7 @@ FLOORS = (
     {"store"},
     {"model"},
     {"settings"},
-    {"rules", "signin", "state"},
+    {"rules", "signin", "state", "papers"},
     {"report", "training"},
     {"passes"},
     {"privacy", "rehearsal"},
