@@ -269,6 +269,14 @@ DEVICE = re.compile(
     r"|handheld|device|gerät|puhelin|t-online|телефон|手机|手機|スマ|휴대|wireless|\bapp\b|qq",
     re.IGNORECASE,
 )
+# Small words of an advertisement beside the names of devices and programs. Any other makes it a sentence.
+BESIDE_DEVICES = re.compile(
+    r"my|the|an?|on|for|with|and|using|via|from|by|free|new|secure|e-?mail|is|was|sent|this|message|app"
+    r"|mein(?:em|er)?|de[rsmn]|die|das|für|vo[nm]|mit|aus|und|unterwegs|kostenlosen?|mobilen|gesendet"
+    r"|mon|ma|mes|les?|la|du|d'un|depuis|une?|pour|avec|mis?|el|los|desde|con|il|mio|dal(?:la)?|del|al|per"
+    r"|da|do|o|meu|minha|pelo|para|com|mijn|het|een|met|voor|vanaf|mój|mojego|moim|ze?|w|na"
+    r"|min|mitt|fra|från|med|till?|minun|mého|mojho|m[ůô]j|meul?"
+)
 SALUTATION = re.compile(
     r"(?:hi|hello|hey|dear|good (?:morning|afternoon|evening|day)|hallo|guten (?:tag|morgen|abend)"
     r"|sehr geehrte\w*|liebe\w*|moin|servus|grüezi|bonjour|bonsoir|cher|chère|madame|monsieur|hola"

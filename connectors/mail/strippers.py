@@ -14,6 +14,7 @@ from connectors.mail import strip_words as words
 from connectors.mail.envelope import Envelope
 from connectors.mail.quote_words import RULE
 
+FIRST_NOT_LATIN = 0x250
 LONGEST_BANNER = 500
 MOST_CARD_LINES = 20
 MOST_NOTICE_PARAGRAPHS = 6
@@ -96,7 +97,15 @@ def _is_advertisement(line: str) -> bool:
     bare = _ANGLED.sub("", line[:400]).strip(" .!*_-–—()[]")
     if len(bare) > 80 or len(bare.split()) > 11 or not words.SENT_FROM.fullmatch(bare):
         return False
-    return bool(words.DEVICE.search(bare)) and not re.search(r"[.,;:!?] \S|\d{3,}", bare)
+    if not words.DEVICE.search(bare) or re.search(r"[.,;:!?] \S|\d{3,}", bare):
+        return False
+    return all(_fits_beside_a_device(word) for word in words.SENT_FROM.fullmatch(bare)["rest"].split())  # type: ignore[index]
+
+
+def _fits_beside_a_device(word: str) -> bool:
+    """A name, a number, a device, one of the small words, or a script that has no small letters to tell by."""
+    is_small = word.islower() and ord(word[0]) < FIRST_NOT_LATIN
+    return not is_small or bool(words.BESIDE_DEVICES.fullmatch(word)) or bool(words.DEVICE.search(word))
 
 
 def _without_banner(lines: list[str]) -> list[str]:
