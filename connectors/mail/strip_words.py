@@ -272,7 +272,7 @@ DEVICE = re.compile(
 # Small words of an advertisement beside the names of devices and programs. Any other makes it a sentence.
 BESIDE_DEVICES = re.compile(
     r"my|the|an?|on|for|with|and|using|via|from|by|free|new|secure|e-?mail|is|was|sent|this|message|app"
-    r"|mein(?:em|er)?|de[rsmn]|die|das|für|vo[nm]|mit|aus|und|unterwegs|kostenlosen?|mobilen|gesendet"
+    r"|mein(?:em|er)?|de[rsmn]?|die|das|für|vo[nm]|mit|aus|und|unterwegs|kostenlosen?|mobilen|gesendet"
     r"|mon|ma|mes|les?|la|du|d'un|depuis|une?|pour|avec|mis?|el|los|desde|con|il|mio|dal(?:la)?|del|al|per"
     r"|da|do|o|meu|minha|pelo|para|com|mijn|het|een|met|voor|vanaf|mój|mojego|moim|ze?|w|na"
     r"|min|mitt|fra|från|med|till?|minun|mého|mojho|m[ůô]j|meul?"
