@@ -84,7 +84,8 @@ def called(row: dict[str, Any]) -> str:
         path = Path(name.removeprefix("git:"))
         name = path.parent.name if path.name in ("repo", ".git") else path.name
         name = name.partition("+")[2] or name
-    return name + (f" {row['short']}" if row.get("short") else "") + ("" if row["language"] else " -l")
+    name += f" {row['short']}" if row.get("short") else ""
+    return name + ("" if row["language"] else " -l") + (" answered" if row.get("answered") else "")
 
 
 def table(rows: Sequence[dict[str, Any]]) -> list[str]:

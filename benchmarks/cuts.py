@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ import numpy as np
 from benchmarks.dated_mail import read_archive
 from benchmarks.office_changes import Change, Step, draw, keep_house
 from daemon.model.base_file import find_base
+from daemon.passes.desk import Desk
 from daemon.rehearsal.back_test import LabelledMail, Office, Verdict
 from daemon.rehearsal.replay import NAME, RehearsedOffice
 from daemon.service import logs
 from daemon.settings import Settings, TrainingSettings
+from daemon.store import twin_pairs
 
 PLAIN, HOUSEKEEPING = "plain", "housekeeping"
 JUDGED = 200
@@ -45,6 +47,8 @@ class Task:
     seed: int
     language: bool = True
     short: int | None = None
+    answered: bool = False
+    """After the training a person says of every pair of folders asked about that the two differ."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +110,18 @@ def places(mails: int, cuts: int, judged: int = JUDGED) -> list[int]:
     return found
 
 
-def judge(office: Office, steps: Sequence[Step], at: int, judged: int = JUDGED) -> list[Answer]:
+def judge(
+    office: Office,
+    steps: Sequence[Step],
+    at: int,
+    judged: int = JUDGED,
+    once_trained: Callable[[], None] = lambda: None,
+) -> list[Answer]:
     """Learn what came before mail number `at`, train, and judge the next ones."""
     before = [step.mail for step in steps if step.place < at]
     office.learn(sorted(before, key=lambda mail: mail.at))
     office.train()
+    once_trained()
     answers = []
     for step in steps:
         if not at <= step.place < at + judged:
@@ -120,6 +131,14 @@ def judge(office: Office, steps: Sequence[Step], at: int, judged: int = JUDGED) 
         if not step.asked or not answers[-1].right:
             office.learn([step.mail])
     return answers
+
+
+def say_they_differ(desk: Desk) -> None:
+    """As `postroom folders --differ`, for every pair that waits."""
+    with desk.database.begin() as tx:
+        for pair in twin_pairs.pairs(tx, desk.mailbox_id):
+            if pair.choice is None:
+                twin_pairs.choose(tx, desk.mailbox_id, pair.id, "differ", None, desk.clock())
 
 
 def touched(change: Change, mails: Sequence[LabelledMail], answers: Sequence[Answer]) -> list[Any]:
@@ -149,7 +168,8 @@ def run(task: Task, data: Path | None, cache: Path, threads: int = 1) -> dict[st
         pool = cache / "readings"
         if task.language:
             lend(pool, readings)
-        answers = judge(office, steps, at)
+        say = partial(say_they_differ, office.desk) if task.answered else lambda: None
+        answers = judge(office, steps, at, once_trained=say)
         if task.language:
             take_back(readings, pool)
     return {

@@ -29,7 +29,9 @@ from daemon.mistakes import PostroomError
 def tasks(options: argparse.Namespace) -> list[Task]:
     """Everything that the options ask for, in the order in which it is run."""
     return [
-        Task(archive, mailbox, cut, options.cuts, options.seed, not options.no_language, options.short)
+        Task(
+            archive, mailbox, cut, options.cuts, options.seed, not options.no_language, options.short, options.answered
+        )
         for archive in options.archive or (LOKAY, LISTS)
         for mailbox in ((options.only,) if options.only else (PLAIN, HOUSEKEEPING))
         for cut in ([number - 1 for number in options.cut] if options.cut else range(options.cuts))
@@ -77,6 +79,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, help="folder with enron_lokay/ and spamassassin_folders.tar.gz")
     parser.add_argument("--archive", action="append", help="lokay, sa or git:PATH, a bare git history; may be repeated")
+    parser.add_argument("--answered", action="store_true", help="a person says of every pair asked about: they differ")
     parser.add_argument("--short", type=int, metavar="N", help="only the subject and N characters of each body")
     parser.add_argument("--only", choices=(PLAIN, HOUSEKEEPING), help="only one kind of mailbox (default: both)")
     parser.add_argument("--cuts", type=int, default=10, help="over the later 60 %% of an archive (default: 10)")

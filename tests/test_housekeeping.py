@@ -16,13 +16,15 @@ import numpy as np
 import pytest
 
 from benchmarks.cut_table import by_change, compared, pooled, table
-from benchmarks.cuts import Judged, Task, judge, lend, places, settings_of, take_back
+from benchmarks.cuts import Judged, Task, judge, lend, places, say_they_differ, settings_of, take_back
 from benchmarks.dated_mail import BODY_END, COMMIT, FIELD, from_commits, read_archive, shortened
 from benchmarks.housekeeping import main
 from benchmarks.office_changes import AFTER, BEFORE, KINDS, WHENS, Change, draw, keep_house
 from connectors.base import MailText
 from daemon.rehearsal.back_test import LabelledMail, Office, Trained, Verdict
+from daemon.rehearsal.replay import RehearsedOffice
 from daemon.rules.thresholds import interval
+from daemon.store import twin_pairs
 
 MORNING = datetime(2024, 1, 5, 8, tzinfo=UTC)
 FOLDERS = ("Acme", "Clients/Bolt", "Invoices", "Private", "Team/Ann", "Orders", "Once")
@@ -196,6 +198,18 @@ def test_person_puts_right_at_once_and_copies_are_learnt_but_never_asked_about()
     ], "9 was filed rightly"
     assert {(subject, "Orders") for subject in copied if int(subject.split()[1]) < 10} <= set(later)
     assert judged == Judged(4, 3, 1, 2, {"memory": (1, 0), "model": (2, 1)}, 1)
+
+
+def test_a_person_may_answer_what_the_training_asked_about_twin_folders(tmp_path: Path):
+    with RehearsedOffice(settings_of(tmp_path, language=False, threads=1)) as office:
+        office.learn([letter(0, "Acme"), letter(1, "Orders")])
+        uids = sorted(category.uid for category in office.categories.values())
+        with office.desk.database.begin() as tx:
+            box, now = office.desk.mailbox_id, office.desk.clock()
+            twin_pairs.save(tx, box, (uids[0], uids[1]), ["the same name"], (None, None, False), now)
+        say_they_differ(office.desk)
+        with office.desk.database.read() as tx:
+            assert [pair.choice for pair in twin_pairs.pairs(tx, box)] == ["differ"]
 
 
 def test_readings_of_one_office_are_lent_to_the_next_and_none_is_lost(tmp_path: Path):
