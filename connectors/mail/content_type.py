@@ -12,6 +12,14 @@ from connectors.mail.headers import Headers, Parameters, decode_header, paramete
 MOST_TYPES = 5
 _TEXT_NAMES = (".txt", ".text", ".log", ".md", ".eml")
 _ALONE = {"text": "text/plain", "plain": "text/plain", "html": "text/html", "multipart": "multipart/mixed"}
+# Where programs write a file's name, the right places (RFC 2183, RFC 2046) first.
+_NAMED_BY = (
+    ("content-disposition", "filename"),
+    ("content-type", "name"),
+    ("content-disposition", "name"),
+    ("content-type", "filename"),
+    ("content-type", "file"),
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ def _kind(one: Parameters, headers: Headers) -> str:
 
 def file_name(headers: Headers) -> str:
     """The file name, RFC 2231 and RFC 2047 decoded, one line; empty if there is none."""
-    for field_name, parameter in (("content-disposition", "filename"), ("content-type", "name")):
+    for field_name, parameter in _NAMED_BY:
         if value := headers.parameters(field_name).get(parameter):
             return decode_header(value).replace("/", "_").replace("\\", "_")[-255:].strip()
     return ""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message as HeaderHolder
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 
 from connectors.mail.charsets import decode_bytes, guess_text
@@ -86,8 +86,16 @@ class Headers:
 
     def raw(self, name: str) -> bytes | None:
         """The first field's raw value that says anything: duplicates are ignored, as mail readers do."""
-        values = [value for known, value in self.fields if known == name]
-        return next(filter(None, values), values[0] if values else None)
+        return self._first.get(name)
+
+    @cached_property
+    def _first(self) -> Mapping[str, bytes]:
+        """Of each name the first value that says anything; a header is asked for some twenty names."""
+        first: dict[str, bytes] = {}
+        for name, value in self.fields:
+            if not first.get(name):
+                first[name] = value or first.get(name, value)
+        return first
 
     def text(self, name: str, most: int = LONGEST_FIELD) -> str:
         """The first field, decoded to one line of at most `most` characters; empty if there is none."""
@@ -121,7 +129,7 @@ def split_headers(raw: bytes) -> tuple[Headers, bytes]:
     else the empty line is missing and the body begins.
     """
     raw = raw.removeprefix(b"\xef\xbb\xbf")
-    if raw.startswith((b"From ", b">From ")):  # the envelope line of an mbox
+    if raw.startswith((b"From ", b">From ")) and not _FIELD_NAME.match(raw):  # the envelope line of an mbox
         raw = raw.partition(b"\n")[2]
     fields: list[tuple[str, list[bytes]]] = []
     position = strays = 0
