@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Self
 
-from daemon.papers.paper import Paper, Reading, Status, from_json
+from connectors.base import Paper
+from daemon.papers.paper import Reading, Status, from_json
 from daemon.papers.pipes import ANSWER, Closed, TooSlow, receive, request, send
 from daemon.papers.sandbox import ReadingLimits
 
