@@ -294,6 +294,7 @@ class _Demo:
             filed=landed(story),
             reason=reason(story),
             newcomer=mail.newcomer,
+            paper=mail.paper,
         )
 
     def _people_correct(self, ledger: Ledger, person: MailProgram) -> None:
