@@ -138,8 +138,8 @@ def test_the_values_in_the_example_are_the_defaults(tmp_path: Path) -> None:
     settings = load(tmp_path, all_switched_on())
     for section in ("state_dir", "sorting", "engine", "training", "log"):
         assert getattr(settings, section) == Settings.model_fields[section].default, section
-        # A credential is left out only where a person signs in, `attachments` where it is as under [sorting].
-        invented = {"categories", "roles", "credential", "attachments"}
+    # A credential is left out only where a person signs in, `attachments` where it is as under [sorting].
+    invented = {"categories", "roles", "credential", "attachments"}
     for mailbox in settings.mailboxes:
         assert mailbox.model_dump(exclude=invented) == only_required(mailbox).model_dump(exclude=invented)
     for category in settings.mailboxes[0].categories:
