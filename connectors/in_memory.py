@@ -33,6 +33,7 @@ from connectors.base import (
     MessageRef,
     Move,
     Note,
+    Paper,
     Progress,
     Recovered,
     Sighting,
@@ -43,6 +44,7 @@ from connectors.base import (
 )
 from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone, MessageTouched
 from connectors.mail import mime
+from connectors.mail.own_words import says_little
 from connectors.mailbox_settings import Access, MailboxSettings
 
 FIRST_ARRIVAL = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
@@ -140,9 +142,11 @@ class MemoryConnector(Connector):
         arrived: datetime | None = None,
         by: str | None = None,
         date: str | None = None,
+        papers: Sequence[Paper] = (),
     ) -> Sighting:
         """A mail arrives. Without `message_id` it gets one of its own; None: it has none. Bytes bring their own.
 
+        `papers`: its files.
         `date`: its Date header, if copies of one mail shall be told to be so.
         """
         self._serial += 1
@@ -172,7 +176,7 @@ class MemoryConnector(Connector):
             references=tuple(references),
             by=by,
         )
-        ref = self._put(folder, Message(sighting, text, frozenset(marks), senders, recipients))
+        ref = self._put(folder, Message(sighting, text, frozenset(marks), senders, recipients, tuple(papers)))
         self._woken.set()
         return replace(sighting, ref=ref)
 
@@ -284,12 +288,12 @@ class MemoryConnector(Connector):
         lying = [message.sighting for message in self._place(folder).messages.values()]
         return lying[::-1][:limit]
 
-    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False) -> Iterator[Message]:  # noqa: ARG002
+    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False) -> Iterator[Message]:
         self._fail("before")
         for ref in refs:
             message = self._find(ref)
             if message is not None:
-                yield message
+                yield message if papers and says_little(message.text) else replace(message, papers=())
 
     def apply(
         self,

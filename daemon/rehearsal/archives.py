@@ -20,6 +20,7 @@ from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes import tagging
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders
+from daemon.passes.read_papers import fetch_read
 from daemon.rehearsal.back_test import LabelledMail
 from daemon.store import mailboxes
 
@@ -127,7 +128,8 @@ def from_mailbox(
 
 def _labelled(desk: Desk, folder: str, found: Sequence[Sighting]) -> Iterator[LabelledMail]:
     sightings = {sighting.ref: sighting for sighting in found}
-    for message in desk.connector.fetch(list(sightings)):
+    for read in fetch_read(desk, list(sightings), learning=True):
+        message = read.message
         sighting = sightings.get(message.sighting.ref, message.sighting)
         if sighting.arrived is not None:
             yield LabelledMail(

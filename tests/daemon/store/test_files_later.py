@@ -1,4 +1,4 @@
-"""A lesson gets what its files say later, and stays the same lesson; what decisions know of files goes with the text."""
+"""A lesson gets what its files say later, and stays the same; what decisions know of files goes with the text."""
 
 from __future__ import annotations
 
