@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connectors.mail.cms import content_of, kind_of
-from connectors.mail.multiparts import split
+from connectors.mail.multiparts import Piece, split
 from connectors.mail.rich_text import LONGEST_RTF, decompress, read_rtf
 from connectors.mail.tnef import SIGNATURE, read_tnef
 from connectors.mail.transfer_encoding import decode, encoding_of, without_files
@@ -62,5 +62,5 @@ def test_files_in_a_text_take_nothing_that_is_none(text: str) -> None:
 def test_a_body_is_cut_at_its_own_boundary_only() -> None:
     body = b"before\n--a\n\none\n--ab\nstill one\n--a \n\ntwo\n--a--\nafter\n"
 
-    assert split(body, b"a", 10) == [b"\none\n--ab\nstill one", b"\ntwo"]
+    assert split(body, b"a", 10) == [Piece(b"\none\n--ab\nstill one"), Piece(b"\ntwo")]
     assert len(split(b"--a\n" * 1000, b"a", 10)) == 11
