@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 import structlog
 
 from connectors.base import Message, MessageRef, Paper
-from daemon.papers.attached_text import LAYOUT, attached_text
+from daemon.model.as_read import LAYOUT
+from daemon.papers.attached_text import attached_text
 from daemon.papers.paper import Reading
 from daemon.passes.desk import Desk
 from daemon.rules.decision import hands_off, is_from
@@ -24,8 +25,6 @@ from daemon.store.records import ReadFile
 
 log = structlog.get_logger()
 
-MOST_FILES = 5
-"""So many files of one mail are read; who sends more has said enough, or wants to keep us busy."""
 LONGEST_NAME = 120
 
 
@@ -50,7 +49,7 @@ def fetch_read(desk: Desk, refs: Sequence[MessageRef], *, learning: bool = False
     `learning`: what people filed teaches though somebody has flagged or answered it since.
     """
     way = way_of_reading(desk)
-    for message in desk.connector.fetch(refs, papers=way > 0):
+    for message in desk.connector.fetch(refs, papers=way > 0, pictures=desk.attachments == "ocr"):
         read = _read(desk, message, way, learning=learning)
         del message  # and so its files, before the next one comes
         yield read
@@ -61,8 +60,8 @@ def _read(desk: Desk, message: Message, way: int, *, learning: bool) -> ReadMess
     if not message.papers or way == 0 or _is_left_alone(desk, message, learning=learning):
         return ReadMessage(bare, papers=way)
     files, readings = [], []
-    for number, paper in enumerate(message.papers):
-        file, reading = _one(desk, paper, beyond=number >= MOST_FILES)
+    for paper in message.papers:
+        file, reading = _one(desk, paper)
         files.append(file)
         readings += [reading] if reading is not None else []
     _tell(desk, files)
@@ -77,10 +76,10 @@ def _is_left_alone(desk: Desk, message: Message, *, learning: bool) -> bool:
     return hands_off(message, desk.sorting, desk.settings.own_domains) is not None
 
 
-def _one(desk: Desk, paper: Paper, *, beyond: bool) -> tuple[ReadFile, Reading | None]:
+def _one(desk: Desk, paper: Paper) -> tuple[ReadFile, Reading | None]:
     name = " ".join(paper.name.split())[:LONGEST_NAME]
-    if beyond or paper.lacking:
-        return ReadFile(name, "lacking", why=paper.lacking or f"only {MOST_FILES} files of a mail are read"), None
+    if paper.lacking:
+        return ReadFile(name, "lacking", why=paper.lacking), None
     reading = None if desk.stop() else desk.files.read(paper, desk.time_for_files)
     if reading is None:
         return ReadFile(name, "no time"), None

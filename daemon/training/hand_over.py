@@ -253,7 +253,7 @@ def _order(tx: Tx, settings: Settings, registry: Registry, mailbox: int, version
         current=registry.folder_of(current) if current else None,
         withdrawn=registry.folder_of(rival) if rival and rival.state != "removed" else None,
         wanted_precision=settings.sorting.precision,
-        attached=layout_of("text"),
+        attached=layout_of(settings.attachments_of(name)),
         own_domains=next((box.own_domains for box in settings.mailboxes if box.name == name), ()),
         seed=settings.training.seed,
         tuning=settings.training.tuning,

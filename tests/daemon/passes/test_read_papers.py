@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from daemon.papers.paper_reader import PaperReader, Sandbox
 from daemon.passes.file_reading import AttachedFiles, TimeForFiles
 from daemon.passes.first_lessons import learn_from_folders
 from daemon.passes.one_pass import one_pass
-from daemon.passes.read_papers import MOST_FILES, fetch_read, way_of_reading
+from daemon.passes.read_papers import fetch_read, way_of_reading
 from daemon.report.file_words import file_story, files_in_words
 from daemon.store import decisions, files_later, learning, messages
 from daemon.store.records import ReadFile
@@ -178,13 +179,17 @@ def test_time_for_files_is_bounded_and_mail_is_sorted_without_them(office: Offic
     assert (read.files, read.papers, slow.asked) == ((ReadFile("scan.pdf", "no time"),), 0, [])
 
 
-def test_of_twenty_files_the_first_are_read_and_the_rest_is_told(office: Office) -> None:
+def test_of_twenty_files_three_are_read_and_the_rest_is_told(office: Office) -> None:
     reader = with_reader(office, Reading("text", "pdf", text="Rechnung"))
-    papers = [Paper(f"{number}.pdf", b"%PDF" + bytes([number])) for number in range(20)]
-    letter = office.deliver("letter", "Attached.", papers=papers)
-    [read] = fetch_read(office.desk, [letter.ref])
-    assert len(reader.asked) == MOST_FILES
-    assert [file.status for file in read.files] == ["text"] * MOST_FILES + ["lacking"] * (20 - MOST_FILES)
+    mail = EmailMessage()
+    mail["From"], mail["Subject"], mail["Message-ID"] = "ann@example.org", "letter", "<many@example.org>"
+    mail.set_content("Please find attached.")
+    for number in range(20):
+        mail.add_attachment(text_pdf(f"{number}"), "application", "pdf", filename=f"{number}.pdf")
+    [read] = fetch_read(office.desk, [office.box.deliver(mail.as_bytes()).ref])
+    assert len(reader.asked) == 3
+    assert [file.status for file in read.files] == ["text"] * 3 + ["lacking"] * 17
+    assert "3.pdf: one of many" in files_in_words([file_story(file) for file in read.files])
 
 
 def test_files_are_let_go_of_before_the_next_message_comes(office: Office) -> None:
@@ -193,7 +198,7 @@ def test_files_are_let_go_of_before_the_next_message_comes(office: Office) -> No
 
     alive: list[weakref.ref[Message]] = []
 
-    def fetch(refs: Sequence[MessageRef], *, papers: bool = False) -> Iterator[Message]:
+    def fetch(refs: Sequence[MessageRef], **more: bool) -> Iterator[Message]:
         for number in range(3):
             gc.collect()
             assert all(one() is None for one in alive)
