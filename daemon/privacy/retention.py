@@ -2,7 +2,7 @@
 
     identities   not seen to move for identity_keep                                       -> deleted
     lessons      older than max_age, or beyond the newest max_per_folder of a category    -> deleted, for good
-    files        named in decisions older than max_age                                    -> their names are deleted
+    files        named with decisions older than FILES_NAMED, or than max_age              -> their names are deleted
     lessons      from a sender that never_senders lists                                   -> taken back, without text
     bulk moves   that nobody has answered for PATIENCE                                    -> void, without text
 
@@ -38,6 +38,8 @@ log = structlog.get_logger()
 
 CLOCK_LEAP = timedelta(days=60)
 """A machine that was off for longer is looked at like one whose clock is wrong."""
+FILES_NAMED = timedelta(days=30)
+"""As long as somebody may ask why: these are words of the mail."""
 SAME_NIGHT = timedelta(hours=12)
 UNANSWERED = f"nobody said for {PATIENCE.days} days that it was meant"
 MANY = 20
@@ -68,7 +70,7 @@ def hold(database: Database, mailbox: int, settings: Settings, now: datetime, *,
             store.note(tx, mailbox, found)
         believed = found.why is None
         if believed:
-            decisions.forget_files_before(tx, mailbox, oldest)
+            decisions.forget_files_before(tx, mailbox, now - min(limits.max_age, FILES_NAMED))
         lessons = learning.expire(tx, mailbox, oldest if believed else None, limits.max_per_folder)
         identities = deletion.forget_older_than(tx, mailbox, now - settings.sorting.identity_keep) if believed else 0
         unanswered = batches.void_older(tx, mailbox, now - PATIENCE, now, UNANSWERED) if believed else []
