@@ -164,9 +164,14 @@ def forget_files_that(tx: Tx, mailbox: int, holds: Callable[[str | None], bool])
     rows = tx.execute(
         select(t.decisions.c.id, t.decisions.c.files).where(_of(mailbox), t.decisions.c.files.is_not(None))
     )
-    named = [row.id for row in rows if any(holds(f"{file.name} {file.invoice}") for file in _files(row.files))]
+    named = [row.id for row in rows if any(holds(_words(file)) for file in _files(row.files))]
     for start in range(0, len(named), 500):
         forget_files(tx, t.decisions.c.id.in_(named[start : start + 500]))
+
+
+def _words(file: ReadFile) -> str:
+    """All that is of the mail; the name also without its end, which would make an address another one."""
+    return f"{file.name.rpartition('.')[0]} {file.name} {file.invoice}"
 
 
 def _of(mailbox: int) -> ColumnElement[bool]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -306,3 +309,36 @@ def test_a_locked_file_and_an_invoice_in_a_pdf_are_told_apart(office: Office, he
     assert (locked.status, invoice.status) == ("locked", "text")
     assert invoice.invoice.startswith("E-invoice: invoice")
     assert heard.seen[0].attached_text.startswith(invoice.invoice)
+
+
+OPENED: list[list[tuple[str, int]]] = []
+"""Lists in which opened files are noted: an audit hook stays as long as its process."""
+
+
+def _note(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and OPENED:
+        OPENED[-1].append((str(arguments[0]), arguments[2] or 0))
+
+
+def test_no_file_is_ever_written_to_read_one(office: Office, heard: Listens, tmp_path: Path) -> None:
+    there = deliver(office, "letter", SCAN)
+    sys.addaudithook(_note)
+    opened: list[tuple[str, int]] = []
+    OPENED.append(opened)
+    try:
+        [read] = fetch_read(office.desk, [there.ref])
+        (tmp_path / "written").write_text("x")  # it is noticed
+    finally:
+        OPENED.pop()
+    assert read.files[0].status == "text"
+    writing = {path for path, flags in opened if flags & (os.O_WRONLY | os.O_RDWR) and not path.isdigit()}  # pipes
+    assert writing - {os.devnull} == {str(tmp_path / "written")}
+
+
+def test_after_an_upgrade_that_broke_the_reading_process_mail_is_sorted_by_what_is_known(office: Office) -> None:
+    office.desk.files = AttachedFiles(start=lambda: PaperReader(python="/nowhere/python"))
+    deliver(office, "invoice", SCAN)
+    sorted_now(office)
+    assert office.folder_of("invoice") == ["Invoices"]
+    assert files_of(office) == [(ReadFile("scan.pdf", "unavailable"),)]
+    assert "`postroom check` says why" in files_in_words([file_story(file) for [file] in files_of(office)])
