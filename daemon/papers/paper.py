@@ -8,7 +8,7 @@ A reading comes out of a process that has looked at a stranger's bytes, so `from
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from connectors.mail.headers import INVISIBLE
@@ -62,11 +62,16 @@ class Reading:
 
     status: Status
     kind: str = ""
-    """pdf, docx, xlsx, pptx, odt, ods, odp, rtf, text, html, xml, ics, vcf, msg, eml, winmail, zip; "" if unknown."""
+    """pdf, docx, xlsx, pptx, odt, ods, odp, rtf, text, html, xml, ics, vcf, msg, eml, winmail, zip, png, jpeg, tiff;
+    "" if unknown."""
     tall: tuple[str, ...] = ()
     """The tallest lines of the first page, or the headings, where a file has some that stand out."""
     text: str = ""
     invoices: tuple[EInvoice, ...] = ()
+    picture: bool = False
+    """Is it, or has it, a picture of a page that was not read? OCR could."""
+    ocr: bool = False
+    """Was the text read from a picture (OCR)? Then letters may be wrong."""
 
     def to_json(self) -> bytes:
         """One line of JSON, as it goes from the reading process to this one."""
@@ -76,8 +81,15 @@ class Reading:
             "tall": self.tall,
             "text": self.text,
             "invoices": [vars(invoice) for invoice in self.invoices],
+            "picture": self.picture,
+            "ocr": self.ocr,
         }
         return json.dumps(shown, ensure_ascii=True).encode("ascii")
+
+
+def shape() -> str:
+    """What an answer looks like: the daemon and a worker of another version may not mean the same."""
+    return " ".join((*(f.name for what in (Reading, EInvoice) for f in fields(what)), *get_args(Status)))
 
 
 def settled(kind: str, tall: list[str], text: str, invoices: list[EInvoice]) -> Reading:
@@ -107,9 +119,12 @@ def from_json(line: bytes) -> Reading | None:
             return None
         invoices = [_invoice(each) for each in shown["invoices"][:MOST_INVOICES]]
         found = settled(_squeezed(kind, 20), [str(line) for line in shown["tall"]], str(shown["text"]), invoices)
+        picture, ocr = bool(shown["picture"]), bool(shown["ocr"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return found if status == "text" else Reading(status, found.kind)
+    if status != "text":
+        return Reading(status, found.kind, picture=picture)
+    return replace(found, picture=picture, ocr=ocr)
 
 
 def _invoice(shown: dict[str, str]) -> EInvoice:

@@ -62,9 +62,9 @@ def test_a_locked_pdf_is_told_as_locked_and_one_locked_for_owners_only_is_read()
 
 
 def test_a_word_divided_at_the_end_of_a_line_is_joined() -> None:
-    from daemon.papers.pdf_text import PdfLine, _joined
+    from daemon.papers.pdf_text import Line, _joined
 
-    lines = [PdfLine("Rech\ufffe", 10), PdfLine("nung und Kunden\x02", 10), PdfLine("dienst", 10)]
+    lines = [Line("Rech\ufffe", 10), Line("nung und Kunden\x02", 10), Line("dienst", 10)]
     assert [line.text for line in _joined(iter(lines))] == ["Rechnung und Kundendienst"]
 
 
