@@ -28,6 +28,18 @@ be started, so this says nothing about the file, which may be tried again."""
 InvoiceKind = Literal["invoice", "credit note", "correction", "partial invoice", "self-billed invoice"]
 
 
+_NAMES = {
+    "204": "payment valuation",
+    "387": "hire invoice",
+    "575": "insurer's invoice",
+    "751": "invoice information for accounting",
+    "875": "partial construction invoice",
+    "876": "partial final construction invoice",
+    "877": "final construction invoice",
+}
+"""UNTDID 1001's names, where the kind says less or too much: with 751 nobody asks for money."""
+
+
 @dataclass(frozen=True)
 class Paper:
     """A whole file as it was attached. Its name is the sender's word and may lie about what it is."""
@@ -48,9 +60,14 @@ class EInvoice:
     buyer: str = ""
 
     @property
+    def name(self) -> str:
+        """What its code says that it is."""
+        return _NAMES.get(self.code, self.kind)
+
+    @property
     def line(self) -> str:
         """One line for people and models: "E-invoice: credit note 4711, from ACME GmbH, to Office AG"."""
-        parts = [f"E-invoice: {self.kind} {self.number}".rstrip()]
+        parts = [f"E-invoice: {self.name} {self.number}".rstrip()]
         parts += [f"from {self.seller}"] if self.seller else []
         parts += [f"to {self.buyer}"] if self.buyer else []
         return ", ".join(parts)
