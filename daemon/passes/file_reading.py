@@ -22,15 +22,19 @@ from daemon.papers.paper_reader import PaperReader
 
 REMEMBERED = 300
 """Readings, of some 5 kB each."""
+PICTURES_A_LOOK = 10
+"""Pages to be recognised, one to three seconds each; a fresh look begins a minute later."""
 SECONDS_A_LOOK = 60.0
 """So long a look at a mailbox may read files: a hundred good ones take a second, a dozen that are meant to harm all."""
 
 
 @dataclass
 class TimeForFiles:
-    """What is left for one look. `None`: somebody waits for all of it (`learn --from-folders`)."""
+    """What is left for one look: of time, and of pictures of pages whose letters may be recognised. `None`: somebody
+    waits for all of it (`learn --from-folders`)."""
 
     seconds: float | None = None
+    pictures: int | None = None
 
     @property
     def over(self) -> bool:
@@ -42,27 +46,55 @@ class TimeForFiles:
         if self.seconds is not None:
             self.seconds -= seconds
 
+    def take_picture(self) -> bool:
+        """May one more be looked at?"""
+        if self.over or self.pictures == 0:
+            return False
+        if self.pictures is not None:
+            self.pictures -= 1
+        return True
+
 
 class AttachedFiles:
-    """Reads files, and remembers what they said. May be used by several threads."""
+    """Reads files, and remembers what they said. May be used by several threads.
 
-    def __init__(self, languages: Sequence[str] = (), start: Callable[[], PaperReader] = PaperReader) -> None:
-        self.languages = tuple(languages)
-        self._reader = start()
+    `languages`: tesseract's, for pictures of pages; () recognises none.
+    """
+
+    def __init__(self, languages: Sequence[str] = (), start: Callable[..., PaperReader] = PaperReader) -> None:
+        self._reader = start(languages=tuple(languages))
         self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[bytes, str], Reading] = OrderedDict()
+        self._known: OrderedDict[tuple[bytes, str, bool], Reading] = OrderedDict()
 
-    def read(self, paper: Paper, left: TimeForFiles) -> Reading | None:
-        """What the file says; None: there is no time left for it. Never raises because of the file."""
+    def read(self, paper: Paper, left: TimeForFiles, *, ocr: bool = False) -> Reading | None:
+        """What the file says; `ocr`: also if it is a picture of a page. None: there is no time left for it.
+
+        Never raises because of the file."""
         key = hashlib.sha256(paper.data).digest(), paper.name
-        with self._lock:
-            if key in self._known:
-                self._known.move_to_end(key)
-                return self._known[key]
+        reading = self._once((*key, False), left, lambda: self._reader.read(paper))
+        if not ocr or reading is None or not reading.picture:
+            return reading
+        seen = self._known_as((*key, True))
+        if seen is None and left.take_picture():
+            seen = self._once((*key, True), left, lambda: self._reader.read(paper, ocr=True))
+        return seen if seen is not None or reading.status != "text" else reading
+
+    def can_read(self) -> bool:
+        """Does the reading process start?"""
+        return self._reader.sandbox().works
+
+    def close(self) -> None:
+        """End the reading processes. Never raises."""
+        self._reader.close()
+
+    def _once(self, key: tuple[bytes, str, bool], left: TimeForFiles, read: Callable[[], Reading]) -> Reading | None:
+        """As it is remembered, or read and remembered; None: there is no time."""
+        if (known := self._known_as(key)) is not None:
+            return known
         if left.over:
             return None
         began = time.monotonic()
-        reading = self._reader.read(paper)
+        reading = read()
         left.spend(time.monotonic() - began)
         if reading.status != "unavailable":  # which says nothing about the file
             with self._lock:
@@ -71,10 +103,8 @@ class AttachedFiles:
                     self._known.popitem(last=False)
         return reading
 
-    def can_read(self) -> bool:
-        """Does the reading process start?"""
-        return self._reader.sandbox().works
-
-    def close(self) -> None:
-        """End the reading process. Never raises."""
-        self._reader.close()
+    def _known_as(self, key: tuple[bytes, str, bool]) -> Reading | None:
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+            return self._known.get(key)

@@ -105,7 +105,9 @@ def open_mailroom(
     """
     database = open_database(settings, database_file)
     registry = Registry(database, settings.engine, settings.state_dir / "models", Credentials(settings.state_dir))
-    mailroom = Mailroom(settings, database, registry, clock, stop, AttachedFiles(settings.sorting.ocr_languages))
+    pictures = any(settings.attachments_of(mailbox.name) == "ocr" for mailbox in settings.mailboxes)
+    files = AttachedFiles(settings.sorting.ocr_languages if pictures else ())
+    mailroom = Mailroom(settings, database, registry, clock, stop, files)
     try:
         yield mailroom
     finally:

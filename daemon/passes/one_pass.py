@@ -21,7 +21,7 @@ from daemon.passes.ask_first import believe_now_and_then
 from daemon.passes.correct import correct
 from daemon.passes.desk import Desk
 from daemon.passes.evidence import confirm_now_and_then
-from daemon.passes.file_reading import SECONDS_A_LOOK, TimeForFiles
+from daemon.passes.file_reading import PICTURES_A_LOOK, SECONDS_A_LOOK, TimeForFiles
 from daemon.passes.look import check, look
 from daemon.passes.read_again import read_again_now_and_then
 from daemon.passes.sort import Sorted, sort
@@ -48,7 +48,7 @@ def one_pass(desk: Desk) -> Pass:
 
 def _pass(desk: Desk) -> Pass:
     now = desk.clock()
-    desk.time_for_files = TimeForFiles(SECONDS_A_LOOK)
+    desk.time_for_files = TimeForFiles(SECONDS_A_LOOK, PICTURES_A_LOOK)
     latest = now + desk.sorting.act_after, now  # that new mail may be due, and that a place may have been seen
     with desk.database.read() as tx:
         before = mailboxes.get(tx, desk.mailbox_id)

@@ -10,22 +10,38 @@ same text. A file that cannot be read costs nothing but itself: the mail is sort
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import structlog
 
 from connectors.base import Message, MessageRef, Paper
+from connectors.setting_values import Attachments
 from daemon.model.as_read import LAYOUT
 from daemon.papers.attached_text import attached_text
 from daemon.papers.paper import Reading
 from daemon.passes.desk import Desk
+from daemon.passes.file_reading import AttachedFiles, TimeForFiles
 from daemon.rules.decision import hands_off, is_from
 from daemon.store.records import ReadFile
 
 log = structlog.get_logger()
 
 LONGEST_NAME = 120
+
+
+class Reads(Protocol):
+    """Who reads files: a desk, or a rehearsal of mail that lies in files."""
+
+    @property
+    def attachments(self) -> Attachments: ...
+    @property
+    def files(self) -> AttachedFiles: ...
+    @property
+    def time_for_files(self) -> TimeForFiles: ...
+    @property
+    def stop(self) -> Callable[[], bool]: ...
 
 
 @dataclass(frozen=True)
@@ -59,15 +75,21 @@ def _read(desk: Desk, message: Message, way: int, *, learning: bool) -> ReadMess
     bare = replace(message, papers=())
     if not message.papers or way == 0 or _is_left_alone(desk, message, learning=learning):
         return ReadMessage(bare, papers=way)
-    files, readings = [], []
-    for paper in message.papers:
-        file, reading = _one(desk, paper)
-        files.append(file)
-        readings += [reading] if reading is not None else []
+    files, said = read_files(desk, message.papers)
     _tell(desk, files)
-    text = replace(bare.text, attached_text=attached_text(readings))
+    text = replace(bare.text, attached_text=said)
     again = any(file.status in ("unavailable", "no time") for file in files)
     return ReadMessage(replace(bare, text=text), tuple(files), 0 if again else way)
+
+
+def read_files(reads: Reads, papers: Sequence[Paper]) -> tuple[list[ReadFile], str]:
+    """What became of each of a mail's files, and the text that they give together."""
+    files, readings = [], []
+    for paper in papers:
+        file, reading = _one(reads, paper)
+        files.append(file)
+        readings += [reading] if reading is not None else []
+    return files, attached_text(readings)
 
 
 def _is_left_alone(desk: Desk, message: Message, *, learning: bool) -> bool:
@@ -76,15 +98,16 @@ def _is_left_alone(desk: Desk, message: Message, *, learning: bool) -> bool:
     return hands_off(message, desk.sorting, desk.settings.own_domains) is not None
 
 
-def _one(desk: Desk, paper: Paper) -> tuple[ReadFile, Reading | None]:
+def _one(reads: Reads, paper: Paper) -> tuple[ReadFile, Reading | None]:
     name = " ".join(paper.name.split())[:LONGEST_NAME]
     if paper.lacking:
         return ReadFile(name, "lacking", why=paper.lacking), None
-    reading = None if desk.stop() else desk.files.read(paper, desk.time_for_files)
+    ocr = reads.attachments == "ocr"
+    reading = None if reads.stop() else reads.files.read(paper, reads.time_for_files, ocr=ocr)
     if reading is None:
         return ReadFile(name, "no time"), None
     invoice = reading.invoices[0].line if reading.invoices else ""
-    return ReadFile(name, reading.status, reading.kind, invoice=invoice), reading
+    return ReadFile(name, reading.status, reading.kind, reading.ocr, invoice), reading
 
 
 def _tell(desk: Desk, files: Sequence[ReadFile]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +28,24 @@ def test_any_tnef_ends(raw: bytes) -> None:
 def test_any_compressed_rtf_ends(raw: bytes, kind: bytes) -> None:
     assert isinstance(read_rtf(decompress(b"\xff" * 8 + kind + b"\0" * 4 + raw)).text, str)
     assert isinstance(read_rtf(b"{\\rtf1\\fromhtml1 " + raw).text, str)
+
+
+@pytest.mark.parametrize(
+    ("rtf", "text"),
+    [
+        (rb"{\rtf1 \u-10179?\u-8704? da}", "\U0001f600 da"),
+        (rb"{\rtf1{\fonttbl{\f1\fcharset204 A;}}\f1 \'cf\'f0}", "\u041f\u0440"),
+        (rb"{\rtf1 da{\v geheim}{\*\x auch}{\header Kopf}\bin3 }}} da}", "da da"),
+        (rb"{\rtf1 a\~b\_c\-d\{\line e}", "a b-cd{\ne"),
+    ],
+)
+def test_of_rich_text_what_a_person_sees_is_read(rtf: bytes, text: str) -> None:
+    assert read_rtf(rtf).text.replace("\xa0", " ") == text
+
+
+def test_rich_text_ends_where_enough_is_read() -> None:
+    assert len(read_rtf(b"{\\rtf1 " + b"wort\\par " * 100_000, enough=1_000).text) < 1_010
+    assert read_rtf(b"{" * 2_000_000).text == ""
 
 
 def test_what_unpacks_to_gigabytes_is_bounded() -> None:

@@ -8,6 +8,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,8 @@ class Reader(PaperReader):
         self.ends, self.works = list(ends), works
         self.asked: list[str] = []
 
-    def read(self, paper: Paper) -> Reading:
-        self.asked.append(paper.name)
+    def read(self, paper: Paper, ocr: bool = False) -> Reading:
+        self.asked.append(f"{paper.name} as a picture" if ocr else paper.name)
         return self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
 
     def sandbox(self) -> Sandbox:
@@ -68,7 +69,7 @@ def heard(office: Office) -> Iterator[Listens]:
 
 def with_reader(office: Office, *ends: Reading, works: bool = True) -> Reader:
     reader = Reader(*ends, works=works)
-    office.desk.files = AttachedFiles(start=lambda: reader)
+    office.desk.files = AttachedFiles(start=lambda **_: reader)
     return reader
 
 
@@ -193,6 +194,46 @@ def test_of_twenty_files_three_are_read_and_the_rest_is_told(office: Office) -> 
     assert len(reader.asked) == 3
     assert [file.status for file in read.files] == ["text"] * 3 + ["lacking"] * 17
     assert "3.pdf: one of many" in files_in_words([file_story(file) for file in read.files])
+
+
+SEEN = (Reading("none", "png", picture=True), Reading("text", "png", text="Rechnung", ocr=True))
+
+
+def test_a_picture_is_looked_at_only_where_that_is_wanted_and_once(office: Office) -> None:
+    reader = with_reader(office, *SEEN)
+    letter = office.deliver("letter", "Attached.", papers=[Paper("scan.pdf", b"%PDF")])
+    [read] = fetch_read(office.desk, [letter.ref])
+    assert (read.files, read.papers) == ((ReadFile("scan.pdf", "none", "png"),), way_of_reading(office.desk))
+    knows_files_by(office, "ocr")
+    for _ in range(2):
+        [read] = fetch_read(office.desk, [letter.ref])
+        assert read.files == (ReadFile("scan.pdf", "text", "png", ocr=True),)
+        assert read.message.text.attached_text == "Rechnung"
+    assert reader.asked == ["scan.pdf", "scan.pdf as a picture"]
+
+
+def test_of_many_pictures_a_look_reads_some_and_the_others_are_told(office: Office) -> None:
+    reader = with_reader(office, SEEN[0])
+    knows_files_by(office, "ocr")
+    office.desk.time_for_files = TimeForFiles(60.0, 1)
+    papers = [Paper(f"{number}.pdf", b"%PDF" + bytes([number])) for number in range(3)]
+    letter = office.deliver("letter", "Attached.", papers=papers)
+    [read] = fetch_read(office.desk, [letter.ref])
+    assert [file.status for file in read.files] == ["none", "no time", "no time"]
+    assert read.papers == 0
+    assert [name for name in reader.asked if "picture" in name] == ["0.pdf as a picture"]
+
+
+def test_what_the_settings_read_now_of_pictures_old_lessons_get(office: Office) -> None:
+    with_reader(office, *SEEN)
+    there = deliver(office, "letter", SCAN)
+    sorted_now(office)
+    office.box.move_by_person(there.ref, "Invoices")
+    office.settle()
+    knows_files_by(office, "ocr")
+    one_pass(office.desk)
+    with office.database.read() as tx:
+        assert [each.text.attached_text for each in learning.lessons(tx, office.desk.mailbox_id)] == ["Rechnung"]
 
 
 def test_files_are_let_go_of_before_the_next_message_comes(office: Office) -> None:
@@ -336,7 +377,7 @@ def test_no_file_is_ever_written_to_read_one(office: Office, heard: Listens, tmp
 
 
 def test_after_an_upgrade_that_broke_the_reading_process_mail_is_sorted_by_what_is_known(office: Office) -> None:
-    office.desk.files = AttachedFiles(start=lambda: PaperReader(python="/nowhere/python"))
+    office.desk.files = AttachedFiles(start=partial(PaperReader, python="/nowhere/python"))
     deliver(office, "invoice", SCAN)
     sorted_now(office)
     assert office.folder_of("invoice") == ["Invoices"]
