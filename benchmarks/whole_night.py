@@ -23,8 +23,8 @@ import numpy as np
 
 from connectors.base import MailText
 from daemon.model import model_folder
+from daemon.model.as_read import as_taught
 from daemon.model.classifier import Classifier, aligned, blend
-from daemon.model.disclaimers import without_disclaimers
 from daemon.model.engines.engine import Floats
 from daemon.model.linear import LinearModel
 from daemon.model.model_folder import ModelFolder
@@ -98,7 +98,7 @@ def write_job(folder: Path, rows: Sequence[Row], cache: Path, seed: int, **optio
 def measure(folder: Path, key: TermKey, tests: Sequence[Row], wanted: float, threads: int) -> dict[str, Any]:
     """What the candidate in `folder` answers to `tests`, with every candidate beside it. `key`: its terms'."""
     meta = model_folder.load(folder)
-    texts = [without_disclaimers(row.text, frozenset(meta.disclaimers), key) for row in tests]
+    texts = [as_taught(row.text, frozenset(meta.disclaimers), key, meta.attached) for row in tests]
     truth = [row.label for row in tests]
     known = [index for index, label in enumerate(truth) if label is not None]
     parts: dict[str, Floats] = {}

@@ -10,6 +10,7 @@ from connectors.imap import text_parts
 from connectors.imap.session import FETCH_BATCH, Session
 from connectors.imap.sightings import Fetched, part, sighting
 from connectors.mail import mime
+from connectors.mail.mime import Parsed
 
 LARGEST_TEXT = 1024 * 1024
 """Bytes of a message that are fetched. Of a larger one the text parts, else its beginning."""
@@ -45,8 +46,19 @@ def batches(sizes: Mapping[int, int | None]) -> Iterator[dict[int, int | None]]:
         yield batch
 
 
-def texts(session: Session, folder: str, epoch: int, batch: Mapping[int, int | None]) -> list[Message]:
-    """One such batch, read. What is not there any more, or not given (`Session.fetch_apart`), is left out."""
+def texts(
+    session: Session,
+    folder: str,
+    epoch: int,
+    batch: Mapping[int, int | None],
+    *,
+    papers: bool = False,
+    pictures: bool = False,
+) -> list[Message]:
+    """One such batch, read. What is not there any more, or not given (`Session.fetch_apart`), is left out.
+
+    `papers`, `pictures`: as `Connector.fetch` has them.
+    """
     if not _is_open(session, folder, epoch):
         return []
     size = max((size or 0 for size in batch.values()), default=0)
@@ -60,8 +72,14 @@ def texts(session: Session, folder: str, epoch: int, batch: Mapping[int, int | N
     for uid, fetched in session.fetch_apart(folder, epoch, list(batch), (*session.sighting_items(), body)):
         raw = part(fetched, b"BODY[]")
         if raw:  # NIL, and nothing at all, is no message: see `Connector.withheld`
-            found += _message(session, MessageRef(folder, epoch, uid), fetched, raw, len(raw) >= LARGEST_TEXT)
+            parsed = mime.parse(raw, papers=papers, pictures=pictures)
+            found += _message(session, MessageRef(folder, epoch, uid), fetched, parsed, _is_cut(fetched, raw))
     return found
+
+
+def _is_cut(fetched: Fetched, raw: bytes) -> bool:
+    size = fetched.get(b"RFC822.SIZE")
+    return len(raw) >= LARGEST_TEXT and (not isinstance(size, int) or size > len(raw) or size == 0)
 
 
 def _is_open(session: Session, folder: str, epoch: int) -> bool:
@@ -72,15 +90,12 @@ def _is_open(session: Session, folder: str, epoch: int) -> bool:
         return False
 
 
-def _message(session: Session, ref: MessageRef, fetched: Fetched, raw: bytes, cut: bool) -> Iterator[Message]:
+def _message(session: Session, ref: MessageRef, fetched: Fetched, parsed: Parsed, cut: bool) -> Iterator[Message]:
     seen = sighting(ref, fetched, session.object_item)
     if seen is None:
         return
-    parsed = mime.parse(raw)
-    marks: set[Mark] = set(parsed.marks)
-    if cut and (seen.size > len(raw) or seen.size == 0):
-        marks.add("truncated")
-    yield Message(seen, parsed.text, frozenset(marks), parsed.senders, parsed.recipients)
+    marks: frozenset[Mark] = parsed.marks | {"truncated"} if cut else parsed.marks
+    yield Message(seen, parsed.text, marks, parsed.senders, parsed.recipients, parsed.papers)
 
 
 def _large(session: Session, ref: MessageRef) -> Message | None:
@@ -104,4 +119,4 @@ def _large(session: Session, ref: MessageRef) -> Message | None:
     if parts is None:
         return None
     raw = text_parts.rebuilt(whole, header, parts)
-    return next(_message(session, ref, told, raw, text_parts.is_cut(whole, asked)), None)
+    return next(_message(session, ref, told, mime.parse(raw), text_parts.is_cut(whole, asked)), None)

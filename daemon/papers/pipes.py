@@ -25,15 +25,15 @@ class TooSlow(Exception):
     """The deadline has passed."""
 
 
-def request(name: str, data: bytes) -> bytes:
-    """The frame that asks for a file to be read."""
+def request(name: str, length: int) -> bytes:
+    """What comes before a file's bytes, to ask for it to be read."""
     called = name.encode("utf-8", "replace")[:LONGEST_NAME]
-    return REQUEST.pack(len(called), len(data)) + called + data
+    return REQUEST.pack(len(called), length) + called
 
 
-def send(descriptor: int, frame: bytes, ends_at: float) -> None:
-    """Write all of a frame to a descriptor that does not block. `ends_at`: by time.monotonic."""
-    left = memoryview(frame)
+def send(descriptor: int, data: bytes, ends_at: float) -> None:
+    """Write all of it to a descriptor that does not block. `ends_at`: by time.monotonic."""
+    left = memoryview(data)
     while left:
         _wait(descriptor, select.POLLOUT, ends_at)
         try:

@@ -55,6 +55,7 @@ WHOLE_ORDER = Order(
     current=Path("/srv/models/office/1"),
     withdrawn=Path("/srv/models/office/2"),
     wanted_precision=0.99,
+    attached=1,
     own_domains=("office.example",),
     seed=7,
     threads=3,
@@ -67,7 +68,9 @@ WHOLE_ORDER = Order(
 WHOLE_LESSON = Lesson(
     id=3,
     category="c1",
-    text=MailText("Ann <a@b.example>", "us@b.example", "list", "Subject 漢", ("x.pdf (application/pdf)",), "Body\n"),
+    text=MailText(
+        "Ann <a@b.example>", "us@b.example", "list", "Subject 漢", ("x.pdf (application/pdf)",), "Body\n", "Invoice 7"
+    ),
     thread="t1",
     at=START + timedelta(microseconds=1),
     weight=0.5,
