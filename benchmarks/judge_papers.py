@@ -30,6 +30,7 @@ from daemon.model.disclaimers import without_disclaimers
 from daemon.model.term_key import TermKey
 from daemon.rules.thresholds import interval
 from daemon.training.order import CANDIDATE
+from trainer.evaluate import paired_chance
 from trainer.night import run
 
 WANTED = 0.95
@@ -127,6 +128,20 @@ def _share(part: Sequence[Answer]) -> dict[str, Any]:
     return {"n": len(part), "share": right / len(part) if part else None, "low": low, "high": high}
 
 
+def against(found: Sequence[Answer], first: Sequence[Answer]) -> dict[str, dict[str, Any]]:
+    """By group: of the same mails, how many are right only here and only in the first way, and how likely by chance."""
+    told = {}
+    for group in GROUPS:
+        here, there = ([answer.right for answer in said if answer.group == group] for said in (found, first))
+        pairs = list(zip(here, there, strict=True))
+        told[group] = {
+            "only_here": pairs.count((True, False)),
+            "only_there": pairs.count((False, True)),
+            "by_chance": paired_chance(here, there),
+        }
+    return told
+
+
 def table(found: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     """A line a figure, a column a way: per cent, the interval, and how many it is of."""
     line = f"{{:<26}}{'{:>26}' * len(found)}"
@@ -142,12 +157,22 @@ def table(found: Mapping[str, dict[str, Any]]) -> Iterator[str]:
             f"  {group}: filed", *(_percent(way["groups"][group]["filed_share"]) for way in found.values())
         )
         yield line.format("    of these right", *(_cell(way["groups"][group]["precision"]) for way in found.values()))
+    for group in GROUPS if len(found) > 1 else ():
+        yield line.format(
+            f"{group}: right only so",
+            "",
+            *(_gained(way["against"][group]) for way in found.values() if "against" in way),
+        )
 
 
 def _cell(share: Mapping[str, Any]) -> str:
     if not share["n"]:
         return "-"
     return f"{_percent(share['share'])} ({_percent(share['low'])}-{_percent(share['high'])}) of {share['n']}"
+
+
+def _gained(pair: Mapping[str, Any]) -> str:
+    return f"{pair['only_here']}, lost {pair['only_there']} (p {pair['by_chance']:.2g})"
 
 
 def _percent(share: float | None) -> str:
@@ -189,6 +214,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"seed {seed}, {way}: {_percent(figures(found[way])['seeds'][seed]['share'])} % right\n")
             _write(options.out, found)
     shown = {way: figures(said) for way, said in found.items()}
+    for way in ways[1:]:
+        shown[way]["against"] = against(found[way], found[ways[0]])
     sys.stdout.writelines(f"{line}\n" for line in table(shown))
     sys.stdout.write(json.dumps(shown) + "\n")
     return 0

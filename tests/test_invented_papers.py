@@ -27,12 +27,12 @@ from benchmarks.invented_papers.__main__ import main
 from benchmarks.invented_papers.contents import Draw, PaperText, draw, paper
 from benchmarks.invented_papers.e_invoices import cii, ubl
 from benchmarks.invented_papers.layouts import LAYOUTS, layouts
-from benchmarks.invented_papers.mails import LabelledMail, write
+from benchmarks.invented_papers.mails import GROUPS, LabelledMail, write
 from benchmarks.invented_papers.office_files import WRITERS
 from benchmarks.invented_papers.parties import companies
 from benchmarks.invented_papers.pdf_pages import misread, pdf, scanned
 from benchmarks.invented_papers.phrase_lists import KINDS, LANGUAGES, SECTIONS, WHOLE, Language, Split, phrases
-from benchmarks.judge_papers import Answer, figures, names_only, table
+from benchmarks.judge_papers import Answer, against, figures, names_only, table
 
 COUNT = 384
 TELLING_WORDS = re.compile(
@@ -331,5 +331,9 @@ def test_figures_are_shares_of_what_they_say() -> None:
     assert found["groups"]["foreign"]["precision"]["share"] == 0
     assert found["languages"]["fr"]["right"]["n"] == 0
     assert found["seeds"][1]["n"] == 3
-    lines = list(table({"names": found, "text": found}))
-    assert re.match(r"short +50\.0 \(.*\) of 2 +50\.0", next(line for line in lines if line.startswith("short")))
+    better = [replace(answer, best="order") for answer in said]
+    paired = against(better, said)
+    assert [(paired[group]["only_here"], paired[group]["only_there"]) for group in GROUPS] == [(1, 0), (0, 0), (1, 0)]
+    lines = list(table({"names": found, "text": figures(better) | {"against": paired}}))
+    assert any("1, lost 0" in line for line in lines if line.startswith("foreign: right only so"))
+    assert re.match(r"short +50\.0 \(.*\) of 2 +100\.0", next(line for line in lines if line.startswith("short")))
