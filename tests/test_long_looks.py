@@ -81,6 +81,11 @@ LOOKS = (
         lambda found: found["lokay -l, housekeeping"]["messages"] == 200,
     ),
     Look("bench-papers", ("ARGS=--rounds 1",), lambda found: found["worker_ms"] > 0 and not found["worker_ended"]),
+    Look(
+        "bench-judge-papers",
+        ("COUNT=192", "SEEDS=1"),
+        lambda found: found["names"]["judged"] == 96 and found["names"]["groups"]["telling"]["right"]["share"] > 0,
+    ),
     Look("bench-lessons", ("ARGS=--lessons 200",), lambda found: found["lessons"] == 200),
 )
 ELSEWHERE = {"unsloth", "test-unsloth", "bench-many"}
