@@ -3,8 +3,9 @@
     invented mail (benchmarks.invented_papers), a seed | read in one way or the other | the trainer learns the earlier
     half | the served model answers the later half  ->  one table, the ways side by side; one JSON object
 
-Ways: "names", a mail's own words and its files' names. Without a language model, unless `--language` says otherwise, a
-training takes seconds. Phrases, names and layouts that are learnt are never judged, unless `--split shared`.
+Ways: "names", a mail's own words and its files' names; "text", and what the files say, as the service reads it. Without
+a language model, unless `--language` says otherwise, a training takes seconds. Phrases, names and layouts that are
+learnt are never judged, unless `--split shared`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from benchmarks.whole_night import Row, filed, write_job
 from connectors.base import MailText
 from connectors.mail.mime import parse
 from daemon.model import model_folder
+from daemon.model.as_read import LAYOUT, as_taught
 from daemon.model.classifier import Classifier
-from daemon.model.disclaimers import without_disclaimers
 from daemon.model.term_key import TermKey
+from daemon.papers.attached_text import attached_text
+from daemon.papers.paper_reader import PaperReader
 from daemon.rules.thresholds import interval
 from daemon.training.order import CANDIDATE
 from trainer.evaluate import paired_chance
@@ -41,8 +44,16 @@ def names_only(raw: bytes) -> MailText:
     return parse(raw).text
 
 
-WAYS: dict[str, Callable[[bytes], MailText]] = {"names": names_only}
-"""How a mail is read, to learn from and to be judged."""
+def with_files(raw: bytes) -> MailText:
+    """The same, and what its files say where its own words are few: as `daemon.passes.read_papers` reads them."""
+    parsed = parse(raw, papers=True)
+    readings = [_READER.read(paper) for paper in parsed.papers if not paper.lacking]
+    return replace(parsed.text, attached_text=attached_text(readings))
+
+
+_READER = PaperReader()
+WAYS: dict[str, tuple[Callable[[bytes], MailText], int]] = {"names": (names_only, 0), "text": (with_files, LAYOUT)}
+"""How a mail is read, to learn from and to be judged; and the layout in which the model is taught files."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +79,27 @@ def answers(
     learnt: Sequence[LabelledMail], judged: Sequence[LabelledMail], way: str, seed: int, options: argparse.Namespace
 ) -> list[Answer]:
     """Train on the one, ask about the other. Raises RuntimeError where no model came out."""
-    read = WAYS[way]
+    read, layout = WAYS[way]
     limit = {} if options.language else {"time_limit_s": NO_TIME.total_seconds()}
     with tempfile.TemporaryDirectory(prefix="postroom-judge-") as name:
         folder = Path(name)
         rows = [Row(read(mail.raw), mail.kind, mail.at.isoformat()) for mail in learnt]
-        write_job(folder, rows, options.cache, seed, threads=options.threads, wanted_precision=WANTED, **limit)
+        write_job(
+            folder,
+            rows,
+            options.cache,
+            seed,
+            threads=options.threads,
+            wanted_precision=WANTED,
+            attached=layout,
+            **limit,
+        )
         result = run(folder, _quiet)
         if result.outcome != "candidate":
             raise RuntimeError(f"{way}, seed {seed}: no model came out ({result.verdict}).")
         made, key = folder / CANDIDATE, TermKey.of(folder)
         meta = model_folder.load(made)
-        texts = [without_disclaimers(read(mail.raw), frozenset(meta.disclaimers), key) for mail in judged]
+        texts = [as_taught(read(mail.raw), frozenset(meta.disclaimers), key, meta.attached) for mail in judged]
         with Classifier.load(made, key, threads=options.threads) as classifier:
             said = classifier.classify(texts)
         return [
