@@ -44,11 +44,11 @@ def files(
 ) -> list[AttachedFile]:
     """The files among the parts of the message at `ref`, in the open folder.
 
-    `fetched`: the headers of its parts, and of their bodies what was wanted for the text.
+    `fetched`: its header, those of its parts, and of their bodies what was wanted for the text.
     """
     found: list[AttachedFile] = []
     for one in whole.leaves():
-        mime = part(fetched, f"BODY[{one.section}.MIME]".encode()) or b""
+        mime = part(fetched, f"BODY[{one.section}.MIME]".encode() if whole.parts else b"BODY[HEADER]") or b""
         headers, _ = split_headers((mime if mime.strip() else one.header).replace(b"\r\n", b"\n"))
         kind = content_of_part(headers, b"").kind
         if kind in UNSEEN_TYPES or kind.startswith(("message/", "multipart/")):

@@ -9,7 +9,7 @@ the bodies of parts that no model reads; every part keeps its header, by which a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from connectors.imap.sightings import Fetched, as_text, part
@@ -56,11 +56,14 @@ class Part:
 
 
 def structure(told: Any) -> Part | None:
-    """The parts of a message of several; None for any other, and where the answer makes no sense."""
+    """The parts of a message of several, and of one that is a scan; None for any other, whose beginning is its text,
+    and where the answer makes no sense."""
     try:
         whole = _part(told, "", 0)
     except (ValueError, TypeError, LookupError):
         return None
+    if whole.kind == "application/pdf" or whole.kind.startswith("image/"):
+        return replace(whole, section="1")
     return whole if whole.parts and sum(1 for _ in whole.all()) <= MOST_PARTS else None
 
 
@@ -139,8 +142,10 @@ def _at_most(kind: str) -> int:
 
 
 def items(whole: Part, asked: dict[str, int]) -> Iterator[Sequence[str]]:
-    """The FETCH items for all that, for two commands: asked for both at once, James gives headers only (seen)."""
-    yield [f"BODY.PEEK[{one.section}.MIME]" for one in whole.all() if one.section]
+    """The FETCH items for all that, for two commands: asked for both at once, James gives headers only (seen). A
+    message that is no multipart has one part, whose header is the message's."""
+    if whole.parts:
+        yield [f"BODY.PEEK[{one.section}.MIME]" for one in whole.all() if one.section]
     if asked:
         yield [f"BODY.PEEK[{section}]<0.{size}>" for section, size in asked.items()]
 

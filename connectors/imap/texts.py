@@ -130,6 +130,6 @@ def _large(session: Session, ref: MessageRef, papers: bool, pictures: bool) -> M
         return None
     parsed = mime.parse(text_parts.rebuilt(whole, header, parts))
     if papers and says_little(parsed.text) and "encrypted" not in parsed.marks:
-        files = file_parts.files(session, ref, whole, parts, body_is_attached=parsed.body_is_attached)
+        files = file_parts.files(session, ref, whole, {**told, **parts}, body_is_attached=parsed.body_is_attached)
         parsed = replace(parsed, papers=papers_of(files, pictures=pictures))
     return next(_message(session, ref, told, parsed, text_parts.is_cut(whole, asked)), None)

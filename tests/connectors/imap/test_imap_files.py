@@ -162,10 +162,39 @@ def test_what_is_known_by_the_structure_alone_is_known_all_the_same(dovecot_worl
 
 @pytest.mark.imap
 def test_winmail_dat_in_a_large_mail_tells_its_text_and_gives_its_files(dovecot_world: ImapWorld) -> None:
-    packed = attached("winmail.dat", winmail("See the offer.", "offer.pdf", LARGE_PDF), "application/ms-tnef")
+    packed = attached(
+        "winmail.dat", winmail("See the offer." + " 1" * 1000, "offer.pdf", LARGE_PDF), "application/ms-tnef"
+    )
     message = fetched(dovecot_world, mail(packed, words=b""))
-    assert message.text.body == "See the offer."
+    assert message.text.body == "See the offer." + " 1" * 1000
     assert files(message) == {"offer.pdf": LARGE_PDF}
+
+
+@pytest.mark.imap
+def test_a_text_that_is_the_large_mail_is_not_read_twice(dovecot_world: ImapWorld) -> None:
+    note = attached("note.txt", b"The invoice is 4711.", "text/plain")
+    message = fetched(dovecot_world, mail(note, attached("invoice.pdf", LARGE_PDF), words=b""))
+    assert message.text.body == "The invoice is 4711."
+    assert list(files(message)) == ["invoice.pdf"]
+
+
+@pytest.mark.parametrize("any_world", SERVERS, indirect=True)
+def test_a_scan_that_is_the_whole_large_mail_is_given(any_world: ImapWorld) -> None:
+    raw = part("application/pdf; name=scan.pdf\r\nSubject: Scan", LARGE_PDF).partition(b"\r\n")[2]
+    head = b"From: scanner@example.org\r\nDate: Mon, 02 Mar 2026 10:30:00 +0100\r\nMessage-ID: <1@example.org>\r\n"
+    message = fetched(any_world, head + b"MIME-Version: 1.0\r\n" + raw)
+    refuses = any_world.server.name == "greenmail"  # it gives no part of what has no parts
+    assert files(message) == {"scan.pdf": ONLY_ITS_BEGINNING if refuses else LARGE_PDF}
+    assert message.text.attachments == ("scan.pdf (application/pdf)",)
+
+
+@pytest.mark.imap
+def test_of_a_large_mail_that_is_a_file_of_another_kind_the_beginning_is_there(dovecot_world: ImapWorld) -> None:
+    """What is signed as a whole is such a file, too, and its beginning is its text."""
+    kind = "application/octet-stream; name=order.docx\r\nSubject: x"
+    raw = part(kind, LARGE_PDF).partition(b"\r\n")[2]
+    found = files(fetched(dovecot_world, b"Message-ID: <1@example.org>\r\n" + raw))
+    assert found == {"order.docx": ONLY_ITS_BEGINNING}
 
 
 # Servers that do worse than they say
@@ -307,18 +336,35 @@ def test_parts_in_messages_in_messages_are_numbered_as_the_standard_has_it() -> 
     assert lines[1:4] == [b"Content-Transfer-Encoding: base64", b"Content-Disposition: attachment", b"Content-ID: <id>"]
 
 
-def test_no_more_is_held_than_a_piece_and_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Endless:
-        doubts = Doubts()
-        dead = False
+class FullPieces:
+    """A session with a server that has a whole piece whatever it is asked for."""
 
-        def fetch(self, uids: list[int], items: list[str]) -> dict[int, dict[bytes, bytes]]:
-            return {7: {b"BODY[2]<0>": b"A" * file_parts.PIECE}}
+    dead = False
 
-    one = text_parts.Part("2", "application/pdf", 3)
+    def __init__(self) -> None:
+        self.doubts, self.asked = Doubts(), list[str]()
+
+    def fetch(self, uids: list[int], items: list[str]) -> dict[int, dict[bytes, bytes]]:
+        self.asked += items
+        return {7: {b"BODY[2]<0>": b"A" * file_parts.PIECE}}
+
+    def read(self, told: int) -> bytes:
+        one, ref = text_parts.Part("2", "application/pdf", told), MessageRef("INBOX", 1, 7)
+        return file_parts._read(self, ref, one, "none", 0)  # type: ignore[arg-type]
+
+
+def test_what_has_no_end_is_left() -> None:
+    server = FullPieces()
     with pytest.raises(file_parts.NotRead, match="larger"):
-        file_parts._read(Endless(), MessageRef("INBOX", 1, 7), one, "none", 0)  # type: ignore[arg-type]
+        server.read(3)
+    assert len(server.asked) == file_parts.LARGEST_PART // file_parts.PIECE + 1
     assert LARGEST_FILE * 78 // 57 < file_parts.LARGEST_PART
+
+
+def test_nothing_is_asked_for_behind_the_end_that_is_told() -> None:
+    server = FullPieces()
+    assert len(server.read(2 * file_parts.PIECE)) == 2 * file_parts.PIECE
+    assert server.asked == ["BODY.PEEK[2]<0.4194304>", "BODY.PEEK[2]<4194304.4194304>"]
 
 
 @settings(max_examples=300, deadline=None)
