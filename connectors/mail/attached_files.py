@@ -213,10 +213,10 @@ def _held(inside: Tnef, most: int, pictures: bool) -> list[Paper]:
     papers: list[Paper] = []
     for file in inside.files:
         rank = rank_inside(file.name, file.data)
-        if not file.data or rank is None or (rank is Rank.PICTURE and not pictures):
+        if rank is None or (rank is Rank.PICTURE and not pictures):
             continue
-        name = shown_name(file.name)
-        papers.append(Paper(name, file.data) if len(papers) < most else Paper(name, lacking=ONE_OF_MANY))
+        lacking = ONE_OF_MANY if len(papers) >= most else "" if file.data else ONLY_ITS_BEGINNING
+        papers.append(Paper(shown_name(file.name), b"" if lacking else file.data, lacking))
     return papers[:MOST_NAMED]
 
 

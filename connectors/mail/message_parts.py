@@ -49,6 +49,8 @@ UNSEEN_TYPES = {
     "message/rfc822-headers",
     "text/x-amp-html",
 }
+SPARE_TYPES = ("text/plain", "text/html", "text/calendar")
+"""What is attached in these is read as the body where the mail has no other."""
 # What a short plain text says beside an HTML that is no longer than it. Where the HTML is, no words are needed.
 _NOT_SHOWN_HERE = re.compile(
     r"(?:html[- ]|does not (?:display|support)|doesn't (?:display|support)"
@@ -228,7 +230,7 @@ def _read_leaf(content: Content, headers: Headers, body: bytes, walk: Walk, dept
     encoding = encoding_of(headers.text("content-transfer-encoding", 200))
     begins = decode(encoding, body[: 4 * hands_off.FIRST_BYTES])
     if (rank := rank_of(kind, headers, begins)) is not None:
-        is_spare = kind in ("text/plain", "text/html", "text/calendar")
+        is_spare = kind in SPARE_TYPES
         lacking = "" if walk.is_whole else ONLY_ITS_BEGINNING
         read = partial(_bytes_of, encoding, body)
         walk.files.append(AttachedFile(name, rank, read, len(body), lacking, is_spare))

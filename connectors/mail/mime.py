@@ -62,6 +62,8 @@ class Parsed:
     senders: frozenset[str] = frozenset()
     recipients: frozenset[str] = frozenset()
     """As in `connectors.base.Message`."""
+    body_is_attached: bool = False
+    """Is what was attached as a text or a calendar read as the body, since there is no other?"""
     papers: tuple[Paper, ...] = field(default=(), repr=False)
     """The files that may be read, and what others there are (`connectors.mail.attached_files`), if they were asked for
     and the sender's own words are few."""
@@ -113,6 +115,9 @@ def read_message(
         attachments=tuple(walk.attachments),
         body=_body_text(passages, _envelope(headers, subject, passages), walk),
     )
+    body_is_attached = "spare" in _wanted(passages)
+    files = [one for one in walk.files if not (body_is_attached and one.is_spare)]
+    is_asked_for = papers and says_little(text) and "encrypted" not in walk.marks
     return Parsed(
         text=text,
         marks=frozenset(walk.marks),
@@ -121,15 +126,9 @@ def read_message(
         date=sent_at(headers.raw("date")),
         senders=bare_addresses(headers, "from", "sender", "reply-to"),
         recipients=bare_addresses(headers, "to", "cc"),
-        papers=_papers(text, passages, walk, pictures) if papers else (),
+        body_is_attached=body_is_attached,
+        papers=papers_of(files, pictures=pictures) if is_asked_for else (),
     )
-
-
-def _papers(text: MailText, passages: list[Passage], walk: Walk, pictures: bool) -> tuple[Paper, ...]:
-    if not says_little(text) or "encrypted" in walk.marks:
-        return ()
-    is_body = "spare" in _wanted(passages)  # what is attached is read as the mail itself
-    return papers_of([one for one in walk.files if not (is_body and one.is_spare)], pictures=pictures)
 
 
 def _envelope(headers: Headers, subject: str, passages: list[Passage]) -> Envelope:

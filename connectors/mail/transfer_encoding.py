@@ -63,6 +63,26 @@ def decode_base64(raw: bytes) -> bytes:
     return b"".join(_group(chunk) for chunk in _PADDING.split(letters))
 
 
+class Base64Pieces:
+    """The same of what comes piece by piece, so that it is never held twice."""
+
+    def __init__(self) -> None:
+        self._decoded = bytearray()
+        self._rest = b""
+
+    def add(self, piece: bytes) -> None:
+        """The next piece, cut wherever it was."""
+        letters = self._rest + piece.translate(None, _NOT_BASE64)
+        whole = 0 if b"=" in letters else len(letters) // 4 * 4  # after padding groups begin anew: at the end
+        self._decoded += binascii.a2b_base64(letters[:whole])
+        self._rest = letters[whole:]
+
+    def end(self) -> bytes:
+        """All of it."""
+        self._decoded += decode_base64(self._rest)
+        return bytes(self._decoded)
+
+
 def _group(letters: bytes) -> bytes:
     remainder = len(letters) % 4
     if remainder == 1:

@@ -129,7 +129,8 @@ def test_a_text_that_is_the_mail_is_not_read_twice() -> None:
 def test_pictures_are_given_where_they_are_asked_for_and_documents_leave_room() -> None:
     photos = [part(PNG, f"{number}.png", "image/png") for number in range(4)]
     assert read(mail(*photos)).papers == ()
-    found = given(mail(*photos, part(PDF, "a.pdf"), part(PDF, "b.pdf")), pictures=True)
+    logo = part(PNG, "logo.png", "image/png", "inline", "Content-ID: <logo>\n")
+    found = given(mail(logo, *photos, part(PDF, "a.pdf"), part(PDF, "b.pdf")), pictures=True)
     assert found == {
         "0.png": PNG, "1.png": ONE_OF_MANY, "2.png": ONE_OF_MANY, "3.png": ONE_OF_MANY, "a.pdf": PDF, "b.pdf": PDF
     }  # fmt: skip
@@ -190,6 +191,14 @@ def test_files_in_winmail_dat_are_given() -> None:
     packed = part(winmail("See the file.", "offer.pdf", PDF), "winmail.dat", "application/ms-tnef")
     assert given(mail(packed)) == {"offer.pdf": PDF}
     assert read(mail(packed)).text.attachments == ("offer.pdf (application/octet-stream)",)
+
+
+def test_a_file_that_is_cut_in_winmail_dat_is_lacking() -> None:
+    titled = winmail("x", "offer.pdf", PDF)
+    start = titled.index(b"\x02\x0f\x80\x06\x00")
+    title = b"\x02\x10\x80\x01\x00" + (10).to_bytes(4, "little") + b"offer.pdf\0" + b"\0\0"
+    cut = titled[:start] + title + titled[start : start + 100]
+    assert given(mail(part(cut, "winmail.dat", "application/ms-tnef"))) == {"offer.pdf": ONLY_ITS_BEGINNING}
 
 
 def test_files_of_an_encrypted_mail_are_none() -> None:
