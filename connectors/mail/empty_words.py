@@ -14,20 +14,20 @@ calling can cannot care colleague colleagues come comes comment comments concern
 conversation copy correspondence could day days dear december detail details did discussed discussion disposal do doc
 document documentation documents does don done each earlier efforts either else email emails enclosed enjoy enough
 ensure even evening ever every everyone everything february feel file files find fine first following follows for
-forward free friday from full further get give go going good got great had happy has have having he hear hearing hello
-help her here hereby herewith hers hesitate hi him his holidays hope how however if in inform information informed
-into is it its january july june just keep kind kindly know last later let like ll long look looking lovely luck madam
-made mail make many march may me mentioned message might mine monday more morning most much must my near need needed
-never new next nice no not note nothing november now october of off on once one only opportunity or other our out over
-own page pages paperwork pdf perusal phone please pleased pleasure promised provide provided providing question
-questions quick raise re reach read receipt receive received record records reference regard regarding regards
-relevant reply request requested require required requires respond response saturday scan scanned see send sending
-sends sent september shall share shared sharing she short shortly should since sincerely sir so some someone something
-soon spoke spoken still such sunday sure take talk talked telephone than thank thanks that the their them then there
-these they thing things this those though through thursday time to today together told tomorrow too touch trouble
-tuesday two unclear under understand until up update updated uploaded upon us use ve version very via view want wanted
-was way we wednesday week weekend well were what when where whether which while who whole will wish wishes with within
-without wonderful would write year years yes yesterday yet you your yours
+forward free friday from full further fw fwd fyi get give go going good got great had happy has have having he hear
+hearing hello help her here hereby herewith hers hesitate hi him his holidays hope how however if in inform
+information informed into is it its january july june just keep kind kindly know last later let like ll long look
+looking lovely luck madam made mail make many march may me mentioned message might mine monday more morning most much
+must my near need needed never new next nice no not note nothing november now october of off on once one only
+opportunity or other our out over own page pages paperwork pdf perusal phone please pleased pleasure promised provide
+provided providing question questions quick raise re reach read receipt receive received record records reference
+regard regarding regards relevant reply request requested require required requires respond response rv saturday scan
+scanned see send sending sends sent september shall share shared sharing she short shortly should since sincerely sir
+so some someone something soon spoke spoken still such sunday sure take talk talked telephone than thank thanks that
+the their them then there these they thing things this those though through thursday time to today together told
+tomorrow too touch tr trouble tuesday two unclear under understand until up update updated uploaded upon us use ve
+version very via view want wanted was way we wednesday week weekend well were wg what when where whether which while
+who whole will wish wishes with within without wonderful would write year years yes yesterday yet you your yours zk
 """
 _GERMAN = """
 aber ablage abstimmung alle allem allen aller alles als also am an anbei andere anderen angeforderte angeforderten
