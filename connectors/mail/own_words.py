@@ -1,6 +1,7 @@
 """How much the sender says in words of their own that tell what the mail is about. Pure, linear, never raises.
 
-    body without what it answers (`connectors.mail.quotes`) | without salutation, addresses, numbers, file names
+    body without what it answers (`connectors.mail.quotes`) | without salutation, addresses, numbers, file names, and
+    the header of a forwarded mail
     | below the farewell only what is no visiting card and no legal notice
     | without names of sender and recipients, and without words that tell nothing (`empty_words`)  ->  a count
 
@@ -12,10 +13,11 @@ The mere number of words tells the two hardly apart (docs/experiments.md).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from connectors.base import MailText
 from connectors.mail.empty_words import EMPTY
+from connectors.mail.header_blocks import label
 from connectors.mail.strip_words import NOTICE_STEMS
 from connectors.mail.strippers import beside_notice, is_of_notice, is_salutation, is_sign_off, may_be_of_card
 
@@ -32,6 +34,8 @@ MOST_NAMES, MOST_OF_A_NAME = 5, 3
 KNOWN_SHARE = 0.1
 """Of a text in a language that `empty_words` knows, at least such a part of the words is among them, as a rule a half.
 Of another language's words every second one counts as telling."""
+HEADER = ("from", "subject")
+"""The fields of a forwarded mail that its text begins with."""
 A_WORD = 3
 """Signs of a script that puts no blanks between its words."""
 
@@ -42,8 +46,10 @@ _SIGN = re.compile("[\u0e00-\u0e7f\u2e80-\ua4cf\uf900-\ufaff]")
 
 def telling_words(text: MailText) -> int:
     """How many of the sender's own words tell something, as far as it can be known."""
-    names = set(_WORD.findall(f"{text.sender} {text.to}"[:LONGEST_NAMES].casefold()))
-    said = [word for line in _said(text.body) for word in _words(line)]
+    lines = [found for line in text.body[:LONGEST].splitlines() if (found := " ".join(line.split()))]
+    people = [text.sender[:LONGEST_NAMES], text.to[:LONGEST_NAMES], *(line for line in lines if label(line) == "from")]
+    names = {name for person in people for name in _WORD.findall(person.casefold())}
+    said = [word for line in _said(lines) for word in _words(line)]
     told = [word for word in said if word not in EMPTY]
     telling = sum(word not in names for word in told)
     return telling if len(said) - len(told) >= KNOWN_SHARE * len(said) else telling // 2
@@ -54,14 +60,16 @@ def says_little(text: MailText) -> bool:
     return telling_words(text) < FEW
 
 
-def _said(body: str) -> Iterator[str]:
-    """The lines in which the sender says something."""
-    lines = [found for line in body[:LONGEST].splitlines() if (found := " ".join(line.split()))]
-    if len(lines) > 1 and _is_name(lines[-1]):
-        lines.pop()
+def _said(lines: Sequence[str]) -> Iterator[str]:
+    """The lines in which somebody says something: the sender, or who wrote what the sender forwards.
+
+    Not the header of a forwarded mail: what that names is what the mail's own subject names.
+    """
     farewell = False
-    for number, line in enumerate(lines):
-        if len(line) <= LONGEST_LINE and is_sign_off(line):
+    for number, line in enumerate(lines[:-1] if len(lines) > 1 and _is_name(lines[-1]) else lines):
+        if label(line) in HEADER:
+            farewell = False
+        elif len(line) <= LONGEST_LINE and is_sign_off(line):
             farewell = True
         elif not _greets(line, number) and not (farewell and _only_travels(line)):
             yield _without_notice(line)

@@ -89,6 +89,12 @@ def test_the_names_of_sender_and_recipients_tell_nothing() -> None:
     )
 
 
+def test_a_forwarded_covering_note_says_as_little_and_a_forwarded_complaint_as_much() -> None:
+    note = "FYI\nViele Grüße\nTom\n\nVon: Max Meier <max@firm.example>\nBetreff: Rechnung 4711 Heizung Keller Nord\n\n"
+    assert telling_words(MailText(body=f"{note}Sehr geehrte Frau Klein,\nanbei das Dokument.\nMax Meier")) == 0
+    assert not says_little(MailText(body=f"{note}Sehr geehrte Frau Klein,\ndie Pumpe im Keller tropft\nMax Meier"))
+
+
 def test_what_is_asked_below_a_farewell_counts() -> None:
     assert not says_little(MailText(body="Thanks\nthe boiler in the cellar leaks since monday, please send a plumber"))
     assert says_little(MailText(body=f"here it is\nThanks{CARD}"))
