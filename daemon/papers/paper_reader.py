@@ -149,4 +149,4 @@ def _better(text: Reading, seen: Reading) -> Reading:
     """What was read without looking, or by looking at it. Few letters are better than an end over it."""
     if seen.status == "unavailable" or (text.text and seen.status != "text"):
         return text
-    return seen
+    return seen if seen.status == "text" else Reading(seen.status, seen.kind or text.kind)

@@ -198,9 +198,23 @@ def test_a_process_that_is_killed_while_it_recognises_costs_that_page_alone() ->
         assert reader.read(Paper("b.txt", b"meanwhile")).text == "meanwhile", "text does not wait for a picture"
         time.sleep(0.2)
         os.kill(worker.pid, signal.SIGKILL)
-        assert reading.result(60) == Reading("crashed")
+        assert reading.result(60) == Reading("crashed", "png")
         assert right(reader.read(Paper("a.png", picture(PAGE)), ocr=True)) > 0.9
         assert reader.ended == 1
+
+
+def test_a_child_that_the_kernel_kills_for_want_of_memory_costs_that_page_alone(reader: PaperReader) -> None:
+    reader.sandbox()
+    assert reader._eyes is not None
+    worker, ended = psutil.Process(reader._eyes.pid), reader.ended
+    with ThreadPoolExecutor(1) as beside:
+        reading = beside.submit(reader.read, Paper("a.png", picture(letter(*LETTER * 2))), True)
+        while not (children := worker.children()):
+            assert not reading.done()
+        os.kill(children[0].pid, signal.SIGKILL)
+        assert reading.result(60) == Reading("limit", "png")
+    assert reader.ended == ended
+    assert right(reader.read(Paper("a.png", picture(PAGE)), ocr=True)) > 0.9
 
 
 def test_the_process_that_reads_text_has_nothing_of_it(reader: PaperReader) -> None:
