@@ -180,6 +180,11 @@ def test_the_size_that_a_picture_tells_is_looked_at_before_it_is_unpacked(
     assert reader.read(Paper("a.png", png(*size, b"not even packed")), ocr=True) == Reading("limit", "png")
 
 
+def test_the_largest_picture_that_is_taken_fits_into_the_memory_that_a_child_has(reader: PaperReader) -> None:
+    white = png(10_000, 10_000, zlib.compress((b"\0" + b"\xff" * 10_000) * 10_000, 1))
+    assert reader.read(Paper("a.png", white), ocr=True) == Reading("none", "png")
+
+
 def test_one_page_of_a_file_is_recognised_and_no_second_one(reader: PaperReader) -> None:
     two = archive_of({"a.png": picture(letter("eins eins eins")), "b.png": picture(letter("zwei zwei zwei"))})
     reading = reader.read(Paper("a.zip", two), ocr=True)
