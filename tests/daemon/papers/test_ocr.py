@@ -185,6 +185,13 @@ def test_the_largest_picture_that_is_taken_fits_into_the_memory_that_a_child_has
     assert reader.read(Paper("a.png", white), ocr=True) == Reading("none", "png")
 
 
+def test_what_was_read_beside_a_picture_that_cannot_be_is_kept(reader: PaperReader) -> None:
+    both = archive_of({"a.xml": cii(), "b.png": HOSTILE["PNG of 10 thousand million dots"]()})
+    assert reader.read(Paper("a.zip", both), ocr=True).invoices
+    crashes = archive_of({"a.xml": cii(), "b.pdf": HOSTILE["PDF with a picture of 10 thousand million dots"]()})
+    assert reader.read(Paper("a.zip", crashes), ocr=True).invoices
+
+
 def test_one_page_of_a_file_is_recognised_and_no_second_one(reader: PaperReader) -> None:
     two = archive_of({"a.png": picture(letter("eins eins eins")), "b.png": picture(letter("zwei zwei zwei"))})
     reading = reader.read(Paper("a.zip", two), ocr=True)
