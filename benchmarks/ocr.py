@@ -25,7 +25,8 @@ from typing import Any, Self
 import click
 import psutil
 
-from daemon.papers.paper import LONGEST_TEXT, Paper
+from connectors.base import Paper
+from daemon.papers.paper import LONGEST_TEXT
 from daemon.papers.paper_reader import PaperReader
 from daemon.papers.pdf_text import Pdf
 from tests.page_pictures import LETTER, letter, picture

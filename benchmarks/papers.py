@@ -22,7 +22,8 @@ from typing import Any
 import click
 import psutil
 
-from daemon.papers.paper import Paper, Reading
+from connectors.base import Paper
+from daemon.papers.paper import Reading
 from daemon.papers.paper_reader import PaperReader
 from daemon.papers.read_any import read_in_turn, warm_up
 from tests.fuzz_papers import SEEDS

@@ -5,7 +5,7 @@
     newest(folder, limit)         what lies in a folder already                      -> [Sighting]
     filed_by_people(folder, ..)   what people put there (first lessons)              -> [Sighting]
     tagged_by_people(folder, ..)  what people tagged there (first lessons)           -> [Sighting]
-    fetch(refs)                   the text of a few messages                         -> Message ...
+    fetch(refs, papers=True)      the text of a few messages, and their files        -> Message ...
     withheld(refs)                what `fetch` left out and is there all the same    -> {ref: why}
     apply(ref, action, note)      move or tag one message, verified                  -> MessageRef
     recover(unfinished)           after a crash: what became of a half-done action   -> Recovered
@@ -97,10 +97,13 @@ class MailText:
     attachments: tuple[str, ...] = ()
     """One entry an attachment: "invoice-0815.pdf (application/pdf)"."""
     body: str = ""
+    attached_text: str = ""
+    """What its files say (`daemon.papers.attached_text`); "" where nobody has read them. It belongs to the mail's text
+    and is no part of what tells the mail again: the same mail may have been read by an older Postroom, or without."""
 
     def __post_init__(self) -> None:
         # Half of a character, where a helpdesk cut a text and JSON let it pass: no tokenizer and no file takes it.
-        for key in ("sender", "to", "list_id", "subject", "body"):
+        for key in ("sender", "to", "list_id", "subject", "body", "attached_text"):
             object.__setattr__(self, key, _whole(getattr(self, key)))
         object.__setattr__(self, "attachments", tuple(map(_whole, self.attachments)))
 
@@ -114,6 +117,16 @@ Mark = Literal["encrypted", "signed", "calendar", "bounce", "automatic", "trunca
 
 
 @dataclass(frozen=True)
+class Paper:
+    """A file as it was attached, whole. Its name is the sender's word and may lie about what it is."""
+
+    name: str
+    data: bytes = field(default=b"", repr=False)
+    lacking: str = ""
+    """Why its bytes are not here, in words for people: "larger than 32 MB". "": they are."""
+
+
+@dataclass(frozen=True)
 class Message:
     """One message as fetched: where, which, its text, and marks that may forbid acting on it."""
 
@@ -124,6 +137,9 @@ class Message:
     """Every address in From, Sender and Reply-To, bare and in small letters."""
     recipients: frozenset[str] = frozenset()
     """Every address in To and Cc, in the same form."""
+    papers: tuple[Paper, ...] = field(default=(), repr=False)
+    """The files to be read, if `Connector.fetch` was asked for them. Up to 32 MB each: whoever fetches lets go of them
+    before the next message."""
 
 
 Role = Literal["inbox", "category", "review", "neutral", "never"]
@@ -333,9 +349,13 @@ class Connector(ABC):
         return [one for one in newest if tag.lower() in map(str.lower, one.flags)][:limit]
 
     @abstractmethod
-    def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:
+    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False) -> Iterator[Message]:
         """The messages that are still there and given, in any order; of one that the server refuses the others do not
-        suffer. Changes nothing on the server, not even \\Seen."""
+        suffer. Changes nothing on the server, not even \\Seen.
+
+        `papers`: with the files of those whose own words are few (`connectors.mail.own_words`); nothing else is
+        fetched for it.
+        """
 
     def withheld(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, str]:  # noqa: ARG002 - nothing is withheld
         """Of messages that `fetch` has just left out: which lie there all the same, and why the server does not give

@@ -284,7 +284,7 @@ class MemoryConnector(Connector):
         lying = [message.sighting for message in self._place(folder).messages.values()]
         return lying[::-1][:limit]
 
-    def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:
+    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False) -> Iterator[Message]:  # noqa: ARG002
         self._fail("before")
         for ref in refs:
             message = self._find(ref)

@@ -60,7 +60,7 @@ class UnusableConnector(Connector):
     def newest(self, folder: str, limit: int) -> list[Sighting]:  # noqa: ARG002
         self._refuse()
 
-    def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:  # noqa: ARG002
+    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False) -> Iterator[Message]:  # noqa: ARG002
         self._refuse()
 
     def apply(

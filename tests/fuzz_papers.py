@@ -22,7 +22,7 @@ from statistics import median
 
 import click
 
-from daemon.papers.paper import Paper
+from connectors.base import Paper
 from daemon.papers.paper_reader import PaperReader
 from tests import page_pictures
 from tests import paper_samples as samples

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from connectors.base import Paper
 from daemon.papers import sandbox
-from daemon.papers.paper import Paper
 from daemon.papers.paper_reader import PaperReader
 from daemon.papers.paper_worker import in_a_child
 from daemon.papers.sandbox import ReadingLimits

@@ -128,7 +128,7 @@ class ImapConnector(Connector):
         """By SEARCH. At Gmail a label is a folder, too: see `filed_by_people`."""
         return self._look_into(folder, lambda session: tagged(session, folder, tag, limit))
 
-    def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:
+    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False) -> Iterator[Message]:  # noqa: ARG002
         self._reasons = {}
         for (folder, epoch), uids in refs_by_folder(refs).items():
             doubts = Doubts()

@@ -250,7 +250,7 @@ class RequestTrackerConnector(Connector):
                     found.append(self._sighting(ticket, folder, by=by))
         return found[:limit]
 
-    def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Message]:
+    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False) -> Iterator[Message]:  # noqa: ARG002
         queues = self._rt.queues() if refs else {}
         for (folder, _), numbers in refs_by_folder(refs).items():
             for ticket in self._rt.tickets(numbers):

@@ -15,11 +15,11 @@ from email.message import Message
 
 import olefile  # type: ignore[import-untyped]
 
+from connectors.base import Paper
 from connectors.mail.html import html_to_text
 from connectors.mail.mime import parse
 from connectors.mail.rich_text import RichText, decompress, read_rtf
 from connectors.mail.tnef import read_tnef
-from daemon.papers.paper import Paper
 from daemon.papers.paper_kind import Locked, Unsupported, decoded
 
 MOST_FILES = 5

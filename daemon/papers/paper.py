@@ -1,4 +1,4 @@
-"""A file that came with a mail, and what could be read of it.
+"""What could be read of a file that came with a mail.
 
     Paper(name, data) -> paper_reader.PaperReader.read -> Reading(status, kind, ...)
 
@@ -8,7 +8,7 @@ A reading comes out of a process that has looked at a stranger's bytes, so `from
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from connectors.mail.headers import INVISIBLE
@@ -38,14 +38,6 @@ _NAMES = {
     "877": "final construction invoice",
 }
 """UNTDID 1001's names, where the kind says less or too much: with 751 nobody asks for money."""
-
-
-@dataclass(frozen=True)
-class Paper:
-    """A whole file as it was attached. Its name is the sender's word and may lie about what it is."""
-
-    name: str
-    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from daemon.papers.paper import Paper, Reading, Status, from_json
+from connectors.base import Paper
+from daemon.papers.paper import Reading, Status, from_json
 from daemon.papers.pipes import ANSWER, Closed, TooSlow, receive, request, send, shape
 from daemon.papers.sandbox import ReadingLimits
 

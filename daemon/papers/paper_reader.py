@@ -20,7 +20,8 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
-from daemon.papers.paper import Paper, Reading, Status
+from connectors.base import Paper
+from daemon.papers.paper import Reading, Status
 from daemon.papers.paper_process import PaperProcess
 from daemon.papers.sandbox import ReadingLimits
 

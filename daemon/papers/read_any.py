@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 
 import pypdfium2  # type: ignore[import-untyped] # noqa: F401 (it starts PDFium)
 
+from connectors.base import Paper
 from connectors.mail.cms import content_of
 from connectors.mail.html import html_to_text
 from daemon.papers.e_invoice import read_invoice
 from daemon.papers.mail_papers import MailPaper, read_eml, read_ole, read_winmail
 from daemon.papers.office_text import read_docx, read_pptx, read_xlsx
 from daemon.papers.open_document import KINDS, read_open_document
-from daemon.papers.paper import EInvoice, Paper, Reading, settled
+from daemon.papers.paper import EInvoice, Reading, settled
 from daemon.papers.paper_kind import PICTURES, Locked, Unsupported, decoded, kind_of
 from daemon.papers.pdf_text import Line, Pdf, tallest
 from daemon.papers.plain_papers import read_calendar_file, read_cards, read_other_xml, read_rtf_file

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import RowMapping, insert, or_, select, true, update
@@ -79,7 +79,7 @@ def open_batch(tx: Tx, mailbox: int, folder: str, who: str | None, now: datetime
 
 def put_into(tx: Tx, batch: int, correction: int, text: MailText | None) -> None:
     """Let this correction wait, which has taught nothing yet."""
-    kept = None if text is None else asdict(text)
+    kept = None if text is None else learning.stored(text)
     tx.execute(update(t.corrections).where(t.corrections.c.id == correction).values(batch_id=batch, text=kept))
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -150,8 +150,9 @@ def void_lessons_from(tx: Tx, correction: Correction, now: datetime) -> None:
 
 
 def fingerprint(text: MailText) -> str:
-    """sha256 of the cleaned text, hex: tells the same mail again."""
-    return hashlib.sha256(json.dumps(asdict(text), sort_keys=True).encode()).hexdigest()
+    """sha256 of the cleaned text, hex: tells the same mail again, whether its files were read or not."""
+    own = stored(replace(text, attached_text=""))
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
 
 def teach(
@@ -200,7 +201,7 @@ def teach(
             mailbox_id=mailbox,
             message_id=message,
             category=category,
-            text=asdict(text),
+            text=stored(text),
             fingerprint=print_,
             thread=thread,
             at=at,
@@ -331,10 +332,16 @@ def void_lessons(tx: Tx, lesson_ids: Sequence[int], now: datetime) -> None:
         _void(tx, t.lessons.c.id.in_(lesson_ids[start : start + 500]), now)
 
 
-def mail_text(stored: Mapping[str, Any]) -> MailText:
-    """A text as it is stored: MailText's fields. Raises Unreadable."""
+def stored(text: MailText) -> dict[str, Any]:
+    """A text as it is stored: MailText's fields, without that of files where there is none."""
+    fields = asdict(text)
+    return fields if text.attached_text else {key: fields[key] for key in fields if key != "attached_text"}
+
+
+def mail_text(row: Mapping[str, Any]) -> MailText:
+    """A text that was `stored`. Raises Unreadable."""
     try:
-        return MailText(**{**stored, "attachments": tuple(stored.get("attachments", ()))})
+        return MailText(**{**row, "attachments": tuple(row.get("attachments", ()))})
     except (TypeError, AttributeError):
         raise t.Unreadable("a stored text") from None
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from daemon.papers.paper import EInvoice, InvoiceKind, Paper
+from connectors.base import Paper
+from daemon.papers.paper import EInvoice, InvoiceKind
 from daemon.papers.paper_reader import PaperReader
 from daemon.papers.sandbox import ReadingLimits
 from tests import paper_samples as samples

@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from daemon.papers.paper import Paper, Reading
+from connectors.base import Paper
+from daemon.papers.paper import Reading
 from daemon.papers.paper_reader import PaperReader
 from daemon.papers.sandbox import ReadingLimits
 from tests.hostile_papers import zlib_bomb

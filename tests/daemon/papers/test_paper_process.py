@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from connectors.base import Paper
 from daemon.papers import paper_process, paper_worker
-from daemon.papers.paper import Paper, Reading
+from daemon.papers.paper import Reading
 from daemon.papers.paper_reader import PaperReader
 from daemon.papers.paper_worker import in_a_child
 from daemon.papers.sandbox import ReadingLimits

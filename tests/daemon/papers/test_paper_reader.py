@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from connectors.base import Paper
 from daemon.papers import paper_process
-from daemon.papers.paper import Paper, Reading, from_json
+from daemon.papers.paper import Reading, from_json
 from daemon.papers.paper_reader import PaperReader
 from daemon.papers.sandbox import ReadingLimits
 from tests.hostile_papers import HOSTILE
