@@ -60,8 +60,7 @@ class Finding:
 @json_option
 @pass_context
 def check(context: Context, as_json: bool) -> None:
-    """Log in everywhere, look for every folder, the models, what reads files, and the disk. Every line that is not fine
-    says what to do.
+    """Log in everywhere, look for every folder, the models and the disk. Every line that is not fine says what to do.
 
     Changes nothing. Exit code 0 if all is fine, 1 if not.
     """

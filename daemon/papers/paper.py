@@ -8,7 +8,7 @@ A reading comes out of a process that has looked at a stranger's bytes, so `from
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from connectors.mail.headers import INVISIBLE
@@ -94,11 +94,6 @@ class Reading:
             "ocr": self.ocr,
         }
         return json.dumps(shown, ensure_ascii=True).encode("ascii")
-
-
-def shape() -> str:
-    """What an answer looks like: the daemon and a worker of another version may not mean the same."""
-    return " ".join((*(f.name for what in (Reading, EInvoice) for f in fields(what)), *get_args(Status)))
 
 
 def settled(kind: str, tall: list[str], text: str, invoices: list[EInvoice]) -> Reading:

@@ -16,8 +16,8 @@ from dataclasses import asdict
 from typing import Any
 
 from connectors.base import Paper
-from daemon.papers.paper import Reading, Status, from_json, shape
-from daemon.papers.pipes import ANSWER, Closed, TooSlow, receive, request, send
+from daemon.papers.paper import Reading, Status, from_json
+from daemon.papers.pipes import ANSWER, Closed, TooSlow, receive, request, send, shape
 from daemon.papers.sandbox import ReadingLimits
 
 SECONDS_TO_START = 30.0

@@ -147,7 +147,8 @@ class PaperReader:
 
 
 def _better(text: Reading, seen: Reading) -> Reading:
-    """What was read without looking, or by looking at it. Few letters are better than an end over it."""
-    if seen.status == "unavailable" or (text.text and seen.status != "text"):
+    """What was read without looking, or by looking at it. A few letters, or an invoice beside the picture, are
+    better than an end over it."""
+    if seen.status == "unavailable" or (text.status == "text" and seen.status != "text"):
         return text
-    return seen
+    return seen if seen.status == "text" else Reading(seen.status, seen.kind or text.kind)

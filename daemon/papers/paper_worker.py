@@ -26,8 +26,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from daemon.papers.paper import Reading, Status, from_json, shape
-from daemon.papers.pipes import ANSWER, REQUEST
+from daemon.papers.paper import Reading, Status, from_json
+from daemon.papers.pipes import ANSWER, REQUEST, shape
 from daemon.papers.read_any import Recognise, read_in_turn, warm_up
 from daemon.papers.sandbox import ReadingLimits, confine
 

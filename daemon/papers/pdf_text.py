@@ -63,10 +63,10 @@ class Pdf:
                 raise Locked
             raise Unsupported
 
-    def text(self) -> PdfText:
+    def text(self, most_pages: int = PAGES) -> PdfText:
         """The first pages' text. "" where fonts do not say which letters their signs are."""
         pages: list[list[Line]] = []
-        for number in range(min(PAGES, pdfium.FPDF_GetPageCount(self._document))):
+        for number in range(min(most_pages, pdfium.FPDF_GetPageCount(self._document))):
             if page := pdfium.FPDF_LoadPage(self._document, number):
                 pages.append(list(_lines(page)))
                 pdfium.FPDF_ClosePage(page)

@@ -10,11 +10,22 @@ import os
 import select
 import struct
 import time
+from dataclasses import fields
+from typing import get_args
+
+from daemon.papers.paper import EInvoice, Reading, Status
+from daemon.papers.sandbox import ReadingLimits
 
 REQUEST = struct.Struct("<II")
 ANSWER = struct.Struct("<I")
 LONGEST_NAME = 1_000
 _CHUNK = 1 << 16
+
+
+def shape() -> str:
+    """What goes over the pipes, by its names: a worker of another version may not mean the same as the daemon."""
+    names = (part.name for what in (ReadingLimits, Reading, EInvoice) for part in fields(what))
+    return " ".join((REQUEST.format, ANSWER.format, *names, *get_args(Status)))
 
 
 class Closed(Exception):

@@ -181,6 +181,18 @@ def test_the_size_that_a_picture_tells_is_looked_at_before_it_is_unpacked(
     assert reader.read(Paper("a.png", png(*size, b"not even packed")), ocr=True) == Reading("limit", "png")
 
 
+def test_the_largest_picture_that_is_taken_fits_into_the_memory_that_a_child_has(reader: PaperReader) -> None:
+    white = png(10_000, 10_000, zlib.compress((b"\0" + b"\xff" * 10_000) * 10_000, 1))
+    assert reader.read(Paper("a.png", white), ocr=True) == Reading("none", "png")
+
+
+def test_what_was_read_beside_a_picture_that_cannot_be_is_kept(reader: PaperReader) -> None:
+    both = archive_of({"a.xml": cii(), "b.png": HOSTILE["PNG of 10 thousand million dots"]()})
+    assert reader.read(Paper("a.zip", both), ocr=True).invoices
+    crashes = archive_of({"a.xml": cii(), "b.pdf": HOSTILE["PDF with a picture of 10 thousand million dots"]()})
+    assert reader.read(Paper("a.zip", crashes), ocr=True).invoices
+
+
 def test_one_page_of_a_file_is_recognised_and_no_second_one(reader: PaperReader) -> None:
     two = archive_of({"a.png": picture(letter("eins eins eins")), "b.png": picture(letter("zwei zwei zwei"))})
     reading = reader.read(Paper("a.zip", two), ocr=True)
@@ -199,9 +211,23 @@ def test_a_process_that_is_killed_while_it_recognises_costs_that_page_alone() ->
         assert reader.read(Paper("b.txt", b"meanwhile")).text == "meanwhile", "text does not wait for a picture"
         time.sleep(0.2)
         os.kill(worker.pid, signal.SIGKILL)
-        assert reading.result(60) == Reading("crashed")
+        assert reading.result(60) == Reading("crashed", "png")
         assert right(reader.read(Paper("a.png", picture(PAGE)), ocr=True)) > 0.9
         assert reader.ended == 1
+
+
+def test_a_child_that_the_kernel_kills_for_want_of_memory_costs_that_page_alone(reader: PaperReader) -> None:
+    reader.sandbox()
+    assert reader._eyes is not None
+    worker, ended = psutil.Process(reader._eyes.pid), reader.ended
+    with ThreadPoolExecutor(1) as beside:
+        reading = beside.submit(reader.read, Paper("a.png", picture(letter(*LETTER * 2))), True)
+        while not (children := worker.children()):
+            assert not reading.done()
+        os.kill(children[0].pid, signal.SIGKILL)
+        assert reading.result(60) == Reading("limit", "png")
+    assert reader.ended == ended
+    assert right(reader.read(Paper("a.png", picture(PAGE)), ocr=True)) > 0.9
 
 
 def test_the_process_that_reads_text_has_nothing_of_it(reader: PaperReader) -> None:

@@ -70,7 +70,7 @@ def mail_of(person: str) -> bytes:
     body = (
         f"From: {sender}\r\nTo: office@example.com, {planted(person, 'recipient')}@elsewhere.example\r\n"
         f'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="{boundary}"\r\n\r\n'
-        f"--{boundary}\r\nContent-Type: text/plain\r\n\r\nWe shall need {planted(person, 'word')} by Tuesday.\r\n"
+        f"--{boundary}\r\nContent-Type: text/plain\r\n\r\nPlease find attached {planted(person, 'word')}.\r\n"
         f"--{boundary}\r\nContent-Type: application/pdf\r\n"
         f'Content-Disposition: attachment; filename="{planted(person, "file")}.pdf"\r\n'
         "Content-Transfer-Encoding: base64\r\n\r\n"
