@@ -50,6 +50,15 @@ class Ocr:
         way = () if "osd" in self.installed else ("tesseract-ocr-osd",)  # turns pages that lie on their side
         return languages + way if self.installed else ("tesseract-ocr", *languages)
 
+    @property
+    def sentence(self) -> str:
+        """What it can do, and what to install for the rest: for people."""
+        if self.works and not self.packages:
+            return f"reads pictures in {', '.join(self.used)}"
+        known = f"reads pictures in {', '.join(self.used)} alone" if self.works else f"reads no pictures: {self.reason}"
+        wanted = " ".join(self.packages or ("--reinstall tesseract-ocr",))
+        return f"{known}; as root: apt-get install {wanted}"
+
 
 @dataclass(frozen=True)
 class Sandbox:

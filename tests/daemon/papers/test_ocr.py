@@ -244,6 +244,7 @@ def test_what_it_can_do_is_told(reader: PaperReader) -> None:
     assert found.ocr is not None
     assert (found.ocr.works, found.ocr.used, found.ocr.missing, found.ocr.packages) == (True, LANGUAGES, (), ())
     assert set(found.ocr.installed) >= {"deu", "eng", "osd"}
+    assert found.ocr.sentence == "reads pictures in deu, eng"
 
 
 def test_a_language_that_is_missing_costs_only_itself() -> None:
@@ -252,6 +253,8 @@ def test_a_language_that_is_missing_costs_only_itself() -> None:
         assert shown is not None
         assert (shown.works, shown.used, shown.missing) == (True, ("deu",), ("chi_sim",))
         assert shown.packages == ("tesseract-ocr-chi-sim",)
+        wanted = "reads pictures in deu alone; as root: apt-get install tesseract-ocr-chi-sim"
+        assert shown.sentence == wanted
         assert right(reader.read(Paper("a.png", picture(PAGE)), ocr=True)) > 0.8
     with PaperReader(PATIENT, languages=("fra",)) as reader:
         shown = reader.sandbox().ocr
@@ -272,7 +275,21 @@ def test_a_library_that_is_missing_costs_only_pictures(monkeypatch: pytest.Monke
         assert not shown.ocr.works
         assert "libtesseract.so.5" in shown.ocr.reason
         assert shown.ocr.packages == ("tesseract-ocr", "tesseract-ocr-deu", "tesseract-ocr-eng")
+        assert shown.ocr.sentence.startswith("reads no pictures: libtesseract.so.5: cannot open")
+        assert shown.ocr.sentence.endswith("as root: apt-get install tesseract-ocr tesseract-ocr-deu tesseract-ocr-eng")
         assert reader.ended == 0
+
+
+def test_without_what_tells_how_a_page_lies_upright_pages_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deu.traineddata").symlink_to(Path(os.environ["TESSDATA_PREFIX"]) / "deu.traineddata")
+    monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
+    with PaperReader(PATIENT, languages=("deu",)) as reader:
+        assert right(reader.read(Paper("a.png", picture(PAGE)), ocr=True)) > 0.8
+        shown = reader.sandbox().ocr
+        assert shown is not None
+        assert (shown.works, shown.installed, shown.packages) == (True, ("deu",), ("tesseract-ocr-osd",))
 
 
 def test_languages_that_are_damaged_cost_only_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
