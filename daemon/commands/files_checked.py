@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from daemon.papers.paper_reader import Ocr, PaperReader, Sandbox
+from daemon.papers.paper_reader import PaperReader, Sandbox
 from daemon.settings import Settings
 
 WITHOUT = "Until then mail is sorted by what else is known of it."
@@ -20,7 +20,7 @@ def attached_files(settings: Settings) -> Iterator[tuple[str, bool, str]]:
         box = reader.sandbox()
     yield "attached files", box.works, in_words(box)
     if box.ocr is not None:
-        yield "OCR", box.ocr.works and not box.ocr.missing, pictures_in_words(box.ocr)
+        yield "OCR", box.ocr.works and not box.ocr.missing, box.ocr.sentence
 
 
 def in_words(box: Sandbox) -> str:
@@ -32,15 +32,3 @@ def in_words(box: Sandbox) -> str:
     if not box.filtered:
         return f"are read by a process with limits, but this system filters no system calls for it: {box.reason}"
     return "are read by a process that can open nothing, connect nowhere and start nothing (seccomp, limits)"
-
-
-def pictures_in_words(eyes: Ocr) -> str:
-    """Can pictures of pages be read, and in which languages?"""
-    if eyes.works and not eyes.missing:
-        return f"pictures of pages are read, by tesseract: {', '.join(eyes.used)}"
-    install = f"Install what is missing, on Debian and Ubuntu: apt-get install {' '.join(eyes.packages)}"
-    if not eyes.installed:
-        return f"there is no tesseract ({eyes.reason}). {install}"
-    used = f" Only {', '.join(eyes.used)} can be read." if eyes.used else " No picture can be read."
-    wrong = f"tesseract has no language {', '.join(eyes.missing)}" if eyes.missing else f"{eyes.reason}"
-    return f"{wrong}.{used} {install}, or correct `ocr_languages`."

@@ -8,17 +8,17 @@ from typing import get_args
 import pytest
 
 from daemon.commands.check import examine
-from daemon.commands.files_checked import in_words, pictures_in_words
+from daemon.commands.files_checked import in_words
 from daemon.papers.paper import Status
 from daemon.papers.paper_reader import Ocr, PaperReader, Sandbox
 from daemon.report.file_words import WHY_NOT
 from daemon.settings import Settings, SortingSettings
 
 
-def found(state: Path, attachments: str = "text") -> tuple[bool, str]:
+def found(state: Path, attachments: str = "text", what: str = "attached files") -> tuple[bool, str]:
     sorting = SortingSettings(attachments=attachments)  # type: ignore[arg-type]
     settings = Settings(state_dir=state, sorting=sorting)
-    [finding] = [each for each in examine(settings) if each.what == "attached files"]
+    [finding] = [each for each in examine(settings) if each.what == what]
     return finding.fine, finding.seen
 
 
@@ -38,15 +38,16 @@ def test_what_is_wrong_is_told_with_what_it_means() -> None:
     assert "filters no system calls for it: refused" in in_words(Sandbox(True, reason="refused"))
 
 
-def test_what_is_missing_for_pictures_is_told_with_the_package_that_brings_it() -> None:
-    there = ("deu", "osd")
-    assert pictures_in_words(Ocr(True, ("deu",), (), there)) == "pictures of pages are read, by tesseract: deu"
-    lacking = pictures_in_words(Ocr(True, ("deu",), ("chi_sim",), there))
-    assert "tesseract has no language chi_sim. Only deu can be read." in lacking
-    assert "apt-get install tesseract-ocr-chi-sim, or correct" in lacking
-    nothing = pictures_in_words(Ocr(False, missing=("deu",), reason="libtesseract.so.5: not found"))
-    assert "there is no tesseract (libtesseract.so.5: not found)." in nothing
-    assert "apt-get install tesseract-ocr tesseract-ocr-deu" in nothing
+def test_what_is_missing_for_pictures_is_wrong_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(*missing: str) -> tuple[bool, str]:
+        eyes = Ocr(True, ("deu",), missing, ("deu", "osd"))
+        monkeypatch.setattr(PaperReader, "sandbox", lambda _reader: Sandbox(True, True, ocr=eyes))
+        return found(tmp_path, "ocr", "OCR")
+
+    assert told() == (True, "reads pictures in deu")
+    fine, seen = told("chi_sim")
+    assert not fine
+    assert "apt-get install tesseract-ocr-chi-sim" in seen
 
 
 def test_every_way_in_which_a_file_can_end_has_its_words() -> None:
