@@ -57,7 +57,9 @@ class Pictures:
         if self.recognise is None or not self.left:
             return replace(before, picture=True)
         self.left -= 1
-        lines = self.recognise(picture())
+        if not (painted := picture()):
+            return before
+        lines = self.recognise(painted)
         text = "\n".join(line.text for line in lines)
         seen = settled(before.kind, list(tallest(lines, PICTURE_STANDS_OUT)), text, [])
         if letters(seen.text) <= letters(before.text):

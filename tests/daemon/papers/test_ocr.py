@@ -96,6 +96,8 @@ def test_few_letters_are_kept_where_a_picture_has_no_more(reader: PaperReader) -
     reading = reader.read(Paper("a.pdf", text_pdf("Seite 1")), ocr=True)
     assert (reading.text, reading.picture, reading.ocr) == ("Seite 1", False, False)
     assert reader.read(Paper("a.pdf", pdf(one_page(b""))), ocr=True).status == "none"
+    without_page = text_pdf("Seite 1").replace(b"/Kids[3 0 R]", b"/Kids[1 0 R]")
+    assert reader.read(Paper("a.pdf", without_page), ocr=True) == Reading("none", "pdf")
 
 
 def test_what_nobody_sees_is_not_recognised_either(reader: PaperReader) -> None:
