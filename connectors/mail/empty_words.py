@@ -19,43 +19,45 @@ hearing hello help her here hereby herewith hers hesitate hi him his holidays ho
 information informed into is it its january july june just keep kind kindly know last later let like ll long look
 looking lovely luck madam made mail make many march may me mentioned message might mine monday more morning most much
 must my near need needed never new next nice no not note nothing november now october of off on once one only
-opportunity or other our out over own page pages paperwork pdf perusal phone please pleased pleasure promised provide
-provided providing question questions quick raise re reach read receipt receive received record records reference
-regard regarding regards relevant reply request requested require required requires respond response rv saturday scan
-scanned see send sending sends sent september shall share shared sharing she short shortly should since sincerely sir
-so some someone something soon spoke spoken still such sunday sure take talk talked telephone than thank thanks that
-the their them then there these they thing things this those though through thursday time to today together told
-tomorrow too touch tr trouble tuesday two unclear under understand until up update updated uploaded upon us use ve
-version very via view want wanted was way we wednesday week weekend well were wg what when where whether which while
-who whole will wish wishes with within without wonderful would write year years yes yesterday yet you your yours zk
+opportunity or original originals other our out over own page pages paperwork pdf perusal phone please pleased
+pleasure post promised provide provided providing question questions quick raise re reach read receipt receive
+received record records reference regard regarding regards relevant reply request requested require required requires
+respond response rv saturday scan scanned see send sending sends sent september shall share shared sharing she short
+shortly should since sincerely sir so some someone something soon spoke spoken still such sunday sure take talk talked
+telephone than thank thanks that the their them then there these they thing things this those though through thursday
+time to today together told tomorrow too touch tr trouble tuesday two unclear under understand until up update updated
+uploaded upon us use ve version very via view want wanted was way we wednesday week weekend well were wg what when
+where whether which while who whole will wish wishes with within without wonderful would write year years yes
+yesterday yet you your yours zk
 """
 _GERMAN = """
 aber ablage abstimmung alle allem allen aller alles als also am an anbei andere anderen angeforderte angeforderten
 angehängt angehängte angehängten angekündigt angekündigte angekündigten angenehme angenehmen angesprochen
 angesprochene angesprochenen anhang anhänge anlage anlagen anliegend anruf anschließend antwort antworten april auch
 auf august aus baldige baldigen beachten bedanke bedanken bedarf bei beide beigefügt beigefügte beigefügten beim
-bekommen bereits besprochen besten bestätige bestätigen bestätigung betreff bezug bin bis bitte bitten da dabei dafür
-daher damen damit danke danken dankend dann darf das dass datei dateien davon dazu dein deine dem den denn der deren
-des dezember dienstag diese diesem diesen dieser dieses doch dokument dokumente donnerstag dort du durch dürfen ein
-eine einem einen einer eines einfach einmal empfang entnehmen entsprechend entsprechende entsprechenden er erhalt
-erhalten erreichbar erreichen erst erste erwartet erwähnt erwähnte es etwas euch euer eure falls februar finden
-folgende folgenden frage fragen frau freitag freue freuen freundliche freundlichen früh für gab ganz geben gebeten
-geehrte geehrten geehrter gemäß gerade gern gerne geschickt gesendet gespräch gestern gewünscht gewünschte gewünschten
-gewünschtes gibt gruß grüße grüßen gut gute guten habe haben hallo hat hatte hatten herr herren herrn herzlich
-herzliche heute hier hiermit hilfe hinweis hinweisen hoffe hoffen ich ihm ihn ihnen ihr ihre ihrem ihren ihrer im
-immer in information informationen ins ist ja januar jederzeit jetzt juli juni kann kein keine keinen kenntnis
-kenntnisnahme kollege kollegen kollegin kommentar kommt kontakt kontaktieren kopie kurz kurze können könnte könnten
-lassen leider lesen liebe lieben mai mail mails man mehr mein meine meinem meinen meiner melde melden mich mir mit
-mitteilen mitteilung mittwoch montag morgen muss märz möchte möchten mühe müssen nach nachfolgend nachfolgende
-nachfolgenden nachricht noch nochmals november nun nur nötig ob oder ohne oktober pdf per prüfen rückfrage rückfragen
-rückmeldung rücksprache sagen samstag scan schauen schicke schicken schnell schon schreiben schöne schönen schönes
-sehr sein seine seit seite seiten selbst sende senden september sich sie siehe sind so sobald sofern soll sollte
-sollten somit sonntag sowie stehe stehen steht stets tag tage tagen telefon telefonat telefonisch telefonischen um und
-unklar uns unser unsere unserem unseren unserer unten unter unterlage unterlagen veranlassung verbleibe verbleiben
-vereinbart verfügung viel viele vielen vom von vor vorab voraus war waren warten was weil weiter weitere weiteren
-weiteres weiterleitung welche wenden wenn wer werde werden wie wieder wir wird wissen woche wochenende wollen wollte
-wunsch wunschgemäß wurde wurden wünsche wünschen würde zeit zu zukommen zum zur zurück zusammen zusenden zwecks zwei
-über überlasse überlassen übermitteln übermittle übersende übersenden
+bekommen bereits besprochen besprochene besprochenen besten bestätige bestätigen bestätigung betreff bezug bin bis
+bitte bitten da dabei dafür daher damen damit danke danken dankend dann darf das dass datei dateien davon dazu dein
+deine dem den denn der deren des dezember dienstag diese diesem diesen dieser dieses doch dokument dokumente
+donnerstag dort du durch dürfen ein eine einem einen einer eines einfach einmal empfang entnehmen entsprechend
+entsprechende entsprechenden er erhalt erhalten erreichbar erreichen erst erste erwartet erwähnt erwähnte es etwas
+euch euer eure falls februar finden folgende folgenden folgt frage fragen frau freitag freue freuen freundliche
+freundlichen früh für gab ganz geben gebeten geehrte geehrten geehrter gemäß gerade gern gerne geschickt gesendet
+gespräch gestern gewünscht gewünschte gewünschten gewünschtes gibt gruß grüße grüßen gut gute guten habe haben hallo
+hat hatte hatten herr herren herrn herzlich herzliche heute hier hiermit hilfe hinweis hinweisen hoffe hoffen ich ihm
+ihn ihnen ihr ihre ihrem ihren ihrer im immer in information informationen ins ist ja januar jederzeit jetzt juli juni
+kann kein keine keinen kenntnis kenntnisnahme kollege kollegen kollegin kommentar kommt kontakt kontaktieren kopie
+kurz kurze können könnte könnten lassen leider lesen liebe lieben mai mail mails man mehr mein meine meinem meinen
+meiner melde melden mich mir mit mitteilen mitteilung mittwoch montag morgen muss märz möchte möchten mühe müssen nach
+nachfolgend nachfolgende nachfolgenden nachricht noch nochmals november nun nur nötig ob oder ohne oktober original
+originale originals papier pdf per post postweg prüfen rückfrage rückfragen rückmeldung rücksprache sagen samstag scan
+schauen schicke schicken schnell schon schreiben schöne schönen schönes sehr sein seine seit seite seiten selbst sende
+senden september sich sie siehe sind so sobald sofern soll sollte sollten somit sonntag sowie stehe stehen steht stets
+tag tage tagen telefon telefonat telefonisch telefonischen um und unklar uns unser unsere unserem unseren unserer
+unten unter unterlage unterlagen veranlassung verbleibe verbleiben vereinbart verfügung viel viele vielen vom von vor
+vorab voraus war waren warten was weil weiter weitere weiteren weiteres weiterleiten weiterleitung welche wenden wenn
+wer werde werden wie wieder wir wird wissen woche wochenende wollen wollte wunsch wunschgemäß wurde wurden wünsche
+wünschen würde zeit zu zukommen zum zur zurück zusammen zusenden zwecks zwei über überlasse überlassen übermitteln
+übermittle übersende übersenden
 """
 _FRENCH = """
 a adresse adresser adressons afin agréer ai aide aider ainsi alors amicalement annexe annoncé annoncés août appel
@@ -63,38 +65,38 @@ appeler après as attaché attachée attente au aucun aussi autre autres aux ava
 bien bientôt bonjour bonne bonsoir car ce ceci cela celle celui ces cet cette chaque cher chez chère ci comme comment
 complémentaire complémentaires concernant confirmation confirmer connaissance contact contacter contraire convenu
 copie cordialement courriel courrier dans de demandé demandés demeure demeurons depuis des dessous dessus deux
-dimanche dire discuté disposition document documents donc dont du décembre elle en encore ensemble entre entretien
-envoi envoie envoyer envoyons envoyé espère espérant est et faire fais fait faites faut fichier fichiers fois font
-février hier hésitez ici il ils information informations instant janvier je jeudi joint jointe jointes joints jour
-journée jours juillet juin la le lecture les leur leurs lire lors lui lundi ma madame mai mail mais mardi mars matin
-me meilleur meilleures mentionné merci mercredi mes mesdames message messieurs midi moi moins mon monsieur même nos
-note notre nous novembre octobre ont ou où par parfait parfaite part parvenir parviens pas pdf peu peut peuvent pièce
-pièces plus plusieurs possible pour pourriez pouvez prendre prendrez prenez prie prions près puis qu quand que quel
-quelle quelque question questions qui recevoir remerciant remercie remercions renseignement renseignements reste
-restons retour reçu réception répondre réponse réponses sa salutations samedi sans scan se selon semaine septembre
-sera ses si sinon soit son sont souhaite souhaitons sous suis suite sur ta te tous tout toute toutes transmets
-transmettons transmettre transmis trouver trouverez très téléphone téléphonique un une utile va vendredi vers veuillez
-voici voir vos votre vous vu à ça échange étais était été évoqué être
+dimanche dire discuté disposition document documents donc donner dont du décembre elle en encore ensemble entre
+entretien envoi envoie envoyer envoyons envoyé espère espérant est et faire fais fait faites faut fichier fichiers
+fois font février hier hésitez ici il ils information informations instant janvier je jeudi joint jointe jointes
+joints jour journée jours juillet juin la le lecture les leur leurs lire lors lui lundi ma madame mai mail mais mardi
+mars matin me meilleur meilleures mentionné merci mercredi mes mesdames message messieurs midi moi moins mon monsieur
+même nos note notre nous novembre octobre ont original originaux ou où par parfait parfaite part parvenir parviens pas
+pdf peu peut peuvent pièce pièces plus plusieurs possible poste pour pourriez pouvez prendre prendrez prenez prie
+prions près puis qu quand que quel quelle quelque question questions qui recevoir remerciant remercie remercions
+renseignement renseignements reste restons retour reçu réception répondre réponse réponses sa salutations samedi sans
+scan se selon semaine septembre sera ses si sinon soit son sont souhaite souhaitons sous suis suit suite suivent sur
+ta te tous tout toute toutes transmets transmettons transmettre transmis trouver trouverez très téléphone téléphonique
+un une utile va vendredi vers veuillez voici voir vos votre vous vu à ça échange étais était été évoqué être
 """
 _SPANISH = """
 a abril aclaraciones aclaración aclarar acordado acordamos acordé adelanto adicional adicionales adjunta adjuntamos
 adjuntas adjunto adjuntos agosto agradecemos agradezco ahora al algo alguna algún antemano anterior antes anunciada
 anunciado anunciados aquí archivo archivos así atención atentamente ayer ayuda bien bienvenido buen buena buenas bueno
-buenos cada comentado como compañera compañero con confirmación confirmar confirme confirmen conforme consulta
-contactar contacto contestación conversación conversado copia cordial cordiales correo cualquier cuando da de del
-desde deseamos desean deseo después diciembre disculpe disposición documentación documento documentos domingo donde
-dos duda dudas dude duden durante día días el ella ellos en encontrar encontrará encontrarán enero entre enviado
-enviamos envía envíe envío era es esa escaneo ese eso espera esperamos espero esta estamos estar este estimada
-estimadas estimado estimados esto estoy está están esté estén favor febrero fin fue gracias gusto ha hablado hablamos
-había hacer haga hagan hago hasta hay he hemos hola hora hoy información jueves julio junio la las le leer les llamada
-llamar llamarme llame llegar lo los luego lunes martes marzo mayo mañana me mencionada mencionado mensaje mi mis misma
-mismo miércoles momento muchas mucho muy más nada necesario necesita necesiten ni no nos nosotros nota noviembre
-nuestra nuestras nuestro nuestros o octubre os otra otro para pdf pero persona pidieron pidió poder podría podrían por
-posible pregunta preguntas pronto puede pueden pues que quedamos quedo quien quiero qué recepción recibido recibir
-recibo remitimos remito respecto responder respuesta respuestas rogamos ruego sabe saber saludo saludos se sea según
-semana septiembre ser señor señora señoras señores si siguiente siguientes sin sobre solicitada solicitado solicitados
-solo son su sus sábado sí también tan tarde te teléfono tiene tienen toda todas todo todos tras tu un una unas uno
-unos usted ustedes va ver vez viernes y ya yo él
+buenos cada comentado como compañera compañero con confirmación confirmar confirme confirmen conforme conocimiento
+consulta contactar contacto contestación conversación conversado copia cordial cordiales correo cualquier cuando da de
+del desde deseamos desean deseo después diciembre disculpe disposición documentación documento documentos domingo
+donde dos duda dudas dude duden durante día días efectos el ella ellos en encontrar encontrará encontrarán enero entre
+enviado enviamos envía envíe envío era es esa escaneo escrito ese eso espera esperamos espero esta estamos estar este
+estimada estimadas estimado estimados esto estoy está están esté estén favor febrero fin fue gracias gusto ha hablado
+hablamos había hacer haga hagan hago hasta hay he hemos hola hora hoy información jueves julio junio la las le leer
+les llamada llamar llamarme llame llegar lo los luego lunes martes marzo mayo mañana me mencionada mencionado mensaje
+mi mis misma mismo miércoles momento muchas mucho muy más nada necesario necesita necesiten ni no nos nosotros nota
+noviembre nuestra nuestras nuestro nuestros o octubre original originales os otra otro para pdf pero persona pidieron
+pidió poder podría podrían por posible postal pregunta preguntas pronto puede pueden pues que quedamos quedo quien
+quiero qué recepción recibido recibir recibo remitimos remito respecto responder respuesta respuestas rogamos ruego
+sabe saber saludo saludos se sea según semana septiembre ser señor señora señoras señores si sigue siguiente
+siguientes sin sobre solicitada solicitado solicitados solo son su sus sábado sí también tan tarde te teléfono tiene
+tienen toda todas todo todos tramitación tras tu un una unas uno unos usted ustedes va ver vez viernes y ya yo él
 """
 _ITALIAN = """
 a abbiamo accordi ad agli ai al alla alle allegata allegati allegato alleghiamo allego allo anche ancora anticipo

@@ -19,7 +19,7 @@ from connectors.base import MailText
 from connectors.mail.empty_words import EMPTY
 from connectors.mail.header_blocks import label
 from connectors.mail.strip_words import NOTICE_STEMS
-from connectors.mail.strippers import beside_notice, is_of_notice, is_salutation, is_sign_off, may_be_of_card
+from connectors.mail.strippers import beside_notice, is_marked, is_of_notice, is_salutation, is_sign_off, may_be_of_card
 
 FEW = 3
 """Telling words: with fewer the files are read."""
@@ -38,7 +38,15 @@ HEADER = ("from", "subject")
 """The fields of a forwarded mail that its text begins with."""
 A_WORD = 3
 """Signs of a script that puts no blanks between its words."""
+MOST_BELOW, MOST_CARD_LINES = 6, 20
 
+# "Sent from my mobile, please excuse typos".
+_EXCUSES = re.compile(
+    r"(?:excus|forgive|pardon|sorry for|entschuldig|disculp|perdon|scusa|desculp).{0,40}"
+    r"(?:typo|error|mistake|brevity|spelling|fehler|kürze|faute|frappe|brièveté|brevedad|brevità|errore|erros)",
+    re.IGNORECASE,
+)
+_EMPTY_LINES = re.compile(r"\n[^\S\n]*\n")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _NO_WORD = re.compile(r"[@\d/\\]|^www\.|\.[A-Za-z]{2,4}\W*$")
 _SIGN = re.compile("[\u0e00-\u0e7f\u2e80-\ua4cf\uf900-\ufaff]")
@@ -46,7 +54,7 @@ _SIGN = re.compile("[\u0e00-\u0e7f\u2e80-\ua4cf\uf900-\ufaff]")
 
 def telling_words(text: MailText) -> int:
     """How many of the sender's own words tell something, as far as it can be known."""
-    lines = [found for line in text.body[:LONGEST].splitlines() if (found := " ".join(line.split()))]
+    lines = _without_card(text.body[:LONGEST])
     people = [text.sender[:LONGEST_NAMES], text.to[:LONGEST_NAMES], *(line for line in lines if label(line) == "from")]
     names = {name for person in people for name in _WORD.findall(person.casefold())}
     said = [word for line in _said(lines) for word in _words(line)]
@@ -60,6 +68,26 @@ def says_little(text: MailText) -> bool:
     return telling_words(text) < FEW
 
 
+def _without_card(body: str) -> list[str]:
+    """The lines that are not empty, without the visiting card at the end and what stands below it, a legal notice.
+
+    A card shows what it is without a farewell: a telephone, an address on the web, a street. What says something on a
+    line of its own is none.
+    """
+    paragraphs = [
+        lines
+        for paragraph in _EMPTY_LINES.split(body)
+        if (lines := [found for line in paragraph.splitlines() if (found := " ".join(line.split()))])
+    ]
+    for number in range(len(paragraphs) - 1, max(-1, len(paragraphs) - 1 - MOST_BELOW), -1):
+        if not all(map(_only_travels, paragraphs[number])):
+            break
+        if number and len(paragraphs[number]) <= MOST_CARD_LINES and any(map(is_marked, paragraphs[number])):
+            del paragraphs[number:]
+            break
+    return [line for lines in paragraphs for line in lines]
+
+
 def _said(lines: Sequence[str]) -> Iterator[str]:
     """The lines in which somebody says something: the sender, or who wrote what the sender forwards.
 
@@ -71,7 +99,7 @@ def _said(lines: Sequence[str]) -> Iterator[str]:
             farewell = False
         elif len(line) <= LONGEST_LINE and is_sign_off(line):
             farewell = True
-        elif not _greets(line, number) and not (farewell and _only_travels(line)):
+        elif not (_greets(line, number) or _EXCUSES.search(line[:LONGEST_LINE]) or (farewell and _only_travels(line))):
             yield _without_notice(line)
 
 

@@ -169,7 +169,8 @@ NOTICE_WORDS = re.compile(
 )
 PRINTING = re.compile(
     r"\W{0,4}(?:please )?(?:consider|think (?:about|of)) (?:the )?(?:environment|before (?:you )?print)"
-    r"|\W{0,4}think before (?:you )?print|\W{0,4}(?:bitte )?(?:denken sie an die umwelt|prüfen sie,? ob"
+    r"|\W{0,4}think before (?:you )?print|[^.!?:]{0,40}\bumwelt\b[^.!?:]{0,40}druck"
+    r"|\W{0,4}(?:bitte )?(?:denken sie an die umwelt|prüfen sie,? ob"
     r"|schonen sie die umwelt).{0,60}(?:druck|umwelt)"
     r"|\W{0,4}(?:pensez|avant) .{0,40}(?:imprim|environnement)|\W{0,4}(?:antes de imprimir|pensa.{0,20}ambiente"
     r"|prima di stampare|denk aan het milieu|spar miljön)|\W{0,4}(?:this (?:e-?mail|message|communication)"

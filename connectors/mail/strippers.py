@@ -276,6 +276,11 @@ def may_be_of_card(line: str) -> bool:
     return not _is_said(line) and not _is_sentence(line, _mark_of_card(line, UNKNOWN))
 
 
+def is_marked(line: str) -> bool:
+    """Does the line hold what visiting cards have, and a request hardly ever: a telephone, an address, a street?"""
+    return any(pattern.search(line) for pattern in (words.PHONE, words.WEB, words.STREET))
+
+
 def _is_somebody_else(line: str, envelope: Envelope) -> bool:
     """ "Bob Ray, tel. 0123 456789", where the sender is known and is not Bob Ray: an item of a list."""
     named = re.match(r"[^\W\d_]+ [^\W\d_]+[,:;]", line)

@@ -115,3 +115,21 @@ def test_no_more_than_the_beginning_is_looked_at() -> None:
 def test_any_text_is_counted(body: str, sender: str) -> None:
     text = MailText(sender=sender, body=body)
     assert says_little(text) is (telling_words(text) < FEW)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "Ana Ruiz\nCompras\ncalle Larga 7\n41001 Sevilla\nTel. +34 954 123456",
+        "Bonne soirée\n\nPaul Martin\nMartin Toitures SARL\n12, rue du Port\n29000 Quimper\nTél. 02 98 12 34 56",
+        "Sent from my phone, please forgive any typos.",
+        "Jan Vos\nT 0123 456789\n\nDer Umwelt zuliebe bitte nicht unnötig ausdrucken.",
+    ],
+)
+def test_a_card_that_no_farewell_announces_tells_nothing(end: str) -> None:
+    assert says_little(MailText(body=f"Please find the file attached.\n\n{end}"))
+
+
+def test_what_is_said_in_one_paragraph_with_a_telephone_counts() -> None:
+    body = "Hello,\n\nthe second lift is stuck again,\nplease send a technician today\nand ring Bob on +44 1632 960123"
+    assert not says_little(MailText(body=body))
