@@ -304,7 +304,7 @@ def test_lessons_are_found_by_person_and_json_shows_neither_subject_nor_address(
 
 def test_a_dry_run_says_what_would_go_and_changes_nothing(ready: Office) -> None:
     told = command(ready, "forget", "ann@x.example", "--dry-run")
-    assert "1 lessons and the identities of 1 messages would be deleted" in told
+    assert "1 lesson and the identity of 1 message would be deleted" in told
     assert "a is in use: a new one would be trained at once." in told
     assert "Copies and backups of the state directory" in told
     assert ready.models() == {"a": "current"}
