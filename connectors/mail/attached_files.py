@@ -31,7 +31,7 @@ LARGEST_TOGETHER = 48 << 20
 
 TOO_LARGE = "larger than 32 MB"
 TOGETHER_TOO_LARGE = "with the files before it larger than 48 MB"
-ONE_OF_MANY = "one of many: three are read"
+ONE_OF_MANY = "beyond the three that are read of one mail"
 ONLY_ITS_BEGINNING = "only its beginning is there"
 DAMAGED = "sent in a way that does not keep its bytes"
 NOT_GIVEN = "the server did not give it"

@@ -207,6 +207,7 @@ def _mailbox(mailbox: MailboxSettings, settings: Settings) -> Iterator[Finding]:
                 yield _tags(mailbox, listed)
             if mailbox.inbox in here:
                 yield _guard(f"{mailbox.name} reading", partial(_reading, connector, mailbox.inbox))
+            closed = _closed(connector, mailbox, listed)
     except (PostroomError, ConnectorError) as error:
         advice = token.advice(error) if token is not None and isinstance(error, ConnectorError) else ""
         yield Finding(f"{mailbox.name} login", False, "\n".join(filter(None, (str(error), advice))))
@@ -222,7 +223,28 @@ def _mailbox(mailbox: MailboxSettings, settings: Settings) -> Iterator[Finding]:
         roles.setdefault(folder, f"role {role}")
     for folder, use in roles.items():
         there = folder in here
-        yield Finding(f'{mailbox.name} {use} "{folder}"', there, "there" if there else _not_there(folder, here))
+        seen = closed.pop(folder, "") or ("there" if there else _not_there(folder, here))
+        yield Finding(f'{mailbox.name} {use} "{folder}"', seen == "there", seen)
+    for folder, seen in closed.items():
+        yield Finding(f'{mailbox.name} folder "{folder}"', False, seen)
+
+
+def _closed(connector: Connector, mailbox: MailboxSettings, listed: Sequence[Folder]) -> dict[str, str]:
+    """Folders that mail is filed into or learnt from, and that the server does not open: what it says."""
+    roles = guess_roles(listed, mailbox.inbox, mailbox.roles, review=mailbox.review_folder)
+    named = {one.folder for one in mailbox.categories}
+    closed: dict[str, str] = {}
+    if all(folder.messages is None for folder in listed):  # as Request Tracker, which counts none
+        return closed
+    for folder in listed:
+        is_used = folder.name in named if named else roles[folder.name].role == "category"
+        if not is_used or folder.messages is not None:
+            continue
+        try:
+            connector.newest(folder.name, 1)
+        except ConnectorError as error:
+            closed[folder.name] = f"there, and cannot be opened. {error.fact} Open it in a mail program."
+    return closed
 
 
 def _tags(mailbox: MailboxSettings, listed: Sequence[Folder]) -> Finding:

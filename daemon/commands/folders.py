@@ -30,6 +30,7 @@ MEANINGS = {
     "neutral": "people may put mail here; it teaches nothing",
     "never": "not looked into, not moved into",
 }
+NOT_OPENED = "; the server does not open it"
 
 
 @click.command()
@@ -116,12 +117,13 @@ def _list(context: Context, mailbox: str | None, as_json: bool) -> None:
 
 
 def _show(name: str, shown: list[Shown]) -> None:
+    counts = any(folder.messages is not None for folder in shown)  # Request Tracker does not
     rows = [
         (
             folder.name + (" (new)" if folder.offered else ""),
             "gone" if folder.missing_since else folder.role,
             folder.messages,
-            folder.why,
+            folder.why + (NOT_OPENED if counts and folder.messages is None and not folder.missing_since else ""),
         )
         for folder in shown
     ]

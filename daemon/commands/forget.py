@@ -116,7 +116,9 @@ def _as_json(memory: Memory, gone: Forgotten, outcome: TrainingOutcome | None) -
 
 def _show(told: dict[str, Any], dry_run: bool) -> None:
     would = "would be" if dry_run else "were"
-    what = f"{told['lessons']} lessons and the identities of {told['messages']} messages"
+    lessons, messages = told["lessons"], told["messages"]
+    what = f"{lessons} lesson{'' if lessons == 1 else 's'}"
+    what += f" and the identit{'y' if messages == 1 else 'ies'} of {messages} message{'' if messages == 1 else 's'}"
     former = "" if told["in_settings"] else ", which the settings name no more"
     console.print(f"{told['mailbox']}{former}: {what} {would} deleted.", soft_wrap=True)
     if told["unfinished"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from daemon.commands.common import Context, json_option, mailbox_option, pass_context, print_json, table
+from daemon.commands.common import Context, console, json_option, mailbox_option, pass_context, print_json, table
 from daemon.passes.decide import as_known, decisions_about
 from daemon.passes.read_papers import fetch_read
 from daemon.report.file_words import file_story, files_in_words
@@ -24,6 +24,8 @@ def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) ->
         refs = [sighting.ref for sighting in desk.connector.newest(desk.settings.inbox, limit)]
         by_ref = {read.message.sighting.ref: read for read in fetch_read(desk, refs)}
         read = [by_ref[ref] for ref in refs if ref in by_ref]
+        lacking = [ref for ref in refs if ref not in by_ref]
+        held = desk.connector.withheld(lacking) if lacking else {}
         found = [one.message for one in read]
         decided = decisions_about(desk, as_known(desk, found[::-1]))  # in the order in which they came
     decisions = decided.made[::-1]
@@ -54,3 +56,7 @@ def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) ->
         for message, one, decision in zip(found, read, decisions, strict=True)
     ]
     table(f"Inbox of {desk.settings.name}: what would happen", ["subject", "to", "why"], rows)
+    for ref, why in held.items():
+        console.print(
+            f"{ref.folder}, UID {ref.uid}: lies there, and the server does not give it. {why}", soft_wrap=True
+        )

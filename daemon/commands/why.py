@@ -63,7 +63,8 @@ def _show_story(story: dict[str, Any]) -> None:
     table("", ["when", "what"], [(local(at), what) for at, what in sorted(events, key=lambda event: event[0])])
     if held := story["withheld"]:
         again = f"the next try is at {local(held['again'])}" if held["again"] else "it is not tried any more"
-        console.print(f"The server does not give it, in {held['tries']} tries; {again}. {held['why']}", soft_wrap=True)
+        tries = "1 try" if held["tries"] == 1 else f"{held['tries']} tries"
+        console.print(f"The server does not give it, in {tries}; {again}. {held['why']}", soft_wrap=True)
     elif story["state"] == "new" and not story["decisions"]:
         console.print("Not decided yet: it waits for `act_after`, or sorting is paused (`postroom status`).")
 

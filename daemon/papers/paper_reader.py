@@ -46,7 +46,7 @@ class Ocr:
     @property
     def packages(self) -> tuple[str, ...]:
         """What Debian and Ubuntu call what is missing: `apt-get install` these."""
-        languages = tuple(f"tesseract-ocr-{language.lower().replace('_', '-')}" for language in self.missing)
+        languages = tuple(f"tesseract-ocr-{name.lower().replace('_', '-')}" for name in dict.fromkeys(self.missing))
         way = () if "osd" in self.installed else ("tesseract-ocr-osd",)  # turns pages that lie on their side
         return languages + way if self.installed else ("tesseract-ocr", *languages)
 
@@ -55,7 +55,10 @@ class Ocr:
         """What it can do, and what to install for the rest: for people."""
         if self.works and not self.packages:
             return f"reads pictures in {', '.join(self.used)}"
-        known = f"reads pictures in {', '.join(self.used)} alone" if self.works else f"reads no pictures: {self.reason}"
+        limits = " alone" if self.missing else ", and no page that lies on its side"
+        known = (
+            f"reads pictures in {', '.join(self.used)}{limits}" if self.works else f"reads no pictures: {self.reason}"
+        )
         wanted = " ".join(self.packages or ("--reinstall tesseract-ocr",))
         return f"{known}; as root: apt-get install {wanted}"
 
@@ -157,7 +160,9 @@ class PaperReader:
 
 def _better(text: Reading, seen: Reading) -> Reading:
     """What was read without looking, or by looking at it. A few letters, or an invoice beside the picture, are
-    better than an end over it."""
-    if seen.status == "unavailable" or (text.status == "text" and seen.status != "text"):
+    better than an end over it. Where nothing looks, a picture may be looked at another time: it is "unavailable"."""
+    if text.status == "text" and seen.status != "text":
         return text
+    if seen.status == "unavailable":
+        return replace(text, status="unavailable")
     return seen if seen.status == "text" else Reading(seen.status, seen.kind or text.kind)

@@ -60,7 +60,7 @@ class Tesseract:
         try:
             self._library = _declared(ctypes.CDLL(LIBRARY))
         except (OSError, AttributeError) as error:
-            raise NoTesseract(str(error)) from error
+            raise NoTesseract(f"tesseract 5 is not here ({error})") from error
         self._handle = c_void_p(self._library.TessBaseAPICreate())
         # It looks for a language that nobody has to tell where it looks.
         self._library.TessBaseAPIInit3(self._handle, None, b"none")

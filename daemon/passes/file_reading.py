@@ -83,6 +83,11 @@ class AttachedFiles:
         """Does the reading process start?"""
         return self._reader.sandbox().works
 
+    def can_see(self) -> bool:
+        """Does what recognises letters in pictures start?"""
+        ocr = self._reader.sandbox().ocr
+        return ocr is not None and ocr.works
+
     def close(self) -> None:
         """End the reading processes. Never raises."""
         self._reader.close()

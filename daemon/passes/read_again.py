@@ -41,10 +41,10 @@ def read_again_now_and_then(desk: Desk) -> None:
 def read_again(desk: Desk) -> bool:
     """Put into some lessons what their files say. Is there more to do? Raises ConnectorError."""
     way = way_of_reading(desk)
-    with desk.database.read() as tx:
-        page = files_later.unread(tx, desk.mailbox_id, way)
-        places = {one.lesson: _place(tx, one) for one in page if _has_files(one)}
-    wanted = [(lesson, ref) for lesson, ref in places.items() if ref is not None][:A_LOOK]
+    page, places, wanted = _unread(desk, way)
+    if wanted and desk.attachments == "ocr" and not desk.files.can_see():
+        way -= 1  # what pictures show waits for OCR, what is written does not
+        page, places, wanted = _unread(desk, way)
     if not page or (wanted and not desk.files.can_read()):
         return False
     nothing = [one.lesson for one in page if places.get(one.lesson) is None]
@@ -59,6 +59,14 @@ def read_again(desk: Desk) -> bool:
     if more:
         log.info("lessons-read-again", mailbox=desk.settings.name, lessons=more)
     return len(page) == A_PAGE or len(wanted) == A_LOOK
+
+
+def _unread(desk: Desk, way: int) -> tuple[list[Unread], dict[int, MessageRef | None], list[tuple[int, MessageRef]]]:
+    """A page of lessons, where those lie that have files, and which of these a look takes."""
+    with desk.database.read() as tx:
+        page = files_later.unread(tx, desk.mailbox_id, way)
+        places = {one.lesson: _place(tx, one) for one in page if _has_files(one)}
+    return page, places, [(lesson, ref) for lesson, ref in places.items() if ref is not None][:A_LOOK]
 
 
 def _has_files(one: Unread) -> bool:

@@ -78,8 +78,10 @@ def _read(desk: Desk, message: Message, way: int, *, learning: bool) -> ReadMess
     files, said = read_files(desk, message.papers)
     _tell(desk, files)
     text = replace(bare.text, attached_text=said)
-    again = any(file.status in ("unavailable", "no time") for file in files)
-    return ReadMessage(replace(bare, text=text), tuple(files), 0 if again else way)
+    ends = {file.status for file in files}
+    if "unseen" in ends:
+        way -= 1  # as where no picture is looked at
+    return ReadMessage(replace(bare, text=text), tuple(files), 0 if ends & {"unavailable", "no time"} else way)
 
 
 def read_files(reads: Reads, papers: Sequence[Paper]) -> tuple[list[ReadFile], str]:
@@ -107,7 +109,8 @@ def _one(reads: Reads, paper: Paper) -> tuple[ReadFile, Reading | None]:
     if reading is None:
         return ReadFile(name, "no time"), None
     invoice = reading.invoices[0].line if reading.invoices else ""
-    return ReadFile(name, reading.status, reading.kind, reading.ocr, invoice), reading
+    status = "unseen" if reading.picture and reading.status == "unavailable" else reading.status
+    return ReadFile(name, status, reading.kind, reading.ocr, invoice), reading
 
 
 def _tell(desk: Desk, files: Sequence[ReadFile]) -> None:

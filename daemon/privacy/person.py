@@ -20,7 +20,7 @@ from urllib.parse import unquote
 from connectors.base import MailText
 from daemon.mistakes import ExitCode, PostroomError
 
-Place = Literal["sender", "recipient", "text"]
+Place = Literal["sender", "recipient", "text", "attached file"]
 
 ROUNDS = 3
 """A link within a link is encoded twice."""
@@ -82,8 +82,9 @@ class Person:
             return "sender"
         if self.in_words(text.to):
             return "recipient"
-        words = (text.list_id, text.subject, text.body, *text.attachments, text.attached_text)
-        return "text" if any(map(self.in_words, words)) else None
+        if any(map(self.in_words, (text.list_id, text.subject, text.body, *text.attachments))):
+            return "text"
+        return "attached file" if self.in_words(text.attached_text) else None
 
 
 def _bare(words: str) -> str:

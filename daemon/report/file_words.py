@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from daemon.store.records import ReadFile
@@ -22,10 +23,24 @@ WHY_NOT = {
     "crashed": "it made the reading process crash",
     "unsupported": "it is damaged, or of a kind that Postroom does not read",
     "unavailable": "the reading process does not start; `postroom check` says why",
+    "unseen": "it is a picture, and OCR does not work; `postroom check` says why",
     "lacking": "its bytes were not to be had",
     "no time": "enough files were read in this look",
 }
 """By status (daemon.papers.paper, daemon.store.records)."""
+COUNTED = {
+    "locked": "locked with a password",
+    "limit": "for want of memory or time",
+    "late": "too slow",
+    "crashed": "after the reading process crashed",
+    "unsupported": "damaged or of a kind that is not read",
+    "unavailable": "while the reading process did not start",
+    "unseen": "pictures while OCR did not work",
+    "no time": "beyond what one look reads",
+}
+"""The same behind a number; the others are words already."""
+MOST_NAMED = 3
+"""Files with one and the same reason not to be read."""
 
 
 def file_story(file: ReadFile, *, named: bool = True) -> dict[str, Any]:
@@ -36,13 +51,24 @@ def file_story(file: ReadFile, *, named: bool = True) -> dict[str, Any]:
 
 def files_in_words(files: Sequence[Mapping[str, Any]]) -> str:
     """Named stories as the end of a sentence: "; read bill.pdf (PDF, e-invoice)". "" without files."""
-    return "".join(f"; {_one(file)}" for file in files)
+    ends = groupby(files, lambda file: (file["status"] in ("text", "none"), file["status"], file["why"]))
+    return "".join(
+        f"; {words}"
+        for (was_read, _, _), same in ends
+        for words in (map(_read, same) if was_read else [_not_read(list(same))])
+    )
 
 
-def _one(file: Mapping[str, Any]) -> str:
+def _not_read(files: Sequence[Mapping[str, Any]]) -> str:
+    """Files with one reason: twenty would fill a page."""
+    names = [file["name"] or "a file without a name" for file in files[:MOST_NAMED]]
+    more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
+    status = files[0]["status"]
+    return f"did not read {', '.join(names)}{more}: {files[0]['why'] or WHY_NOT.get(status, status)}"
+
+
+def _read(file: Mapping[str, Any]) -> str:
     name, status = file["name"] or "a file without a name", file["status"]
-    if status not in ("text", "none"):
-        return f"did not read {name}: {file['why'] or WHY_NOT.get(status, status)}"
     details = [KINDS.get(file["kind"], file["kind"]), "by OCR" if file["ocr"] else "", _mark(file["invoice"])]
     shown = ", ".join(filter(None, details))
     nothing = "" if status == "text" else " and found no text in it"
@@ -54,16 +80,16 @@ def _mark(invoice: str) -> str:
 
 
 def files_counted(files: Iterable[ReadFile]) -> dict[str, Any]:
-    """How many were read, and how many were not, by status."""
-    ends = Counter(file.status for file in files)
-    read = ends.pop("text", 0) + ends.pop("none", 0)
-    return {"read": read, "not_read": dict(sorted(ends.items()))}
+    """How many said something, how many have no text, and how many were not read, by status or reason."""
+    ends = Counter(file.why or file.status for file in files)
+    return {"read": ends.pop("text", 0), "no_text": ends.pop("none", 0), "not_read": dict(sorted(ends.items()))}
 
 
 def counted_in_words(counted: Mapping[str, Any]) -> str:
     """One sentence; "" where no file was to be read."""
-    read, ends = counted["read"], counted["not_read"]
-    if not read and not ends:
+    read, nothing, ends = counted["read"], counted["no_text"], counted["not_read"]
+    if not read and not nothing and not ends:
         return ""
-    why = ", ".join(f"{number} {status}" for status, number in ends.items())
-    return f"Attached files: {read} read" + (f", {sum(ends.values())} not ({why})." if ends else ".")
+    why = ", ".join(f"{number} {COUNTED.get(end, end)}" for end, number in ends.items())
+    without = f", {nothing} without text" if nothing else ""
+    return f"Attached files: {read} read{without}" + (f", {sum(ends.values())} not read ({why})." if ends else ".")

@@ -58,8 +58,13 @@ def in_words(
     return [
         f"{_place(_location(detail), document, environ)}: {_fact(detail, model, document)}"
         for detail in error.errors(include_url=False, include_context=True)
-        if detail["type"] != "default_factory_not_called"  # a follow-up of a mistake that is listed already
+        if not _follows(detail)
     ]
+
+
+def _follows(detail: ErrorDetails) -> bool:
+    """Does it come of a mistake that is listed already? A list with a wrong entry counts as too short."""
+    return detail["type"] == "default_factory_not_called" or (detail["type"] == "too_short" and bool(detail["input"]))
 
 
 def unknown_kinds(error: ValidationError) -> list[int]:
@@ -226,6 +231,8 @@ def _fact(detail: ErrorDetails, model: type[BaseModel], document: Mapping[str, A
         return _not_one_of(context["tag"], context["kinds"])
     if location[0] == "mailbox" and (key in LISTS_OF_TABLES or kind == "not_a_table"):
         return f"must be a table of its own. Write {LISTS_OF_TABLES.get(key, '[[mailbox]]')} and its keys below it."
+    if kind == "too_short":
+        return f'is empty. Write {key} = ["..."], or remove the line.'
     if kind == "tuple_type":
         return f'must be a list. Write {key} = ["...", "..."].'
     if kind in ("not_a_table", "model_type", "dict_type", "mapping_type"):

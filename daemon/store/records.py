@@ -187,8 +187,9 @@ class HintKind(NamedTuple):
 class ReadFile:
     """What became of one file of a mail that was decided about.
 
-    `status`: that of `daemon.papers.paper`, "lacking" (its bytes were not to be had: `why`) or "no time" (enough was
-    read in this look). `invoice`: the line of an electronic invoice. `ocr`: it was read from a picture of a page.
+    `status`: that of `daemon.papers.paper`, "lacking" (its bytes were not to be had: `why`), "no time" (enough was
+    read in this look) or "unseen" (a picture, where OCR is wanted and does not work). `invoice`: the line of an
+    electronic invoice. `ocr`: it was read from a picture of a page.
     """
 
     name: str

@@ -11,7 +11,7 @@ from daemon.commands.check import examine
 from daemon.commands.files_checked import in_words
 from daemon.papers.paper import Status
 from daemon.papers.paper_reader import Ocr, PaperReader, Sandbox
-from daemon.report.file_words import WHY_NOT
+from daemon.report.file_words import COUNTED, WHY_NOT
 from daemon.settings import Settings, SortingSettings
 
 
@@ -51,4 +51,5 @@ def test_what_is_missing_for_pictures_is_wrong_and_told(tmp_path: Path, monkeypa
 
 
 def test_every_way_in_which_a_file_can_end_has_its_words() -> None:
-    assert WHY_NOT.keys() == {*get_args(Status), "lacking", "no time"} - {"text", "none"}
+    assert WHY_NOT.keys() == {*get_args(Status), "lacking", "no time", "unseen"} - {"text", "none"}
+    assert WHY_NOT.keys() - COUNTED.keys() == {"lacking", "too large"}, "these are words already"

@@ -33,6 +33,14 @@ def test_a_message_id_may_look_like_markup_too(words: str, capsys: pytest.Captur
     assert "Not decided yet" in said
 
 
+@pytest.mark.parametrize(("tries", "words"), [(1, "in 1 try; it is not tried any more"), (3, "in 3 tries; it is not")])
+def test_how_often_mail_was_asked_for_is_told(tries: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parts: list[str] = ["places", "tags", "decisions", "actions", "corrections", "lessons"]
+    held = {"withheld": {"tries": tries, "again": None, "why": "The server refused."}}
+    why._show_story({"message_id": "a", "mailbox": "office", "state": "new", **{part: [] for part in parts}, **held})
+    assert words in capsys.readouterr().out
+
+
 def test_where_a_wrong_guess_is_put_right_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     folders._show("office", [Shown("[list]", "neutral", "guessed", 1)])
     said = capsys.readouterr().out

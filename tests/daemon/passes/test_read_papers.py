@@ -16,12 +16,12 @@ import pytest
 
 from connectors.base import MailText, Message, MessageRef, Paper, Sighting
 from daemon.papers.paper import Reading
-from daemon.papers.paper_reader import PaperReader, Sandbox
+from daemon.papers.paper_reader import Ocr, PaperReader, Sandbox
 from daemon.passes.file_reading import AttachedFiles, TimeForFiles
 from daemon.passes.first_lessons import learn_from_folders
 from daemon.passes.one_pass import one_pass
 from daemon.passes.read_papers import fetch_read, way_of_reading
-from daemon.report.file_words import file_story, files_in_words
+from daemon.report.file_words import counted_in_words, file_story, files_counted, files_in_words
 from daemon.store import decisions, files_later, learning, messages
 from daemon.store.records import ReadFile
 from tests.daemon.passes.test_pipeline import Office, make_office, office
@@ -46,9 +46,9 @@ class Listens(FakeClassifier):
 class Reader(PaperReader):
     """Ends as a test wants, and counts how often it was asked."""
 
-    def __init__(self, *ends: Reading, works: bool = True) -> None:
+    def __init__(self, *ends: Reading, works: bool = True, sees: bool = True) -> None:
         super().__init__()
-        self.ends, self.works = list(ends), works
+        self.ends, self.works, self.sees = list(ends), works, sees
         self.asked: list[str] = []
 
     def read(self, paper: Paper, ocr: bool = False) -> Reading:
@@ -56,7 +56,7 @@ class Reader(PaperReader):
         return self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
 
     def sandbox(self) -> Sandbox:
-        return Sandbox(self.works)
+        return Sandbox(self.works, ocr=Ocr(self.sees))
 
 
 @pytest.fixture
@@ -67,8 +67,8 @@ def heard(office: Office) -> Iterator[Listens]:
     office.desk.files.close()
 
 
-def with_reader(office: Office, *ends: Reading, works: bool = True) -> Reader:
-    reader = Reader(*ends, works=works)
+def with_reader(office: Office, *ends: Reading, works: bool = True, sees: bool = True) -> Reader:
+    reader = Reader(*ends, works=works, sees=sees)
     office.desk.files = AttachedFiles(start=lambda **_: reader)
     return reader
 
@@ -193,7 +193,9 @@ def test_of_twenty_files_three_are_read_and_the_rest_is_told(office: Office) -> 
     [read] = fetch_read(office.desk, [office.box.deliver(mail.as_bytes()).ref])
     assert len(reader.asked) == 3
     assert [file.status for file in read.files] == ["text"] * 3 + ["lacking"] * 17
-    assert "3.pdf: one of many" in files_in_words([file_story(file) for file in read.files])
+    told = files_in_words([file_story(file) for file in read.files])
+    assert told.startswith("; read 0.pdf (PDF); read 1.pdf (PDF); read 2.pdf (PDF); did not read 3.pdf, 4.pdf, 5.pdf")
+    assert told.endswith(" 5.pdf and 14 more: beyond the three that are read of one mail"), "one sentence for all"
 
 
 SEEN = (Reading("none", "png", picture=True), Reading("text", "png", text="Rechnung", ocr=True))
@@ -231,6 +233,31 @@ def test_what_the_settings_read_now_of_pictures_old_lessons_get(office: Office) 
     office.box.move_by_person(there.ref, "Invoices")
     office.settle()
     knows_files_by(office, "ocr")
+    one_pass(office.desk)
+    with office.database.read() as tx:
+        assert [each.text.attached_text for each in learning.lessons(tx, office.desk.mailbox_id)] == ["Rechnung"]
+
+
+def test_a_picture_that_nothing_could_look_at_is_read_once_ocr_is_installed(office: Office) -> None:
+    knows_files_by(office, "ocr")
+    away = Reading("unavailable", "png", picture=True)
+    with_reader(office, Reading("none", "png", picture=True), away, sees=False)
+    there = deliver(office, "letter", SCAN)
+    sorted_now(office)
+    [[file]] = files_of(office)
+    assert file.status == "unseen"
+    assert "it is a picture, and OCR does not work; `postroom check` says why" in files_in_words([file_story(file)])
+    office.box.move_by_person(there.ref, "Invoices")
+    office.settle()
+    as_text = way_of_reading(office.desk) - 1
+    with office.database.read() as tx:
+        assert files_later.unread(tx, office.desk.mailbox_id, as_text) == [], "what is written in it has been read"
+    reader = with_reader(office, *SEEN, sees=False)
+    office.clock.advance(hours=7)
+    one_pass(office.desk)
+    assert reader.asked == [], "nothing is fetched while nothing could look at it"
+    with_reader(office, *SEEN)
+    office.clock.advance(hours=7)
     one_pass(office.desk)
     with office.database.read() as tx:
         assert [each.text.attached_text for each in learning.lessons(tx, office.desk.mailbox_id)] == ["Rechnung"]
@@ -339,6 +366,12 @@ def test_each_end_has_a_sentence_of_its_own() -> None:
     ]
     for file, words in told:
         assert files_in_words([file_story(file)]) == words
+    counted = files_counted([*(file for file, _ in told), ReadFile("b.pdf", "lacking", why="empty")])
+    assert counted_in_words(counted) == (
+        "Attached files: 2 read, 1 without text, 4 not read "
+        "(1 empty, 1 larger than 32 MB, 1 locked with a password, 1 beyond what one look reads)."
+    )
+    assert counted_in_words(files_counted([])) == ""
     for file, _ in told:
         assert {"a.pdf", invoice}.isdisjoint(file_story(file, named=False).values())
 

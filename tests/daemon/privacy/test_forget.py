@@ -38,7 +38,7 @@ from tests.servers.ollama import OllamaStandIn, StoredModel
         ("ann@x.example", MailText(body="Write to (ann@x.example)."), "text"),
         ("ann@x.example", MailText(body="https://y.example/stop?who=ann%40x.example&all"), "text"),
         ("ann@x.example", MailText(attachments=("ann@x.example.vcf (text/vcard)",)), None),
-        ("ann@x.example", MailText(attached_text="Invoice 4711\nto Ann, ann@x.example"), "text"),
+        ("ann@x.example", MailText(attached_text="Invoice 4711\nto Ann, ann@x.example"), "attached file"),
         ("ann@x.example", MailText(sender="joann@x.example", to="ann@x.example.org", body="ann@x"), None),
         ("@x.example", MailText(sender="bob@mail.x.example"), "sender"),
         ("@x.example", MailText(list_id="<news@x.example>"), "text"),
@@ -304,7 +304,7 @@ def test_lessons_are_found_by_person_and_json_shows_neither_subject_nor_address(
 
 def test_a_dry_run_says_what_would_go_and_changes_nothing(ready: Office) -> None:
     told = command(ready, "forget", "ann@x.example", "--dry-run")
-    assert "1 lessons and the identities of 1 messages would be deleted" in told
+    assert "1 lesson and the identity of 1 message would be deleted" in told
     assert "a is in use: a new one would be trained at once." in told
     assert "Copies and backups of the state directory" in told
     assert ready.models() == {"a": "current"}
@@ -343,7 +343,7 @@ def test_a_mailbox_that_the_settings_name_no_more_is_searched_and_cleared_too(re
     assert row["mailbox"] == "office"
     told = command(ready, "forget", "ann@x.example")
     assert "renamed: 0 lessons" in told
-    assert "office, which the settings name no more: 1 lessons" in told
+    assert "office, which the settings name no more: 1 lesson" in told
     assert ready.models() == {"a": "removed"}
     assert command(ready, "lessons", "--from", "ann@x.example", "--mailbox", "office", "--json") == "[]\n"
     command(ready, "forget", "ann@x.example", "--mailbox", "never", code=1)

@@ -75,7 +75,7 @@ def test_mail_is_filed_by_what_its_pdf_says_whatever_becomes_of_the_reading_proc
     eventually(lambda: world.folders_of("Scan 201") == [world.first], "the invoice was filed", 90)
     eventually(lambda: world.folders_of("Scan 202") == [world.second], "the letter was filed")
     assert "read scan.pdf (PDF)" in why(service, 201)
-    assert service.status()["files"] == {"read": 2, "not_read": {}}
+    assert service.status()["files"] == {"read": 2, "no_text": 0, "not_read": {}}
     [worker] = workers(service)
     assert worker.memory_full_info().uss < 60 << 20
     worker.send_signal(signal.SIGKILL)

@@ -91,6 +91,10 @@ def test_mistakes_about_files_are_told_in_words(tmp_path: Path) -> None:
     assert mailbox.startswith('[[mailbox]] 1 (office) attachments: "all" is not one of "names", "text", "ocr".')
     assert sorting.startswith('[sorting] attachments: "txt" is not one of "names", "text", "ocr". Did you mean "text"?')
     assert language.startswith('[sorting] ocr_languages 0: "german" is no language of tesseract\'s. Write "deu"')
+    [only] = problems(tmp_path, f'{OFFICE}[sorting]\nocr_languages = ["de"]')
+    assert only.startswith('[sorting] ocr_languages 0: "de" is no language')
+    [empty] = problems(tmp_path, f"{OFFICE}[sorting]\nocr_languages = []")
+    assert empty == '[sorting] ocr_languages: is empty. Write ocr_languages = ["..."], or remove the line.'
 
 
 # -- the example file
