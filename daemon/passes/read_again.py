@@ -40,6 +40,8 @@ def read_again_now_and_then(desk: Desk) -> None:
 
 def read_again(desk: Desk) -> bool:
     """Put into some lessons what their files say. Is there more to do? Raises ConnectorError."""
+    if desk.stop() or desk.time_for_files.over:
+        return True
     way = way_of_reading(desk)
     with desk.database.read() as tx:
         page = files_later.unread(tx, desk.mailbox_id, way)
