@@ -2,8 +2,8 @@
 
     lessons not read in this way | few own words, and files? | fetched from where their mail lies | the lesson says more
 
-So the models learn from old mail what they will see of new mail. What lies nowhere any more stays as it was; nothing is
-asked twice.
+So the models learn from old mail what they will see of new mail. What lies nowhere any more stays as it was, and is not
+asked about again. What is not to be had just now is asked for once in each round.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from daemon.passes.desk import Desk
 from daemon.passes.read_papers import fetch_read, way_of_reading
 from daemon.store import files_later, messages
 from daemon.store.database import Tx
-from daemon.store.files_later import A_PAGE, Unread
+from daemon.store.files_later import Unread
 from daemon.store.learning import mail_text
 
 log = structlog.get_logger()
@@ -44,23 +44,31 @@ def read_again(desk: Desk) -> bool:
         return True
     way = way_of_reading(desk)
     with desk.database.read() as tx:
-        page = files_later.unread(tx, desk.mailbox_id, way)
+        whole = files_later.unread(tx, desk.mailbox_id, way)
+        page = [one for one in whole if one.lesson not in desk.read_in_vain]
         places = {one.lesson: _place(tx, one) for one in page if _has_files(one)}
     wanted = [(lesson, ref) for lesson, ref in places.items() if ref is not None][:A_LOOK]
     if not page or (wanted and not desk.files.can_read()):
+        desk.read_in_vain.clear()
         return False
     nothing = [one.lesson for one in page if places.get(one.lesson) is None]
     found = {read.message.sighting.ref: read for read in fetch_read(desk, [ref for _, ref in wanted], learning=True)}
     more = 0
     with desk.database.begin() as tx:
-        files_later.done(tx, [*nothing, *(lesson for lesson, ref in wanted if ref not in found)], way)
+        files_later.done(tx, nothing, way)
         for lesson, ref in wanted:
-            if ref in found and (read := found[ref]).papers:
-                text = read.message.text.attached_text
-                more += files_later.put(tx, desk.mailbox_id, lesson, text, read.papers)
+            read = found.get(ref)
+            if read is None or any(file.status == "unavailable" for file in read.files):
+                # Moved since the look, which the next one tells; or not given, or not read, just now.
+                desk.read_in_vain.add(lesson)
+            elif read.papers:
+                more += files_later.put(tx, desk.mailbox_id, lesson, read.message.text.attached_text, read.papers)
     if more:
         log.info("lessons-read-again", mailbox=desk.settings.name, lessons=more)
-    return len(page) == A_PAGE or len(wanted) == A_LOOK
+    if len(whole) < files_later.A_PAGE and len(wanted) < A_LOOK:
+        desk.read_in_vain.clear()
+        return False
+    return True
 
 
 def _has_files(one: Unread) -> bool:

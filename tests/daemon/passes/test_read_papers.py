@@ -367,6 +367,47 @@ def test_old_lessons_wait_for_a_process_that_does_not_start(office: Office) -> N
         assert [each.text.attached_text for each in learning.lessons(tx, office.desk.mailbox_id)] == ["Rechnung"]
 
 
+def test_an_old_lesson_whose_mail_is_not_given_just_now_is_read_later(office: Office) -> None:
+    """The folder is refused for a while, has other numbers by now, or the mail has moved since the look."""
+    with_reader(office, Reading("text", "pdf", text="Rechnung"))
+    knows_files_by(office, "names")
+    there = deliver(office, "letter", SCAN)
+    sorted_now(office)
+    office.box.move_by_person(there.ref, "Invoices")
+    office.settle()
+    knows_files_by(office, "text")
+    fetch = office.box.fetch
+    office.box.fetch = lambda refs, **more: iter(())  # type: ignore[method-assign, assignment]
+    assert not read_again(office.desk)
+    office.box.fetch = fetch  # type: ignore[method-assign]
+    office.clock.advance(hours=7)
+    one_pass(office.desk)
+    with office.database.read() as tx:
+        assert [each.text.attached_text for each in learning.lessons(tx, office.desk.mailbox_id)] == ["Rechnung"]
+
+
+def test_lessons_that_are_not_to_be_had_hold_up_no_others(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.passes.read_again.A_LOOK", 2)
+    knows_files_by(office, "names")
+    for number in range(5):
+        there = deliver(office, f"letter {number}", Paper("scan.pdf", text_pdf(f"Rechnung {number}")))
+        sorted_now(office)
+        office.box.move_by_person(there.ref, "Invoices")
+        office.settle()
+    knows_files_by(office, "text")
+    fetch = office.box.fetch
+
+    def given(refs: Sequence[MessageRef], **more: bool) -> Iterator[Message]:
+        return (one for one in fetch(refs, **more) if one.text.subject < "letter 2")
+
+    office.box.fetch = given  # type: ignore[method-assign, assignment]
+    with_reader(office, Reading("text", "pdf", text="Rechnung"))
+    assert [read_again(office.desk) for _ in range(3)] == [True, True, False]
+    with office.database.read() as tx:
+        texts = [each.text.attached_text for each in learning.lessons(tx, office.desk.mailbox_id)]
+    assert texts == ["Rechnung", "Rechnung", "", "", ""]
+
+
 def test_mail_that_lies_nowhere_any_more_is_asked_for_once(office: Office) -> None:
     knows_files_by(office, "names")
     there = deliver(office, "letter", SCAN)
