@@ -192,6 +192,7 @@ def pptx(title: str, *lines: str) -> bytes:
 def open_document(kind: str, content: str, manifest: str = "<manifest/>") -> bytes:
     """An OpenDocument file: "text", "spreadsheet" or "presentation", with this XML in its body."""
     names = 'xmlns:text="urn:t" xmlns:table="urn:b" xmlns:draw="urn:d" xmlns:office="urn:o"'
+    names += ' xmlns:style="urn:s" xmlns:fo="urn:f"'
     # As old programs write it: an external DTD that nobody reads.
     doctype = '<!DOCTYPE office:document-content PUBLIC "-//O//DTD 1.0//EN" "office.dtd">'
     body = f"<office:document-content {names}><office:body>{content}</office:body></office:document-content>"
