@@ -7,7 +7,7 @@ import pytest
 from daemon.papers.pdf_text import Pdf, is_garbage
 from daemon.papers.read_any import read_in_turn
 from tests.hostile_papers import ORDER, hidden_text
-from tests.paper_samples import one_page, open_document, pdf, shown, stream
+from tests.paper_samples import one_page, open_document, pdf, pptx, shown, stream
 
 HIDDEN = {
     "render mode 3": shown(ORDER, before="3 Tr"),
@@ -118,3 +118,42 @@ def test_what_nobody_sees_of_an_open_document_does_not_count(how: str) -> None:
 @pytest.mark.parametrize("how", SHOWING)
 def test_what_somebody_sees_of_an_open_document_counts(how: str) -> None:
     assert words_of(*SHOWING[how]) == "Kopf\nLieferschein"
+
+
+def shape(*, at: tuple[int, int] = (0, 0), hidden: str = "", size: str = "", around: str = "{}") -> str:
+    place = f'<spPr><xfrm><off x="{at[0]}" y="{at[1]}"/><ext cx="900000" cy="900000"/></xfrm></spPr>'
+    run = f"<r><rPr{size}/><t>Kopf</t></r>"
+    return around.format(f"<sp><nvSpPr><cNvPr{hidden}/></nvSpPr>{place}<txBody><p>{run}</p></txBody></sp>")
+
+
+GROUP = "<grpSp><nvGrpSpPr><cNvPr{}/></nvGrpSpPr><sp><nvSpPr><cNvPr/></nvSpPr></sp>{}</grpSp>"
+
+
+@pytest.mark.parametrize(
+    "unseen",
+    [
+        shape(hidden=' hidden="1"'),
+        shape(around=GROUP.replace("{}", ' hidden="1"', 1)),
+        shape(at=(9144000, 0)),
+        shape(at=(0, 7000000)),
+        shape(at=(-900001, 0)),
+        shape(size=' sz="100"'),
+    ],
+)
+def test_what_nobody_sees_of_a_slide_does_not_count(unseen: str) -> None:
+    data = pptx("Lieferschein", shapes=unseen)
+    assert [*read_in_turn("a.pptx", data, None)][-1].text == "Lieferschein"
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        shape(),
+        shape(at=(-100, 6000000), hidden=' hidden="0"', size=' sz="800"'),
+        shape(at=(99999999, 0), around=GROUP.replace("{}", "", 1)),
+        shape(hidden=' hidden="1"').replace("Kopf", "") + shape(),
+    ],
+)
+def test_what_somebody_sees_of_a_slide_counts(seen: str) -> None:
+    data = pptx("Lieferschein", shapes=seen)
+    assert [*read_in_turn("a.pptx", data, None)][-1].text == "Lieferschein\nKopf"
