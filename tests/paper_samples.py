@@ -170,18 +170,18 @@ def xlsx(*cells: str, hidden: str = "geheim") -> bytes:
     )
 
 
-def pptx(title: str, *lines: str) -> bytes:
-    """A PowerPoint file: one slide with a title, and one that is not shown."""
+def pptx(title: str, *lines: str, shapes: str = "") -> bytes:
+    """A PowerPoint file: one slide with a title, and one that is not shown. `shapes`: XML of more on the first."""
 
     def text(line: str) -> str:
         return f"<txBody><a:p xmlns:a='a'><a:r><a:t>{line}</a:t></a:r></a:p></txBody>"
 
-    shapes = f'<sp><nvPr><ph type="title"/></nvPr>{text(title)}</sp><sp>{"".join(map(text, lines))}</sp>'
+    shapes = f'<sp><nvPr><ph type="title"/></nvPr>{text(title)}</sp><sp>{"".join(map(text, lines))}</sp>{shapes}'
     order = f'<sldIdLst xmlns:r="{R}"><sldId id="256" r:id="r1"/><sldId id="257" r:id="r0"/></sldIdLst>'
     return archive_of(
         {
             "[Content_Types].xml": TYPES,
-            "ppt/presentation.xml": f"<presentation>{order}</presentation>",
+            "ppt/presentation.xml": f"<presentation>{order}<sldSz cx='9144000' cy='6858000'/></presentation>",
             "ppt/_rels/presentation.xml.rels": _relations("slides/slide1.xml", "slides/slide2.xml"),
             "ppt/slides/slide2.xml": f"<sld>{shapes}</sld>",
             "ppt/slides/slide1.xml": f'<sld show="0"><sp>{text("geheim")}</sp></sld>',
@@ -192,6 +192,7 @@ def pptx(title: str, *lines: str) -> bytes:
 def open_document(kind: str, content: str, manifest: str = "<manifest/>") -> bytes:
     """An OpenDocument file: "text", "spreadsheet" or "presentation", with this XML in its body."""
     names = 'xmlns:text="urn:t" xmlns:table="urn:b" xmlns:draw="urn:d" xmlns:office="urn:o"'
+    names += ' xmlns:style="urn:s" xmlns:fo="urn:f"'
     # As old programs write it: an external DTD that nobody reads.
     doctype = '<!DOCTYPE office:document-content PUBLIC "-//O//DTD 1.0//EN" "office.dtd">'
     body = f"<office:document-content {names}><office:body>{content}</office:body></office:document-content>"

@@ -12,9 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 
-from connectors.base import MailText
-from daemon.model.as_read import as_read
-from daemon.model.near_duplicates import NearCopy, NearDuplicates
+from daemon.model.near_duplicates import Likened, NearCopy, NearDuplicates, likened
 from daemon.model.prediction import TriedHint
 from daemon.rules.hints import Filed, correspondents, of_copies, of_thread
 from daemon.training.order import Lesson
@@ -34,8 +32,8 @@ def tried_hints(lessons: Sequence[Lesson], own_domains: Sequence[str], recipe: H
         memory.add(lesson.id, lesson.text, lesson.category, lesson.when)
 
     @lru_cache(MOST_TEXTS)
-    def near(text: MailText) -> list[NearCopy]:
-        return memory.near(text)
+    def near(mail: Likened) -> list[NearCopy]:
+        return memory.near(mail)
 
     threads: dict[str, list[Filed]] = defaultdict(list)
     found = []
@@ -45,8 +43,7 @@ def tried_hints(lessons: Sequence[Lesson], own_domains: Sequence[str], recipe: H
             # The same words are hardly two mails: a hint of the thread is what service would ask first.
             hint = of_thread(lesson.text, lesson.when, thread, own_domains)
             if hint is None:
-                shown = as_read(lesson.text)
-                copies = near(MailText(subject=shown.subject, body=shown.body))
+                copies = near(likened(lesson.text))
                 hint = of_copies(lesson.when, [copy for copy in copies if places[copy.lesson] < place])
             if hint is not None:
                 found.append(TriedHint(hint.kind, lesson.category, hint.category))

@@ -159,7 +159,7 @@ def papers_of(files: Sequence[AttachedFile], *, pictures: bool = False) -> tuple
     files = [one for one in files if pictures or one.rank is not Rank.PICTURE]
     chosen = _chosen(files)
     papers: list[Paper] = []
-    read = 0
+    read, room = 0, LARGEST_TOGETHER
     for number, one in enumerate(files):
         if len(papers) >= MOST_NAMED and number not in chosen:
             continue
@@ -167,6 +167,9 @@ def papers_of(files: Sequence[AttachedFile], *, pictures: bool = False) -> tuple
             papers.append(Paper(shown_name(one.name), lacking=_why_not(one, len(chosen))))
             continue
         found = _read(one, MOST_READ - read, pictures)
+        if (came := sum(len(paper.data) for paper in found)) > room:  # more than was said before
+            found, came = [Paper(shown_name(one.name), lacking=TOGETHER_TOO_LARGE)], 0
+        room -= came
         read += sum(not paper.lacking for paper in found)
         papers += found
     return tuple(papers)

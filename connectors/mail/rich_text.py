@@ -19,7 +19,9 @@ LONGEST_RTF = 1 << 20
 """Of a mail's body, packed or not."""
 MOST_TOKENS = 400_000
 DEEPEST_GROUP = 200
-MOST_FONTS = 1_000
+MOST_FONTS = MOST_COLOURS = 1_000
+TINY = 3
+"""Half points."""
 
 _PRELOAD = (
     b"{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0\\fnil \\froman \\fswiss \\fmodern \\fscript \\fdecor "
@@ -43,6 +45,11 @@ _SIGNS = {
     **{b"emdash": "\u2014", b"endash": "\u2013", b"bullet": "\u2022", b"emspace": " ", b"enspace": " "},
 }
 _ESCAPED = {b"~": " ", b"_": "-", b"\n": "\n", b"\r": "\n"}
+_GROUNDS = {b"cb", b"highlight", b"chcbpat", b"cbpat"}
+"""Each with the number of a colour; 0: none."""
+_USUAL = {b"fs": 24}
+"""What a word means that has no number."""
+_LOOKS = _GROUNDS | {b"plain", b"pard", b"fs", b"cf", b"intbl", b"shptxt"}
 _FONT_CHARSETS = {
     **{0: "cp1252", 77: "mac-roman", 128: "cp932", 129: "cp949", 134: "gb18030", 136: "big5hkscs", 161: "cp1253"},
     **{162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874"},
@@ -105,6 +112,12 @@ class _Group(NamedTuple):
     """How many signs stand in for one \\u, where a program does not know it."""
     fonts: bool = False
     """Is it the table of fonts?"""
+    colours: bool = False
+    """Is it the table of colours?"""
+    is_white: bool = False
+    is_tiny: bool = False
+    has_ground: bool = False
+    """May what is behind the letters be of another colour than paper?"""
 
 
 class _Reader:
@@ -118,6 +131,8 @@ class _Reader:
         self._charset = "cp1252"
         self._fonts: dict[int, str] = {}
         self._font_defined = 0
+        self._colours: list[tuple[int, int, int]] = []
+        self._mixed = {b"red": 0, b"green": 0, b"blue": 0}
         self._stands_in = 0
         self._groups = [_Group()]
         self._too_deep = 0
@@ -141,12 +156,16 @@ class _Reader:
         if word == b"htmltag" and self._is_html:
             self._now(is_tag=True)
         elif starred or word in _NOT_SHOWN:
-            self._now(skipped=True, fonts=word == b"fonttbl")
+            self._now(skipped=True, fonts=word == b"fonttbl", colours=word == b"colortbl")
         elif word == b"htmlrtf":
             self._flush()
             self._in_rtf_only = number != 0
         elif word == b"v":
             self._now(hidden=number != 0)
+        elif word in self._mixed and self._groups[-1].colours:
+            self._mixed[word] = number or 0
+        elif not self._is_html and word in _LOOKS:
+            self._look(word, _USUAL.get(word, 0) if number is None else number)
         elif word == b"ansicpg" and number:
             self._charset = _CODE_PAGES.get(number) or code_page(number)
         elif word == b"uc":
@@ -163,6 +182,19 @@ class _Reader:
         elif sign := _BREAKS.get(word) or _SIGNS.get(word):
             self.put(sign)
 
+    def _look(self, word: bytes, number: int) -> None:
+        """Do the letters that follow differ from white paper?"""
+        if word == b"plain":
+            self._now(hidden=False, is_white=False, is_tiny=False)
+        elif word == b"pard":
+            self._now(has_ground=False)
+        elif word == b"fs":
+            self._now(is_tiny=number < TINY)
+        elif word == b"cf":
+            self._now(is_white=0 < number < len(self._colours) and self._colours[number] == (255, 255, 255))
+        else:
+            self._now(has_ground=word not in _GROUNDS or number > 0)
+
     def _now(self, **changes: Any) -> None:
         self._flush()
         self._groups[-1] = self._groups[-1]._replace(**changes)
@@ -172,16 +204,26 @@ class _Reader:
         group = self._groups[-1]
         return not (group.skipped or group.hidden or (self._in_rtf_only and not group.is_tag))
 
+    @property
+    def _is_seen(self) -> bool:
+        """What is shown: have its letters a size, and another colour than paper?"""
+        group = self._groups[-1]
+        return self._shown and not group.is_tiny and (group.has_ground or not group.is_white)
+
     def raw(self, raw: bytes) -> None:
         """Letters in the document's code page, or their font's."""
         skipped = min(self._stands_in, len(raw))
         self._stands_in -= skipped
-        if self._shown:
+        if self._groups[-1].colours and b";" in raw and len(self._colours) < MOST_COLOURS:
+            self._colours.append((self._mixed[b"red"], self._mixed[b"green"], self._mixed[b"blue"]))
+            self._colours += [(0, 0, 0)] * min(raw.count(b";") - 1, MOST_COLOURS)  # as the program likes: no white
+            self._mixed = dict.fromkeys(self._mixed, 0)
+        if self._is_seen:
             self._bytes += raw[skipped:]
 
     def put(self, text: str) -> None:
         self._flush()
-        if self._shown:
+        if self._is_seen or (text.isspace() and self._shown):
             self._parts.append(text)
             self.length += len(text)
 

@@ -24,6 +24,8 @@ LEAST_OVERLAP = 0.8
 """Jaccard overlap: two mails with one long disclaimer and different words above it stay below."""
 CAPACITY = 5000
 """The newest lessons only. What is older has been trained."""
+HEADING_LINES = 3
+"""Of what files say: the line of an e-invoice and the tallest lines come first."""
 SLOTS = 2**20
 """Of the table in which a mail's shingles are marked; two that share a slot only cost an exact look."""
 
@@ -38,6 +40,25 @@ class NearCopy:
     category: str
     at: datetime
     overlap: float
+
+
+@dataclass(frozen=True)
+class Likened:
+    """What of a mail is compared. `heading`: how its files are headed, where these count, without numbers."""
+
+    words: str
+    heading: tuple[str, ...] = ()
+
+
+def likened(text: MailText) -> Likened:
+    """The mail with what its files say, where that counts: two that say "please find attached" need not be alike. Nor
+    are an invoice and the reminder that repeats it."""
+    shown = as_read(text)
+    words = f"{shown.subject} {shown.body}".lower()
+    if not text.attached_text or shown.body == text.body:
+        return Likened(words)
+    first = "\n".join(text.attached_text.lower().split("\n")[:HEADING_LINES])
+    return Likened(words, tuple(re.findall(r"[^\W\d_]+", first)))
 
 
 @dataclass
@@ -58,7 +79,7 @@ class NearDuplicates:
 
     def add(self, lesson: int, text: MailText, category: str, at: datetime) -> None:
         """Remember a lesson; beyond the capacity the oldest is dropped."""
-        shingles = _shingle(text)
+        shingles = _shingle(likened(text))
         if len(shingles) < LEAST_SHINGLES:
             return
         self.forget([lesson])
@@ -84,9 +105,9 @@ class NearDuplicates:
         """Forget every lesson that is not among these."""
         self.forget([lesson for lesson in self._shingles if lesson not in counting])
 
-    def near(self, text: MailText) -> list[NearCopy]:
+    def near(self, text: MailText | Likened) -> list[NearCopy]:
         """The lessons that nearly repeat this mail, the latest (by date, then id) last."""
-        wanted = _shingle(text)
+        wanted = _shingle(text if isinstance(text, Likened) else likened(text))
         if len(wanted) < LEAST_SHINGLES or not self._shingles:
             return []
         if self._joined is None:
@@ -125,9 +146,9 @@ class _Joined:
         return [int(lesson) for lesson in self.lessons[common >= enough]]
 
 
-def _shingle(text: MailText) -> Shingles:
-    """With what its files say, where that counts: two that say "please find attached" need not be alike."""
-    text = as_read(text)
-    words = re.findall(r"\w+", f"{text.subject} {text.body}".lower())
-    numbers = (hash(tuple(words[at : at + SHINGLE_WORDS])) & 0xFFFFFFFF for at in range(len(words) - SHINGLE_WORDS + 1))
-    return np.unique(np.fromiter(numbers, np.uint32))
+def _shingle(mail: Likened) -> Shingles:
+    """Mails whose files are headed differently share none, and repeat each other in nothing."""
+    words = re.findall(r"\w+", mail.words)
+    last = len(words) - SHINGLE_WORDS + 1
+    pieces = (hash((mail.heading, *words[at : at + SHINGLE_WORDS])) & 0xFFFFFFFF for at in range(last))
+    return np.unique(np.fromiter(pieces, np.uint32))

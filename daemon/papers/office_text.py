@@ -165,33 +165,64 @@ class _Sheet(_Lines):
 
 
 class _Slide(_Lines):
-    """One slide, or the notes of one; its title stands out."""
+    """A slide (ECMA-376 part 1, section 19.3). `size`: of all slides, width and height; () if unknown."""
 
-    shown = True
-
-    def __init__(self) -> None:
+    def __init__(self, size: tuple[int, ...] = ()) -> None:
         super().__init__()
+        self._size = size
         self._title = False
+        self._corner = (0, 0)
+        self._is_off = self._is_tiny = False
+        self._hidden = 0
+        """How deep in `path` the shape is that is hidden, with all that it holds; 0: none is."""
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if name == "sld" and attributes.get("show") in _OFF:
             raise Enough
-        if name == "sp":
-            self._title = False
+        if name in ("sp", "graphicFrame"):
+            self._title = self._is_off = False
+        elif name == "cNvPr" and attributes.get("hidden", "0") not in _OFF:
+            self._hidden = self._hidden or max(len(self.path) - 2, 1)
+        elif name in ("off", "ext") and self.path[-2:-1] == ["xfrm"] and "grpSp" not in self.path:
+            self._place(name, attributes)
+        elif name == "r":
+            self._is_tiny = False
+        elif name == "rPr":
+            self._is_tiny = _number(attributes.get("sz", ""), 50 * TINY) < 50 * TINY
         elif name == "ph":
             self._title = attributes.get("type") in ("title", "ctrTitle")
-        elif name == "br":
+        elif name == "br" and self._is_seen:
             self.put("\n")
 
+    def _place(self, name: str, attributes: dict[str, str]) -> None:
+        """Does the shape lie beside the slide?"""
+        if name == "off":
+            self._corner = _number(attributes.get("x", "")), _number(attributes.get("y", ""))
+            return
+        lengths = _number(attributes.get("cx", "")), _number(attributes.get("cy", ""))
+        ends = (corner + length for corner, length in zip(self._corner, lengths, strict=True))
+        beyond = any(corner >= most for corner, most in zip(self._corner, self._size, strict=False))
+        self._is_off = beyond or any(end < 0 for end in ends)
+
+    @property
+    def _is_seen(self) -> bool:
+        return not (self._hidden or self._is_off or self._is_tiny)
+
     def end(self, name: str) -> None:
+        if len(self.path) == self._hidden:
+            self._hidden = 0
         if name == "p":
             self.end_line(1.0 if self._title else 0)
-        elif name == "tc":
+        elif name == "tc" and self._is_seen:
             self.put("\t")
 
     def text(self, text: str) -> None:
-        if self.path[-1] == "t":
+        if self.path[-1] == "t" and self._is_seen:
             self.put(text)
+
+
+def _number(text: str, otherwise: int = 0) -> int:
+    return int(text) if re.fullmatch(r"-?[0-9]{1,12}", text) else otherwise
 
 
 class _Relations(Handler):
@@ -210,8 +241,11 @@ class _Order(Handler):
 
     def __init__(self) -> None:
         self.ids: list[str] = []
+        self.size: tuple[int, ...] = ()
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "sldSz":
+            self.size = _number(attributes.get("cx", ""), 1 << 40), _number(attributes.get("cy", ""), 1 << 40)
         # Attributes are known by their local names: a slide's "id" is the one with a namespace, which comes last.
         if (name == "sheet" and attributes.get("state", "visible") == "visible") or name == "sldId":
             self.ids.append(attributes.get("id", ""))
@@ -233,7 +267,7 @@ def read_xlsx(members: Members) -> tuple[list[str], str]:
     strings = _Strings()
     read_xml(members.chunks("xl/sharedStrings.xml"), strings)
     lines: list[str] = []
-    for name in _in_order(members, "xl/workbook.xml", "xl/worksheets/sheet")[:MOST_SHEETS]:
+    for name in _in_order(members, "xl/workbook.xml", "xl/worksheets/sheet")[0][:MOST_SHEETS]:
         sheet = _Sheet(strings.strings)
         read_xml(members.chunks(name), sheet)
         lines += sheet.lines
@@ -246,8 +280,9 @@ def read_pptx(members: Members) -> tuple[list[str], str]:
     """Titles and text of a PowerPoint file's visible slides in their order."""
     lines: list[str] = []
     tall: list[str] = []
-    for name in _in_order(members, "ppt/presentation.xml", "ppt/slides/slide")[:MOST_SLIDES]:
-        slide = _Slide()
+    slides, size = _in_order(members, "ppt/presentation.xml", "ppt/slides/slide")
+    for name in slides[:MOST_SLIDES]:
+        slide = _Slide(size)
         read_xml(members.chunks(name), slide)
         lines += slide.lines
         tall += slide.tall
@@ -264,8 +299,8 @@ def _main(members: Members, usual: str) -> str:
     return next((name for name in members.names if name.startswith(stem) and name.endswith(".xml")), usual)
 
 
-def _in_order(members: Members, main: str, prefix: str) -> list[str]:
-    """Sheets or slides in the order of the main part; by their numbers if that does not tell."""
+def _in_order(members: Members, main: str, prefix: str) -> tuple[list[str], tuple[int, ...]]:
+    """Sheets or slides in the order of the main part, by their numbers if that does not tell; and a slide's size."""
     folder, _, file = main.rpartition("/")
     order, relations = _Order(), _Relations()
     read_xml(members.chunks(main), order)
@@ -273,7 +308,7 @@ def _in_order(members: Members, main: str, prefix: str) -> list[str]:
     targets = (relations.targets.get(each, "") for each in order.ids)
     found = [target.lstrip("/") if target.startswith("/") else f"{folder}/{target}" for target in targets if target]
     there = [name for name in found if name in members]
-    return there or sorted((name for name in members.names if name.startswith(prefix)), key=_by_number)
+    return there or sorted((name for name in members.names if name.startswith(prefix)), key=_by_number), order.size
 
 
 def _by_number(name: str) -> tuple[int, str]:

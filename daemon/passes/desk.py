@@ -61,6 +61,8 @@ class Desk:
     """When we last asked whether a bulk move may be believed."""
     all_read: datetime | None = None
     """When no lesson was left whose files were to be read."""
+    read_in_vain: set[int] = field(default_factory=set)
+    """Lessons whose files were not to be had in the present round."""
 
     @property
     def attachments(self) -> Attachments:

@@ -2,13 +2,14 @@
 
     lessons not read in this way | few own words, and files? | fetched from where their mail lies | the lesson says more
 
-So the models learn from old mail what they will see of new mail. What lies nowhere any more stays as it was; nothing is
-asked twice.
+So the models learn from old mail what they will see of new mail. What lies nowhere any more stays as it was, and is not
+asked about again. What is not to be had just now is asked for once in each round.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -19,7 +20,7 @@ from daemon.passes.desk import Desk
 from daemon.passes.read_papers import fetch_read, way_of_reading
 from daemon.store import files_later, messages
 from daemon.store.database import Tx
-from daemon.store.files_later import A_PAGE, Unread
+from daemon.store.files_later import Unread
 from daemon.store.learning import mail_text
 
 log = structlog.get_logger()
@@ -40,33 +41,54 @@ def read_again_now_and_then(desk: Desk) -> None:
 
 def read_again(desk: Desk) -> bool:
     """Put into some lessons what their files say. Is there more to do? Raises ConnectorError."""
+    if desk.stop() or desk.time_for_files.over:
+        return True
     way = way_of_reading(desk)
-    page, places, wanted = _unread(desk, way)
-    if wanted and desk.attachments == "ocr" and not desk.files.can_see():
+    unread = _unread(desk, way)
+    if unread.wanted and desk.attachments == "ocr" and not desk.files.can_see():
         way -= 1  # what pictures show waits for OCR, what is written does not
-        page, places, wanted = _unread(desk, way)
-    if not page or (wanted and not desk.files.can_read()):
+        unread = _unread(desk, way)
+    wanted = unread.wanted
+    if not (unread.nothing or wanted) or (wanted and not desk.files.can_read()):
+        desk.read_in_vain.clear()
         return False
-    nothing = [one.lesson for one in page if places.get(one.lesson) is None]
     found = {read.message.sighting.ref: read for read in fetch_read(desk, [ref for _, ref in wanted], learning=True)}
     more = 0
     with desk.database.begin() as tx:
-        files_later.done(tx, [*nothing, *(lesson for lesson, ref in wanted if ref not in found)], way)
+        files_later.done(tx, unread.nothing, way)
         for lesson, ref in wanted:
-            if ref in found and (read := found[ref]).papers:
-                text = read.message.text.attached_text
-                more += files_later.put(tx, desk.mailbox_id, lesson, text, read.papers)
+            read = found.get(ref)
+            if read is None or any(file.status == "unavailable" for file in read.files):
+                # Moved since the look, which the next one tells; or not given, or not read, just now.
+                desk.read_in_vain.add(lesson)
+            elif read.papers:
+                more += files_later.put(tx, desk.mailbox_id, lesson, read.message.text.attached_text, read.papers)
     if more:
         log.info("lessons-read-again", mailbox=desk.settings.name, lessons=more)
-    return len(page) == A_PAGE or len(wanted) == A_LOOK
+    if not unread.is_full and len(wanted) < A_LOOK:
+        desk.read_in_vain.clear()
+        return False
+    return True
 
 
-def _unread(desk: Desk, way: int) -> tuple[list[Unread], dict[int, MessageRef | None], list[tuple[int, MessageRef]]]:
-    """A page of lessons, where those lie that have files, and which of these a look takes."""
+@dataclass(frozen=True)
+class _Page:
+    """Some lessons not yet read. `nothing`: of these there is nothing to be read. `wanted`: which a look takes, and
+    where their mails lie. `is_full`: behind it there may be more."""
+
+    nothing: list[int]
+    wanted: list[tuple[int, MessageRef]]
+    is_full: bool
+
+
+def _unread(desk: Desk, way: int) -> _Page:
     with desk.database.read() as tx:
-        page = files_later.unread(tx, desk.mailbox_id, way)
+        whole = files_later.unread(tx, desk.mailbox_id, way)
+        page = [one for one in whole if one.lesson not in desk.read_in_vain]
         places = {one.lesson: _place(tx, one) for one in page if _has_files(one)}
-    return page, places, [(lesson, ref) for lesson, ref in places.items() if ref is not None][:A_LOOK]
+    nothing = [one.lesson for one in page if places.get(one.lesson) is None]
+    wanted = [(lesson, ref) for lesson, ref in places.items() if ref is not None][:A_LOOK]
+    return _Page(nothing, wanted, len(whole) == files_later.A_PAGE)
 
 
 def _has_files(one: Unread) -> bool:

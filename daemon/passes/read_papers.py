@@ -2,6 +2,7 @@
 
     refs | fetch, a message at a time | not to be left alone? | read each file (daemon.passes.file_reading)
          | the message with `text.attached_text`, without the files' bytes; what became of each file
+    | somebody says stop, or the look's time for files is over: the other messages, without their files
 
 Every message that a model or a lesson sees comes this way, so the service, `preview`, `rehearse` and lessons know the
 same text. A file that cannot be read costs nothing but itself: the mail is sorted by what is known.
@@ -9,6 +10,7 @@ same text. A file that cannot be read costs nothing but itself: the mail is sort
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +19,8 @@ from typing import Protocol
 import structlog
 
 from connectors.base import Message, MessageRef, Paper
+from connectors.mail.attached_files import MOST_NAMED, Rank, rank_inside
+from connectors.mail.own_words import says_little
 from connectors.setting_values import Attachments
 from daemon.model.as_read import LAYOUT
 from daemon.papers.attached_text import attached_text
@@ -29,6 +33,8 @@ from daemon.store.records import ReadFile
 log = structlog.get_logger()
 
 LONGEST_NAME = 120
+CAME_WITH_THE_TEXT = 1 << 20
+"""Bytes of a mail's files that come at no price; to fetch more than that is a part of what reading takes."""
 
 
 class Reads(Protocol):
@@ -65,10 +71,45 @@ def fetch_read(desk: Desk, refs: Sequence[MessageRef], *, learning: bool = False
     `learning`: what people filed teaches though somebody has flagged or answered it since.
     """
     way = way_of_reading(desk)
-    for message in desk.connector.fetch(refs, papers=way > 0, pictures=desk.attachments == "ocr"):
-        read = _read(desk, message, way, learning=learning)
-        del message  # and so its files, before the next one comes
-        yield read
+    waiting = dict.fromkeys(refs)
+    if way and not _no_more_files(desk):
+        began = time.monotonic()
+        for message in desk.connector.fetch(refs, papers=True, pictures=desk.attachments == "ocr"):
+            if sum(len(paper.data) for paper in message.papers) > CAME_WITH_THE_TEXT:
+                desk.time_for_files.spend(time.monotonic() - began)
+            waiting.pop(message.sighting.ref, None)
+            read = _read(desk, message, way, learning=learning)
+            del message  # and so its files, before the next one comes
+            yield read
+            if waiting and _no_more_files(desk):
+                break
+            began = time.monotonic()
+        else:
+            return
+    for message in desk.connector.fetch(list(waiting)):
+        yield _unread(desk, message, way, learning=learning)
+
+
+def _no_more_files(desk: Desk) -> bool:
+    """May no more files be fetched now? Those of one mail may take minutes to come."""
+    return desk.stop() or desk.time_for_files.over
+
+
+def _unread(desk: Desk, message: Message, way: int, *, learning: bool) -> ReadMessage:
+    """A message that came without its files: those are told by what is known of them."""
+    text = message.text
+    if not way or not text.attachments or not says_little(text) or _is_left_alone(desk, message, learning=learning):
+        return ReadMessage(message, papers=way)
+    names = (one.rpartition(" (")[0] or one for one in text.attachments)
+    wanted = [name for name in names if _is_worth_reading(name, pictures=desk.attachments == "ocr")]
+    files = tuple(ReadFile(_shown(name), "no time") for name in wanted[:MOST_NAMED])
+    _tell(desk, files)
+    return ReadMessage(message, files)
+
+
+def _is_worth_reading(name: str, *, pictures: bool) -> bool:
+    rank = rank_inside(name, b"")
+    return rank is not None and (pictures or rank is not Rank.PICTURE)
 
 
 def _read(desk: Desk, message: Message, way: int, *, learning: bool) -> ReadMessage:
@@ -101,7 +142,7 @@ def _is_left_alone(desk: Desk, message: Message, *, learning: bool) -> bool:
 
 
 def _one(reads: Reads, paper: Paper) -> tuple[ReadFile, Reading | None]:
-    name = " ".join(paper.name.split())[:LONGEST_NAME]
+    name = _shown(paper.name)
     if paper.lacking:
         return ReadFile(name, "lacking", why=paper.lacking), None
     ocr = reads.attachments == "ocr"
@@ -111,6 +152,10 @@ def _one(reads: Reads, paper: Paper) -> tuple[ReadFile, Reading | None]:
     invoice = reading.invoices[0].line if reading.invoices else ""
     status = "unseen" if reading.picture and reading.status == "unavailable" else reading.status
     return ReadFile(name, status, reading.kind, reading.ocr, invoice), reading
+
+
+def _shown(name: str) -> str:
+    return " ".join(name.split())[:LONGEST_NAME]
 
 
 def _tell(desk: Desk, files: Sequence[ReadFile]) -> None:

@@ -43,6 +43,24 @@ def test_of_rich_text_what_a_person_sees_is_read(rtf: bytes, text: str) -> None:
     assert read_rtf(rtf).text.replace("\xa0", " ") == text
 
 
+COLOURS = rb"{\colortbl;\red255\green255\blue255;\red0\green0\blue0;;}"
+
+
+@pytest.mark.parametrize(
+    ("rtf", "text"),
+    [
+        (rb"{\cf1 white}{\cf2 black}", "black"),
+        (rb"{\cf1\highlight2 on black}{\cf1\cb0 on paper}", "on black"),
+        (rb"\pard\intbl{\cf1 in a cell}\cell\pard{\cf1 below\par}on", "in a cell\t\non"),
+        (rb"{\fs1 tiny}{\fs10 small print}{\fs  usual}", "small print usual"),
+        (rb"{\v hidden\plain  not any more}", " not any more"),
+        (rb"{\cf9 of no colour}{\cf3 of any}{\cf1 white\cf2  black}", "of no colourof any black"),
+    ],
+)
+def test_of_rich_text_what_is_white_or_tiny_is_not_read(rtf: bytes, text: str) -> None:
+    assert read_rtf(rb"{\rtf1" + COLOURS + rtf + b"}").text == text
+
+
 def test_rich_text_ends_where_enough_is_read() -> None:
     assert len(read_rtf(b"{\\rtf1 " + b"wort\\par " * 100_000, enough=1_000).text) < 1_010
     assert read_rtf(b"{" * 2_000_000).text == ""

@@ -221,6 +221,8 @@ def test_sizes_are_bounded_one_by_one_and_together() -> None:
     assert lacking(AttachedFile("a", Rank.DOCUMENT, lambda: bytes(large + 1))) == [TOO_LARGE]
     full = AttachedFile("a", Rank.DOCUMENT, lambda: b"x", large)
     assert lacking(full, AttachedFile("b", Rank.DOCUMENT, never, large), small) == ["", TOGETHER_TOO_LARGE, ""]
+    liar = AttachedFile("a", Rank.DOCUMENT, lambda: bytes(large), 1)
+    assert lacking(liar, liar, small) == ["", TOGETHER_TOO_LARGE, ""]
     assert lacking(AttachedFile("a", Rank.DOCUMENT, refused), small) == [NOT_GIVEN, ""]
 
 

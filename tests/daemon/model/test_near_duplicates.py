@@ -7,11 +7,14 @@ import time
 from datetime import UTC, datetime
 
 from connectors.base import MailText
-from daemon.model.near_duplicates import LEAST_OVERLAP, NearDuplicates
-from daemon.model.near_duplicates import _shingle as shingles
+from daemon.model.near_duplicates import LEAST_OVERLAP, NearDuplicates, _shingle, likened
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 WORDS = [f"word{number}" for number in range(60)]
+
+
+def shingles(text: MailText) -> set[int]:
+    return {*map(int, _shingle(likened(text)))}
 
 
 def mail(chance: random.Random, length: int, footer: str = "") -> MailText:
@@ -34,8 +37,8 @@ def test_whatever_overlaps_enough_is_found_and_nothing_else() -> None:
     found = 0
     for _ in range(300):
         asked = changed(chance.choice(lessons), chance)
-        wanted = {*shingles(asked)}
-        best = max(len(wanted & {*shingles(text)}) / len(wanted | {*shingles(text)}) for text in lessons)
+        wanted = shingles(asked)
+        best = max(len(wanted & shingles(text)) / len(wanted | shingles(text)) for text in lessons)
         answer = memory.near(asked)
         assert bool(answer) == (best >= LEAST_OVERLAP)
         if answer:
@@ -54,6 +57,24 @@ def test_two_that_send_other_files_are_no_near_copies_though_both_say_please_fin
     assert [copy.lesson for copy in memory.near(invoice)] == [1]
     assert memory.near(report) == []
     assert memory.near(MailText(body=body)) == []
+
+
+def test_a_reminder_that_repeats_the_invoice_is_no_near_copy_of_it_and_the_next_invoice_is() -> None:
+    def letter(heading: str) -> MailText:
+        rest = " ".join(WORDS * 3)
+        return MailText(
+            subject="our letter",
+            body="Please find attached.",
+            attached_text=f"{heading}\nMill Heating Ltd\n{rest}",
+        )
+
+    memory = NearDuplicates()
+    memory.add(1, letter("Invoice no. 4711"), "invoices", DAY)
+    assert [copy.lesson for copy in memory.near(letter("Invoice no. 4812"))] == [1]
+    assert memory.near(letter("Reminder: invoice no. 4711")) == []
+    told = "The second of our two heaters is broken, and nobody came to see to it on Monday or on Tuesday"
+    memory.add(2, MailText(body=told, attached_text="Invoice no. 4711"), "damage", DAY)
+    assert [copy.lesson for copy in memory.near(MailText(body=told, attached_text="Offer"))] == [2], "the body tells"
 
 
 def test_only_the_newest_stay_and_a_common_footer_costs_no_time() -> None:

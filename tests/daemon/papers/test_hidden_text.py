@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from daemon.papers.pdf_text import Pdf, is_garbage
+from daemon.papers.read_any import read_in_turn
 from tests.hostile_papers import ORDER, hidden_text
-from tests.paper_samples import one_page, pdf, shown, stream
+from tests.paper_samples import one_page, open_document, pdf, pptx, shown, stream
 
 HIDDEN = {
     "render mode 3": shown(ORDER, before="3 Tr"),
@@ -78,3 +79,81 @@ def test_signs_without_letters_are_no_text() -> None:
     assert is_garbage("\ue001\ue002\ue003 ab")
     assert not is_garbage("请查收附件中的发票，谢谢。我们将在月底付款。")
     assert not is_garbage("Straße 7, 12345 Köln – Zażółć gęślą jaźń – Привет")
+
+
+_CELL = "<table:table-row><table:table-cell>{}</table:table-cell></table:table-row>"
+UNSEEN = {
+    "hidden": ('text:display="none"', "{}"),
+    "white": ('fo:color="#FFFFFF"', "{}"),
+    "tiny": ('fo:font-size="1pt"', "{}"),
+    "in a hidden section": ("", '<text:section text:display="none">{}</text:section>'),
+    "in a hidden row": ("", '<table:table-row table:visibility="collapse">{}</table:table-row>'),
+    "black in a hidden section": ('fo:color="#000000"', '<text:section text:display="none">{}</text:section>'),
+}
+SHOWING = {
+    "bold": ('fo:font-weight="bold"', "{}"),
+    "white on a ground": ('fo:color="#ffffff" fo:background-color="#000080"', "{}"),
+    "white in a cell": ('fo:color="#ffffff"', _CELL),
+    "black in a white paragraph": ('fo:color="#000000"', '<text:p text:style-name="White">{}</text:p>'),
+    "small print": ('fo:font-size="5pt"', "{}"),
+}
+
+
+def words_of(look: str, around: str) -> str:
+    properties = {"L": look, "White": 'fo:color="#ffffff"'}
+    styles = "".join(
+        f'<style:style style:name="{name}"><style:text-properties {said}/></style:style>'
+        for name, said in properties.items()
+    )
+    span = '<text:p><text:span text:style-name="L">Kopf</text:span></text:p>'
+    data = open_document("text", f"{styles}{around.format(span)}<text:p>Lieferschein</text:p>")
+    return [*read_in_turn("a.odt", data, None)][-1].text
+
+
+@pytest.mark.parametrize("how", UNSEEN)
+def test_what_nobody_sees_of_an_open_document_does_not_count(how: str) -> None:
+    assert words_of(*UNSEEN[how]) == "Lieferschein"
+
+
+@pytest.mark.parametrize("how", SHOWING)
+def test_what_somebody_sees_of_an_open_document_counts(how: str) -> None:
+    assert words_of(*SHOWING[how]) == "Kopf\nLieferschein"
+
+
+def shape(*, at: tuple[int, int] = (0, 0), hidden: str = "", size: str = "", around: str = "{}") -> str:
+    place = f'<spPr><xfrm><off x="{at[0]}" y="{at[1]}"/><ext cx="900000" cy="900000"/></xfrm></spPr>'
+    run = f"<r><rPr{size}/><t>Kopf</t></r>"
+    return around.format(f"<sp><nvSpPr><cNvPr{hidden}/></nvSpPr>{place}<txBody><p>{run}</p></txBody></sp>")
+
+
+GROUP = "<grpSp><nvGrpSpPr><cNvPr{}/></nvGrpSpPr><sp><nvSpPr><cNvPr/></nvSpPr></sp>{}</grpSp>"
+
+
+@pytest.mark.parametrize(
+    "unseen",
+    [
+        shape(hidden=' hidden="1"'),
+        shape(around=GROUP.replace("{}", ' hidden="1"', 1)),
+        shape(at=(9144000, 0)),
+        shape(at=(0, 7000000)),
+        shape(at=(-900001, 0)),
+        shape(size=' sz="100"'),
+    ],
+)
+def test_what_nobody_sees_of_a_slide_does_not_count(unseen: str) -> None:
+    data = pptx("Lieferschein", shapes=unseen)
+    assert [*read_in_turn("a.pptx", data, None)][-1].text == "Lieferschein"
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        shape(),
+        shape(at=(-100, 6000000), hidden=' hidden="0"', size=' sz="800"'),
+        shape(at=(99999999, 0), around=GROUP.replace("{}", "", 1)),
+        shape(hidden=' hidden="1"').replace("Kopf", "") + shape(),
+    ],
+)
+def test_what_somebody_sees_of_a_slide_counts(seen: str) -> None:
+    data = pptx("Lieferschein", shapes=seen)
+    assert [*read_in_turn("a.pptx", data, None)][-1].text == "Lieferschein\nKopf"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from email.message import EmailMessage
@@ -20,6 +21,7 @@ from daemon.papers.paper_reader import Ocr, PaperReader, Sandbox
 from daemon.passes.file_reading import AttachedFiles, TimeForFiles
 from daemon.passes.first_lessons import learn_from_folders
 from daemon.passes.one_pass import one_pass
+from daemon.passes.read_again import read_again
 from daemon.passes.read_papers import fetch_read, way_of_reading
 from daemon.report.file_words import counted_in_words, file_story, files_counted, files_in_words
 from daemon.store import decisions, files_later, learning, messages
@@ -177,10 +179,67 @@ def test_a_process_that_does_not_start_is_asked_again(office: Office) -> None:
 
 def test_time_for_files_is_bounded_and_mail_is_sorted_without_them(office: Office) -> None:
     slow = with_reader(office, Reading("late"))
+    letter = deliver(office, "letter", SCAN)
     office.desk.time_for_files = TimeForFiles(0.0)
-    letter = office.deliver("letter", "Attached.", papers=[SCAN])
     [read] = fetch_read(office.desk, [letter.ref])
     assert (read.files, read.papers, slow.asked) == ((ReadFile("scan.pdf", "no time"),), 0, [])
+
+
+def asks_of(office: Office, slow: float = 0.0) -> list[tuple[int, bool]]:
+    """How many messages the connector is asked for from now on, and whether with their files. `slow`: seconds that it
+    takes over each message with files, by the clock of `time`."""
+    asked: list[tuple[int, bool]] = []
+    fetch = office.box.fetch
+
+    def listening(refs: Sequence[MessageRef], *, papers: bool = False, pictures: bool = False) -> Iterator[Message]:
+        asked.append((len(refs), papers))
+        for message in fetch(refs, papers=papers, pictures=pictures):
+            time.sleep(slow if message.papers else 0)
+            yield message
+
+    office.box.fetch = listening  # type: ignore[method-assign]
+    return asked
+
+
+@pytest.mark.parametrize(("left", "stops"), [(0.0, False), (60.0, True)])
+def test_no_file_is_fetched_that_there_is_no_time_for(office: Office, left: float, stops: bool) -> None:
+    """Those of twenty mails may be a gigabyte, and somebody waits for the end, or other mail does."""
+    with_reader(office, Reading("text", "pdf", text="Rechnung"))
+    letters = [office.deliver(f"{number}", "Attached.", papers=[SCAN]).ref for number in range(3)]
+    names = ("a.pdf (application/pdf)", "b.jpg (image/jpeg)")
+    letters.append(office.box.deliver(MailText(subject="x", body="Attached.", attachments=names)).ref)
+    office.desk.time_for_files = TimeForFiles(left)
+    office.desk.stop = lambda: stops
+    asked = asks_of(office)
+    read = list(fetch_read(office.desk, letters))
+    assert asked == [(4, False)]
+    assert [one.message.sighting.ref for one in read] == letters
+    assert (read[-1].files, read[-1].papers) == ((ReadFile("a.pdf", "no time"),), 0)
+
+
+def test_what_is_large_costs_of_the_time_for_files_what_it_takes_to_come(office: Office) -> None:
+    reader = with_reader(office, Reading("text", "pdf", text="Rechnung"))
+    large = [Paper("large.pdf", SCAN.data + bytes(2 << 20))]
+    letters = [office.deliver(f"{number}", "Attached.", papers=large).ref for number in range(3)]
+    office.desk.time_for_files = TimeForFiles(0.2)
+    asked = asks_of(office, slow=0.3)
+    read = list(fetch_read(office.desk, letters))
+    assert asked == [(3, True), (2, False)]
+    assert [one.message.sighting.ref for one in read] == letters
+    assert reader.asked == []
+
+
+def test_old_lessons_wait_while_new_mail_takes_all_the_time(office: Office) -> None:
+    knows_files_by(office, "names")
+    there = deliver(office, "letter", SCAN)
+    sorted_now(office)
+    office.box.move_by_person(there.ref, "Invoices")
+    office.settle()
+    knows_files_by(office, "text")
+    office.desk.time_for_files = TimeForFiles(0.0)
+    asked = asks_of(office)
+    assert read_again(office.desk), "there is more to do"
+    assert asked == []
 
 
 def test_of_twenty_files_three_are_read_and_the_rest_is_told(office: Office) -> None:
@@ -333,6 +392,47 @@ def test_old_lessons_wait_for_a_process_that_does_not_start(office: Office) -> N
     one_pass(office.desk)
     with office.database.read() as tx:
         assert [each.text.attached_text for each in learning.lessons(tx, office.desk.mailbox_id)] == ["Rechnung"]
+
+
+def test_an_old_lesson_whose_mail_is_not_given_just_now_is_read_later(office: Office) -> None:
+    """The folder is refused for a while, has other numbers by now, or the mail has moved since the look."""
+    with_reader(office, Reading("text", "pdf", text="Rechnung"))
+    knows_files_by(office, "names")
+    there = deliver(office, "letter", SCAN)
+    sorted_now(office)
+    office.box.move_by_person(there.ref, "Invoices")
+    office.settle()
+    knows_files_by(office, "text")
+    fetch = office.box.fetch
+    office.box.fetch = lambda refs, **more: iter(())  # type: ignore[method-assign, assignment]
+    assert not read_again(office.desk)
+    office.box.fetch = fetch  # type: ignore[method-assign]
+    office.clock.advance(hours=7)
+    one_pass(office.desk)
+    with office.database.read() as tx:
+        assert [each.text.attached_text for each in learning.lessons(tx, office.desk.mailbox_id)] == ["Rechnung"]
+
+
+def test_lessons_that_are_not_to_be_had_hold_up_no_others(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.passes.read_again.A_LOOK", 2)
+    knows_files_by(office, "names")
+    for number in range(5):
+        there = deliver(office, f"letter {number}", Paper("scan.pdf", text_pdf(f"Rechnung {number}")))
+        sorted_now(office)
+        office.box.move_by_person(there.ref, "Invoices")
+        office.settle()
+    knows_files_by(office, "text")
+    fetch = office.box.fetch
+
+    def given(refs: Sequence[MessageRef], **more: bool) -> Iterator[Message]:
+        return (one for one in fetch(refs, **more) if one.text.subject < "letter 2")
+
+    office.box.fetch = given  # type: ignore[method-assign, assignment]
+    with_reader(office, Reading("text", "pdf", text="Rechnung"))
+    assert [read_again(office.desk) for _ in range(3)] == [True, True, False]
+    with office.database.read() as tx:
+        texts = [each.text.attached_text for each in learning.lessons(tx, office.desk.mailbox_id)]
+    assert texts == ["Rechnung", "Rechnung", "", "", ""]
 
 
 def test_mail_that_lies_nowhere_any_more_is_asked_for_once(office: Office) -> None:
