@@ -286,6 +286,9 @@ def a_day_of_the_service(life: Life, world: ImapWorld) -> None:
     life.look("corrected")
     world.move(subject, "INBOX")
     eventually(lambda: service.status()["corrections"] == 2, "the rejection was noticed")
+    said = planted("back", "body").encode()
+    files = [service.state / f"postroom.sqlite{end}" for end in ("", "-wal")]
+    eventually(lambda: not any(said in file.read_bytes() for file in files), "its text was overwritten")
     service.stop(signal.SIGKILL)
     life.look("service killed")
 
