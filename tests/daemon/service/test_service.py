@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -63,6 +64,12 @@ def test_filing_by_a_person_is_learnt_while_the_service_runs(service: ServicePro
     [correction] = service.ask("corrections")
     assert (correction["kind"], correction["from"], correction["to"]) == ("filing", "INBOX", "Orders")
     assert {each["name"]: each["lessons"] for each in service.status()["categories"]}["Orders"] == 1
+    said = {event["event"]: event for event in map(json.loads, service.log.read_text().splitlines())}
+    assert (said["sorted"]["folder"], said["corrected"]["folder"]) == ("INBOX", "Orders")
+    for event in (said["sorted"], said["corrected"], correction):
+        [story] = service.ask("why", event["message"])
+        assert story["message_id"] == correction["message_id"]
+    assert "parts for the press" in service.command("corrections").stdout
 
 
 def test_second_daemon_on_the_same_state_is_refused(service: ServiceProcess) -> None:
@@ -91,7 +98,9 @@ def test_wrong_password_stops_that_mailbox_without_hammering(service: ServicePro
     service.start()
     eventually(lambda: "needs-person" in service.log.read_text(), "the refusal")
     assert "office-imap" not in service.log.read_text() or "wrong" not in service.log.read_text()
-    assert service.ask("status", fine=(3,))["mailboxes"][0]["trouble"]
+    trouble = service.ask("status", fine=(3,))["mailboxes"][0]["trouble"]
+    assert "restart the service: systemd hands over a new secret only then" in trouble
+    assert "SIGHUP" not in service.log.read_text()
     assert service.log.read_text().count("needs-person") == 1
     service.set_password("open-sesame")
     assert service.process is not None
