@@ -72,6 +72,16 @@ def test_filing_by_a_person_is_learnt_while_the_service_runs(service: ServicePro
     assert "parts for the press" in service.command("corrections").stdout
 
 
+def test_the_inbox_may_be_written_in_any_case(dovecot_world: ImapWorld, tmp_path: Path) -> None:
+    port, user = dovecot_world.server.port, dovecot_world.user
+    with ServiceProcess(tmp_path, port, user, mailbox='inbox = "Inbox"') as service:
+        assert all(found["fine"] for found in service.ask("check", fine=(0, 1)) if "office" in found["what"])
+        service.command("once")
+        dovecot_world.deliver("parts for the press")
+        service.command("once")
+        assert service.status()["messages"] == {"left": 1}
+
+
 def test_second_daemon_on_the_same_state_is_refused(service: ServiceProcess) -> None:
     service.start()
     refused = service.command("run", fine=(75,))
