@@ -158,6 +158,9 @@ class ImapSettings(MailboxSettings):
             credential_ends=self.credential_ends,
         )
 
+    def account(self) -> dict[str, str]:
+        return {"host": self.host, "user": self.user, "inbox": self.inbox}
+
     def tag_for(self, name: str, folder: str) -> str:
         """A keyword; at Gmail the label that is the category's folder."""
         return folder if self.labels else super().tag_for(name, folder)

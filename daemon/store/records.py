@@ -74,6 +74,8 @@ class Mailbox:
     """The tags whose changes the last look heard of; None: of none."""
     unreadable: dict[str, str] | None = None
     """Folders that the last look could not look into, and why."""
+    account: dict[str, str] | None = None
+    """Whose mailbox it was at the last look that went well: keys of the settings, with their values."""
 
 
 @dataclass(frozen=True)

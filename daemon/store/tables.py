@@ -116,6 +116,7 @@ mailboxes = Table(
     Column("restored", Utc),  # when we noticed that this database is older than what has been seen: from a backup
     Column("tags", JSON(none_as_null=True)),  # whose changes the last look heard of; NULL: of none
     Column("unreadable", JSON(none_as_null=True)),  # folders that the last look could not look into: why
+    Column("account", JSON(none_as_null=True)),  # whose it was at the last look that went well, by the settings' keys
 )
 
 folders = Table(
