@@ -96,9 +96,21 @@ def test_hangup_reads_the_settings_again_and_keeps_the_old_ones_when_they_are_wr
     assert service.process is not None
     service.process.send_signal(signal.SIGHUP)
     eventually(lambda: "settings-refused" in service.log.read_text(), "the refusal")
+    assert (
+        "A service that runs goes on by the settings that it read before" in service.command("status", fine=(2,)).stderr
+    )
     service.config.write_text(good.replace('poll = "1s"', 'poll = "2s"'))
+    told = service.command("status", fine=(3,)).stdout
+    assert "and could not use them, so it works by those before" in told
+    assert "pol" in service.ask("status", fine=(3,))["settings_refused"]["why"]
     service.process.send_signal(signal.SIGHUP)
     eventually(lambda: "settings-reloaded" in service.log.read_text(), "the reload")
+    assert service.ask("status")["settings_refused"] is None
+    service.config.write_text(good.replace("/state", "/elsewhere"))
+    service.process.send_signal(signal.SIGHUP)
+    eventually(lambda: service.log.read_text().count("settings-refused") == 2, "another refusal")
+    service.config.write_text(good)
+    assert "`state_dir` cannot change" in service.command("status", fine=(3,)).stdout
     assert service.stop() == 0
 
 
