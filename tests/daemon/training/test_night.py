@@ -346,7 +346,8 @@ def test_without_the_extra_a_night_says_what_to_install(home: Home, monkeypatch:
     assert outcome.outcome == "failed"
     assert outcome.verdict == (
         "training: this installation cannot train: torch is not installed. "
-        "Add the extra `train`: /opt/postroom/venv/bin/pip install '/opt/postroom[train]'."
+        "Add the extra `train`, as docs/installing.md says: /opt/postroom/venv/bin/uv pip install --torch-backend auto "
+        "--python /opt/postroom/venv '/opt/postroom[train]'."
     )
 
 
