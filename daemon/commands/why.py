@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from daemon.commands.common import Context, console, json_option, known, local, pass_context, print_json, table
 from daemon.mistakes import PostroomError
+from daemon.report.file_words import files_in_words
 from daemon.report.open_batches import ASK
 from daemon.report.story import message_story
 from daemon.store import withheld
@@ -42,7 +43,7 @@ def why(context: Context, message: str, as_json: bool) -> None:
             box = known(desk)
             with desk.database.read() as tx:
                 found = {one.message.id: one for one in meant(tx, box.id, message)}
-                stories += [message_story(tx, box, one.message) for one in found.values()]
+                stories += [message_story(tx, box, one.message, named=not as_json) for one in found.values()]
                 names += [one.name for one in found.values()]
                 place = place_of(message)
                 held = None if place is None or found else withheld.at(tx, box.id, place)
@@ -127,7 +128,9 @@ def _tagged(tagging: dict[str, Any]) -> str:
 
 def _decided(decision: dict[str, Any]) -> str:
     is_remark = decision["source"] == "rule" and decision["best"] is None  # nobody asked a model
-    return str(decision["reason"]) if is_remark else f"decided ({decision['mode']}): {decision['reason']}"
+    if is_remark:
+        return str(decision["reason"])
+    return f"decided ({decision['mode']}): {decision['reason']}{files_in_words(decision['files'])}"
 
 
 def _corrected(correction: dict[str, Any]) -> str:
