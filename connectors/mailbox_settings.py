@@ -77,6 +77,10 @@ class MailboxSettings(Section):
         """As whom it signs in, where `postroom login` can help; None where the credential says it all (helpdesks)."""
         return None
 
+    def account(self) -> dict[str, str]:
+        """The keys of the settings that say whose mailbox it is, with their values."""
+        return {"inbox": self.inbox}
+
     def tag_for(self, name: str, folder: str) -> str:  # noqa: ARG002 - for worlds where a folder is a tag
         """How mail of a category is tagged that the settings give no `tag`: its name, in letters that every server
         keeps. `folder`: the category's."""

@@ -1,6 +1,7 @@
 """The command `postroom`: finds the commands by name, prints every mistake of a person in one place.
 
 0 fine   1 trouble   2 wrong usage or settings   3 a person must act   4 no service runs   75 try again later
+128 + N  ended by signal N: 130 after Ctrl-C
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
+from types import FrameType
 from typing import TextIO, cast
 
 import click
@@ -50,6 +52,27 @@ class Sections(click.Group):
             with formatter.section(title):
                 formatter.write_dl([(f"{name:{width}}", sentence) for name, sentence in members.items()])
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command. Whoever ends it by a signal gets the exit code that shells give: 130 after Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as ended:
+            click.echo("Ended before it was done.", err=True)
+            number = ended.number if isinstance(ended, Ended) else signal.SIGINT
+            raise SystemExit(128 + number) from None
+
+
+class Ended(KeyboardInterrupt):
+    """Somebody ends the command by this signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise Ended(number)
+
 
 @click.group(
     cls=Sections,
@@ -80,7 +103,7 @@ def postroom(context: click.Context, config: Path | None) -> None:
 
     \b
     Exit codes: 0 fine, 1 trouble, 2 wrong usage or settings, 3 a person must act,
-    4 no service runs (status), 75 try again later.
+    4 no service runs (status), 75 try again later, 130 ended by Ctrl-C.
     """
     from daemon.commands.common import Context  # not for --help and --version
 
@@ -98,7 +121,7 @@ def main() -> None:
     for ended in (signal.SIGTERM, signal.SIGHUP):
         # As after Ctrl-C: mail that a command laid down for a while goes with it. What `nohup` ignores stays ignored.
         if signal.getsignal(ended) == signal.SIG_DFL:
-            signal.signal(ended, signal.default_int_handler)
+            signal.signal(ended, _end)
     gc.disable()  # modules make no garbage: looking for it took a quarter of `postroom status`, most of that at its end
     try:
         postroom()

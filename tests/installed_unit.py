@@ -24,6 +24,7 @@ SHIPPED = ("connectors", "daemon", "trainer", "docs", "systemd", "pyproject.toml
 UNIT = "postroom.service"
 HIDDEN = ("/root", "/home", "/run/user", "/tmp")
 """Where `ProtectHome` and `PrivateTmp` let the service see nothing."""
+OFFLINE = "PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0 PIP_DISABLE_PIP_VERSION_CHECK=1 UV_OFFLINE=1 UV_NO_BUILD_ISOLATION=1"
 SETTINGS = """
 [[mailbox]]
 name = "office"
@@ -82,8 +83,9 @@ class InstalledPostroom:
         self._bring_checkout()
         python = self._bring_python()
         packages = Path(sysconfig.get_path("purelib"))
-        apt, clone, venv, *pips = documented("1. The program")
+        apt, clone, venv, *more = documented("1. The program")
         assert apt.startswith("apt-get install ")
+        pips = [line for line in more if not line.startswith("apt-get ")]  # the page asks for OCR last, if at all
         assert clone == "git clone REPOSITORY /opt/postroom"
         self.shell(venv.replace("/usr/bin/python3", python))
         # The packages of the tests, under a layer that takes what is installed on top: ours, not editable any more.
@@ -91,9 +93,11 @@ class InstalledPostroom:
         memory = f"{self.machine.root}/memory/packages"
         layers = f"lowerdir={packages},upperdir={memory}/upper,workdir={memory}/work"
         self.shell(f"mkdir -p {memory}/upper {memory}/work && mount -t overlay overlay -o {layers} {into}")
+        # Of the packages in the layer, the one program that the page calls.
+        self.shell(f"cp {sysconfig.get_path('scripts')}/uv /opt/postroom/venv/bin/uv")
         for pip in pips:
             # What it needs is there; the backend of the build, too.
-            self.shell(f"PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0 PIP_DISABLE_PIP_VERSION_CHECK=1 {pip}")
+            self.shell(f"{OFFLINE} {pip}")
         for line in documented("2. A user, a place, the settings"):
             self.shell(line)
         touched, edited = documented("Secrets")

@@ -9,10 +9,11 @@ from typing import Self
 
 
 class SilentLine:
-    """`with SilentLine(port) as line:` then `line.port`. `silent`: nothing ever passes."""
+    """`with SilentLine(port) as line:` then `line.port`. `silent`: nothing ever passes. `until`: nothing any more once
+    the client has sent this command."""
 
-    def __init__(self, server_port: int, *, silent: bool = False) -> None:
-        self.server_port, self.silent = server_port, silent
+    def __init__(self, server_port: int, *, silent: bool = False, until: bytes = b"\r\n\r\n") -> None:
+        self.server_port, self.silent, self.until = server_port, silent, until
         self.logins = 0
         self._mute: set[int] = set()
         self._open: list[socket.socket] = []
@@ -26,6 +27,11 @@ class SilentLine:
     def fall_silent(self) -> None:
         """Whoever is connected hears nothing any more; a new connection works."""
         self._mute = set(range(len(self._open)))
+
+    @property
+    def is_silent(self) -> bool:
+        """Waits somebody in vain?"""
+        return bool(self._mute) or (self.silent and bool(self._open))
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError):
@@ -43,6 +49,8 @@ class SilentLine:
     def _carry(self, number: int, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                if self.until in data.upper():
+                    self._mute.add(number)
                 self.logins += data.upper().count(b" LOGIN ")
                 if number not in self._mute:
                     target.sendall(data)

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 import structlog
+from rich.progress import Task, TaskID
 
-from daemon.commands.progress import LINE_EVERY, counting_bar, counting_lines, training_bar
+from daemon.commands.progress import (
+    LINE_EVERY,
+    LeftColumn,
+    Lines,
+    beating,
+    counting_bar,
+    counting_lines,
+    training_bar,
+    training_lines,
+)
 from tests.fakes import Clock
 from tests.long_run import FIGURES, Tally, daemon_log
 
@@ -25,20 +36,20 @@ def test_what_the_daemon_logs_stays_away_from_the_figures(tmp_path: Path, capsys
     assert '"sorted"' in (tmp_path / "build" / "long.log").read_text()
 
 
-def test_without_a_terminal_a_line_a_minute_tells_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    clock, lines = Clock(), list[str]()
-    show = counting_lines("reading", lines.append, lambda: clock().timestamp())
+def test_without_a_terminal_a_line_now_and_then_tells_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    clock, said = Clock(), list[str]()
+    show = counting_lines(Lines(said.append, lambda: clock().timestamp()))
     show("Invoices", 1, 3)
     clock.advance(seconds=LINE_EVERY)
     show("Invoices", 2, 3)
     show("Invoices", 3, 3)
     show("Empty", 0, 0)
-    assert lines == ["reading Invoices: 2 of 3", "reading Invoices: 3 of 3"]
+    assert said == ["Invoices: 2 of 3, about 5 s left", "Invoices: 3 of 3"]
     with counting_bar(False, "reading") as bar:
         assert bar is not None
         bar("Invoices", 3, 3)
-    said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "reading Invoices: 3 of 3\n")
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "reading Invoices: 3 of 3\n")
 
 
 def test_without_a_terminal_each_stage_of_a_training_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,3 +60,50 @@ def test_without_a_terminal_each_stage_of_a_training_is_a_line(capsys: pytest.Ca
             show(event)
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "training: cleaning lessons\ntraining: reading [/list]\n")
+
+
+def test_where_no_step_comes_the_clock_alone_says_that_it_goes_on() -> None:
+    clock, said = Clock(), list[str]()
+    lines = Lines(said.append, lambda: clock().timestamp(), begin="starting")
+    show = training_lines(lines)
+
+    def pass_time(seconds: int) -> None:
+        for _ in range(seconds):
+            clock.advance(seconds=1)
+            lines.beat()
+
+    pass_time(10)
+    show({"stage": "cache", "done": 0, "total": 400, "text": "reading lessons"})
+    pass_time(5)
+    show({"stage": "cache", "done": 100, "total": 400, "text": "reading lessons"})
+    pass_time(15)
+    show({"stage": "train", "done": 1, "total": 1, "text": "language model: pooled"})
+    pass_time(10)
+    show({"stage": "exam", "done": 0, "total": 1, "text": "taking the exam"})
+    pass_time(150)
+    assert said[:7] == [
+        "starting, for 10 s now",
+        "reading lessons: 0 of 400",
+        "reading lessons: 100 of 400, about 30 s left",
+        "reading lessons: 100 of 400, about 60 s left",
+        "language model: pooled",
+        "language model: pooled; it goes on, for 10 s now",
+        "taking the exam",
+    ]
+    assert said[7:9] == ["taking the exam, for 10 s now", "taking the exam, for 20 s now"]
+    assert said[-1] == "taking the exam, for 2 min now"
+    assert len(said) == 7 + 15
+
+
+def test_lines_beat_while_somebody_works(capsys: pytest.CaptureFixture[str]) -> None:
+    clock, heard = Clock(), threading.Event()
+    with beating(Lines(lambda _line: heard.set(), lambda: clock().timestamp(), begin="starting"), every_s=0.01):
+        clock.advance(seconds=LINE_EVERY)
+        assert heard.wait(30)
+
+
+def test_a_bar_says_how_long_it_takes_yet() -> None:
+    reading = Task(TaskID(1), "reading", 400, 100, _get_time=lambda: 20.0)
+    training = Task(TaskID(2), "training", None, 0, _get_time=lambda: 20.0)
+    reading.start_time = training.start_time = 0.0
+    assert [LeftColumn().render(task).plain for task in (reading, training)] == ["60 s left", ""]

@@ -8,17 +8,20 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import venv
 import zipfile
 from importlib.metadata import entry_points, packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
+from uv import find_uv_bin
 
 from daemon.mistakes import ExitCode
 from daemon.model.base_file import BaseFile
 from tests import ROOT
 from tests.imap_fixtures import ImapWorld
+from tests.installed_unit import documented
 from tests.lessons import office_rows
 from tests.servers.hands import make_mail
 from tests.service_process import ServiceProcess, eventually
@@ -98,6 +101,22 @@ def test_the_daemon_alone_needs_nothing_that_trains(project: dict[str, Any]) -> 
     assert not names & heavy
     trained_with = {re.split(r"[<>=~!\[ ]", line)[0] for line in project["optional-dependencies"]["train"]}
     assert heavy <= trained_with
+
+
+def test_the_command_that_is_written_down_asks_for_a_torch_for_cpus_on_a_plain_server(
+    project: dict[str, Any], tmp_path: Path
+) -> None:
+    (torch,) = [line for line in project["optional-dependencies"]["train"] if line.startswith("torch")]
+    [line] = [line for line in documented("1. The program") if "[train]" in line]
+    uv, *options = line.partition(" --python ")[0].split()
+    assert uv == "/opt/postroom/venv/bin/uv"
+    assert "torch-backend" in line
+    venv.create(tmp_path / "venv", with_pip=False)
+    asked = ["--offline", "--dry-run", "--verbose", "--python", str(tmp_path / "venv"), torch]
+    told = subprocess.run([find_uv_bin(), *options, *asked], capture_output=True, text=True)
+    if Path("/proc/driver/nvidia/version").exists():
+        pytest.skip("this machine has a graphics card, so it gets another build")
+    assert "/cpu/torch/" in told.stderr
 
 
 def test_torch_is_pinned_to_one_version(project: dict[str, Any]) -> None:
@@ -245,5 +264,5 @@ def test_without_the_extra_a_rehearsal_says_what_to_install(served_only: dict[st
         "this installation cannot train: torch, transformers, peft, scikit-learn, scipy are not installed"
         in told.stderr
     )
-    assert "pip install '/opt/postroom[train]'" in told.stderr
+    assert "--python /opt/postroom/venv '/opt/postroom[train]'" in told.stderr
     assert "Traceback" not in told.stderr

@@ -36,6 +36,9 @@ from trainer.evaluate import figures, paired_chance
 from trainer.gate import ExamAnswer, Verdict
 from trainer.recipe import Gate
 
+STEPS = 4
+"""The models are compared, the best gets its neighbours, it takes the exam, and so does the model in use."""
+
 
 @dataclass(frozen=True)
 class Earlier:
@@ -146,6 +149,8 @@ def take(night: Night, choice: Choice, serving: Nearby) -> Paper:
     sure = _probabilities(served) if stated is None else stated.held_out
     points = _points(night.lessons.categories, examples, served, sure, stated is not None)
     right = (exam.argmax(axis=1) == asked).tolist() if len(exam) else []
+    if night.job.current is not None:
+        night.progress("exam", 3, STEPS, "the model in use takes the exam")
     current = earlier(night, night.job.current)
     sureness = None if stated is None else stated.sureness
     return Paper(right, calibration, points, sureness, current, _verdict(night, right, current))

@@ -3,7 +3,7 @@
     JOB/job.json, JOB/lessons.jsonl  ->  Order, [Lesson]
     stdout: one JSON object a line, {"stage", "done", "total", "text"}      JOB/result.json: how it ended
 
-Stages: clean, prepare, linear, cache, train, exam, export.
+Stages: clean, prepare, linear, cache, train, write, exam, export. A step is told when it begins.
 """
 
 from __future__ import annotations

@@ -94,21 +94,24 @@ def _best_model(night: Night, scratch: Path, target: Path) -> Result:
     """Train the candidates, let the best take the exam, and write it as `target`."""
     linear = tfidf.candidate(night, scratch)
     language = _language(night, linear, scratch)
-    night.progress("exam", 0, 1, "taking the exam")
+    night.progress("exam", 0, exam.STEPS, "comparing the models")
     choice = choose(linear, language.candidate, night.lessons, night.exam, night.recipe.evidence)
+    night.progress("exam", 1, exam.STEPS, "trying its neighbours")
     serving = beside(choice.chosen, choice.judged, night, scratch)
+    night.progress("exam", 2, exam.STEPS, "taking the exam")
     paper = exam.take(night, choice, serving)
     figures = paper.figures(night, choice, serving, language)
     sentence = f"{paper.verdict.sentence} {choice.sentence}{serving.sentence}"
-    night.progress("exam", 1, 1, sentence)
+    night.progress("exam", exam.STEPS, exam.STEPS, sentence)
 
-    night.progress("export", 0, 1, "writing the model")
+    night.progress("export", 0, 2, "writing the model")
     made = scratch / "made"
     made.mkdir()
     serving.write(made)
+    night.progress("export", 1, 2, "noting what it has learnt")
     model_folder.save(made, paper.meta(night, serving, figures, sentence))
     made.rename(target)
-    night.progress("export", 1, 1, "model written")
+    night.progress("export", 2, 2, "model written")
     trouble = paper.current.trouble
     return Result(
         outcome="candidate",

@@ -10,9 +10,9 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from connectors.hosts import is_this_machine
 from connectors.imap.sign_in_mistakes import sign_in_mistakes
-from connectors.mailbox_settings import Access, MailboxSettings
+from connectors.mailbox_settings import Access, CategorySettings, MailboxSettings
 from connectors.own_domains import own_domain
-from connectors.setting_values import OptionalCredentialName, OptionalDate, OptionalPath, Span, Text
+from connectors.setting_values import FolderRole, OptionalCredentialName, OptionalDate, OptionalPath, Span, Text
 from connectors.sign_in import SignIn, at_google, at_microsoft
 from connectors.tag_words import KEYWORD, keyword, taken
 
@@ -39,6 +39,24 @@ BY: Mapping[str, Literal["password", "token", "microsoft", "google"]] = {
 
 NAMES = {"host": "", "user": "", "inbox": "INBOX"}
 STANDARD_PORTS = (993, 143)
+
+
+def any_case_inbox(folder: str) -> str:
+    """The folder's name; of the inbox always INBOX, which is the only name without regard to case (RFC 9051, 5.1)."""
+    return "INBOX" if folder.upper() == "INBOX" else folder
+
+
+def _inbox_in_another_case(box: Mapping[str, Any]) -> Iterator[str]:
+    """What `daemon.settings.problems` finds of any kind of mailbox, for a name that only IMAP takes for the same."""
+    listed = box.get("category")
+    folders = [("review_folder", box.get("review_folder"))]
+    for category in listed if isinstance(listed, list) else ():
+        if isinstance(category, Mapping):
+            folders.append(("[[category]] folder", category.get("folder", category.get("name"))))
+    inbox = str(box.get("inbox", "INBOX"))
+    for key, folder in folders:
+        if isinstance(folder, str) and folder != inbox and any_case_inbox(folder) == any_case_inbox(inbox):
+            yield f'{key}: "{folder}" is the inbox itself. Name another folder.'
 
 
 class ImapSettings(MailboxSettings):
@@ -70,6 +88,21 @@ class ImapSettings(MailboxSettings):
         if isinstance(box, Mapping) and "own_domains" not in box:
             return {**box, "own_domains": own_domain(str(box.get("user", "")))}
         return box
+
+    @field_validator("inbox", "review_folder")
+    @classmethod
+    def _any_case(cls, folder: str) -> str:
+        return any_case_inbox(folder)
+
+    @field_validator("categories")
+    @classmethod
+    def _any_case_of_categories(cls, categories: tuple[CategorySettings, ...]) -> tuple[CategorySettings, ...]:
+        return tuple(one.model_copy(update={"folder": any_case_inbox(one.folder)}) for one in categories)
+
+    @field_validator("roles")
+    @classmethod
+    def _any_case_of_roles(cls, roles: Mapping[str, FolderRole]) -> Mapping[str, FolderRole]:
+        return {any_case_inbox(folder): role for folder, role in roles.items()}
 
     @field_validator("tls")
     @classmethod
@@ -125,6 +158,9 @@ class ImapSettings(MailboxSettings):
             credential_ends=self.credential_ends,
         )
 
+    def account(self) -> dict[str, str]:
+        return {"host": self.host, "user": self.user, "inbox": self.inbox}
+
     def tag_for(self, name: str, folder: str) -> str:
         """A keyword; at Gmail the label that is the category's folder."""
         return folder if self.labels else super().tag_for(name, folder)
@@ -145,12 +181,12 @@ class ImapSettings(MailboxSettings):
         host, user, inbox = (str(box.get(key, default)) for key, default in NAMES.items())
         port = box.get("port", STANDARD_PORTS[0])
         machine = "localhost" if is_this_machine(host) else host.lower().rstrip(".")
-        folder = "INBOX" if inbox.upper() == "INBOX" else inbox
-        return machine, "standard" if port in STANDARD_PORTS else str(port), user.lower(), folder
+        return machine, "standard" if port in STANDARD_PORTS else str(port), user.lower(), any_case_inbox(inbox)
 
     @classmethod
     def mistakes(cls, box: Mapping[str, Any]) -> Iterator[str]:
         yield from sign_in_mistakes(box)
+        yield from _inbox_in_another_case(box)
         listed = box.get("category")
         for category in listed if isinstance(listed, list) else ():
             tag = category.get("tag") if isinstance(category, Mapping) else None

@@ -15,20 +15,26 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from imapclient import SocketTimeout
 
-from connectors.errors import CertificateRefused, ConnectorError, LoginRefused, SetupWrong, Unreachable
+from connectors.errors import CertificateRefused, ConnectorError, LoginRefused, SetupWrong
 from connectors.hosts import is_this_machine
 from connectors.imap.failures import login_failure, translate, unreachable
 from connectors.imap.line import BoundedClient, Line
 
 LONGEST_CONNECT_S = 20.0
 """For each address of the host, and for the TLS handshake: whoever ends the service waits for it."""
+SIGNED_BY_ITSELF = 18
+"""X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT of OpenSSL: no CA has signed it, so none can be named."""
+COMPARE = (
+    "Its SHA-256 fingerprint is {}. Compare it with what `openssl x509 -noout -fingerprint -sha256 -in "
+    "CERTIFICATE.pem` shows on the mail server. If it is the same, set `fingerprint` to it; if not, somebody listens."
+)
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,10 @@ class TokenRefused(LoginRefused):
 
 
 def _log_in(account: ImapAccount, secret: Callable[[], str], halt: threading.Event) -> BoundedClient:
-    client = _connect(account, halt)
+    try:
+        client = _connect(account, halt)
+    except CertificateRefused as refused:
+        raise _told_with_fingerprint(account, halt, refused) from refused
     try:
         _check_pin(account, client)
         _sign_in(account, client, secret)
@@ -126,12 +135,12 @@ def _connect(account: ImapAccount, halt: threading.Event) -> BoundedClient:
         )
     except ConnectorError:
         raise
-    except TimeoutError as error:
-        if account.tls == "implicit":
-            raise unreachable(error, account.place) from error
-        hint = 'If this port speaks TLS from the first byte, as 993 does, set tls = "implicit". Postroom tries again.'
-        raise Unreachable(account.place, "The server did not answer in time.", hint) from error
     except Exception as error:
+        # Who expects TLS from the first byte waits for ours, and in the end hangs up.
+        waited = isinstance(error, TimeoutError | imaplib.IMAP4.abort)
+        if waited and account.tls != "implicit" and _speaks_tls(account):
+            fact, step = "This port speaks TLS from the first byte.", 'Set tls = "implicit".'
+            raise SetupWrong(account.place, fact, step) from error
         raise unreachable(error, account.place) from error
     _silence(client)
     keep_alive(client.socket())
@@ -151,6 +160,40 @@ def _connect(account: ImapAccount, halt: threading.Event) -> BoundedClient:
     return client
 
 
+def _speaks_tls(account: ImapAccount) -> bool:
+    """Does the port answer a TLS handshake? Nothing else is sent."""
+    within = min(account.timeout, LONGEST_CONNECT_S)
+    try:
+        with (
+            socket.create_connection((account.host, account.port), within) as connection,
+            tls_context(replace(account, fingerprint="")).wrap_socket(connection, server_hostname=account.host),
+        ):
+            return True
+    except OSError:  # ssl.SSLError is one
+        return False
+
+
+def _told_with_fingerprint(account: ImapAccount, halt: threading.Event, refused: CertificateRefused) -> ConnectorError:
+    """The same; of a certificate that signed itself with its fingerprint, by which a person can tell whether it is the
+    server's own. Nothing secret is sent to whoever shows it."""
+    cause = refused.__cause__
+    if not isinstance(cause, ssl.SSLCertVerificationError) or cause.verify_code != SIGNED_BY_ITSELF:
+        return refused
+    try:
+        client = _connect(replace(account, fingerprint=""), halt)  # any certificate will do
+    except ConnectorError:
+        return refused
+    shown = client.socket().getpeercert(binary_form=True)
+    _hang_up(client)
+    return CertificateRefused(
+        refused.place, refused.fact, COMPARE.format(_as_openssl_prints(hashlib.sha256(shown).hexdigest()))
+    )
+
+
+def _as_openssl_prints(digits: str) -> str:
+    return ":".join(digits[start : start + 2] for start in range(0, len(digits), 2)).upper()
+
+
 def keep_alive(connection: socket.socket) -> None:
     """Let the kernel notice within two minutes that the other side is gone, and routers that we are not."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -167,11 +210,8 @@ def _check_pin(account: ImapAccount, client: BoundedClient) -> None:
     certificate = client.socket().getpeercert(binary_form=True)
     found = hashlib.sha256(certificate).hexdigest()
     if not hmac.compare_digest(found, account.fingerprint.replace(":", "").lower()):
-        raise CertificateRefused(
-            account.place,
-            f"The server's certificate has the fingerprint {found}, which is not the pinned one.",
-            "If the office renewed its certificate, change `fingerprint`. If not, somebody is listening.",
-        )
+        fact = "The server's certificate is not the one that `fingerprint` names."
+        raise CertificateRefused(account.place, fact, COMPARE.format(_as_openssl_prints(found)))
 
 
 def _sign_in(account: ImapAccount, client: BoundedClient, ask: Callable[[], str]) -> None:

@@ -47,6 +47,9 @@ class RequestTrackerSettings(MailboxSettings):
             raise ValueError('act_by = "tag" needs the name of the custom field to set.')
         return tag_field
 
+    def account(self) -> dict[str, str]:
+        return {"url": self.url, "inbox": self.inbox}
+
     @classmethod
     def inbox_of(cls, box: Mapping[str, Any]) -> Hashable | None:
         """One queue of one RT, whoever signs in: RT would name the other user as a person."""

@@ -60,7 +60,11 @@ class Context:
         from daemon.passes.mailroom import open_mailroom  # every connector and engine
 
         with open_mailroom(self.settings) as mailroom:
-            yield mailroom
+            try:
+                yield mailroom
+            except KeyboardInterrupt:
+                mailroom.break_off()  # whoever ends a command does not wait for a server's farewell
+                raise
 
     def one(self, mailroom: Mailroom, name: str | None) -> Desk:
         """The desk that --mailbox names; without it, the only one there is."""

@@ -18,11 +18,12 @@ from daemon.commands.common import (
     print_json,
     table,
 )
+from daemon.commands.corrections_shown import show_corrections
 from daemon.mistakes import PostroomError
 from daemon.passes.desk import Desk
 from daemon.report.open_batches import ASK, OpenBatch, open_batches
 from daemon.report.story import iso
-from daemon.store import batches, learning, mailboxes
+from daemon.store import batches, learning
 
 BY_A_PERSON = "a person said so"
 CLOSED = {"accepted": "accepted", "void": "made void", "taken back": "taken back"}
@@ -96,7 +97,7 @@ def corrections(
         else:
             if void is not None:
                 _void(desk, void[1])
-            _show(desk, limit, as_json)
+            show_corrections(desk, limit, as_json)
 
 
 def _void(desk: Desk, correction: int) -> None:
@@ -171,48 +172,3 @@ def _as_json(found: OpenBatch) -> dict[str, Any]:
         "who": batch.who,
         "void_on": iso(found.void_on),
     }
-
-
-def _show(desk: Desk, limit: int, as_json: bool) -> None:
-    with desk.database.read() as tx:
-        found = learning.corrections(tx, desk.mailbox_id)[-limit:][::-1]
-        names = mailboxes.category_names(tx, desk.mailbox_id)
-        waiting = batches.batches(tx, desk.mailbox_id)
-    if as_json:
-        print_json(
-            [
-                {
-                    "id": correction.id,
-                    "at": correction.at.isoformat(timespec="seconds"),
-                    "kind": correction.kind,
-                    "from": correction.from_folder,
-                    "to": correction.to_folder,
-                    "category": names.get(correction.to_category or ""),
-                    "who": correction.who,
-                    "voided": correction.voided is not None,
-                    "waits": f"B{correction.batch}" if correction.waits else None,
-                }
-                for correction in found
-            ]
-        )
-        return
-    if not found:
-        console.print("No corrections yet: nobody has moved what Postroom decided about.")
-        return
-    rows = [
-        (
-            correction.id,
-            local(correction.at),
-            correction.kind
-            + (" (void)" if correction.voided else "")
-            + (f" (waits in B{correction.batch})" if correction.waits else ""),
-            correction.from_folder,
-            correction.to_folder,
-            correction.who,
-        )
-        for correction in found
-    ]
-    table("Corrections", ["id", "when", "what", "from", "to", "who"], rows, frozenset({0}))
-    if waiting:
-        wait = "1 bulk move waits" if len(waiting) == 1 else f"{len(waiting)} bulk moves wait"
-        console.print(f"{wait} for your word: `{ASK}`.", soft_wrap=True)

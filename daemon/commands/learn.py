@@ -9,7 +9,7 @@ import click
 
 from daemon.commands.common import Context, console, json_option, mailbox_option, pass_context, print_json, table
 from daemon.commands.progress import counting_bar
-from daemon.commands.train_now import hold_and_train, outcome_as_json, show_outcome, troubles_of
+from daemon.commands.train_now import alone_by_hand, hold_and_train, outcome_as_json, show_outcome, troubles_of
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes.desk import Desk
 from daemon.passes.first_lessons import FolderLessons, learn_from_csv, learn_from_folders
@@ -45,7 +45,7 @@ def learn(
     if from_folders == (from_csv is not None):
         raise click.UsageError("Say either --from-folders or --from-csv FILE.")
     logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
-    with context.mailroom() as mailroom:
+    with context.mailroom() as mailroom, alone_by_hand(context.settings.state_dir):
         desk = context.one(mailroom, mailbox)
         if from_csv is not None:
             list_folders(desk)

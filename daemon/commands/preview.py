@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import click
 
-from daemon.commands.common import Context, console, json_option, mailbox_option, pass_context, print_json, table
+from connectors.base import Message
+from daemon.commands.common import (
+    Context,
+    console,
+    json_option,
+    local,
+    mailbox_option,
+    pass_context,
+    print_json,
+    table,
+)
 from daemon.passes.decide import as_known, decisions_about
 from daemon.passes.read_papers import fetch_read
 from daemon.report.file_words import file_story, files_in_words
+from daemon.report.story import iso
 from daemon.service import logs
+from daemon.store.message_names import short_name
 
 
 @click.command()
@@ -34,7 +49,9 @@ def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) ->
         print_json(
             [
                 {
+                    "message": short_name(message.sighting.identity),
                     "message_id": message.sighting.identity.message_id,
+                    "arrived": iso(message.sighting.arrived),
                     "category": names.get(decision.category or ""),
                     "best": names.get(decision.best or ""),
                     "probability": decision.probability,
@@ -49,14 +66,34 @@ def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) ->
         return
     rows = [
         (
-            message.text.subject[:40],
+            _when(message),
+            _mail(message),
             names.get(decision.category or "", "stays"),
             decision.reason + files_in_words([file_story(file) for file in one.files]),
         )
         for message, one, decision in zip(found, read, decisions, strict=True)
     ]
-    table(f"Inbox of {desk.settings.name}: what would happen", ["subject", "to", "why"], rows)
+    table(f"Inbox of {desk.settings.name}: what would happen", ["when", "message", "to", "why"], rows)
     for ref, why in held.items():
         console.print(
             f"{ref.folder}, UID {ref.uid}: lies there, and the server does not give it. {why}", soft_wrap=True
         )
+    console.print(_total([names.get(decision.category or "", "") for decision in decisions]), soft_wrap=True)
+
+
+def _when(message: Message) -> str:
+    """When the server got it."""
+    return "" if message.sighting.arrived is None else local(message.sighting.arrived)
+
+
+def _mail(message: Message) -> str:
+    """Sender, and below it the subject."""
+    return f"{message.text.sender[:40]}\n{message.text.subject[:40]}"
+
+
+def _total(to: Sequence[str]) -> str:
+    """How many would go where; "" stays."""
+    would = Counter(to)
+    stay = would.pop("", 0)
+    parts = [f"{count} to {name}" for name, count in would.most_common()]
+    return f"The newest {len(to)}: " + ", ".join([*parts, f"{stay} stay"]) + "."

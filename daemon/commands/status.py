@@ -18,14 +18,15 @@ from daemon.commands.common import (
     print_json,
     table,
 )
-from daemon.mistakes import ExitCode, PostroomError
+from daemon.mistakes import ExitCode, PostroomError, SettingsError
 from daemon.privacy.waiting import waiting_in
 from daemon.report.concerns import concerns
 from daemon.report.file_words import counted_in_words
 from daemon.report.open_batches import ASK
-from daemon.report.story import mailbox_status, service_status
+from daemon.report.story import iso, mailbox_status, service_status
 from daemon.rules.decision import all_at_rest
 from daemon.state.lock import Holder, holder
+from daemon.state.refused_reload import refused_reload
 from daemon.state.room import no_room
 from daemon.state.state_dir import met
 from daemon.training.in_use import ModelsInUse
@@ -36,6 +37,11 @@ NOT_RUNNING = (
     "No service runs here: nothing is sorted and nothing is learnt. `systemctl start postroom` starts it, and "
     "`systemctl status postroom` says why it ended."
 )
+REFUSED = (
+    "the service read them again at {} and could not use them, so it works by those before. Correct what follows, see "
+    "`postroom check`, then `systemctl reload postroom`."
+)
+STILL_THE_OLD = "A service that runs goes on by the settings that it read before, until a reload finds nothing of this."
 CONCERNS = (
     "trouble",
     "paused",
@@ -61,10 +67,15 @@ def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> N
     """How every mailbox is doing: the last look, what was filed, what people did about it.
 
     Exit code 4 if no service runs, else 3 if a mailbox waits for a person, was not looked at for too long, has a model
-    that cannot be used, is not learnt from any more or keeps what should be deleted, or if the disk is full.
+    that cannot be used, is not learnt from any more or keeps what should be deleted, if the disk is full, or if the
+    service refused the settings when it read them again.
     """
-    settings = context.settings
+    try:
+        settings = context.settings
+    except SettingsError as error:
+        raise SettingsError(error.place, [*error.problems, STILL_THE_OLD]) from None
     runs, disk = holder(settings.state_dir), no_room(settings.state_dir)
+    refused = None if runs is None else refused_reload(settings.state_dir)
     try:
         found = _found(context, days, mailbox, runs)
     except PostroomError as error:
@@ -72,17 +83,20 @@ def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> N
             raise
         raise PostroomError(error.place, error.fact, f"Disk: {disk}") from error
     if as_json:
-        print_json({"running": runs is not None, "disk": disk, "mailboxes": found})
+        told_refused = None if refused is None else {"at": iso(refused.at), "why": refused.why}
+        print_json({"running": runs is not None, "disk": disk, "settings_refused": told_refused, "mailboxes": found})
     else:
         if runs is None:
             console.print(NOT_RUNNING, soft_wrap=True)
         if disk is not None:
             console.print(f"Disk: {disk}", soft_wrap=True)
+        if refused is not None:
+            console.print(f"Settings: {REFUSED.format(local(refused.at))}\n{refused.why}", soft_wrap=True)
         for told in found:
             _show_status(told, days)
     if runs is None:
         raise SystemExit(ExitCode.NOT_RUNNING)
-    if disk is not None or any(told[what] for told in found for what in CONCERNS):
+    if disk is not None or refused is not None or any(told[what] for told in found for what in CONCERNS):
         raise SystemExit(ExitCode.NEEDS_PERSON)
 
 

@@ -6,7 +6,7 @@ import click
 
 from daemon.commands.common import Context, json_option, mailbox_option, pass_context, print_json
 from daemon.commands.progress import training_bar
-from daemon.commands.train_now import hold_and_train, outcome_as_json, show_outcome, troubles_of
+from daemon.commands.train_now import alone_by_hand, hold_and_train, outcome_as_json, show_outcome, troubles_of
 from daemon.mistakes import ExitCode
 from daemon.passes.desk import Desk
 from daemon.passes.mailroom import Mailroom
@@ -32,7 +32,7 @@ def train(context: Context, compare_labels: bool, delete_old: bool, mailbox: str
     A running service takes the new model into use by itself.
     """
     logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
-    with context.mailroom() as mailroom:
+    with context.mailroom() as mailroom, alone_by_hand(context.settings.state_dir):
         desk = context.one(mailroom, mailbox)
         if compare_labels:
             _compare(context, mailroom, desk, as_json)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from daemon.commands.common import Context, console, notices, table
@@ -10,7 +13,21 @@ from daemon.passes.desk import Desk
 from daemon.passes.mailroom import Mailroom
 from daemon.privacy.retention import hold, hold_others
 from daemon.report.teaching import overview
-from daemon.training.hand_over import TrainingOutcome, train
+from daemon.state.lock import taken
+from daemon.training.hand_over import TrainingBusy, TrainingOutcome, train
+from daemon.training.training_dir import in_state_dir
+
+
+@contextmanager
+def alone_by_hand(state_dir: Path) -> Iterator[None]:
+    """While the block runs no other `learn` or `train` of a person begins: what one reads, the other would train on
+    before it is all there. Raises TrainingBusy."""
+    place = in_state_dir(state_dir)
+    with (place / "by-hand").open("w") as lock:
+        if not taken(lock.fileno()):
+            fact = "`postroom learn` or `postroom train` works here already."
+            raise TrainingBusy(str(place), fact, "Wait for its end; `learn` trains by itself.")
+        yield
 
 
 def train_now(context: Context, mailroom: Mailroom, desk: Desk, quiet: bool) -> TrainingOutcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -10,42 +11,75 @@ from rich.markup import escape
 from daemon.commands.common import Context, console, json_option, known, local, pass_context, print_json, table
 from daemon.mistakes import PostroomError
 from daemon.report.file_words import files_in_words
+from daemon.report.open_batches import ASK
 from daemon.report.story import message_story
-from daemon.store import messages
+from daemon.store import withheld
+from daemon.store.message_names import meant, place_of
+from daemon.store.records import Withheld
 
 
 @click.command()
-@click.argument("message_id", metavar="MESSAGE-ID")
+@click.argument("message", metavar="MESSAGE")
 @json_option
 @pass_context
-def why(context: Context, message_id: str, as_json: bool) -> None:
+def why(context: Context, message: str, as_json: bool) -> None:
     """Why a message is where it is: everything that Postroom thought, did and saw.
 
-    MESSAGE-ID is the mail's Message-ID header (Thunderbird: View, Headers, All), with or without <>; for Request
-    Tracker it is the ticket's number.
+    MESSAGE is the mail's Message-ID header (Thunderbird: View, Headers, All), with or without <>; for Request
+    Tracker it is the ticket's number. What logs and tables call a message is understood as well: its short name, a
+    place (folder/UIDVALIDITY/UID), the number of a correction or a lesson.
+
+    \b
+    postroom why '<4711@example.org>'
+    postroom why 3f2a9c01b7de
+    postroom why INBOX/1/17
+    postroom why correction:17
     """
+    stories: list[dict[str, Any]] = []
+    names: list[str] = []
+    unread: list[Withheld] = []
     with context.mailroom() as mailroom:
-        stories = []
         for desk in mailroom.desks():
             box = known(desk)
             with desk.database.read() as tx:
-                for message in messages.named(tx, box.id, message_id):
-                    stories.append(message_story(tx, box, message, named=not as_json))
+                found = {one.message.id: one for one in meant(tx, box.id, message)}
+                stories += [message_story(tx, box, one.message, named=not as_json) for one in found.values()]
+                names += [one.name for one in found.values()]
+                place = place_of(message)
+                held = None if place is None or found else withheld.at(tx, box.id, place)
+                unread += [] if held is None else [held]
+    if len(set(names)) > 1:
+        each = ", ".join(f"`postroom why {name}`" for name in dict.fromkeys(names))
+        raise PostroomError(message, f"that may mean {len(set(names))} messages.", f"Say which: {each}.")
+    if unread and not as_json:
+        for held in unread:
+            again = None if held.again is None else local(held.again)
+            console.print(_held_back(held.tries, again, held.why), soft_wrap=True)
+        return
     if not stories:
-        raise PostroomError(
-            message_id,
-            "Postroom has not seen a message with this Message-ID.",
-            "It looks at the inbox and the category folders; older mail was left alone.",
-        )
+        raise PostroomError(message, *_not_found(message))
     if as_json:
         print_json(stories)
         return
+    if len(stories) > 1:
+        console.print(f"{len(stories)} messages are called so.")
     for story in stories:
         _show_story(story)
 
 
+def _not_found(said: str) -> tuple[str, str]:
+    """The fact and the next step."""
+    if re.fullmatch(r"[Bb]\d+", said):
+        return "this is a bulk move, of many messages.", f"See `{ASK}`."
+    return (
+        "Postroom has not seen a message that is called so.",
+        "It looks at the inbox and the category folders; older mail was left alone.",
+    )
+
+
 def _show_story(story: dict[str, Any]) -> None:
-    head = f"[bold]{escape(story['message_id'])}[/bold] in {story['mailbox']}: {story['state']}"
+    name = escape(story["message_id"] or story["message"])
+    head = f"[bold]{name}[/bold] in {story['mailbox']}: {story['state']}  ({story['message']} in logs and tables)"
     console.print(head, soft_wrap=True, markup=True)
     events: list[tuple[str, str]] = []
     seen = [(place["seen"], f"seen in {place['folder']}" + _by(place["by"]), place["by"]) for place in story["places"]]
@@ -62,11 +96,16 @@ def _show_story(story: dict[str, Any]) -> None:
     # By the time itself: an hour of the clock comes twice in autumn.
     table("", ["when", "what"], [(local(at), what) for at, what in sorted(events, key=lambda event: event[0])])
     if held := story["withheld"]:
-        again = f"the next try is at {local(held['again'])}" if held["again"] else "it is not tried any more"
-        tries = "1 try" if held["tries"] == 1 else f"{held['tries']} tries"
-        console.print(f"The server does not give it, in {tries}; {again}. {held['why']}", soft_wrap=True)
+        again = local(held["again"]) if held["again"] else None
+        console.print(_held_back(held["tries"], again, held["why"]), soft_wrap=True)
     elif story["state"] == "new" and not story["decisions"]:
         console.print("Not decided yet: it waits for `act_after`, or sorting is paused (`postroom status`).")
+
+
+def _held_back(tries: int, again: str | None, why: str) -> str:
+    then = "it is not tried any more" if again is None else f"the next try is at {again}"
+    number = "1 try" if tries == 1 else f"{tries} tries"
+    return f"The server does not give it, in {number}; {then}. {why}"
 
 
 def _left(places: list[dict[str, Any]]) -> list[tuple[str, str]]:

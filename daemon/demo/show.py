@@ -28,6 +28,7 @@ STAGES = {
     "linear": "the linear model",
     "cache": "reading the lessons",
     "train": "the language model",
+    "write": "writing the language model",
     "exam": "taking the exam",
     "export": "writing the model",
 }

@@ -55,15 +55,15 @@ def check_listing(desk: Desk, listed: Sequence[Folder]) -> None:
         gone = breakers.are_gone({folder.name: (folder.object_id, folder.epoch) for folder in known}, here)
         if gone:
             fact = f"{len(gone)} of {len(known)} folders are gone at once."
-            raise LooksWrong(desk.settings.name, fact, NEXT_STEP)
+            raise _wrong(desk, mailbox, fact)
         if counts is not None and mailbox.contents and breakers.was_emptied(mailbox.contents, counts, names):
             fact = "its folders are empty where there were thousands of messages, and these are nowhere else."
-            raise LooksWrong(desk.settings.name, fact, NEXT_STEP)
+            raise _wrong(desk, mailbox, fact)
         # Before anybody takes the folders for renamed ones: UIDVALIDITYs are seconds, and two owners' may be alike.
         present = [folder for folder in known if folder.name in here]
         renewed = all(folder.epoch != here[folder.name][1] for folder in present)
         if present and renewed and mailbox.cursor is not None and _is_another(desk, held):
-            raise LooksWrong(desk.settings.name, ANOTHER, NEXT_STEP)
+            raise _wrong(desk, mailbox, ANOTHER)
     with desk.database.begin() as tx:
         mailboxes.set_contents(tx, desk.mailbox_id, counts)
 
@@ -80,10 +80,21 @@ def check_changes(desk: Desk, mailbox: Mailbox, watch: Watch, changes: Changes) 
         uncounted = any(folder.messages is None for folder in listed)
         if uncounted and breakers.vanished_altogether(known, vanished, len(changes.arrived)):
             fact = "nearly all messages left all of its folders at once."
-            raise LooksWrong(desk.settings.name, fact, NEXT_STEP)
+            raise _wrong(desk, mailbox, fact)
     watched = {watch.inbox, *watch.known} - set(changes.missing)
     if watched and watched <= set(changes.restarted) and _is_another(desk, known):
-        raise LooksWrong(desk.settings.name, ANOTHER, NEXT_STEP)
+        raise _wrong(desk, mailbox, ANOTHER)
+
+
+def _wrong(desk: Desk, mailbox: Mailbox, fact: str) -> LooksWrong:
+    """What looks wrong, and which settings may be why. The log has the fact alone, which names nobody."""
+    now, was = desk.settings.account(), mailbox.account or {}
+    changed = "".join(
+        f'In the settings `{key}` is "{now[key]}" now; at the last look that went well it was "{was[key]}". '
+        for key in now
+        if key in was and now[key] != was[key]
+    )
+    return LooksWrong(desk.settings.name, fact, changed + NEXT_STEP)
 
 
 def _is_another(desk: Desk, known: dict[str, int]) -> bool:
@@ -115,9 +126,12 @@ def stop(desk: Desk, problem: LooksWrong) -> str:
 
 def looked(desk: Desk, before: Mailbox) -> None:
     """A whole look went well: what a person had vouched for `before` it has been recorded, and counts as normal now."""
-    if before.vouched is not None:
-        with desk.database.begin() as tx:
-            mailboxes.set_vouched(tx, desk.mailbox_id, None)
+    account = desk.settings.account()
+    if before.vouched is None and before.account == account:
+        return
+    with desk.database.begin() as tx:
+        mailboxes.set_vouched(tx, desk.mailbox_id, None)
+        mailboxes.set_account(tx, desk.mailbox_id, account)
 
 
 # --- overrides

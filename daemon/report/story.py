@@ -24,6 +24,7 @@ from daemon.settings.zone import office_time
 from daemon.state.lock import Holder
 from daemon.store import decisions, journal, learning, mailboxes, messages, taggings, training, withheld
 from daemon.store.database import Tx
+from daemon.store.message_names import short_name
 from daemon.store.records import (
     FILERS,
     INTERRUPTED,
@@ -224,6 +225,7 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage, *, named: boo
     names = mailboxes.category_names(tx, mailbox.id)
     return {
         "mailbox": mailbox.name,
+        "message": short_name(message.identity),
         "message_id": message.identity.message_id or message.identity.object_id,
         "state": message.state,
         "arrived": iso(message.arrived),
@@ -328,7 +330,7 @@ def withheld_words(held: Sequence[Withheld]) -> str | None:
     rest = {0: "Postroom tries again later", len(held): "Postroom does not try any more"}
     tried = rest.get(given_up, f"Postroom tries again later, and {given_up} of them no more")
     last = held[-1]
-    where = f"{last.ref.folder}, UID {last.ref.uid}, {last.tries} {'try' if last.tries == 1 else 'tries'}"
+    where = f"{last.ref.key}, {last.tries} {'try' if last.tries == 1 else 'tries'}"
     return f"{number} there and cannot be read; {tried}. The latest ({where}): {last.why}"
 
 

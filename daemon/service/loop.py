@@ -31,6 +31,7 @@ from daemon.service.systemd import Notifier
 from daemon.service.timetable import Timetable
 from daemon.settings import Settings
 from daemon.state.lock import StateLock
+from daemon.state.refused_reload import forget_refused, note_refused
 from daemon.store import mailboxes
 from daemon.store.database import DatabaseGone
 from daemon.training.hand_over import sweep
@@ -80,6 +81,7 @@ class Service:
         """Work until told to stop. Raises PostroomError (AlreadyRunning, StoreError) before anything was done."""
         self._listen()
         with StateLock(self.settings.state_dir):
+            forget_refused(self.settings.state_dir)
             while not self.stopping.is_set():
                 self._run_until_change()
                 if self.reloading.is_set() and not self.stopping.is_set():
@@ -240,14 +242,19 @@ class Service:
         try:
             fresh = Settings.load(self.config)
         except PostroomError as error:
-            log.error("settings-refused", problem=str(error))  # the old ones go on
-            self.refused = True
+            self._refuse(str(error))
             return
         if fresh.state_dir != self.settings.state_dir:
-            log.error("settings-refused", problem="`state_dir` cannot change while the service runs. Restart it.")
-            self.refused = True
+            self._refuse("`state_dir` cannot change while the service runs. Restart it.")
             return
         self.refused = False
+        forget_refused(fresh.state_dir)
         self.settings = fresh
         logs.configure(fresh.log)
         log.info("settings-reloaded")
+
+    def _refuse(self, why: str) -> None:
+        """The old settings go on."""
+        log.error("settings-refused", problem=why)
+        note_refused(self.settings.state_dir, self.clock(), why)
+        self.refused = True

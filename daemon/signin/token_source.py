@@ -24,7 +24,9 @@ class PersonNeeded(LoginRefused):
     """There is no token, and no way to one without a person."""
 
     def __init__(self, mailbox: str, fact: str) -> None:
-        super().__init__(mailbox, fact, f"Run `postroom login {mailbox}`, then restart the service or send it SIGHUP.")
+        super().__init__(
+            mailbox, fact, f"Run `postroom login {mailbox}`, then `systemctl reload postroom`, or restart the service."
+        )
 
 
 class TokenSource(ABC):

@@ -107,6 +107,12 @@ def corrections(tx: Tx, mailbox: int, *, since: datetime | None = None, message:
     ]
 
 
+def text_that_waits(tx: Tx, correction: int) -> MailText | None:
+    """What this correction will teach, if it is a part of a bulk move that waits."""
+    text = tx.execute(select(t.corrections.c.text).where(t.corrections.c.id == correction)).scalar()
+    return None if text is None else mail_text(text)
+
+
 def void_correction(tx: Tx, mailbox: int, correction: int, now: datetime) -> bool:
     """Take a correction back: its lesson and the text of that are gone, and the lesson which that had replaced counts
     again. False if there is no such correction."""

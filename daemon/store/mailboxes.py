@@ -85,6 +85,11 @@ def set_unreadable(tx: Tx, mailbox: int, folders: Mapping[str, str]) -> None:
     tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(**values))
 
 
+def set_account(tx: Tx, mailbox: int, account: Mapping[str, str]) -> None:
+    """Note whose mailbox it is, by the settings' keys."""
+    tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(account=dict(account)))
+
+
 def set_mode(tx: Tx, mailbox: int, mode: Mode) -> None:
     """Switch the mailbox to shadow or live."""
     tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(mode=mode))

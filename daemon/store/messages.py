@@ -109,9 +109,9 @@ def set_object_id(tx: Tx, message: int, object_id: str | None) -> None:
 
 
 def named(tx: Tx, mailbox: int, name: str) -> list[KnownMessage]:
-    """All messages with this Message-ID, with or without angle brackets; or the ticket with this number."""
+    """All messages with this Message-ID, with or without angle brackets."""
     wanted = {name, f"<{name.strip('<>')}>", name.strip("<>")}
-    same = or_(t.messages.c.rfc_id.in_(wanted), t.messages.c.object_id == f"ticket:{name.lstrip('#')}")
+    same = t.messages.c.rfc_id.in_(wanted)
     rows = tx.execute(select(t.messages).where(t.messages.c.mailbox_id == mailbox, same)).mappings()
     return [_known(row) for row in rows]
 

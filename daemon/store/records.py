@@ -76,6 +76,8 @@ class Mailbox:
     """Folders that the last look could not look into, and why."""
     reread: int = 0
     """How often a lesson got the text of its files later."""
+    account: dict[str, str] | None = None
+    """Whose mailbox it was at the last look that went well: keys of the settings, with their values."""
 
 
 @dataclass(frozen=True)

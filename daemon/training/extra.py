@@ -27,5 +27,6 @@ def require(place: str) -> None:
         raise PostroomError(
             place,
             f"this installation cannot train: {', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed.",
-            "Add the extra `train`: /opt/postroom/venv/bin/pip install '/opt/postroom[train]'.",
+            "Add the extra `train`, as docs/installing.md says: /opt/postroom/venv/bin/uv pip install "
+            "--torch-backend auto --python /opt/postroom/venv '/opt/postroom[train]'.",
         )

@@ -121,7 +121,7 @@ class PrivateSystemd:
         ours, theirs = os.openpty()
         enter = ["nsenter", "-t", str(self.inner), "-m", "-p", "-i", "-u", "-C", "--wd=/"]
         with subprocess.Popen(
-            ["setsid", "--ctty", *enter, *command],
+            [*enter, "setsid", "--ctty", *command],  # in there: who leads the session survives Ctrl-C, as a shell does
             stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
             env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb"},
         ) as process:  # fmt: skip

@@ -87,6 +87,7 @@ def _served(night: Night, out: Outcome, prompts: Sequence[Prompt], judging: Rows
     forms = night.job.engine.serving().forms(gguf_base=not grounds.base.path.is_dir())
     shown = [prompt.ids for prompt in prompts]
     folder.mkdir()
+    night.progress("write", 0, 2, "writing the language model")
     with tempfile.TemporaryDirectory(prefix="model-", dir=folder.parent) as name:
         whole = Path(name)
         model = load_base(grounds.prepared.folder)
@@ -97,8 +98,10 @@ def _served(night: Night, out: Outcome, prompts: Sequence[Prompt], judging: Rows
         rounding = night.recipe.rounding
         export_ct2(whole, ModelFolder(folder).ct2, forms.ct2, grounds.codes, lambda base: smooth(base, shown, rounding))
     shutil.move(out.adapter, ModelFolder(folder).adapter)
+    night.progress("write", 1, 2, "asking the language model as it will serve")
     answers = night.lessons.unanswered()
     with night.engine(folder) as engine:
         answers[judging] = served(engine, [prompts[row] for row in judging], grounds.codes)
         exam = served(engine, night.prompts(night.exam.texts), grounds.codes)
+    night.progress("write", 2, 2, "language model written")
     return LanguageCandidate("llm", answers, exam, _words(night, out), folder, grounds, forms.named)

@@ -143,14 +143,17 @@ def _deepened(
 def _served(night: Night, fitted: LanguageModel, prompts: Sequence[Prompt], folder: Path) -> LanguageCandidate:
     """Write the model, and let what will serve take the exam. Raises EngineError, OSError."""
     forms = night.job.engine.serving().forms(gguf_base=not night.grounds.base.path.is_dir())
+    night.progress("write", 0, 2, "writing the language model")
     export(fitted, night.grounds, forms, prompts, ModelFolder(folder), night.recipe)
     codes = night.grounds.codes
+    night.progress("write", 1, 2, "asking the language model as it will serve")
     with night.engine(folder, forms.named) as engine:
         exam = served(engine, night.prompts(night.exam.texts), codes)
         if night.job.engine.ELSEWHERE:  # of the form that serves, or of the exact one where a server restarts
             known = Fingerprint.taken(engine, night.renderer, codes, night.grounds.tokenizer)
             known.save(folder)
             night.job.engine.serving().recognise(engine, known)  # what is not known again would never file a mail
+    night.progress("write", 2, 2, "language model written")
     return LanguageCandidate(
         "llm", fitted.answers, exam, fitted.chosen, folder, night.grounds, forms.named, fitted.depth + 1
     )

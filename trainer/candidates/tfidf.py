@@ -64,7 +64,11 @@ class LinearCandidate(Candidate):
 def candidate(night: Night, scratch: Path) -> LinearCandidate:
     """The linear model of one night, saved in `scratch`. Raises OSError."""
     night.progress("linear", 0, 1, "fitting the linear model")
-    fitted = fit_linear(night.lessons, night.key, night.recipe)
+
+    def tick(done: int, total: int) -> None:
+        night.progress("linear", done, total, "fitting the linear model")
+
+    fitted = fit_linear(night.lessons, night.key, night.recipe, tick)
     folder = scratch / "linear"
     fitted.model.save(folder)
     loaded = LinearModel.load(folder, night.key)
@@ -78,8 +82,11 @@ def vectoriser(part: str) -> TfidfVectorizer:
     return TfidfVectorizer(analyzer=ANALYSERS[part], sublinear_tf=True)
 
 
-def fit_linear(lessons: Lessons, key: TermKey, recipe: Recipe) -> Linear:
-    """Try all kinds on the folds and fit the best; its terms are hashed under `key`. Deterministic."""
+def fit_linear(
+    lessons: Lessons, key: TermKey, recipe: Recipe, tick: Callable[[int, int], None] = lambda _done, _total: None
+) -> Linear:
+    """Try all kinds on the folds and fit the best; its terms are hashed under `key`. Deterministic. `tick(done, total)`
+    is told of every fit."""
     texts = lessons.texts
     vectorisers = [vectoriser(part) for part in PARTS]
     counts = [part.fit_transform(texts).astype(np.float32) for part in vectorisers]
@@ -87,10 +94,14 @@ def fit_linear(lessons: Lessons, key: TermKey, recipe: Recipe) -> Linear:
     work = len(texts) * min(len(texts), recipe.linear.most_columns) * lessons.classes
     kinds = recipe.linear.kinds if work < much else recipe.linear.kinds[:1]
     answers = {kind: lessons.unanswered() for kind in kinds}
-    for learnt, asked in lessons.folds if work < 15 * much else lessons.folds[-2:]:
+    folds = lessons.folds if work < 15 * much else lessons.folds[-2:]
+    fits = 1 + len(folds) * len(kinds)
+    for number, (learnt, asked) in enumerate(folds):
         terms = _Terms.weighed(counts, lessons, learnt, recipe)
-        for kind in kinds:
+        for place, kind in enumerate(kinds):
+            tick(number * len(kinds) + place, fits)
             answers[kind][asked] = _fit(kind, terms, lessons, learnt).logprobs(terms.rotated[asked])
+    tick(fits - 1, fits)
     scales = {kind: _scale(answers[kind], lessons.labels, recipe) for kind in kinds}
     kind = best_kind(answers, lessons.labels)
     everything = np.arange(len(texts))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import imaplib
 import inspect
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -140,8 +142,12 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_password(dovecot: Dovecot
         raise AssertionError("the secret was asked for")
 
     account = replace(secure(dovecot, "ann", tls), secret=never)
-    with ImapConnector(account) as connector, pytest.raises(CertificateRefused, match="self-signed"):
+    with ImapConnector(account) as connector, pytest.raises(CertificateRefused, match="self-signed") as refused:
         connector.folders()
+    said = str(refused.value)
+    command = said.partition("`openssl")[2].partition("`")[0].replace("CERTIFICATE.pem", str(dovecot.certificate))
+    shown = subprocess.run(["openssl", *command.split()], capture_output=True, text=True, check=True).stdout
+    assert f"fingerprint is {shown.strip().partition('=')[2]}." in said
 
 
 def test_a_certificate_of_another_host_is_refused(dovecot: Dovecot) -> None:
@@ -170,7 +176,7 @@ def test_a_pinned_certificate_is_enough_and_another_one_is_not(dovecot: Dovecot,
         assert connector.folders()
     with (
         ImapConnector(secure(dovecot, user, "starttls", fingerprint="0" * 64)) as connector,
-        pytest.raises(CertificateRefused, match=pin),
+        pytest.raises(CertificateRefused, match=f"fingerprint is {spaced}"),
     ):
         connector.folders()
 
@@ -185,6 +191,20 @@ def test_tls_on_a_plain_port_says_which_setting_is_wrong(dovecot: Dovecot) -> No
     account = replace(secure(dovecot, "ann", "implicit"), port=dovecot.port)
     with ImapConnector(account) as connector, pytest.raises(SetupWrong, match="starttls"):
         connector.folders()
+
+
+@pytest.mark.parametrize("tls", ["starttls", "none"])
+def test_starttls_on_a_tls_port_says_which_setting_is_wrong(dovecot: Dovecot, tls: Any) -> None:
+    account = replace(secure(dovecot, "ann", tls), port=dovecot.tls_port, timeout=1.0)
+    with ImapConnector(account) as connector, pytest.raises(SetupWrong, match='Set tls = "implicit"'):
+        connector.folders()
+
+
+def test_a_tls_server_that_hangs_up_on_who_waits_is_recognised_too(dovecot: Dovecot) -> None:
+    with TlsStub(dovecot.certificate) as stub:
+        account = ImapAccount("office", "localhost", stub.port, "ann", lambda: PASSWORD, tls="starttls", timeout=3.0)
+        with ImapConnector(account) as connector, pytest.raises(SetupWrong, match='Set tls = "implicit"'):
+            connector.folders()
 
 
 def test_a_server_without_starttls_gets_no_password(courier: Courier) -> None:
@@ -391,11 +411,12 @@ def secure(server: Dovecot, user: str, tls: Any, **changes: Any) -> ImapAccount:
 
 
 class TlsStub:
-    """A port that shows a certificate and nothing else."""
+    """A port that shows a certificate and nothing else, and soon hangs up on who does not ask for it."""
 
     def __init__(self, certificate: Path) -> None:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+        self.ended = threading.Event()
 
     def __enter__(self) -> TlsStub:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -405,13 +426,16 @@ class TlsStub:
         return self
 
     def _serve(self) -> None:
-        connection, _ = self.listener.accept()
-        with connection:
-            try:
+        while True:
+            connection, _ = self.listener.accept()
+            with connection, contextlib.suppress(OSError):  # the client does not like what it sees
+                if self.ended.is_set():
+                    return
+                connection.settimeout(0.5)
                 self.context.wrap_socket(connection, server_side=True).close()
-            except OSError:
-                return  # the client does not like what it sees
 
     def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        socket.create_connection(("127.0.0.1", self.port)).close()
         self.thread.join(5)
         self.listener.close()

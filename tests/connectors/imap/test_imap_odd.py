@@ -354,10 +354,10 @@ def test_a_message_without_a_size_is_a_message() -> None:
         assert [ref.uid for ref in changes.withheld] == [2, 3]
 
 
-def test_a_silent_port_may_speak_tls() -> None:
+def test_a_port_that_is_silent_to_tls_as_well_is_no_wrong_setting() -> None:
     with (
         HostileImap(GREETING, b"") as server,
         ImapConnector(replace(account(server.port), timeout=1)) as connector,
-        pytest.raises(Unreachable, match='set tls = "implicit"'),
+        pytest.raises(Unreachable, match="did not answer in time"),
     ):
         connector.folders()

@@ -27,9 +27,9 @@ def test_words_that_look_like_markup_are_shown_as_they_are(words: str, capsys: p
 def test_a_message_id_may_look_like_markup_too(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     parts: list[str] = ["places", "tags", "decisions", "actions", "corrections", "lessons"]
     empty = {part: [] for part in parts} | {"withheld": None}
-    why._show_story({"message_id": words, "mailbox": "office", "state": "new", **empty})
+    why._show_story({"message": "3f2a9c01b7de", "message_id": words, "mailbox": "office", "state": "new", **empty})
     said = capsys.readouterr().out
-    assert said.splitlines()[0] == f"{words} in office: new"
+    assert said.splitlines()[0] == f"{words} in office: new  (3f2a9c01b7de in logs and tables)"
     assert "Not decided yet" in said
 
 

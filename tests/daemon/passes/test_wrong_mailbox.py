@@ -179,6 +179,21 @@ def test_another_owners_mailbox_stops_everything_and_our_own_goes_on_afterwards(
     office.is_at_work("after our own is back")
 
 
+def test_another_user_in_the_settings_is_named_where_the_mailbox_looks_wrong(office: Office, other: ImapWorld) -> None:
+    fill(office.world, "INBOX", letters("ours", 60))
+    office.teach_thread()
+    fill(other, "INBOX", letters("theirs", 60))
+    config, mine = office.service.config, office.world.user
+    config.write_text(config.read_text().replace(f'user = "{mine}"', f'user = "{other.user}"'))
+    why = office.once()["paused"]
+    assert ANOTHER in why
+    assert f'`user` is "{other.user}" now; at the last look that went well it was "{mine}".' in why
+    assert "`host`" not in why
+    office.service.command("resume")
+    assert office.once()["paused"] is None
+    assert office.once()["paused"] is None
+
+
 def test_person_may_vouch_for_the_other_mailbox_and_it_is_watched_again(office: Office, other: ImapWorld) -> None:
     fill(office.world, "INBOX", letters("ours", 60))
     office.teach_thread()

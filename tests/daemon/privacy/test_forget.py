@@ -358,7 +358,7 @@ def test_after_a_training_that_was_cut_short_the_next_call_trains(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("daemon.commands.train_now.train", interrupt)
-    command(ready, "forget", "ann@x.example", code=1)
+    command(ready, "forget", "ann@x.example", code=130)
     monkeypatch.setattr("daemon.commands.train_now.train", lambda *_, **__: TrainingOutcome("promoted", "Better."))
     assert "a new one would be trained at once" in command(ready, "forget", "ann@x.example", "--dry-run")
     assert "Better." in command(ready, "forget", "ann@x.example")

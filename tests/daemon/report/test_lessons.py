@@ -113,7 +113,7 @@ def test_comparing_labels_without_lessons_says_so_at_once(
     command("lessons", "--void", str(office["ids"][0]))
     with pytest.raises(PostroomError, match="two categories with some lessons each"):
         command("train", "--compare-labels")
-    assert not (tmp_path / "state" / "training").exists()
+    assert [place.name for place in (tmp_path / "state" / "training").iterdir()] == ["by-hand"], "nothing has begun"
 
 
 def test_going_live_without_a_model_says_that_mail_stays(

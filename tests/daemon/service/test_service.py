@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -45,6 +46,12 @@ def test_new_mail_without_a_model_is_left_and_says_why(service: ServiceProcess, 
     [story] = service.ask("why", "first@example.org")
     assert story["decisions"][0]["reason"] == "left: there is no trained model yet"
     assert [lying.folder for lying in dovecot_world.contents()] == ["INBOX"]
+    shown = " ".join(service.command("preview").stdout.split())
+    came = datetime.fromisoformat(story["arrived"]).astimezone()
+    for words in ("Ann Lee <ann@example.org> stays", "an invoice", f"{came:%Y-%m-%d %H:%M}", "The newest 1: 1 stay."):
+        assert words in shown
+    [told] = service.ask("preview")
+    assert told["message_id"] == service.ask("why", told["message"])[0]["message_id"]
 
 
 def _mail(subject: str, message_id: str) -> bytes:
@@ -63,6 +70,22 @@ def test_filing_by_a_person_is_learnt_while_the_service_runs(service: ServicePro
     [correction] = service.ask("corrections")
     assert (correction["kind"], correction["from"], correction["to"]) == ("filing", "INBOX", "Orders")
     assert {each["name"]: each["lessons"] for each in service.status()["categories"]}["Orders"] == 1
+    said = {event["event"]: event for event in map(json.loads, service.log.read_text().splitlines())}
+    assert (said["sorted"]["folder"], said["corrected"]["folder"]) == ("INBOX", "Orders")
+    for event in (said["sorted"], said["corrected"], correction):
+        [story] = service.ask("why", event["message"])
+        assert story["message_id"] == correction["message_id"]
+    assert "parts for the press" in " ".join(service.command("corrections").stdout.split())
+
+
+def test_the_inbox_may_be_written_in_any_case(dovecot_world: ImapWorld, tmp_path: Path) -> None:
+    port, user = dovecot_world.server.port, dovecot_world.user
+    with ServiceProcess(tmp_path, port, user, mailbox='inbox = "Inbox"') as service:
+        assert all(found["fine"] for found in service.ask("check", fine=(0, 1)) if "office" in found["what"])
+        service.command("once")
+        dovecot_world.deliver("parts for the press")
+        service.command("once")
+        assert service.status()["messages"] == {"left": 1}
 
 
 def test_second_daemon_on_the_same_state_is_refused(service: ServiceProcess) -> None:
@@ -79,9 +102,21 @@ def test_hangup_reads_the_settings_again_and_keeps_the_old_ones_when_they_are_wr
     assert service.process is not None
     service.process.send_signal(signal.SIGHUP)
     eventually(lambda: "settings-refused" in service.log.read_text(), "the refusal")
+    assert (
+        "A service that runs goes on by the settings that it read before" in service.command("status", fine=(2,)).stderr
+    )
     service.config.write_text(good.replace('poll = "1s"', 'poll = "2s"'))
+    told = service.command("status", fine=(3,)).stdout
+    assert "and could not use them, so it works by those before" in told
+    assert "pol" in service.ask("status", fine=(3,))["settings_refused"]["why"]
     service.process.send_signal(signal.SIGHUP)
     eventually(lambda: "settings-reloaded" in service.log.read_text(), "the reload")
+    assert service.ask("status")["settings_refused"] is None
+    service.config.write_text(good.replace("/state", "/elsewhere"))
+    service.process.send_signal(signal.SIGHUP)
+    eventually(lambda: service.log.read_text().count("settings-refused") == 2, "another refusal")
+    service.config.write_text(good)
+    assert "`state_dir` cannot change" in service.command("status", fine=(3,)).stdout
     assert service.stop() == 0
 
 
@@ -91,7 +126,9 @@ def test_wrong_password_stops_that_mailbox_without_hammering(service: ServicePro
     service.start()
     eventually(lambda: "needs-person" in service.log.read_text(), "the refusal")
     assert "office-imap" not in service.log.read_text() or "wrong" not in service.log.read_text()
-    assert service.ask("status", fine=(3,))["mailboxes"][0]["trouble"]
+    trouble = service.ask("status", fine=(3,))["mailboxes"][0]["trouble"]
+    assert "restart the service: systemd hands over a new secret only then" in trouble
+    assert "SIGHUP" not in service.log.read_text()
     assert service.log.read_text().count("needs-person") == 1
     service.set_password("open-sesame")
     assert service.process is not None

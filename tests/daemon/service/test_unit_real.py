@@ -121,14 +121,48 @@ def test_a_training_ends_with_the_service_by_a_kill_and_by_a_stop(office: tuple[
     postroom.until(lambda: postroom.status()["messages"].get("left") == 1, "the message is decided on")
 
 
-def test_ctrl_c_ends_what_the_wrapper_script_began(office: tuple[InstalledPostroom, Hands]) -> None:
+@pytest.mark.parametrize("output", ["", "> /tmp/told 2>&1"], ids=["on a terminal", "into a file"])
+def test_ctrl_c_ends_what_the_wrapper_script_began(office: tuple[InstalledPostroom, Hands], output: str) -> None:
     postroom, _ = office
     postroom.postroom("learn", "--from-folders", "--no-train")
-    with postroom.machine.typing("/usr/local/bin/postroom", "train") as terminal:
+    line = f"trap : INT; /usr/local/bin/postroom train {output}; echo exit code $?"
+    with postroom.machine.typing("sh", "-c", line) as terminal:
         eventually(lambda: bool(postroom.machine.processes("trainer")), "a training that somebody waits for", 60)
         os.write(terminal, b"\x03")
         eventually(lambda: not postroom.machine.processes("trainer"), "the training has ended with its command", 30)
         eventually(lambda: not postroom.machine.processes("/opt/postroom/venv"), "and so has the command", 30)
+        said = b""
+        while b"exit code" not in said:
+            said += os.read(terminal, 1000)
+        assert said.partition(b"exit code ")[2].strip() == b"130"
+    assert outcome(postroom) == "interrupted"
+    assert postroom.machine.run("ls", "/var/lib/postroom/training").stdout.split() == ["by-hand", "lock"]
+
+
+def test_tab_completes_what_the_wrapper_script_takes(office: tuple[InstalledPostroom, Hands]) -> None:
+    postroom, _ = office
+    (line,) = [line for line in documented("3. The service") if "bash_source" in line]
+    postroom.shell("mkdir -p /etc/bash_completion.d")
+    postroom.shell(line)
+    asked = (
+        "source /etc/bash_completion.d/postroom; COMP_WORDS=(postroom sta); COMP_CWORD=1; "
+        "_postroom_completion postroom; echo ${COMPREPLY[@]}"
+    )
+    assert postroom.machine.run("bash", "-c", asked).stdout == "status\n"
+
+
+def test_a_new_secret_is_handed_over_by_a_restart_and_not_by_a_reload(office: tuple[InstalledPostroom, Hands]) -> None:
+    postroom, _ = office
+    secret = "/etc/postroom/credentials/office-imap"
+    postroom.shell(f"cp {secret} /tmp/right && printf wrong > {secret}")
+    start(postroom)
+    postroom.until(lambda: postroom.status()["trouble"] is not None, "the refusal")
+    assert "then restart the service: systemd hands over a new secret only then" in str(postroom.status()["trouble"])
+    postroom.shell(f"cp /tmp/right {secret}")
+    postroom.machine.run("systemctl", "reload", "postroom")
+    postroom.until(lambda: postroom.log().count("needs-person") == 2, "the reload has the old secret")
+    postroom.machine.run("systemctl", "restart", "postroom")
+    postroom.until(lambda: postroom.status()["polled"] is not None, "the restart has the new one")
 
 
 def test_a_service_that_hangs_is_restarted_by_the_watchdog(office: tuple[InstalledPostroom, Hands]) -> None:
@@ -143,6 +177,20 @@ def test_a_service_that_hangs_is_restarted_by_the_watchdog(office: tuple[Install
     assert "Watchdog timeout" in postroom.log()
     hands.put(make_mail("after the hang"))
     postroom.until(lambda: postroom.status()["messages"].get("left") == 1, "the message is decided on")
+
+
+def test_nothing_is_left_of_what_was_removed(tiny_base: BaseFile) -> None:
+    with Dovecot() as server, PrivateSystemd() as machine:
+        postroom = InstalledPostroom(machine, server.port, tiny_base.path)
+        postroom.begin("removed", ALL_DAY)
+        start(postroom)
+        # The packages are a layer of the tests.
+        postroom.shell("systemctl stop postroom && umount /opt/postroom/venv/lib/*/site-packages")
+        for line in documented("Removal"):
+            postroom.shell(line)
+        left = machine.run("sh", "-c", "find /etc /opt /usr/local /var/lib -name '*postroom*' 2>/dev/null", fine=None)
+        assert left.stdout == ""
+        assert "postroom" not in machine.run("getent", "passwd").stdout
 
 
 def test_without_root_or_systemd_these_tests_fail_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

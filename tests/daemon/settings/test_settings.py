@@ -465,6 +465,8 @@ def changed(name: str, lines: str) -> str:
         (A + A.replace("A", "B") + 'folder = "A"', 'folder: "A" is used twice'),
         (A + 'folder = "INBOX"', "is the inbox itself"),
         ('review_folder = "INBOX"', "is the inbox itself"),
+        (A + 'folder = "Inbox"', '"Inbox" is the inbox itself'),
+        ('inbox = "inbox"\nreview_folder = "INBOX"', "is the inbox itself"),
         ('review_folder = "A"\n' + A, "is a category's folder"),
     ],
 )
@@ -497,6 +499,12 @@ def test_a_fingerprint_is_taken_as_openssl_prints_it(tmp_path: Path) -> None:
     printed = "sha256 Fingerprint=" + ":".join(["AB"] * 32)
     [mailbox] = load(tmp_path, OFFICE + f'fingerprint = "{printed}"').mailboxes
     assert mailbox.fingerprint == "ab" * 32  # type: ignore[attr-defined]
+
+
+def test_the_inbox_has_no_case_and_other_folders_do(tmp_path: Path) -> None:
+    lines = 'inbox = "Inbox"\n[mailbox.roles]\n"inbox" = "never"\n"inbox/a" = "never"\n'
+    [mailbox] = load(tmp_path, OFFICE + lines).mailboxes
+    assert (mailbox.inbox, set(mailbox.roles)) == ("INBOX", {"INBOX", "inbox/a"})
 
 
 def test_a_tagged_helpdesk_needs_a_field(tmp_path: Path) -> None:

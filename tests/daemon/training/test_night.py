@@ -95,7 +95,12 @@ def test_lessons_become_a_model_in_use_and_a_second_night_can_be_rolled_back(hom
     events: list[Any] = []
     first = home.train(progress=events.append)
     assert first.outcome == "promoted", first.verdict
-    assert {event["stage"] for event in events} >= {"clean", "train", "exam", "export"}
+    stages = ["clean", "prepare", "linear", "cache", "train", "write", "exam", "export"]
+    assert list(dict.fromkeys(event["stage"] for event in events)) == stages
+    for stage in ("linear", "cache", "write", "exam", "export"):
+        steps = [event for event in events if event["stage"] == stage]
+        assert max(event["total"] for event in steps) > 1, f"{stage} tells no steps"
+        assert [event["done"] for event in steps][-1] == steps[-1]["total"], f"{stage} tells no end"
     classifier = home.registry.classifier(home.mailbox)
     assert classifier is not None
     assert len(classifier.classify([MailText(body="please pay 12 euros to our account")])[0].ranking) == 4
@@ -341,7 +346,8 @@ def test_without_the_extra_a_night_says_what_to_install(home: Home, monkeypatch:
     assert outcome.outcome == "failed"
     assert outcome.verdict == (
         "training: this installation cannot train: torch is not installed. "
-        "Add the extra `train`: /opt/postroom/venv/bin/pip install '/opt/postroom[train]'."
+        "Add the extra `train`, as docs/installing.md says: /opt/postroom/venv/bin/uv pip install --torch-backend auto "
+        "--python /opt/postroom/venv '/opt/postroom[train]'."
     )
 
 

@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("tags", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("unreadable", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("reread", sa.Integer(), nullable=False),
+        sa.Column("account", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailboxes")),
         sa.UniqueConstraint("name", name=op.f("uq_mailboxes_name")),
     )
