@@ -152,7 +152,7 @@ def answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         script = f"import pathlib, sys; pathlib.Path(sys.argv[1], {RESULT!r}).write_text({text!r})"
         monkeypatch.setattr(trainer_process.child, "command", lambda python, *_: [python, "-c", script, str(tmp_path)])
         settings = Settings(state_dir=tmp_path)
-        return run_trainer(tmp_path, settings, None, None, Result)
+        return run_trainer(tmp_path, settings.training, None, None, Result)
 
     return answer
 
