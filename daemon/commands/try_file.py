@@ -24,16 +24,17 @@ from daemon.training.trial_table import parts, table
 
 WANTED = 0.95
 SHOWN = 3
+PLACE = click.Path(path_type=Path, readable=False)  # what may not be read is told with all other mistakes
 UNSLOTH = Path(__file__).parents[2] / ".venv-unsloth" / "bin" / "python"
 """Where `make unsloth` puts it."""
 
 
 @click.command("try")
-@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--test", type=click.Path(path_type=Path), metavar="FILE", help="Judge by these examples alone.")
+@click.argument("file", type=PLACE, metavar="FILE")
+@click.option("--test", type=PLACE, metavar="FILE", help="Judge by these examples alone.")
 @click.option("--ask", multiple=True, metavar="TEXT", help="Ask the model about TEXT; may be given several times.")
-@click.option("--export", "target", type=click.Path(path_type=Path), metavar="DIR", help="Write the model there.")
-@click.option("--base", type=click.Path(path_type=Path), metavar="PATH", help="Another base (`postroom model fetch`).")
+@click.option("--export", "target", type=PLACE, metavar="DIR", help="Write the model there.")
+@click.option("--base", type=PLACE, metavar="PATH", help="Another base (`postroom model fetch`).")
 @click.option(
     "--tuning",
     type=click.Choice(["pooled", "answer"]),
@@ -48,7 +49,7 @@ UNSLOTH = Path(__file__).parents[2] / ".venv-unsloth" / "bin" / "python"
     show_default=True,
     help="What fine-tunes on names and on codes; unsloth wants an environment of its own (`make unsloth`).",
 )
-@click.option("--unsloth-python", type=click.Path(path_type=Path), metavar="PATH", help="That environment's python.")
+@click.option("--unsloth-python", type=PLACE, metavar="PATH", help="That environment's python.")
 @click.option("--seed", default=1, show_default=True, help="Another seed draws other parts and trains otherwise.")
 @click.option("--threads", type=click.IntRange(1, 256), help="How many cores it may use (default: all).")
 @json_option

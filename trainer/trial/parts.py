@@ -70,13 +70,30 @@ def dated(lessons: Sequence[Lesson]) -> bool:
 
 
 def _by_time(lessons: Sequence[Lesson], groups: Sequence[int], doubtful: frozenset[int]) -> Parts:
+    """The groups with the newest members judge, the next newest say when to stop.
+
+    A long one (a newsletter's hundred issues) would take all that there is to learn of it along: of such only the older
+    part is learnt, and the rest left out.
+    """
     order = sorted(range(len(lessons)), key=lambda row: (lessons[row].when, row))
-    cuts = round((1 - 2 * SHARE) * len(order)), round((1 - SHARE) * len(order))
-    learnt, stop, judged = order[: cuts[0]], order[cuts[0] : cuts[1]], order[cuts[1] :]
-    earlier = {groups[row] for row in (*learnt, *stop)}
-    kept = [row for row in judged if groups[row] not in earlier and row not in doubtful]
-    left_out = tuple(sorted(row for row in judged if groups[row] in earlier))
-    return Parts(tuple(sorted(learnt)), tuple(sorted(stop)), tuple(sorted(kept)), True, left_out)
+    members: dict[int, list[int]] = defaultdict(list)
+    for row in order:
+        members[groups[row]].append(row)
+    count = SHARE * len(order)
+    recent = set(order[-round(count) :])
+    long = {group for group, rows in members.items() if len(rows) > max(3, count / 3)}
+    waiting = [group for group in dict.fromkeys(groups[row] for row in order) if group not in long]
+    place = {row: at for at, row in enumerate(order)}
+    waiting.sort(key=lambda group: place[members[group][-1]])
+    sides: list[list[int]] = [[], []]
+    for side in sides:
+        while waiting and len(side) < count:
+            side += members[waiting.pop()]
+    judged, stop = sides
+    left_out = [row for group in long for row in members[group] if row in recent]
+    learnt = [row for group in (*waiting, *long) for row in members[group] if group not in long or row not in recent]
+    kept = [row for row in judged if row not in doubtful]
+    return Parts(tuple(sorted(learnt)), tuple(sorted(stop)), tuple(sorted(kept)), True, tuple(sorted(left_out)))
 
 
 def _drawn(
