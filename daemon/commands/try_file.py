@@ -66,7 +66,9 @@ def try_file(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Say what can be learnt from a file of examples, and make a model that answers. Needs no mailbox.
+    """Say what can be learnt from a file of examples, and make a model that answers.
+
+    Needs neither a mailbox nor settings.
 
     FILE is a CSV file, as a spreadsheet saves it, with the columns text and label; or JSON lines with these keys. The
     columns group (what belongs together), date, subject and from are used where there are any. Charset and separator

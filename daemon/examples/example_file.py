@@ -18,8 +18,8 @@ from connectors.base import MailText
 from daemon.examples.columns import Role, by_content, columns_of, looks_like_names, missing
 from daemon.examples.dates import read_dates
 from daemon.examples.decoding import Decoded, NoText, decoded
-from daemon.examples.records import WORDS, Record, delimiter_of, json_records, table_records
 from daemon.examples.row_mistakes import RowMistakes, in_rows
+from daemon.examples.table_records import WORDS, Record, delimiter_of, json_records, table_records
 from daemon.mistakes import ExitCode, PostroomError
 
 LARGEST_FILE = 256 * 1024 * 1024

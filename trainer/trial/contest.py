@@ -124,7 +124,7 @@ def run(
     def progress(stage: str, done: int, total: int, text: str) -> None:
         if done == 0:
             plan.begin(stage, text)
-        plan.tick(done, total, text)
+        plan.tick(done, total, text if done < total else "")
 
     night = open_night(job, data, (), key, Clock(None), progress, recipe)
     work = _work(night, everything, parts)
