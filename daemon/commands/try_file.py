@@ -19,7 +19,7 @@ from daemon.model.classifier import Classifier
 from daemon.model.term_key import TermKey
 from daemon.rules.thresholds import thresholds
 from daemon.training.trial import Wishes, trial
-from daemon.training.trial_export import export, exported_model, why_not
+from daemon.training.trial_export import MODEL, export, exported_model, why_not
 from daemon.training.trial_table import parts, table
 
 WANTED = 0.95
@@ -143,6 +143,9 @@ def _read(file: Path, test: Path | None, target: Path | None) -> tuple[Examples,
 
 
 def _problems_of(path: Path, problems: list[str], *, only: bool) -> Examples | None:
+    if (path / MODEL).is_dir():
+        problems.append(f"{path}: it is an exported model, not a file of examples. Say what to ask it: --ask TEXT.")
+        return None
     try:
         return read_examples(path)
     except FileRefused as refused:

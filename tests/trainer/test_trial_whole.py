@@ -130,6 +130,20 @@ def test_an_export_that_fails_leaves_nothing(made: Made, tmp_path: Path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_odd_texts_are_told_once_a_kind_with_their_rows(tiny_base: BaseFile) -> None:
+    """Two categories for one text; near-identical ones; dozens of categories with a text or two."""
+    rows = [Example(row + 2, "ab"[row % 2], MailText(body=f"{'ab'[row % 2]} {row * 7919}")) for row in range(60)]
+    rows += [Example(100 + row, "ab"[row % 2], MailText(body="the very same words")) for row in range(2)]
+    rows += [Example(200 + row, f"rare {row // 2:02d}", MailText(body=f"rare thing {row * 31}")) for row in range(60)]
+    with trial("odd.csv", Examples(tuple(rows)), None, Wishes(base=tiny_base.path, threads=1), lambda _: None) as made:
+        notes = made.result.notes
+    (twice,) = [note for note in notes if "in two categories" in note]
+    assert twice.startswith("1 text in two categories (rows 100 and 101): nobody can be right")
+    (few,) = [note for note in notes if "fewer than 5 texts" in note]
+    assert few.startswith("30 categories have fewer than 5 texts to learn from")
+    assert few.endswith(': "rare 00", "rare 01", "rare 02", "rare 03" and 26 more.')
+
+
 def test_too_few_different_texts_are_told_in_a_sentence(tiny_base: BaseFile) -> None:
     rows = tuple(Example(row + 2, "ab"[row % 2], MailText(body="always the same words here")) for row in range(20))
     before = set(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))

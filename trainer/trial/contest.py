@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -48,6 +48,10 @@ from trainer.trial.tuned import Answers, Tuning, answers_of, most_common, spelt,
 from trainer.trial.untrained import careful_prompts, closed_set, free_answers
 
 MOST_EXAMPLES = 20_000
+TOO_FEW = (
+    "There are too few different texts to learn from and to judge by: it takes two categories with some texts "
+    "each that are not nearly the same. Some dozen a category are a good beginning."
+)
 FEW = 30
 """Fewer judged texts tell little."""
 
@@ -115,11 +119,11 @@ def run(
     everything = [*lessons, *given]
     parts = _parts(everything, len(given), job.seed, recipe, notes)
     taught = [everything[row] for row in parts.taught]
-    _enough(taught, parts)
+    job = _only_taught(job, taught, recipe, notes)
     key = TermKey.read(job.term_key)
-    data = dataset.build(job, taught, key, recipe.cleaning)
-    if nothing := data.nothing_to_choose(job):
-        raise TrainingFailed(nothing)
+    data = dataset.build(job, taught, key, replace(recipe.cleaning, few=0))
+    if len(data.present) < 2 or not parts.judged:
+        raise TrainingFailed(TOO_FEW)
 
     def progress(stage: str, done: int, total: int, text: str) -> None:
         if done == 0:
@@ -190,13 +194,20 @@ def _parts(lessons: Sequence[Lesson], given: int, seed: int, recipe: Recipe, not
     return found
 
 
-def _enough(taught: Sequence[Lesson], parts: Parts) -> None:
-    """Raises TrainingFailed where there is nothing to learn from or to judge by."""
-    if not parts.judged or len(taught) < 2:
-        raise TrainingFailed(
-            "There are too few different texts to learn from and to judge by: it takes two categories with some texts "
-            "each that are not nearly the same. Some dozen a category are a good beginning."
+def _only_taught(job: Order, taught: Sequence[Lesson], recipe: Recipe, notes: list[str]) -> Order:
+    """The order for the categories that have something to learn; which have hardly anything is added to `notes`."""
+    counts = Counter(lesson.category for lesson in taught)
+    few = sorted(category for category, count in counts.items() if count < recipe.cleaning.few)
+    if few:
+        what = f"{len(few):,} categories have" if len(few) > 1 else "1 category has"
+        names = listed([f'"{name}"' for name in few])
+        notes.append(
+            f"{what} fewer than {recipe.cleaning.few} texts to learn from, too few to be learnt well: {names}."
         )
+    categories = tuple(category for category in job.categories if category.id in counts)
+    if not categories:
+        raise TrainingFailed(TOO_FEW)
+    return job.model_copy(update={"categories": categories})
 
 
 def _work(night: Night, lessons: Sequence[Lesson], parts: Parts) -> Work:

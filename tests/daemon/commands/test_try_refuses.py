@@ -114,6 +114,8 @@ def test_a_base_that_is_not_there_is_told_before_anything_is_trained(file: Path)
 
 def test_a_folder_is_asked_only_if_a_trial_made_it(tmp_path: Path) -> None:
     assert refused(tmp_path) == ["it is a folder. Name the file with the examples."]
+    (tmp_path / "model").mkdir()
+    assert refused(tmp_path)[0].endswith("an exported model, not a file of examples. Say what to ask it: --ask TEXT.")
     assert "there is no model of `postroom try --export` in it" in str(tried(tmp_path, "--ask", "x").exception)
 
 
