@@ -85,7 +85,7 @@ def trial(name: str, examples: Examples, test: Examples | None, wishes: Wishes, 
         (job / ORDER).write_text(order.model_dump_json(), "utf-8")
         _write(job / LESSONS, examples.rows)
         if test is not None:
-            _write(job / JUDGED, test.rows)
+            _write(job / JUDGED, test.rows, -1)
         training = TrainingSettings(threads=wishes.threads, nice=NICE, time_limit=timedelta(days=1))
         result = run_trainer(job, training, show, None, TrialResult, "trainer.trial", limited=False)
         if isinstance(result, NoAnswer) or result.outcome == "failed":
@@ -94,11 +94,12 @@ def trial(name: str, examples: Examples, test: Examples | None, wishes: Wishes, 
         yield Trial(result, job / CANDIDATE, folder / KEY_FILE, made)
 
 
-def _write(path: Path, examples: Sequence[Example]) -> None:
+def _write(path: Path, examples: Sequence[Example], sign: int = 1) -> None:
+    """Lessons by the number of their row, below zero (`sign`) for those to judge by."""
     with path.open("w", encoding="utf-8") as out:
         for example in examples:
             lesson = Lesson(
-                id=example.row, category=example.label, text=example.text, thread=example.group, at=example.date
+                id=sign * example.row, category=example.label, text=example.text, thread=example.group, at=example.date
             )
             out.write(f"{lesson.model_dump_json()}\n")
 

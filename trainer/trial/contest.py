@@ -180,7 +180,8 @@ def _parts(lessons: Sequence[Lesson], given: int, seed: int, recipe: Recipe, not
     twice = [rows for rows in by_text.values() if len({lessons[row].category for row in rows}) > 1]
     doubtful = frozenset(row for rows in twice for row in rows)
     if doubtful:
-        shown = listed([f"{lessons[row].id:,}" for rows in twice for row in rows])
+        rows_shown = [lessons[row].id for rows in twice for row in rows]
+        shown = listed([f"{number:,}" if number > 0 else f"{-number:,} of the test" for number in rows_shown])
         notes.append(
             f"{_texts(len(twice))} in two categories (rows {shown}): nobody can be right about such a text, so it is "
             "learnt and never judged by."

@@ -30,40 +30,43 @@ class Plan:
 
     def __init__(self, costs: Mapping[str, float], say: Say, now: Callable[[], float] = time.monotonic) -> None:
         self._costs, self._say, self._now = dict(costs), say, now
+        self._whole = max(sum(self._costs.values()), 1e-9)
         self._started = now()
-        self._done = 0.0
+        self._behind = 0.0
         self._step = ""
         self._words = ""
 
     def begin(self, step: str, words: str) -> None:
-        """The next step begins; the one before it is done."""
-        if self._step:
-            self._done += self._costs.pop(self._step, 0.0)
+        """This step begins; what was planned before it is done. One that nobody planned costs nothing."""
+        if step in self._costs and step != self._step:
+            names = list(self._costs)
+            before = sum(self._costs[name] for name in names[: names.index(step)])
+            self._behind = max(self._behind, before)
         self._step, self._words = step, words
         self.tick(0, 1)
 
     def tick(self, done: int, total: int, words: str = "") -> None:
         """The step in hand is so far."""
         part = min(done / total, 1.0) if total else 0.0
-        behind = self._done + part * self._costs.get(self._step, 0.0)
-        whole = self._done + sum(self._costs.values())
+        behind = min(self._behind + part * self._costs.get(self._step, 0.0), self._whole)
+        self._tell(behind, words or self._words)
+
+    def end(self) -> None:
+        """All is done."""
+        self._tell(self._whole, "done")
+
+    def _tell(self, behind: float, words: str) -> None:
         spent = self._now() - self._started
         speed = (behind + BELIEVED) / (spent + BELIEVED)
         self._say(
             {
                 "stage": self._step,
-                "done": round(1000 * behind / max(whole, 1e-9)),
+                "done": round(1000 * behind / self._whole),
                 "total": 1000,
-                "text": words or self._words,
-                "left": round((whole - behind) / max(speed, 1e-3)),
+                "text": words,
+                "left": round((self._whole - behind) / speed),
             }
         )
-
-    def end(self) -> None:
-        """All is done."""
-        self._done += sum(self._costs.values())
-        self._costs.clear()
-        self.tick(1, 1, "done")
 
 
 def costs(job: Order, lessons: Sequence[Lesson], given: Sequence[Lesson]) -> dict[str, float]:
@@ -81,7 +84,8 @@ def costs(job: Order, lessons: Sequence[Lesson], given: Sequence[Lesson]) -> dic
         "linear": 2 + len(lessons) * (1 + len(job.categories) / 20) / 200,
         "cache": 3 + whole / 4000,
         "train": (100 if short else 5) if job.tuning == "pooled" else tuning,
-        "exam": 15,
+        "write": 10,
+        "exam": 5,
         "export": 3,
         "pooled": 0 if job.tuning == "pooled" else 30 + whole / 4000 + (100 if short else 0),
         "base": 5 + prompted * (whole / max(len(lessons), 1) + 2 * names + 120) / 500,
