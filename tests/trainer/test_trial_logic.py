@@ -198,7 +198,7 @@ def test_what_serves_is_advised_where_nothing_is_clearly_better() -> None:
         {"majority": flags(20), "words": flags(70), "names": flags(84), "served": flags(85)}, "a blend", FILED
     )
     assert told == (
-        "Use what Postroom serves (a blend): 85 % right, 15 points more than words alone, and nothing here is clearly "
+        "Use what Postroom serves (a blend): 85% right, 15 points more than words alone, and nothing here is clearly "
         "better. At a wanted precision of 95% it would file 60% by itself, 97% of that rightly."
     )
 
@@ -213,7 +213,7 @@ def test_a_way_that_is_clearly_ahead_is_named_with_what_can_be_done() -> None:
     ways = {"majority": flags(20), "words": flags(60), "served": flags(70)}
     assert "`--tuning answer`" in advice({**ways, "codes": flags(90)}, "a blend", FILED)
     told = advice({**ways, "names": flags(90)}, "a blend", FILED)
-    assert told.startswith("Fine-tuning on names is 20 points ahead of what Postroom serves here (a blend, 70 %).")
+    assert told.startswith("Fine-tuning on names is 20 points ahead of what Postroom serves here (a blend, 70%).")
 
 
 def test_what_is_no_better_than_the_largest_category_is_not_advised() -> None:

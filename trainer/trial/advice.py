@@ -36,10 +36,10 @@ def share_of(flags: Sequence[bool]) -> Share:
 def advice(flags: Mapping[Way, Sequence[bool]], served: str, filed: Filed) -> str:
     """The sentence. `served`: which kind of model serves, in words. Every way in `flags` has judged the same texts."""
     count = len(flags["served"])
-    ours = 100 * sum(flags["served"]) / count
+    ours = sum(flags["served"]) / count
     if not _clearly(flags["served"], flags["majority"]):
         return (
-            f"None of these is worth using yet: {ours:.0f} % right is no more than what always naming the largest "
+            f"None of these is worth using yet: {ours:.0%} right is no more than what always naming the largest "
             "category has, or may be chance. Give more examples, or categories that the texts tell apart."
         )
     wanted = f" At a wanted precision of {filed.wanted:.0%} it would file"
@@ -59,9 +59,9 @@ def advice(flags: Mapping[Way, Sequence[bool]], served: str, filed: Filed) -> st
         )
         return (
             f"{_capital(WORDS[best])} is {points:.0f} points ahead of what Postroom serves here ({served}, "
-            f"{ours:.0f} %).{step}{files}"
+            f"{ours:.0%}).{step}{files}"
         )
-    return f"Use {WORDS['served']} ({served}): {ours:.0f} % right, {_beside(flags, count)}.{files}"
+    return f"Use {WORDS['served']} ({served}): {ours:.0%} right, {_beside(flags, count)}.{files}"
 
 
 def _beside(flags: Mapping[Way, Sequence[bool]], count: int) -> str:

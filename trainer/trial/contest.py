@@ -239,7 +239,9 @@ def _night(work: Work, scratch: Path, folder: Path, table: Table, plan: Plan) ->
     """Words, the pooled model and what would serve; the last as candidate/, its language part for Ollama as gguf/.
     Returns what would be filed, and which kind serves, in words. Raises EngineError, OSError."""
     night = work.night
+    started = time.monotonic()
     found = trained(night, scratch)
+    table.seconds["served"] = time.monotonic() - started
     table.flags["words"] = work.right(_by_words(work, scratch))
     language = found.language.candidate
     way: Way = "codes" if night.job.tuning == "answer" else "pooled"
