@@ -90,13 +90,14 @@ def try_file(
         model, key = exported_model(file)
         _answer(model, key, ask, threads, as_json)
         return
-    examples, judging = _read(file, test, target)
+    python = None if backend == "peft" else (unsloth_python or UNSLOTH).absolute()
+    examples, judging = _read(file, test, target, python)
     find_base(base)  # a wrong path is told at once
     wishes = Wishes(
         base.absolute() if base else None,
         tuning,
         backend,
-        (unsloth_python or UNSLOTH).absolute() if backend == "unsloth" else None,
+        python,
         seed,
         threads,
         gguf=target is not None,
@@ -126,8 +127,8 @@ def _named(target: Path | None) -> str | None:
     return None if target is None else str(target)
 
 
-def _read(file: Path, test: Path | None, target: Path | None) -> tuple[Examples, Examples | None]:
-    """Both files. Raises FileRefused with every mistake in them, and why nothing could be exported."""
+def _read(file: Path, test: Path | None, target: Path | None, unsloth: Path | None) -> tuple[Examples, Examples | None]:
+    """Both files. Raises FileRefused with every mistake in them, and with what else would stop the trial later."""
     problems: list[str] = []
     found = [_problems_of(path, problems, only=test is None and target is None) for path in (file, test) if path]
     examples, judging = found[0], found[1] if test else None
@@ -137,6 +138,9 @@ def _read(file: Path, test: Path | None, target: Path | None) -> tuple[Examples,
             problems += [f"{test}: {problem}" for problem in not_to_judge_by(judging, examples)]
     if target is not None and (problem := why_not(target)) is not None:
         problems.append(f"--export {problem}")
+    if unsloth is not None and not unsloth.is_file():
+        step = "`make unsloth` makes it; --unsloth-python names one that lies elsewhere."
+        problems.append(f"--backend unsloth: {unsloth} is not there. {step}")
     if problems or examples is None:
         raise FileRefused(str(file), problems, "it was not tried")
     return examples, judging

@@ -23,7 +23,7 @@ def table(result: TrialResult) -> str:
     lines = [f"{'':<37} {'right':>6}  {'95 % interval':>13}  {'of':>6}  {'took':>7}"]
     for row in result.rows:
         if row.found is None:
-            lines.append(f"{NAMES[row.way]:<37} {'-':>6}  {row.why or 'not tried'}"[:79])
+            lines.append(f"{NAMES[row.way]:<37} {'-':>6}  not tried, see below")
         else:
             lines.append(_line(NAMES[row.way], row.found, f"{row.seconds:,.0f} s" if row.seconds >= 1 else ""))
     lines += _filed(result)

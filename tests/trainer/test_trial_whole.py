@@ -16,19 +16,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
 
 from connectors.base import MailText
 from daemon.examples.example_file import Example, Examples, read_examples
 from daemon.mistakes import PostroomError
 from daemon.model.base_file import BaseFile
 from daemon.model.classifier import Classifier
+from daemon.model.prompt import PromptSettings, Renderer
 from daemon.model.term_key import TermKey
 from daemon.training.trial import PREFIX, Trial, Wishes, trial
 from daemon.training.trial_export import export
-from daemon.training.trial_order import WAYS
+from daemon.training.trial_order import WAYS, TrialResult
 from daemon.training.trial_table import table
 from tests import ROOT
 from tests.lessons import office_rows
+from trainer.job import TrainingFailed
+from trainer.trial.contest import Table
+from trainer.trial.untrained import careful_prompts
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
 
@@ -142,6 +147,29 @@ def test_odd_texts_are_told_once_a_kind_with_their_rows(tiny_base: BaseFile) -> 
     (few,) = [note for note in notes if "fewer than 5 texts" in note]
     assert few.startswith("30 categories have fewer than 5 texts to learn from")
     assert few.endswith(': "rare 00", "rare 01", "rare 02", "rare 03" and 26 more.')
+
+
+def test_a_list_of_names_that_fits_no_prompt_is_told(tiny_base: BaseFile, tokenizer: Tokenizer) -> None:
+    renderer = Renderer(tokenizer, PromptSettings())
+    names = [f"a rather long name of a category, the {number}th" for number in range(300)]
+    with pytest.raises(TrainingFailed, match=r"its prompt would list 300 categories in [\d,]+ tokens"):
+        careful_prompts([MailText(body="x")], names, tiny_base, renderer, tokenizer)
+    asked = careful_prompts([MailText(body="x"), MailText(body="y")], names[:3], tiny_base, renderer, tokenizer)
+    assert (len(asked.prompts), len(asked.tree.paths)) == (2, 3)
+
+
+def test_what_could_not_be_tried_is_a_dash_in_the_table_and_a_sentence_below() -> None:
+    tried = Table(flags={way: [True] for way in WAYS if way not in ("base_free", "base_closed", "codes")})
+    with tried.trying("base_free", "base_closed"):
+        raise TrainingFailed("its prompt is too long")
+    with tried.trying("codes"):
+        raise TrainingFailed("The loss was no number.")
+    assert tried.sentences() == [
+        "Not tried: the untrained base and the untrained base with a closed set; its prompt is too long.",
+        "Not tried: fine-tuning on codes; The loss was no number.",
+    ]
+    result = TrialResult(outcome="tried", verdict="?", rows=tried.rows())
+    assert [line.split()[-1] for line in table(result).splitlines() if "not tried" in line] == ["below"] * 3
 
 
 def test_too_few_different_texts_are_told_in_a_sentence(tiny_base: BaseFile) -> None:

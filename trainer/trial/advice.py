@@ -67,6 +67,8 @@ def advice(flags: Mapping[Way, Sequence[bool]], served: str, filed: Filed) -> st
 def _beside(flags: Mapping[Way, Sequence[bool]], count: int) -> str:
     """How it stands beside words alone, the cheapest way."""
     points = 100 * (sum(flags["served"]) - sum(flags["words"])) / count
+    if flags["served"] == flags["words"]:
+        return "and nothing here is clearly better"
     if _clearly(flags["served"], flags["words"]):
         return f"{points:.0f} points more than words alone, and nothing here is clearly better"
     if abs(points) < 0.05:

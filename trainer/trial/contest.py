@@ -41,7 +41,7 @@ from trainer.finetune.loading import load_base
 from trainer.job import Clock, TrainingFailed
 from trainer.night import Trained, examined, trained
 from trainer.recipe import Recipe
-from trainer.trial.advice import advice, share_of
+from trainer.trial.advice import WORDS, advice, share_of
 from trainer.trial.parts import Parts, divide
 from trainer.trial.plan import MOST_PROMPTED, Plan, Say, costs
 from trainer.trial.tuned import Answers, Tuning, answers_of, most_common, spelt, tuned, within_budget
@@ -91,6 +91,14 @@ class Table:
         except TrainingFailed as error:
             self.why |= dict.fromkeys(ways, str(error))
         self.seconds |= dict.fromkeys(ways, time.monotonic() - started)
+
+    def sentences(self) -> list[str]:
+        """What could not be tried, and why."""
+        by_reason: dict[str, list[str]] = defaultdict(list)
+        for way in WAYS:
+            if way not in self.flags:
+                by_reason[self.why.get(way, "it failed")].append(WORDS[way])
+        return [f"Not tried: {listed(ways)}; {reason.rstrip('.')}." for reason, ways in by_reason.items()]
 
     def rows(self) -> tuple[TrialRow, ...]:
         """In the order of the table."""
@@ -143,6 +151,7 @@ def run(
             if answers not in table.flags:
                 _tuned(work, answers, scratch, table, plan, notes)
     plan.end()
+    notes += table.sentences()
     asked = len(work.truth)
     if asked < FEW:
         notes.append(f"Only {asked} texts judge: differences of some {round(100 / asked**0.5)} points may be chance.")

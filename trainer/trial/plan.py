@@ -32,7 +32,7 @@ class Plan:
         self._costs, self._say, self._now = dict(costs), say, now
         self._whole = max(sum(self._costs.values()), 1e-9)
         self._started = now()
-        self._behind = 0.0
+        self._behind = self._told = 0.0
         self._step = ""
         self._words = ""
 
@@ -56,6 +56,7 @@ class Plan:
         self._tell(self._whole, "done")
 
     def _tell(self, behind: float, words: str) -> None:
+        behind = self._told = max(self._told, behind)  # what is told never goes back
         spent = self._now() - self._started
         speed = (behind + BELIEVED) / (spent + BELIEVED)
         self._say(

@@ -73,12 +73,15 @@ def test_every_mistake_in_both_files_and_the_target_is_told_at_once(file: Path, 
     test.write_text("text,label\nx\n")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "other").touch()
-    problems = refused(file, "--test", test, "--export", tmp_path / "full")
+    unsloth = ["--backend", "unsloth", "--unsloth-python", tmp_path / "none"]
+    problems = refused(file, "--test", test, "--export", tmp_path / "full", *unsloth)
     assert problems == [
         f"{file}: row 2: no category. Write one, or delete these rows.",
         f"{file}: row 4: no text. Write one, or delete these rows.",
         f"{test}: row 2: fewer cells than the 2 columns. Perhaps a line end within a text is not in quotes.",
         f"--export {tmp_path / 'full'}: holds other files already. Name a new folder, or an empty one.",
+        f"--backend unsloth: {tmp_path / 'none'} is not there. `make unsloth` makes it; --unsloth-python names one "
+        "that lies elsewhere.",
     ]
 
 
