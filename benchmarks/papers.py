@@ -1,9 +1,9 @@
 """What reading attached files costs, and how many of them say something.
 
-    python -m benchmarks.papers [--data FOLDER] [--rounds 20] [--out FILE]
+    python -m benchmarks.papers [--data FOLDER [--beside]] [--rounds 20] [--out FILE]
 
     made files of every kind | in this process and by the worker, in turn | milliseconds, what the worker adds
-    FOLDER's files | by the worker alone | by the ends of their names: statuses, invoices, milliseconds
+    FOLDER's files | by the worker, with --beside in this process too | by the ends of their names: statuses, invoices
 
 Without FOLDER only the made files. The last line is one JSON object.
 """
@@ -55,15 +55,32 @@ def added_by_the_worker(reader: PaperReader, rounds: int) -> dict[str, Any]:
     }
 
 
-def collection(reader: PaperReader, folder: Path) -> dict[str, dict[str, Any]]:
-    """By the end of the files' names: how many, with which status, how long."""
+def collection(reader: PaperReader, folder: Path, beside: bool) -> dict[str, dict[str, Any]]:
+    """By the end of the files' names: how many, with which status, how long; `beside`: and how long in this process."""
     kinds = defaultdict(list)
+    pairs = defaultdict(list)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         data = path.read_bytes()
         began = time.perf_counter()
         reading = reader.read(Paper(path.name, data))
-        kinds[path.suffix.lower()].append((reading, 1000 * (time.perf_counter() - began)))
-    return {kind: _figures(found) for kind, found in sorted(kinds.items())}
+        took = 1000 * (time.perf_counter() - began)
+        kinds[path.suffix.lower()].append((reading, took))
+        if beside:
+            began = time.perf_counter()
+            list(read_in_turn(path.name, data))
+            pairs[path.suffix.lower()].append((1000 * (time.perf_counter() - began), took))
+    return {kind: _figures(found) | _beside(pairs[kind]) for kind, found in sorted(kinds.items())}
+
+
+def _beside(pairs: list[tuple[float, float]]) -> dict[str, float]:
+    """Of each file the two times one after the other: what else the machine does is in both."""
+    if not pairs:
+        return {}
+    return {
+        "here_ms": round(median(here for here, _ in pairs), 1),
+        "added_ms": round(median(worker - here for here, worker in pairs), 1),
+        "times": round(median(worker / here for here, worker in pairs), 2),
+    }
 
 
 def _figures(found: list[tuple[Reading, float]]) -> dict[str, Any]:
@@ -92,6 +109,7 @@ def main() -> int:
     """Read arguments, measure, print the figures as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--data", type=Path, help="a folder with files, all of which are read")
+    parser.add_argument("--beside", action="store_true", help="read them in this process, too: trusted files only")
     parser.add_argument("--rounds", type=int, default=20, help="how often every made file is read (default: 20)")
     parser.add_argument("--out", type=Path, help="write the figures into this file, too")
     arguments = parser.parse_args()
@@ -102,7 +120,7 @@ def main() -> int:
         figures: dict[str, Any] = {"filtered": filtered, "start_ms": start}
         figures |= added_by_the_worker(reader, arguments.rounds)
         if arguments.data:
-            figures["data"] = collection(reader, arguments.data)
+            figures["data"] = collection(reader, arguments.data, arguments.beside)
         figures |= memory()
         figures["worker_ended"] = reader.ended
     shown = json.dumps(figures)

@@ -23,11 +23,12 @@ import numpy as np
 
 from connectors.base import MailText
 from daemon.model import model_folder
+from daemon.model.as_read import as_taught
 from daemon.model.classifier import Classifier, aligned, blend
-from daemon.model.disclaimers import without_disclaimers
 from daemon.model.engines.engine import Floats
 from daemon.model.linear import LinearModel
-from daemon.model.model_folder import ModelFolder
+from daemon.model.model_folder import ModelFolder, ModelMeta
+from daemon.model.prediction import Prediction
 from daemon.model.term_key import KEY_FILE, TermKey
 from daemon.rules.thresholds import interval, thresholds
 from daemon.training.order import CANDIDATE, LESSONS, ORDER, Category, Lesson, Order
@@ -98,7 +99,7 @@ def write_job(folder: Path, rows: Sequence[Row], cache: Path, seed: int, **optio
 def measure(folder: Path, key: TermKey, tests: Sequence[Row], wanted: float, threads: int) -> dict[str, Any]:
     """What the candidate in `folder` answers to `tests`, with every candidate beside it. `key`: its terms'."""
     meta = model_folder.load(folder)
-    texts = [without_disclaimers(row.text, frozenset(meta.disclaimers), key) for row in tests]
+    texts = [as_taught(row.text, frozenset(meta.disclaimers), key, meta.attached) for row in tests]
     truth = [row.label for row in tests]
     known = [index for index, label in enumerate(truth) if label is not None]
     parts: dict[str, Floats] = {}
@@ -121,12 +122,7 @@ def measure(folder: Path, key: TermKey, tests: Sequence[Row], wanted: float, thr
         for name, scores in parts.items()
     }
     served = [predictions[index].best == truth[index] for index in known]
-    limits = thresholds(meta.points, wanted)
-    took = [
-        index
-        for index, prediction in enumerate(predictions)
-        if (limit := limits.get(prediction.best or "")) is not None and prediction.sure >= limit
-    ]
+    took = [index for index, files in enumerate(filed(predictions, meta, wanted)) if files]
     own = [index for index in took if truth[index] is not None]
     strangers = len(truth) - len(known)
     return {
@@ -144,6 +140,15 @@ def measure(folder: Path, key: TermKey, tests: Sequence[Row], wanted: float, thr
         "classify_ms_a_text": 1000 * seconds / max(len(texts), 1),
         "verdict": meta.verdict,
     }
+
+
+def filed(predictions: Sequence[Prediction], meta: ModelMeta, wanted: float) -> list[bool]:
+    """Of each answer: would a service that wants this precision file by it?"""
+    limits = thresholds(meta.points, wanted)
+    return [
+        (limit := limits.get(prediction.best or "")) is not None and prediction.sure >= limit
+        for prediction in predictions
+    ]
 
 
 def _share(flags: Sequence[bool]) -> float | None:

@@ -349,12 +349,12 @@ class Connector(ABC):
         return [one for one in newest if tag.lower() in map(str.lower, one.flags)][:limit]
 
     @abstractmethod
-    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False) -> Iterator[Message]:
+    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False, pictures: bool = False) -> Iterator[Message]:
         """The messages that are still there and given, in any order; of one that the server refuses the others do not
         suffer. Changes nothing on the server, not even \\Seen.
 
         `papers`: with the files of those whose own words are few (`connectors.mail.own_words`); nothing else is
-        fetched for it.
+        fetched for it. `pictures`: and with JPEG, PNG and TIFF that are attached, where documents leave room for them.
         """
 
     def withheld(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, str]:  # noqa: ARG002 - nothing is withheld

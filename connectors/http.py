@@ -81,14 +81,22 @@ class HttpApi:
         self._halt = threading.Event()
 
     def get(
-        self, path: str, params: Mapping[str, str | int] | None = None, *, expected: Collection[int] = ()
+        self,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        *,
+        expected: Collection[int] = (),
+        most: int | None = None,
     ) -> Answer:
-        """Read one resource. An error status in `expected` is returned; any other raises (see `status_error`)."""
-        answer = self._request("GET", path, params=params)
+        """Read one resource. An error status in `expected` is returned; any other raises (see `status_error`).
+
+        `most`: bytes that may come, where these are more or fewer than usual.
+        """
+        answer = self._request("GET", path, params=params, most=most)
         patience = retry_after(answer, datetime.now(UTC))
         if patience is not None and not self._halt.is_set():
             self._sleep(patience)
-            answer = self._request("GET", path, params=params)
+            answer = self._request("GET", path, params=params, most=most)
         return self._checked("GET", answer, expected)
 
     def send(
@@ -120,16 +128,18 @@ class HttpApi:
         params: Mapping[str, str | int] | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
+        most: int | None = None,
     ) -> RawAnswer:
         client = self._open()
+        most = most or self._max_bytes
         try:
-            with within(self._timeout, most=self._max_bytes + HEAD_BYTES, halt=self._halt):
+            with within(self._timeout, most=most + HEAD_BYTES, halt=self._halt):
                 response = client.request(method, self._url + path, params=params, json=body, headers=headers)
-            if len(response.content) > self._max_bytes:
+            if len(response.content) > most:
                 raise TooLarge("too large")
             return RawAnswer(response.status_code, dict(response.headers), response.content)
         except TooLarge as error:
-            raise Unexplained(self.place, f"An answer is larger than {self._max_bytes} bytes.") from error
+            raise Unexplained(self.place, f"An answer is larger than {most} bytes.") from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError, ssl.SSLError) as error:
             raise transport_error(self.place, error) from error
 

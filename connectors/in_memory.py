@@ -33,6 +33,7 @@ from connectors.base import (
     MessageRef,
     Move,
     Note,
+    Paper,
     Progress,
     Recovered,
     Sighting,
@@ -43,6 +44,8 @@ from connectors.base import (
 )
 from connectors.errors import ActionRefused, ConnectorError, FolderMissing, MessageGone, MessageTouched
 from connectors.mail import mime
+from connectors.mail.attached_files import Rank, rank_inside
+from connectors.mail.own_words import says_little
 from connectors.mailbox_settings import Access, MailboxSettings
 
 FIRST_ARRIVAL = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
@@ -140,15 +143,18 @@ class MemoryConnector(Connector):
         arrived: datetime | None = None,
         by: str | None = None,
         date: str | None = None,
+        papers: Sequence[Paper] = (),
     ) -> Sighting:
         """A mail arrives. Without `message_id` it gets one of its own; None: it has none. Bytes bring their own.
 
+        `papers`: its files; bytes bring these, too, as far as they lie in the first megabyte.
         `date`: its Date header, if copies of one mail shall be told to be so.
         """
         self._serial += 1
         at = arrived or (self.clock() if self.clock else FIRST_ARRIVAL + timedelta(minutes=self._serial))
         if isinstance(mail, bytes):
-            parsed = mime.parse(mail)
+            parsed = mime.parse(mail, papers=True, pictures=True)
+            papers = (*parsed.papers, *papers)
             senders, recipients = parsed.senders, parsed.recipients
             text, marks, references = parsed.text, tuple(parsed.marks), parsed.references
             message_id, size = parsed.message_id, len(mail)
@@ -172,7 +178,7 @@ class MemoryConnector(Connector):
             references=tuple(references),
             by=by,
         )
-        ref = self._put(folder, Message(sighting, text, frozenset(marks), senders, recipients))
+        ref = self._put(folder, Message(sighting, text, frozenset(marks), senders, recipients, tuple(papers)))
         self._woken.set()
         return replace(sighting, ref=ref)
 
@@ -284,12 +290,14 @@ class MemoryConnector(Connector):
         lying = [message.sighting for message in self._place(folder).messages.values()]
         return lying[::-1][:limit]
 
-    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False) -> Iterator[Message]:  # noqa: ARG002
+    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False, pictures: bool = False) -> Iterator[Message]:
         self._fail("before")
         for ref in refs:
             message = self._find(ref)
             if message is not None:
-                yield message
+                given = message.papers if papers and says_little(message.text) else ()
+                kept = [paper for paper in given if pictures or rank_inside(paper.name, paper.data) is not Rank.PICTURE]
+                yield replace(message, papers=tuple(kept))
 
     def apply(
         self,

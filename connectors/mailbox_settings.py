@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from connectors.setting_values import CredentialName, Domain, FolderRole, Name, Precision, Text
+from connectors.setting_values import Attachments, CredentialName, Domain, FolderRole, Name, Precision, Text
 from connectors.tag_words import keyword
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ class MailboxSettings(Section):
     credential: CredentialName
     own_domains: tuple[Domain, ...] = ()
     """The office's own mail domains: mail among colleagues is left alone (`skip_internal`)."""
+    attachments: Attachments | None = None
+    """For this mailbox alone; None: as under [sorting]."""
     categories: tuple[CategorySettings, ...] = Field(default=(), alias="category")
     roles: Mapping[str, FolderRole] = Field(default_factory=dict)
 

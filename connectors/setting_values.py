@@ -89,3 +89,5 @@ OptionalCredentialName = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9.
 Text = Annotated[str, Field(min_length=1)]
 Domain = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"), AfterValidator(str.lower)]
 FolderRole = Literal["neutral", "never", "category", "review"]
+Attachments = Literal["names", "text", "ocr"]
+"""How attached files are known: by their names alone, by what they say, or also by what pictures of pages show."""

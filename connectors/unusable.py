@@ -60,7 +60,13 @@ class UnusableConnector(Connector):
     def newest(self, folder: str, limit: int) -> list[Sighting]:  # noqa: ARG002
         self._refuse()
 
-    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False) -> Iterator[Message]:  # noqa: ARG002
+    def fetch(
+        self,
+        refs: Sequence[MessageRef],  # noqa: ARG002
+        *,
+        papers: bool = False,  # noqa: ARG002
+        pictures: bool = False,  # noqa: ARG002
+    ) -> Iterator[Message]:
         self._refuse()
 
     def apply(

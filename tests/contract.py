@@ -173,6 +173,7 @@ class ConnectorTests:
         assert "Die Teile sind da." in message.text.body
         assert message.sighting.ref == seen.ref
         assert message.sighting.identity == seen.identity
+        assert list(world.connector.fetch([seen.ref], papers=True, pictures=True)) == [message], "it has no files"
         assert sorted(world.contents()) == before
 
     def test_fetch_leaves_out_what_is_gone(self, world: World) -> None:

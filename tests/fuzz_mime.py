@@ -18,14 +18,17 @@ import random
 import resource
 import sys
 import time
+from base64 import encodebytes
 from collections.abc import Callable
 from datetime import timedelta
 
 import click
 
+from connectors.mail.attached_files import MOST_NAMED, MOST_READ
 from connectors.mail.headers import INVISIBLE
 from connectors.mail.mime import Limits, Parsed, read_message
 from tests.fuzz_bombs import BOMBS, LONGEST
+from tests.paper_samples import winmail
 
 LIMITS = Limits()
 SLOWEST = 5.0
@@ -107,6 +110,35 @@ Content-Transfer-Encoding: base64
 JVBERi0xLjQK
 --outer--
 """,
+    b"""From: ann@example.org
+Subject: Files
+Content-Type: multipart/mixed; boundary=f
+
+--f
+
+See below.
+begin 644 notes.csv
+#83MB
+`
+end
+--f
+Content-Type: application/octet-stream; name="winmail.dat"
+Content-Transfer-Encoding: base64
+
+%b
+--f
+Content-Type: text/xml; name="invoice.xml"
+Content-Disposition: attachment
+
+<Invoice/>
+--f
+Content-Type: image/jpeg; name="scan.jpg"
+Content-Transfer-Encoding: quoted-printable
+
+=FF=D8=FF
+--f--
+"""
+    % encodebytes(winmail("See the file.", "offer.pdf", b"%PDF-1.7")),
     b"""Return-Path: <>
 From: MAILER-DAEMON@example.org
 Subject: Undelivered
@@ -319,6 +351,12 @@ def broken_promise(parsed: Parsed) -> str | None:
         return "the body is longer than the limit"
     if any(not (name.startswith("<") and name.endswith(">")) for name in parsed.references):
         return "a reference without brackets"
+    if sum(not paper.lacking for paper in parsed.papers) > MOST_READ or len(parsed.papers) > 2 * MOST_NAMED:
+        return "too many files"
+    if any(bool(paper.data) == bool(paper.lacking) for paper in parsed.papers):
+        return "a file that is neither there nor lacking"
+    if any(paper.name != " ".join(paper.name.split()) or not paper.name for paper in parsed.papers):
+        return "a file's name has more than one line, or none"
     if parsed.date is not None and parsed.date.utcoffset() != timedelta(0):
         return "a date that is not in UTC"
     return None
@@ -334,7 +372,7 @@ def fuzz(count: int, seed: int, say: Callable[[str], None]) -> dict[str, object]
         before = time.process_time()
         try:
             # Without the safety net of `parse`, which would hide what is looked for here.
-            parsed = read_message(mail, LIMITS)
+            parsed = read_message(mail, LIMITS, papers=True, pictures=True)
         except Exception as error:
             failures.append(f"mail {number}: {type(error).__name__}: {error}")
             continue

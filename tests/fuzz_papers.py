@@ -1,16 +1,18 @@
 """Throw broken files at the reading process and see that none of them costs more than itself.
 
-    python -m tests.fuzz_papers --count 10000 --seed 1
+    python -m tests.fuzz_papers --count 10000 --seed 1 [--pictures]
 
-Small files of every kind are cut, flipped, repeated and spliced. Each must get an answer in time, and the process must
-be the same one at the end. One line of progress every 1,000 files, and at the end one line of JSON. A file is named by
-its seed and number, which make it again. Exit code 1 if anything failed.
+Small files of every kind are cut, flipped, repeated and spliced; with --pictures those of pages, which are recognised.
+Each must get an answer in time, and the process must be the same one at the end. One line of progress every 1,000
+files, and at the end one line of JSON. A file is named by its seed and number, which make it again. Exit code 1 if
+anything failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 import time
@@ -22,7 +24,9 @@ import click
 
 from connectors.base import Paper
 from daemon.papers.paper_reader import PaperReader
+from tests import page_pictures
 from tests import paper_samples as samples
+from tests.servers import tesseract
 
 SEEDS: dict[str, bytes] = {
     "a.pdf": samples.text_pdf("Muster GmbH", "Rechnung Nr. 4711", "Betrag 119,00 EUR"),
@@ -80,26 +84,36 @@ def _splice(data: bytes, rng: random.Random) -> bytes:
 MUTATIONS: list[Callable[[bytes, random.Random], bytes]] = [_cut, _flip, _flip, _number, _repeat, _splice]
 
 
-def mutated_paper(seed: int, number: int) -> Paper:
+def pictures() -> dict[str, bytes]:
+    """Small pictures of a page of a few words, of every kind that is recognised."""
+    page = page_pictures.letter("Rechnung Nr. 4711", "Betrag 119,00 Euro")
+    made = {f"a.{kind}": page_pictures.picture(page, kind, scale=0.4) for kind in page_pictures.KINDS}
+    return made | {"scan.pdf": page_pictures.scan(page)}
+
+
+def mutated_paper(seed: int, number: int, seeds: dict[str, bytes] = SEEDS) -> Paper:
     """File `number` of run `seed`: always the same bytes. The kinds take turns."""
     rng = random.Random(f"{seed}/{number}")
-    name = list(SEEDS)[number % len(SEEDS)]
-    data = SEEDS[name]
+    name = list(seeds)[number % len(seeds)]
+    data = seeds[name]
     for _ in range(rng.randint(1, 4)):
         data = rng.choice(MUTATIONS)(data, rng)[: 1 << 18]
     return Paper(name, data)
 
 
-def fuzz(count: int, seed: int, say: Callable[[str], None]) -> dict[str, object]:
-    """Read `count` mutated files; the figures of the run."""
+def fuzz(
+    count: int, seed: int, say: Callable[[str], None], seeds: dict[str, bytes] = SEEDS, languages: tuple[str, ...] = ()
+) -> dict[str, object]:
+    """Read `count` mutated files, with languages also their pictures; the figures of the run."""
     failures: list[str] = []
     took: list[float] = []
     statuses: Counter[str] = Counter()
-    with PaperReader() as reader:
+    with PaperReader(languages=languages) as reader:
         sandbox = reader.sandbox()
+        assert not languages or (sandbox.ocr and sandbox.ocr.works)
         for number in range(count):
             before, ended = time.perf_counter(), reader.ended
-            reading = reader.read(mutated_paper(seed, number))
+            reading = reader.read(mutated_paper(seed, number, seeds), ocr=bool(languages))
             took.append(time.perf_counter() - before)
             statuses[reading.status] += 1
             if reader.ended > ended or reading.status == "unavailable":
@@ -116,6 +130,7 @@ def fuzz(count: int, seed: int, say: Callable[[str], None]) -> dict[str, object]
         "median_ms": round(median(took) * 1000, 1),
         "slowest_ms": round(max(took) * 1000, 1),
         "statuses": dict(statuses),
+        "recognised": reader.pictures,
     }
 
 
@@ -124,8 +139,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--pictures", action="store_true", help="pictures of pages, by the tesseract of `make servers`")
     arguments = parser.parse_args()
-    figures = fuzz(arguments.count, arguments.seed, lambda line: click.echo(line, err=True))
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    if arguments.pictures:
+        os.environ.update(tesseract.environment())
+        figures = fuzz(arguments.count, arguments.seed, say, pictures(), ("deu", "eng"))
+    else:
+        figures = fuzz(arguments.count, arguments.seed, say)
     click.echo(json.dumps(figures))
     return 1 if figures["failures"] else 0
 

@@ -1,4 +1,4 @@
-"""`python -P sandbox_tries.py`: what a file's reader can do to the machine, tried from within; one line of JSON.
+"""`python -P sandbox_tries.py [PICTURE]`: what a file's reader can do to the machine, tried from within, as JSON.
 
 Runs wherever Postroom is installed: as the unit's own command, under a real systemd, too.
 """
@@ -95,13 +95,17 @@ def ends() -> dict[str, list[Any]]:
 
 
 def main() -> int:
-    """What was tried, with the filter and without, and what is read of a file by the worker itself."""
-    with PaperReader() as reader:
+    """What was tried, with the filter and without, and what the worker itself reads of files and of a picture."""
+    pictures = [Path(name).read_bytes() for name in sys.argv[1:]]
+    with PaperReader(ReadingLimits(seconds=60), languages=("deu", "eng") if pictures else ()) as reader:
         shown = reader.sandbox()
         readings = {name: reader.read(Paper(name, data)).status for name, data in FILES.items()}
+        seen = [reader.read(Paper("picture", data), ocr=True) for data in pictures]
     found = {
         "sandbox": [shown.works, shown.filtered, shown.reason],
         "read": readings,
+        "seen": [[reading.status, reading.ocr, reading.text] for reading in seen],
+        "ocr": shown.ocr and [shown.ocr.works, shown.ocr.used, shown.ocr.reason],
         "tried": tried(TRIES),
         "ends": ends(),
     }

@@ -49,6 +49,7 @@ LOOKS = (
     Look("fuzz", ("COUNT=500",), lambda found: found["messages"] == 500 and found["failures"] == 0),
     Look("fuzz-guided", ("COUNT=500",), lambda found: found["messages"] == 500 and found["failures"] == 0),
     Look("fuzz-papers", ("COUNT=100",), lambda found: found["files"] == 100 and found["failures"] == 0),
+    Look("fuzz-pictures", ("COUNT=10",), lambda found: found["files"] == 10 and found["failures"] == 0),
     Look("faults", ("WAY=dovecot, neither", "ARGS=--most 8"), lambda found: found["faults"] == 8 and clean(found)),
     Look("soak", ("RUNS=3",), lambda found: found["runs"] == 3 and clean(found)),
     Look("histories", ("COUNT=20", "STEPS=20"), lambda found: found["histories"] >= 20 and found["failures"] == 0),
@@ -80,7 +81,13 @@ LOOKS = (
         ("DATA={data}", "CUTS=1", "ARGS=--archive lokay --only housekeeping --no-language"),
         lambda found: found["lokay -l, housekeeping"]["messages"] == 200,
     ),
+    Look("bench-ocr", ("COUNT=2",), lambda found: found["as it is, PNG"]["words"] > 0.9),
     Look("bench-papers", ("ARGS=--rounds 1",), lambda found: found["worker_ms"] > 0 and not found["worker_ended"]),
+    Look(
+        "bench-judge-papers",
+        ("COUNT=192", "SEEDS=1"),
+        lambda found: found["names"]["judged"] == 96 and found["names"]["groups"]["telling"]["right"]["share"] > 0,
+    ),
     Look("bench-lessons", ("ARGS=--lessons 200",), lambda found: found["lessons"] == 200),
 )
 ELSEWHERE = {"unsloth", "test-unsloth", "bench-many"}

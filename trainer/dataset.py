@@ -1,8 +1,8 @@
 """From raw lessons to a training part and an exam that never share a text or a thread.
 
-    lessons | known categories, non-empty | office disclaimers dropped | near-duplicates merged, contradictions listed
-    | groups: threads and near-duplicates | exam: frozen ones, then the newest groups
-    | each category's name and description as one more lesson  ->  Dataset
+    lessons | known categories, non-empty | office disclaimers dropped, files read
+    | near-duplicates merged, contradictions listed | groups: threads and near-duplicates
+    | exam: frozen ones, then the newest groups | each category's name and description as one more lesson  ->  Dataset
 
 Near-duplicates are found by TF-IDF of character n-grams: exact, deterministic, and at ten thousand lessons still a
 matter of seconds, which no approximate index would improve.
@@ -20,7 +20,8 @@ from sklearn.feature_extraction.text import HashingVectorizer  # type: ignore[im
 from sklearn.preprocessing import normalize  # type: ignore[import-untyped]
 
 from connectors.base import MailText
-from daemon.model.disclaimers import find_disclaimers, without_disclaimers
+from daemon.model.as_read import as_read, as_taught
+from daemon.model.disclaimers import find_disclaimers
 from daemon.model.term_key import TermKey
 from daemon.training.order import Lesson, Order
 from trainer.recipe import Cleaning
@@ -38,7 +39,7 @@ class Example:
     weight: float
     frozen: bool
     original: MailText | None = None
-    """With its disclaimers, as another model must get it: each drops those that it knows."""
+    """As another model must get it: each drops the disclaimers that it knows, and reads files as it was taught."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,9 @@ def build(job: Order, lessons: Sequence[Lesson], key: TermKey, recipe: Cleaning)
     """
     report: list[str] = []
     known = {category.id for category in job.categories}
-    usable = [
-        lesson for lesson in lessons if lesson.category in known and not _empty(lesson.text) and lesson.weight > 0
-    ]
-    if empty := sum(_empty(lesson.text) for lesson in lessons):
+    filled = [lesson for lesson in lessons if not _empty(as_read(lesson.text, job.attached))]
+    usable = [lesson for lesson in filled if lesson.category in known and lesson.weight > 0]
+    if empty := len(lessons) - len(filled):
         report.append(f"{_count(empty, 'lesson')} without any text left out.")
     if strange := len({lesson.category for lesson in lessons} - known):
         report.append(f"Lessons of {_count(strange, 'category', 'categories')} that no longer exist left out.")
@@ -92,7 +92,7 @@ def build(job: Order, lessons: Sequence[Lesson], key: TermKey, recipe: Cleaning)
         usable = _thinned(usable, recipe.most_lessons)
         report.append(f"Only the {recipe.most_lessons:,} newest lessons used, balanced over the categories.")
     disclaimers = find_disclaimers([lesson.text for lesson in usable], key)
-    texts = [without_disclaimers(lesson.text, frozenset(disclaimers), key) for lesson in usable]
+    texts = [as_taught(lesson.text, frozenset(disclaimers), key, job.attached) for lesson in usable]
     if disclaimers:
         report.append(f"{_count(len(disclaimers), 'line')} that repeat in many mails (disclaimers) are not read.")
     pairs = similar_pairs(texts, recipe.alike)

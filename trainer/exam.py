@@ -117,6 +117,7 @@ class Paper:
                 },
                 "temperature": self.calibration.temperature,
                 "disclaimers": night.data.disclaimers,
+                "attached": night.job.attached,
                 "term_key": night.key.check,
                 "seed": night.job.seed,
                 "exam": exam.model_dump(mode="json"),

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from connectors.base import MailText
+from daemon.model.as_read import as_read
 from daemon.model.near_duplicates import NearCopy, NearDuplicates
 from daemon.model.prediction import TriedHint
 from daemon.rules.hints import Filed, correspondents, of_copies, of_thread
@@ -33,8 +34,8 @@ def tried_hints(lessons: Sequence[Lesson], own_domains: Sequence[str], recipe: H
         memory.add(lesson.id, lesson.text, lesson.category, lesson.when)
 
     @lru_cache(MOST_TEXTS)
-    def near(subject: str, body: str) -> list[NearCopy]:
-        return memory.near(MailText(subject=subject, body=body))
+    def near(text: MailText) -> list[NearCopy]:
+        return memory.near(text)
 
     threads: dict[str, list[Filed]] = defaultdict(list)
     found = []
@@ -44,7 +45,8 @@ def tried_hints(lessons: Sequence[Lesson], own_domains: Sequence[str], recipe: H
             # The same words are hardly two mails: a hint of the thread is what service would ask first.
             hint = of_thread(lesson.text, lesson.when, thread, own_domains)
             if hint is None:
-                copies = near(lesson.text.subject, lesson.text.body)
+                shown = as_read(lesson.text)
+                copies = near(MailText(subject=shown.subject, body=shown.body))
                 hint = of_copies(lesson.when, [copy for copy in copies if places[copy.lesson] < place])
             if hint is not None:
                 found.append(TriedHint(hint.kind, lesson.category, hint.category))

@@ -9,6 +9,7 @@ message. What a look may cost is counted: a server that refuses everything is in
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -23,6 +24,8 @@ TWICE = 2
 MOST_TROUBLE = 40
 BROKEN_LINE = 3
 """Trouble counts so many times where the connection broke: the next one is a login, and perhaps a time-out."""
+MOST_PARTS = 3
+"""Of parts that were given up in one look: what the files say is worth no more logins."""
 NOT_ASKED = "it came with too many others that the server did not give"
 
 
@@ -33,6 +36,7 @@ class Doubts:
     given_up: dict[MessageRef, str] = field(default_factory=dict)
     unstructured: set[MessageRef] = field(default_factory=set)
     """Large messages of which the server would not tell the parts."""
+    _parts: Counter[tuple[MessageRef, str]] = field(default_factory=Counter)
     _at_once: dict[MessageRef, int] = field(default_factory=dict)
     _alone: dict[MessageRef, int] = field(default_factory=dict)
     _folders: dict[str, int] = field(default_factory=dict)
@@ -80,6 +84,17 @@ class Doubts:
         self._trouble += BROKEN_LINE
         if self._trouble > MOST_TROUBLE:
             raise error
+
+    def gives_part(self, ref: MessageRef, section: str) -> bool:
+        """May this part of a message be asked for? Not twice more after it broke the connection, and not at all where
+        others did."""
+        given_up = [place for place, times in self._parts.items() if times >= TWICE]
+        return len(given_up) < MOST_PARTS and (ref, section) not in given_up
+
+    def part_failed(self, ref: MessageRef, section: str, *, broken: bool) -> None:
+        """The server did not give this part. The message is read without it, so that is no trouble of the look."""
+        self._parts[ref, section] += 1 if broken else TWICE
+        self._is_news = True
 
     def folder_failed(self, folder: str, error: ConnectorError) -> bool:
         """The connection broke over this folder, and not over a message in it. Is that so for the second time?"""

@@ -128,14 +128,16 @@ class ImapConnector(Connector):
         """By SEARCH. At Gmail a label is a folder, too: see `filed_by_people`."""
         return self._look_into(folder, lambda session: tagged(session, folder, tag, limit))
 
-    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False) -> Iterator[Message]:  # noqa: ARG002
+    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False, pictures: bool = False) -> Iterator[Message]:
+        """Several small messages are held at once (`connectors.imap.texts`), of large ones and their files one."""
         self._reasons = {}
         for (folder, epoch), uids in refs_by_folder(refs).items():
             doubts = Doubts()
             try:
                 sizes = self._look_into(folder, partial(sizes_of, folder=folder, epoch=epoch, uids=uids), doubts)
                 for batch in batches(sizes):
-                    yield from self._look_into(folder, partial(texts, folder=folder, epoch=epoch, batch=batch), doubts)
+                    look = partial(texts, folder=folder, epoch=epoch, batch=batch, papers=papers, pictures=pictures)
+                    yield from self._look_into(folder, look, doubts)
             except ActionRefused as error:
                 if same_folder(folder, self.account.inbox):
                     raise

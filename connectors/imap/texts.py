@@ -1,15 +1,24 @@
-"""Fetching messages with their text: small ones together and whole, large ones alone and without their pictures."""
+"""Fetching messages with their text: small ones together and whole, large ones alone and without their pictures.
+
+Files are part of a small message that is here already. Of a large one they are fetched when its text has been read and
+says little, one after the other (`connectors.imap.file_parts`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from connectors.base import Mark, Message, MessageRef
 from connectors.errors import ActionRefused, FolderMissing, Unexplained, Unreachable
-from connectors.imap import text_parts
+from connectors.imap import file_parts, text_parts
 from connectors.imap.session import FETCH_BATCH, Session
 from connectors.imap.sightings import Fetched, part, sighting
 from connectors.mail import mime
+from connectors.mail.attached_files import papers_of
+from connectors.mail.mime import Parsed
+from connectors.mail.own_words import says_little
 
 LARGEST_TEXT = 1024 * 1024
 """Bytes of a message that are fetched. Of a larger one the text parts, else its beginning."""
@@ -45,13 +54,24 @@ def batches(sizes: Mapping[int, int | None]) -> Iterator[dict[int, int | None]]:
         yield batch
 
 
-def texts(session: Session, folder: str, epoch: int, batch: Mapping[int, int | None]) -> list[Message]:
-    """One such batch, read. What is not there any more, or not given (`Session.fetch_apart`), is left out."""
+def texts(
+    session: Session,
+    folder: str,
+    epoch: int,
+    batch: Mapping[int, int | None],
+    *,
+    papers: bool = False,
+    pictures: bool = False,
+) -> list[Message]:
+    """One such batch, read. What is not there any more, or not given (`Session.fetch_apart`), is left out.
+
+    `papers`, `pictures`: as `Connector.fetch` has them.
+    """
     if not _is_open(session, folder, epoch):
         return []
     size = max((size or 0 for size in batch.values()), default=0)
     if size > LARGEST_TEXT:
-        large = _large(session, MessageRef(folder, epoch, next(iter(batch))))
+        large = _large(session, MessageRef(folder, epoch, next(iter(batch))), papers, pictures)
         if large is not None:
             return [large]
     # Only of a message that may be too large: GreenMail's answer to a part of a body is none that IMAP knows.
@@ -60,8 +80,14 @@ def texts(session: Session, folder: str, epoch: int, batch: Mapping[int, int | N
     for uid, fetched in session.fetch_apart(folder, epoch, list(batch), (*session.sighting_items(), body)):
         raw = part(fetched, b"BODY[]")
         if raw:  # NIL, and nothing at all, is no message: see `Connector.withheld`
-            found += _message(session, MessageRef(folder, epoch, uid), fetched, raw, len(raw) >= LARGEST_TEXT)
+            parsed = mime.parse(raw, papers=papers, pictures=pictures)
+            found += _message(session, MessageRef(folder, epoch, uid), fetched, parsed, _is_cut(fetched, raw))
     return found
+
+
+def _is_cut(fetched: Fetched, raw: bytes) -> bool:
+    size = fetched.get(b"RFC822.SIZE")
+    return len(raw) >= LARGEST_TEXT and (not isinstance(size, int) or size > len(raw) or size == 0)
 
 
 def _is_open(session: Session, folder: str, epoch: int) -> bool:
@@ -72,18 +98,15 @@ def _is_open(session: Session, folder: str, epoch: int) -> bool:
         return False
 
 
-def _message(session: Session, ref: MessageRef, fetched: Fetched, raw: bytes, cut: bool) -> Iterator[Message]:
+def _message(session: Session, ref: MessageRef, fetched: Fetched, parsed: Parsed, cut: bool) -> Iterator[Message]:
     seen = sighting(ref, fetched, session.object_item)
     if seen is None:
         return
-    parsed = mime.parse(raw)
-    marks: set[Mark] = set(parsed.marks)
-    if cut and (seen.size > len(raw) or seen.size == 0):
-        marks.add("truncated")
-    yield Message(seen, parsed.text, frozenset(marks), parsed.senders, parsed.recipients)
+    marks: frozenset[Mark] = parsed.marks | {"truncated"} if cut else parsed.marks
+    yield Message(seen, parsed.text, marks, parsed.senders, parsed.recipients, parsed.papers)
 
 
-def _large(session: Session, ref: MessageRef) -> Message | None:
+def _large(session: Session, ref: MessageRef, papers: bool, pictures: bool) -> Message | None:
     """A large message by its text parts; None where its beginning has to do."""
     doubts = session.doubts
     if doubts is None or ref in doubts.unstructured:
@@ -95,13 +118,18 @@ def _large(session: Session, ref: MessageRef) -> Message | None:
         if whole is None or header is None:
             return None
         asked = text_parts.wanted(whole, LARGEST_TEXT - HEADER_BYTES)
-        parts = session.fetch([ref.uid], text_parts.items(whole, asked)).get(ref.uid)
+        parts: dict[bytes, Any] = {}
+        for items in text_parts.items(whole, asked):
+            parts |= session.fetch([ref.uid], items).get(ref.uid, {})
     except (ActionRefused, Unexplained, Unreachable) as error:
         doubts.no_structure(ref, error)
         if session.dead:
             raise
         return None
-    if parts is None:
+    if not parts:
         return None
-    raw = text_parts.rebuilt(whole, header, parts)
-    return next(_message(session, ref, told, raw, text_parts.is_cut(whole, asked)), None)
+    parsed = mime.parse(text_parts.rebuilt(whole, header, parts))
+    if papers and says_little(parsed.text) and "encrypted" not in parsed.marks:
+        files = file_parts.files(session, ref, whole, {**told, **parts}, body_is_attached=parsed.body_is_attached)
+        parsed = replace(parsed, papers=papers_of(files, pictures=pictures))
+    return next(_message(session, ref, told, parsed, text_parts.is_cut(whole, asked)), None)

@@ -1,6 +1,6 @@
 """The walk through one message: its parts, what each says, and the marks that they set.
 
-    headers, body | read_part | passages; marks and attachments in Walk
+    headers, body | read_part | passages; marks, attachments and files in Walk
 
 Mail comes from strangers, so the walker is our own: it splits bodies by boundary with `bytes.find`, knows how deep it
 is, how many parts it has seen and how long it has worked, and stops early with the mark "truncated".
@@ -11,19 +11,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 from connectors.base import Mark
 from connectors.mail import cms, hands_off
 from connectors.mail.address_fields import addresses
+from connectors.mail.attached_files import (
+    BODY_TYPES,
+    DAMAGED,
+    ONLY_ITS_BEGINNING,
+    AttachedFile,
+    NotRead,
+    rank_inside,
+    rank_of,
+    shown_name,
+)
 from connectors.mail.charsets import decode_bytes
 from connectors.mail.content_type import Content, content_of_part, file_name
 from connectors.mail.headers import Headers, one_line, split_headers
 from connectors.mail.html import html_to_text
 from connectors.mail.multiparts import guess_boundary, split
 from connectors.mail.tnef import read_tnef
-from connectors.mail.transfer_encoding import decode, encoding_of, without_files
+from connectors.mail.transfer_encoding import Encoding, InText, decode, encoding_of, without_files
 
 MOST_ATTACHMENTS = 30
 LONGEST_SUBJECT = 500
@@ -39,7 +49,8 @@ UNSEEN_TYPES = {
     "message/rfc822-headers",
     "text/x-amp-html",
 }
-_READABLE = ("text/plain", "text/html", "text/enriched", "text/richtext", "application/xhtml+xml")
+SPARE_TYPES = ("text/plain", "text/html", "text/calendar")
+"""What is attached in these is read as the body where the mail has no other."""
 # What a short plain text says beside an HTML that is no longer than it. Where the HTML is, no words are needed.
 _NOT_SHOWN_HERE = re.compile(
     r"(?:html[- ]|does not (?:display|support)|doesn't (?:display|support)"
@@ -99,6 +110,10 @@ class Walk:
     parts: int = 0
     marks: set[Mark] = field(default_factory=set)
     attachments: list[str] = field(default_factory=list)
+    files: list[AttachedFile] = field(default_factory=list)
+    """What may be read of them, by `connectors.mail.attached_files`."""
+    is_whole: bool = True
+    """Is the part that is read here all there?"""
 
     def may_go_on(self, depth: int) -> bool:
         if depth > self.limits.depth or self.parts >= self.limits.parts or self.clock() > self.ends_at:
@@ -153,9 +168,12 @@ def _read_multipart(content: Content, headers: Headers, body: bytes, walk: Walk,
     if encoding != "none" and b"--" + boundary not in body:  # not allowed (RFC 2045 section 6.4), but sent
         body = decode(encoding, body).replace(b"\r\n", b"\n")
     children: list[list[Passage]] = []
+    is_whole = walk.is_whole
     for part in split(body, boundary, walk.limits.parts):
-        inner, rest = split_headers(part)
+        inner, rest = split_headers(part.content)
+        walk.is_whole = part.ends or (is_whole and depth > 0)
         children.append(read_part(inner, rest, walk, depth + 1, default))
+    walk.is_whole = is_whole
     if kind == "multipart/alternative":
         return _best_of(children)
     return [passage for child in children for passage in child]
@@ -211,6 +229,11 @@ def _read_leaf(content: Content, headers: Headers, body: bytes, walk: Walk, dept
     kind, name = content.kind, file_name(headers)
     encoding = encoding_of(headers.text("content-transfer-encoding", 200))
     begins = decode(encoding, body[: 4 * hands_off.FIRST_BYTES])
+    if (rank := rank_of(kind, headers, begins)) is not None:
+        is_spare = kind in SPARE_TYPES
+        lacking = "" if walk.is_whole else ONLY_ITS_BEGINNING
+        read = partial(_bytes_of, encoding, body)
+        walk.files.append(AttachedFile(name, rank, read, len(body), lacking, is_spare))
     match hands_off.substance_of(kind, name, begins):
         case "rights" | "pgp":
             walk.marks.add("encrypted")
@@ -228,6 +251,13 @@ def _read_leaf(content: Content, headers: Headers, body: bytes, walk: Walk, dept
         case "calendar":
             return _read_calendar(content, headers, body, walk)
     return _read_text_or_file(kind, name, headers, body, walk)
+
+
+def _bytes_of(encoding: Encoding, body: bytes) -> bytes:
+    """Raises NotRead for what is no text and was sent as if it were: the ends of its lines are not what they were."""
+    if encoding == "none" and b"\0" in body:
+        raise NotRead(DAMAGED)
+    return decode(encoding, body)
 
 
 def _read_smime(content: Content, name: str, data: bytes, walk: Walk, depth: int) -> list[Passage]:
@@ -258,7 +288,7 @@ def _read_tnef(name: str, kind: str, data: bytes, walk: Walk) -> list[Passage]:
     if found.message_class.startswith("report.") and found.message_class.endswith(".ndr"):
         walk.marks.add("bounce")
     for file in found.files:
-        walk.attach(one_line(file, 255).replace("/", "_").replace("\\", "_"), "application/octet-stream")
+        walk.attach(shown_name(file.name), "application/octet-stream")
     return [Passage("spare", found.body.text, found.body.is_html)] if found.body.text.strip() else []
 
 
@@ -274,7 +304,7 @@ def _read_calendar(content: Content, headers: Headers, body: bytes, walk: Walk) 
 
 def _read_text_or_file(kind: str, name: str, headers: Headers, body: bytes, walk: Walk) -> list[Passage]:
     attached = headers.parameters("content-disposition").value == "attachment"
-    if kind in _READABLE and not attached and not _is_binary(headers, body):
+    if kind in BODY_TYPES and not attached and not _is_binary(headers, body):
         text = _decoded_text(headers, body)
         if kind != "text/plain":
             return [Passage("html", text, is_html=True)]
@@ -282,7 +312,8 @@ def _read_text_or_file(kind: str, name: str, headers: Headers, body: bytes, walk
             return [Passage("html", text, is_html=True)]
         unpacked = without_files(text)
         for file in unpacked.files:
-            walk.attach(one_line(file, 255).replace("/", "_").replace("\\", "_"), "application/octet-stream")
+            walk.attach(shown_name(file.name), "application/octet-stream")
+            walk.files += _in_text(file)
         return [Passage("plain", unpacked.text)]
     # Pictures that the HTML shows (logos, pixels) are not what people mean by an attachment.
     if not (kind.startswith("image/") and not attached and headers.raw("content-id")):
@@ -292,6 +323,16 @@ def _read_text_or_file(kind: str, name: str, headers: Headers, body: bytes, walk
         text = _decoded_text(headers, body)
         return [Passage("spare", text, is_html=kind == "text/html" or _is_html(text))]
     return []
+
+
+def _in_text(file: InText) -> list[AttachedFile]:
+    def read() -> bytes:
+        if not (data := file.data):
+            raise NotRead(ONLY_ITS_BEGINNING)
+        return data
+
+    rank = rank_inside(file.name, b"")
+    return [] if rank is None else [AttachedFile(file.name, rank, read, len(file.lines))]
 
 
 def _is_binary(headers: Headers, body: bytes) -> bool:

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from html import unescape
 
-from connectors.base import MailText, Mark
+from connectors.base import MailText, Mark, Paper
 from connectors.mail import machine_mail
 from connectors.mail.address_fields import addresses, bare_addresses
+from connectors.mail.attached_files import papers_of
 from connectors.mail.charsets import guess_text
 from connectors.mail.envelope import Envelope
 from connectors.mail.forward_subject import is_forward
@@ -33,6 +34,7 @@ from connectors.mail.headers import (
 )
 from connectors.mail.html import html_to_text
 from connectors.mail.message_parts import LONGEST_SUBJECT, Limits, Passage, Walk, read_part
+from connectors.mail.own_words import says_little
 from connectors.mail.quotes import clean_body
 
 __all__ = ["Limits", "Parsed", "clean_body", "decode_header", "digest", "html_to_text", "parse"]
@@ -60,12 +62,27 @@ class Parsed:
     senders: frozenset[str] = frozenset()
     recipients: frozenset[str] = frozenset()
     """As in `connectors.base.Message`."""
+    body_is_attached: bool = False
+    """Is what was attached as a text or a calendar read as the body, since there is no other?"""
+    papers: tuple[Paper, ...] = field(default=(), repr=False)
+    """The files that may be read, and what others there are (`connectors.mail.attached_files`), if they were asked for
+    and the sender's own words are few."""
 
 
-def parse(raw: bytes, limits: Limits = _LIMITS, clock: Callable[[], float] = time.monotonic) -> Parsed:
-    """Headers, text and marks of one message. Never raises, whatever the bytes are; time and memory are bounded."""
+def parse(
+    raw: bytes,
+    limits: Limits = _LIMITS,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    papers: bool = False,
+    pictures: bool = False,
+) -> Parsed:
+    """Headers, text, marks and files of one message. Never raises, whatever the bytes are; time and memory are bounded.
+
+    `papers`, `pictures`: as `Connector.fetch` has them.
+    """
     try:
-        return read_message(raw, limits, clock)
+        return read_message(raw, limits, clock, papers=papers, pictures=pictures)
     except Exception:
         # The fuzzer calls read_message and finds none; a daemon that stops at one mail would be worse than a poor
         # text.
@@ -73,9 +90,16 @@ def parse(raw: bytes, limits: Limits = _LIMITS, clock: Callable[[], float] = tim
         return Parsed(text=MailText(body=text), marks=frozenset({"truncated"}))
 
 
-def read_message(raw: bytes, limits: Limits, clock: Callable[[], float] = time.monotonic) -> Parsed:
+def read_message(
+    raw: bytes,
+    limits: Limits,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    papers: bool = False,
+    pictures: bool = False,
+) -> Parsed:
     """`parse` without its last safety net."""
-    walk = Walk(limits, clock() + limits.seconds, clock)
+    walk = Walk(limits, clock() + limits.seconds, clock, is_whole=len(raw) < limits.raw_bytes)
     if len(raw) > limits.raw_bytes:
         walk.marks.add("truncated")
     raw = raw[: limits.raw_bytes].replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip(b"\n")
@@ -83,21 +107,27 @@ def read_message(raw: bytes, limits: Limits, clock: Callable[[], float] = time.m
     passages = read_part(headers, body, walk, depth=0)
     subject = headers.text("subject", LONGEST_SUBJECT)
     walk.marks |= _marks_of(headers)
+    text = MailText(
+        sender=addresses(headers, "from", "sender", "reply-to", "return-path"),
+        to=addresses(headers, "to", "delivered-to", "x-original-to"),
+        list_id=_list_id(headers),
+        subject=subject,
+        attachments=tuple(walk.attachments),
+        body=_body_text(passages, _envelope(headers, subject, passages), walk),
+    )
+    body_is_attached = "spare" in _wanted(passages)
+    files = [one for one in walk.files if not (body_is_attached and one.is_spare)]
+    is_asked_for = papers and says_little(text) and "encrypted" not in walk.marks
     return Parsed(
-        text=MailText(
-            sender=addresses(headers, "from", "sender", "reply-to", "return-path"),
-            to=addresses(headers, "to", "delivered-to", "x-original-to"),
-            list_id=_list_id(headers),
-            subject=subject,
-            attachments=tuple(walk.attachments),
-            body=_body_text(passages, _envelope(headers, subject, passages), walk),
-        ),
+        text=text,
         marks=frozenset(walk.marks),
         message_id=next(iter(message_ids(headers.raw("message-id"))), None),
         references=thread_ids(headers),
         date=sent_at(headers.raw("date")),
         senders=bare_addresses(headers, "from", "sender", "reply-to"),
         recipients=bare_addresses(headers, "to", "cc"),
+        body_is_attached=body_is_attached,
+        papers=papers_of(files, pictures=pictures) if is_asked_for else (),
     )
 
 
@@ -144,10 +174,7 @@ def _body_text(passages: list[Passage], envelope: Envelope, walk: Walk) -> str:
         replace(one, forwarded=envelope.forwarded, is_first=envelope.is_first, subject=envelope.subject)
         for one in passages
     ]
-    if not any(_says_something(passage) for passage in passages if passage.kind in ("plain", "html")):
-        wanted = {"forwarded", "calendar", "spare"}
-    else:
-        wanted = {"forwarded", "plain", "html"}
+    wanted = _wanted(passages)
     most = walk.limits.text_characters
     texts: list[str] = []
     for passage in passages:
@@ -166,6 +193,13 @@ def _body_text(passages: list[Passage], envelope: Envelope, walk: Walk) -> str:
     if len(body) > most:
         walk.marks.add("truncated")
     return body[:most].rstrip()
+
+
+def _wanted(passages: list[Passage]) -> set[str]:
+    """Which kinds of passages are the mail's text."""
+    if any(_says_something(passage) for passage in passages if passage.kind in ("plain", "html")):
+        return {"forwarded", "plain", "html"}
+    return {"forwarded", "calendar", "spare"}
 
 
 def _says_something(passage: Passage) -> bool:

@@ -1,6 +1,6 @@
 """The parts between boundary lines (RFC 2046 section 5.1.1), as mail programs really write them.
 
-    body, boundary | split | parts
+    body, boundary | split | parts, the last of which may have no end
 
 A boundary line is "--", the boundary, perhaps "--", and blanks: a longer boundary that begins like it is another one.
 One `bytes.find` after the other, so the time grows with the body only.
@@ -31,14 +31,22 @@ class _Line:
     closes: bool
 
 
-def split(body: bytes, boundary: bytes, most: int) -> list[bytes]:
+@dataclass(frozen=True)
+class Piece:
+    """One part. `ends`: a boundary line stands below it; else it may be the beginning of a longer one."""
+
+    content: bytes
+    ends: bool = True
+
+
+def split(body: bytes, boundary: bytes, most: int) -> list[Piece]:
     """The parts; without a usable boundary, all is one part. A part without headers begins with the empty line."""
     if not boundary or (b"--" + boundary) not in body:
         boundary = guess_boundary(body) or b""
     if not boundary:
-        return [b"\n" + body]
+        return [Piece(b"\n" + body, ends=False)]
     body = b"\n" + body
-    parts: list[bytes] = []
+    parts: list[Piece] = []
     begin: int | None = None
     first: int | None = None
     inner = 0
@@ -52,13 +60,13 @@ def split(body: bytes, boundary: bytes, most: int) -> list[bytes]:
             if not line.closes and _opens_the_same(body[begin : line.start], boundary):
                 inner = 1
                 continue
-            parts.append(body[begin : line.start])
+            parts.append(Piece(body[begin : line.start]))
             if len(parts) > most:
                 return parts
         begin = None if line.closes else line.end
     if begin is not None and begin < len(body):
-        parts.append(body[begin:])
-    return parts or [body[:first]]  # what stands above an end without a beginning
+        parts.append(Piece(body[begin:], ends=False))
+    return parts or [Piece(body[:first])]  # what stands above an end without a beginning
 
 
 def _lines(body: bytes, boundary: bytes) -> Iterator[_Line]:

@@ -2,19 +2,24 @@
 
     bytes | decompress | RTF | read_rtf | RichText(text, is_html)
 
-Both take time that grows with the length of their input only, and give what was read up to the first fault. The
-packages that do this are either bound to one program's files or LGPL, and none of them bounds what it unpacks.
+Also of files in RTF (specification 1.9.1). Both take time that grows with the length of their input only, and give what
+was read up to the first fault. The packages that do this are either bound to one program's files or LGPL, and none of
+them bounds what it unpacks.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from connectors.mail.charsets import code_page, decode_bytes
 
 LONGEST_RTF = 1 << 20
+"""Of a mail's body, packed or not."""
 MOST_TOKENS = 400_000
+DEEPEST_GROUP = 200
+MOST_FONTS = 1_000
 
 _PRELOAD = (
     b"{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0\\fnil \\froman \\fswiss \\fmodern \\fscript \\fdecor "
@@ -22,29 +27,29 @@ _PRELOAD = (
     b"\\pard\\plain\\f0\\fs20\\b\\i\\u\\tab\\tx"
 )
 _TOKEN = re.compile(
-    rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])|[\r\n]+|([^\\{}\r\n]+)", re.DOTALL
+    rb"\\bin(\d{1,9}) ?|\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])"
+    rb"|([^\\{}]+)",
+    re.DOTALL,
 )
-_SKIPPED = {
-    *(
-        b"fonttbl",
-        b"colortbl",
-        b"stylesheet",
-        b"info",
-        b"pict",
-        b"object",
-        b"header",
-        b"footer",
-        b"headerf",
-        b"footerf",
-    ),
-    *(b"listtable", b"listoverridetable", b"generator", b"themedata", b"datastore", b"fldinst", b"filetbl", b"rsidtbl"),
-    *(b"mhtmltag", b"bkmkstart", b"bkmkend", b"xmlnstbl", b"latentstyles", b"footnote", b"annotation"),
+_NOT_SHOWN = {
+    *(b"fonttbl", b"colortbl", b"stylesheet", b"info", b"pict", b"object", b"listtable", b"listoverridetable"),
+    *(b"themedata", b"datastore", b"fldinst", b"filetbl", b"rsidtbl", b"xmlnstbl", b"latentstyles", b"annotation"),
+    *(b"generator", b"colorschememapping", b"revtbl", b"bkmkstart", b"bkmkend", b"nonshppict", b"mhtmltag"),
+    *(b"header", b"footer", b"headerf", b"footerf", b"footnote"),
 }
-_BREAKS = {b"par": b"\n", b"line": b"\n", b"sect": b"\n", b"page": b"\n", b"row": b"\n", b"tab": b"\t", b"cell": b"\t"}
+_BREAKS = {b"par": "\n", b"line": "\n", b"sect": "\n", b"page": "\n", b"row": "\n", b"tab": "\t", b"cell": "\t"}
 _SIGNS = {
     **{b"lquote": "\u2018", b"rquote": "\u2019", b"ldblquote": "\u201c", b"rdblquote": "\u201d"},
     **{b"emdash": "\u2014", b"endash": "\u2013", b"bullet": "\u2022", b"emspace": " ", b"enspace": " "},
 }
+_ESCAPED = {b"~": " ", b"_": "-", b"\n": "\n", b"\r": "\n"}
+_FONT_CHARSETS = {
+    **{0: "cp1252", 77: "mac-roman", 128: "cp932", 129: "cp949", 134: "gb18030", 136: "big5hkscs", 161: "cp1253"},
+    **{162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874"},
+    238: "cp1250",
+}
+"""\\fcharset: a font's letters may be of another code page than the file's."""
+_CODE_PAGES = {10000: "mac-roman", 65001: "utf-8", 936: "gb18030"}
 
 
 @dataclass(frozen=True)
@@ -90,107 +95,138 @@ def decompress(packed: bytes) -> bytes:
     return bytes(out[:most])
 
 
-@dataclass
-class _Group:
+class _Group(NamedTuple):
     skipped: bool = False
+    hidden: bool = False
     is_tag: bool = False
     """Inside {\\*\\htmltag ...}: its text is HTML source."""
-    uncounted: int = 1
-    """How many characters stand in for one \\u (RTF 1.9, \\uc)."""
+    font: int = -1
+    stand_in: int = 1
+    """How many signs stand in for one \\u, where a program does not know it."""
+    fonts: bool = False
+    """Is it the table of fonts?"""
 
 
-@dataclass
 class _Reader:
-    is_html: bool
-    charset: str = "cp1252"
-    groups: list[_Group] = field(default_factory=lambda: [_Group()])
-    depth_beyond: int = 0
-    stands_in: int = 0
-    in_rtf_only: bool = False
-    """Between \\htmlrtf and \\htmlrtf0: what the HTML does not have."""
-    texts: list[str] = field(default_factory=list)
-    run: bytearray = field(default_factory=bytearray)
+    """Where the reader of an RTF document stands."""
+
+    def __init__(self, *, is_html: bool) -> None:
+        self.length = 0
+        self._is_html = is_html
+        self._parts: list[str] = []
+        self._bytes = bytearray()
+        self._charset = "cp1252"
+        self._fonts: dict[int, str] = {}
+        self._font_defined = 0
+        self._stands_in = 0
+        self._groups = [_Group()]
+        self._too_deep = 0
+        self._in_rtf_only = False
+        """Between \\htmlrtf and \\htmlrtf0: what the HTML does not have."""
+
+    def brace(self, brace: bytes) -> None:
+        self._flush()
+        self._stands_in = 0
+        if brace == b"{":
+            if len(self._groups) >= DEEPEST_GROUP:
+                self._too_deep += 1
+            else:
+                self._groups.append(self._groups[-1])
+        elif self._too_deep:
+            self._too_deep -= 1
+        elif len(self._groups) > 1:
+            self._groups.pop()
+
+    def word(self, word: bytes, number: int | None, *, starred: bool) -> None:
+        if word == b"htmltag" and self._is_html:
+            self._now(is_tag=True)
+        elif starred or word in _NOT_SHOWN:
+            self._now(skipped=True, fonts=word == b"fonttbl")
+        elif word == b"htmlrtf":
+            self._flush()
+            self._in_rtf_only = number != 0
+        elif word == b"v":
+            self._now(hidden=number != 0)
+        elif word == b"ansicpg" and number:
+            self._charset = _CODE_PAGES.get(number) or code_page(number)
+        elif word == b"uc":
+            self._now(stand_in=max(0, min(number or 0, 10)))
+        elif word == b"u" and number is not None:
+            self.put(chr(number & 0xFFFF))
+            self._stands_in = self._groups[-1].stand_in
+        elif word == b"f" and number is not None:
+            self._font_defined = number
+            self._now(font=number)
+        elif word == b"fcharset" and self._groups[-1].fonts and number in _FONT_CHARSETS:
+            if len(self._fonts) < MOST_FONTS:
+                self._fonts[self._font_defined] = _FONT_CHARSETS[number]
+        elif sign := _BREAKS.get(word) or _SIGNS.get(word):
+            self.put(sign)
+
+    def _now(self, **changes: Any) -> None:
+        self._flush()
+        self._groups[-1] = self._groups[-1]._replace(**changes)
 
     @property
-    def shown(self) -> bool:
-        return not self.groups[-1].skipped and not (self.in_rtf_only and not self.groups[-1].is_tag)
+    def _shown(self) -> bool:
+        group = self._groups[-1]
+        return not (group.skipped or group.hidden or (self._in_rtf_only and not group.is_tag))
 
-    def flush(self) -> None:
-        if self.run:
-            self.texts.append(decode_bytes(bytes(self.run), self.charset))
-            self.run.clear()
+    def raw(self, raw: bytes) -> None:
+        """Letters in the document's code page, or their font's."""
+        skipped = min(self._stands_in, len(raw))
+        self._stands_in -= skipped
+        if self._shown:
+            self._bytes += raw[skipped:]
 
-    def put(self, raw: bytes) -> None:
-        if self.stands_in:
-            left = raw[self.stands_in :]
-            self.stands_in = max(0, self.stands_in - len(raw))
-            raw = left
-        if raw and self.shown:
-            self.run += raw
+    def put(self, text: str) -> None:
+        self._flush()
+        if self._shown:
+            self._parts.append(text)
+            self.length += len(text)
 
-    def put_text(self, text: str) -> None:
-        if self.shown:
-            self.flush()
-            self.texts.append(text)
+    def _flush(self) -> None:
+        if self._bytes:
+            charset = self._fonts.get(self._groups[-1].font, self._charset)
+            self._parts.append(decode_bytes(bytes(self._bytes), charset))
+            self.length += len(self._bytes)
+            self._bytes.clear()
+
+    def text(self) -> str:
+        self._flush()
+        # Two \\u make one sign beyond U+FFFF.
+        return "".join(self._parts).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def read_rtf(rtf: bytes) -> RichText:
-    """The text of an RTF document, or the HTML that Outlook wrapped in it ("\\fromhtml1")."""
-    reader = _Reader(is_html=b"\\fromhtml" in rtf[:4_000])
-    starred = False
-    for count, token in enumerate(_TOKEN.finditer(rtf[:LONGEST_RTF])):
-        if count > MOST_TOKENS:
+def read_rtf(rtf: bytes, longest: int = LONGEST_RTF, enough: int = LONGEST_RTF) -> RichText:
+    """The shown text of an RTF document, or the HTML that Outlook wrapped in it ("\\fromhtml1").
+
+    Reads at most `longest` bytes, and ends after `enough` characters.
+    """
+    is_html = b"\\fromhtml" in rtf[:4_000]
+    reader, starred, place = _Reader(is_html=is_html), False, 0
+    for _ in range(MOST_TOKENS):
+        token = _TOKEN.match(rtf, place, longest)
+        if token is None or reader.length > enough:
             break
-        word, number, code, sign, brace, plain = token.groups()
-        if brace:
-            _brace(reader, brace)
+        place = token.end()
+        binary, word, number, code, sign, brace, plain = token.groups()
+        if binary:
+            place += int(binary)
+        elif brace:
+            reader.brace(brace)
         elif word:
-            _word(reader, word, number, starred)
+            reader.word(word, int(number) if number else None, starred=starred)
         elif code:
-            reader.put(bytes((int(code, 16),)))
+            reader.raw(bytes((int(code, 16),)))
         elif sign == b"*":
             starred = True
             continue
-        elif sign:
-            reader.put({b"~": b" ", b"_": b"-", b"\n": b"\n", b"\r": b"\n", b"-": b""}.get(sign, sign))
+        elif sign in _ESCAPED:
+            reader.put(_ESCAPED[sign])
+        elif sign in (b"\\", b"{", b"}"):
+            reader.raw(sign)
         elif plain:
-            reader.put(plain)
+            reader.raw(plain.translate(None, b"\r\n"))
         starred = False
-    reader.flush()
-    return RichText("".join(reader.texts), reader.is_html)
-
-
-def _brace(reader: _Reader, brace: bytes) -> None:
-    reader.stands_in = 0
-    if brace == b"{":
-        if len(reader.groups) >= 200:
-            reader.depth_beyond += 1
-            return
-        above = reader.groups[-1]
-        reader.groups.append(_Group(above.skipped, above.is_tag, above.uncounted))
-    elif reader.depth_beyond:
-        reader.depth_beyond -= 1
-    elif len(reader.groups) > 1:
-        reader.groups.pop()
-
-
-def _word(reader: _Reader, word: bytes, number: bytes | None, starred: bool) -> None:
-    group = reader.groups[-1]
-    if starred or word in _SKIPPED:
-        if word == b"htmltag" and reader.is_html:
-            group.is_tag = True
-        else:
-            group.skipped = True
-    elif word == b"ansicpg" and number:
-        reader.charset = code_page(int(number))
-    elif word == b"htmlrtf":
-        reader.in_rtf_only = number != b"0"
-    elif word == b"uc" and number:
-        group.uncounted = max(0, min(int(number), 10))
-    elif word == b"u" and number:
-        reader.put_text(chr(int(number) & 0xFFFF))
-        reader.stands_in = group.uncounted
-    elif word in _BREAKS:
-        reader.put(_BREAKS[word])
-    elif word in _SIGNS:
-        reader.put_text(_SIGNS[word])
+    return RichText(reader.text(), is_html)

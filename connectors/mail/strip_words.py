@@ -33,6 +33,17 @@ SIGN_OFF = re.compile(
     r"(?P<end>\s*[,.!]{0,3})(?P<name>.*)$",
     re.IGNORECASE,
 )  # fmt: skip
+# Where taking leave is a sentence of its own. Nothing is cut at it.
+FAREWELL = re.compile(
+    r"\s*(?:(?:(?:dans l['’]attente|en vous remerciant|en restant)\b.{0,80})?(?:je vous prie|nous vous prions|veuillez)"
+    r" (?:d['’]agréer|agréer|de croire|croire|de recevoir|recevoir)\b"
+    r"|(?:sin otro particular\b.{0,40})?(?:l[ea]s?|os) salud(?:a|amos|an)\b|sin otro particular\b"
+    r"|reciba un cordial saludo"
+    r"|(?:in attesa\b.{0,60})?(?:porg|invi)(?:o|iamo)\b.{0,20}\bsaluti\b|un cordiale saluto|hoogachtend"
+    r"|z wyrazami szacunku|łączę wyrazy szacunku|com os nossos (?:melhores )?cumprimentos|subscrevo-me"
+    r"|(?:i|we) remain,? (?:yours|sincerely)|es grüßt sie|herzlichst\b|freundlichst\b|viele grüße\b)",
+    re.IGNORECASE,
+)
 POSTSCRIPT = re.compile(r"\s*(?:p\.?\s?s\.?|n\.?b\.?|edit|update|nachtrag)\s?[:.\s]", re.IGNORECASE)
 
 # What a visiting card has, and a request hardly ever in a line of its own.
@@ -158,7 +169,8 @@ NOTICE_WORDS = re.compile(
 )
 PRINTING = re.compile(
     r"\W{0,4}(?:please )?(?:consider|think (?:about|of)) (?:the )?(?:environment|before (?:you )?print)"
-    r"|\W{0,4}think before (?:you )?print|\W{0,4}(?:bitte )?(?:denken sie an die umwelt|prüfen sie,? ob"
+    r"|\W{0,4}think before (?:you )?print|[^.!?:]{0,40}\bumwelt\b[^.!?:]{0,40}druck"
+    r"|\W{0,4}(?:bitte )?(?:denken sie an die umwelt|prüfen sie,? ob"
     r"|schonen sie die umwelt).{0,60}(?:druck|umwelt)"
     r"|\W{0,4}(?:pensez|avant) .{0,40}(?:imprim|environnement)|\W{0,4}(?:antes de imprimir|pensa.{0,20}ambiente"
     r"|prima di stampare|denk aan het milieu|spar miljön)|\W{0,4}(?:this (?:e-?mail|message|communication)"

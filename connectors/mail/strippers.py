@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from connectors.mail import strip_words as words
-from connectors.mail.envelope import Envelope
+from connectors.mail.envelope import UNKNOWN, Envelope
 from connectors.mail.quote_words import RULE
 
 FIRST_NOT_LATIN = 0x250
@@ -66,13 +66,13 @@ def drop_rule(lines: list[str]) -> None:
 
 def _says_something(kept: Sequence[str]) -> bool:
     """Is more left than a salutation, or a sign-off and a name?"""
-    said = [line for line in kept if line and letters([line]) and not _is_salutation(line)]
+    said = [line for line in kept if line and letters([line]) and not is_salutation(line)]
     if not said or not words.SIGN_OFF.fullmatch(said[0][:100]):
         return bool(said)
     return len(said) > 2 or any(len(line.split()) > 3 for line in said)
 
 
-def _is_salutation(line: str) -> bool:
+def is_salutation(line: str) -> bool:
     """ "Guten Tag, Frau Roth," is one, "Guten Tag, die Pumpe tropft." is none."""
     if not words.SALUTATION.fullmatch(line):
         return False
@@ -169,7 +169,7 @@ def _without_notice(lines: list[str], envelope: Envelope) -> list[str]:
         while start and kept[start - 1] and not _is_divider(kept[start - 1]):
             start -= 1
         paragraph = kept[start:above]
-        rest = _beside_notice(" ".join(paragraph))
+        rest = beside_notice(" ".join(paragraph))
         if rest is not None:
             kept = kept[:start] + ([rest] if rest else [])
             drop_rule(kept)
@@ -187,10 +187,10 @@ def _is_divider(line: str) -> bool:
 
 def _may_follow_notice(paragraph: list[str], envelope: Envelope) -> bool:
     sentences = _SENTENCE.split(" ".join(paragraph)[:3_000].strip())
-    return all(_is_of_notice(one) for one in sentences) or _is_card(paragraph, MOST_LINES_BELOW_SIGN_OFF, envelope)
+    return all(is_of_notice(one) for one in sentences) or _is_card(paragraph, MOST_LINES_BELOW_SIGN_OFF, envelope)
 
 
-def _beside_notice(paragraph: str) -> str | None:
+def beside_notice(paragraph: str) -> str | None:
     """What a paragraph says beside a legal notice; None if it holds none."""
     if not 40 <= len(paragraph) <= 6_000:
         return None
@@ -205,11 +205,11 @@ def _beside_notice(paragraph: str) -> str | None:
     notice = " ".join(sentences[opened:]).lower()
     if not words.NOTICE_FOR.search(notice) or not words.NOTICE_WORDS.search(notice) or "?" in notice:
         return None
-    own = [one for index, one in enumerate(sentences) if index < opened or not _is_of_notice(one)]
+    own = [one for index, one in enumerate(sentences) if index < opened or not is_of_notice(one)]
     return " ".join(own).strip()
 
 
-def _is_of_notice(sentence: str) -> bool:
+def is_of_notice(sentence: str) -> bool:
     small = sentence.lower()
     patterns = (words.NOTICE_OPENS, words.NOTICE_FOR, words.NOTICE_WORDS, words.PRINTING)
     return any(pattern.search(small) for pattern in patterns) or letters([sentence]) < 3
@@ -238,6 +238,11 @@ def _without_signature(lines: list[str], envelope: Envelope) -> list[str]:
     return lines
 
 
+def is_sign_off(line: str) -> bool:
+    """Does the sender take leave here, with or without a name behind it?"""
+    return _signed(line, UNKNOWN) is not None or bool(words.FAREWELL.match(line))
+
+
 def _signed(line: str, envelope: Envelope) -> str | None:
     """If the line is a sign-off: the name that follows on the same line, mostly none."""
     match = words.SIGN_OFF.match(line[:100])
@@ -264,6 +269,16 @@ def _is_card(lines: Sequence[str], most: int, envelope: Envelope, least: int = 1
         return False
     marked = len(found) - found.count(None)
     return marked * 3 >= len(filled) or found[0] is not None
+
+
+def may_be_of_card(line: str) -> bool:
+    """May a line below a farewell belong to a visiting card? Not what is asked, counted or told in a sentence."""
+    return not _is_said(line) and not _is_sentence(line, _mark_of_card(line, UNKNOWN))
+
+
+def is_marked(line: str) -> bool:
+    """Does the line hold what visiting cards have, and a request hardly ever: a telephone, an address, a street?"""
+    return any(pattern.search(line) for pattern in (words.PHONE, words.WEB, words.STREET))
 
 
 def _is_somebody_else(line: str, envelope: Envelope) -> bool:

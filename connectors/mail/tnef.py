@@ -1,4 +1,4 @@
-"""What Exchange and Outlook put into "winmail.dat" (TNEF, MS-OXTNEF): the text, the files' names, the kind of message.
+"""What Exchange and Outlook put into "winmail.dat" (TNEF, MS-OXTNEF): the text, the files, the kind of message.
 
     bytes | attributes | MAPI properties | Tnef
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connectors.mail.charsets import code_page, decode_bytes
 from connectors.mail.rich_text import RichText, decompress, read_rtf
@@ -21,7 +21,7 @@ MOST_PROPERTIES = 2_000
 MOST_FILES = 50
 
 # Attributes (MS-OXTNEF section 2.1.3.2), without the byte of their level.
-_MESSAGE_CLASS, _BODY, _CODE_PAGE, _FILE_NAME = 0x8008, 0x800C, 0x9007, 0x8010
+_MESSAGE_CLASS, _BODY, _CODE_PAGE, _FILE_NAME, _FILE_DATA = 0x8008, 0x800C, 0x9007, 0x8010, 0x800F
 _PROPERTIES, _FILE_PROPERTIES, _FILE_STARTS = 0x9003, 0x9005, 0x9002
 # Properties (MS-OXPROPS).
 _P_CLASS, _P_BODY, _P_RTF, _P_HTML, _P_CODE_PAGE, _P_LONG_NAME = 0x001A, 0x1000, 0x1009, 0x1013, 0x3FDE, 0x3707
@@ -32,13 +32,21 @@ Value = bytes | int
 
 
 @dataclass(frozen=True)
+class TnefFile:
+    """A file in it, whose name is what the sender says. `data`: b"" where it is cut off, or no file but a message."""
+
+    name: str = ""
+    data: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True)
 class Tnef:
     """What a TNEF file says."""
 
     message_class: str = ""
     """ "IPM.Note", "IPM.Schedule.Meeting.Request"..., in small letters."""
     body: RichText = field(default_factory=RichText)
-    files: tuple[str, ...] = ()
+    files: tuple[TnefFile, ...] = ()
 
 
 def read_tnef(raw: bytes) -> Tnef | None:
@@ -47,7 +55,7 @@ def read_tnef(raw: bytes) -> Tnef | None:
         return None
     message_class, plain, page = "", b"", "cp1252"
     properties: dict[int, Value] = {}
-    files: list[str] = []
+    files: list[TnefFile] = []
     for name, data in _attributes(raw):
         if name == _MESSAGE_CLASS:
             message_class = _text(data)
@@ -58,14 +66,16 @@ def read_tnef(raw: bytes) -> Tnef | None:
         elif name == _PROPERTIES:
             properties |= dict(_properties(data))
         elif name == _FILE_STARTS and len(files) < MOST_FILES:
-            files.append("")
+            files.append(TnefFile())
         elif name == _FILE_NAME and files:
-            files[-1] = files[-1] or decode_bytes(data.rstrip(b"\0"), page)
+            files[-1] = replace(files[-1], name=files[-1].name or decode_bytes(data.rstrip(b"\0"), page))
+        elif name == _FILE_DATA and files:
+            files[-1] = replace(files[-1], data=data)
         elif name == _FILE_PROPERTIES and files and (long := dict(_properties(data)).get(_P_LONG_NAME)):
-            files[-1] = _string(long, page)
+            files[-1] = replace(files[-1], name=_string(long, page))
     kind = _string(properties.get(_P_CLASS, message_class.encode()), page) or message_class
     body = _body(properties, page) or RichText(decode_bytes(plain, page))
-    return Tnef(kind.lower(), body, tuple(name for name in files if name))
+    return Tnef(kind.lower(), body, tuple(file for file in files if file.name))
 
 
 def _attributes(raw: bytes) -> Iterator[tuple[int, bytes]]:
@@ -76,7 +86,8 @@ def _attributes(raw: bytes) -> Iterator[tuple[int, bytes]]:
             return
         name, length = struct.unpack_from("<II", raw, position + 1)
         start = position + 9
-        yield name & 0xFFFF, raw[start : start + length]
+        is_cut = name & 0xFFFF == _FILE_DATA and start + length > len(raw)
+        yield name & 0xFFFF, b"" if is_cut else raw[start : start + length]
         position = start + length + 2
 
 

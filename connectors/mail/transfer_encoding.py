@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
@@ -61,6 +61,26 @@ def decode_base64(raw: bytes) -> bytes:
     if b"=" not in letters.rstrip(b"="):
         return _group(letters.rstrip(b"="))
     return b"".join(_group(chunk) for chunk in _PADDING.split(letters))
+
+
+class Base64Pieces:
+    """The same of what comes piece by piece, so that it is never held twice."""
+
+    def __init__(self) -> None:
+        self._decoded = bytearray()
+        self._rest = b""
+
+    def add(self, piece: bytes) -> None:
+        """The next piece, cut wherever it was."""
+        letters = self._rest + piece.translate(None, _NOT_BASE64)
+        whole = 0 if b"=" in letters else len(letters) // 4 * 4  # after padding groups begin anew: at the end
+        self._decoded += binascii.a2b_base64(letters[:whole])
+        self._rest = letters[whole:]
+
+    def end(self) -> bytes:
+        """All of it."""
+        self._decoded += decode_base64(self._rest)
+        return bytes(self._decoded)
 
 
 def _group(letters: bytes) -> bytes:
@@ -161,19 +181,37 @@ def _uu_line(line: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
+class InText:
+    """A file that stood in the midst of a text. `lines`: from "begin" to "end", as they were."""
+
+    name: str
+    lines: str = field(default="", repr=False)
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes, if they are all there; b"" also for yEnc, which no charset leaves as it was."""
+        begin, _, rest = self.lines.partition("\n")
+        lines = [line.rstrip() for line in rest.rstrip().rsplit("\n", 1)]
+        if begin.startswith("begin-base64"):
+            return decode_base64(lines[0].encode("ascii", "replace")) if lines[-1] == "====" else b""
+        is_whole = begin.startswith("begin ") and lines[-1] == "end"
+        return decode_uu(self.lines.encode("ascii", "replace")) if is_whole else b""
+
+
+@dataclass(frozen=True)
 class Unpacked:
     """A text without the files that stood in its midst."""
 
     text: str
-    files: tuple[str, ...] = ()
+    files: tuple[InText, ...] = ()
 
 
 def without_files(text: str) -> Unpacked:
-    """The text without uuencoded and yEnc files in it, and their names: what mail programs did before MIME."""
+    """The text without uuencoded and yEnc files in it, and those files: what mail programs did before MIME."""
     if "\nbegin" not in text and "=ybegin " not in text and not text.startswith("begin"):
         return Unpacked(text)
     kept: list[str] = []
-    files: list[str] = []
+    files: list[InText] = []
     position = 0
     for begin in islice(_BEGIN.finditer(text), MOST_FILES):
         if begin.start() < position:
@@ -181,7 +219,7 @@ def without_files(text: str) -> Unpacked:
         end = _end_of_file(text, begin.end() + 1, begin[0])
         if end:
             kept.append(text[position : begin.start()])
-            files.append((begin["uu"] or begin["yenc"]).strip())
+            files.append(InText((begin["uu"] or begin["yenc"]).strip(), text[begin.start() : end]))
             position = end
     kept.append(text[position:])
     return Unpacked("".join(kept), tuple(files))

@@ -49,6 +49,7 @@ from connectors.base import (
 from connectors.errors import ActionRefused, FolderMissing, MessageGone, MessageTouched, SetupWrong, Unexplained
 from connectors.mail.headers import split_headers
 from connectors.mail.mime import parse
+from connectors.mail.own_words import says_little
 from connectors.request_tracker.history import (
     CHANGES_BACK,
     TICKETS_BACK,
@@ -62,6 +63,7 @@ from connectors.request_tracker.history import (
     vanished_refs,
 )
 from connectors.request_tracker.rest2 import MOST_AT_ONCE, PAGE, Attachment, RequestTrackerApi, Ticket, Transaction
+from connectors.request_tracker.ticket_files import TicketFiles
 from connectors.said import quoted
 
 LARGEST_TEXT = 2 * 1024 * 1024
@@ -250,14 +252,21 @@ class RequestTrackerConnector(Connector):
                     found.append(self._sighting(ticket, folder, by=by))
         return found[:limit]
 
-    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False) -> Iterator[Message]:  # noqa: ARG002
+    def fetch(self, refs: Sequence[MessageRef], *, papers: bool = False, pictures: bool = False) -> Iterator[Message]:
         queues = self._rt.queues() if refs else {}
+        files = TicketFiles(self._rt)
         for (folder, _), numbers in refs_by_folder(refs).items():
             for ticket in self._rt.tickets(numbers):
-                if ticket.queue.id == queues.get(folder):
-                    yield self._message(ticket, folder)
+                if ticket.queue.id != queues.get(folder):
+                    continue
+                message, parts = self._message(ticket, folder)
+                if papers and says_little(message.text):
+                    yield replace(message, papers=files.papers(parts, pictures=pictures))
+                else:
+                    yield message
 
-    def _message(self, ticket: Ticket, folder: str) -> Message:
+    def _message(self, ticket: Ticket, folder: str) -> tuple[Message, list[Attachment]]:
+        """The message without its files, and their names."""
         part, files, headers = first_mail(self._rt.attachments(ticket.id))
         too_large = part is not None and part.content_length > LARGEST_TEXT
         text = self._rt.text(part.id) if part is not None and not too_large else ""
@@ -270,7 +279,7 @@ class RequestTrackerConnector(Connector):
         )
         marks = parsed.marks | TOO_LARGE if too_large else parsed.marks
         senders = parsed.senders | {str(requestor).lower() for requestor in ticket.requestors}
-        return Message(self._sighting(ticket, folder), said, marks, senders, parsed.recipients)
+        return Message(self._sighting(ticket, folder), said, marks, senders, parsed.recipients), files
 
     # Acting
 

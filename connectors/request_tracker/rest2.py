@@ -29,6 +29,8 @@ from connectors.request_tracker.history import FieldChange, QueueChange
 
 PAGE = 100
 """RT's own limit."""
+LARGEST_FILE_ANSWER = 48 * 1024 * 1024
+"""Bytes: a file of 32 MiB in base64, in JSON."""
 MOST_AT_ONCE = 2000
 """The rest waits for the next look. More than a look goes back, or it would never get on."""
 
@@ -303,10 +305,17 @@ class RequestTrackerApi:
 
     def text(self, attachment: int) -> str:
         """The content of a text part; RT stores text as UTF-8 whatever the mail said. Empty if it is not for us."""
-        body = self._get(f"/attachment/{attachment}", expected={403, 404}).body
+        return self._content(attachment).decode("utf-8", "replace")
+
+    def file(self, attachment: int) -> bytes:
+        """The content of any part, as it is. Empty if it is not for us."""
+        return self._content(attachment, LARGEST_FILE_ANSWER)
+
+    def _content(self, attachment: int, most: int | None = None) -> bytes:
+        body = self._http.get(f"/attachment/{attachment}", expected={403, 404}, most=most).body
         content = body.get("Content") if isinstance(body, dict) else ""
         try:
-            return base64.b64decode(content or "").decode("utf-8", "replace")
+            return base64.b64decode(content or "")
         except (ValueError, TypeError) as error:
             raise Unexplained(self.place, f"Attachment {attachment} is not base64.") from error
 

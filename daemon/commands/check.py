@@ -22,6 +22,7 @@ from connectors.errors import ConnectorError, FolderMissing
 from connectors.mailbox_settings import MailboxSettings
 from connectors.sign_in import SignIn
 from daemon.commands.common import Context, console, json_option, pass_context, print_json
+from daemon.commands.files_checked import attached_files
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.model import model_folder
 from daemon.model.base_file import find_base
@@ -80,6 +81,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _guard("state_dir", lambda: _state_dir(settings))
     yield _guard("old mail", lambda: _old_mail(settings))
     yield _guard("base model", lambda: str(find_base(settings.engine.base).path))
+    yield from (Finding(*found) for found in attached_files(settings))
     yield _guard("database", lambda: examine_database(database_path(settings)))
     for mailbox in settings.mailboxes:
         yield _guard(f"{mailbox.name} model", partial(_model, settings, mailbox.name))

@@ -6,6 +6,8 @@ import click
 
 from daemon.commands.common import Context, json_option, mailbox_option, pass_context, print_json, table
 from daemon.passes.decide import as_known, decisions_about
+from daemon.passes.read_papers import fetch_read
+from daemon.report.file_words import file_story, files_in_words
 from daemon.service import logs
 
 
@@ -20,8 +22,9 @@ def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) ->
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
         refs = [sighting.ref for sighting in desk.connector.newest(desk.settings.inbox, limit)]
-        by_ref = {message.sighting.ref: message for message in desk.connector.fetch(refs)}
-        found = [by_ref[ref] for ref in refs if ref in by_ref]
+        by_ref = {read.message.sighting.ref: read for read in fetch_read(desk, refs)}
+        read = [by_ref[ref] for ref in refs if ref in by_ref]
+        found = [one.message for one in read]
         decided = decisions_about(desk, as_known(desk, found[::-1]))  # in the order in which they came
     decisions = decided.made[::-1]
     names = {uid: category.name for uid, category in decided.policy.categories.items()}
@@ -36,13 +39,18 @@ def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) ->
                     "sureness": decision.sureness,
                     "runner_up": names.get(decision.runner_up or ""),
                     "reason": decision.reason,
+                    "files": [file_story(file, named=False) for file in one.files],
                 }
-                for message, decision in zip(found, decisions, strict=True)
+                for message, one, decision in zip(found, read, decisions, strict=True)
             ]
         )
         return
     rows = [
-        (message.text.subject[:40], names.get(decision.category or "", "stays"), decision.reason)
-        for message, decision in zip(found, decisions, strict=True)
+        (
+            message.text.subject[:40],
+            names.get(decision.category or "", "stays"),
+            decision.reason + files_in_words([file_story(file) for file in one.files]),
+        )
+        for message, one, decision in zip(found, read, decisions, strict=True)
     ]
     table(f"Inbox of {desk.settings.name}: what would happen", ["subject", "to", "why"], rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -17,7 +18,8 @@ from daemon.commands.common import (
     table,
 )
 from daemon.commands.progress import counting_bar
-from daemon.rehearsal.archives import from_eml_tree, from_mailbox, from_manifest
+from daemon.passes.file_reading import AttachedFiles
+from daemon.rehearsal.archives import FilesRead, from_eml_tree, from_mailbox, from_manifest
 from daemon.rehearsal.back_test import Filings, LabelledMail, RehearsalOptions, RehearsalReport
 from daemon.rehearsal.back_test import rehearse as go_through
 from daemon.rehearsal.replay import RehearsedOffice, by_words
@@ -82,7 +84,7 @@ def rehearse(
     nothing_set = mailbox is None and _no_settings()
     settings = Settings() if nothing_set else context.settings
     logs.configure(settings.log.model_copy(update={"level": "error"}))
-    mails = _read(context, eml_tree, manifest, mailbox, as_json)
+    mails = _read(context, settings, eml_tree, manifest, mailbox, as_json)
     options = RehearsalOptions(warmup, retrain_every, limit)
     hides = frozenset(
         category.folder
@@ -91,6 +93,9 @@ def rehearse(
         for category in box.categories
         if category.hides
     )
+    if mailbox is not None:  # what is rehearsed knows files as that mailbox does
+        as_there = {"attachments": settings.attachments_of(mailbox)}
+        settings = settings.model_copy(update={"sorting": settings.sorting.model_copy(update=as_there)})
     place = None
     if not nothing_set:
         place = settings.state_dir
@@ -111,12 +116,14 @@ def _no_settings() -> bool:
 
 
 def _read(
-    context: Context, eml_tree: Path | None, manifest: Path | None, mailbox: str | None, quiet: bool
+    context: Context, settings: Settings, eml_tree: Path | None, manifest: Path | None, mailbox: str | None, quiet: bool
 ) -> list[LabelledMail]:
     if manifest is not None:
         return from_manifest(manifest)
     if eml_tree is not None:
-        mails, undated = from_eml_tree(eml_tree)
+        how, languages = settings.sorting.attachments, settings.sorting.ocr_languages
+        with closing(AttachedFiles(languages if how == "ocr" else ())) as files:
+            mails, undated = from_eml_tree(eml_tree, None if how == "names" else FilesRead(how, files))
         if undated and not quiet:
             notices.print(f"{undated} files without a date were left out.")
         return mails

@@ -21,6 +21,7 @@ from daemon.commands.common import (
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.privacy.waiting import waiting_in
 from daemon.report.concerns import concerns
+from daemon.report.file_words import counted_in_words
 from daemon.report.open_batches import ASK
 from daemon.report.story import mailbox_status, service_status
 from daemon.rules.decision import all_at_rest
@@ -119,6 +120,8 @@ def _show_status(told: dict[str, Any], days: int) -> None:
     arrived = local(told["last_arrival"]) if told["last_arrival"] else "none yet"
     console.print(f"  Last look: {polled}   last new mail: {arrived}", soft_wrap=True)
     console.print(f"  {days} days: {told['sentence']}", soft_wrap=True)
+    if files := counted_in_words(told["files"]):
+        console.print(f"  {files}", soft_wrap=True)
     for waiting in told["bulk_moves"]:
         console.print(f"  Bulk move {waiting['words']} `{ASK}` shows more.", soft_wrap=True)
     if told["unreadable"]:

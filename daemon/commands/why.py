@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from daemon.commands.common import Context, console, json_option, known, local, pass_context, print_json, table
 from daemon.mistakes import PostroomError
+from daemon.report.file_words import files_in_words
 from daemon.report.story import message_story
 from daemon.store import messages
 
@@ -29,7 +30,7 @@ def why(context: Context, message_id: str, as_json: bool) -> None:
             box = known(desk)
             with desk.database.read() as tx:
                 for message in messages.named(tx, box.id, message_id):
-                    stories.append(message_story(tx, box, message))
+                    stories.append(message_story(tx, box, message, named=not as_json))
     if not stories:
         raise PostroomError(
             message_id,
@@ -87,7 +88,9 @@ def _tagged(tagging: dict[str, Any]) -> str:
 
 def _decided(decision: dict[str, Any]) -> str:
     is_remark = decision["source"] == "rule" and decision["best"] is None  # nobody asked a model
-    return str(decision["reason"]) if is_remark else f"decided ({decision['mode']}): {decision['reason']}"
+    if is_remark:
+        return str(decision["reason"])
+    return f"decided ({decision['mode']}): {decision['reason']}{files_in_words(decision['files'])}"
 
 
 def _corrected(correction: dict[str, Any]) -> str:

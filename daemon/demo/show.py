@@ -46,6 +46,8 @@ class Arrival:
     """Where Postroom put it; None: left in the inbox."""
     reason: str
     newcomer: str = ""
+    paper: str = ""
+    """The PDF in which alone it says what it is about."""
 
     @property
     def right(self) -> bool:
@@ -80,10 +82,14 @@ def tally(arrivals: Sequence[Arrival]) -> Tally:
 
 
 def examples(arrivals: Sequence[Arrival], most: int) -> list[Arrival]:
-    """A few arrivals that show all that happened, in their order: half of them right ones if there are."""
-    wrong = [arrival for arrival in arrivals if arrival.wrong][: most // 4]
-    left = [arrival for arrival in arrivals if arrival.filed is None][: most // 4]
-    right = [arrival for arrival in arrivals if arrival.right][: most - len(wrong) - len(left)]
+    """A few arrivals that show all that happened, in their order: half of them right ones if there are.
+
+    Of each kind those come first that only a PDF explains.
+    """
+    ordered = sorted(arrivals, key=lambda arrival: not arrival.paper)
+    wrong = [arrival for arrival in ordered if arrival.wrong][: most // 4]
+    left = [arrival for arrival in ordered if arrival.filed is None][: most // 4]
+    right = [arrival for arrival in ordered if arrival.right][: most - len(wrong) - len(left)]
     chosen = {arrival.digest for arrival in [*wrong, *left, *right]}
     return [arrival for arrival in arrivals if arrival.digest in chosen]
 
@@ -177,6 +183,8 @@ class Page:
         for arrival in examples(arrivals, most):
             mark, colour = ("✓", "green") if arrival.right else ("✗", "red") if arrival.wrong else ("·", "yellow")
             why = escape(short(arrival.reason))
+            if arrival.paper:
+                why += f"\n[dim]the mail says nothing, {escape(arrival.paper)} does[/dim]"
             if not arrival.right:
                 why += f"\n[dim]people file it in {escape(arrival.belongs)}[/dim]"
             table.add_row(
@@ -195,6 +203,12 @@ class Page:
             f"[green]{counted.right} right[/green], [red]{counted.wrong} wrong[/red]{whose}. "
             f"[yellow]Left {counted.left}[/yellow] in the inbox, being unsure."
         )
+        if papers := [arrival for arrival in arrivals if arrival.paper]:
+            read = tally(papers)
+            self.say(
+                f"{read.messages} say only in a PDF what they are about: [green]{read.right} right[/green], "
+                f"[red]{read.wrong} wrong[/red], [yellow]{read.left} left[/yellow]."
+            )
 
     def facts(self, rows: Sequence[tuple[str, str]]) -> None:
         """Names and values, aligned."""

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any
 
 from rich.markup import escape
 
+from connectors.base import MailText
 from connectors.mail.mime import parse
 from daemon.demo.mail_program import Delivery, MailProgram, differences, digest_of
 from daemon.demo.office.prose import NEWCOMERS
@@ -39,8 +40,10 @@ from daemon.demo.workplace import (
 )
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.model.classifier import Classifier
+from daemon.passes.desk import Desk
 from daemon.passes.first_lessons import learn_from_folders
 from daemon.passes.mailroom import Mailroom, open_mailroom
+from daemon.passes.read_papers import read_files
 from daemon.report.twin_folders import twin_rows
 from daemon.service import logs
 from daemon.store import mailboxes, training, twin_pairs
@@ -294,6 +297,7 @@ class _Demo:
             filed=landed(story),
             reason=reason(story),
             newcomer=mail.newcomer,
+            paper=mail.paper,
         )
 
     def _people_correct(self, ledger: Ledger, person: MailProgram) -> None:
@@ -382,12 +386,19 @@ class _Demo:
 
 def _guesses_right(mailroom: Mailroom, folder: Path, mails: Sequence[SampleMail]) -> int:
     """How many of these a model's best guess gets right. None of them was in any training."""
+    desk = mailroom.desk(MAILBOX)
     with mailroom.database.read() as tx:
-        categories = mailboxes.categories(tx, mailroom.desk(MAILBOX).mailbox_id)
+        categories = mailboxes.categories(tx, desk.mailbox_id)
     names = {category.uid: category.name for category in categories}
     with Classifier.load(folder, mailroom.registry.term_key(), threads=mailroom.settings.engine.threads) as classifier:
-        predictions = classifier.classify([parse(mail.raw).text for mail in mails])
+        predictions = classifier.classify([_as_the_service_reads(desk, mail) for mail in mails])
     return sum(names.get(found.best or "") == mail.category for found, mail in zip(predictions, mails, strict=True))
+
+
+def _as_the_service_reads(desk: Desk, mail: SampleMail) -> MailText:
+    parsed = parse(mail.raw, papers=True)
+    _, said = read_files(desk, parsed.papers)
+    return replace(parsed.text, attached_text=said)
 
 
 def _right(counted: Tally) -> str:

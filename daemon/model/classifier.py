@@ -1,6 +1,6 @@
 """A trained model as the pass uses it: texts in, a ranking of categories with honest probabilities out.
 
-    MailText without disclaimers
+    MailText as it was taught (daemon/model/as_read.py)
       | render | engine: log p of each code    \\
       | linear model: log p of each category    >  blend | neighbours | mask | calibration | sureness  ->  Prediction
 """
@@ -17,8 +17,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from connectors.base import MailText
+from daemon.model.as_read import as_taught
 from daemon.model.codebook import Codebook
-from daemon.model.disclaimers import without_disclaimers
 from daemon.model.engines.engine import Engine, Floats, ModelRefused, renormalised
 from daemon.model.model_folder import ModelFolder, ModelMeta, fitting
 from daemon.model.prediction import Prediction
@@ -136,7 +136,7 @@ class Classifier:
         return blend(near.logprobs, trained, self.meta.neighbours)
 
     def _plain(self, texts: Sequence[MailText]) -> list[MailText]:
-        return [without_disclaimers(text, self._disclaimers, self._key) for text in texts]
+        return [as_taught(text, self._disclaimers, self._key, self.meta.attached) for text in texts]
 
     @property
     def newest_lesson(self) -> int | None:

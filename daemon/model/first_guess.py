@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from connectors.base import MailText
+from daemon.model.as_read import as_read
 from daemon.model.classifier import ranked
 from daemon.model.prediction import Prediction
 from daemon.store.records import Category, Lesson
@@ -69,6 +70,7 @@ class FirstGuess:
 
     def guess(self, text: MailText) -> Prediction | None:
         """What the words of this mail point at; None when it shares none with any category."""
+        text = as_read(text)
         subject, body = _beginnings(text.subject, SHORTEST), _beginnings(f"{text.body} {text.sender}", SHORTEST)
         scores = np.zeros(len(self._uids), np.float32)
         for word in subject | body:
@@ -86,8 +88,8 @@ def _common(lessons: Sequence[Lesson]) -> set[str]:
         return set()
     seen = Counter(
         word
-        for lesson in lessons
-        for word in _beginnings(f"{lesson.text.subject} {lesson.text.body} {lesson.text.sender}", SHORTEST)
+        for text in (as_read(lesson.text) for lesson in lessons)
+        for word in _beginnings(f"{text.subject} {text.body} {text.sender}", SHORTEST)
     )
     return {word for word, count in seen.items() if count >= max(2, len(lessons) / 2)}
 

@@ -30,7 +30,7 @@ FIRST_EXAMPLES = 500
 """So many of the newest lessons are looked through for first examples of categories that the model does not know."""
 
 
-State = tuple[int, int, Hashable]
+State = tuple[int, int, Hashable, int]
 """As `Lessons.state` says it."""
 
 
@@ -38,8 +38,9 @@ class Lessons(Protocol):
     """Where lessons come from: one mailbox in the database, at one moment."""
 
     def state(self) -> State:
-        """(highest id ever, how many are kept, as what they count): changes with everything that people teach, take
-        back or say of their folders. The last is None where all count as they were filed, and always did."""
+        """(highest id ever, how many are kept, as what they count, how often one got the text of its files later):
+        changes with everything that people teach, take back or say of their folders. The third is None where all count
+        as they were filed, and always did."""
 
     def newest(self, count: int, after: int = 0) -> list[Lesson]:
         """Of those that count and have a higher id than `after` the last so many by id, in order of time."""
@@ -53,10 +54,10 @@ class LessonMemory:
 
     def __init__(self) -> None:
         self._near = NearDuplicates()
-        self._known: State = (0, 0, None)
+        self._known: State = (0, 0, None, 0)
         """The state of the lessons when near-duplicates were brought up to date."""
         self._pupil: weakref.ref[Classifier] | None = None
-        self._taught: State = (0, 0, None)
+        self._taught: State = (0, 0, None, 0)
         """The model that was taught last, and the state of the lessons then. One that is loaded anew knows less."""
         self._first_words: FirstGuess | None = None
         self._guessed: tuple[State, tuple[Category, ...]] | None = None
@@ -93,13 +94,14 @@ class LessonMemory:
         return self._pupil is not None and self._pupil() is pupil and self._taught == state
 
     def _is_to_hear_all(self, pupil: Classifier, state: State) -> bool:
-        """May lessons that it learnt long ago count as another category than it was told?"""
+        """May lessons that it learnt long ago count as another category than it was told, or say more than they did?
+        What they said later counts for a model that is loaded anew from its next training on."""
         same = self._pupil is not None and self._pupil() is pupil
-        return state[2] != self._taught[2] if same else state[2] is not None
+        return state[2:] != self._taught[2:] if same else state[2] is not None
 
     def _learn(self, lessons: Lessons, state: State, pupil: Classifier | None) -> None:
-        if state[2] != self._known[2]:  # what is known may count as another category now, and what was left out teach
-            self._near, self._known = NearDuplicates(self._near.capacity), (0, 0, state[2])
+        if state[2:] != self._known[2:]:  # what is known may count or say something else, what was left out teach
+            self._near, self._known = NearDuplicates(self._near.capacity), (0, 0, *state[2:])
         known = self._known[0]
         taught = 0 if pupil is None or self._is_to_hear_all(pupil, state) else pupil.newest_lesson or 0
         after, count = known, self._near.capacity
@@ -115,6 +117,8 @@ class LessonMemory:
         self._known = state
         if pupil is not None:
             news = _newest(fresh, taught, MOST_NEIGHBOURS)
+            if self._pupil is not None and self._pupil() is pupil and state[3] != self._taught[3]:
+                pupil.learn([], ())  # what it knows by its number it would not read again
             pupil.learn([(lesson.id, lesson.text, lesson.category) for lesson in news], counting)
             self._pupil, self._taught = weakref.ref(pupil), state
 

@@ -159,7 +159,8 @@ class ModelMeta(_Part):
     blend, 0 where they only know mail of newer folders; `temperature` divides what comes out. `sureness` states how
     sure an answer is; without one its probability does. `disclaimers` are checksums of lines that are dropped from
     every text before it is read, and `term_key` tells which key they and all terms were hashed under
-    (daemon/model/term_key.py).
+    (daemon/model/term_key.py). `attached` is the layout of the text of files that it was taught with, 0 for none
+    (daemon/model/as_read.py).
     """
 
     layout: int = LAYOUT
@@ -174,6 +175,7 @@ class ModelMeta(_Part):
     temperature: float = Field(default=1.0, gt=0)
     neighbours: float = Field(default=0.0, ge=0, le=1)
     disclaimers: tuple[str, ...] = ()
+    attached: int = 0
     term_key: str = ""
     quantization: str = ""
     layers_kept: int | None = None

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.base import MailText
+from daemon.model.as_read import as_read
 
 SHINGLE_WORDS = 3
 LEAST_SHINGLES = 8
@@ -125,6 +126,8 @@ class _Joined:
 
 
 def _shingle(text: MailText) -> Shingles:
+    """With what its files say, where that counts: two that say "please find attached" need not be alike."""
+    text = as_read(text)
     words = re.findall(r"\w+", f"{text.subject} {text.body}".lower())
     numbers = (hash(tuple(words[at : at + SHINGLE_WORDS])) & 0xFFFFFFFF for at in range(len(words) - SHINGLE_WORDS + 1))
     return np.unique(np.fromiter(numbers, np.uint32))

@@ -2,7 +2,7 @@
 
     readings | e-invoice lines | tallest lines | reading order, each file its share | at most `LONGEST` characters
 
-`LAYOUT` is the version: a model that was taught with another goes on with that one's text, or without.
+When it counts, and for which models, is for `daemon.model.as_read` to say.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from daemon.papers.paper import Reading
 
-LAYOUT = 1
 LONGEST = 1_200
 """Characters: more taught nothing more, on invented mail."""
 

@@ -8,7 +8,7 @@ A reading comes out of a process that has looked at a stranger's bytes, so `from
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from connectors.mail.headers import INVISIBLE
@@ -28,6 +28,18 @@ be started, so this says nothing about the file, which may be tried again."""
 InvoiceKind = Literal["invoice", "credit note", "correction", "partial invoice", "self-billed invoice"]
 
 
+_NAMES = {
+    "204": "payment valuation",
+    "387": "hire invoice",
+    "575": "insurer's invoice",
+    "751": "invoice information for accounting",
+    "875": "partial construction invoice",
+    "876": "partial final construction invoice",
+    "877": "final construction invoice",
+}
+"""UNTDID 1001's names, where the kind says less or too much: with 751 nobody asks for money."""
+
+
 @dataclass(frozen=True)
 class EInvoice:
     """What an electronic invoice says of itself (EN 16931: BT-3, BT-1, BT-27, BT-44). "" where it does not."""
@@ -40,9 +52,14 @@ class EInvoice:
     buyer: str = ""
 
     @property
+    def name(self) -> str:
+        """What its code says that it is."""
+        return _NAMES.get(self.code, self.kind)
+
+    @property
     def line(self) -> str:
         """One line for people and models: "E-invoice: credit note 4711, from ACME GmbH, to Office AG"."""
-        parts = [f"E-invoice: {self.kind} {self.number}".rstrip()]
+        parts = [f"E-invoice: {self.name} {self.number}".rstrip()]
         parts += [f"from {self.seller}"] if self.seller else []
         parts += [f"to {self.buyer}"] if self.buyer else []
         return ", ".join(parts)
@@ -54,11 +71,16 @@ class Reading:
 
     status: Status
     kind: str = ""
-    """pdf, docx, xlsx, pptx, odt, ods, odp, rtf, text, html, xml, ics, vcf, msg, eml, winmail, zip; "" if unknown."""
+    """pdf, docx, xlsx, pptx, odt, ods, odp, rtf, text, html, xml, ics, vcf, msg, eml, winmail, zip, png, jpeg, tiff;
+    "" if unknown."""
     tall: tuple[str, ...] = ()
     """The tallest lines of the first page, or the headings, where a file has some that stand out."""
     text: str = ""
     invoices: tuple[EInvoice, ...] = ()
+    picture: bool = False
+    """Is it, or has it, a picture of a page that was not read? OCR could."""
+    ocr: bool = False
+    """Was the text read from a picture (OCR)? Then letters may be wrong."""
 
     def to_json(self) -> bytes:
         """One line of JSON, as it goes from the reading process to this one."""
@@ -68,6 +90,8 @@ class Reading:
             "tall": self.tall,
             "text": self.text,
             "invoices": [vars(invoice) for invoice in self.invoices],
+            "picture": self.picture,
+            "ocr": self.ocr,
         }
         return json.dumps(shown, ensure_ascii=True).encode("ascii")
 
@@ -99,9 +123,12 @@ def from_json(line: bytes) -> Reading | None:
             return None
         invoices = [_invoice(each) for each in shown["invoices"][:MOST_INVOICES]]
         found = settled(_squeezed(kind, 20), [str(line) for line in shown["tall"]], str(shown["text"]), invoices)
+        picture, ocr = bool(shown["picture"]), bool(shown["ocr"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return found if status == "text" else Reading(status, found.kind)
+    if status != "text":
+        return Reading(status, found.kind, picture=picture)
+    return replace(found, picture=picture, ocr=ocr)
 
 
 def _invoice(shown: dict[str, str]) -> EInvoice:

@@ -14,7 +14,11 @@ _MAGIC = {
     "ole": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
     "rtf": b"{\\rtf",
     "winmail": b"\x78\x9f\x3e\x22",
+    "png": b"\x89PNG\r\n\x1a\n",
+    "jpeg": b"\xff\xd8\xff",
 }
+PICTURES = ("png", "jpeg", "tiff")
+"""Kinds as scanners and telephones make them."""
 _HTML = re.compile(r"\s*(?:<!--.{0,500}?-->\s*)?<(?:!doctype html|html|head|body|table|div|p|meta)[\s/>]", re.I | re.S)
 _MAIL = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{1,60}:[^\n]{0,998}\n(?:[ \t][^\n]{0,998}\n){0,50}){3,}")
 _MAIL_FIELDS = re.compile(r"^(?:from|received|return-path|message-id|mime-version):", re.I | re.M)
@@ -31,13 +35,15 @@ class Unsupported(Exception):
 
 
 def kind_of(data: bytes, name: str) -> str:
-    """pdf, zip (also of office files), ole, rtf, winmail, p7m, eml, html, xml, ics, vcf or text.
+    """pdf, zip (also of office files), ole, rtf, winmail, png, jpeg, tiff, p7m, eml, html, xml, ics, vcf or text.
 
     Raises Unsupported, and Locked for what is encrypted (CMS).
     """
     for kind, magic in _MAGIC.items():
         if data.startswith(magic):
             return kind
+    if data.startswith((b"II*\0", b"MM\0*")):  # TIFF 6.0, section 2: in either order of bytes
+        return "tiff"
     if signed := cms.kind_of(data):
         if signed == "enveloped":
             raise Locked

@@ -1,38 +1,63 @@
-"""The daemon's side of reading attached files: one worker, started when it is first wanted, and again after an end.
+"""The daemon's side of reading attached files, and of recognising letters in pictures of pages (OCR).
 
-    with PaperReader() as reader:
-        reader.read(Paper("invoice.pdf", data))     -> Reading; never raises, never takes much longer than its limit
-        reader.sandbox()                            -> Sandbox, for `postroom check`
+    with PaperReader(languages=("eng", "deu")) as reader:
+        reader.read(Paper("invoice.pdf", data), ocr=True)     -> Reading; never raises
+        reader.sandbox()                                      -> Sandbox, for `postroom check`
 
-The daemon itself looks at no byte of a file but to hand it over. Whatever comes of it is an answer about this one file.
-May be used by several threads; files are read one after the other.
+Two processes, each started when it is first wanted: one reads text and is small; the other one, only where languages
+are named, has tesseract in it, and is asked for what the first one found to be a picture. So whatever ails the
+recognition costs no text. The daemon itself looks at no byte of a file but to hand it over. May be used by several
+threads; each process reads one file after the other.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 from connectors.base import Paper
-from daemon.papers.paper import Reading, Status, from_json
-from daemon.papers.pipes import ANSWER, Closed, TooSlow, receive, request, send
+from daemon.papers.paper import Reading, Status
+from daemon.papers.paper_process import PaperProcess
 from daemon.papers.sandbox import ReadingLimits
 
-SECONDS_TO_START = 30.0
-"""On a busy machine; usually well below one second."""
-SECONDS_OF_GRACE = 5.0
-"""How long after a file's own time the worker may take to say that it was killed."""
-PAUSE_AFTER_FAILURES = 60.0
-"""Seconds in which no start is tried after one that failed: not one for every file of a thousand."""
+OCR_SECONDS = 20
+"""For one page; most take one."""
+
+
+@dataclass(frozen=True)
+class Ocr:
+    """What recognising letters can do here."""
+
+    works: bool
+    used: tuple[str, ...] = ()
+    """Languages by tesseract's names, in the order in which they were named."""
+    missing: tuple[str, ...] = ()
+    """Named, and not installed."""
+    installed: tuple[str, ...] = ()
+    """All that there are."""
+    reason: str = ""
+    """Why it does not work."""
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What Debian and Ubuntu call what is missing: `apt-get install` these."""
+        languages = tuple(f"tesseract-ocr-{language.lower().replace('_', '-')}" for language in self.missing)
+        way = () if "osd" in self.installed else ("tesseract-ocr-osd",)  # turns pages that lie on their side
+        return languages + way if self.installed else ("tesseract-ocr", *languages)
+
+    @property
+    def sentence(self) -> str:
+        """What it can do, and what to install for the rest: for people."""
+        if self.works and not self.packages:
+            return f"reads pictures in {', '.join(self.used)}"
+        known = f"reads pictures in {', '.join(self.used)} alone" if self.works else f"reads no pictures: {self.reason}"
+        wanted = " ".join(self.packages or ("--reinstall tesseract-ocr",))
+        return f"{known}; as root: apt-get install {wanted}"
 
 
 @dataclass(frozen=True)
@@ -45,23 +70,31 @@ class Sandbox:
     """Are system calls filtered (seccomp), beside the limits on memory, time, files and processes?"""
     reason: str = ""
     """Why it does not work, or is not filtered."""
+    ocr: Ocr | None = None
+    """None: no languages are named."""
 
 
 class PaperReader:
-    """Reads attached files in a process of its own. `counts`: how many files ended with which status.
+    """Reads attached files in processes of its own. `counts`: how many files ended with which status; `pictures`: how
+    many pages were recognised, or tried in vain.
 
-    `ended`: how often the worker ended unasked.
+    `languages`: by tesseract's names ("eng", "deu", "chi_sim"); () loads nothing of it and recognises nothing.
     """
 
-    def __init__(self, limits: ReadingLimits | None = None, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        limits: ReadingLimits | None = None,
+        python: str = sys.executable,
+        languages: Sequence[str] = (),
+    ) -> None:
         self.limits = limits or ReadingLimits()
         self.counts: Counter[Status] = Counter()
-        self.ended = 0
-        self._python = python
-        self._lock = threading.Lock()
-        self._worker: subprocess.Popen[bytes] | None = None
-        self._sandbox = Sandbox(works=False)
-        self._not_before = 0.0
+        self.pictures = 0
+        self._text = PaperProcess(self.limits, python)
+        seconds = max(OCR_SECONDS, self.limits.seconds)
+        longer = replace(self.limits, seconds=seconds, processor_seconds=int(seconds))
+        self._eyes = PaperProcess(longer, python, languages) if languages else None
+        self._text_lock, self._eyes_lock, self._counts_lock = threading.Lock(), threading.Lock(), threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -69,102 +102,62 @@ class PaperReader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def read(self, paper: Paper) -> Reading:
-        """What the file says. Never raises because of the file or the worker."""
-        with self._lock:
-            reading = self._read(paper)
+    @property
+    def ended(self) -> int:
+        """How often a process ended unasked."""
+        return self._text.ended + (self._eyes.ended if self._eyes else 0)
+
+    def read(self, paper: Paper, ocr: bool = False) -> Reading:
+        """What the file says. `ocr`: one page that is a picture may take some seconds to be recognised.
+
+        Never raises because of the file or a process.
+        """
+        with self._text_lock:
+            reading = self._text.read(paper)
+        if ocr and reading.picture and (seen := self._look(paper)):
+            with self._counts_lock:
+                self.pictures += seen.status != "unavailable"
+            reading = _better(reading, seen)
+        with self._counts_lock:
             self.counts[reading.status] += 1
-            return reading
+        return reading
 
     def sandbox(self) -> Sandbox:
-        """How files are locked in on this machine; starts the worker to find out."""
-        with self._lock:
-            self._started()
-            return self._sandbox
+        """How files are locked in on this machine; starts the processes to find out."""
+        with self._text_lock:
+            works = self._text.start()
+            told = self._text.told
+        reason = str(told.get("fault") or told.get("filter", ""))
+        return Sandbox(works, works and not reason, reason, self._ocr())
 
     def close(self) -> None:
-        """End the worker. Whoever reads afterwards starts another one."""
-        with self._lock:
-            self._end()
+        """End the processes. Whoever reads afterwards starts others."""
+        with self._text_lock:
+            self._text.close()
+        if self._eyes is not None:
+            with self._eyes_lock:
+                self._eyes.close()
 
-    def _read(self, paper: Paper) -> Reading:
-        if len(paper.data) > self.limits.file_bytes:
-            return Reading("too large")
-        if not paper.data:
-            return Reading("none")
-        worker = self._started()
-        if worker is None:
-            return Reading("unavailable")
-        ends_at = time.monotonic() + self.limits.seconds + SECONDS_OF_GRACE
-        try:
-            send(_descriptor(worker.stdin), request(paper.name, paper.data), ends_at)
-            return from_json(self._receive(worker, ends_at)) or self._lost("crashed")
-        except Closed:
-            return self._lost("crashed")
-        except TooSlow:
-            return self._lost("late")
+    def _look(self, paper: Paper) -> Reading | None:
+        if self._eyes is None:
+            return None
+        with self._eyes_lock:
+            return self._eyes.read(paper)
 
-    def _started(self) -> subprocess.Popen[bytes] | None:
-        """The worker, alive as far as anybody knows; None if it cannot be started now."""
-        if self._worker is not None and self._worker.poll() is not None:
-            self._lost("crashed")  # between two files: no file has suffered
-        if self._worker is None and time.monotonic() >= self._not_before:
-            self._start()
-        return self._worker
-
-    def _start(self) -> None:
-        command = [self._python, "-I", "-m", "daemon.papers.paper_worker", json.dumps(asdict(self.limits))]
-        try:
-            self._worker = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                # Nothing of the service's environment, in which there are names of secrets; the loader's way stays.
-                env={name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ},
-            )
-        except OSError as error:
-            self._fail(f"{self._python}: {error.strerror}")
-            return
-        for pipe in (self._worker.stdin, self._worker.stdout):
-            os.set_blocking(_descriptor(pipe), False)
-        try:
-            shown = json.loads(self._receive(self._worker, time.monotonic() + SECONDS_TO_START))
-            why_not = str(shown["filter"])
-        except (Closed, TooSlow, ValueError, TypeError, KeyError):
-            self._end()
-            self._fail(f"{self._python} -m daemon.papers.paper_worker ends at once")
-            return
-        self._sandbox = Sandbox(works=True, filtered=not why_not, reason=why_not)
-
-    def _fail(self, reason: str) -> None:
-        self._sandbox = Sandbox(works=False, reason=reason)
-        self._not_before = time.monotonic() + PAUSE_AFTER_FAILURES
-
-    def _receive(self, worker: subprocess.Popen[bytes], ends_at: float) -> bytes:
-        descriptor = _descriptor(worker.stdout)
-        [length] = ANSWER.unpack(receive(descriptor, ANSWER.size, ends_at))
-        if length > self.limits.answer_bytes:
-            raise Closed
-        return receive(descriptor, length, ends_at)
-
-    def _lost(self, status: Status) -> Reading:
-        self.ended += 1
-        self._end()
-        return Reading(status)
-
-    def _end(self) -> None:
-        worker, self._worker = self._worker, None
-        if worker is None:
-            return
-        worker.kill()
-        for pipe in (worker.stdin, worker.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        worker.wait()
+    def _ocr(self) -> Ocr | None:
+        if self._eyes is None:
+            return None
+        with self._eyes_lock:
+            works = self._eyes.start()
+            told = self._eyes.told
+        found = told.get("ocr", {})
+        used, missing, installed = (tuple(map(str, found.get(name, ()))) for name in ("used", "missing", "installed"))
+        return Ocr(works, used, missing, installed, "" if works else str(told.get("fault", "")))
 
 
-def _descriptor(pipe: object) -> int:
-    return int(pipe.fileno())  # type: ignore[attr-defined]
+def _better(text: Reading, seen: Reading) -> Reading:
+    """What was read without looking, or by looking at it. A few letters, or an invoice beside the picture, are
+    better than an end over it."""
+    if seen.status == "unavailable" or (text.status == "text" and seen.status != "text"):
+        return text
+    return seen if seen.status == "text" else Reading(seen.status, seen.kind or text.kind)

@@ -1,4 +1,4 @@
-"""`python -I -m daemon.papers.paper_worker LIMITS`: reads files, each in a child of its own that may do nothing else.
+"""`python -I -m daemon.papers.paper_worker SHAPE LIMITS LANGUAGES`: reads files, each in a child that may only compute.
 
     load every library and codec | say how a child is confined | a request by stdin -> fork -> the child's answer to
     stdout | ... until stdin closes
@@ -23,12 +23,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from daemon.papers.paper import Reading, Status, from_json
-from daemon.papers.pipes import ANSWER, REQUEST
-from daemon.papers.read_any import read_in_turn, warm_up
+from daemon.papers.pipes import ANSWER, REQUEST, shape
+from daemon.papers.read_any import Recognise, read_in_turn, warm_up
 from daemon.papers.sandbox import ReadingLimits, confine
 
 Write = Callable[[bytes], None]
@@ -40,21 +40,43 @@ NOT_PRELOADED = {"mbcs", "oem", "cp65001", "idna", "punycode", "undefined"}
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until stdin closes. The one argument: the limits, as JSON."""
-    limits = ReadingLimits(**json.loads(arguments[0]))
+    """Serve until stdin closes. Arguments: the shape of answers; limits and languages of pictures, as JSON."""
+    if arguments[:1] != [shape()]:
+        _answer(json.dumps({"shape": shape()}).encode())
+        return 1
+    limits = ReadingLimits(**json.loads(arguments[1]))
     # Ctrl-C is meant for the command that started this; its end closes stdin.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # When memory runs out, this goes before the daemon.
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
         score.write("1000")
+    recognise, told = _eyes(tuple(json.loads(arguments[2])))
     preload()
     trial, _ = in_a_child(_trial, limits)
-    _answer(trial.strip() or json.dumps({"filter": "a child of the reading process ends at once"}).encode())
+    told |= json.loads(trial or b'{"filter": "a child of the reading process ends at once"}')
+    _answer(json.dumps(told | {"shape": shape()}).encode())
     while (asked := _next_request()) is not None:
         name, data = asked
-        with data, a_child(_reader_of(name, data), limits) as child:
+        if data is None:
+            _answer(Reading("unavailable").to_json())
+            continue
+        with data, a_child(_reader_of(name, data, recognise), limits) as child:
             _answer(_reading_of(child).to_json())
     return 0
+
+
+def _eyes(languages: tuple[str, ...]) -> tuple[Recognise | None, dict[str, object]]:
+    """What recognises letters, if languages are named, and what there is to tell of it."""
+    if not languages:
+        return None, {}
+    from daemon.papers.tesseract import NoTesseract, Tesseract  # no memory for who does not want it
+
+    try:
+        eyes = Tesseract(languages)
+    except NoTesseract as error:
+        missing = [language for language in languages if language not in error.installed]
+        return None, {"ocr": {"reason": str(error), "missing": missing, "installed": error.installed}}
+    return eyes.lines, {"ocr": {"used": eyes.used, "missing": eyes.missing, "installed": eyes.installed}}
 
 
 def preload() -> None:
@@ -67,9 +89,9 @@ def preload() -> None:
     gc.freeze()  # a child's garbage collector would copy every page that it looks at
 
 
-def _reader_of(name: str, data: mmap.mmap) -> Work:
+def _reader_of(name: str, data: mmap.mmap, recognise: Recognise | None) -> Work:
     def read(write: Write, _: str) -> None:
-        for reading in read_in_turn(name, data[:]):
+        for reading in read_in_turn(name, data[:], recognise):
             write(reading.to_json() + b"\n")
 
     return read
@@ -79,8 +101,10 @@ def _reading_of(child: Child) -> Reading:
     """What it read, or how it ended. What it read before an end counts: a file inside may have been the bomb."""
     whole = child.answered[: child.answered.rfind(b"\n") + 1].splitlines()
     reading = from_json(whole[-1]) if whole else None
-    if reading is None or reading.status == "crashed":
-        return Reading(child.end() or "crashed", reading.kind if reading else "")
+    if reading is None:
+        return Reading(child.end() or "crashed")
+    if reading.status == "crashed":
+        return replace(reading, status=child.end() or "crashed")
     return reading
 
 
@@ -202,16 +226,32 @@ def _meaning(how: int) -> Status | None:
     return None if os.WEXITSTATUS(how) == 0 else "crashed"
 
 
-def _next_request() -> tuple[str, mmap.mmap] | None:
-    """Name and bytes of the next file; None if there is nobody (any more) who asks."""
+def _next_request() -> tuple[str, mmap.mmap | None] | None:
+    """Name and bytes of the next file, None for bytes that there is no memory for; None if there is nobody (any more)
+    who asks."""
     head = bytearray(REQUEST.size)
     if not _fill(head):
         return None
     name_length, length = REQUEST.unpack(head)
     name = bytearray(name_length)
-    # Not on the heap, which would stay as large as the largest file was.
-    data = mmap.mmap(-1, length)
+    try:
+        # Not on the heap, which would stay as large as the largest file was.
+        data = mmap.mmap(-1, length)
+    except OSError:
+        return ("", None) if _fill(name) and _skip(length) else None
     return (name.decode("utf-8", "replace"), data) if _fill(name) and _fill(data) else None
+
+
+def _skip(length: int) -> bool:
+    """Read so many bytes to nowhere. False: the pipe closed before."""
+    room = bytearray(1 << 16)
+    while length:
+        with memoryview(room)[: min(length, len(room))] as part:
+            more = os.readv(REQUESTS, [part])
+        if not more:
+            return False
+        length -= more
+    return True
 
 
 def _fill(into: bytearray | mmap.mmap) -> bool:

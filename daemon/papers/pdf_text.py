@@ -23,6 +23,9 @@ from daemon.papers.paper_kind import Locked, Unsupported
 from daemon.papers.pdf_visible import hidden_objects
 
 PAGES = 2
+DOTS_PER_INCH = 200
+MOST_DOTS = 4_000_000
+"""Of a page that is made a picture: an A4 sheet at 200 dpi. More are slower to read, and no more is read of them."""
 MOST_SIGNS = 20_000
 """On one page; a page of small print has some 8,000."""
 STANDS_OUT = 1.15
@@ -34,8 +37,8 @@ _HYPHEN = re.compile("[\ufffe\x02](?:\r\n|\r|\n)?")
 
 
 @dataclass(frozen=True)
-class PdfLine:
-    """One line, and the height of its signs in points."""
+class Line:
+    """One line, and the height of its signs, in points or dots."""
 
     text: str
     height: float
@@ -60,10 +63,10 @@ class Pdf:
                 raise Locked
             raise Unsupported
 
-    def text(self) -> PdfText:
+    def text(self, most_pages: int = PAGES) -> PdfText:
         """The first pages' text. "" where fonts do not say which letters their signs are."""
-        pages: list[list[PdfLine]] = []
-        for number in range(min(PAGES, pdfium.FPDF_GetPageCount(self._document))):
+        pages: list[list[Line]] = []
+        for number in range(min(most_pages, pdfium.FPDF_GetPageCount(self._document))):
             if page := pdfium.FPDF_LoadPage(self._document, number):
                 pages.append(list(_lines(page)))
                 pdfium.FPDF_ClosePage(page)
@@ -71,6 +74,24 @@ class Pdf:
         if is_garbage(text):
             return PdfText((), "")
         return PdfText(tallest(pages[0]) if pages else (), text)
+
+    def picture(self) -> bytes:
+        """The first page as a person sees it, as a grey picture (PGM); b"" if it cannot be painted."""
+        page = pdfium.FPDF_LoadPage(self._document, 0)
+        wide, high = pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page)
+        if not page or wide <= 0 or high <= 0:
+            return b""
+        scale = min(DOTS_PER_INCH / 72, (MOST_DOTS / (wide * high)) ** 0.5)
+        columns, rows = (min(MOST_DOTS, max(1, int(scale * side))) for side in (wide, high))
+        if columns * rows > MOST_DOTS:
+            return b""
+        dots = ctypes.create_string_buffer(columns * rows)
+        bitmap = pdfium.FPDFBitmap_CreateEx(columns, rows, pdfium.FPDFBitmap_Gray, dots, columns)
+        pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, columns, rows, 0xFFFFFFFF)
+        pdfium.FPDF_RenderPageBitmap(bitmap, page, 0, 0, columns, rows, 0, pdfium.FPDF_GRAYSCALE)
+        pdfium.FPDFBitmap_Destroy(bitmap)
+        pdfium.FPDF_ClosePage(page)
+        return b"P5 %d %d 255\n" % (columns, rows) + dots.raw
 
     def files(self, most: int) -> Iterator[tuple[str, bytes]]:
         """Names and bytes of the files inside, those too large left out. PDFium unpacks them to tell their size."""
@@ -86,13 +107,13 @@ class Pdf:
                     yield name, buffer.raw
 
 
-def tallest(lines: list[PdfLine]) -> tuple[str, ...]:
+def tallest(lines: list[Line], stands_out: float = STANDS_OUT) -> tuple[str, ...]:
     """The lines that stand out by their height, tallest first."""
     said = [line for line in lines if sum(map(str.isalpha, line.text)) >= 2 and len(line.text) <= LONGEST_TALL_LINE]
     if len(said) < 2:
         return ()
     usual = median(line.height for line in lines)
-    out = [line for line in said if line.height >= STANDS_OUT * usual]
+    out = [line for line in said if line.height >= stands_out * usual]
     return tuple(line.text for line in sorted(out, key=lambda line: -line.height)[:MOST_TALL_LINES])
 
 
@@ -105,7 +126,7 @@ def is_garbage(text: str) -> bool:
     return strange * 10 > len(signs) or (pairs >= 8 and pairs * 10 > 9 * len(signs))
 
 
-def _lines(page: object) -> Iterator[PdfLine]:
+def _lines(page: object) -> Iterator[Line]:
     text_page = pdfium.FPDFText_LoadPage(page)
     if not text_page:
         return
@@ -121,19 +142,19 @@ def _lines(page: object) -> Iterator[PdfLine]:
     pdfium.FPDFText_ClosePage(text_page)
 
 
-def _with_heights(text_page: object, text: str) -> Iterator[PdfLine]:
+def _with_heights(text_page: object, text: str) -> Iterator[Line]:
     """Lines of the page's text, one sign of each measured."""
     place = 0
     for line in _LINE_END.split(text):
         letter = next((number for number, sign in enumerate(line) if sign.isalnum()), None)
         if letter is not None:
             sign = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, place + letter)
-            yield PdfLine(line, _height(text_page, sign))
+            yield Line(line, _height(text_page, sign))
         place += len(line)
         place += 2 if text[place : place + 2] == "\r\n" else 1
 
 
-def _seen_signs(text_page: object, count: int, hidden: frozenset[int]) -> Iterator[PdfLine]:
+def _seen_signs(text_page: object, count: int, hidden: frozenset[int]) -> Iterator[Line]:
     """Lines of the signs that are not of a hidden object."""
     line: list[str] = []
     height = 0.0
@@ -141,7 +162,7 @@ def _seen_signs(text_page: object, count: int, hidden: frozenset[int]) -> Iterat
         sign = chr(pdfium.FPDFText_GetUnicode(text_page, number) & 0x1FFFFF) if count else ""
         if sign in "\r\n":
             if line:
-                yield PdfLine("".join(line), height)
+                yield Line("".join(line), height)
             line, height = [], 0.0
             continue
         owner = pdfium.FPDFText_GetTextObject(text_page, number)
@@ -151,7 +172,7 @@ def _seen_signs(text_page: object, count: int, hidden: frozenset[int]) -> Iterat
             height = _height(text_page, number)
         line.append(sign)
     if line:
-        yield PdfLine("".join(line), height)
+        yield Line("".join(line), height)
 
 
 def _height(text_page: object, number: int) -> float:
@@ -162,18 +183,18 @@ def _height(text_page: object, number: int) -> float:
     return float(abs(box.top - box.bottom))
 
 
-def _joined(lines: Iterator[PdfLine]) -> Iterator[PdfLine]:
+def _joined(lines: Iterator[Line]) -> Iterator[Line]:
     """Words that were divided at a line's end become whole."""
-    before: PdfLine | None = None
+    before: Line | None = None
     for line in lines:
         if before is not None:
-            line = PdfLine(before.text + line.text.lstrip(), before.height)
+            line = Line(before.text + line.text.lstrip(), before.height)
         text = line.text.rstrip()
         if text.endswith(("\ufffe", "\x02")):
-            before = PdfLine(text[:-1], line.height)
+            before = Line(text[:-1], line.height)
             continue
         before = None
-        yield PdfLine(_HYPHEN.sub("", line.text).strip(), line.height)
+        yield Line(_HYPHEN.sub("", line.text).strip(), line.height)
     if before is not None:
         yield before
 

@@ -10,11 +10,22 @@ import os
 import select
 import struct
 import time
+from dataclasses import fields
+from typing import get_args
+
+from daemon.papers.paper import EInvoice, Reading, Status
+from daemon.papers.sandbox import ReadingLimits
 
 REQUEST = struct.Struct("<II")
 ANSWER = struct.Struct("<I")
 LONGEST_NAME = 1_000
 _CHUNK = 1 << 16
+
+
+def shape() -> str:
+    """What goes over the pipes, by its names: a worker of another version may not mean the same as the daemon."""
+    names = (part.name for what in (ReadingLimits, Reading, EInvoice) for part in fields(what))
+    return " ".join((REQUEST.format, ANSWER.format, *names, *get_args(Status)))
 
 
 class Closed(Exception):
@@ -25,15 +36,15 @@ class TooSlow(Exception):
     """The deadline has passed."""
 
 
-def request(name: str, data: bytes) -> bytes:
-    """The frame that asks for a file to be read."""
+def request(name: str, length: int) -> bytes:
+    """What comes before a file's bytes, to ask for it to be read."""
     called = name.encode("utf-8", "replace")[:LONGEST_NAME]
-    return REQUEST.pack(len(called), len(data)) + called + data
+    return REQUEST.pack(len(called), length) + called
 
 
-def send(descriptor: int, frame: bytes, ends_at: float) -> None:
-    """Write all of a frame to a descriptor that does not block. `ends_at`: by time.monotonic."""
-    left = memoryview(frame)
+def send(descriptor: int, data: bytes, ends_at: float) -> None:
+    """Write all of it to a descriptor that does not block. `ends_at`: by time.monotonic."""
+    left = memoryview(data)
     while left:
         _wait(descriptor, select.POLLOUT, ends_at)
         try:

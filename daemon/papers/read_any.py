@@ -1,6 +1,6 @@
 """One file to a reading: its kind by its bytes, the reader of that kind, and once more for the files inside.
 
-    read_in_turn(name, data) -> Reading, perhaps a better one ...
+    read_in_turn(name, data, recognise) -> Reading, perhaps a better one ...
 
 Runs only in a confined child (`paper_worker`): the readers bound what they do, and are not trusted to.
 """
@@ -8,7 +8,8 @@ Runs only in a confined child (`paper_worker`): the readers bound what they do, 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import pypdfium2  # type: ignore[import-untyped] # noqa: F401 (it starts PDFium)
 
@@ -20,8 +21,8 @@ from daemon.papers.mail_papers import MailPaper, read_eml, read_ole, read_winmai
 from daemon.papers.office_text import read_docx, read_pptx, read_xlsx
 from daemon.papers.open_document import KINDS, read_open_document
 from daemon.papers.paper import EInvoice, Reading, settled
-from daemon.papers.paper_kind import Locked, Unsupported, decoded, kind_of
-from daemon.papers.pdf_text import Pdf
+from daemon.papers.paper_kind import PICTURES, Locked, Unsupported, decoded, kind_of
+from daemon.papers.pdf_text import Line, Pdf, tallest
 from daemon.papers.plain_papers import read_calendar_file, read_cards, read_other_xml, read_rtf_file
 from daemon.papers.xml_stream import LONGEST_XML, LimitReached, in_chunks
 from daemon.papers.zip_members import Members
@@ -31,12 +32,47 @@ DEEPEST = 2
 MOST_INSIDE = 5
 LONGEST_INSIDE = 16 << 20
 LONGEST_TEXT_FILE = 1 << 20
+LEAST_LETTERS = 30
+"""A PDF that says less is a picture of paper, or might as well be."""
+PICTURE_STANDS_OUT = 1.4
+"""The box of a line in a picture is as high as its letters, or as a table's rule that it took for one."""
 _OFFICE = {"word/": "docx", "xl/": "xlsx", "ppt/": "pptx"}
 _READERS = {"docx": read_docx, "xlsx": read_xlsx, "pptx": read_pptx}
 _MAILS = {"eml": read_eml, "ole": read_ole, "winmail": read_winmail}
 
 
-def read_in_turn(name: str, data: bytes) -> Iterator[Reading]:
+Recognise = Callable[[bytes], list[Line]]
+"""The lines of a picture of a page (OCR). Raises Unsupported, LimitReached."""
+
+
+@dataclass
+class Pictures:
+    """How pictures of pages are read, if at all, and how many of one file with the files in it."""
+
+    recognise: Recognise | None = None
+    left: int = 1
+
+    def read(self, before: Reading, picture: Callable[[], bytes]) -> Reading:
+        """The reading with what the picture says, where that is more; else it says that there is one."""
+        if self.recognise is None or not self.left:
+            return replace(before, picture=True)
+        self.left -= 1
+        if not (painted := picture()):
+            return before
+        lines = self.recognise(painted)
+        text = "\n".join(line.text for line in lines)
+        seen = settled(before.kind, list(tallest(lines, PICTURE_STANDS_OUT)), text, [])
+        if letters(seen.text) <= letters(before.text):
+            return before
+        return replace(seen, ocr=True)
+
+
+def letters(text: str) -> int:
+    """How many of its signs are letters."""
+    return sum(map(str.isalpha, text))
+
+
+def read_in_turn(name: str, data: bytes, recognise: Recognise | None = None) -> Iterator[Reading]:
     """What the file says; every reading takes the place of the one before. Raises nothing but bugs of libraries.
 
     "crashed" says only what kind it is: it stands if nothing follows.
@@ -44,8 +80,8 @@ def read_in_turn(name: str, data: bytes) -> Iterator[Reading]:
     kind = ""
     try:
         kind = kind_of(data, name)
-        yield Reading("crashed", _shown(kind))
-        for reading in _readings(kind, Paper(name, data), 0):
+        yield Reading("crashed", _shown(kind), picture=kind in PICTURES)
+        for reading in _readings(kind, Paper(name, data), 0, Pictures(recognise)):
             kind = reading.kind or kind
             yield reading
     except Locked:
@@ -60,15 +96,17 @@ def _shown(kind: str) -> str:
     return "" if kind == "ole" else kind
 
 
-def _readings(kind: str, paper: Paper, depth: int) -> Iterator[Reading]:
+def _readings(kind: str, paper: Paper, depth: int, pictures: Pictures) -> Iterator[Reading]:
     if kind == "pdf":
-        yield from _pdf(paper.data)
+        yield from _pdf(paper.data, pictures)
+    elif kind in PICTURES:
+        yield _picture(kind, paper.data, pictures)
     elif kind == "zip":
-        yield from _zip(paper.data, depth)
+        yield from _zip(paper.data, depth, pictures)
     elif kind == "p7m":
-        yield from _signed(paper, depth)
+        yield from _signed(paper, depth, pictures)
     elif kind in _MAILS:
-        yield _mail("msg" if kind == "ole" else kind, _MAILS[kind](paper.data), depth)
+        yield _mail("msg" if kind == "ole" else kind, _MAILS[kind](paper.data), depth, pictures)
     elif kind == "xml":
         invoice = read_invoice(in_chunks(paper.data))
         yield settled("xml", [], "" if invoice else read_other_xml(paper.data), [invoice] if invoice else [])
@@ -86,22 +124,31 @@ def _text(kind: str, text: str) -> str:
     return read_cards(text) if kind == "vcf" else text
 
 
-def _pdf(data: bytes) -> Iterator[Reading]:
-    """First the text: unpacking the files inside may end this process."""
+def _pdf(data: bytes, pictures: Pictures) -> Iterator[Reading]:
+    """First the text: unpacking the files inside may end this process. Last the picture, which costs a second."""
     pdf = Pdf(data)
-    read = pdf.text()
-    yield settled("pdf", list(read.tall), read.text, [])
+    text = pdf.text()
+    read = settled("pdf", list(text.tall), text.text, [])
+    wordless = letters(read.text) < LEAST_LETTERS
+    yield replace(read, picture=wordless)
     invoices = (_invoice_of(content) for _, content in pdf.files(LONGEST_XML))
     if found := [invoice for invoice in invoices if invoice]:
-        yield settled("pdf", list(read.tall), read.text, found)
+        yield settled("pdf", list(text.tall), text.text, found)
+    elif wordless:
+        yield pictures.read(read, pdf.picture)
 
 
-def _signed(paper: Paper, depth: int) -> Iterator[Reading]:
+def _picture(kind: str, data: bytes, pictures: Pictures) -> Reading:
+    read = pictures.read(Reading("none", kind), lambda: data)
+    return replace(read, status="unsupported") if read.picture else read
+
+
+def _signed(paper: Paper, depth: int, pictures: Pictures) -> Iterator[Reading]:
     """The file inside a signature, as Italian invoices come. The signature is not verified."""
     content = content_of(paper.data)
     if not content or depth >= DEEPEST:
         raise Unsupported
-    yield from _readings(kind_of(content, paper.name), Paper(paper.name, content), depth + 1)
+    yield from _readings(kind_of(content, paper.name), Paper(paper.name, content), depth + 1, pictures)
 
 
 def _invoice_of(content: bytes) -> EInvoice | None:
@@ -111,7 +158,7 @@ def _invoice_of(content: bytes) -> EInvoice | None:
         return None
 
 
-def _zip(data: bytes, depth: int) -> Iterator[Reading]:
+def _zip(data: bytes, depth: int, pictures: Pictures) -> Iterator[Reading]:
     try:
         members = Members(data)
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
@@ -123,7 +170,7 @@ def _zip(data: bytes, depth: int) -> Iterator[Reading]:
     elif depth:
         raise Unsupported
     else:
-        yield _mail("zip", MailPaper("", tuple(_packed(members))), depth)
+        yield _mail("zip", MailPaper("", tuple(_packed(members))), depth, pictures)
 
 
 def _office_kind(members: Members) -> str:
@@ -154,20 +201,23 @@ def _packed(members: Members) -> Iterator[Paper]:
         raise Locked
 
 
-def _mail(kind: str, mail: MailPaper, depth: int) -> Reading:
+def _mail(kind: str, mail: MailPaper, depth: int, pictures: Pictures) -> Reading:
     """What it says itself, and what the files in it say. A file that cannot be read costs only itself."""
+    files = mail.files[:MOST_INSIDE] if depth < DEEPEST else ()
+    inner = [(paper, read) for paper in files if (read := _inner(paper, depth + 1, pictures))]
     texts, tall, invoices = [mail.text], list[str](), list[EInvoice]()
-    for paper in mail.files[:MOST_INSIDE] if depth < DEEPEST else ():
-        if inner := _inner(paper, depth + 1):
-            texts += [paper.name, inner.text]
-            tall += inner.tall
-            invoices += inner.invoices
-    return settled(kind, tall, "\n".join(texts), invoices)
+    for paper, read in inner:
+        if read.status != "unsupported":
+            texts += [paper.name, read.text]
+            tall += read.tall
+            invoices += read.invoices
+    found = settled(kind, tall, "\n".join(texts), invoices)
+    return replace(found, picture=any(read.picture for _, read in inner), ocr=any(read.ocr for _, read in inner))
 
 
-def _inner(paper: Paper, depth: int) -> Reading | None:
+def _inner(paper: Paper, depth: int, pictures: Pictures) -> Reading | None:
     try:
-        return list(_readings(kind_of(paper.data, paper.name), paper, depth))[-1]
+        return list(_readings(kind_of(paper.data, paper.name), paper, depth, pictures))[-1]
     except (Locked, Unsupported, LimitReached, RecursionError):
         return None
 

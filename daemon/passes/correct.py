@@ -1,7 +1,7 @@
 """Find what people moved or tagged, once it has come to rest, and learn from it.
 
-settled sightings | judge | fetch the text of what teaches | correction and lesson, in one transaction
-                                                           | a bulk move: correction and question (ask_first)
+settled sightings | judge | fetch what teaches, read its files | correction and lesson, in one transaction
+                                                                 | a bulk move: correction and question (ask_first)
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from datetime import timedelta
 
 import structlog
 
-from connectors.base import MailText, Message, MessageRef, Role
+from connectors.base import MessageRef, Role
 from daemon.passes import tagging
 from daemon.passes.ask_first import BulkMove, Put, let_wait, parts_of_bulk_moves
 from daemon.passes.desk import Desk
+from daemon.passes.read_papers import ReadMessage, fetch_read
 from daemon.passes.tagging import SettledTag
 from daemon.rules.correction import Judgement, judge, label_means, moved_by_rule
 from daemon.rules.decision import is_from
@@ -91,10 +92,10 @@ def correct(desk: Desk) -> int:
     found = 0
     for case in spoken:
         assert case.judgement is not None
-        message = texts.get(case.sighting.ref)
+        read = texts.get(case.sighting.ref)
         asks = bulk.get(case.put.key)
         with desk.database.begin() as tx:
-            _record(tx, desk, case, case.judgement, None if message is None else message.text, asks)
+            _record(tx, desk, case, case.judgement, read, asks)
             if case.sighting.ref in given_up:
                 decisions.add_remark(tx, case.message.id, desk.clock(), "teaches nothing: the server does not give it")
         log.info(
@@ -226,7 +227,7 @@ def _split_copies(desk: Desk, copies: list[KnownSighting]) -> None:
     identity it would be taken for that one as soon as the UIDs of both folders restart.
     """
     texts, given_up = _texts(desk, copies)
-    found = {ref: message.sighting.identity for ref, message in texts.items()}
+    found = {ref: read.message.sighting.identity for ref, read in texts.items()}
     for sighting in copies:
         if sighting.ref in given_up:
             with desk.database.begin() as tx:
@@ -244,7 +245,7 @@ def _split_copies(desk: Desk, copies: list[KnownSighting]) -> None:
                 decisions.add_remark(tx, original.id, desk.clock(), why)
 
 
-def _texts(desk: Desk, places: list[KnownSighting]) -> tuple[dict[MessageRef, Message], frozenset[MessageRef]]:
+def _texts(desk: Desk, places: list[KnownSighting]) -> tuple[dict[MessageRef, ReadMessage], frozenset[MessageRef]]:
     """What lies there, and which of it the server has not given so often that nobody asks any more."""
     if not places:
         return {}, frozenset()
@@ -252,7 +253,7 @@ def _texts(desk: Desk, places: list[KnownSighting]) -> tuple[dict[MessageRef, Me
     with desk.database.read() as tx:
         held = {place.ref: row for place in places if (row := withheld.at(tx, mailbox, place.ref)) is not None}
     refs = [place.ref for place in places if place.ref not in held or held[place.ref].is_due(now)]
-    found = {message.sighting.ref: message for message in desk.connector.fetch(refs)} if refs else {}
+    found = {read.message.sighting.ref: read for read in fetch_read(desk, refs, learning=True)} if refs else {}
     lacking = [ref for ref in refs if ref not in found]
     not_given = desk.connector.withheld(lacking) if lacking else {}
     if not_given or held.keys() & set(refs):
@@ -264,12 +265,12 @@ def _texts(desk: Desk, places: list[KnownSighting]) -> tuple[dict[MessageRef, Me
     return found, frozenset(ref for ref, row in held.items() if row.again is None and ref not in found)
 
 
-def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[MessageRef, Message]) -> list[_Judged]:
+def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[MessageRef, ReadMessage]) -> list[_Judged]:
     """These without mail from `never_senders`, which teaches nothing, wherever people put it."""
     kept = []
     for case in spoken:
-        message = texts.get(case.sighting.ref)
-        if message is None or not is_from(message.senders, desk.sorting.never_senders):
+        read = texts.get(case.sighting.ref)
+        if read is None or not is_from(read.message.senders, desk.sorting.never_senders):
             kept.append(case)
             continue
         with desk.database.begin() as tx:
@@ -281,9 +282,9 @@ def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[Mes
 
 
 def _record(
-    tx: Tx, desk: Desk, case: _Judged, judgement: Judgement, text: MailText | None, bulk: BulkMove | None
+    tx: Tx, desk: Desk, case: _Judged, judgement: Judgement, read: ReadMessage | None, bulk: BulkMove | None
 ) -> None:
-    now = desk.clock()
+    now, text = desk.clock(), None if read is None else read.message.text
     correction = learning.add_correction(
         tx,
         case.message.id,
@@ -301,7 +302,7 @@ def _record(
     )
     if bulk is not None:
         batches.put_into(tx, let_wait(tx, desk, bulk), correction, text if judgement.teaches else None)
-    elif judgement.teaches is not None and text is not None:
+    elif judgement.teaches is not None and read is not None and text is not None:
         learning.teach(
             tx,
             desk.mailbox_id,
@@ -312,6 +313,7 @@ def _record(
             message=case.message.id,
             thread=case.message.thread,
             correction=correction,
+            papers=read.papers,
         )
     elif judgement.kind == "rejection":
         learning.void_lessons_of(tx, case.message.id, now)

@@ -36,7 +36,7 @@ from daemon.rules.decision import (
 from daemon.rules.delivery import ServerClock
 from daemon.rules.hints import Filed, Hint, correspondents, of_copies, of_thread
 from daemon.rules.tags import in_use
-from daemon.store import decisions, journal, learning, mailboxes, messages, taggings
+from daemon.store import decisions, files_later, journal, learning, mailboxes, messages, taggings
 from daemon.store.counting import counting
 from daemon.store.database import Tx
 from daemon.store.records import NOTHING_TO_FOLLOW, KnownMessage, Lesson, MessageState
@@ -159,7 +159,8 @@ class MailboxLessons:
 
     def state(self) -> State:
         stands = counting(self.tx, self.mailbox)
-        return (*learning.lesson_state(self.tx, self.mailbox), stands if stands.pairs else None)
+        taught, said_later = learning.lesson_state(self.tx, self.mailbox), files_later.reread(self.tx, self.mailbox)
+        return (*taught, stands if stands.pairs else None, said_later)
 
     def newest(self, count: int, after: int = 0) -> list[Lesson]:
         return learning.lessons(self.tx, self.mailbox, after=after, newest=count)

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 from connectors.base import Connector
 from connectors.mailbox_settings import MailboxSettings
+from connectors.setting_values import Attachments
 from daemon.model.memory import LessonMemory
+from daemon.passes.file_reading import AttachedFiles, TimeForFiles
 from daemon.settings import SortingSettings
 from daemon.state.watermark import Watermark
 from daemon.store.database import Database
@@ -38,6 +40,10 @@ class Desk:
     watermark: Watermark | None = None
     """Where it is written down, beside the database, how far this mailbox has been seen."""
     memory: LessonMemory = field(default_factory=LessonMemory)
+    files: AttachedFiles = field(default_factory=AttachedFiles)
+    """What reads attached files; all mailboxes of a process share it."""
+    time_for_files: TimeForFiles = field(default_factory=TimeForFiles)
+    """What is left of it in this look."""
     folders_listed: datetime | None = None
     looked: datetime | None = None
     """When the last look that succeeded began. The database hears of quiet ones now and then only."""
@@ -53,3 +59,10 @@ class Desk:
     """When we last looked for mail that people had read where we put it."""
     believed: datetime | None = None
     """When we last asked whether a bulk move may be believed."""
+    all_read: datetime | None = None
+    """When no lesson was left whose files were to be read."""
+
+    @property
+    def attachments(self) -> Attachments:
+        """How the files of this mailbox's mail are known."""
+        return self.settings.attachments or self.sorting.attachments

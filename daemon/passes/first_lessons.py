@@ -21,6 +21,7 @@ from daemon.passes.arrivals import is_moved_by_us
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders, make_categories, unsorted_categories
 from daemon.passes.look import watched_folders
+from daemon.passes.read_papers import fetch_read
 from daemon.rules.decision import is_from
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Tx
@@ -139,9 +140,9 @@ def _is_said(tx: Tx, desk: Desk, category: Category, sighting: Sighting) -> bool
 
 def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> int:
     texts = {
-        message.sighting.ref: message.text
-        for message in desk.connector.fetch([sighting.ref for sighting in sightings])
-        if not is_from(message.senders, desk.sorting.never_senders)
+        read.message.sighting.ref: (read.message.text, read.papers)
+        for read in fetch_read(desk, [sighting.ref for sighting in sightings], learning=True)
+        if not is_from(read.message.senders, desk.sorting.never_senders)
     }
     now = desk.clock()
     learnt = 0
@@ -164,15 +165,17 @@ def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> i
                 message = same[0].id  # carried on to where we do not look
             else:
                 message = _remember(tx, desk, sighting, watched)
+            text, papers = texts[sighting.ref]
             learnt += learning.teach(
                 tx,
                 desk.mailbox_id,
                 category.uid,
-                texts[sighting.ref],
+                text,
                 sighting.arrived or now,
                 source="folder",
                 message=message,
                 thread=messages.get(tx, message).thread,
+                papers=papers,
             )
     return learnt
 

@@ -20,6 +20,7 @@ from connectors.errors import LoginRefused
 from connectors.mailbox_settings import Access, MailboxSettings
 from daemon.mistakes import CredentialMissing
 from daemon.passes.desk import Desk, utc_now
+from daemon.passes.file_reading import AttachedFiles
 from daemon.settings import Settings
 from daemon.settings.credentials import Credentials
 from daemon.signin.choose import tokens_for
@@ -41,6 +42,7 @@ class Mailroom:
     registry: Registry
     clock: Callable[[], datetime] = utc_now
     stop: Callable[[], bool] = lambda: False
+    files: AttachedFiles = field(default_factory=AttachedFiles)
     _desks: dict[str, Desk] = field(default_factory=dict)
 
     def desk(self, name: str) -> Desk:
@@ -66,6 +68,7 @@ class Mailroom:
             stop=self.stop,
             turn=partial(turn, self.settings.state_dir / "turns" / mailbox.name),
             watermark=Watermark(self.settings.state_dir / "seen" / mailbox.name),
+            files=self.files,
         )
 
     def leave_all(self) -> None:
@@ -80,9 +83,10 @@ class Mailroom:
                 desk.connector.break_off()
 
     def close(self) -> None:
-        """Leave every server, unload every model, close the database. Never raises."""
+        """Leave every server, end the reading of files, unload every model, close the database. Never raises."""
         self.leave_all()
         self._desks.clear()
+        self.files.close()
         self.registry.close()
         self.database.close()
 
@@ -101,7 +105,9 @@ def open_mailroom(
     """
     database = open_database(settings, database_file)
     registry = Registry(database, settings.engine, settings.state_dir / "models", Credentials(settings.state_dir))
-    mailroom = Mailroom(settings, database, registry, clock, stop)
+    pictures = any(settings.attachments_of(mailbox.name) == "ocr" for mailbox in settings.mailboxes)
+    files = AttachedFiles(settings.sorting.ocr_languages if pictures else ())
+    mailroom = Mailroom(settings, database, registry, clock, stop, files)
     try:
         yield mailroom
     finally:

@@ -7,6 +7,7 @@ correct   what people moved, once it has settled        -> corrections and lesso
 believe   bulk moves that have stood a week             -> lessons, now and then
 confirm   what people read where we put it, and let be  -> evidence for thresholds, now and then
 sort      new messages whose time has come              -> decisions and actions
+read      old lessons' files that were never read       -> the lessons say what they say, a few in a look
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from daemon.passes.ask_first import believe_now_and_then
 from daemon.passes.correct import correct
 from daemon.passes.desk import Desk
 from daemon.passes.evidence import confirm_now_and_then
+from daemon.passes.file_reading import PICTURES_A_LOOK, SECONDS_A_LOOK, TimeForFiles
 from daemon.passes.look import check, look
+from daemon.passes.read_again import read_again_now_and_then
 from daemon.passes.sort import Sorted, sort
 from daemon.store import journal, mailboxes
 from daemon.store.ahead import put_right, written_ahead
@@ -45,6 +48,7 @@ def one_pass(desk: Desk) -> Pass:
 
 def _pass(desk: Desk) -> Pass:
     now = desk.clock()
+    desk.time_for_files = TimeForFiles(SECONDS_A_LOOK, PICTURES_A_LOOK)
     latest = now + desk.sorting.act_after, now  # that new mail may be due, and that a place may have been seen
     with desk.database.read() as tx:
         before = mailboxes.get(tx, desk.mailbox_id)
@@ -72,4 +76,6 @@ def _pass(desk: Desk) -> Pass:
     confirm_now_and_then(desk)
     with desk.database.read() as tx:  # anew: we may just have paused it
         paused = mailboxes.get(tx, desk.mailbox_id).paused
-    return Pass(recovered, looked, corrections, Sorted() if paused else sort(desk), paused)
+    done = Sorted() if paused else sort(desk)
+    read_again_now_and_then(desk)
+    return Pass(recovered, looked, corrections, done, paused)

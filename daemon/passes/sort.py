@@ -1,6 +1,7 @@
 """Sort the new messages whose time has come.
 
-    due messages | fetch | decide (daemon.passes.decide) | decision and plan, in one transaction | act
+    due messages | fetch, read files (daemon.passes.read_papers) | decide (daemon.passes.decide)
+                 | decision and plan, in one transaction | act
 
 In shadow everything happens but the move. For a batch the database is asked three times, whatever its size: what is
 due, which model is in use, and all that the decisions need. What people say while it is worked on (`pause`, `shadow`,
@@ -17,17 +18,18 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from connectors.base import Action, Message, Move, Tag
+from connectors.base import Action, Move, Tag
 from daemon.passes.act import act
 from daemon.passes.decide import Asked, decisions_about
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import review_folder
+from daemon.passes.read_papers import ReadMessage, fetch_read
 from daemon.rules.decision import NOT_OURS, Decision, Policy, forbidding_flags
 from daemon.rules.tags import in_use
 from daemon.store import decisions, journal, learning, mailboxes, messages, withheld
 from daemon.store.counting import Counting, counting
 from daemon.store.database import Tx
-from daemon.store.records import Category, KnownMessage, KnownSighting, Mode
+from daemon.store.records import Category, KnownMessage, KnownSighting, Mode, ReadFile
 
 log = structlog.get_logger()
 
@@ -108,11 +110,11 @@ def _sort_batch(desk: Desk, batch: _Batch, result: Sorted) -> bool:
 
     What somebody says meanwhile counts from the next message on: the rest is due still, and is decided about anew.
     """
-    fetched = {message.sighting.ref: message for message in desk.connector.fetch([place.ref for _, place in batch.due])}
+    fetched = {read.message.sighting.ref: read for read in fetch_read(desk, [place.ref for _, place in batch.due])}
     lacking = [place.ref for _, place in batch.due if place.ref not in fetched]
     not_given = desk.connector.withheld(lacking) if lacking else {}
     found = [(known, place, fetched[place.ref]) for known, place in batch.due if place.ref in fetched]
-    decided = decisions_about(desk, [Asked(message, known) for known, _, message in found])
+    decided = decisions_about(desk, [Asked(read.message, known) for known, _, read in found])
     made = {place.id: decision for (_, place, _), decision in zip(found, decided.made, strict=True)}
     for known, place in batch.due:
         if desk.stop():
@@ -149,7 +151,7 @@ def _carry_out(
     said: _Said,
     known: KnownMessage,
     place: KnownSighting,
-    message: Message,
+    read: ReadMessage,
     policy: Policy,
     decision: Decision,
 ) -> str | None:
@@ -162,7 +164,7 @@ def _carry_out(
         if _said(tx, desk) != said:
             return None
         withheld.of_message_given(tx, known.id)
-        decision_id = write_down(tx, known.id, now, decision, policy.model, said.mode)
+        decision_id = write_down(tx, known.id, now, decision, policy.model, said.mode, read.files)
         if action is None:
             messages.set_state(tx, known.id, "sorted" if category is not None else "left")
         else:
@@ -170,7 +172,7 @@ def _carry_out(
     outcome = "would-file" if category is not None else "left"
     if action is not None:
         forbidden = forbidding_flags(desk.sorting) | in_use(said.categories).keys()
-        outcome = act(desk, known.id, place, message.sighting.identity, action, entry, forbidden).status
+        outcome = act(desk, known.id, place, read.message.sighting.identity, action, entry, forbidden).status
     log.info(
         "sorted",
         mailbox=desk.settings.name,
@@ -184,8 +186,17 @@ def _carry_out(
     return outcome
 
 
-def write_down(tx: Tx, message: int, now: datetime, decision: Decision, model: str | None, mode: Mode) -> int:
-    """Store what was decided about a message, by which model in use. Returns the stored decision's id."""
+def write_down(
+    tx: Tx,
+    message: int,
+    now: datetime,
+    decision: Decision,
+    model: str | None,
+    mode: Mode,
+    files: Sequence[ReadFile] = (),
+) -> int:
+    """Store what was decided about a message, by which model in use and which of its files. Returns the stored
+    decision's id."""
     return decisions.add(
         tx,
         message,
@@ -201,6 +212,7 @@ def write_down(tx: Tx, message: int, now: datetime, decision: Decision, model: s
         mode=mode,
         hint=decision.hint,
         sureness=decision.sureness,
+        files=files,
     )
 
 

@@ -22,7 +22,7 @@ from daemon.passes.mailroom import Mailroom
 from daemon.privacy.person import Person
 from daemon.settings import Settings
 from daemon.state.lock import turn
-from daemon.store import batches, deletion, learning, mailboxes, training
+from daemon.store import batches, decisions, deletion, learning, mailboxes, training
 from daemon.store.database import Database, StoreError, Tx
 from daemon.store.records import ModelRecord
 from daemon.training.hand_over import no_training
@@ -151,6 +151,8 @@ def forget(memory: Memory, settings: Settings, person: Person) -> Forgotten:
         with memory.database.begin() as tx:
             learning.delete_lessons(tx, found.lessons)
             batches.forget_texts(tx, found.waiting)
+            decisions.forget_files_of(tx, found.messages)  # of those that stay a moment longer
+            decisions.forget_files_that(tx, memory.mailbox_id, person.in_words)
             unfinished = deletion.forget(tx, memory.mailbox_id, found.messages, person.in_words)
         memory.registry.remove(memory.mailbox_id, found.models)
         shutil.rmtree(settings.state_dir / "training" / "cache" / "lessons" / memory.name, ignore_errors=True)

@@ -82,7 +82,8 @@ class Person:
             return "sender"
         if self.in_words(text.to):
             return "recipient"
-        return "text" if any(map(self.in_words, (text.list_id, text.subject, text.body, *text.attachments))) else None
+        words = (text.list_id, text.subject, text.body, *text.attachments, text.attached_text)
+        return "text" if any(map(self.in_words, words)) else None
 
 
 def _bare(words: str) -> str:

@@ -2,6 +2,7 @@
 
     identities   not seen to move for identity_keep                                       -> deleted
     lessons      older than max_age, or beyond the newest max_per_folder of a category    -> deleted, for good
+    files        named with decisions older than FILES_NAMED, or than max_age              -> their names are deleted
     lessons      from a sender that never_senders lists                                   -> taken back, without text
     bulk moves   that nobody has answered for PATIENCE                                    -> void, without text
 
@@ -27,7 +28,7 @@ import structlog
 from daemon.privacy.waiting import NIGHTS_TOLD, waiting_words
 from daemon.rules.bulk_moves import PATIENCE
 from daemon.settings import Settings
-from daemon.store import batches, deletion, learning, mailboxes
+from daemon.store import batches, decisions, deletion, learning, mailboxes
 from daemon.store import clocks as store
 from daemon.store.clocks import Waiting
 from daemon.store.database import Database
@@ -37,6 +38,8 @@ log = structlog.get_logger()
 
 CLOCK_LEAP = timedelta(days=60)
 """A machine that was off for longer is looked at like one whose clock is wrong."""
+FILES_NAMED = timedelta(days=30)
+"""As long as somebody may ask why: these are words of the mail."""
 SAME_NIGHT = timedelta(hours=12)
 UNANSWERED = f"nobody said for {PATIENCE.days} days that it was meant"
 MANY = 20
@@ -66,6 +69,8 @@ def hold(database: Database, mailbox: int, settings: Settings, now: datetime, *,
         if found != before:
             store.note(tx, mailbox, found)
         believed = found.why is None
+        if believed:
+            decisions.forget_files_before(tx, mailbox, now - min(limits.max_age, FILES_NAMED))
         lessons = learning.expire(tx, mailbox, oldest if believed else None, limits.max_per_folder)
         identities = deletion.forget_older_than(tx, mailbox, now - settings.sorting.identity_keep) if believed else 0
         unanswered = batches.void_older(tx, mailbox, now - PATIENCE, now, UNANSWERED) if believed else []

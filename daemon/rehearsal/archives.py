@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from typing import Any
 from connectors.base import MailText, Sighting
 from connectors.mail.envelope import Envelope
 from connectors.mail.mime import clean_body, parse
+from connectors.setting_values import Attachments
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes import tagging
 from daemon.passes.desk import Desk
+from daemon.passes.file_reading import AttachedFiles, TimeForFiles
 from daemon.passes.folder_list import list_folders
+from daemon.passes.read_papers import fetch_read, read_files
 from daemon.rehearsal.back_test import LabelledMail
 from daemon.store import mailboxes
 
@@ -35,11 +39,22 @@ class BadSource(PostroomError):
     exit_code = ExitCode.MISTAKE
 
 
-def from_eml_tree(folder: Path) -> tuple[list[LabelledMail], int]:
+@dataclass(frozen=True)
+class FilesRead:
+    """How the files of mail that lies in files are read: as a mailbox of these settings would."""
+
+    attachments: Attachments
+    files: AttachedFiles
+    time_for_files: TimeForFiles = field(default_factory=TimeForFiles)
+    stop: Callable[[], bool] = lambda: False
+
+
+def from_eml_tree(folder: Path, reads: FilesRead | None = None) -> tuple[list[LabelledMail], int]:
     """Every file below `folder` that lies in a folder, as mail, and how many were left out for lack of a date.
 
-    Raises BadSource.
+    `reads`: what reads the files in it; None: they are known by their names. Raises BadSource.
     """
+    papers, pictures = reads is not None, reads is not None and reads.attachments == "ocr"
     if not folder.is_dir():
         raise BadSource(str(folder), "is not a folder.", "Give the folder that holds one folder per category.")
     mails, undated = [], 0
@@ -49,12 +64,14 @@ def from_eml_tree(folder: Path) -> tuple[list[LabelledMail], int]:
             if len(inside.parts) < 2 or any(part.startswith(".") for part in inside.parts) or not path.is_file():
                 continue
             with path.open("rb") as file:
-                parsed = parse(file.read(READ_BYTES))
+                parsed = parse(file.read(READ_BYTES), papers=papers, pictures=pictures)
             if parsed.date is None:
                 undated += 1
                 continue
-            name = inside.parent.as_posix()
-            mails.append(LabelledMail(name, parsed.text, parsed.date, parsed.message_id, parsed.references))
+            name, text = inside.parent.as_posix(), parsed.text
+            if reads is not None and parsed.papers:
+                text = replace(text, attached_text=read_files(reads, parsed.papers)[1])
+            mails.append(LabelledMail(name, text, parsed.date, parsed.message_id, parsed.references))
     except OSError as error:
         raise BadSource(str(error.filename), f"cannot be read ({error.strerror}).", "Check its rights.") from error
     if not mails:
@@ -127,7 +144,8 @@ def from_mailbox(
 
 def _labelled(desk: Desk, folder: str, found: Sequence[Sighting]) -> Iterator[LabelledMail]:
     sightings = {sighting.ref: sighting for sighting in found}
-    for message in desk.connector.fetch(list(sightings)):
+    for read in fetch_read(desk, list(sightings), learning=True):
+        message = read.message
         sighting = sightings.get(message.sighting.ref, message.sighting)
         if sighting.arrived is not None:
             yield LabelledMail(

@@ -24,6 +24,7 @@ from typing import Self
 from connectors.base import Identity, MailText, Message, MessageRef, Sighting
 from connectors.in_memory import MemoryConnector, MemorySettings
 from daemon.mistakes import PostroomError
+from daemon.model.as_read import as_read
 from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.passes.decide import Asked, decisions_about
 from daemon.passes.desk import Desk
@@ -253,4 +254,5 @@ def by_words(lessons: Sequence[LabelledMail], questions: Sequence[LabelledMail])
 
 
 def _words(text: MailText) -> str:
+    text = as_read(text)
     return "\n".join([text.sender, text.to, text.list_id, text.subject, *text.attachments, text.body])

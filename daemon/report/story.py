@@ -13,6 +13,7 @@ from typing import Any
 from connectors.base import Tag
 from daemon.model.prediction import Point
 from daemon.report.concerns import nights
+from daemon.report.file_words import file_story, files_counted
 from daemon.report.open_batches import open_batches, question
 from daemon.report.teaching import overview
 from daemon.report.twin_folders import question as twins_question
@@ -158,6 +159,7 @@ def mailbox_status(
             filer.source: {"filed": filer.filed, "overridden": filer.overridden}
             for filer in who_filed(made, corrections)
         },
+        "files": files_counted(file for decision in made for file in decision.files),
         "sentence": counted.in_words(mailbox.mode),
         "corrections": sum(1 for correction in corrections if correction.voided is None),
         "bulk_moves": [
@@ -216,8 +218,9 @@ def _unended(at_work: Callable[[], bool]) -> dict[str, Any]:
     return {"outcome": "interrupted", "verdict": INTERRUPTED}
 
 
-def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, Any]:
-    """All that Postroom knows about one message: where it was, what was decided and done, what people did."""
+def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage, *, named: bool = True) -> dict[str, Any]:
+    """All that Postroom knows about one message: where it was, what was decided and done, what people did. Not `named`:
+    without the names of its files, and what invoices among them say."""
     names = mailboxes.category_names(tx, mailbox.id)
     return {
         "mailbox": mailbox.name,
@@ -256,6 +259,7 @@ def message_story(tx: Tx, mailbox: Mailbox, message: KnownMessage) -> dict[str, 
                 "reason": decision.reason,
                 "model": decision.model,
                 "mode": decision.mode,
+                "files": [file_story(file, named=named) for file in decision.files],
             }
             for decision in decisions.of_message(tx, message.id)
         ],

@@ -3,6 +3,7 @@ the environment says instead of the file."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,10 +27,21 @@ def _as_sender_rule(value: str) -> str:
     return rule
 
 
+def _as_ocr_language(value: str) -> str:
+    if not re.fullmatch(r"[a-z]{3}(_[A-Za-z]+)*|script/[A-Z][A-Za-z]+(_vert)?", value):
+        raise ValueError(
+            f'"{value}" is no language of tesseract\'s. Write "deu", "eng", "fra", "chi_sim" or the like: '
+            "`tesseract --list-langs` lists what is installed."
+        )
+    return value
+
+
 TimeWindow = Annotated[Window, BeforeValidator(_as_window), PlainSerializer(str)]
 AbsolutePath = Annotated[Path, AfterValidator(absolute)]
 SenderRule = Annotated[str, AfterValidator(_as_sender_rule)]
 """An address, or "@domain" for all of a domain and the domains below it; in small letters."""
+OcrLanguage = Annotated[str, AfterValidator(_as_ocr_language)]
+"""As tesseract calls it and its data file: three letters of ISO 639-2, or a script."""
 
 
 class Overrides(EnvSettingsSource):

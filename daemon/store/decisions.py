@@ -5,13 +5,16 @@ A remark is a decision of nothing: it says why a message was left alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import RowMapping, and_, func, insert, select
+from sqlalchemy import ColumnElement, RowMapping, and_, func, insert, select, update
 
 from daemon.store import tables as t
-from daemon.store.database import Tx, new_id
-from daemon.store.records import NOTHING_TO_FOLLOW, Filed, HintKind, Mode, StoredDecision
+from daemon.store.database import Tx, new_id, scrub_after
+from daemon.store.records import NOTHING_TO_FOLLOW, Filed, HintKind, Mode, ReadFile, StoredDecision
 
 
 def add(
@@ -30,6 +33,7 @@ def add(
     mode: str,
     hint: HintKind | None = None,
     sureness: float | None = None,
+    files: Sequence[ReadFile] = (),
 ) -> int:
     """Record what we think of a message. Returns the decision's id."""
     result = tx.execute(
@@ -47,6 +51,7 @@ def add(
             mode=mode,
             hint=None if hint is None else [*hint],
             sureness=sureness,
+            files=[asdict(file) for file in files] or None,
         )
     )
     return new_id(result)
@@ -66,7 +71,15 @@ def add_remark(tx: Tx, message: int, now: datetime, reason: str) -> None:
 def _decision(row: RowMapping) -> StoredDecision:
     values = {key: row[key] for key in row if key != "message_id"}
     values["hint"] = None if row["hint"] is None else HintKind(*row["hint"])
+    values["files"] = _files(row["files"])
     return StoredDecision(message=row["message_id"], **values)
+
+
+def _files(stored: Any) -> tuple[ReadFile, ...]:
+    try:
+        return tuple(ReadFile(**file) for file in stored or ())
+    except TypeError:
+        raise t.Unreadable("what is stored of files") from None
 
 
 def of_message(tx: Tx, message: int) -> list[StoredDecision]:
@@ -127,6 +140,42 @@ def of_copy(tx: Tx, mailbox: int, origin: str, message: int | None) -> StoredDec
         .limit(1)
     )
     return next((_decision(row) for row in rows.mappings()), None)
+
+
+def forget_files(tx: Tx, which: ColumnElement[bool]) -> None:
+    """Delete what these decisions know of files, which is of the mail. That they were made, and why, stays."""
+    if tx.execute(update(t.decisions).where(which, t.decisions.c.files.is_not(None)).values(files=None)).rowcount:
+        scrub_after(tx)
+
+
+def forget_files_of(tx: Tx, messages: Sequence[int]) -> None:
+    """The same of all decisions about these messages."""
+    for start in range(0, len(messages), 500):
+        forget_files(tx, t.decisions.c.message_id.in_(messages[start : start + 500]))
+
+
+def forget_files_before(tx: Tx, mailbox: int, oldest: datetime) -> None:
+    """The same of all decisions from before `oldest`."""
+    forget_files(tx, and_(_of(mailbox), t.decisions.c.at < oldest))
+
+
+def forget_files_that(tx: Tx, mailbox: int, holds: Callable[[str | None], bool]) -> None:
+    """The same of those that name somebody whom `holds` knows."""
+    rows = tx.execute(
+        select(t.decisions.c.id, t.decisions.c.files).where(_of(mailbox), t.decisions.c.files.is_not(None))
+    )
+    named = [row.id for row in rows if any(holds(_words(file)) for file in _files(row.files))]
+    for start in range(0, len(named), 500):
+        forget_files(tx, t.decisions.c.id.in_(named[start : start + 500]))
+
+
+def _words(file: ReadFile) -> str:
+    """All that is of the mail; the name also without its end, which would make an address another one."""
+    return f"{file.name.rpartition('.')[0]} {file.name} {file.invoice}"
+
+
+def _of(mailbox: int) -> ColumnElement[bool]:
+    return t.decisions.c.message_id.in_(select(t.messages.c.id).where(t.messages.c.mailbox_id == mailbox))
 
 
 def since(tx: Tx, mailbox: int, moment: datetime) -> list[StoredDecision]:

@@ -17,8 +17,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, Select, and_, delete, func, insert, or_, select, update
 
 from connectors.base import MailText
+from daemon.store import decisions, files_later, twin_pairs
 from daemon.store import tables as t
-from daemon.store import twin_pairs
 from daemon.store.counting import Counting, counting
 from daemon.store.database import Database, Tx, new_id, scrub_after
 from daemon.store.records import Correction, CorrectionKind, Lesson
@@ -167,12 +167,14 @@ def teach(
     thread: str | None = None,
     weight: float = 1.0,
     correction: int | None = None,
+    papers: int = 0,
 ) -> bool:
     """Add a lesson. The latest one about a mail and its copies wins; those before it keep no text.
 
     A row of a file is of no mail: there the same text is the same lesson, as it is where the mail comes later. Two
     mails that say the same are two lessons: where people put them apart, that text tells nothing.
-    `correction`: the move that says so. False if exactly this was known.
+    `correction`: the move that says so. `papers`: the way in which its files were read, 0 if they were not. False if
+    exactly this was known; then it gets what its files say, if that was not known.
     """
     print_ = fingerprint(text)
     about = t.lessons.c.fingerprint == print_
@@ -183,12 +185,16 @@ def teach(
             t.lessons.c.message_id.in_(_copies(mailbox, message)),
         )
     known = tx.execute(
-        select(t.lessons.c.id, t.lessons.c.category, t.lessons.c.message_id, t.lessons.c.voided).where(
-            t.lessons.c.mailbox_id == mailbox, about
-        )
+        select(
+            *(t.lessons.c.id, t.lessons.c.category, t.lessons.c.message_id, t.lessons.c.voided),
+            *(t.lessons.c.fingerprint, t.lessons.c.papers),
+        ).where(t.lessons.c.mailbox_id == mailbox, about)
     ).all()
     same = [row for row in known if row.voided is None]
-    if any(row.category == category for row in same):
+    if taught := [row for row in same if row.category == category]:
+        for row in taught:
+            if row.fingerprint == print_ and row.papers < papers:
+                files_later.put(tx, mailbox, row.id, text.attached_text, papers)
         return False
     again = message is not None and any(row.message_id == message and row.category == category for row in known)
     if source == "folder" and (again or not _stands(tx, message, category)):
@@ -208,6 +214,7 @@ def teach(
             weight=weight,
             source=source,
             correction_id=correction,
+            papers=papers,
         )
     )
     tx.execute(update(t.lessons).where(before).values(replaced_by=new_id(result)))
@@ -245,6 +252,7 @@ def _take_back(tx: Tx, which: ColumnElement[bool], now: datetime, but_of: int | 
     """Void these lessons and restore what they had replaced, but nothing that the message `but_of` taught."""
     rows = tx.execute(select(t.lessons).where(which, t.lessons.c.voided.is_(None))).mappings().all()
     _void(tx, t.lessons.c.id.in_([row["id"] for row in rows]), now)
+    decisions.forget_files_of(tx, [row["message_id"] for row in rows if row["message_id"] is not None])
     for row in rows:
         restore(tx, row, but_of=but_of)
     return len(rows)
@@ -329,7 +337,10 @@ def void_lessons_of(tx: Tx, message: int, now: datetime) -> int:
 def void_lessons(tx: Tx, lesson_ids: Sequence[int], now: datetime) -> None:
     """Take these lessons back: they teach nothing any more."""
     for start in range(0, len(lesson_ids), 500):
-        _void(tx, t.lessons.c.id.in_(lesson_ids[start : start + 500]), now)
+        which = t.lessons.c.id.in_(lesson_ids[start : start + 500])
+        told = select(t.lessons.c.message_id).where(which, t.lessons.c.message_id.is_not(None))
+        decisions.forget_files_of(tx, tx.execute(told).scalars().all())
+        _void(tx, which, now)
 
 
 def stored(text: MailText) -> dict[str, Any]:

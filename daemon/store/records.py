@@ -74,6 +74,8 @@ class Mailbox:
     """The tags whose changes the last look heard of; None: of none."""
     unreadable: dict[str, str] | None = None
     """Folders that the last look could not look into, and why."""
+    reread: int = 0
+    """How often a lesson got the text of its files later."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,22 @@ class HintKind(NamedTuple):
 
 
 @dataclass(frozen=True)
+class ReadFile:
+    """What became of one file of a mail that was decided about.
+
+    `status`: that of `daemon.papers.paper`, "lacking" (its bytes were not to be had: `why`) or "no time" (enough was
+    read in this look). `invoice`: the line of an electronic invoice. `ocr`: it was read from a picture of a page.
+    """
+
+    name: str
+    status: str
+    kind: str = ""
+    ocr: bool = False
+    invoice: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class StoredDecision:
     """What we thought of one message, and why."""
 
@@ -203,6 +221,8 @@ class StoredDecision:
     """What a filing by a hint rests on."""
     sureness: float | None = None
     """Of `best`; None: the model stated no more than probabilities."""
+    files: tuple[ReadFile, ...] = ()
+    """What the mail's files were read for it, where its own words are few."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ def _again(tx: Tx, row: RowMapping, gone: RowMapping) -> int:
         "correction_id": row["correction_id"],
         "text": gone["text"],
         "fingerprint": gone["fingerprint"],
+        "papers": gone["papers"],
         "thread": tx.execute(thread).scalar(),
     }
     again = new_id(tx.execute(insert(t.lessons).values(**values)))

@@ -116,6 +116,7 @@ mailboxes = Table(
     Column("restored", Utc),  # when we noticed that this database is older than what has been seen: from a backup
     Column("tags", JSON(none_as_null=True)),  # whose changes the last look heard of; NULL: of none
     Column("unreadable", JSON(none_as_null=True)),  # folders that the last look could not look into: why
+    Column("reread", Integer, nullable=False, default=0),  # how often a lesson got the text of its files later
 )
 
 folders = Table(
@@ -245,6 +246,7 @@ decisions = Table(
     Column("confirmed", Utc),  # people read the mail where we had put it, and left it there
     Column("hint", JSON(none_as_null=True)),  # what a filing by a hint rests on: source, shape, age
     Column("sureness", Float),  # of `best`; NULL: the model states no more than probabilities
+    Column("files", JSON(none_as_null=True)),  # what became of each file of the mail: its name, its kind, its status
     Index(None, "message_id"),
     Index(None, "at"),
 )
@@ -332,6 +334,7 @@ lessons = Table(
     Column("voided", Utc),
     Column("correction_id", ForeignKey("corrections.id", ondelete="SET NULL")),  # the move that taught it
     Column("replaced_by", Integer),  # the lesson in its place, whose end brings this one back; NULL: none
+    Column("papers", Integer, nullable=False, default=0),  # the way in which its files were read; 0: they were not
     Index(None, "mailbox_id", "voided"),
     Index(None, "mailbox_id", "voided", "category"),
     Index(None, "message_id"),
@@ -339,6 +342,7 @@ lessons = Table(
     Index(None, "mailbox_id", "thread"),
     Index(None, "correction_id"),
     Index(None, "replaced_by"),
+    Index(None, "mailbox_id", "voided", "papers"),
     sqlite_autoincrement=True,  # the number of a deleted lesson never comes again: models know lessons by it
 )
 

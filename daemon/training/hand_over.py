@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from daemon.mistakes import ExitCode, PostroomError, disk_trouble
+from daemon.model.as_read import layout_of
 from daemon.model.engines.engine import EngineError
 from daemon.rules.twins import in_words
 from daemon.settings import Settings
@@ -252,6 +253,7 @@ def _order(tx: Tx, settings: Settings, registry: Registry, mailbox: int, version
         current=registry.folder_of(current) if current else None,
         withdrawn=registry.folder_of(rival) if rival and rival.state != "removed" else None,
         wanted_precision=settings.sorting.precision,
+        attached=layout_of(settings.attachments_of(name)),
         own_domains=next((box.own_domains for box in settings.mailboxes if box.name == name), ()),
         seed=settings.training.seed,
         tuning=settings.training.tuning,

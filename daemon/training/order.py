@@ -68,6 +68,8 @@ class Order(Contract):
     withdrawn: Path | None = None
     """A model that people overrode too often: a candidate has to beat it."""
     wanted_precision: float = Field(default=0.95, gt=0, lt=1)
+    attached: int = Field(default=0, ge=0)
+    """The layout of the text of files to learn from (daemon.model.as_read); 0: without."""
     own_domains: tuple[str, ...] = ()
     """The office's, whose senders may take part in any thread."""
     seed: int = 1

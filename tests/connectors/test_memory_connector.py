@@ -8,10 +8,11 @@ from threading import Timer
 
 import pytest
 
-from connectors.base import MOVED, Connector, MailText, MessageRef, Move, Watch
+from connectors.base import MOVED, Connector, MailText, MessageRef, Move, Paper, Watch
 from connectors.errors import FolderMissing, Unreachable
 from connectors.in_memory import MemoryConnector
 from tests.contract import ConnectorTests, Lying, World, ignore
+from tests.paper_samples import eml, text_pdf
 
 
 class MemoryWorld:
@@ -122,3 +123,16 @@ def test_raw_bytes_are_parsed_as_mail(box: MemoryConnector) -> None:
     assert seen.identity.message_id == "<7@example.org>"
     (message,) = box.fetch([seen.ref])
     assert (message.text.subject, message.text.body) == ("Offer", "Ten pieces, please.")
+
+
+def test_files_are_given_where_they_are_asked_for() -> None:
+    box = MemoryConnector()
+    pdf = text_pdf("Rechnung Nr. 4711")
+    short = box.deliver(MailText(subject="x", body="See the file."), papers=(Paper("a.pdf", pdf), Paper("b.png", b"x")))
+    raw = box.deliver(eml("x", "See the file.", "c.pdf", pdf))
+    telling = box.deliver(MailText(subject="x", body="many telling words " * 20), papers=(Paper("a.pdf", pdf),))
+    refs = [short.ref, raw.ref, telling.ref]
+    named = [[paper.name for paper in message.papers] for message in box.fetch(refs, papers=True, pictures=True)]
+    assert named == [["a.pdf", "b.png"], ["c.pdf"], []]
+    assert [message.papers for message in box.fetch([short.ref], papers=True)] == [(Paper("a.pdf", pdf),)]
+    assert [message.papers for message in box.fetch(refs)] == [(), (), ()]

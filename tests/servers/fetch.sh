@@ -1,6 +1,6 @@
 #!/bin/sh
 # fetch.sh [DEST]: four real IMAP servers for the tests, side by side, without installing any of them (their packages conflict) and
-# without root; and systemd with its message bus, which boots beside whatever runs here. Downloads by apt, unpacks into DEST
+# without root; systemd with its message bus, which boots beside whatever runs here; and tesseract. Downloads by apt, unpacks into DEST
 # (.servers/ at the root of the checkout), touches nothing outside of it.
 # Needs apt's package lists: if there are none, run `apt-get update` as root once. A server that is there already is not fetched again.
 set -eu
@@ -13,7 +13,7 @@ export DEBIAN_FRONTEND=noninteractive HOME="$dest"
 if [ "$(id -u)" = 0 ] && ! apt-cache show dovecot-imapd >/dev/null 2>&1; then apt-get update -qq; fi
 
 # A bare machine has no C compiler, which one file below needs: the smallest there is needs no headers either.
-packages="dovecot-imapd courier-imap cyrus-imapd mailutils-imap4d systemd"
+packages="dovecot-imapd courier-imap cyrus-imapd mailutils-imap4d systemd tesseract-ocr"
 if ! command -v cc >/dev/null; then packages="$packages tcc"; fi
 
 for package in $packages; do
@@ -23,6 +23,7 @@ for package in $packages; do
     mkdir -p "$target/debs/partial" "$target/root"
     with=""
     if [ "$package" = systemd ]; then with=dbus; fi  # systemd-run asks over the bus
+    if [ "$package" = tesseract-ocr ]; then with="tesseract-ocr-deu"; fi  # English and the way of the page come by themselves
     # -d only downloads, and the solver picks exactly the libraries that this machine lacks.
     apt-get install -y -qq -d --no-install-recommends --reinstall -o Dir::Cache::archives="$target/debs" \
         -o Debug::NoLocking=1 -o APT::Sandbox::User="" "$package" $with >/dev/null

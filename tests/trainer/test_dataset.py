@@ -3,11 +3,15 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from connectors.base import MailText
+from daemon.model.as_read import LAYOUT
+from daemon.model.classifier import Classifier
 from daemon.model.disclaimers import find_disclaimers, without_disclaimers
+from daemon.model.model_folder import ModelMeta
 from daemon.training.order import Category, Lesson, Order
 from tests.lessons import KEY, START, lesson, office_rows
 from trainer.dataset import Example, build, evened, similar_pairs, split
@@ -94,6 +98,49 @@ def test_a_disclaimer_of_many_senders_is_dropped_and_never_leaves_a_body_empty()
     cleaned = [without_disclaimers(text, found, KEY) for text in texts]
     assert all(legal not in text.body for text in cleaned[:20])
     assert cleaned[20].body == legal
+
+
+def with_files(count):
+    rows = office_rows(count)
+    for row in rows[::2]:
+        row["text"]["attached_text"] = row["text"]["body"].replace("\n", " ")
+        row["text"]["body"] = "Please find attached.\n" + legal_notice() * (row["id"] % 4 == 0)
+    return rows
+
+
+def legal_notice():
+    return "This message is confidential and meant only for the person or company that it is addressed to, thank you.\n"
+
+
+@pytest.mark.parametrize("layout", [0, LAYOUT])
+def test_a_lesson_is_learnt_as_the_same_mail_is_judged(layout):
+    rows = with_files(200)
+    job = job_for(rows).model_copy(update={"attached": layout})
+    data = build(job, [Lesson.model_validate(row) for row in rows], KEY, Cleaning())
+    examples = [*data.train, *data.exam]
+    meta = ModelMeta(
+        version="v",
+        created=START,
+        kind="linear",
+        codebook=(),
+        categories=(),
+        disclaimers=data.disclaimers,
+        attached=job.attached,
+    )
+    model = Classifier(meta, KEY, None, None, None)
+    assert data.disclaimers
+    assert model._plain([example.original for example in examples]) == [example.text for example in examples]
+    read = sum("Dear all" in example.text.body and example.original.attached_text != "" for example in examples)
+    assert not any(example.text.attached_text for example in examples)
+    assert (read > 50) is bool(layout)
+
+
+def test_what_a_file_says_makes_a_lesson_of_a_mail_that_says_nothing():
+    rows = [*office_rows(30), lesson(700, "orders", MailText()) | {"text": {"attached_text": "Order of 20 chairs"}}]
+    for layout, wanted in ((0, False), (LAYOUT, True)):
+        job = job_for(rows).model_copy(update={"attached": layout})
+        data = build(job, [Lesson.model_validate(row) for row in rows], KEY, Cleaning())
+        assert (700 in {example.id for example in [*data.train, *data.exam]}) is wanted
 
 
 def test_report_names_categories_that_cannot_be_learnt():

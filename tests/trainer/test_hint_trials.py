@@ -52,6 +52,21 @@ def test_copies_are_asked_of_what_came_before_only_whatever_the_order_of_the_les
     assert tried_hints([other, later, first], (), Hints()) == (TriedHint(SAME, "c2", "c1"),)
 
 
+def test_the_same_words_with_other_files_are_no_copy() -> None:
+    body = "Please find attached the document that we spoke of, kind regards"
+    papers = (
+        "Invoice no. 4711 for the boiler",
+        "Invoice no. 4711 for the boiler",
+        "Report of the damage in the cellar",
+    )
+    lessons = [
+        Lesson(id=number, category="c1", text=MailText(body=body, attached_text=f"{paper} of house seven in Mill Lane"),
+               at=FIRST + timedelta(days=number))
+        for number, paper in enumerate(papers)
+    ]  # fmt: skip
+    assert tried_hints(lessons, (), Hints()) == (TriedHint(SAME, "c1", "c1"),)
+
+
 def test_only_the_newest_are_asked_and_only_the_newest_of_a_thread_speak() -> None:
     lessons = [lesson(number, "c1", thread="<t>") for number in range(1, 11)]
     assert len(tried_hints(lessons, (), Hints(most=3))) == 3

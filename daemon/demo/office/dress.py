@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import random
-import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -12,6 +11,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, formataddr
 from itertools import groupby
 
+from daemon.demo.office.files import letter_pdf, small_jpeg, small_pdf, small_png
 from daemon.demo.office.prose import COLLEAGUES, OFFICE, OFFICE_ADDRESS, OFFICE_DOMAIN, PHRASES
 
 
@@ -36,6 +36,8 @@ class Letter:
     references: tuple[str, ...] = ()
     quoted: Quoted | None = None
     attachments: tuple[str, ...] = ()
+    paper: tuple[str, ...] = ()
+    """The lines of a letter that comes as a PDF, its heading first: all that the mail is about."""
     bulk: bool = False
 
 
@@ -73,7 +75,10 @@ def dress(letter: Letter, rng: random.Random) -> bytes:
         message.add_alternative(as_html(text, letter.bulk), subtype="html")
         message.set_boundary(f"=_part_{rng.getrandbits(48):012x}")
     for name in letter.attachments:
-        _attach(message, name)
+        if letter.paper:
+            message.add_attachment(letter_pdf(letter.paper), maintype="application", subtype="pdf", filename=name)
+        else:
+            _attach(message, name)
     if letter.attachments:  # EmailMessage would draw the boundary from the clock's randomness; the seed must decide
         message.set_boundary(f"=_mail_{rng.getrandbits(48):012x}")
     return message.as_bytes()
@@ -133,41 +138,3 @@ def _attach(message: EmailMessage, name: str) -> None:
     }[name.rpartition(".")[2]]
     main, sub = kind.split("/")
     message.add_attachment(maker(name), maintype=main, subtype=sub, filename=name)
-
-
-def small_pdf(title: str) -> bytes:
-    """A one-page PDF with a line of text; every reader opens it."""
-    words = title.encode("ascii", "replace").replace(b"(", b"").replace(b")", b"")
-    page = b"BT /F1 18 Tf 72 720 Td (" + words + b") Tj ET"
-    objects = (
-        b"<</Type/Catalog/Pages 2 0 R>>",
-        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
-        b"<</Length %d>>stream\n%s\nendstream" % (len(page), page),
-        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
-    )
-    body, offsets = b"%PDF-1.4\n", []
-    for number, content in enumerate(objects, start=1):
-        offsets.append(len(body))
-        body += b"%d 0 obj%s endobj\n" % (number, content)
-    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    tail = b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, len(body))
-    return body + b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1) + table + tail
-
-
-def small_png(title: str) -> bytes:
-    """A picture of one grey point, with the title in its text chunk so that no two are alike."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
-    header = chunk(b"IHDR", (1).to_bytes(4, "big") * 2 + bytes((8, 0, 0, 0, 0)))
-    text = chunk(b"tEXt", b"Title\0" + title.encode("latin-1", "replace"))
-    return b"\x89PNG\r\n\x1a\n" + header + text + chunk(b"IDAT", zlib.compress(b"\0\x80")) + chunk(b"IEND", b"")
-
-
-def small_jpeg(title: str) -> bytes:
-    """The frame of a JPEG with a comment: a camera's picture as far as a mail sorter can tell."""
-    comment = title.encode("ascii", "replace")
-    start = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
-    return start + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + b"\xff\xd9"

@@ -68,6 +68,9 @@ class Phrases(NamedTuple):
     asides: tuple[str, ...]
     answers_of_ours: tuple[str, ...]
     forward_notes: tuple[str, ...]
+    covers: tuple[str, ...]
+    cover_subjects: tuple[str, ...]
+    cover_files: tuple[str, ...]
 
 
 class Things(NamedTuple):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from daemon.demo.office import prose
@@ -46,6 +46,8 @@ FOREIGN_SHARE = 0.045
 ASIDE_SHARE = 0.33
 VAGUE_SUBJECT_SHARE = 0.16
 NEWCOMER_SHARE = 0.42
+PAPER_SHARE = 0.14
+"""Of the mails that begin a thread: what they are about stands only in the PDF that they bring."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class SampleMail:
     when: datetime
     newcomer: str = ""
     """The new correspondent who wrote it; empty for the mail that the folders know."""
+    paper: str = ""
+    """The name of the PDF in which alone it says what it is about; empty for all others."""
 
 
 @dataclass
@@ -81,15 +85,16 @@ def categories() -> dict[str, str]:
 
 def write_office(seed: int, messages: int, newcomers_from: int | None = None) -> list[SampleMail]:
     """`messages` different mails, oldest first. From number `newcomers_from` on, many are of kinds not seen before."""
-    writer = _Writer(random.Random(seed))
+    writer = _Writer(random.Random(seed), random.Random(f"papers of {seed}"))
     return [writer.write(newcomers_from is not None and n >= newcomers_from) for n in range(messages)]
 
 
 class _Writer:
     """Writes one mail after the other and remembers threads and bodies."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, papers: random.Random) -> None:
         self.rng = rng
+        self.papers = papers
         self.now = FIRST_MORNING
         self.count = 0
         self.threads: list[_Thread] = []
@@ -102,16 +107,17 @@ class _Writer:
         while True:
             letter, category, thread, newcomer = self._letter(newcomers_around)
             # Numbers and names alone don't make two mails different.
-            body = re.sub(r"\W+|\d+", "", letter.body.lower())
+            body = re.sub(r"\W+|\d+", "", "\n".join([*letter.paper, letter.body]).lower())
             if body not in self.bodies:
                 break
         self.bodies.add(body)
         thread.category = category
         thread.message_ids.append(letter.message_id)
         thread.last = Quoted(letter.sender, letter.body, self.now)
+        paper = letter.attachments[0] if letter.paper else ""
         if thread not in self.threads:
             self.threads = [*self.threads[-39:], thread]
-        return SampleMail(dress(letter, self.rng), category, thread.name, self.now, newcomer)
+        return SampleMail(dress(letter, self.rng), category, thread.name, self.now, newcomer, paper)
 
     def _letter(self, newcomers_around: bool) -> tuple[Letter, str, _Thread, str]:
         draw = self.rng.random()
@@ -129,8 +135,25 @@ class _Writer:
             thread, body = self._from_abroad(category)
             return self._letter_of(thread, thread.subject, body, bank.files), category, thread, ""
         thread = self._new_thread(category, bank)
-        body = self._body(category, bank, thread)
-        return self._letter_of(thread, thread.subject, body, bank.files), category, thread, ""
+        letter = self._letter_of(thread, thread.subject, self._body(category, bank, thread), bank.files)
+        if category != "Newsletters" and self.papers.random() < PAPER_SHARE:
+            letter = self._on_paper(letter, thread)
+        return letter, category, thread, ""
+
+    def _on_paper(self, letter: Letter, thread: _Thread) -> Letter:
+        """The same as a PDF, below a mail that says nothing: from the office's own machine, or "as discussed"."""
+        rng = self.papers
+        slots = self._slots(thread.firm, rng)
+        thread.subject = self._say(PHRASES.cover_subjects, slots, rng)
+        cover = self._say(PHRASES.covers, slots, rng)
+        heading = f"{thread.firm.name}, {thread.firm.city}"
+        return replace(
+            letter,
+            subject=thread.subject,
+            body=f"{cover}\n\n{self._say(PHRASES.sign_offs, slots, rng)}\n{thread.sender[0]}",
+            attachments=(self._say(PHRASES.cover_files, slots, rng),),
+            paper=(heading, f"{self.now:%d %B %Y}", "", letter.subject, "", *letter.body.splitlines()),
+        )
 
     def _reply(self, thread: _Thread) -> tuple[Letter, str, _Thread, str]:
         """An answer in a thread: mostly on the same topic, sometimes on what came of it."""
@@ -264,15 +287,16 @@ class _Writer:
     def _perhaps(self, share: float, bank: Sequence[str], slots: dict[str, str]) -> list[str]:
         return [self._say(bank, slots)] if self.rng.random() < share else []
 
-    def _say(self, bank: Sequence[str], slots: dict[str, str]) -> str:
+    def _say(self, bank: Sequence[str], slots: dict[str, str], rng: random.Random | None = None) -> str:
         """One line of a bank with its choices made and its slots filled."""
-        line = self.rng.choice(bank)
-        chosen = re.sub(r"\[([^\[\]]*)\]", lambda found: self.rng.choice(found[1].split("|")), line)
+        rng = rng or self.rng
+        line = rng.choice(bank)
+        chosen = re.sub(r"\[([^\[\]]*)\]", lambda found: rng.choice(found[1].split("|")), line)
         text = re.sub(r" +([.,;?!:])", r"\1", chosen.format_map(slots))
         return text.replace(". ;", ";").replace("?.", "?").strip()
 
-    def _slots(self, firm: Firm) -> dict[str, str]:
-        rng = self.rng
+    def _slots(self, firm: Firm, rng: random.Random | None = None) -> dict[str, str]:
+        rng = rng or self.rng
         item, items = rng.choice(THINGS.items)
         colour, colour2 = rng.sample(THINGS.colours, 2)
         day, day2 = rng.sample(THINGS.days, 2)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connectors.mail.cms import content_of, kind_of
-from connectors.mail.multiparts import split
+from connectors.mail.multiparts import Piece, split
 from connectors.mail.rich_text import LONGEST_RTF, decompress, read_rtf
 from connectors.mail.tnef import SIGNATURE, read_tnef
 from connectors.mail.transfer_encoding import decode, encoding_of, without_files
@@ -27,6 +28,24 @@ def test_any_tnef_ends(raw: bytes) -> None:
 def test_any_compressed_rtf_ends(raw: bytes, kind: bytes) -> None:
     assert isinstance(read_rtf(decompress(b"\xff" * 8 + kind + b"\0" * 4 + raw)).text, str)
     assert isinstance(read_rtf(b"{\\rtf1\\fromhtml1 " + raw).text, str)
+
+
+@pytest.mark.parametrize(
+    ("rtf", "text"),
+    [
+        (rb"{\rtf1 \u-10179?\u-8704? da}", "\U0001f600 da"),
+        (rb"{\rtf1{\fonttbl{\f1\fcharset204 A;}}\f1 \'cf\'f0}", "\u041f\u0440"),
+        (rb"{\rtf1 da{\v geheim}{\*\x auch}{\header Kopf}\bin3 }}} da}", "da da"),
+        (rb"{\rtf1 a\~b\_c\-d\{\line e}", "a b-cd{\ne"),
+    ],
+)
+def test_of_rich_text_what_a_person_sees_is_read(rtf: bytes, text: str) -> None:
+    assert read_rtf(rtf).text.replace("\xa0", " ") == text
+
+
+def test_rich_text_ends_where_enough_is_read() -> None:
+    assert len(read_rtf(b"{\\rtf1 " + b"wort\\par " * 100_000, enough=1_000).text) < 1_010
+    assert read_rtf(b"{" * 2_000_000).text == ""
 
 
 def test_what_unpacks_to_gigabytes_is_bounded() -> None:
@@ -62,5 +81,5 @@ def test_files_in_a_text_take_nothing_that_is_none(text: str) -> None:
 def test_a_body_is_cut_at_its_own_boundary_only() -> None:
     body = b"before\n--a\n\none\n--ab\nstill one\n--a \n\ntwo\n--a--\nafter\n"
 
-    assert split(body, b"a", 10) == [b"\none\n--ab\nstill one", b"\ntwo"]
+    assert split(body, b"a", 10) == [Piece(b"\none\n--ab\nstill one"), Piece(b"\ntwo")]
     assert len(split(b"--a\n" * 1000, b"a", 10)) == 11

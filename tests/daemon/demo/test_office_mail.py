@@ -10,14 +10,17 @@ from email.message import EmailMessage
 from functools import cache
 
 import pytest
+from pypdfium2 import PdfDocument
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
 
+from connectors.base import Paper
 from connectors.mail.mime import parse
-from daemon.demo.office.dress import small_pdf
+from daemon.demo.office.files import small_pdf
 from daemon.demo.office.prose import CATEGORIES, FRENCH, GERMAN, NEWCOMERS
 from daemon.demo.office.writer import SampleMail, categories, write_office
+from daemon.papers.paper_reader import PaperReader
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,15 @@ def message(mail: SampleMail) -> EmailMessage:
 @cache
 def words(mail: SampleMail) -> str:
     text = parse(mail.raw).text
-    return "\n".join([text.sender, text.subject, *text.attachments, text.body])
+    return "\n".join([text.sender, text.subject, *text.attachments, text.body, page(mail)])
+
+
+def page(mail: SampleMail) -> str:
+    """What stands only in its PDF."""
+    if not mail.paper:
+        return ""
+    [file] = message(mail).iter_attachments()
+    return str(PdfDocument(file.get_content())[0].get_textpage().get_text_range())
 
 
 def test_same_seed_writes_same_bytes_and_another_seed_does_not(office):
@@ -112,6 +123,22 @@ def test_newcomers_come_only_when_asked_for_and_know_their_folder(office):
     later = [mail for mail in office[400:] if mail.newcomer]
     assert len(later) > 20
     assert {mail.newcomer for mail in later} == {newcomer.firm for newcomer in NEWCOMERS}
+
+
+def test_some_mails_say_only_in_their_pdf_what_they_are_about(office):
+    on_paper = [mail for mail in office if mail.paper]
+    assert 0.05 * len(office) < len(on_paper) < 0.15 * len(office)
+    assert len({mail.category for mail in on_paper}) > 6
+    with PaperReader() as reader:
+        for mail in on_paper:
+            text = parse(mail.raw).text
+            assert len(text.body.split()) < 40, "the mail itself says nothing"
+            assert text.attachments == (f"{mail.paper} (application/pdf)",)
+            [file] = message(mail).iter_attachments()
+            said = reader.read(Paper(mail.paper, file.get_content()))
+            assert said.status == "text"
+            assert len(said.text.split()) > 20
+            assert said.tall, "the firm's name heads the letter"
 
 
 def test_every_slot_of_every_bank_is_filled(office):

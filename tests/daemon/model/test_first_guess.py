@@ -31,6 +31,16 @@ def test_words_of_names_and_descriptions_point_at_their_category() -> None:
         assert abs(sum(probability for _, probability in guess.ranking) - 1) < 1e-5
 
 
+def test_a_word_in_a_file_points_too_where_the_mail_says_little() -> None:
+    guess = FirstGuess(ALL).guess(MailText(body="See enclosed", attached_text="Invoice 4711"))
+    assert guess is not None
+    assert guess.best == "c1"
+    examples = [taught(number, "c3", MailText(body="See enclosed", attached_text="Rosenschere")) for number in (1, 2)]
+    guess = FirstGuess(ALL, examples).guess(MailText(subject="Rosenscheren"))
+    assert guess is not None
+    assert guess.best == "c3"
+
+
 def test_no_word_in_common_is_no_idea() -> None:
     assert FirstGuess(ALL).guess(MailText(subject="Lunch?", body="Shall we have it at noon")) is None
     assert FirstGuess([]).guess(MailText(subject="Invoice")) is None

@@ -18,7 +18,7 @@ from daemon.model.near_duplicates import NearDuplicates
 from daemon.store.records import Category, Lesson
 
 LONG = "the boiler of house {0} was serviced on monday by two of our people and valve {0} is tight again now"
-NOTHING: State = (0, 0, None)
+NOTHING: State = (0, 0, None, 0)
 FEW = 4
 """Capacities as small as that show at once what is dropped."""
 FAIRS, HEDGES = Category("f", "Fairs", "Fairs"), Category("h", "Hedges", "Hedges")
@@ -36,6 +36,7 @@ class Written:
         self.highest = 0
         self.asked: list[tuple[int, int]] = []
         self.counting_as: str | None = None
+        self.reread = 0
 
     def teach(self, category: str, hours: int = 0, text: MailText | None = None) -> int:
         self.highest += 1
@@ -45,7 +46,7 @@ class Written:
         return self.highest
 
     def state(self) -> State:
-        return self.highest, len(self.lessons), self.counting_as
+        return self.highest, len(self.lessons), self.counting_as, self.reread
 
     def newest(self, count: int, after: int = 0) -> list[Lesson]:
         self.asked.append((count, after))
@@ -157,6 +158,22 @@ def test_first_words_are_there_only_while_a_model_lacks_a_category_and_follow_it
     assert len(written.asked) == before
     memory.refresh(written, None)
     assert memory.first_words(asked) is None
+
+
+def test_what_a_lesson_says_later_all_parts_hear_once() -> None:
+    written, memory, pupil = Written(), LessonMemory(), Pupil()
+    written.teach("f", text=MailText(body="see the file"))
+    written.teach("h", hours=1)
+    memory.refresh(written, pupil)  # type: ignore[arg-type]
+    assert "f" not in {near.category for near in memory.near(text_of(1))}
+    written.lessons[1] = replace(written.lessons[1], text=text_of(1))
+    written.reread += 1
+    memory.refresh(written, pupil)  # type: ignore[arg-type]
+    assert "f" in {near.category for near in memory.near(text_of(1))}
+    assert pupil.known == [(1, "f"), (2, "h")]
+    asked = len(written.asked)
+    memory.refresh(written, pupil)  # type: ignore[arg-type]
+    assert len(written.asked) == asked
 
 
 def test_when_lessons_count_as_another_category_all_parts_hear_it_and_so_does_a_model_that_knew_them() -> None:

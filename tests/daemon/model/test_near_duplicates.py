@@ -45,6 +45,17 @@ def test_whatever_overlaps_enough_is_found_and_nothing_else() -> None:
     assert 30 < found < 290
 
 
+def test_two_that_send_other_files_are_no_near_copies_though_both_say_please_find_attached() -> None:
+    body = "Please find attached the document that we spoke of, kind regards"
+    papers = [f"{kind} no. 4711 of March for the house in Mill Lane 3" for kind in ("Invoice", "Damage report")]
+    invoice, report = (MailText(body=body, attached_text=f"{paper}\n{paper * 3}") for paper in papers)
+    memory = NearDuplicates()
+    memory.add(1, invoice, "invoices", DAY)
+    assert [copy.lesson for copy in memory.near(invoice)] == [1]
+    assert memory.near(report) == []
+    assert memory.near(MailText(body=body)) == []
+
+
 def test_only_the_newest_stay_and_a_common_footer_costs_no_time() -> None:
     chance = random.Random(2)
     footer = " " + " ".join(f"legal{number}" for number in range(150))

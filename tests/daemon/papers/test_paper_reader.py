@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from connectors.base import Paper
-from daemon.papers import paper_reader
+from daemon.papers import paper_process
 from daemon.papers.paper import Reading, from_json
 from daemon.papers.paper_reader import PaperReader
 from daemon.papers.sandbox import ReadingLimits
@@ -52,8 +52,8 @@ def reader() -> Iterator[PaperReader]:
 
 def worker_of(reader: PaperReader) -> psutil.Process:
     reader.read(READ)
-    assert reader._worker is not None
-    return psutil.Process(reader._worker.pid)
+    assert reader._text._worker is not None
+    return psutil.Process(reader._text._worker.pid)
 
 
 def test_hostile_files_are_42() -> None:
@@ -85,7 +85,7 @@ def test_a_file_that_is_too_large_or_empty_is_not_even_handed_over() -> None:
     with PaperReader(ReadingLimits(file_bytes=1_000)) as reader:
         assert reader.read(Paper("a.txt", b"a" * 1_001)) == Reading("too large")
         assert reader.read(Paper("a.txt", b"")) == Reading("none")
-        assert reader._worker is None
+        assert reader._text._worker is None
         assert dict(reader.counts) == {"too large": 1, "none": 1}
 
 
@@ -110,7 +110,7 @@ def test_a_worker_killed_over_a_file_costs_that_file_alone() -> None:
 
 
 def test_a_worker_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paper_reader, "SECONDS_OF_GRACE", 0.1)
+    monkeypatch.setattr(paper_process, "SECONDS_OF_GRACE", 0.1)
     with PaperReader(ReadingLimits(seconds=0.4)) as reader:
         worker = worker_of(reader)
         worker.suspend()
@@ -122,7 +122,7 @@ def test_the_worker_ends_with_whoever_started_it(tmp_path: Path) -> None:
     script = tmp_path / "starts.py"
     script.write_text(
         "import os, sys\nfrom daemon.papers.paper_reader import PaperReader\nreader = PaperReader()\nreader.sandbox()\n"
-        "print(reader._worker.pid, flush=True)\nos.kill(os.getpid(), 9)\n"
+        "print(reader._text.pid, flush=True)\nos.kill(os.getpid(), 9)\n"
     )
     with psutil.Popen([sys.executable, str(script)], stdout=-1) as starter:
         pid = int(starter.stdout.readline())
@@ -145,8 +145,8 @@ def test_a_worker_that_cannot_be_started_is_told_and_not_tried_for_every_file(
         gone.symlink_to("/bin/false")
         assert reader.read(READ) == Reading("unavailable")
         assert "No such file" in reader.sandbox().reason
-        monkeypatch.setattr(paper_reader, "PAUSE_AFTER_FAILURES", 0.0)
-        reader._not_before = 0.0
+        monkeypatch.setattr(paper_process, "PAUSE_AFTER_FAILURES", 0.0)
+        reader._text._not_before = 0.0
         assert "ends at once" in reader.sandbox().reason
 
 
@@ -167,10 +167,12 @@ def test_the_worker_is_small(reader: PaperReader) -> None:
         b"",
         b"[]",
         b'{"status": "text"}',
-        b'{"status": "fine", "kind": "pdf", "tall": [], "text": "", "invoices": []}',
-        b'{"status": "text", "kind": 7, "tall": [], "text": "", "invoices": []}',
-        b'{"status": "text", "kind": "pdf", "tall": 7, "text": "", "invoices": []}',
-        b'{"status": "text", "kind": "pdf", "tall": [], "text": "", "invoices": [{"kind": "bribe"}]}',
+        b'{"status": "text", "kind": "pdf", "tall": [], "text": "", "invoices": []}',
+        b'{"status": "fine", "kind": "pdf", "tall": [], "text": "", "invoices": [], "picture": false, "ocr": false}',
+        b'{"status": "text", "kind": 7, "tall": [], "text": "", "invoices": [], "picture": false, "ocr": false}',
+        b'{"status": "text", "kind": "pdf", "tall": 7, "text": "", "invoices": [], "picture": false, "ocr": false}',
+        b'{"status": "text", "kind": "pdf", "tall": [], "text": "", "invoices": [{"kind": "bribe"}], "picture": false, '
+        b'"ocr": false}',
         b"[" * 50_000,
     ],
 )
@@ -179,7 +181,15 @@ def test_an_answer_that_no_reader_gives_is_none(line: bytes) -> None:
 
 
 def test_an_answer_is_brought_within_its_bounds() -> None:
-    shown = {"status": "text", "kind": "pdf", "tall": ["a\u200bb"], "text": "x\ud800" + "y" * 9_000, "invoices": []}
+    shown = {
+        "status": "text",
+        "kind": "pdf",
+        "tall": ["a\u200bb"],
+        "text": "x\ud800" + "y" * 9_000,
+        "invoices": [],
+        "picture": False,
+        "ocr": False,
+    }
     reading = from_json(json.dumps(shown).encode())
     assert reading is not None
     assert reading.tall == ("ab",)

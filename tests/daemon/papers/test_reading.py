@@ -62,9 +62,9 @@ def test_a_locked_pdf_is_told_as_locked_and_one_locked_for_owners_only_is_read()
 
 
 def test_a_word_divided_at_the_end_of_a_line_is_joined() -> None:
-    from daemon.papers.pdf_text import PdfLine, _joined
+    from daemon.papers.pdf_text import Line, _joined
 
-    lines = [PdfLine("Rech\ufffe", 10), PdfLine("nung und Kunden\x02", 10), PdfLine("dienst", 10)]
+    lines = [Line("Rech\ufffe", 10), Line("nung und Kunden\x02", 10), Line("dienst", 10)]
     assert [line.text for line in _joined(iter(lines))] == ["Rechnung und Kundendienst"]
 
 
@@ -88,6 +88,7 @@ def test_a_word_divided_at_the_end_of_a_line_is_joined() -> None:
         ),
         (open_document("presentation", "<draw:page><text:p>Folie</text:p></draw:page>"), "odp", (), "Folie"),
         ("{\\rtf1\\ansi\\ansicpg1252 Gr\\'fc\\'dfe \\u8364? {\\v a}{\\*\\x b}\\par Ende}", "rtf", (), "Grüße €\nEnde"),
+        ("{\\rtf1\\fromhtml1 {\\*\\htmltag64 <p>}Rechnung\\htmlrtf nein\\htmlrtf0 }", "rtf", (), "Rechnung"),
         ("{\\rtf1{\\fonttbl{\\f1\\fcharset204 A;}}\\f1 \\'cf\\'f0}", "rtf", (), "Пр"),
         ("<html><body><p>Rechnung</p><p style='display:none'>geheim</p></body></html>", "html", (), "Rechnung"),
         ("<?xml version='1.0'?><a><b>eins</b><c>zwei</c></a>", "xml", (), "eins\nzwei"),
@@ -146,6 +147,11 @@ INVOICES = [
     (ubl("381", "CreditNote"), "credit note", "381"),
     (cii("384"), "correction", "384"),
     (cii("326"), "partial invoice", "326"),
+    (cii("204"), "partial invoice", "204"),
+    (cii("387"), "invoice", "387"),
+    (cii("575"), "invoice", "575"),
+    (ubl("751"), "invoice", "751"),
+    (ubl("877"), "invoice", "877"),
     (zugferd_1("389"), "self-billed invoice", "389"),
     (old_draft(), "invoice", "380"),
     (fattura(), "invoice", "TD01"),
@@ -159,7 +165,14 @@ def test_an_electronic_invoice_says_what_it_is_by_itself_and_in_a_pdf(data: byte
     assert read(data).invoices == (wanted,)
     in_pdf = read(pdf_with_file("factur-x.xml", data, "Sichtbar"))
     assert (in_pdf.invoices, in_pdf.text) == ((wanted,), "Sichtbar")
-    assert wanted.line == f"E-invoice: {kind} {NUMBER}, from {SELLER}, to {BUYER}"
+    name = {
+        "204": "payment valuation",
+        "387": "hire invoice",
+        "575": "insurer's invoice",
+        "751": "invoice information for accounting",
+        "877": "final construction invoice",
+    }.get(code, kind)
+    assert wanted.line == f"E-invoice: {name} {NUMBER}, from {SELLER}, to {BUYER}"
 
 
 def test_a_signed_invoice_is_read_and_an_encrypted_one_is_locked() -> None:

@@ -20,8 +20,9 @@ from daemon.passes.desk import Desk
 from daemon.privacy.forgetting import forget, look_for, memory_of
 from daemon.privacy.person import BadAddress, Person
 from daemon.settings import Settings
-from daemon.store import journal, learning, mailboxes, messages, training
+from daemon.store import decisions, journal, learning, mailboxes, messages, training
 from daemon.store.database import Database
+from daemon.store.records import ReadFile
 from daemon.training.hand_over import TrainingBusy, TrainingOutcome, no_training, write_lessons
 from daemon.training.registry import Registry
 from tests.daemon.report.test_lessons import CONFIG
@@ -37,6 +38,7 @@ from tests.servers.ollama import OllamaStandIn, StoredModel
         ("ann@x.example", MailText(body="Write to (ann@x.example)."), "text"),
         ("ann@x.example", MailText(body="https://y.example/stop?who=ann%40x.example&all"), "text"),
         ("ann@x.example", MailText(attachments=("ann@x.example.vcf (text/vcard)",)), None),
+        ("ann@x.example", MailText(attached_text="Invoice 4711\nto Ann, ann@x.example"), "text"),
         ("ann@x.example", MailText(sender="joann@x.example", to="ann@x.example.org", body="ann@x"), None),
         ("@x.example", MailText(sender="bob@mail.x.example"), "sender"),
         ("@x.example", MailText(list_id="<news@x.example>"), "text"),
@@ -149,6 +151,19 @@ def test_lessons_go_with_their_messages_copies_and_references_and_those_of_other
         assert messages.sightings(tx, reply)[0].who == "bob@y.example"
     files = b"".join(path.read_bytes() for path in office.settings.state_dir.glob("postroom.sqlite*"))
     assert b"x.example" not in files
+
+
+def test_what_a_file_said_of_a_person_goes_from_decisions_too(office: Office) -> None:
+    about = office.teach("bob@y.example", "<1@y.example>")
+    fields = dict.fromkeys(("category", "best", "probability", "runner_up", "runner_up_probability", "model"))
+    files = [ReadFile("cv of ann@x.example.pdf", "text", "pdf"), ReadFile("bill.pdf", "text", "pdf")]
+    with office.database.begin() as tx:
+        more = {"source": "none", "reason": "left", "mode": "live"}
+        decisions.add(tx, about, START, **fields, **more, files=files)  # type: ignore[arg-type]
+    forget(memory_of(office.desk), office.settings, Person("ann@x.example"))
+    with office.database.read() as tx:
+        assert [made.files for made in decisions.of_message(tx, about)] == [()]
+    assert b"ann@x" not in Path(office.database.place).read_bytes()
 
 
 def test_a_model_goes_unless_it_is_proved_that_it_learnt_from_none(office: Office) -> None:

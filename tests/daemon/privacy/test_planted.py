@@ -31,6 +31,7 @@ from daemon.model.base_file import BaseFile
 from tests import ROOT
 from tests.imap_fixtures import ImapWorld
 from tests.lessons import office_rows
+from tests.paper_samples import NUMBER, pdf_with_file, ubl
 from tests.servers.dovecot import Dovecot
 from tests.servers.hands import make_mail
 from tests.servers.private import PASSWORD
@@ -43,8 +44,10 @@ PRIVACY = ROOT / "docs" / "privacy.md"
 PEOPLE = ("void", "back", "never", "old", "gone", "plain")
 """Whose lesson is taken back, who is put back into the inbox, listed in never_senders, too old, forgotten; and whose
 mail nobody ever files."""
-FIELDS = ("name", "address", "recipient", "subject", "word", "file")
-TEXT, MESSAGE_ID, SECRET = "text", "Message-IDs", "secrets"
+FIELDS = ("name", "address", "recipient", "subject", "word", "file", "paper", "number")
+FILES = ("file", "number")
+"""Of a file its name, and what an electronic invoice in it says: kept with decisions for a while."""
+TEXT, NAMES, MESSAGE_ID, SECRET = "text", "names of files", "Message-IDs", "secrets"
 
 
 def planted(person: str, what: str) -> str:
@@ -61,13 +64,17 @@ def mail_of(person: str) -> bytes:
     ).split(b"\r\n\r\n")[0]
     kept = [line for line in head.split(b"\r\n") if not re.match(rb"(?i)(from|to|content|mime)", line)]
     sender = f"{planted(person, 'name')} <{planted(person, 'address')}@{person}.example>"
+    invoice = ubl().replace(NUMBER.encode(), planted(person, "number").encode())
+    assert planted(person, "number").encode() in invoice
+    paper = pdf_with_file("factur-x.xml", invoice, f"We owe you {planted(person, 'paper')}")
     body = (
         f"From: {sender}\r\nTo: office@example.com, {planted(person, 'recipient')}@elsewhere.example\r\n"
         f'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="{boundary}"\r\n\r\n'
-        f"--{boundary}\r\nContent-Type: text/plain\r\n\r\nWe shall need {planted(person, 'word')} by Tuesday, as we "
-        f"wrote to you before, all of {planted(person, 'word')} and two more of them.\r\n"
+        f"--{boundary}\r\nContent-Type: text/plain\r\n\r\nPlease find attached {planted(person, 'word')}.\r\n"
         f"--{boundary}\r\nContent-Type: application/pdf\r\n"
-        f'Content-Disposition: attachment; filename="{planted(person, "file")}.pdf"\r\n\r\nPDF\r\n--{boundary}--\r\n'
+        f'Content-Disposition: attachment; filename="{planted(person, "file")}.pdf"\r\n'
+        "Content-Transfer-Encoding: base64\r\n\r\n"
+        f"{base64.encodebytes(paper).decode()}\r\n--{boundary}--\r\n"
     )
     return b"\r\n".join(kept) + b"\r\n" + body.encode()
 
@@ -75,7 +82,7 @@ def mail_of(person: str) -> bytes:
 @cache
 def disguises() -> dict[bytes, tuple[str, str]]:
     """Every form in which a planted word may lie in a file -> (person, what of the mail it is)."""
-    words = {planted(person, what): (person, TEXT) for person in PEOPLE for what in FIELDS}
+    words = {planted(person, what): (person, NAMES if what in FILES else TEXT) for person in PEOPLE for what in FIELDS}
     words |= {planted(person, "id"): (person, MESSAGE_ID) for person in PEOPLE}
     words |= {PASSWORD: ("", SECRET)}
     found: dict[bytes, tuple[str, str]] = {}
@@ -141,9 +148,9 @@ class Stage:
         seen = [*self.inside.values(), *self.outside.values()]
         return {person for each in seen for person, kind in each if kind == what}
 
-    def where(self, person: str) -> set[str]:
+    def where(self, person: str, what: str = TEXT) -> set[str]:
         """The files, or the folders below training/ and scratch/, that hold the text of this person's mail."""
-        places = {name for name, held in self.inside.items() if (person, TEXT) in held}
+        places = {name for name, held in self.inside.items() if (person, what) in held}
         return {re.sub(r"^(training/job|scratch/[a-z-]+)-[^/]*/.*", r"\1", name) for name in places}
 
 
@@ -393,6 +400,15 @@ def test_text_lies_where_it_should_and_is_gone_when_it_should_be(
 
 def test_mail_that_nobody_filed_is_never_kept(life: Life) -> None:
     assert [stage.name for stage in life.stages.values() if stage.where("plain")] == []
+
+
+def test_only_names_of_files_are_kept_with_a_decision_and_go_when_its_mail_is_put_back(life: Life) -> None:
+    kept, back = life.stages["asked"].where("plain", NAMES), life.stages["service killed"].where("back", NAMES)
+    assert {name.removesuffix("-wal") for name in kept} == {"postroom.sqlite"}
+    assert back == set()
+    assert "back" in life.stages["corrected"].who(NAMES)
+    for stage, person in (("voided", "void"), ("never_senders", "never"), ("aged", "old"), ("forgotten", "gone")):
+        assert person not in life.stages[stage].who(NAMES), stage
 
 
 def test_forgetting_takes_the_identity_too_and_what_else_could_tell(life: Life) -> None:

@@ -10,8 +10,10 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,8 @@ from daemon.commands.common import console
 from daemon.commands.rehearse import show as show_rehearsal
 from daemon.demo.office.writer import write_office
 from daemon.passes.desk import Desk
-from daemon.rehearsal.archives import BadSource, from_eml_tree, from_manifest
+from daemon.passes.file_reading import AttachedFiles
+from daemon.rehearsal.archives import BadSource, FilesRead, from_eml_tree, from_manifest
 from daemon.rehearsal.back_test import (
     Filings,
     LabelledMail,
@@ -46,6 +49,7 @@ from daemon.store.database import Tx
 from daemon.store.records import FILERS, DecisionSource
 from daemon.training.policy import evidence
 from tests.fakes import FakeClassifier, FakeRegistry, good_hints
+from tests.paper_samples import text_pdf
 
 MORNING = datetime(2026, 1, 5, 8, tzinfo=UTC)
 
@@ -208,6 +212,18 @@ def test_eml_tree_gives_folder_text_date_and_thread_of_every_file(tmp_path: Path
     assert undated == 1
     assert {each.folder.partition("/")[2] for each in mails} == {"2026"}
     assert any(each.references for each in mails)
+
+
+def test_files_in_an_eml_tree_are_read_where_the_settings_say_so(tmp_path: Path):
+    letter = EmailMessage()
+    letter["From"], letter["Date"] = "ann@example.org", "Mon, 02 Mar 2026 09:00:00 +0000"
+    letter.set_content("Please find attached.")
+    letter.add_attachment(text_pdf("Rechnung 4711"), "application", "pdf", filename="scan.pdf")
+    (tmp_path / "Invoices").mkdir()
+    (tmp_path / "Invoices" / "1.eml").write_bytes(letter.as_bytes())
+    with closing(AttachedFiles()) as files:
+        said = [from_eml_tree(tmp_path, how)[0][0].text.attached_text for how in (None, FilesRead("text", files))]
+    assert said == ["", "Rechnung 4711"]
 
 
 def test_empty_or_missing_tree_says_what_was_expected(tmp_path: Path):

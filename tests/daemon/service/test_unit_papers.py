@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 
 from tests import ROOT
 from tests.installed_unit import InstalledPostroom
+from tests.page_pictures import letter, picture
 from tests.sandbox_tries import TRIES
+from tests.servers import tesseract
 from tests.servers.systemd import PrivateSystemd
 
 pytestmark = [pytest.mark.imap, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -20,7 +23,8 @@ Type=oneshot
 WatchdogSec=0
 Restart=no
 ExecStart=
-ExecStart=/opt/postroom/venv/bin/python -P /opt/sandbox_tries.py
+ExecStart=/opt/postroom/venv/bin/python -P /opt/sandbox_tries.py /opt/page.png
+Environment=LD_LIBRARY_PATH=/opt/tesseract/lib TESSDATA_PREFIX=/opt/tesseract/languages
 """
 
 
@@ -37,6 +41,12 @@ def test_inside_the_shipped_unit_files_are_read_and_from_within_everything_is_re
 ) -> None:
     tries = (ROOT / "tests" / "sandbox_tries.py").read_text("utf-8")
     postroom.shell("cat > /opt/sandbox_tries.py && chmod 644 /opt/sandbox_tries.py", given=tries)
+    page = b64encode(picture(letter())).decode()
+    postroom.shell("base64 -d > /opt/page.png && chmod 644 /opt/page.png", given=page)
+    # Where the unit may look; a machine with Debian's packages needs none of it.
+    where = tesseract.environment()
+    postroom.shell(f"mkdir /opt/tesseract && cp -rL {where['LD_LIBRARY_PATH']} /opt/tesseract/lib")
+    postroom.shell(f"cp -rL {where['TESSDATA_PREFIX']} /opt/tesseract/languages && chmod -R a+rX /opt/tesseract")
     postroom.begin("nobody", "00:00-00:00")
     postroom.shell("mkdir -p /etc/systemd/system/postroom.service.d")
     postroom.shell("cat > /etc/systemd/system/postroom.service.d/tries.conf && systemctl daemon-reload", given=DROP_IN)
@@ -46,6 +56,10 @@ def test_inside_the_shipped_unit_files_are_read_and_from_within_everything_is_re
     found = json.loads(lines[-1])
     assert found["sandbox"] == [True, True, ""], "seccomp by prctl is allowed in there"
     assert found["read"] == {"a.txt": "text", "a.html": "text", "empty.txt": "none"}
+    assert found["ocr"] == [True, ["deu", "eng"], ""]
+    [[status, ocr, text]] = found["seen"]
+    assert (status, ocr) == ("text", True)
+    assert "Rechnung Nr. 4711" in text
     assert found["tried"] == {"filter": "", **dict.fromkeys(TRIES, "EPERM"), "more memory": "ENOMEM"}
     assert found["ends"]["abort"] == [0, "crashed"]
     assert found["unfiltered"]["connect"] == "EMFILE"

@@ -78,6 +78,21 @@ def problems(folder: Path, text: str) -> list[str]:
     return caught.value.problems
 
 
+def test_a_mailbox_may_know_files_otherwise_than_the_rest(tmp_path: Path) -> None:
+    own = DESK.replace('name = "desk"', 'name = "desk"\nattachments = "names"')
+    found = load(tmp_path, f'{OFFICE}{own}[sorting]\nattachments = "ocr"\nocr_languages = ["fra", "chi_sim"]')
+    assert [found.attachments_of(name) for name in ("office", "desk", "rehearsal")] == ["ocr", "names", "ocr"]
+    assert found.sorting.ocr_languages == ("fra", "chi_sim")
+
+
+def test_mistakes_about_files_are_told_in_words(tmp_path: Path) -> None:
+    wrong = f'{OFFICE}attachments = "all"\n[sorting]\nattachments = "txt"\nocr_languages = ["german", "deu"]'
+    mailbox, sorting, language = problems(tmp_path, wrong)
+    assert mailbox.startswith('[[mailbox]] 1 (office) attachments: "all" is not one of "names", "text", "ocr".')
+    assert sorting.startswith('[sorting] attachments: "txt" is not one of "names", "text", "ocr". Did you mean "text"?')
+    assert language.startswith('[sorting] ocr_languages 0: "german" is no language of tesseract\'s. Write "deu"')
+
+
 # -- the example file
 
 
@@ -123,7 +138,8 @@ def test_the_values_in_the_example_are_the_defaults(tmp_path: Path) -> None:
     settings = load(tmp_path, all_switched_on())
     for section in ("state_dir", "sorting", "engine", "training", "log"):
         assert getattr(settings, section) == Settings.model_fields[section].default, section
-    invented = {"categories", "roles", "credential"}  # the last is left out only where a person signs in
+    # A credential is left out only where a person signs in, `attachments` where it is as under [sorting].
+    invented = {"categories", "roles", "credential", "attachments"}
     for mailbox in settings.mailboxes:
         assert mailbox.model_dump(exclude=invented) == only_required(mailbox).model_dump(exclude=invented)
     for category in settings.mailboxes[0].categories:

@@ -14,9 +14,14 @@ import pytest
 from pydantic import BaseModel
 
 from connectors.base import MailText
+from connectors.in_memory import MemorySettings
+from daemon.model.as_read import LAYOUT
 from daemon.model.engines.engine_kinds import OpenAISettings
 from daemon.settings import Settings
-from daemon.training import trainer_process
+from daemon.store import mailboxes
+from daemon.store.database import Database
+from daemon.store.records import Category as Known
+from daemon.training import hand_over, trainer_process
 from daemon.training.order import (
     LESSONS,
     ORDER,
@@ -29,6 +34,7 @@ from daemon.training.order import (
     Order,
     Result,
 )
+from daemon.training.registry import Registry
 from daemon.training.trainer_process import NoAnswer, run_trainer
 from daemon.training.trial_order import Counts, Filed, Share, TrialResult, TrialRow
 from tests import ROOT
@@ -56,6 +62,7 @@ WHOLE_ORDER = Order(
     current=Path("/srv/models/office/1"),
     withdrawn=Path("/srv/models/office/2"),
     wanted_precision=0.99,
+    attached=1,
     own_domains=("office.example",),
     seed=7,
     threads=3,
@@ -69,7 +76,9 @@ WHOLE_ORDER = Order(
 WHOLE_LESSON = Lesson(
     id=3,
     category="c1",
-    text=MailText("Ann <a@b.example>", "us@b.example", "list", "Subject 漢", ("x.pdf (application/pdf)",), "Body\n"),
+    text=MailText(
+        "Ann <a@b.example>", "us@b.example", "list", "Subject 漢", ("x.pdf (application/pdf)",), "Body\n", "Invoice 7"
+    ),
     thread="t1",
     at=START + timedelta(microseconds=1),
     weight=0.5,
@@ -231,3 +240,17 @@ def called(value: ast.expr) -> str | None:
 @pytest.mark.parametrize("model", READERS, ids=lambda model: model.__name__)
 def test_every_field_is_read_by_somebody(model: type[BaseModel]) -> None:
     assert set(model.model_fields) - set(read_of(*READERS[model])) == set()
+
+
+def test_what_a_mailbox_reads_its_models_are_taught(tmp_path: Path) -> None:
+    boxes = [MemorySettings(name=name, credential="c", attachments=how) for name, how in (("a", None), ("b", "names"))]
+    database = Database.open(tmp_path / "postroom.sqlite")
+    settings = Settings(state_dir=tmp_path, mailbox=boxes)
+    registry = Registry(database, settings.engine, tmp_path / "models")
+    with database.begin() as tx:
+        ids = [mailboxes.ensure(tx, box.name, "imap", "live", START).id for box in boxes]
+        for box in ids:
+            mailboxes.add_category(tx, box, Known("", "Invoices", "Invoices"), START)
+        orders = [hand_over._order(tx, settings, registry, box, "v", tmp_path) for box in ids]
+    database.close()
+    assert [order.attached for order in orders] == [LAYOUT, 0]

@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("restored", tables.Utc(), nullable=True),
         sa.Column("tags", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("unreadable", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("reread", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailboxes")),
         sa.UniqueConstraint("name", name=op.f("uq_mailboxes_name")),
     )
@@ -172,6 +173,7 @@ def upgrade() -> None:
         sa.Column("confirmed", tables.Utc(), nullable=True),
         sa.Column("hint", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("sureness", sa.Float(), nullable=True),
+        sa.Column("files", sa.JSON(none_as_null=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["message_id"], ["messages.id"], name=op.f("fk_decisions_message_id"), ondelete="CASCADE"
         ),
@@ -195,6 +197,7 @@ def upgrade() -> None:
         sa.Column("voided", tables.Utc(), nullable=True),
         sa.Column("correction_id", sa.Integer(), nullable=True),
         sa.Column("replaced_by", sa.Integer(), nullable=True),
+        sa.Column("papers", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["correction_id"], ["corrections.id"], name=op.f("fk_lessons_correction_id"), ondelete="SET NULL"
         ),
@@ -212,6 +215,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_lessons_mailbox_id_voided"), "lessons", ["mailbox_id", "voided"], unique=False)
     op.create_index(
         op.f("ix_lessons_mailbox_id_voided_category"), "lessons", ["mailbox_id", "voided", "category"], unique=False
+    )
+    op.create_index(
+        op.f("ix_lessons_mailbox_id_voided_papers"), "lessons", ["mailbox_id", "voided", "papers"], unique=False
     )
     op.create_index(op.f("ix_lessons_message_id"), "lessons", ["message_id"], unique=False)
     op.create_table(
