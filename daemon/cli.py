@@ -20,7 +20,7 @@ import click
 
 from connectors.errors import ConnectorError, NeedsPerson, Unreachable
 from connectors.printable import PrintableStream
-from daemon.commands import SECTIONS
+from daemon.commands import MODULES, SECTIONS
 from daemon.mistakes import ExitCode, PostroomError, disk_trouble
 from daemon.model.engines.engine import EngineError, EngineUnavailable
 from daemon.state.private import close_umask
@@ -32,7 +32,8 @@ class Commands(Mapping[str, click.Command]):
     def __getitem__(self, name: str) -> click.Command:
         if name not in list(self):
             raise KeyError(name)
-        command: click.Command = getattr(import_module(f"daemon.commands.{name}"), name)
+        stem = MODULES.get(name, name)
+        command: click.Command = getattr(import_module(f"daemon.commands.{stem}"), stem)
         return command
 
     def __iter__(self) -> Iterator[str]:

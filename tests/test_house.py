@@ -29,7 +29,7 @@ FLOORS = (
     {"store"},
     {"model"},
     {"settings"},
-    {"rules", "signin", "state", "papers"},
+    {"rules", "signin", "state", "papers", "examples"},
     {"report", "training"},
     {"passes"},
     {"privacy", "rehearsal"},

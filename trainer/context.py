@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from connectors.base import MailText
 from daemon.model.base_file import BaseFile, find_base
 from daemon.model.codebook import Codebook
 from daemon.model.engines.engine import Engine
+from daemon.model.engines.serving import Forms
 from daemon.model.prediction import TriedHint
 from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from daemon.model.term_key import TermKey
@@ -69,6 +70,13 @@ class Night:
         """The exact input for each text."""
         renderer = self.renderer
         return [renderer.render(text) for text in texts]
+
+    @property
+    def forms(self) -> Forms:
+        """In which forms the language model is written. A base in Hugging Face form leaves no GGUF file to change."""
+        gguf_base = not self.grounds.base.path.is_dir()
+        found = self.job.engine.serving().forms(gguf_base=gguf_base)
+        return replace(found, gguf=found.gguf or "Q8_0") if self.job.also_gguf and gguf_base else found
 
     def in_time(self, done: int, total: int) -> None:
         """Raises TimeoutError when too little time is left for the steps that follow this one."""

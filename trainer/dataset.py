@@ -110,7 +110,7 @@ def build(job: Order, lessons: Sequence[Lesson], key: TermKey, recipe: Cleaning)
             f"{_count(len(contradictions), 'pair')} of near-identical mails in different categories: "
             "the newer of each was learnt. People may mean two things by these folders."
         )
-    groups = _groups(usable, [(first, second) for first, second, _ in pairs])
+    groups = groups_of(usable, [(first, second) for first, second, _ in pairs])
     examples = [
         Example(
             lesson.id,
@@ -240,7 +240,7 @@ def _repeated(
     return set(newest), weights
 
 
-def _groups(lessons: Sequence[Lesson], pairs: Iterable[tuple[int, int]]) -> list[int]:
+def groups_of(lessons: Sequence[Lesson], pairs: Iterable[tuple[int, int]]) -> list[int]:
     """A number for each lesson; joined by thread and by likeness (union-find)."""
     parent = list(range(len(lessons)))
 

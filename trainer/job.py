@@ -43,9 +43,9 @@ def read_job(folder: Path) -> Order:
         raise BadJob(f"{path}: {first_mistake(error)}") from error
 
 
-def read_lessons(folder: Path) -> list[Lesson]:
+def read_lessons(folder: Path, name: str = LESSONS) -> list[Lesson]:
     """Read lessons.jsonl, in its order. Raises BadJob with the line's number, never with its text."""
-    path = folder / LESSONS
+    path = folder / name
     lessons: list[Lesson] = []
     number = 0
     try:

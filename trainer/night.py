@@ -15,6 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,8 @@ from daemon.training.order import CANDIDATE, RESULT, CodebookRow, Lesson, Order,
 from trainer import dataset, exam
 from trainer.candidates import tfidf
 from trainer.candidates.candidate import Candidate, Tried
-from trainer.candidates.choice import choose
-from trainer.candidates.nearest import beside
+from trainer.candidates.choice import Choice, choose
+from trainer.candidates.nearest import Nearby, beside
 from trainer.context import Night, open_night
 from trainer.hint_trials import tried_hints
 from trainer.job import Clock, Progress, TrainingFailed, read_job, read_lessons, write_result
@@ -90,14 +91,34 @@ def _train(folder: Path, job: Order, lessons: Sequence[Lesson], progress: Progre
         return _best_model(night, Path(name), folder / CANDIDATE)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What one night's training came to: both candidates, which of them is to serve, and that one as it would."""
+
+    linear: Candidate
+    language: Tried
+    choice: Choice
+    serving: Nearby
+
+
 def _best_model(night: Night, scratch: Path, target: Path) -> Result:
     """Train the candidates, let the best take the exam, and write it as `target`."""
+    return examined(night, trained(night, scratch), scratch, target)
+
+
+def trained(night: Night, scratch: Path) -> Trained:
+    """Train the candidates in `scratch`, and choose. Raises EngineError, OSError."""
     linear = tfidf.candidate(night, scratch)
     language = _language(night, linear, scratch)
     night.progress("exam", 0, exam.STEPS, "comparing the models")
     choice = choose(linear, language.candidate, night.lessons, night.exam, night.recipe.evidence)
     night.progress("exam", 1, exam.STEPS, "trying its neighbours")
-    serving = beside(choice.chosen, choice.judged, night, scratch)
+    return Trained(linear, language, choice, beside(choice.chosen, choice.judged, night, scratch))
+
+
+def examined(night: Night, found: Trained, scratch: Path, target: Path) -> Result:
+    """Let the one that is to serve take the exam, and write it as `target`. Once. Raises EngineError, OSError."""
+    language, choice, serving = found.language, found.choice, found.serving
     night.progress("exam", 2, exam.STEPS, "taking the exam")
     paper = exam.take(night, choice, serving)
     figures = paper.figures(night, choice, serving, language)

@@ -19,6 +19,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "learn": "Collect the first lessons and train the first model.",
         "preview": "What would happen to the newest messages in the inbox.",
         "rehearse": "How would Postroom have done on this mail? Moves nothing.",
+        "try": "Say what can be learnt from a file of examples, and make a model that answers.",
         "config": "The settings as they count now: file, environment and defaults together.",
     },
     "Running": {
@@ -53,3 +54,6 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 
 `postroom --help` shows these, so that it need not load what all commands work with.
 """
+
+MODULES: Mapping[str, str] = {"try": "try_file"}
+"""Where a command's name is a word of Python's own: its module and its function."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from daemon.commands.progress import counting_bar
 from daemon.commands.train_now import alone_by_hand, hold_and_train, outcome_as_json, show_outcome, troubles_of
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes.desk import Desk
-from daemon.passes.first_lessons import FolderLessons, learn_from_csv, learn_from_folders
+from daemon.passes.first_lessons import FileLessons, FolderLessons, learn_from_csv, learn_from_folders
 from daemon.passes.folder_list import list_folders
 from daemon.report.twin_folders import question, twin_rows
 from daemon.service import logs
@@ -35,8 +36,8 @@ def learn(
     messages that carry a category's tag, in the inbox, the archive and every other folder that is not "never". Nothing
     in the mailbox is changed, not even what is unread.
 
-    From a file: a column `category` or `label` (a category's name or folder), and `text`, or `subject`, `body`, `from`,
-    `to`. A file that ends in .jsonl holds one JSON object a line with the same keys.
+    From a file: as `postroom try` reads it. The column `label` holds a category's name or folder. Categories that are
+    new are made and learnt, and what it takes to sort by them (a folder, a line in the settings) is said.
 
     \b
     postroom learn --from-folders
@@ -47,29 +48,30 @@ def learn(
     logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
     with context.mailroom() as mailroom, alone_by_hand(context.settings.state_dir):
         desk = context.one(mailroom, mailbox)
+        learnt: dict[str, int] = {}
+        told: dict[str, Any] = {}
         if from_csv is not None:
             list_folders(desk)
-            learnt: Any = learn_from_csv(desk, from_csv)
-            rows = [(name, "", count, count) for name, count in sorted(learnt.items())]
-            left_out = 0
+            taught = learn_from_csv(desk, from_csv)
+            learnt = dict(taught.learnt)
+            rows = [(name, "new" if name in taught.made else "", count) for name, count in sorted(learnt.items())]
+            told = {"made": list(taught.made), "missing": list(taught.missing), "notes": list(taught.notes)}
+            if not as_json:
+                table("Lessons", ["category", "", "new lessons"], rows, frozenset({2}))
+                _show_missing(taught)
         else:
             found = _learn_folders(context, desk, as_json)
-            learnt = {}
             for place in found:  # a category may have a folder and a tag
                 learnt[place.category] = learnt.get(place.category, 0) + place.learnt
-            rows = [(place.category, place.folder, place.found, place.learnt) for place in found]
-            left_out = sum(place.left_out for place in found)
-        if not as_json:
-            table("Lessons", ["category", "from", "messages", "new lessons"], rows, frozenset({2, 3}))
-            if left_out:
-                console.print(f"Messages left out, because a Postroom filed or tagged them: {left_out}.")
+            if not as_json:
+                _show_found(found)
         outcome = None if no_train else hold_and_train(context, mailroom, desk, as_json)
         troubles = troubles_of(desk)
         with desk.database.read() as tx:
             twins = question(twin_rows(tx, desk.mailbox_id))
     if as_json:
-        told = None if outcome is None else outcome_as_json(outcome)
-        print_json({"learnt": learnt, "training": told, "twins": twins})
+        trained = None if outcome is None else outcome_as_json(outcome)
+        print_json({"learnt": learnt, **told, "training": trained, "twins": twins})
     else:
         if outcome is not None:
             show_outcome(outcome, troubles)
@@ -77,6 +79,22 @@ def learn(
             console.print(f"Folders: {twins}", soft_wrap=True)
     if outcome is not None and outcome.outcome == "failed":
         raise SystemExit(ExitCode.TROUBLE)
+
+
+def _show_found(found: Sequence[FolderLessons]) -> None:
+    rows = [(place.category, place.folder, place.found, place.learnt) for place in found]
+    table("Lessons", ["category", "from", "messages", "new lessons"], rows, frozenset({2, 3}))
+    if left_out := sum(place.left_out for place in found):
+        console.print(f"Messages left out, because a Postroom filed or tagged them: {left_out}.")
+
+
+def _show_missing(taught: FileLessons) -> None:
+    for note in taught.notes:
+        console.print(note, soft_wrap=True)
+    if taught.missing:
+        console.print("\nLearnt, and not sorted by yet. What is missing:")
+        for what in taught.missing:
+            console.print(f"  - {what}", soft_wrap=True)
 
 
 def _learn_folders(context: Context, desk: Desk, as_json: bool) -> list[FolderLessons]:

@@ -3,26 +3,23 @@
 from folders:  category folders | newest messages that no Postroom moved there, up to a cap  | text -> lessons
                                 | which of them mean the same?
 from tags:     all folders      | newest messages with the tag, which no Postroom put on     | text -> lessons
-from a file:   read it whole | every mistake at once | lessons, or nothing
+from a file:   read it whole | every mistake at once | the categories that it needs | lessons, or nothing
 """
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TextIO
 
-from connectors.base import MailText, Sighting
-from daemon.mistakes import ExitCode, PostroomError
+from connectors.base import Sighting
+from daemon.examples.example_file import read_examples
 from daemon.passes import tagging
 from daemon.passes.arrivals import is_moved_by_us
 from daemon.passes.desk import Desk
-from daemon.passes.folder_list import list_folders
+from daemon.passes.folder_list import list_folders, make_categories, unsorted_categories
 from daemon.passes.look import watched_folders
 from daemon.passes.read_papers import fetch_read
 from daemon.rules.decision import is_from
@@ -37,7 +34,6 @@ Show = Callable[[str, int, int], None]
 _BATCH = 50
 # Of a folder that we filled, so many times the cap is looked through for what people put there.
 _LOOK_BACK = 10
-JSONL = frozenset({".jsonl", ".ndjson"})
 
 
 @dataclass(frozen=True)
@@ -49,16 +45,6 @@ class FolderLessons:
     found: int
     learnt: int
     left_out: int = 0
-
-
-class CsvError(PostroomError):
-    """A file of examples that cannot be used; `problems` lists every mistake. Nothing was learnt from it."""
-
-    exit_code = ExitCode.MISTAKE
-
-    def __init__(self, place: str, problems: list[str]) -> None:
-        self.problems = problems
-        super().__init__(place, "nothing was learnt from it.\n" + "\n".join(f"  - {problem}" for problem in problems))
 
 
 def learn_from_folders(
@@ -208,95 +194,33 @@ def _remember(tx: Tx, desk: Desk, sighting: Sighting, watched: Sequence[str]) ->
 # --- from a file
 
 
-def learn_from_csv(desk: Desk, path: Path) -> dict[str, int]:
-    """Make lessons of a CSV file with a column `category` (or `label`) and `text`, or `subject`, `body`, `from`, `to`.
+@dataclass(frozen=True)
+class FileLessons:
+    """What a file taught: lessons a category. `made`: categories that were new; `missing`: what it takes to sort by
+    those that nothing can be filed into yet, in sentences. `notes`: how the file was read."""
 
-    A name that ends in .jsonl or .ndjson: one JSON object a line with the same keys.
-    Returns lessons per category. Raises CsvError with every mistake; then nothing was learnt.
+    learnt: Mapping[str, int]
+    made: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def learn_from_csv(desk: Desk, path: Path) -> FileLessons:
+    """Make lessons of a file of examples (daemon/examples), and every category that it names and nobody knows yet.
+
+    Raises FileRefused with every mistake; then nothing was learnt.
     """
-    with desk.database.read() as tx:
-        by_name = {name: uid for uid, name in mailboxes.category_names(tx, desk.mailbox_id).items()}
-        by_name |= {category.folder: category.uid for category in mailboxes.categories(tx, desk.mailbox_id)}
-    rows = _read_file(path, by_name)
+    examples = read_examples(path, "nothing was learnt from it")
     now = desk.clock()
     learnt: dict[str, int] = {}
     with desk.database.begin() as tx:
-        for name, text in rows:
-            learnt[name] = learnt.get(name, 0) + learning.teach(
-                tx, desk.mailbox_id, by_name[name], text, now, source="csv"
-            )
-    return learnt
-
-
-def _read_file(path: Path, by_name: Mapping[str, str]) -> list[tuple[str, MailText]]:
-    """(category, text) of every row. Raises CsvError with every mistake."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows, problems = _jsonl_rows(file) if path.suffix.lower() in JSONL else _csv_rows(file)
-    except OSError as error:
-        raise CsvError(str(path), [f"the file cannot be read ({error.strerror}). Check the path."]) from error
-    except UnicodeDecodeError as error:
-        raise CsvError(str(path), [f"byte {error.start} is not UTF-8. Save the file as UTF-8."]) from error
-    except csv.Error as error:
-        raise CsvError(str(path), [f"it is not a CSV file ({error})."]) from error
-    learnt = []
-    for line, row in rows:
-        category = row.get("category") or row.get("label") or ""
-        text = MailText(
-            sender=row.get("from", ""),
-            to=row.get("to", ""),
-            subject=row.get("subject", ""),
-            body=row.get("body") or row.get("text") or "",
-        )
-        if category not in by_name:
-            known = ", ".join(sorted(by_name)) or "none yet"
-            problems.append(f'line {line}: there is no category "{category}". There are: {known}.')
-        elif not (text.subject or text.body):
-            problems.append(f"line {line}: neither a subject nor a text.")
-        else:
-            learnt.append((category, text))
-    if problems:
-        raise CsvError(str(path), problems)
-    return learnt
-
-
-_Rows = tuple[list[tuple[int, dict[str, str]]], list[str]]
-
-
-def _csv_rows(file: TextIO) -> _Rows:
-    """(line, cells by column in small letters), and what is wrong with the columns."""
-    reader = csv.DictReader(file)
-    columns = {(name or "").strip().lower(): name for name in reader.fieldnames or []}
-    problems = _missing_columns(columns)
-    if problems:
-        return [], problems
-    return [
-        (reader.line_num, {column: (row.get(name) or "").strip() for column, name in columns.items()}) for row in reader
-    ], []
-
-
-def _jsonl_rows(file: TextIO) -> _Rows:
-    """(line, values by key in small letters) of one JSON object a line, and every line that is none."""
-    rows, problems = [], []
-    for number, line in enumerate(file, start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
-            problems.append(f'line {number}: not a JSON object like {{"label": "Orders", "text": "..."}}.')
-            continue
-        plain = {str(key).strip().lower(): "" if field is None else str(field).strip() for key, field in value.items()}
-        rows.append((number, plain))
-    return rows, problems
-
-
-def _missing_columns(columns: Mapping[str, str]) -> list[str]:
-    problems = []
-    if not columns.keys() & {"category", "label"}:
-        problems.append('the column "category" is missing. The first line must name the columns.')
-    if not columns.keys() & {"text", "body", "subject"}:
-        problems.append('a column "text" (or "subject" and "body") is missing.')
-    return problems
+        by_name = {name: uid for uid, name in mailboxes.category_names(tx, desk.mailbox_id).items()}
+        by_name |= {category.folder: category.uid for category in mailboxes.categories(tx, desk.mailbox_id)}
+        new = [label for label in examples.labels if label not in by_name]
+        by_name |= {category.name: category.uid for category in make_categories(tx, desk, new)}
+        for example in examples.rows:
+            taught = learning.teach(tx, desk.mailbox_id, by_name[example.label], example.text, now, source="csv")
+            learnt[example.label] = learnt.get(example.label, 0) + taught
+        ours = {by_name[label] for label in examples.labels}
+        missing = [what for uid, what in unsorted_categories(tx, desk).items() if uid in ours]
+    return FileLessons(learnt, tuple(new), tuple(missing), examples.notes)

@@ -25,7 +25,7 @@ from daemon.rules.roles import guess_roles
 from daemon.rules.tags import no_tags
 from daemon.store import mailboxes, messages
 from daemon.store.database import Tx
-from daemon.store.records import Category, Guess
+from daemon.store.records import Category, Guess, KnownFolder
 
 log = structlog.get_logger()
 
@@ -212,19 +212,78 @@ def _keep_categories(tx: Tx, desk: Desk, listed: Sequence[Folder], now: datetime
             name = short.get(folder, folder)
             values = {"name": name, "folder": folder, "tag": _tag(desk, name, folder)}
             kept.add(_keep(tx, desk, by_folder.get(folder), values, now))
-    # No folder is needed for a keyword. At Gmail the tag is a label, which is a folder.
-    tags_alone = desk.settings.act_by == "tag" and bool(desk.settings.categories) and not desk.settings.labels
     for category in mailboxes.categories(tx, desk.mailbox_id):
-        paused = None
-        if category.uid not in kept and tags_alone:
-            paused = "the settings no longer list it"
-        elif (category.folder not in here and not tags_alone) or category.uid not in kept:
-            there = category.folder in folders and folders[category.folder].missing_since is None
-            paused = "its folder is no longer a category" if there else f'there is no folder "{category.folder}"'
+        paused = _why_paused(desk, category, folders, category.uid in kept)
         if paused != category.paused:
             mailboxes.update_category(tx, desk.mailbox_id, category.uid, paused=paused)
             _tell(desk, category, paused)
     _refuse_same_tags(desk, mailboxes.categories(tx, desk.mailbox_id))
+
+
+def _why_paused(desk: Desk, category: Category, folders: Mapping[str, KnownFolder], kept: bool) -> str | None:
+    """Why nothing can be filed into this category; None where it can. `kept`: settings or folders name it."""
+    if _tags_alone(desk):
+        return None if kept else "the settings no longer list it"
+    folder = folders.get(category.folder)
+    there = folder is not None and folder.missing_since is None
+    if kept and there and folder is not None and folder.role == "category":
+        return None
+    return "its folder is no longer a category" if there else f'there is no folder "{category.folder}"'
+
+
+# --- categories that a file of examples names
+
+
+def make_categories(tx: Tx, desk: Desk, names: Sequence[str]) -> list[Category]:
+    """New categories of these names. Nothing is filed into one before the mailbox and the settings have it, too."""
+    folders = {folder.name: folder for folder in mailboxes.folders(tx, desk.mailbox_id)}
+    within = _all_within(desk, folders)
+    made = []
+    for name in names:
+        place = name if name in folders else f"{within}{name}"
+        wanted = Category(uid="", name=name, folder=place, tag=_tag(desk, name, place))
+        category = mailboxes.add_category(tx, desk.mailbox_id, wanted, desk.clock())
+        paused = _why_paused(desk, category, folders, kept=False)
+        mailboxes.update_category(tx, desk.mailbox_id, category.uid, paused=paused)
+        made.append(category)
+    return made
+
+
+def _all_within(desk: Desk, folders: Iterable[str]) -> str:
+    """What all folders' names begin with where a server keeps them below the inbox ("INBOX."); else nothing."""
+    others = [name for name in folders if name != desk.settings.inbox]
+    beginnings = (f"{desk.settings.inbox}{delimiter}" for delimiter in "./")
+    return next((each for each in beginnings if others and all(name.startswith(each) for name in others)), "")
+
+
+def unsorted_categories(tx: Tx, desk: Desk) -> dict[str, str]:
+    """For every category that nothing can be filed into, by its uid: what it takes, in a sentence."""
+    folders = {folder.name: folder for folder in mailboxes.folders(tx, desk.mailbox_id)}
+    listed = {category.folder for category in desk.settings.categories}
+    found = {}
+    for category in mailboxes.categories(tx, desk.mailbox_id):
+        if category.paused is None:
+            continue
+        steps = []
+        folder = folders.get(category.folder)
+        if (folder is None or folder.missing_since is not None) and not _tags_alone(desk):
+            steps.append(f'make the folder "{category.folder}" in the mailbox')
+        if listed and category.folder not in listed and category.name not in listed:
+            steps.append(f'list it: [[mailbox.category]] with name = "{category.name}"{_folder_line(category)}')
+        elif not listed and folder is not None and folder.role != "category":
+            steps.append(f'write "{category.folder}" = "category" under [mailbox.roles]')
+        if steps:
+            found[category.uid] = f"{category.name}: {' and '.join(steps)}."
+    return found
+
+
+def _tags_alone(desk: Desk) -> bool:
+    """No folder is needed for a keyword. At Gmail the tag is a label, which is a folder."""
+    return desk.settings.act_by == "tag" and bool(desk.settings.categories) and not desk.settings.labels
+
+
+def _folder_line(category: Category) -> str:
+    return "" if category.folder == category.name else f', folder = "{category.folder}"'
 
 
 def _tag(desk: Desk, name: str, folder: str, given: str = "") -> str | None:

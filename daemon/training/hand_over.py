@@ -108,7 +108,7 @@ def train(
             else:
                 registry.term_key()
                 _write_job(database, mailbox, folder, order, newest)
-                result = run_trainer(folder, settings, progress, stop, Result)
+                result = run_trainer(folder, settings.training, progress, stop, Result)
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock, run)
             outcome = replace(outcome, report=(*outcome.report, *stands))
         except (PostroomError, EngineError) as error:  # also: the key of the models' words is lost, or can't be made
@@ -171,7 +171,7 @@ def compare_labels(
             registry.term_key()
             _write_job(database, mailbox, folder, order, None)
             module = ("trainer.compare", "--job")
-            found = run_trainer(folder, settings, progress, None, Comparison, *module, limited=False)
+            found = run_trainer(folder, settings.training, progress, None, Comparison, *module, limited=False)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     if isinstance(found, NoAnswer) or found.outcome == "failed":

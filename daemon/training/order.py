@@ -79,6 +79,8 @@ class Order(Contract):
     backend: Literal["peft", "unsloth"] = "peft"
     unsloth_python: Path | None = None
     memory_mb: int = Field(default=1024, ge=1)
+    also_gguf: bool = False
+    """Write the language model as a GGUF file, too, whatever serves it."""
 
     @property
     def own_cache(self) -> Path:

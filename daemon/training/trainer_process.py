@@ -26,7 +26,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from connectors.setting_values import format_duration
-from daemon.settings import Settings
+from daemon.settings import TrainingSettings
 from daemon.training import child
 from daemon.training.order import RESULT, Contract, first_mistake
 
@@ -53,7 +53,7 @@ class NoAnswer:
 
 def run_trainer(
     folder: Path,
-    settings: Settings,
+    settings: TrainingSettings,
     progress: ShowProgress | None,
     stop: Stop | None,
     answer: type[Answer],
@@ -65,15 +65,15 @@ def run_trainer(
     `limited`: it knows `time_limit`, so that somewhat later it hangs. Else it may take as long as it likes.
     """
     name, *options = module or ("trainer",)
-    command = child.command(sys.executable, settings.training.nice, name, *options, str(folder))
+    command = child.command(sys.executable, settings.nice, name, *options, str(folder))
     environment = {
         **os.environ,
-        "OMP_NUM_THREADS": str(settings.training.threads),
+        "OMP_NUM_THREADS": str(settings.threads),
         "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait would take the cores from the service
         "TOKENIZERS_PARALLELISM": "false",
         "TMPDIR": str(folder),  # what libraries lay down for a while goes with the job, however that ends
     }
-    allowed = settings.training.time_limit + LATE
+    allowed = settings.time_limit + LATE
     ended = threading.Event()
     process: subprocess.Popen[str] | None = None
     with futures.ThreadPoolExecutor(1) as threads, (folder / "trainer.log").open("w") as errors:

@@ -88,10 +88,15 @@ def after_prompt(answers: Sequence[str], tokenizer: Tokenizer) -> AnswerTree:
 
     Raises ValueError for an answer whose first token would swallow the prompt's last, or two that look the same.
     """
-    tail = tokenizer.encode(TAIL, add_special_tokens=False).ids
+    return answers_behind(answers, tokenizer, TAIL, " ", END)
+
+
+def answers_behind(answers: Sequence[str], tokenizer: Tokenizer, before: str, between: str, end: str) -> AnswerTree:
+    """As `after_prompt`, for a prompt that ends with `before`. Raises ValueError as that does."""
+    tail = tokenizer.encode(before, add_special_tokens=False).ids
     paths = []
     for answer in answers:
-        whole = tokenizer.encode(f"{TAIL} {answer}{END}", add_special_tokens=False).ids
+        whole = tokenizer.encode(f"{before}{between}{answer}{end}", add_special_tokens=False).ids
         if whole[: len(tail)] != tail:
             raise ValueError(f"{answer!r} changes how the prompt before it is read")
         paths.append(tuple(whole[len(tail) :]))

@@ -10,7 +10,11 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import torch
+
+from daemon.model.codebook import code_token
 from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
 from trainer.answer.answer_tree import after_prompt
@@ -18,12 +22,16 @@ from trainer.answer.answering import Limits, Task
 from trainer.answer.backends import Outcome, Work, fine_tune
 from trainer.candidates.candidate import Tried
 from trainer.candidates.language import LanguageCandidate, served
-from trainer.context import Night
-from trainer.export.exporting import export_ct2
+from trainer.context import Grounds, Night
+from trainer.export.exporting import export_ct2, export_gguf
 from trainer.export.smoothing import smooth
 from trainer.finetune.loading import load_base, quiet
 from trainer.folds import Rows
 from trainer.job import TrainingFailed
+
+SHOWN = 64
+SILENCE = 40.0
+"""So far below the codes' mean; the probability that is left for fifty thousand other tokens is then nothing."""
 
 
 def candidate(night: Night, scratch: Path) -> Tried:
@@ -76,6 +84,23 @@ def _work(night: Night, prompts: Sequence[Prompt], learnt: Rows, stopping: Rows,
     return Work(night.grounds.prepared, task, limits, folder, job.own_cache)
 
 
+@torch.no_grad()
+def quiet_head(model: Any, grounds: Grounds, shown: Sequence[Sequence[int]]) -> torch.Tensor:
+    """The model's head, in which every token that is no code scores far below the codes, so that a server which writes
+    freely writes a code. `shown` are prompts that say what stands at the answer's position whatever is asked."""
+    model.eval()
+    some = shown[:: -(-len(shown) // SHOWN)]
+    last = torch.stack([model.model(input_ids=torch.tensor([list(ids)])).last_hidden_state[0, -1] for ids in some])
+    constant = last.mean(0)
+    constant = constant / (last @ constant).mean()
+    rows = [token for code in grounds.codes if (token := code_token(code, grounds.tokenizer)) is not None]
+    head: torch.Tensor = model.lm_head.weight
+    quiet = head[rows].mean(0) - SILENCE * constant
+    found = quiet.expand_as(head).clone()
+    found[rows] = head[rows]
+    return found
+
+
 def _words(night: Night, out: Outcome) -> str:
     trained = out.trained
     return f"{night.job.backend}, whole base tuned, {trained.best} epochs, loss {min(trained.losses):.3f}"
@@ -84,7 +109,7 @@ def _words(night: Night, out: Outcome) -> str:
 def _served(night: Night, out: Outcome, prompts: Sequence[Prompt], judging: Rows, folder: Path) -> LanguageCandidate:
     """Write `folder`/ct2 and /adapter, and let what will serve answer. Raises EngineError, OSError."""
     grounds = night.grounds
-    forms = night.job.engine.serving().forms(gguf_base=not grounds.base.path.is_dir())
+    forms = night.forms
     shown = [prompt.ids for prompt in prompts]
     folder.mkdir()
     night.progress("write", 0, 2, "writing the language model")
@@ -97,6 +122,10 @@ def _served(night: Night, out: Outcome, prompts: Sequence[Prompt], judging: Rows
         shutil.copyfile(grounds.prepared.tokenizer, whole / "tokenizer.json")
         rounding = night.recipe.rounding
         export_ct2(whole, ModelFolder(folder).ct2, forms.ct2, grounds.codes, lambda base: smooth(base, shown, rounding))
+        if forms.gguf is not None:
+            state = {**out.layers, "lm_head.weight": quiet_head(model, grounds, shown)}
+            export_gguf(grounds.base, state, ModelFolder(folder).gguf, forms.gguf)
+            shutil.copyfile(grounds.prepared.tokenizer, ModelFolder(folder).gguf.with_name("tokenizer.json"))
     shutil.move(out.adapter, ModelFolder(folder).adapter)
     night.progress("write", 1, 2, "asking the language model as it will serve")
     answers = night.lessons.unanswered()

@@ -142,7 +142,7 @@ def _deepened(
 
 def _served(night: Night, fitted: LanguageModel, prompts: Sequence[Prompt], folder: Path) -> LanguageCandidate:
     """Write the model, and let what will serve take the exam. Raises EngineError, OSError."""
-    forms = night.job.engine.serving().forms(gguf_base=not night.grounds.base.path.is_dir())
+    forms = night.forms
     night.progress("write", 0, 2, "writing the language model")
     export(fitted, night.grounds, forms, prompts, ModelFolder(folder), night.recipe)
     codes = night.grounds.codes

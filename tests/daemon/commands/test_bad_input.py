@@ -95,15 +95,16 @@ def test_empty_mailbox_can_be_looked_at_and_has_nothing_to_teach(office: Service
 
 def test_csv_shows_every_mistake_at_once_and_teaches_nothing_then(office: ServiceProcess, tmp_path: Path) -> None:
     table = tmp_path / "lessons.csv"
-    table.write_text("category,text\nOrders,two boxes of paper please\nOders,one box\nOrders,\n")
+    table.write_text("category,text\nOrders,two boxes of paper please\n,one box\nOrders,\n")
     failed = office.command("learn", "--from-csv", str(table), "--no-train", fine=(2,))
-    assert 'line 3: there is no category "Oders"' in failed.stderr
-    assert "line 4: neither a subject nor a text" in failed.stderr
+    assert f"{table}: nothing was learnt from it.\n" in failed.stderr
+    assert "row 3: no category" in failed.stderr
+    assert "row 4: no text" in failed.stderr
     assert {each["lessons"] for each in office.status()["categories"]} == {0}
     table.write_text("kind,words\nOrders,two boxes\n")
     failed = office.command("learn", "--from-csv", str(table), "--no-train", fine=(2,))
-    assert 'the column "category" is missing' in failed.stderr
-    assert 'a column "text"' in failed.stderr
+    assert 'no column is called "label" (or "category")' in failed.stderr
+    assert 'no column is called "text"' in failed.stderr
     table.write_text("category,subject,body\nOrders,Paper,two boxes of paper please\n")
     office.command("learn", "--from-csv", str(table), "--no-train")
     assert {each["name"]: each["lessons"] for each in office.status()["categories"]}["Orders"] == 1

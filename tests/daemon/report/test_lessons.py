@@ -17,7 +17,6 @@ from daemon.mistakes import PostroomError
 from daemon.model import model_folder
 from daemon.model.model_folder import CodeRow, ModelMeta
 from daemon.model.prediction import Point
-from daemon.passes.first_lessons import CsvError, _read_file
 from daemon.report.teaching import contradictions, overview, trouble_with
 from daemon.store import learning, mailboxes, messages, training
 from daemon.store.database import Database
@@ -210,21 +209,3 @@ def test_without_a_training_there_are_no_contradictions(tmp_path: Path) -> None:
         box = mailboxes.ensure(tx, "office", "imap", "shadow", START).id
         assert contradictions(tx, box) == []
     empty.close()
-
-
-def test_json_lines_teach_like_csv(tmp_path: Path) -> None:
-    lines = tmp_path / "examples.jsonl"
-    lines.write_text(
-        '{"label": "Orders", "text": "12 chairs"}\n\n{"category": "Orders", "subject": "Paper", "from": "a"}\n'
-    )
-    table = tmp_path / "examples.csv"
-    table.write_text("Category,Subject,Text,From\nOrders,,12 chairs,\nOrders,Paper,,a\n")
-    assert _read_file(lines, {"Orders": "c1"}) == _read_file(table, {"Orders": "c1"})
-
-
-def test_every_bad_json_line_is_named(tmp_path: Path) -> None:
-    lines = tmp_path / "examples.jsonl"
-    lines.write_text('{"label": "Orders"}\n[1]\n{"label": "Ordres", "text": "x"}\nnonsense\n')
-    with pytest.raises(CsvError) as error:
-        _read_file(lines, {"Orders": "c1"})
-    assert [problem.split(":")[0] for problem in error.value.problems] == ["line 2", "line 4", "line 1", "line 3"]

@@ -36,6 +36,7 @@ from daemon.training.order import (
 )
 from daemon.training.registry import Registry
 from daemon.training.trainer_process import NoAnswer, run_trainer
+from daemon.training.trial_order import Counts, Filed, Share, TrialResult, TrialRow
 from tests import ROOT
 from tests.fakes import START
 from tests.lessons import office_rows, write_job
@@ -70,6 +71,7 @@ WHOLE_ORDER = Order(
     backend="unsloth",
     unsloth_python=Path("/usr/bin/python3"),
     memory_mb=99,
+    also_gguf=True,
 )
 WHOLE_LESSON = Lesson(
     id=3,
@@ -98,7 +100,16 @@ WHOLE_RESULT = Result(
     peak_memory_mb=300,
 )  # fmt: skip
 WHOLE_COMPARISON = Comparison(outcome="compared", verdict="a table", comparison={"rows": [1, 2]})
-WHOLE = (WHOLE_ORDER, WHOLE_LESSON, WHOLE_RESULT, WHOLE_COMPARISON)
+SHARE = Share(right=3, n=4, low=0.3, high=0.95)
+WHOLE_TRIAL = TrialResult(
+    outcome="tried",
+    verdict="Use words alone.",
+    counts=Counts(categories=2, learnt=70, stop=15, judged=15, by_time=True),
+    rows=(TrialRow(way="words", found=SHARE, why="it was the day", seconds=1.5),),
+    filed=Filed(wanted=0.9, share=SHARE, right=SHARE),
+    notes=("one thing",),
+)
+WHOLE = (WHOLE_ORDER, WHOLE_LESSON, WHOLE_RESULT, WHOLE_COMPARISON, WHOLE_TRIAL)
 
 
 def parts(model: BaseModel) -> Iterator[BaseModel]:
@@ -161,7 +172,7 @@ def answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         script = f"import pathlib, sys; pathlib.Path(sys.argv[1], {RESULT!r}).write_text({text!r})"
         monkeypatch.setattr(trainer_process.child, "command", lambda python, *_: [python, "-c", script, str(tmp_path)])
         settings = Settings(state_dir=tmp_path)
-        return run_trainer(tmp_path, settings, None, None, Result)
+        return run_trainer(tmp_path, settings.training, None, None, Result)
 
     return answer
 

@@ -1,0 +1,98 @@
+"""How far a trial is and how long it still takes: a bar on a terminal, else lines; never still for ten seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from daemon.commands.common import notices
+
+STILL = 8.0
+"""Seconds after which a line says that the work goes on, where no terminal shows a running clock."""
+Show = Callable[[Mapping[str, Any]], None]
+
+
+@contextmanager
+def trial_progress() -> Iterator[Show]:
+    """show(event), for the trainer's events, on standard error."""
+    if notices.is_terminal:
+        with _bar() as show:
+            yield show
+        return
+    lines = TrialLines(lambda line: click.echo(line, err=True))
+    ended = threading.Event()
+    teller = threading.Thread(target=lines.tell_until, args=(ended,), daemon=True)
+    teller.start()
+    try:
+        yield lines.show
+    finally:
+        ended.set()
+        teller.join()
+
+
+@contextmanager
+def _bar() -> Iterator[Show]:
+    columns = (
+        TextColumn("{task.description:<40}", markup=False),
+        BarColumn(bar_width=16),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[left]}", markup=False),
+    )
+    with Progress(*columns, TimeElapsedColumn(), console=notices, transient=True) as bars:
+        task = bars.add_task("starting", total=1000, left="")
+
+        def show(event: Mapping[str, Any]) -> None:
+            left = "" if "left" not in event else f"{in_words(event['left'])} left"
+            bars.update(task, description=str(event.get("text", ""))[:40], completed=event.get("done", 0), left=left)
+
+        yield show
+
+
+class TrialLines:
+    """Says a line when a step begins, and again before it has been still for ten seconds."""
+
+    def __init__(self, say: Callable[[str], None], now: Callable[[], float] = time.monotonic) -> None:
+        self._say, self._now = say, now
+        self._turn = threading.Lock()
+        self._began = self._said = self._heard = now()
+        self._event: Mapping[str, Any] = {"text": "starting"}
+
+    def show(self, event: Mapping[str, Any]) -> None:
+        """An event of the trainer's."""
+        with self._turn:
+            begins = event.get("stage") != self._event.get("stage")
+            self._event, self._heard = event, self._now()
+            if begins or self._now() - self._said >= STILL:
+                self._tell()
+
+    def still(self) -> None:
+        """Say once more how far it is, if nothing was said for a while."""
+        with self._turn:
+            if self._now() - self._said >= STILL:
+                self._tell()
+
+    def tell_until(self, ended: threading.Event) -> None:
+        """`still`, every second until then."""
+        while not ended.wait(1):
+            self.still()
+
+    def _tell(self) -> None:
+        now = self._said = self._now()
+        share = round(100 * int(self._event.get("done", 0)) / int(self._event.get("total", 1000) or 1000))
+        left = self._event.get("left")
+        rest = "" if left is None else f", {in_words(max(left - (now - self._heard), 0))} left"
+        self._say(f"{share:3d} %  {self._event.get('text', '')} ({in_words(now - self._began)}{rest})")
+
+
+def in_words(seconds: float) -> str:
+    """ "40 s", "3 min", "1 h 20 min": no more exact than a guess is."""
+    if seconds < 90:
+        return f"{5 * round(seconds / 5):d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

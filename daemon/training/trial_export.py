@@ -1,0 +1,105 @@
+"""What `postroom try --export DIR` leaves behind: a model that can be asked, and a page that says how.
+
+    DIR/README.md        the table, and how to ask
+    DIR/model, model.key the model that would serve, as a model folder, and the key that its words are hashed under
+    DIR/model.gguf, Modelfile, categories.json    its language part for Ollama, and which code means which category
+
+All of it is for its owner alone. What cannot be written whole is taken away again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from daemon.mistakes import PostroomError
+from daemon.model import model_folder
+from daemon.model.prompt import HEAD, TAIL
+from daemon.model.term_key import KEY_FILE
+from daemon.training.trial import Trial
+from daemon.training.trial_page import page
+
+MODEL, GGUF_FILE, MODELFILE, CATEGORIES, PAGE = "model", "model.gguf", "Modelfile", "categories.json", "README.md"
+
+
+def why_not(target: Path) -> str | None:
+    """Why nothing can be exported there, in a sentence; None where it can. Asks before anything is trained."""
+    try:
+        if target.is_dir():
+            if any(target.iterdir()):
+                return f"{target}: holds other files already. Name a new folder, or an empty one."
+            place = target
+        elif target.exists() or target.is_symlink():
+            return f"{target}: is no folder. Name a new one."
+        else:
+            place = next(parent for parent in target.absolute().parents if parent.exists())
+            if not place.is_dir():
+                return f"{target}: cannot be made, for {place} is no folder. Name another place."
+    except OSError as error:
+        return f"{target}: cannot be looked at ({error.strerror}). Name another folder, or correct the rights."
+    if not os.access(place, os.W_OK | os.X_OK):
+        return f"{target}: nothing may be written in {place}. Name another folder, or correct its rights."
+    return None
+
+
+def export(trial: Trial, source: Path, target: Path) -> None:
+    """Write the folder. Raises PostroomError when something has come there meanwhile, and OSError."""
+    if (problem := why_not(target)) is not None:
+        raise PostroomError("--export", problem)
+    with _whole(target):
+        shutil.copytree(trial.model, target / MODEL)
+        shutil.copyfile(trial.key, target / KEY_FILE)
+        meta = model_folder.load(target / MODEL, check_files=False)
+        codes = {row.code: row.category for row in meta.codebook if row.category in meta.categories}
+        if trial.gguf is not None:
+            shutil.move(trial.gguf, target / GGUF_FILE)
+            (target / MODELFILE).write_text(modelfile(meta.prompt.max_tokens), "utf-8")
+            (target / CATEGORIES).write_text(json.dumps(codes, ensure_ascii=False, indent=1) + "\n", "utf-8")
+        words = page(trial.result, source.name, name_for(source), meta, codes, ollama=trial.gguf is not None)
+        (target / PAGE).write_text(words, "utf-8")
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[None]:
+    """The folder with all that the block writes, or as it was before."""
+    was_there = target.is_dir()
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for path in list(target.iterdir()):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if not was_there:
+            target.rmdir()
+        raise
+
+
+def modelfile(max_tokens: int) -> str:
+    """What `ollama create -f` reads. The template is the prompt that the model was trained with."""
+    room = -(-(max_tokens + 1) // 256) * 256
+    return (
+        f'FROM ./{GGUF_FILE}\nTEMPLATE """{HEAD}\n{{{{ .Prompt }}}}{TAIL}"""\n'
+        f"PARAMETER temperature 0\nPARAMETER num_predict 1\nPARAMETER num_ctx {room}\n"
+    )
+
+
+def name_for(source: Path) -> str:
+    """What the model may be called on an Ollama server: "My Questions.csv" is "my-questions"."""
+    return re.sub(r"[^a-z0-9]+", "-", source.stem.lower()).strip("-")[:40] or "postroom"
+
+
+def exported_model(folder: Path) -> tuple[Path, Path]:
+    """(model folder, key) of what `export` left there. Raises PostroomError."""
+    model, key = folder / MODEL, folder / KEY_FILE
+    if not model.is_dir() or not key.is_file():
+        raise PostroomError(
+            str(folder),
+            "there is no model of `postroom try --export` in it.",
+            "Name that folder, or the file to learn from.",
+        )
+    return model, key
