@@ -37,7 +37,9 @@ def test_a_message_id_may_look_like_markup_too(words: str, capsys: pytest.Captur
 def test_how_often_mail_was_asked_for_is_told(tries: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     parts: list[str] = ["places", "tags", "decisions", "actions", "corrections", "lessons"]
     held = {"withheld": {"tries": tries, "again": None, "why": "The server refused."}}
-    why._show_story({"message_id": "a", "mailbox": "office", "state": "new", **{part: [] for part in parts}, **held})
+    why._show_story(
+        {"message_id": "a", "message": "b", "mailbox": "office", "state": "new", **{part: [] for part in parts}, **held}
+    )
     assert words in capsys.readouterr().out
 
 
