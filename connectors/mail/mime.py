@@ -107,15 +107,22 @@ def read_message(
     passages = read_part(headers, body, walk, depth=0)
     subject = headers.text("subject", LONGEST_SUBJECT)
     walk.marks |= _marks_of(headers)
+    envelope = _envelope(headers, subject, passages)
+    # From here on the same passages, for each is rendered once, when its text is first asked for.
+    passages = [
+        replace(one, forwarded=envelope.forwarded, is_first=envelope.is_first, subject=envelope.subject)
+        for one in passages
+    ]
+    wanted = _wanted(passages)
     text = MailText(
         sender=addresses(headers, "from", "sender", "reply-to", "return-path"),
         to=addresses(headers, "to", "delivered-to", "x-original-to"),
         list_id=_list_id(headers),
         subject=subject,
         attachments=tuple(walk.attachments),
-        body=_body_text(passages, _envelope(headers, subject, passages), walk),
+        body=_body_text([one for one in passages if one.kind in wanted], envelope, walk),
     )
-    body_is_attached = "spare" in _wanted(passages)
+    body_is_attached = "spare" in wanted
     files = [one for one in walk.files if not (body_is_attached and one.is_spare)]
     is_asked_for = papers and says_little(text) and "encrypted" not in walk.marks
     return Parsed(
@@ -169,17 +176,10 @@ def _marks_of(headers: Headers) -> set[Mark]:
 
 
 def _body_text(passages: list[Passage], envelope: Envelope, walk: Walk) -> str:
-    """The chosen passages as one cleaned text, at most `text_characters` long."""
-    passages = [
-        replace(one, forwarded=envelope.forwarded, is_first=envelope.is_first, subject=envelope.subject)
-        for one in passages
-    ]
-    wanted = _wanted(passages)
+    """These passages as one cleaned text, at most `text_characters` long."""
     most = walk.limits.text_characters
     texts: list[str] = []
     for passage in passages:
-        if passage.kind not in wanted:
-            continue
         if walk.clock() > walk.ends_at or sum(map(len, texts)) > most:
             walk.marks.add("truncated")
             break

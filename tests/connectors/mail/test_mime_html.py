@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.mail import html
+from connectors.mail import html, message_parts
 from connectors.mail.headers import INVISIBLE
-from connectors.mail.mime import html_to_text
+from connectors.mail.mime import html_to_text, parse
 
 
 def visible(markup: str) -> str:
@@ -277,3 +278,16 @@ TAGS = st.sampled_from([*OPENING, *CLOSING, *STRANGE])
 @given(st.lists(TAGS | st.text(max_size=20), max_size=30).map("".join))
 def test_any_html_gives_visible_text(markup):
     assert not INVISIBLE.search(html_to_text(markup))
+
+
+def test_what_is_html_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered = []
+
+    def counted(markup: str, *how: Any) -> str:
+        rendered.append(markup)
+        return html_to_text(markup, *how)
+
+    monkeypatch.setattr(message_parts, "html_to_text", counted)
+    raw = b"Subject: lift\nContent-Type: text/html\n\n<html><body><p>The lift is stuck.</p></body></html>"
+    assert parse(raw, papers=True).text.body == "The lift is stuck."
+    assert len(rendered) == 1
