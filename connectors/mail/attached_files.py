@@ -214,7 +214,7 @@ def _read(one: AttachedFile, most: int, pictures: bool) -> list[Paper]:
 def _held(inside: Tnef, most: int, pictures: bool) -> list[Paper]:
     """The files in a "winmail.dat": their names are all that is known of them beside their bytes."""
     papers: list[Paper] = []
-    for file in inside.files:
+    for file in inside.named:
         rank = rank_inside(file.name, file.data)
         if rank is None or (rank is Rank.PICTURE and not pictures):
             continue

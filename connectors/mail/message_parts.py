@@ -287,7 +287,7 @@ def _read_tnef(name: str, kind: str, data: bytes, walk: Walk) -> list[Passage]:
         walk.marks.add("encrypted")
     if found.message_class.startswith("report.") and found.message_class.endswith(".ndr"):
         walk.marks.add("bounce")
-    for file in found.files:
+    for file in found.named:
         walk.attach(shown_name(file.name), "application/octet-stream")
     return [Passage("spare", found.body.text, found.body.is_html)] if found.body.text.strip() else []
 

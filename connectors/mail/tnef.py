@@ -48,6 +48,11 @@ class Tnef:
     body: RichText = field(default_factory=RichText)
     files: tuple[TnefFile, ...] = ()
 
+    @property
+    def named(self) -> tuple[TnefFile, ...]:
+        """The files that a person would call so: those that have a name."""
+        return tuple(file for file in self.files if file.name)
+
 
 def read_tnef(raw: bytes) -> Tnef | None:
     """The message in a TNEF file; None if it is none."""
@@ -75,7 +80,7 @@ def read_tnef(raw: bytes) -> Tnef | None:
             files[-1] = replace(files[-1], name=_string(long, page))
     kind = _string(properties.get(_P_CLASS, message_class.encode()), page) or message_class
     body = _body(properties, page) or RichText(decode_bytes(plain, page))
-    return Tnef(kind.lower(), body, tuple(file for file in files if file.name))
+    return Tnef(kind.lower(), body, tuple(files))
 
 
 def _attributes(raw: bytes) -> Iterator[tuple[int, bytes]]:

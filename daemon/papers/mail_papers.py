@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import email
 import io
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from daemon.papers.paper_kind import Locked, Unsupported, decoded
 
 MOST_FILES = 5
 LONGEST_STREAM = 1 << 20
-MOST_ATTRIBUTES = 2_000
 
 
 @dataclass(frozen=True)
@@ -116,41 +114,10 @@ def _stream(ole: olefile.OleFileIO, inside: list[str], number: int, kind: str, m
     return bytes(ole.openstream(path).read(most))
 
 
-# Attributes of TNEF (MS-OXTNEF section 2.1.3.2), without the byte of their kind.
-_FILE_STARTS, _FILE_NAME, _FILE_DATA, _FILE_PROPERTIES = 0x9002, 0x8010, 0x800F, 0x9005
-_LONG_NAME = re.compile(rb"\x1f\x00\x07\x37\x01\x00\x00\x00(....)", re.DOTALL)
-"""PidTagAttachLongFilename as UTF-16, one value."""
-
-
 def read_winmail(data: bytes) -> MailPaper:
     """The text and the files of a "winmail.dat"."""
-    files: list[tuple[str, bytes]] = []
-    for name, value in _attributes(data):
-        if name == _FILE_STARTS:
-            files.append(("unnamed", b""))
-        elif files and name == _FILE_NAME:
-            files[-1] = (decoded(value.rstrip(b"\0")), files[-1][1])
-        elif files and name == _FILE_DATA:
-            files[-1] = (files[-1][0], value)
-        elif files and name == _FILE_PROPERTIES and (long := _LONG_NAME.search(value)):
-            length = int.from_bytes(long[1], "little")
-            files[-1] = (
-                value[long.end() : long.end() + length].decode("utf-16-le", "replace").rstrip("\0"),
-                files[-1][1],
-            )
     mail = read_tnef(data)
-    return MailPaper(
-        _shown(mail.body) if mail else "",
-        tuple(Paper(name, content) for name, content in files[:MOST_FILES] if content),
-    )
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(name, value) of every attribute: level, name with kind, length, value, checksum."""
-    place = 6
-    for _ in range(MOST_ATTRIBUTES):
-        if place + 9 > len(data):
-            return
-        name, length = struct.unpack_from("<II", data, place + 1)
-        yield name & 0xFFFF, data[place + 9 : place + 9 + length]
-        place += 9 + length + 2
+    if mail is None:
+        return MailPaper("")
+    files = [Paper(file.name or "unnamed", file.data) for file in mail.files if file.data]
+    return MailPaper(_shown(mail.body), tuple(files[:MOST_FILES]))
