@@ -228,7 +228,7 @@ def _split_copies(desk: Desk, copies: list[KnownSighting]) -> None:
     Its identity is read anew: a list's copy differs from the direct one in more than its place, and with the other's
     identity it would be taken for that one as soon as the UIDs of both folders restart.
     """
-    texts, given_up = _texts(desk, copies)
+    texts, given_up = _texts(desk, copies, files=False)  # who they are is all that is asked
     found = {ref: read.message.sighting.identity for ref, read in texts.items()}
     for sighting in copies:
         if sighting.ref in given_up:
@@ -247,15 +247,21 @@ def _split_copies(desk: Desk, copies: list[KnownSighting]) -> None:
                 decisions.add_remark(tx, original.id, desk.clock(), why)
 
 
-def _texts(desk: Desk, places: list[KnownSighting]) -> tuple[dict[MessageRef, ReadMessage], frozenset[MessageRef]]:
-    """What lies there, and which of it the server has not given so often that nobody asks any more."""
+def _texts(
+    desk: Desk, places: list[KnownSighting], *, files: bool = True
+) -> tuple[dict[MessageRef, ReadMessage], frozenset[MessageRef]]:
+    """What lies there, with its files read or not, and which of it the server has not given so often that nobody asks
+    any more."""
     if not places:
         return {}, frozenset()
     now, mailbox = desk.clock(), desk.mailbox_id
     with desk.database.read() as tx:
         held = {place.ref: row for place in places if (row := withheld.at(tx, mailbox, place.ref)) is not None}
     refs = [place.ref for place in places if place.ref not in held or held[place.ref].is_due(now)]
-    found = {read.message.sighting.ref: read for read in fetch_read(desk, refs, learning=True)} if refs else {}
+    found: dict[MessageRef, ReadMessage] = {}
+    if refs:
+        fetched = fetch_read(desk, refs, learning=True) if files else map(ReadMessage, desk.connector.fetch(refs))
+        found = {read.message.sighting.ref: read for read in fetched}
     lacking = [ref for ref in refs if ref not in found]
     not_given = desk.connector.withheld(lacking) if lacking else {}
     if not_given or held.keys() & set(refs):

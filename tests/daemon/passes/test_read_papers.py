@@ -100,6 +100,16 @@ def deliver(office: Office, subject: str, *papers: Paper, body: str = "Please fi
     return sighting
 
 
+def taught_by_names(office: Office, *papers: Paper) -> None:
+    """A lesson for each of these files, which nobody has read."""
+    knows_files_by(office, "names")
+    for number, paper in enumerate(papers):
+        there = deliver(office, f"letter {number}", paper)
+        sorted_now(office)
+        office.box.move_by_person(there.ref, "Invoices")
+        office.settle()
+
+
 def test_the_model_sees_what_a_file_says_and_the_decision_knows_the_file(office: Office, heard: Listens) -> None:
     deliver(office, "letter", SCAN)
     sorted_now(office)
@@ -229,12 +239,22 @@ def test_what_is_large_costs_of_the_time_for_files_what_it_takes_to_come(office:
     assert reader.asked == []
 
 
-def test_old_lessons_wait_while_new_mail_takes_all_the_time(office: Office) -> None:
-    knows_files_by(office, "names")
+def test_a_copy_that_only_gets_an_identity_of_its_own_comes_without_its_files(office: Office) -> None:
+    reader = with_reader(office, Reading("text", "pdf", text="Rechnung"))
     there = deliver(office, "letter", SCAN)
     sorted_now(office)
-    office.box.move_by_person(there.ref, "Invoices")
-    office.settle()
+    office.box.copy_by_person(there.ref, "Orders")
+    reader.asked.clear()
+    asked = asks_of(office)
+    for _ in range(3):
+        office.settle()
+    assert asked
+    assert not any(files for _, files in asked)
+    assert reader.asked == []
+
+
+def test_old_lessons_wait_while_new_mail_takes_all_the_time(office: Office) -> None:
+    taught_by_names(office, SCAN)
     knows_files_by(office, "text")
     office.desk.time_for_files = TimeForFiles(0.0)
     asked = asks_of(office)
@@ -352,12 +372,7 @@ def test_a_name_that_lies_or_steers_is_one_line_and_bounded(office: Office) -> N
 
 
 def test_old_lessons_are_read_again_a_few_in_a_look_and_the_model_hears_it(office: Office, heard: Listens) -> None:
-    knows_files_by(office, "names")
-    for number in range(3):
-        there = deliver(office, f"letter {number}", Paper("scan.pdf", text_pdf(f"Rechnung {number}")))
-        sorted_now(office)
-        office.box.move_by_person(there.ref, "Invoices")
-        office.settle()
+    taught_by_names(office, *(Paper("scan.pdf", text_pdf(f"Rechnung {number}")) for number in range(3)))
     telling = office.deliver("long", "The parts of our order came and all of them are broken again. " * 3)
     office.settle()
     office.box.move_by_person(telling.ref, "Invoices")
@@ -376,11 +391,7 @@ def test_old_lessons_are_read_again_a_few_in_a_look_and_the_model_hears_it(offic
 
 
 def test_old_lessons_wait_for_a_process_that_does_not_start(office: Office) -> None:
-    knows_files_by(office, "names")
-    there = deliver(office, "letter", SCAN)
-    sorted_now(office)
-    office.box.move_by_person(there.ref, "Invoices")
-    office.settle()
+    taught_by_names(office, SCAN)
     knows_files_by(office, "text")
     reader = with_reader(office, Reading("unavailable"), works=False)
     one_pass(office.desk)
@@ -397,11 +408,7 @@ def test_old_lessons_wait_for_a_process_that_does_not_start(office: Office) -> N
 def test_an_old_lesson_whose_mail_is_not_given_just_now_is_read_later(office: Office) -> None:
     """The folder is refused for a while, has other numbers by now, or the mail has moved since the look."""
     with_reader(office, Reading("text", "pdf", text="Rechnung"))
-    knows_files_by(office, "names")
-    there = deliver(office, "letter", SCAN)
-    sorted_now(office)
-    office.box.move_by_person(there.ref, "Invoices")
-    office.settle()
+    taught_by_names(office, SCAN)
     knows_files_by(office, "text")
     fetch = office.box.fetch
     office.box.fetch = lambda refs, **more: iter(())  # type: ignore[method-assign, assignment]
@@ -415,12 +422,7 @@ def test_an_old_lesson_whose_mail_is_not_given_just_now_is_read_later(office: Of
 
 def test_lessons_that_are_not_to_be_had_hold_up_no_others(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemon.passes.read_again.A_LOOK", 2)
-    knows_files_by(office, "names")
-    for number in range(5):
-        there = deliver(office, f"letter {number}", Paper("scan.pdf", text_pdf(f"Rechnung {number}")))
-        sorted_now(office)
-        office.box.move_by_person(there.ref, "Invoices")
-        office.settle()
+    taught_by_names(office, *(Paper("scan.pdf", text_pdf(f"Rechnung {number}")) for number in range(5)))
     knows_files_by(office, "text")
     fetch = office.box.fetch
 
