@@ -15,7 +15,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ from daemon.model import model_folder
 from daemon.model.as_read import LAYOUT, as_taught
 from daemon.model.classifier import Classifier
 from daemon.model.term_key import TermKey
-from daemon.papers.attached_text import attached_text
-from daemon.papers.paper_reader import PaperReader
+from daemon.passes.file_reading import AttachedFiles
+from daemon.passes.read_papers import text_with_files
+from daemon.rehearsal.archives import FilesRead
 from daemon.rules.thresholds import interval
 from daemon.training.order import CANDIDATE
 from trainer.evaluate import paired_chance
@@ -45,13 +46,11 @@ def names_only(raw: bytes) -> MailText:
 
 
 def with_files(raw: bytes) -> MailText:
-    """The same, and what its files say where its own words are few: as `daemon.passes.read_papers` reads them."""
-    parsed = parse(raw, papers=True)
-    readings = [_READER.read(paper) for paper in parsed.papers if not paper.lacking]
-    return replace(parsed.text, attached_text=attached_text(readings))
+    """The same, and what its files say where its own words are few: as the service reads them."""
+    return text_with_files(_READS, parse(raw, papers=True))
 
 
-_READER = PaperReader()
+_READS = FilesRead("text", AttachedFiles())
 WAYS: dict[str, tuple[Callable[[bytes], MailText], int]] = {"names": (names_only, 0), "text": (with_files, LAYOUT)}
 """How a mail is read, to learn from and to be judged; and the layout in which the model is taught files."""
 

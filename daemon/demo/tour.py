@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +23,6 @@ from typing import Any
 
 from rich.markup import escape
 
-from connectors.base import MailText
 from connectors.mail.mime import parse
 from daemon.demo.mail_program import Delivery, MailProgram, differences, digest_of
 from daemon.demo.office.prose import NEWCOMERS
@@ -40,10 +39,9 @@ from daemon.demo.workplace import (
 )
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.model.classifier import Classifier
-from daemon.passes.desk import Desk
 from daemon.passes.first_lessons import learn_from_folders
 from daemon.passes.mailroom import Mailroom, open_mailroom
-from daemon.passes.read_papers import read_files
+from daemon.passes.read_papers import text_with_files
 from daemon.report.twin_folders import twin_rows
 from daemon.service import logs
 from daemon.store import mailboxes, training, twin_pairs
@@ -391,14 +389,9 @@ def _guesses_right(mailroom: Mailroom, folder: Path, mails: Sequence[SampleMail]
         categories = mailboxes.categories(tx, desk.mailbox_id)
     names = {category.uid: category.name for category in categories}
     with Classifier.load(folder, mailroom.registry.term_key(), threads=mailroom.settings.engine.threads) as classifier:
-        predictions = classifier.classify([_as_the_service_reads(desk, mail) for mail in mails])
+        texts = [text_with_files(desk, parse(mail.raw, papers=True)) for mail in mails]
+        predictions = classifier.classify(texts)
     return sum(names.get(found.best or "") == mail.category for found, mail in zip(predictions, mails, strict=True))
-
-
-def _as_the_service_reads(desk: Desk, mail: SampleMail) -> MailText:
-    parsed = parse(mail.raw, papers=True)
-    _, said = read_files(desk, parsed.papers)
-    return replace(parsed.text, attached_text=said)
 
 
 def _right(counted: Tally) -> str:

@@ -14,7 +14,7 @@ from daemon.passes.desk import Desk
 from daemon.passes.tagging import record_ours
 from daemon.store import decisions, journal, messages
 from daemon.store.database import Tx
-from daemon.store.message_names import short_name
+from daemon.store.message_names import in_log
 from daemon.store.records import JournalEntry, KnownSighting
 
 log = structlog.get_logger()
@@ -61,7 +61,7 @@ def act(
     except (FolderMissing, ActionRefused) as error:
         return _failed(desk, entry, message, Acted("refused", sighting.ref, str(error)))
     except Unexplained as error:
-        log.warning("unexplained", mailbox=desk.settings.name, **_named(identity, sighting.ref), entry=entry)
+        log.warning("unexplained", mailbox=desk.settings.name, **in_log(identity, sighting.ref), entry=entry)
         with desk.database.begin() as tx:
             journal.unclear(tx, entry)
         return Acted("unclear", None, str(error))  # the entry stays open: the next pass asks `recover`
@@ -122,12 +122,12 @@ def _recover_one(desk: Desk, entry: JournalEntry) -> None:
                 desk.connector.folders()
             with desk.database.begin() as tx:
                 journal.unclear(tx, entry.id)
-            log.warning("unexplained", mailbox=desk.settings.name, **_named(identity, entry.ref), entry=entry.id)
+            log.warning("unexplained", mailbox=desk.settings.name, **in_log(identity, entry.ref), entry=entry.id)
             if entry.unclear + 1 < MOST_UNCLEAR:
                 return  # the entry stays open, and its message alone waits
             recovered = Recovered("explained", None, str(error))
     outcome, ref, explanation = recovered.outcome, recovered.ref, recovered.explanation
-    log.info("recovered", mailbox=desk.settings.name, **_named(identity, entry.ref), status=outcome)
+    log.info("recovered", mailbox=desk.settings.name, **in_log(identity, entry.ref), status=outcome)
     with desk.database.begin() as tx:
         if outcome in ("done", "finished"):
             journal.end(tx, entry.id, "done", desk.clock(), landed=ref, explanation=explanation)
@@ -154,8 +154,3 @@ def _try_again(tx: Tx, desk: Desk, entry: JournalEntry) -> None:
     messages.set_state(tx, entry.message, "left")
     remark = f"not touched: {len(unclear)} times the server's answer did not tell what had become of it"
     decisions.add_remark(tx, entry.message, desk.clock(), remark)
-
-
-def _named(identity: Identity, ref: MessageRef) -> dict[str, str]:
-    """How the log names a message."""
-    return {"message": short_name(identity), "folder": ref.folder}

@@ -22,7 +22,7 @@ from daemon.rules.correction import Judgement, judge, label_means, moved_by_rule
 from daemon.rules.decision import is_from
 from daemon.store import batches, decisions, learning, mailboxes, messages, taggings, withheld
 from daemon.store.database import Tx
-from daemon.store.message_names import short_name
+from daemon.store.message_names import in_log
 from daemon.store.records import Category, KnownMessage, KnownSighting, MessageState, Tagging
 
 log = structlog.get_logger()
@@ -102,8 +102,7 @@ def correct(desk: Desk) -> int:
         log.info(
             "corrected",
             mailbox=desk.settings.name,
-            message=short_name(case.message.identity),
-            folder=case.sighting.ref.folder,
+            **in_log(case.message.identity, case.sighting.ref),
             status=case.judgement.kind,
             category=case.judgement.to_category,
             batch=None if asks is None else asks.batch,

@@ -18,8 +18,9 @@ from typing import Protocol
 
 import structlog
 
-from connectors.base import Message, MessageRef, Paper
+from connectors.base import MailText, Message, MessageRef, Paper
 from connectors.mail.attached_files import MOST_NAMED, Rank, rank_inside
+from connectors.mail.mime import Parsed
 from connectors.mail.own_words import says_little
 from connectors.setting_values import Attachments
 from daemon.model.as_read import LAYOUT
@@ -133,6 +134,11 @@ def read_files(reads: Reads, papers: Sequence[Paper]) -> tuple[list[ReadFile], s
         files.append(file)
         readings += [reading] if reading is not None else []
     return files, attached_text(readings)
+
+
+def text_with_files(reads: Reads, parsed: Parsed) -> MailText:
+    """The text of a mail that lies in a file, with what its own files say; `parsed` with its papers."""
+    return replace(parsed.text, attached_text=read_files(reads, parsed.papers)[1])
 
 
 def _is_left_alone(desk: Desk, message: Message, *, learning: bool) -> bool:

@@ -29,7 +29,7 @@ from daemon.rules.tags import in_use
 from daemon.store import decisions, journal, learning, mailboxes, messages, withheld
 from daemon.store.counting import Counting, counting
 from daemon.store.database import Tx
-from daemon.store.message_names import short_name
+from daemon.store.message_names import in_log
 from daemon.store.records import Category, KnownMessage, KnownSighting, Mode, ReadFile
 
 log = structlog.get_logger()
@@ -143,8 +143,7 @@ def _not_fetched(desk: Desk, known: KnownMessage, place: KnownSighting, why: str
         if held.again is None:
             remark = f"not touched: the server did not give it in {held.tries} tries. {why}"
             decisions.add_remark(tx, known.id, now, remark)
-    name = short_name(known.identity)
-    log.warning("withheld", mailbox=desk.settings.name, message=name, folder=place.ref.folder, tries=held.tries)
+    log.warning("withheld", mailbox=desk.settings.name, **in_log(known.identity, place.ref), tries=held.tries)
     return "withheld"
 
 
@@ -178,8 +177,7 @@ def _carry_out(
     log.info(
         "sorted",
         mailbox=desk.settings.name,
-        message=short_name(known.identity),
-        folder=place.ref.folder,
+        **in_log(known.identity, place.ref),
         status=outcome,
         category=decision.category,
         source=decision.source,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from daemon.passes import tagging
 from daemon.passes.desk import Desk
 from daemon.passes.file_reading import AttachedFiles, TimeForFiles
 from daemon.passes.folder_list import list_folders
-from daemon.passes.read_papers import fetch_read, read_files
+from daemon.passes.read_papers import fetch_read, text_with_files
 from daemon.rehearsal.back_test import LabelledMail
 from daemon.store import mailboxes
 
@@ -68,9 +68,7 @@ def from_eml_tree(folder: Path, reads: FilesRead | None = None) -> tuple[list[La
             if parsed.date is None:
                 undated += 1
                 continue
-            name, text = inside.parent.as_posix(), parsed.text
-            if reads is not None and parsed.papers:
-                text = replace(text, attached_text=read_files(reads, parsed.papers)[1])
+            name, text = inside.parent.as_posix(), parsed.text if reads is None else text_with_files(reads, parsed)
             mails.append(LabelledMail(name, text, parsed.date, parsed.message_id, parsed.references))
     except OSError as error:
         raise BadSource(str(error.filename), f"cannot be read ({error.strerror}).", "Check its rights.") from error

@@ -42,6 +42,11 @@ def short_name(identity: Identity) -> str:
     return _full_name(identity.message_id, identity.digest)[:SHORT]
 
 
+def in_log(identity: Identity, ref: MessageRef) -> dict[str, str]:
+    """How a line of the log names the message at `ref`, without a word of it; `postroom why` takes the name."""
+    return {"message": short_name(identity), "folder": ref.folder}
+
+
 def _full_name(message_id: str | None, digest: str) -> str:
     return digest if message_id is None else hashlib.sha256(message_id.strip("<>").encode()).hexdigest()
 

@@ -27,10 +27,9 @@ from daemon.cli import postroom
 from daemon.commands.common import console
 from daemon.commands.rehearse import show as show_rehearsal
 from daemon.demo.office.writer import write_office
-from daemon.papers.attached_text import attached_text
-from daemon.papers.paper_reader import PaperReader
 from daemon.passes.desk import Desk
 from daemon.passes.file_reading import AttachedFiles
+from daemon.passes.read_papers import text_with_files
 from daemon.rehearsal.archives import BadSource, FilesRead, from_eml_tree, from_manifest
 from daemon.rehearsal.back_test import (
     Filings,
@@ -375,13 +374,12 @@ def test_decisions_are_stored_as_the_service_stores_them_on_the_mails_dates(pape
 
 def office_mail(count: int) -> list[LabelledMail]:
     """The sample office's mail with what its files say: some says nothing else."""
-    found = []
-    with PaperReader() as reader:
-        for sample in write_office(4, count):
-            parsed = parse(sample.raw, papers=True)
-            said = attached_text([reader.read(paper) for paper in parsed.papers])
-            text = replace(parsed.text, attached_text=said)
-            found.append(LabelledMail(sample.category, text, sample.when, parsed.message_id, parsed.references))
+    found, reads = [], FilesRead("text", AttachedFiles())
+    for sample in write_office(4, count):
+        parsed = parse(sample.raw, papers=True)
+        text = text_with_files(reads, parsed)
+        found.append(LabelledMail(sample.category, text, sample.when, parsed.message_id, parsed.references))
+    reads.files.close()
     return found
 
 
