@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +25,8 @@ from daemon.model.disclaimers import find_disclaimers
 from daemon.model.term_key import TermKey
 from daemon.training.order import Lesson, Order
 from trainer.recipe import Cleaning
+
+AN_HOUR = 3600
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def build(job: Order, lessons: Sequence[Lesson], key: TermKey, recipe: Cleaning)
         if index not in dropped
     ]
     report += _hard_categories(job, examples, recipe.few)
-    by_time = _spread_in_time(examples)
+    by_time = spread_in_time([example.time for example in examples])
     train, exam = split(examples, by_time, job.seed, recipe)
     return Dataset(
         tuple(train), tuple(exam), by_time, tuple(report), contradictions, names(job, examples, recipe), disclaimers
@@ -259,12 +261,11 @@ def groups_of(lessons: Sequence[Lesson], pairs: Iterable[tuple[int, int]]) -> li
     return [root(index) for index in range(len(lessons))]
 
 
-def _spread_in_time(examples: Sequence[Example]) -> bool:
-    """Do the dates say anything? A CSV file that was read in one go has none worth splitting by."""
-    if len(examples) < 2:
-        return False
-    times = sorted({round(example.time) for example in examples})
-    return len(times) > len(examples) / 4 and times[-1] - times[0] > 3600
+def spread_in_time(times: Sequence[float]) -> bool:
+    """Do these dates (seconds), one a text, say anything? A CSV file that was read in one go has none worth splitting
+    by."""
+    known = sorted(set(map(round, times)))
+    return len(known) > max(1, len(times) / 4) and known[-1] - known[0] > AN_HOUR
 
 
 def split(
@@ -295,7 +296,7 @@ def split(
         # Every second of the newest groups: what people corrected today is examined tonight, and learnt tonight too.
         order = order[seed % 2 :: 2] + order[1 - seed % 2 :: 2]
     else:
-        order = _stratified(order, members, seed)
+        order = stratified({group: members[group][0].category for group in order}, seed)
     chosen: set[int] = set()
     count = 0
     for group in order:
@@ -314,12 +315,13 @@ def split(
     return train, exam
 
 
-def _stratified(order: list[int], members: dict[int, list[Example]], seed: int) -> list[int]:
-    """Groups in random order, one category after the other in proportion to its size."""
+def stratified(categories: Mapping[int, str], seed: int) -> list[int]:
+    """Groups (each with its category) in random order, one category after the other in proportion to its size."""
     random = np.random.default_rng(seed)
+    order = list(categories)
     queues: dict[str, list[int]] = defaultdict(list)
     for place in random.permutation(len(order)):
-        queues[members[order[place]][0].category].append(order[place])
+        queues[categories[order[place]]].append(order[place])
     ranked = []
     for _category, queue in sorted(queues.items()):
         shift = random.random()

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn
@@ -74,8 +74,17 @@ def _duration(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
+class Beats(Protocol):
+    """What speaks by itself where no step comes, if it is asked often enough."""
+
+    def beat(self) -> None: ...
+
+
+Beating = TypeVar("Beating", bound=Beats)
+
+
 @contextmanager
-def beating(lines: Lines, every_s: float = BEAT_S) -> Iterator[Lines]:
+def beating(lines: Beating, every_s: float = BEAT_S) -> Iterator[Beating]:
     """While the block runs, `lines` also speak where no step comes."""
     ended = threading.Event()
 

@@ -12,6 +12,7 @@ import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from daemon.commands.common import notices
+from daemon.commands.progress import beating
 
 STILL = 8.0
 """Seconds after which a line says that the work goes on, where no terminal shows a running clock."""
@@ -25,15 +26,8 @@ def trial_progress() -> Iterator[Show]:
         with _bar() as show:
             yield show
         return
-    lines = TrialLines(lambda line: click.echo(line, err=True))
-    ended = threading.Event()
-    teller = threading.Thread(target=lines.tell_until, args=(ended,), daemon=True)
-    teller.start()
-    try:
+    with beating(TrialLines(lambda line: click.echo(line, err=True))) as lines:
         yield lines.show
-    finally:
-        ended.set()
-        teller.join()
 
 
 @contextmanager
@@ -71,16 +65,11 @@ class TrialLines:
             if begins or self._now() - self._said >= STILL:
                 self._tell()
 
-    def still(self) -> None:
+    def beat(self) -> None:
         """Say once more how far it is, if nothing was said for a while."""
         with self._turn:
             if self._now() - self._said >= STILL:
                 self._tell()
-
-    def tell_until(self, ended: threading.Event) -> None:
-        """`still`, every second until then."""
-        while not ended.wait(1):
-            self.still()
 
     def _tell(self) -> None:
         now = self._said = self._now()

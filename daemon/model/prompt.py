@@ -76,6 +76,12 @@ class PromptSettings:
     head_share: float = 0.75
 
 
+def context_for(max_tokens: int) -> int:
+    """Tokens of context on a server: room for the prompt and its one answer, in whole steps of 256 as llama.cpp allots
+    them."""
+    return -(-(max_tokens + 1) // 256) * 256
+
+
 @dataclass(frozen=True)
 class Prompt:
     """The model's input, twice: the text and its token ids. `tokenizer.encode(text).ids == list(ids)`."""

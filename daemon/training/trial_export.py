@@ -19,7 +19,7 @@ from pathlib import Path
 
 from daemon.mistakes import PostroomError
 from daemon.model import model_folder
-from daemon.model.prompt import HEAD, TAIL
+from daemon.model.prompt import HEAD, TAIL, context_for
 from daemon.model.term_key import KEY_FILE
 from daemon.training.trial import Trial
 from daemon.training.trial_page import page
@@ -81,10 +81,9 @@ def _whole(target: Path) -> Iterator[None]:
 
 def modelfile(max_tokens: int) -> str:
     """What `ollama create -f` reads. The template is the prompt that the model was trained with."""
-    room = -(-(max_tokens + 1) // 256) * 256
     return (
         f'FROM ./{GGUF_FILE}\nTEMPLATE """{HEAD}\n{{{{ .Prompt }}}}{TAIL}"""\n'
-        f"PARAMETER temperature 0\nPARAMETER num_predict 1\nPARAMETER num_ctx {room}\n"
+        f"PARAMETER temperature 0\nPARAMETER num_predict 1\nPARAMETER num_ctx {context_for(max_tokens)}\n"
     )
 
 

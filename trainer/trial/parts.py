@@ -12,13 +12,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from daemon.training.order import Lesson
+from trainer.dataset import spread_in_time, stratified
 
 SHARE = 0.15
 """Of all examples: to judge by, and as many to stop by."""
-AN_HOUR = 3600
 
 
 @dataclass(frozen=True)
@@ -63,10 +61,8 @@ def divide(lessons: Sequence[Lesson], groups: Sequence[int], given: int, doubtfu
 
 def dated(lessons: Sequence[Lesson]) -> bool:
     """Has every example a date, and do these say anything?"""
-    times = sorted({round(lesson.at.timestamp()) for lesson in lessons if lesson.at is not None})
-    if any(lesson.at is None for lesson in lessons) or len(times) < 2:
-        return False
-    return len(times) > len(lessons) / 4 and times[-1] - times[0] > AN_HOUR
+    times = [lesson.at.timestamp() for lesson in lessons if lesson.at is not None]
+    return len(times) == len(lessons) and spread_in_time(times)
 
 
 def _by_time(lessons: Sequence[Lesson], groups: Sequence[int], doubtful: frozenset[int]) -> Parts:
@@ -108,19 +104,17 @@ def _drawn(
     members: dict[int, list[int]] = defaultdict(list)
     for row in rows:
         members[groups[row]].append(row)
-    random = np.random.default_rng(seed)
-    queues: dict[str, list[int]] = defaultdict(list)
-    names = sorted(members)
-    for place in random.permutation(len(names)):
-        queues[lessons[members[names[place]][0]].category].append(names[place])
-    ranked: list[tuple[float, int]] = []
-    for _, queue in sorted(queues.items()):
-        shift = random.random()
-        ranked += [((place + shift) / len(queue), group) for place, group in enumerate(queue[:-1])]
+    categories = {group: lessons[members[group][0]].category for group in sorted(members)}
+    ranked = stratified(categories, seed)
+    last = {categories[group]: group for group in ranked}
     found: list[int] = []
-    for _, group in sorted(ranked):
+    for group in ranked:
         if len(found) >= count:
             break
-        if never.isdisjoint(members[group]) and len(members[group]) <= max(3, count / 3):
+        if (
+            group != last[categories[group]]
+            and never.isdisjoint(members[group])
+            and len(members[group]) <= max(3, count / 3)
+        ):
             found += members[group]
     return sorted(found)

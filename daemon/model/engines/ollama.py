@@ -48,7 +48,7 @@ from daemon.model.engines.ollama_client import (
 )
 from daemon.model.engines.top_tokens import code_scores
 from daemon.model.model_folder import ModelFolder
-from daemon.model.prompt import Prompt
+from daemon.model.prompt import Prompt, context_for
 
 TOP_LOGPROBS = 20
 ASK_AGAIN_S = 3600.0
@@ -318,8 +318,7 @@ def engine_on(
     fingerprint: Fingerprint | None = None,
 ) -> OllamaEngine:
     """An engine on what the server has under this name. Nothing is uploaded."""
-    # Room for the prompt and its one answer, in whole steps of 256 as llama.cpp allots them.
-    num_ctx = -(-(max_tokens + 1) // 256) * 256
+    num_ctx = context_for(max_tokens)
     of = f" --mailbox {mailbox}" if mailbox else ""
     cure = f"`postroom promote {version}{of}` publishes ours again."
     return OllamaEngine(host, name, num_ctx=num_ctx, num_thread=num_thread, fingerprint=fingerprint, cure=cure)

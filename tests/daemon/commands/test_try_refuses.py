@@ -132,7 +132,7 @@ def test_lines_come_at_every_step_and_before_ten_seconds_of_silence() -> None:
     assert said == ["  0 %  first (0 s, 5 min left)"]
     for _ in range(30):
         clock[0] += 1
-        lines.still()
+        lines.beat()
     assert len(said) == 1 + 30 // STILL
     assert said[-1] == "  0 %  first (25 s, 5 min left)"
     lines.show({"stage": "a", "done": 10, "total": 1000, "text": "first, on", "left": 270})
