@@ -25,7 +25,7 @@ from connectors.errors import ConnectorError
 from connectors.imap.account import ImapAccount
 from connectors.imap.mailbox import ImapConnector
 from tests import ROOT
-from tests.servers.private import PASSWORD
+from tests.servers.private import PASSWORD, TLS_RECORD
 
 Moment = Literal["before", "in", "race", "after", "answer", "silent", "stall", "corrupt"]
 """When the line fails. before: the command never leaves. in: half of it does. race: all of it does, and nobody waits.
@@ -95,6 +95,8 @@ class FaultyLine:
             client.sendall(self._told(_line(answered)))
             while True:
                 line = _line(asked)
+                if line.startswith(TLS_RECORD):
+                    return  # this line speaks none
                 tag, _, command = line.rstrip(b"\r\n").partition(b" ")
                 words = command.decode(errors="replace").split()
                 self.commands.append(" ".join(words[:2] if words[0] == "UID" else words[:1]))

@@ -12,7 +12,7 @@ class SilentLine:
     """`with SilentLine(port) as line:` then `line.port`. `silent`: nothing ever passes. `until`: nothing any more once
     the client has sent this command."""
 
-    def __init__(self, server_port: int, *, silent: bool = False, until: bytes = b"\r\n\r\n") -> None:
+    def __init__(self, server_port: int, *, silent: bool = False, until: bytes | None = None) -> None:
         self.server_port, self.silent, self.until = server_port, silent, until
         self.logins = 0
         self._mute: set[int] = set()
@@ -43,13 +43,13 @@ class SilentLine:
                     continue
                 server = socket.create_connection(("127.0.0.1", self.server_port))
                 self._open += [server]
-                for source, target in ((client, server), (server, client)):
-                    threading.Thread(target=self._carry, args=(number, source, target), daemon=True).start()
+                for source, target, until in ((client, server, self.until), (server, client, None)):
+                    threading.Thread(target=self._carry, args=(number, source, target, until), daemon=True).start()
 
-    def _carry(self, number: int, source: socket.socket, target: socket.socket) -> None:
+    def _carry(self, number: int, source: socket.socket, target: socket.socket, until: bytes | None) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                if self.until in data.upper():
+                if until is not None and until in data.upper():
                     self._mute.add(number)
                 self.logins += data.upper().count(b" LOGIN ")
                 if number not in self._mute:

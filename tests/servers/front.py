@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Self
 
-from tests.servers.private import PASSWORD, Account, private_folder
+from tests.servers.private import PASSWORD, TLS_RECORD, Account, private_folder
 
 
 class LoginFront(ABC):
@@ -119,7 +119,7 @@ def _line(connection: socket.socket) -> str:
     line = b""
     while not line.endswith(b"\n"):
         byte = connection.recv(1)
-        if not byte:
+        if not byte or line + byte == TLS_RECORD:  # this port speaks no TLS
             raise EOFError
         line += byte
     return line.decode().strip()

@@ -21,6 +21,8 @@ from tests import ROOT
 
 SERVERS = ROOT / ".servers"
 PASSWORD = "open-sesame"
+TLS_RECORD = b"\x16\x03"
+"""How a TLS handshake begins (RFC 8446, 5.1)."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def tiny(tmp_path_factory):
 
 
 def silent(stage, done, total, text):
-    assert stage in ("prepare", "clean", "linear", "cache", "train", "exam", "export")
+    assert stage in ("prepare", "clean", "linear", "cache", "train", "write", "exam", "export")
     assert 0 <= done <= total
     assert text
 

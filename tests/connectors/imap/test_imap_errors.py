@@ -39,7 +39,7 @@ from tests.servers.courier import Courier
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.hands import make_mail
-from tests.servers.private import PASSWORD, free_port, make_certificate, private_folder
+from tests.servers.private import PASSWORD, free_port, make_certificate
 
 pytestmark = pytest.mark.imap
 
@@ -157,9 +157,8 @@ def test_a_certificate_of_another_host_is_refused(dovecot: Dovecot) -> None:
             connector.folders()
 
 
-def test_an_expired_certificate_is_refused(dovecot: Dovecot) -> None:
-    folder = private_folder("expired-")
-    certificate = make_certificate(folder, expired=True)
+def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path, expired=True)
     with TlsStub(certificate) as stub:
         account = ImapAccount(
             "office", "localhost", stub.port, "ann", lambda: PASSWORD, ca_file=certificate, timeout=5.0

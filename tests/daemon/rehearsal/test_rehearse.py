@@ -448,7 +448,7 @@ def test_an_ended_rehearsal_leaves_no_mail_behind(ended_by: signal.Signals, tmp_
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(ended_by)
-        assert process.wait(30) == 1
+        assert process.wait(30) == 128 + ended_by
     assert list(scratch.glob("postroom-*")) == []
     deadline = time.monotonic() + 60  # a trainer that had not begun looks for its starter when it begins
     while [each for each in Path("/proc").glob("[0-9]*/cmdline") if str(scratch).encode() in _read(each)]:

@@ -55,8 +55,15 @@ def workers(service: ServiceProcess) -> list[psutil.Process]:
     """The reading processes that live; one that was killed is a zombie until the next file comes."""
     assert service.process is not None
     children = psutil.Process(service.process.pid).children()
-    living = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in living if "daemon.papers.paper_worker" in child.cmdline()]
+    return [child for child in children if "daemon.papers.paper_worker" in command_line(child)]
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    """Nothing of one that has ended, also between being listed and being asked."""
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return []
 
 
 def why(service: ServiceProcess, number: int) -> str:
