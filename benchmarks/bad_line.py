@@ -10,8 +10,8 @@ from typing import Self
 
 SLOW_S = 50.0
 """So long the slow server takes over an answer: below the 60 seconds after which it counts as gone."""
-ADMITTED = 2
-"""Connections that the line which limits them takes."""
+ADMITTED = 1
+"""So many connections the line that limits them takes."""
 
 
 class BadLine:

@@ -3,7 +3,7 @@
     python -m benchmarks.many [--mailboxes 50] [--minutes 10] [--poll 60] [--mails 2] [--seed 1]
     python -m benchmarks.many --quick          20 mailboxes, 1 minute, a poll of 5 s: the form that a test runs
     python -m benchmarks.many --mailboxes 200 --minutes 60                 the hour
-    python -m benchmarks.many --mailboxes 1000 --mails 0 --there 2         idle: what a poll costs, and memory
+    python -m benchmarks.many --mailboxes 1000 --mails 0 --there 2         idle, without models: polls and memory
     python -m benchmarks.many --mailboxes 200 --bad                        some servers misbehave, the others are judged
 
     N users with folders and mail | a linear model in use in each | start | first look at all | quiet rounds: CPU
@@ -14,7 +14,7 @@ trainings would measure the training. A language model beside it costs memory an
 "One message". A mail counts as sorted when its file has left the inbox for the folder of its kind; none may be lost or
 lie twice. The last line is one JSON object; the exit code is 1 if the service failed at anything. With `--bad` the
 first mailbox is behind a line that lets it wait for every answer, a tenth behind one that hangs up, another tenth
-behind one that refuses all but two connections: their trouble is expected and counted apart.
+behind one that takes one connection at a time: their trouble is expected and counted apart.
 
 Dovecot takes an inotify instance for every IDLE, and Linux gives a user 128 (fs.inotify.max_user_instances): beyond
 that it looks every 30 seconds by itself, which is what mail in the other mailboxes then waits for.
@@ -368,7 +368,8 @@ def measure(plan: Plan, folder: Path) -> dict[str, Any]:
         database = Database.open(daemon.state / "postroom.sqlite")
         for name in plan.names:
             post.furnish(name)
-            model.into(database, daemon.state / "models", name, datetime.now(UTC))
+            if plan.mails:
+                model.into(database, daemon.state / "models", name, datetime.now(UTC))
         say(f"{plan.mailboxes} mailboxes are ready")
         started = time.monotonic()
         ends = started + 60 * plan.minutes

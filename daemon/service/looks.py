@@ -173,8 +173,10 @@ class Looks:
         except (ConnectorError, EngineError, PostroomError) as error:
             round_.failures += 1
             wait = back_off(round_.failures, self._sorting.poll, random.random())
-            log.warning("trouble", problem=str(error), again_in=round(wait.total_seconds()))
-            self._note_trouble(desk, str(error))
+            again_in = round(wait.total_seconds())
+            log.warning("trouble", problem=str(error), times=round_.failures, again_in=again_in)
+            times = f" {round_.failures} times in a row by now." if round_.failures > 1 else ""
+            self._note_trouble(desk, f"{error}{times}")
             return wait
         except (Exception, SystemExit):  # another package's connector may do anything
             # A bug must not end the service silently: the traceback goes to the log, the mail stays where it is.

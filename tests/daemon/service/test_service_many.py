@@ -353,6 +353,28 @@ def test_who_is_in_trouble_is_looked_at_later_and_later(make: Callable[..., Offi
     assert job(office, 0).executor == PASSES
 
 
+def test_how_often_it_failed_is_told_by_status_and_the_log(office: Office, said: list[Any]) -> None:
+    office.go_on.set()
+    office.troubled = frozenset({"box0"})
+    for _ in range(3):
+        office.look()
+    assert [event["times"] for event in said if event["event"] == "trouble"] == [1, 2, 3]
+    with office.mailroom.database.read() as tx:
+        trouble = mailboxes.get(tx, office.desks[0].mailbox_id).trouble
+    assert trouble is not None
+    assert trouble.endswith("3 times in a row by now.")
+
+
+def test_all_that_are_refused_at_once_come_back_at_different_moments(make: Callable[..., Office]) -> None:
+    office = make(count=40, poll=timedelta(seconds=60))
+    office.go_on.set()
+    office.troubled = frozenset(desk.settings.name for desk in office.desks)
+    for number in range(40):
+        office.look(number)
+    waits = sorted((job(office, number).next_run_time - datetime.now(UTC)).total_seconds() for number in range(40))
+    assert waits[-1] - waits[0] > 10
+
+
 def test_who_needs_a_person_is_left_alone_also_when_the_clock_jumps(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
