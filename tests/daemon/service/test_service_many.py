@@ -178,6 +178,11 @@ def test_a_connector_that_would_end_the_process_costs_its_own_mailbox(
     assert [event["event"] for event in said if event["event"] == "bug"] == ["bug"] * 4
 
 
+def test_whether_the_nights_go_well_is_asked_more_rarely_than_whether_mail_came(office: Office) -> None:
+    """It costs as much as a poll: with both at the same pace it was half of what a quiet mailbox costs."""
+    assert 5 * office.mailroom.settings.sorting.poll <= at_night.MIND_EVERY
+
+
 def test_a_night_that_begins_just_as_the_service_ends_does_not_hold_up_its_end(office: Office) -> None:
     nights = office.timetable.nights
     nights.end()
