@@ -21,7 +21,7 @@ OFFERED_FOR = timedelta(days=30)
 """How long a new folder is called new."""
 OTHERS_TOLD = timedelta(days=7)
 """How long it is told that another Postroom moved mail here."""
-QUIET_NOTE = timedelta(minutes=2)
+QUIET_NOTE = timedelta(minutes=4)
 """How old `polled` may grow while looks find nothing, before it is noted again. Hundreds of quiet mailboxes would
 otherwise write, and sync to the disk, at every poll. Whoever judges how long ago a look was allows for it."""
 

@@ -13,6 +13,8 @@ from sqlalchemy import event
 from connectors.base import Changes, Watch
 from daemon.passes.correct import COPY_RESTS
 from daemon.passes.one_pass import one_pass
+from daemon.rules.schedule import POLLED_SLACK
+from daemon.settings import SortingSettings
 from daemon.store import mailboxes
 from daemon.store.mailboxes import QUIET_NOTE
 from daemon.store.records import Mailbox
@@ -122,6 +124,10 @@ def test_a_quiet_mailbox_is_noted_every_few_minutes(office: Office) -> None:
     office.clock.now -= timedelta(hours=2)  # a clock is put right
     one_pass(office.desk)
     assert polled(office) == office.clock.now
+
+
+def test_most_polls_of_a_quiet_mailbox_write_nothing_and_it_is_not_called_late_for_it() -> None:
+    assert 3 * SortingSettings().poll < QUIET_NOTE < POLLED_SLACK
 
 
 def test_mail_and_moves_are_noted_at_once(office: Office) -> None:
