@@ -10,14 +10,13 @@ import pytest
 import structlog
 from rich.progress import Task, TaskID
 
-from daemon.commands.progress import (
+from daemon.commands.progress import counting_bar, training_bar
+from daemon.report.progress_lines import (
     LINE_EVERY,
     LeftColumn,
     Lines,
     beating,
-    counting_bar,
     counting_lines,
-    training_bar,
     training_lines,
 )
 from tests.fakes import Clock

@@ -12,7 +12,7 @@ import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from daemon.commands.common import notices
-from daemon.commands.progress import beating
+from daemon.report.progress_lines import beating
 
 STILL = 8.0
 """Seconds after which a line says that the work goes on, where no terminal shows a running clock."""

@@ -259,7 +259,8 @@ class _Demo:
     def _start_daemon(self, ledger: Ledger) -> None:
         self.page.step("The daemon starts, as a process of its own (postroom run)")
         self.workplace.start()
-        self.workplace.wait_for("the first look at the mailbox", ledger.polled, 60)
+        with self.page.waiting("its first look at the mailbox"):
+            self.workplace.wait_for("the first look at the mailbox", ledger.polled, 60)
         self.page.facts([("process", str(self.workplace.pid)), ("settings", str(self.workplace.config))])
 
     def _new_mail(
@@ -345,7 +346,8 @@ class _Demo:
         page, result = self.page, self.result
         page.step("What the corrections were worth")
         before, after = tally(result.before), tally(result.after)
-        guessed = [_guesses_right(mailroom, folder, mails) for folder in (first, self._current_model(mailroom))]
+        with page.waiting("asking both models again"):
+            guessed = [_guesses_right(mailroom, folder, mails) for folder in (first, self._current_model(mailroom))]
         page.before_and_after(
             [
                 ("exam on held-out lessons", percent(result.exam_before), percent(result.exam_after)),
@@ -355,7 +357,8 @@ class _Demo:
             ]
         )
         expected = Counter(digest_of(mail.raw) for mail in [*self.mails, *self.copied])
-        found = sum(person.multiset().values(), Counter[str]())
+        with page.waiting("counting every message"):
+            found = sum(person.multiset().values(), Counter[str]())
         result.messages_lost, result.messages_twice = differences(expected, found)
         page.say(
             f"{expected.total()} messages delivered, {found.total()} found: "
