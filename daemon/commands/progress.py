@@ -10,7 +10,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from daemon.commands.common import notices
-from daemon.report.progress_lines import LeftColumn, Lines, beating, counting_lines, training_lines
+from daemon.report.progress_lines import LeftColumn, Lines, beating, clipped, counting_lines, training_lines
 
 LONGEST = 30
 """Characters of what a bar is about: the whole line fits into 80."""
@@ -36,7 +36,7 @@ def training_bar(quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None] | 
                 tasks[stage] = bars.add_task(stage, total=total)
             bars.update(
                 tasks[stage],
-                description=str(event.get("text") or stage)[:LONGEST],
+                description=clipped(str(event.get("text") or stage), LONGEST),
                 completed=event.get("done", 0),
                 total=total,
             )
@@ -59,7 +59,7 @@ def counting_bar(quiet: bool, what: str) -> Iterator[Callable[[str, int, int], N
 
         def show(name: str, done: int, total: int) -> None:
             if name not in tasks:
-                tasks[name] = bars.add_task(f"{what} {name}"[:LONGEST], total=total)
+                tasks[name] = bars.add_task(clipped(f"{what} {name}", LONGEST), total=total)
             bars.update(tasks[name], completed=done, total=total)
 
         yield show

@@ -63,6 +63,11 @@ def standing(done: int, total: int, seconds: float) -> str:
     return far
 
 
+def clipped(words: str, most: int) -> str:
+    """At most so many characters, and a mark where some are missing."""
+    return words if len(words) <= most else f"{words[: most - 1].rstrip()}…"
+
+
 def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{round(seconds)} s"
