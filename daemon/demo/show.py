@@ -136,6 +136,10 @@ class Page:
         """A sentence or two, indented under the step. `text` is ours; escape what comes from mail."""
         self.console.print(Padding(text, (0, 0, 0, 3)))
 
+    def command(self, line: str) -> None:
+        """A line to be copied: however long it is, it is not broken."""
+        self.console.print(f"   {escape(line)}", soft_wrap=True)
+
     @contextmanager
     def counting(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
         """A bar for something that is counted: show(done)."""

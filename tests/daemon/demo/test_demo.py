@@ -147,6 +147,12 @@ def test_page_fits_eighty_columns_without_a_terminal_and_shows_mail_as_it_is():
     assert LEFT in out.getvalue()
 
 
+def test_page_never_breaks_a_command():
+    out = io.StringIO()
+    Page(Console(file=out, highlight=False)).command(f"postroom --config /{'deep/' * 30}config.toml status")
+    assert out.getvalue() == f"   postroom --config /{'deep/' * 30}config.toml status\n"
+
+
 @pytest.mark.parametrize("begin", [lambda page: page.counting("w", 3), Page.training, lambda page: page.waiting("w")])
 def test_page_says_without_a_terminal_that_it_goes_on_where_no_step_comes(begin, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("daemon.report.progress_lines.LINE_EVERY", 0.0)
