@@ -60,7 +60,8 @@ def export(trial: Trial, source: Path, target: Path) -> None:
             shutil.move(trial.gguf, target / GGUF_FILE)
             (target / MODELFILE).write_text(modelfile(meta.prompt.max_tokens), "utf-8")
             (target / CATEGORIES).write_text(json.dumps(codes, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        words = page(trial.result, source.name, name_for(source), meta, codes, ollama=trial.gguf is not None)
+        language = trial.shown_as if trial.gguf is not None else None
+        words = page(trial.result, source.name, name_for(source), meta, codes, language=language)
         (target / PAGE).write_text(words, "utf-8")
 
 
