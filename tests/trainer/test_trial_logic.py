@@ -13,7 +13,7 @@ from daemon.training.trial_order import Filed
 from trainer.trial.advice import advice, share_of
 from trainer.trial.parts import Parts, divide
 from trainer.trial.plan import Plan
-from trainer.trial.tuned import most_common, spelt, within_budget
+from trainer.trial.tuned import epochs_for, most_common, spelt, within_budget
 from trainer.trial.untrained import named
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -219,3 +219,8 @@ def test_a_way_that_is_clearly_ahead_is_named_with_what_can_be_done() -> None:
 def test_what_is_no_better_than_the_largest_category_is_not_advised() -> None:
     told = advice({"majority": flags(50), "words": flags(51), "served": flags(52)}, "words alone", NOTHING)
     assert told.startswith("None of these is worth using yet")
+
+
+@pytest.mark.parametrize(("learnt", "epochs"), [(20, 16), (124, 16), (400, 5), (850, 4), (10_000, 4)])
+def test_few_texts_are_learnt_oftener(learnt: int, epochs: int) -> None:
+    assert epochs_for(learnt, 4) == epochs
