@@ -130,8 +130,10 @@ def _named(target: Path | None) -> str | None:
 def _read(file: Path, test: Path | None, target: Path | None, unsloth: Path | None) -> tuple[Examples, Examples | None]:
     """Both files. Raises FileRefused with every mistake in them, and with what else would stop the trial later."""
     problems: list[str] = []
-    found = [_problems_of(path, problems, only=test is None and target is None) for path in (file, test) if path]
-    examples, judging = found[0], found[1] if test else None
+    only = test is None and target is None
+    examples = _problems_of(file, problems, only=only)
+    known = () if examples is None else examples.labels
+    judging = None if test is None else _problems_of(test, problems, only=only, known=known)
     if examples is not None:
         problems += not_to_be_tried(examples)
         if judging is not None:
@@ -146,12 +148,12 @@ def _read(file: Path, test: Path | None, target: Path | None, unsloth: Path | No
     return examples, judging
 
 
-def _problems_of(path: Path, problems: list[str], *, only: bool) -> Examples | None:
+def _problems_of(path: Path, problems: list[str], *, only: bool, known: Sequence[str] = ()) -> Examples | None:
     if (path / MODEL).is_dir():
         problems.append(f"{path}: it is an exported model, not a file of examples. Say what to ask it: --ask TEXT.")
         return None
     try:
-        return read_examples(path)
+        return read_examples(path, known=known)
     except FileRefused as refused:
         problems += [problem if only else f"{path}: {problem}" for problem in refused.problems]
         return None
