@@ -107,10 +107,11 @@ def _write(path: Path, examples: Sequence[Example], sign: int = 1) -> None:
 @contextmanager
 def _folder() -> Iterator[Path]:
     """A private folder, locked by us and gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))  # under this name the sweep of another trial passes it by
     try:
         with (folder / "lock").open("w") as lock:
             taken(lock.fileno())
+            folder = folder.rename(folder.with_name(folder.name[1:]))
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
