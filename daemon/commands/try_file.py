@@ -14,8 +14,8 @@ from daemon.commands.common import console, json_option, print_json
 from daemon.commands.try_progress import trial_progress
 from daemon.examples.example_file import Examples, FileRefused, read_examples
 from daemon.examples.for_trial import not_to_be_tried, not_to_judge_by
-from daemon.examples.label_spelling import seen
-from daemon.mistakes import PostroomError
+from daemon.examples.label_spelling import is_seen
+from daemon.mistakes import PostroomError, disk_trouble
 from daemon.model.base_file import find_base
 from daemon.model.classifier import Classifier
 from daemon.model.term_key import TermKey
@@ -95,7 +95,7 @@ def try_file(
     postroom try questions-model --ask "Where is my parcel?"
     """
     threads = threads or len(os.sched_getaffinity(0))
-    if any(not seen(text) for text in ask):
+    if any(not is_seen(text) for text in ask):
         raise click.BadParameter("it is empty. Write the text to ask about.", param_hint="'--ask'")
     if ask and _is_folder(file):
         if test is not None or target is not None:
@@ -141,8 +141,10 @@ def _exported(made: Trial, file: Path, target: Path) -> PostroomError | OSError 
     """Write the model there. What went wrong is told after the table: that took an hour, perhaps."""
     try:
         export(made, file, target)
-    except (PostroomError, OSError) as error:
+    except PostroomError as error:
         return error
+    except OSError as error:
+        return disk_trouble(error, target) or error
     return None
 
 

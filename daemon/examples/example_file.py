@@ -19,14 +19,13 @@ from connectors.base import MailText
 from daemon.examples.columns import Role, by_content, columns_of, looks_like_names, missing, names_at
 from daemon.examples.dates import read_dates
 from daemon.examples.decoding import Decoded, NoText, decoded
-from daemon.examples.label_spelling import one_spelling, seen, tidied
+from daemon.examples.label_spelling import is_seen, one_spelling, tidied
 from daemon.examples.row_mistakes import RowMistakes, in_rows
 from daemon.examples.table_records import NAMES_WITHIN, WORDS, Record, delimiter_of, json_records, table_records
 from daemon.mistakes import ExitCode, PostroomError
 
 LARGEST_FILE = 256 * 1024 * 1024
 LONGEST_LABEL = 200
-_LOOKED_AT = 200
 LONGEST_TEXT = 200_000
 """Characters. A model reads the beginning and the end of a long text; what is cut here it would never see."""
 
@@ -221,7 +220,7 @@ def _examples(
         if len(text.body) > LONGEST_TEXT:
             shortened.append(number)
             text = MailText(sender=text.sender, to=text.to, subject=text.subject, body=text.body[:LONGEST_TEXT])
-        if not seen(label):
+        if not is_seen(label):
             mistakes.add("no category. Write one, or delete these rows", number)
         elif len(label) > LONGEST_LABEL:
             longest = max(longest, len(label))
@@ -229,7 +228,7 @@ def _examples(
                 f"a category of more than {LONGEST_LABEL} characters. Are the columns of text and category mixed up?",
                 number,
             )
-        if not (seen(text.subject) or seen(text.body[:_LOOKED_AT]) or seen(text.body)):
+        if not (is_seen(text.subject) or is_seen(text.body)):
             mistakes.add("no text. Write one, or delete these rows", number)
         if _cell(cells, found, "date") and date is None:
             mistakes.add("a date that cannot be read. Write it as 2025-12-31 or 31.12.2025 14:05", number)

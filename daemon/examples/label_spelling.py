@@ -8,11 +8,13 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs"})
 """Control, format (zero-width, direction) and half characters; of these only format ones mean something in a name."""
 
 
+@lru_cache(maxsize=4096)
 def tidied(label: str) -> str:
     """Single spaces, composed letters (NFC), and nothing that steers a terminal or no file can hold."""
     spaced = " ".join(label.split())
@@ -20,6 +22,12 @@ def tidied(label: str) -> str:
     return unicodedata.normalize("NFC", kept).strip()
 
 
+def is_seen(text: str) -> bool:
+    """Is there anything in it that the eye sees?"""
+    return any(not letter.isspace() and unicodedata.category(letter) not in _UNSEEN for letter in text)
+
+
+@lru_cache(maxsize=4096)
 def seen(text: str) -> str:
     """What the eye sees of it, in one case; empty where it sees nothing."""
     kept = "".join(letter for letter in text if letter.isspace() or unicodedata.category(letter) not in _UNSEEN)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from daemon.examples.example_file import Example, Examples
-from daemon.mistakes import PostroomError
+from daemon.mistakes import PostroomError, disk_trouble
 from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.model.term_key import KEY_FILE, TermKey
 from daemon.settings import TrainingSettings
@@ -82,10 +82,13 @@ def trial(name: str, examples: Examples, test: Examples | None, wishes: Wishes, 
             unsloth_python=wishes.unsloth_python,
             also_gguf=wishes.gguf,
         )
-        (job / ORDER).write_text(order.model_dump_json(), "utf-8")
-        _write(job / LESSONS, examples.rows)
-        if test is not None:
-            _write(job / JUDGED, test.rows, -1)
+        try:
+            (job / ORDER).write_text(order.model_dump_json(), "utf-8")
+            _write(job / LESSONS, examples.rows)
+            if test is not None:
+                _write(job / JUDGED, test.rows, -1)
+        except OSError as error:  # of a full disk it names no file
+            raise disk_trouble(error, folder) or error from error
         training = TrainingSettings(threads=wishes.threads, nice=NICE, time_limit=timedelta(days=1))
         result = run_trainer(job, training, show, None, TrialResult, "trainer.trial", limited=False)
         if isinstance(result, NoAnswer) or result.outcome == "failed":

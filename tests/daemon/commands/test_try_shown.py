@@ -82,3 +82,14 @@ def test_a_name_that_no_folder_can_have_is_a_sentence(file: Path) -> None:
         done = tried(*words)
         assert isinstance(done.exception, PostroomError), words
         assert "cannot be read" in str(done.exception)
+
+
+def test_a_disk_that_fills_while_it_is_exported_is_named(file: Path, tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("daemon.commands.try_file.export", full)
+        done = tried(file, "--export", tmp_path / "new")
+    assert str(done.exception) == f"{tmp_path / 'new'}: No space left on device. Make room there."
+    assert "words alone (linear model)" in done.stdout

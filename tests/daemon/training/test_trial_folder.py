@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from connectors.base import MailText
+from daemon.examples.example_file import Example, Examples
+from daemon.mistakes import DiskTrouble
 from daemon.settings import TrainingSettings
 from daemon.training import trial, trial_export
 from daemon.training.trainer_process import NoAnswer, run_trainer
@@ -57,3 +60,20 @@ def test_a_trainer_that_is_killed_for_memory_is_told_as_such(tmp_path: Path, mon
     found = run_trainer(tmp_path, settings, None, None, TrialResult)
     assert isinstance(found, NoAnswer)
     assert found.verdict.startswith("The trainer was killed, as happens where memory runs out.")
+
+
+def test_a_disk_that_fills_before_the_training_begins_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(trial, "_write", full)
+    examples = Examples((Example(1, "a", MailText(body="x")),))
+    with (
+        pytest.raises(
+            DiskTrouble, match=rf"^{tmp_path}/{trial.PREFIX}\w+: No space left on device\. Make room there\.$"
+        ),
+        trial.trial("x.csv", examples, None, trial.Wishes(), lambda _: None),
+    ):
+        pytest.fail("it was tried")
+    assert list(tmp_path.iterdir()) == []
