@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +19,7 @@ from daemon.mistakes import PostroomError
 from daemon.training.trial import Trial
 from daemon.training.trial_export import why_not
 from daemon.training.trial_order import Share, TrialResult, TrialRow
+from tests import ROOT
 
 ROWS = (TrialRow(way="words", found=Share(right=9, n=10, low=0.6, high=0.98)),)
 RESULT = TrialResult(outcome="tried", verdict="Use words.", rows=ROWS)
@@ -93,3 +97,10 @@ def test_a_disk_that_fills_while_it_is_exported_is_named(file: Path, tmp_path: P
         done = tried(file, "--export", tmp_path / "new")
     assert str(done.exception) == f"{tmp_path / 'new'}: No space left on device. Make room there."
     assert "words alone (linear model)" in done.stdout
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_a_stream_that_whoever_calls_has_closed_is_no_mistake(closed: str) -> None:
+    command = f'exec "{sys.executable}" -P -m daemon.cli try --help {closed}'
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == 0
