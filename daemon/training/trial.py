@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from daemon.examples.example_file import Example, Examples
-from daemon.mistakes import PostroomError
+from daemon.mistakes import PostroomError, disk_trouble
 from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.model.term_key import KEY_FILE, TermKey
 from daemon.settings import TrainingSettings
@@ -58,7 +58,7 @@ class Trial:
     model: Path
     key: Path
     gguf: Path | None
-    shown_as: Way
+    shown_as: Way = "pooled"
 
 
 @contextmanager
@@ -86,10 +86,13 @@ def trial(name: str, examples: Examples, test: Examples | None, wishes: Wishes, 
             unsloth_python=wishes.unsloth_python,
             also_gguf=wishes.gguf,
         )
-        (job / ORDER).write_text(order.model_dump_json(), "utf-8")
-        _write(job / LESSONS, examples.rows)
-        if test is not None:
-            _write(job / JUDGED, test.rows, -1)
+        try:
+            (job / ORDER).write_text(order.model_dump_json(), "utf-8")
+            _write(job / LESSONS, examples.rows)
+            if test is not None:
+                _write(job / JUDGED, test.rows, -1)
+        except OSError as error:  # of a full disk it names no file
+            raise disk_trouble(error, folder) or error from error
         training = TrainingSettings(threads=wishes.threads, nice=NICE, time_limit=timedelta(days=1))
         result = run_trainer(job, training, show, None, TrialResult, "trainer.trial", limited=False)
         if isinstance(result, NoAnswer) or result.outcome == "failed":
@@ -112,10 +115,11 @@ def _write(path: Path, examples: Sequence[Example], sign: int = 1) -> None:
 @contextmanager
 def _folder() -> Iterator[Path]:
     """A private folder, locked by us and gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))  # under this name the sweep of another trial passes it by
     try:
         with (folder / "lock").open("w") as lock:
             taken(lock.fileno())
+            folder = folder.rename(folder.with_name(folder.name[1:]))
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

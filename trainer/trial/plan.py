@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from daemon.training.order import Lesson, Order
-from trainer.trial.tuned import MOST_TOKENS
+from trainer.recipe import Answer
+from trainer.trial.tuned import MOST_TOKENS, epochs_for
 
 MOST_PROMPTED = 200
 """Texts that the untrained base is asked about: writing freely is the slowest thing in a trial."""
@@ -80,7 +81,8 @@ def costs(job: Order, lessons: Sequence[Lesson], given: Sequence[Lesson]) -> dic
     judged = len(given) or 0.15 * len(lessons)
     names = sum(len(category.title) / 4 + 2 for category in job.categories)
     prompted = min(judged, MOST_PROMPTED)
-    tuning = 4 * min(0.85 * whole, MOST_TOKENS) / 350 + judged * whole / max(len(lessons), 1) / 1000 + 8
+    epochs = epochs_for(round(0.7 * len(lessons)), Answer().epochs)
+    tuning = epochs * min(0.85 * whole, MOST_TOKENS) / 350 + judged * whole / max(len(lessons), 1) / 1000 + 8
     short = whole / max(len(lessons), 1) < 34
     return {
         "clean": 1 + len(lessons) / 1000,

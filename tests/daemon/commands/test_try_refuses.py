@@ -98,6 +98,15 @@ def test_categories_that_only_the_test_has_are_named_with_their_rows(file: Path)
     ]
 
 
+def test_categories_of_the_test_may_be_in_another_case(file: Path) -> None:
+    file.write_text(GOOD)
+    test = file.with_name("test.csv")
+    test.write_text("text,label\nx,A\ny,c\n")
+    assert refused(file, "--test", test)[0].startswith(
+        f'{test}: row 3: a category that the examples do not teach ("c").'
+    )
+
+
 def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_trained(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
