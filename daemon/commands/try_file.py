@@ -231,6 +231,6 @@ def _answer(model: Path, key: Path, texts: Sequence[str], threads: int, as_json:
 def _show(answers: Sequence[dict[str, Any]]) -> None:
     for answer in answers:
         console.print(f"\n{answer['text']}")
+        sure = "sure enough to file" if answer["filed"] else "not sure enough to file"
         for place, each in enumerate(answer["categories"]):
-            sure = ", sure enough to file" if place == 0 and answer["filed"] else ""
-            console.print(f"  {each['chance']:.2f}  {each['category']}{sure}")
+            console.print(f"  {each['chance']:.2f}  {each['category']}{'' if place else f', {sure}'}")

@@ -27,7 +27,7 @@ from daemon.state.lock import taken
 from daemon.training import extra
 from daemon.training.order import CANDIDATE, LESSONS, ORDER, Category, Lesson, Order
 from daemon.training.trainer_process import NoAnswer, ShowProgress, run_trainer
-from daemon.training.trial_order import GGUF, JUDGED, TrialResult
+from daemon.training.trial_order import GGUF, JUDGED, TrialResult, Way
 
 PREFIX = "postroom-try-"
 NICE = 10
@@ -49,12 +49,16 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it, in folders that go when the trial's block ends. `gguf`: None where there is none."""
+    """What came of it, in folders that go when the trial's block ends.
+
+    `gguf`: None where there is none; `shown_as`: its row in the table.
+    """
 
     result: TrialResult
     model: Path
     key: Path
     gguf: Path | None
+    shown_as: Way = "pooled"
 
 
 @contextmanager
@@ -94,7 +98,8 @@ def trial(name: str, examples: Examples, test: Examples | None, wishes: Wishes, 
         if isinstance(result, NoAnswer) or result.outcome == "failed":
             raise PostroomError(name, "could not be tried.", result.verdict)
         made = next((job / GGUF).glob("*.gguf"), None)
-        yield Trial(result, job / CANDIDATE, folder / KEY_FILE, made)
+        row: Way = "codes" if wishes.tuning == "answer" else "pooled"
+        yield Trial(result, job / CANDIDATE, folder / KEY_FILE, made, row)
 
 
 def _write(path: Path, examples: Sequence[Example], sign: int = 1) -> None:

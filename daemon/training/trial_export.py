@@ -61,9 +61,9 @@ def export(trial: Trial, source: Path, target: Path) -> None:
             shutil.move(trial.gguf, target / GGUF_FILE)
             (target / MODELFILE).write_text(modelfile(meta.prompt.max_tokens), "utf-8")
             (target / CATEGORIES).write_text(json.dumps(codes, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        words = page(
-            trial.result, " ".join(source.name.split()), name_for(source), meta, codes, ollama=trial.gguf is not None
-        )
+        language = trial.shown_as if trial.gguf is not None else None
+        called = " ".join(source.name.split())
+        words = page(trial.result, called, name_for(source), meta, codes, language=language)
         (target / PAGE).write_text(printable(words), "utf-8")  # also half a character of a file's name
 
 

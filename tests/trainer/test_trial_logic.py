@@ -169,6 +169,8 @@ def test_a_plan_learns_its_own_speed_and_never_goes_back() -> None:
     plan.begin("b", "second")
     plan.tick(1, 3, "a third")
     assert (heard[-1]["done"], heard[-1]["text"]) == (500, "a third")
+    plan.tick(3, 3)
+    assert (heard[-1]["done"], heard[-1]["left"]) == (990, 5), "what was fitted is judged yet"
     plan.end()
     assert (heard[-1]["done"], heard[-1]["left"]) == (1000, 0)
     assert [each["done"] for each in heard] == sorted(each["done"] for each in heard)

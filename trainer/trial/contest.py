@@ -327,7 +327,7 @@ def _pooled_beside(work: Work, linear: Candidate, scratch: Path, table: Table, p
 
     apart = scratch / "pooled"
     apart.mkdir()
-    plan.begin("pooled", "fitting the pooled language model")
+    plan.begin("pooled", "fitting the pooled model")
     with table.trying("pooled"):
         pooled = replace(work.night, progress=lambda *_: None)
         tried = language.candidate(pooled, linear, apart)
