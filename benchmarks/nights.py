@@ -131,9 +131,10 @@ def write_night(folder: Path, mails: Sequence[LabelledMail], cache: Path, before
 
 @contextlib.contextmanager
 def other_work(nice: int) -> Iterator[None]:
-    """A process for every core that never rests."""
+    """A process for every core that never rests. In a session of its own, as another service has its share of the
+    machine, where the system deals out shares by session or group."""
     command = ["nice", "-n", str(nice), sys.executable, "-S", "-c", NO_REST]
-    busy = [subprocess.Popen(command) for _ in range(os.cpu_count() or 1)]
+    busy = [subprocess.Popen(command, start_new_session=True) for _ in range(os.cpu_count() or 1)]
     try:
         yield
     finally:
