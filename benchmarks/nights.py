@@ -31,6 +31,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmarks.dated_mail import read_archive
 from benchmarks.lessons import COMMON, WORDS
 from connectors.base import MailText
@@ -169,7 +171,7 @@ def inside(folder: Path, until: str | None, layers: int | None) -> dict[str, tup
         recipe = replace(recipe, pooled=replace(recipe.pooled, depth=layers))
     spent: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     now = "start"
-    before = [0.0, time.perf_counter()]
+    before = [0.0, time.perf_counter() - (time.time() - psutil.Process().create_time())]
 
     def note(stage: str, done: int, total: int, text: str, left: int | None) -> None:  # noqa: ARG001
         nonlocal now, before
