@@ -34,8 +34,8 @@ from daemon.state.lock import StateLock
 from daemon.state.refused_reload import forget_refused, note_refused
 from daemon.store import mailboxes
 from daemon.store.database import DatabaseGone
-from daemon.training.hand_over import sweep
 from daemon.training.never_senders import void_never_senders
+from daemon.training.places import sweep
 from daemon.training.trainer_process import BrokenOff
 
 log = structlog.get_logger()

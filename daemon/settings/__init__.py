@@ -85,6 +85,8 @@ class TrainingSettings(Section):
 
     window: TimeWindow = Field(default_factory=lambda: Window.parse("01:00-05:00"))
     min_corrections: int = Field(default=5, ge=1)
+    at_once: int = Field(default=4, ge=1, le=256)
+    """How many mailboxes train side by side at most."""
     threads: int = Field(default=2, ge=1, le=256)
     nice: int = Field(default=19, ge=0, le=19)
     time_limit: Span = timedelta(hours=2)
