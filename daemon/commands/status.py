@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,7 +32,7 @@ from daemon.settings import Settings
 from daemon.state.lock import Holder, holder
 from daemon.state.refused_reload import refused_reload
 from daemon.state.room import no_room
-from daemon.state.state_dir import met
+from daemon.state.state_dir import met, open_database
 from daemon.store.database import Tx
 from daemon.store.records import Mailbox
 from daemon.training.in_use import ModelsInUse
@@ -46,6 +47,11 @@ REFUSED = (
     "the service read them again at {} and could not use them, so it works by those before. Correct what follows, see "
     "`postroom check`, then `systemctl reload postroom`."
 )
+PARTLY_REFUSED = (
+    "the service read them again at {}. Where an included file cannot be used, its mailboxes go on by what it said "
+    "before. Correct what follows, see `postroom check`, then `systemctl reload postroom`."
+)
+LEFT_OUT = "an included file cannot be used, and its mailboxes are left out here. `postroom check` says the same."
 STILL_THE_OLD = "A service that runs goes on by the settings that it read before, until a reload finds nothing of this."
 CONCERNS = (
     "trouble",
@@ -79,28 +85,34 @@ def status(context: Context, days: int, everyone: bool, mailbox: str | None, as_
     service refused the settings when it read them again.
     """
     try:
-        settings = context.settings
+        settings, broken = Settings.load_rest(context.config)
     except SettingsError as error:
         raise SettingsError(error.place, [*error.problems, STILL_THE_OLD]) from None
     runs, disk = holder(settings.state_dir), no_room(settings.state_dir)
     refused = None if runs is None else refused_reload(settings.state_dir)
     in_full = mailbox is not None or not (everyone or len(settings.mailboxes) > FEW)
     try:
-        found = _found(context, days, mailbox, runs, in_full=in_full or as_json)
+        found = _found(settings, days, mailbox, runs, in_full=in_full or as_json)
     except PostroomError as error:
         if disk is None:
             raise
         raise PostroomError(error.place, error.fact, f"Disk: {disk}") from error
     if as_json:
-        told_refused = None if refused is None else {"at": iso(refused.at), "why": refused.why}
-        print_json({"running": runs is not None, "disk": disk, "settings_refused": told_refused, "mailboxes": found})
+        told_refused = (
+            None if refused is None else {"at": iso(refused.at), "why": refused.why, "partly": refused.partly}
+        )
+        about = {"disk": disk, "settings_refused": told_refused, "settings_broken": broken}
+        print_json({"running": runs is not None, **about, "mailboxes": found})
     else:
         if runs is None:
             console.print(NOT_RUNNING, soft_wrap=True)
         if disk is not None:
             console.print(f"Disk: {disk}", soft_wrap=True)
         if refused is not None:
-            console.print(f"Settings: {REFUSED.format(local(refused.at))}\n{refused.why}", soft_wrap=True)
+            words = PARTLY_REFUSED if refused.partly else REFUSED
+            console.print(f"Settings: {words.format(local(refused.at))}\n{refused.why}", soft_wrap=True)
+        if broken:
+            console.print("\n".join([f"Settings: {LEFT_OUT}", *(f"  - {one}" for one in broken)]), soft_wrap=True)
         if in_full:
             for told in found:
                 _show_status(told, days)
@@ -108,18 +120,17 @@ def status(context: Context, days: int, everyone: bool, mailbox: str | None, as_
             show_table(found, days, everyone=everyone)
     if runs is None:
         raise SystemExit(ExitCode.NOT_RUNNING)
-    if disk is not None or refused is not None or any(told[what] for told in found for what in CONCERNS):
+    if disk is not None or refused is not None or broken or any(told[what] for told in found for what in CONCERNS):
         raise SystemExit(ExitCode.NEEDS_PERSON)
 
 
 def _found(
-    context: Context, days: int, mailbox: str | None, runs: Holder | None, *, in_full: bool
+    settings: Settings, days: int, mailbox: str | None, runs: Holder | None, *, in_full: bool
 ) -> list[dict[str, Any]]:
     """What is shown of every mailbox; all that is known of it, or what its line in the table needs."""
-    settings = context.settings
     chosen = settings.mailboxes if mailbox is None else [settings.mailbox_named(mailbox)]
     found = []
-    with context.database() as database:
+    with closing(open_database(settings)) as database:
         models = ModelsInUse(database, settings.engine, settings.state_dir / "models")
         working = at_work(settings.state_dir)
         sums = len(chosen) <= FEW  # it takes a second per gigabyte; of many `postroom check` makes sure

@@ -69,8 +69,8 @@ class Service:
     gone: str | None = None
     """What happened to the database that was open, in words: the one that lies there now is to be opened."""
     rounds: dict[str, Round] = field(default_factory=dict)
-    refused: bool = False
-    """The settings that the last reload found cannot be used."""
+    refused: str = ""
+    """What of the settings that the last reload found cannot be used."""
     awake_since: datetime | None = None
     """When the service began, or when the machine last woke from a sleep."""
     timetable: Timetable | None = None
@@ -240,21 +240,26 @@ class Service:
     def _reload(self) -> None:
         self.reloading.clear()
         try:
-            fresh = Settings.load(self.config)
+            fresh, broken = Settings.load_rest(self.config, self.settings)
         except PostroomError as error:
             self._refuse(str(error))
             return
         if fresh.state_dir != self.settings.state_dir:
             self._refuse("`state_dir` cannot change while the service runs. Restart it.")
             return
-        self.refused = False
+        self.refused = ""
         forget_refused(fresh.state_dir)
         self.settings = fresh
         logs.configure(fresh.log)
-        log.info("settings-reloaded")
+        log.info("settings-reloaded", mailboxes=len(fresh.mailboxes))
+        for problem in broken:
+            log.error("settings-refused", problem=f"{problem} Until then its mailboxes go on as before.")
+        if broken:
+            note_refused(fresh.state_dir, self.clock(), "\n".join(f"  - {one}" for one in broken), partly=True)
+            self.refused = "a file of mailboxes was refused, and what it said before goes on"
 
     def _refuse(self, why: str) -> None:
         """The old settings go on."""
         log.error("settings-refused", problem=why)
         note_refused(self.settings.state_dir, self.clock(), why)
-        self.refused = True
+        self.refused = "the settings as they are now were refused, the old ones go on"

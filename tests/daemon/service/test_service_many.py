@@ -483,7 +483,7 @@ def test_settings_that_a_reload_refuses_are_told_until_they_can_be_used(
     service._reload()  # there is no such file
     assert "the settings as they are now were refused" in service._status()
     monkeypatch.setattr("daemon.service.loop.logs.configure", lambda _: None)
-    monkeypatch.setattr(Settings, "load", lambda _: service.settings)
+    monkeypatch.setattr(Settings, "load_rest", lambda *_: (service.settings, []))
     service._reload()
     assert "refused" not in service._status()
 
