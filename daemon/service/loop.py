@@ -31,6 +31,7 @@ from daemon.service.systemd import Notifier
 from daemon.service.timetable import Timetable
 from daemon.settings import Settings
 from daemon.state.lock import StateLock
+from daemon.state.open_files import make_room
 from daemon.state.refused_reload import forget_refused, note_refused
 from daemon.store import mailboxes
 from daemon.store.database import DatabaseGone
@@ -104,6 +105,7 @@ class Service:
         return self.stopping.is_set() or self.reloading.is_set() or self.gone is not None
 
     def _run_until_change(self) -> None:
+        make_room(len(self.settings.mailboxes))
         with open_mailroom(self.settings, clock=self.clock, stop=self._interrupted) as mailroom:
             seen = self.clock()
             self.awake_since = self.awake_since or seen  # no reload makes it have slept
