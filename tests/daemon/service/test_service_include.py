@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from daemon.mistakes import ExitCode
+from tests.daemon.service.test_service import trainers_of
 from tests.imap_fixtures import ImapWorld
 from tests.servers.dovecot import Dovecot
+from tests.servers.hands import make_mail
 from tests.service_process import ServiceProcess, eventually
 
 pytestmark = pytest.mark.imap
@@ -97,6 +99,33 @@ def test_files_come_change_and_go_at_a_reload_and_a_broken_one_concerns_no_other
     before = service.passes()
     eventually(lambda: service.passes() > before + 2, "the others go on")
     assert service.log.read_text().count('"mailbox": "sales"') == gone, "nobody looks there any more"
+
+
+def test_a_reload_that_brings_nothing_that_can_be_used_ends_no_training(
+    service: ServiceProcess, worlds: dict[str, ImapWorld], dovecot_world: ImapWorld
+) -> None:
+    for number in range(4):
+        for folder in (dovecot_world.first, dovecot_world.second):
+            dovecot_world.hands.put(make_mail(f"{folder[-3:]} {number}"), folder)
+    sales = write(service, worlds, "sales")
+    service.command("learn", "--from-folders", "--no-train", "--mailbox", "office")
+    night = {"POSTROOM_TRAINING__WINDOW": "00:00-00:00", "POSTROOM_TRAINING__MIN_CORRECTIONS": "1"}
+    service.start(**night)
+    eventually(lambda: trainers_of(service), "a training")
+    (trainer,) = trainers_of(service)
+    trainer.suspend()  # it does not end by itself
+    good, main = sales.read_text(), service.config.read_text()
+    sales.write_text(good.replace("port =", "prt ="))
+    reload(service)
+    service.config.write_text(main.replace("poll =", "pol ="))
+    reload(service)
+    assert service.log.read_text().count('"settings-refused"') == 2
+    assert trainer.is_running()
+    assert service.log.read_text().count('"started"') == 1
+    sales.write_text(good)
+    service.config.write_text(main)
+    reload(service)
+    assert not trainer.is_running(), "settings that can be used are used"
 
 
 def test_a_file_that_is_broken_at_the_start_is_named_as_every_other_mistake(
