@@ -12,10 +12,12 @@ import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from daemon.commands.common import notices
-from daemon.commands.progress import beating
+from daemon.report.progress_lines import LeftColumn, beating, clipped, left_yet, time_in_words
 
 STILL = 8.0
 """Seconds after which a line says that the work goes on, where no terminal shows a running clock."""
+LONGEST = 30
+"""Characters of what is done: the whole line fits into 80, also with hours left."""
 Show = Callable[[Mapping[str, Any]], None]
 
 
@@ -33,17 +35,18 @@ def trial_progress() -> Iterator[Show]:
 @contextmanager
 def _bar() -> Iterator[Show]:
     columns = (
-        TextColumn("{task.description:<40}", markup=False),
+        TextColumn(f"{{task.description:<{LONGEST}}}", markup=False),
         BarColumn(bar_width=16),
         TaskProgressColumn(),
-        TextColumn("{task.fields[left]}", markup=False),
+        LeftColumn(),
     )
     with Progress(*columns, TimeElapsedColumn(), console=notices, transient=True) as bars:
-        task = bars.add_task("starting", total=1000, left="")
+        task = bars.add_task("starting", total=1000, left=None, heard=0.0)
 
         def show(event: Mapping[str, Any]) -> None:
-            left = "" if "left" not in event else f"{in_words(event['left'])} left"
-            bars.update(task, description=str(event.get("text", ""))[:40], completed=event.get("done", 0), left=left)
+            words = clipped(str(event.get("text", "")), LONGEST)
+            left, heard = event.get("left"), bars.get_time()
+            bars.update(task, description=words, completed=event.get("done", 0), left=left, heard=heard)
 
         yield show
 
@@ -75,13 +78,5 @@ class TrialLines:
         now = self._said = self._now()
         share = round(100 * int(self._event.get("done", 0)) / int(self._event.get("total", 1000) or 1000))
         left = self._event.get("left")
-        rest = "" if left is None else f", {in_words(max(left - (now - self._heard), 0))} left"
-        self._say(f"{share:3d} %  {self._event.get('text', '')} ({in_words(now - self._began)}{rest})")
-
-
-def in_words(seconds: float) -> str:
-    """ "40 s", "3 min", "1 h 20 min": no more exact than a guess is."""
-    if seconds < 90:
-        return f"{5 * round(seconds / 5):d} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+        rest = "" if left is None else f", {left_yet(left, now - self._heard)}"
+        self._say(f"{share:3d} %  {self._event.get('text', '')} ({time_in_words(now - self._began)}{rest})")

@@ -40,10 +40,6 @@ BROKEN_OFF_WORDS: Mapping[BrokenOff, str] = {
     "stopped": "Training was stopped; yesterday's model goes on serving.",
     "reloaded": "Training was put off while the settings were read again; it begins anew at once.",
 }
-KILLED = (
-    "The trainer was killed, as the system does when memory runs out; the model in use stays. `journalctl -k` says so. "
-    "Give the machine more memory, or let fewer train side by side: `[training] at_once`."
-)
 Answer = TypeVar("Answer", bound=Contract)
 
 
@@ -114,8 +110,9 @@ def run_trainer(
     try:
         return answer.model_validate_json((folder / RESULT).read_bytes())
     except OSError:
-        if code == -signal.SIGKILL:  # not by us: that was told above
-            return NoAnswer("failed", KILLED)
+        if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+            words = "The trainer was killed, as happens where memory runs out. Close other programs, or give it more."
+            return NoAnswer("failed", words)
         last = _last_line(folder / "trainer.log")
         return NoAnswer("failed", f"The trainer ended with exit code {code} and no result. {last}".strip())
     except ValidationError as error:

@@ -146,7 +146,7 @@ def _served(night: Night, fitted: LanguageModel, prompts: Sequence[Prompt], fold
     night.progress("write", 0, 2, "writing the language model")
     export(fitted, night.grounds, forms, prompts, ModelFolder(folder), night.recipe)
     codes = night.grounds.codes
-    night.progress("write", 1, 2, "asking the language model as it will serve")
+    night.progress("write", 1, 2, "asking it as it will serve")
     with night.engine(folder, forms.named) as engine:
         exam = served(engine, night.prompts(night.exam.texts), codes)
         if night.job.engine.ELSEWHERE:  # of the form that serves, or of the exact one where a server restarts

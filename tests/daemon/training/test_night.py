@@ -299,7 +299,7 @@ def test_a_training_that_is_killed_for_memory_costs_the_one_beside_it_nothing(
         thread.join(300)
     assert killed == ["1000"], "the kernel takes the training first, however large the service is"
     assert outcomes[office].outcome == "failed"
-    assert outcomes[office].verdict.startswith("The trainer was killed, as the system does when memory runs out;")
+    assert outcomes[office].verdict.startswith("The trainer was killed, as happens where memory runs out.")
     assert outcomes[other].outcome == "promoted", outcomes[other].verdict
     assert outcomes[other].peak_memory_mb > 0
     with home.database.read() as tx:
