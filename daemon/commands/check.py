@@ -38,6 +38,8 @@ from daemon.settings.credentials import Credentials
 from daemon.signin.choose import tokens_for
 from daemon.signin.token_report import TokenReport, credential_end, report, report_given
 from daemon.signin.token_source import TokenSource
+from daemon.state import open_files
+from daemon.state.lock import holder
 from daemon.state.private import open_to, refuse_strange
 from daemon.state.state_dir import database_path
 from daemon.store.clocks import all_waiting
@@ -80,6 +82,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _names()
     yield _guard("state_dir", lambda: _state_dir(settings))
     yield _guard("old mail", lambda: _old_mail(settings))
+    yield _guard("open files", lambda: _open_files(settings))
     yield _guard("base model", lambda: str(find_base(settings.engine.base).path))
     yield from (Finding(*found) for found in attached_files(settings))
     yield _guard("database", lambda: examine_database(database_path(settings)))
@@ -142,6 +145,20 @@ def _old_mail(settings: Settings) -> str:
         if (words := waiting_words(found)) is not None:
             raise PostroomError(name, words)
     return "is deleted when the settings say"
+
+
+def _open_files(settings: Settings) -> str:
+    """May the service hold open what so many mailboxes need?"""
+    runs, count = holder(settings.state_dir), len(settings.mailboxes)
+    limit, need = open_files.in_force(None if runs is None else runs.process), open_files.needed(count)
+    if limit is not None and limit < need:
+        raise PostroomError(
+            "the service" if runs is not None else "a service that began here",
+            f"may hold {limit:,} files open, and {count:,} mailboxes may need {need:,}.",
+            f"Write LimitNOFILE={2 * need} by `systemctl edit postroom`, and restart it; without systemd, raise "
+            "`ulimit -n` before it starts.",
+        )
+    return f"{need:,} may be needed, {'any number' if limit is None else f'{limit:,}'} may be open"
 
 
 def _model(settings: Settings, box: str) -> str:

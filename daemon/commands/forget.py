@@ -23,7 +23,8 @@ from daemon.privacy import forgetting
 from daemon.privacy.forgetting import Forgotten, Memory, look_for, memories, refuse_own
 from daemon.privacy.person import Person
 from daemon.service import logs
-from daemon.training.hand_over import TrainingBusy, TrainingOutcome
+from daemon.training.hand_over import TrainingOutcome
+from daemon.training.places import TrainingBusy
 
 OUTSIDE = (
     "The mail itself is in the mailbox. Delete it there, or list the address in never_senders: else the next person "

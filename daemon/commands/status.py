@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,17 +19,22 @@ from daemon.commands.common import (
     print_json,
     table,
 )
+from daemon.commands.status_table import FEW, show_table
 from daemon.mistakes import ExitCode, PostroomError, SettingsError
+from daemon.model.model_folder import ModelMeta
 from daemon.privacy.waiting import waiting_in
 from daemon.report.concerns import concerns
 from daemon.report.file_words import counted_in_words
 from daemon.report.open_batches import ASK
-from daemon.report.story import iso, mailbox_status, service_status
+from daemon.report.story import iso, mailbox_line, mailbox_status, service_status
 from daemon.rules.decision import all_at_rest
+from daemon.settings import Settings
 from daemon.state.lock import Holder, holder
 from daemon.state.refused_reload import refused_reload
 from daemon.state.room import no_room
-from daemon.state.state_dir import met
+from daemon.state.state_dir import met, open_database
+from daemon.store.database import Tx
+from daemon.store.records import Mailbox
 from daemon.training.in_use import ModelsInUse
 from daemon.training.policy import policy_of
 from daemon.training.training_dir import at_work
@@ -41,6 +47,11 @@ REFUSED = (
     "the service read them again at {} and could not use them, so it works by those before. Correct what follows, see "
     "`postroom check`, then `systemctl reload postroom`."
 )
+PARTLY_REFUSED = (
+    "the service read them again at {}. Where an included file cannot be used, its mailboxes go on by what it said "
+    "before. Correct what follows, see `postroom check`, then `systemctl reload postroom`."
+)
+LEFT_OUT = "an included file cannot be used, and its mailboxes are left out here. `postroom check` says the same."
 STILL_THE_OLD = "A service that runs goes on by the settings that it read before, until a reload finds nothing of this."
 CONCERNS = (
     "trouble",
@@ -60,70 +71,96 @@ LATE_STEPS = "`journalctl -u postroom` may say why; `systemctl restart postroom`
 
 @click.command()
 @click.option("--days", default=7, show_default=True, help="The period that decisions and corrections are counted for.")
+@click.option("--all", "everyone", is_flag=True, help="A line for every mailbox, also for those that are fine.")
 @mailbox_option
 @json_option
 @pass_context
-def status(context: Context, days: int, mailbox: str | None, as_json: bool) -> None:
+def status(context: Context, days: int, everyone: bool, mailbox: str | None, as_json: bool) -> None:
     """How every mailbox is doing: the last look, what was filed, what people did about it.
+
+    With many mailboxes it is a table of those that are not fine, the worst first; --mailbox tells one in full.
 
     Exit code 4 if no service runs, else 3 if a mailbox waits for a person, was not looked at for too long, has a model
     that cannot be used, is not learnt from any more or keeps what should be deleted, if the disk is full, or if the
     service refused the settings when it read them again.
     """
     try:
-        settings = context.settings
+        settings, broken = Settings.load_rest(context.config)
     except SettingsError as error:
         raise SettingsError(error.place, [*error.problems, STILL_THE_OLD]) from None
     runs, disk = holder(settings.state_dir), no_room(settings.state_dir)
     refused = None if runs is None else refused_reload(settings.state_dir)
+    in_full = mailbox is not None or not (everyone or len(settings.mailboxes) > FEW)
     try:
-        found = _found(context, days, mailbox, runs)
+        found = _found(settings, days, mailbox, runs, in_full=in_full or as_json)
     except PostroomError as error:
         if disk is None:
             raise
         raise PostroomError(error.place, error.fact, f"Disk: {disk}") from error
     if as_json:
-        told_refused = None if refused is None else {"at": iso(refused.at), "why": refused.why}
-        print_json({"running": runs is not None, "disk": disk, "settings_refused": told_refused, "mailboxes": found})
+        told_refused = (
+            None if refused is None else {"at": iso(refused.at), "why": refused.why, "partly": refused.partly}
+        )
+        about = {"disk": disk, "settings_refused": told_refused, "settings_broken": broken}
+        print_json({"running": runs is not None, **about, "mailboxes": found})
     else:
         if runs is None:
             console.print(NOT_RUNNING, soft_wrap=True)
         if disk is not None:
             console.print(f"Disk: {disk}", soft_wrap=True)
         if refused is not None:
-            console.print(f"Settings: {REFUSED.format(local(refused.at))}\n{refused.why}", soft_wrap=True)
-        for told in found:
-            _show_status(told, days)
+            words = PARTLY_REFUSED if refused.partly else REFUSED
+            console.print(f"Settings: {words.format(local(refused.at))}\n{refused.why}", soft_wrap=True)
+        if broken:
+            console.print("\n".join([f"Settings: {LEFT_OUT}", *(f"  - {one}" for one in broken)]), soft_wrap=True)
+        if in_full:
+            for told in found:
+                _show_status(told, days)
+        else:
+            show_table(found, days, everyone=everyone)
     if runs is None:
         raise SystemExit(ExitCode.NOT_RUNNING)
-    if disk is not None or refused is not None or any(told[what] for told in found for what in CONCERNS):
+    if disk is not None or refused is not None or broken or any(told[what] for told in found for what in CONCERNS):
         raise SystemExit(ExitCode.NEEDS_PERSON)
 
 
-def _found(context: Context, days: int, mailbox: str | None, runs: Holder | None) -> list[dict[str, Any]]:
-    """What is shown of every mailbox."""
-    settings = context.settings
+def _found(
+    settings: Settings, days: int, mailbox: str | None, runs: Holder | None, *, in_full: bool
+) -> list[dict[str, Any]]:
+    """What is shown of every mailbox; all that is known of it, or what its line in the table needs."""
     chosen = settings.mailboxes if mailbox is None else [settings.mailbox_named(mailbox)]
     found = []
-    with context.database() as database:
+    with closing(open_database(settings)) as database:
         models = ModelsInUse(database, settings.engine, settings.state_dir / "models")
         working = at_work(settings.state_dir)
+        sums = len(chosen) <= FEW  # it takes a second per gigabyte; of many `postroom check` makes sure
         for named in chosen:
             now = datetime.now(UTC)
             box = met(database, named, now)
-            meta = models.meta(box.id)
-            usable, model_trouble = models.in_use(box.id, sums=True)
+            usable, model_trouble = models.in_use(box.id, sums=sums)
             since = now - timedelta(days=days)
+            meta = models.meta(box.id) if in_full else None
             with database.read() as tx:
-                policy = policy_of(tx, box.id, settings.sorting, meta, now)
-                points, least = () if meta is None else meta.points, settings.sorting.min_examples
-                told = mailbox_status(tx, box, since, lambda: working, points, least, all_at_rest(policy))
+                if in_full:
+                    told = _in_full(tx, box, settings, since, working, meta, now)
+                else:
+                    told = mailbox_line(tx, box, since)
                 told |= concerns(tx, box, now)
                 told |= service_status(tx, box, settings, now, runs, working, usable)
                 told["old_mail"] = waiting_in(tx, box.id)
             told["model_trouble"] = model_trouble
-            found.append({**told, "model_server": models.server_not_asked(box.id)})
+            if in_full:
+                told["model_server"] = models.server_not_asked(box.id)
+            found.append(told)
     return found
+
+
+def _in_full(
+    tx: Tx, box: Mailbox, settings: Settings, since: datetime, working: bool, meta: ModelMeta | None, now: datetime
+) -> dict[str, Any]:
+    policy = policy_of(tx, box.id, settings.sorting, meta, now)
+    points, least = () if meta is None else meta.points, settings.sorting.min_examples
+    return mailbox_status(tx, box, since, lambda: working, points, least, all_at_rest(policy))
 
 
 def _show_status(told: dict[str, Any], days: int) -> None:

@@ -14,7 +14,8 @@ from daemon.passes.mailroom import Mailroom
 from daemon.privacy.retention import hold, hold_others
 from daemon.report.teaching import overview
 from daemon.state.lock import taken
-from daemon.training.hand_over import TrainingBusy, TrainingOutcome, train
+from daemon.training.hand_over import TrainingOutcome, train
+from daemon.training.places import TrainingBusy
 from daemon.training.training_dir import in_state_dir
 
 

@@ -25,7 +25,7 @@ from daemon.state.lock import turn
 from daemon.store import batches, decisions, deletion, learning, mailboxes, training
 from daemon.store.database import Database, StoreError, Tx
 from daemon.store.records import ModelRecord
-from daemon.training.hand_over import no_training
+from daemon.training.places import no_training
 from daemon.training.registry import Registry
 
 

@@ -106,6 +106,39 @@ def agreement(made: Sequence[StoredDecision], corrections: Sequence[Correction])
     return Agreement(len({decision.message for decision in made}), len(filed), agreed, overridden)
 
 
+def mailbox_line(tx: Tx, mailbox: Mailbox, since: datetime) -> dict[str, Any]:
+    """What the table of `postroom status` shows of one mailbox: the part of `mailbox_status` that is found quickly."""
+    return _line(tx, mailbox, decisions.since(tx, mailbox.id, since), learning.corrections(tx, mailbox.id, since=since))
+
+
+def _line(
+    tx: Tx, mailbox: Mailbox, made: Sequence[StoredDecision], corrections: Sequence[Correction]
+) -> dict[str, Any]:
+    counted, current = agreement(made, corrections), training.current_model(tx, mailbox.id)
+    return {
+        "name": mailbox.name,
+        "kind": mailbox.kind,
+        "mode": mailbox.mode,
+        "paused": mailbox.paused,
+        "trouble": mailbox.trouble,
+        "polled": iso(mailbox.polled),
+        "last_arrival": iso(mailbox.last_arrival),
+        "decided": counted.decided,
+        "filed": counted.filed,
+        "agreed": counted.agreed,
+        "overridden": counted.overridden,
+        "sentence": counted.in_words(mailbox.mode),
+        "bulk_moves": [
+            {"batch": found.name, "messages": found.batch.members, "words": question(found)}
+            for found in open_batches(tx, mailbox.id)
+        ],
+        "twins": twins_question(twin_rows(tx, mailbox.id)),
+        "model": None if current is None else {"version": current.version, "verdict": current.verdict},
+        "unreadable": unreadable_words(mailbox.unreadable or {}),
+        "withheld": withheld_words(withheld.all_of(tx, mailbox.id)),
+    }
+
+
 def mailbox_status(
     tx: Tx,
     mailbox: Mailbox,
@@ -122,17 +155,9 @@ def mailbox_status(
     """
     made = decisions.since(tx, mailbox.id, since)
     corrections = learning.corrections(tx, mailbox.id, since=since)
-    counted = agreement(made, corrections)
-    current = training.current_model(tx, mailbox.id)
     runs = training.runs(tx, mailbox.id, limit=1)
     return {
-        "name": mailbox.name,
-        "kind": mailbox.kind,
-        "mode": mailbox.mode,
-        "paused": mailbox.paused,
-        "trouble": mailbox.trouble,
-        "polled": iso(mailbox.polled),
-        "last_arrival": iso(mailbox.last_arrival),
+        **_line(tx, mailbox, made, corrections),
         "messages": messages.counts(tx, mailbox.id),
         "categories": [
             {
@@ -152,23 +177,12 @@ def mailbox_status(
             if folder.offered is not None and folder.missing_since is None
         ],
         "since": iso(since),
-        "decided": counted.decided,
-        "filed": counted.filed,
-        "agreed": counted.agreed,
-        "overridden": counted.overridden,
         "who_filed": {
             filer.source: {"filed": filer.filed, "overridden": filer.overridden}
             for filer in who_filed(made, corrections)
         },
         "files": files_counted(file for decision in made for file in decision.files),
-        "sentence": counted.in_words(mailbox.mode),
         "corrections": sum(1 for correction in corrections if correction.voided is None),
-        "bulk_moves": [
-            {"batch": found.name, "messages": found.batch.members, "words": question(found)}
-            for found in open_batches(tx, mailbox.id)
-        ],
-        "twins": twins_question(twin_rows(tx, mailbox.id)),
-        "model": None if current is None else {"version": current.version, "verdict": current.verdict},
         "training": None
         if not runs
         else {
@@ -176,8 +190,6 @@ def mailbox_status(
             "ended": iso(runs[0].ended),
             **({"outcome": runs[0].outcome, "verdict": runs[0].verdict} if runs[0].outcome else _unended(at_work)),
         },
-        "unreadable": unreadable_words(mailbox.unreadable or {}),
-        "withheld": withheld_words(withheld.all_of(tx, mailbox.id)),
         "unfinished": len(journal.unfinished(tx, mailbox.id)),
     }
 

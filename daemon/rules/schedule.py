@@ -3,6 +3,7 @@
 first look                  the first few mailboxes at once, the others spread over one interval
 back-off after trouble      1, 2, 4, ... minutes, with jitter, at most half an hour
 whose training first?       who has waited longest
+how many side by side?      as many as there are cores and memory for
 is a training due?          once a window; later in the day only if the machine slept through it; once more if it was
                             broken off, and at once if a reload did that
 when is the next one?       now, or when the window opens again
@@ -47,6 +48,20 @@ def longest_waiting(attempts: Mapping[str, datetime | None]) -> list[str]:
     short for everybody, the last of one night are the first of the next."""
     never = datetime.min.replace(tzinfo=UTC)
     return sorted(attempts, key=lambda name: attempts[name] or never)
+
+
+def trainings_at_once(wanted: int, threads: int, cores: int) -> int:
+    """How many trainings may work side by side: no more than wanted, nor than have a core for each of their threads;
+    one in any case."""
+    return max(1, min(wanted, cores // threads))
+
+
+def may_begin(working: int, most: int, need_mb: int, free_mb: tuple[int | None, int | None]) -> bool:
+    """May one more training begin beside those `working`? `need_mb`: what one takes of memory at most. `free_mb`: what
+    was free when none worked, and what is now, for the youngest have not taken yet what they need; None: unknown."""
+    at_first, now = free_mb
+    enough = (at_first is None or (working + 1) * need_mb <= at_first) and (now is None or need_mb <= now)
+    return working == 0 or (working < most and enough)
 
 
 def back_off(failures: int, first: timedelta, jitter: float) -> timedelta:

@@ -31,11 +31,12 @@ from daemon.service.systemd import Notifier
 from daemon.service.timetable import Timetable
 from daemon.settings import Settings
 from daemon.state.lock import StateLock
+from daemon.state.open_files import make_room
 from daemon.state.refused_reload import forget_refused, note_refused
 from daemon.store import mailboxes
 from daemon.store.database import DatabaseGone
-from daemon.training.hand_over import sweep
 from daemon.training.never_senders import void_never_senders
+from daemon.training.places import sweep
 from daemon.training.trainer_process import BrokenOff
 
 log = structlog.get_logger()
@@ -65,12 +66,15 @@ class Service:
     notifier: Notifier = field(default_factory=Notifier)
     clock: Callable[[], datetime] = utc_now
     stopping: threading.Event = field(default_factory=threading.Event)
+    asked: threading.Event = field(default_factory=threading.Event)
+    """Somebody wants the settings to be read again."""
     reloading: threading.Event = field(default_factory=threading.Event)
+    """They were, and what works by the old ones is to end."""
     gone: str | None = None
     """What happened to the database that was open, in words: the one that lies there now is to be opened."""
     rounds: dict[str, Round] = field(default_factory=dict)
-    refused: bool = False
-    """The settings that the last reload found cannot be used."""
+    refused: str = ""
+    """What of the settings that the last reload found cannot be used."""
     awake_since: datetime | None = None
     """When the service began, or when the machine last woke from a sleep."""
     timetable: Timetable | None = None
@@ -83,9 +87,8 @@ class Service:
         with StateLock(self.settings.state_dir):
             forget_refused(self.settings.state_dir)
             while not self.stopping.is_set():
+                self.reloading.clear()
                 self._run_until_change()
-                if self.reloading.is_set() and not self.stopping.is_set():
-                    self._reload()
         log.info("stopped")
         return ExitCode.OK
 
@@ -94,7 +97,7 @@ class Service:
             self.stopping.set()
 
         def reload(_signal: int, _frame: FrameType | None) -> None:
-            self.reloading.set()
+            self.asked.set()
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
@@ -104,6 +107,7 @@ class Service:
         return self.stopping.is_set() or self.reloading.is_set() or self.gone is not None
 
     def _run_until_change(self) -> None:
+        make_room(len(self.settings.mailboxes))
         with open_mailroom(self.settings, clock=self.clock, stop=self._interrupted) as mailroom:
             seen = self.clock()
             self.awake_since = self.awake_since or seen  # no reload makes it have slept
@@ -118,6 +122,8 @@ class Service:
             self.notifier.ready()
             pause = min(self.notifier.watchdog_interval() or 5.0, 5.0)
             while not self._interrupted():
+                if self.asked.is_set():
+                    self._heed()
                 seen = self._awake(seen)
                 self._mind_database(mailroom)
                 timetable.catch_up()
@@ -172,7 +178,7 @@ class Service:
     def _sleep(self, seconds: float) -> None:
         # Signal handlers run between bytecodes of this thread: wait in short steps for either event.
         for _ in range(max(1, round(seconds / 0.2))):
-            if self._interrupted() or self.stopping.wait(0.2):
+            if self._interrupted() or self.asked.is_set() or self.stopping.wait(0.2):
                 return
 
     def _plan(self, mailroom: Mailroom, desks: list[Desk]) -> Timetable:
@@ -237,24 +243,40 @@ class Service:
     def _status(self) -> str:
         return status_line(self.rounds, self.refused, self.stuck)
 
-    def _reload(self) -> None:
-        self.reloading.clear()
+    def _heed(self) -> None:
+        """Read the settings again, while all goes on. Only new ones end what works by the old ones."""
+        self.asked.clear()
+        if self._reload():
+            self.reloading.set()
+        else:
+            self.notifier.reloading()
+            self.notifier.ready()
+
+    def _reload(self) -> bool:
+        """Are there settings to work by from now on? Not where nothing that can be used is new."""
         try:
-            fresh = Settings.load(self.config)
+            fresh, broken = Settings.load_rest(self.config, self.settings)
         except PostroomError as error:
             self._refuse(str(error))
-            return
+            return False
         if fresh.state_dir != self.settings.state_dir:
             self._refuse("`state_dir` cannot change while the service runs. Restart it.")
-            return
-        self.refused = False
+            return False
+        self.refused = ""
         forget_refused(fresh.state_dir)
-        self.settings = fresh
+        before, self.settings = self.settings, fresh
         logs.configure(fresh.log)
-        log.info("settings-reloaded")
+        log.info("settings-reloaded", mailboxes=len(fresh.mailboxes))
+        for problem in broken:
+            log.error("settings-refused", problem=f"{problem} Until then its mailboxes go on as before.")
+        if broken:
+            note_refused(fresh.state_dir, self.clock(), "\n".join(f"  - {one}" for one in broken), partly=True)
+            self.refused = "a file of mailboxes was refused, and what it said before goes on"
+        # The same settings begin anew, too: who waits for a person is asked again, and so is a model that was refused.
+        return not broken or fresh != before
 
     def _refuse(self, why: str) -> None:
         """The old settings go on."""
         log.error("settings-refused", problem=why)
         note_refused(self.settings.state_dir, self.clock(), why)
-        self.refused = True
+        self.refused = "the settings as they are now were refused, the old ones go on"

@@ -1,16 +1,17 @@
 """The nights: when the window opens every mailbox trains that is due, and what the nights come to is minded.
 
-    the window opens, the service starts, the machine wakes | who is due, longest waiting first | train
-    | still due: again in a minute
+    the window opens, the service starts, the machine wakes | who is due, longest waiting first
+    | train, side by side as far as cores and memory allow | still due: again in a minute
 
-Which training is due is asked of the database and `daemon.rules.schedule`, so a restart or a reload forgets
-nothing. All mailboxes train one after the other, in one thread.
+Which training is due is asked of the database and `daemon.rules.schedule`, so a restart or a reload forgets nothing.
+One that fails, or is killed, costs its own mailbox a night and the others nothing.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent import futures
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -22,14 +23,16 @@ from daemon.passes.desk import Desk
 from daemon.passes.mailroom import Mailroom
 from daemon.privacy.retention import hold, hold_others
 from daemon.report import concerns
-from daemon.rules.schedule import last_attempt, longest_waiting, night_is_due, owed
+from daemon.rules.schedule import last_attempt, longest_waiting, may_begin, night_is_due, owed
 from daemon.service.logs import told_only
 from daemon.service.rounds import Round
 from daemon.service.triggers import Every, Opening
 from daemon.settings import Settings
 from daemon.settings.zone import office_time
 from daemon.store import learning, mailboxes, training
+from daemon.training import machine
 from daemon.training.hand_over import train
+from daemon.training.places import places, sweep
 from daemon.training.trainer_process import BrokenOff
 from daemon.training.training_dir import at_work
 
@@ -41,6 +44,9 @@ MIND_EVERY = timedelta(minutes=10)
 """It costs as much as a poll, and what it finds is hours old."""
 AGAIN = timedelta(minutes=1)
 """After so long the night is asked once more where somebody is still due: another training was at work, say."""
+
+FIRST_NEED_MB = 2700
+"""What a training takes of memory at most (docs/benchmarks.md), as long as none has said."""
 
 Runs = Sequence[tuple[datetime, str | None]]
 """A mailbox's latest trainings: (started, outcome), the newest first."""
@@ -69,6 +75,8 @@ class Nights:
         self._awake_since = awake_since
         self._breaks_off = breaks_off
         self._training = threading.Lock()
+        self._needs: list[int] = []
+        """What the trainings so far took of memory at most, in MB."""
 
     def plan(self) -> None:
         """Put the two jobs on the scheduler. The night is asked at once as well: one may be due, or owed."""
@@ -107,26 +115,43 @@ class Nights:
             self._training.release()
 
     def _train_all(self) -> None:
-        runs = self._runs()
+        database, runs = self._mailroom.database, self._runs()
         by_name = {desk.settings.name: desk for desk in self._desks}
-        others_held = False
-        for name in longest_waiting({name: last_attempt(latest) for name, latest in runs.items()}):
-            try:
-                # Asked anew before each: the window may have ended during the training before.
-                if self._breaks_off() is None and self.is_due(runs[name]):
-                    if not others_held:
-                        known = {desk.mailbox_id for desk in self._desks}
-                        hold_others(self._mailroom.database, known, self._settings, self._clock())
-                        others_held = True
-                    self._train(by_name[name])
-                    self._scheduler.modify_job(MINDING, next_run_time=datetime.now(UTC))
-            except PostroomError as error:
-                log.warning("training-trouble", mailbox=name, problem=str(error))
-            except Exception:
-                log.exception("bug", mailbox=name)
+        waiting = longest_waiting({name: last_attempt(latest) for name, latest in runs.items()})
+        if any(map(self.is_due, runs.values())):
+            with told_only():
+                sweep(database, self._settings.state_dir, self._clock())
+            with told_only():
+                hold_others(database, {desk.mailbox_id for desk in self._desks}, self._settings, self._clock())
+        self._side_by_side([(by_name[name], runs[name]) for name in waiting])
         runs = self._runs()
         if self._breaks_off() is None and (not runs or any(map(self.is_due, runs.values()))):
             self._scheduler.modify_job(NIGHT, next_run_time=datetime.now(UTC) + AGAIN)
+
+    def _side_by_side(self, waiting: Sequence[tuple[Desk, Runs]]) -> None:
+        """Train for those who are due, in this order, each as soon as there is room beside those before it."""
+        most, at_first = places(self._settings.training), machine.free_memory_mb()
+        working: set[futures.Future[None]] = set()
+        with futures.ThreadPoolExecutor(most) as trainings:
+            for desk, runs in waiting:
+                while not may_begin(len(working), most, self._need_mb(), (at_first, machine.free_memory_mb())):
+                    _, working = futures.wait(working, return_when=futures.FIRST_COMPLETED)
+                # Asked anew before each: the window may have ended during the training before.
+                if self._breaks_off() is None and self.is_due(runs):
+                    working.add(trainings.submit(self._train_one, desk))
+
+    def _need_mb(self) -> int:
+        return max(self._needs, default=FIRST_NEED_MB)
+
+    def _train_one(self, desk: Desk) -> None:
+        """Train for this mailbox; whatever goes wrong is told, and ends nothing else."""
+        try:
+            self._train(desk)
+            self._scheduler.modify_job(MINDING, next_run_time=datetime.now(UTC))
+        except PostroomError as error:
+            log.warning("training-trouble", mailbox=desk.settings.name, problem=str(error))
+        except Exception:
+            log.exception("bug", mailbox=desk.settings.name)
 
     def _runs(self) -> dict[str, Runs]:
         """Each mailbox's latest trainings; nothing where the database does not say, which is logged."""
@@ -147,7 +172,10 @@ class Nights:
                 run = training.start_run(tx, desk.mailbox_id, now, count, newest)
                 training.end_run(tx, run, now, "skipped", f"Only {fresh} new lessons: nothing worth a training.")
                 return
-        train(mailroom.database, mailroom.registry, self._settings, desk.mailbox_id, self._clock, stop=self._breaks_off)
+        database, registry, stop = mailroom.database, mailroom.registry, self._breaks_off
+        done = train(database, registry, self._settings, desk.mailbox_id, self._clock, stop=stop)
+        if done.peak_memory_mb:
+            self._needs.append(done.peak_memory_mb)
 
     def mind_all(self) -> None:
         """Say of every mailbox what is wrong with its nights. A training that is due begins just now."""

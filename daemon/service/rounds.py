@@ -52,9 +52,9 @@ class Round:
         return now - self.alive > patience(poll, in_trouble=in_trouble).total_seconds()
 
 
-def status_line(rounds: Mapping[str, Round], refused: bool, stuck: str | None = None) -> str:
-    """How all mailboxes are doing, for `systemctl status`. `refused`: the settings read last cannot be used. `stuck`:
-    why nothing is done any more."""
+def status_line(rounds: Mapping[str, Round], refused: str, stuck: str | None = None) -> str:
+    """How all mailboxes are doing, for `systemctl status`. `refused`: what of the settings read last cannot be used.
+    `stuck`: why nothing is done any more."""
     pairs = rounds.items()
     troubled = [name for name, round_ in pairs if not round_.well or round_.hangs]
     held = [name for name, round_ in pairs if round_.held and name not in troubled]
@@ -68,7 +68,7 @@ def status_line(rounds: Mapping[str, Round], refused: bool, stuck: str | None = 
     if stuck:
         words = f"{stuck}; {words}"
     if refused:
-        words += "; the settings as they are now were refused, the old ones go on: see postroom check"
+        words += f"; {refused}: see postroom check"
     if unseen:
         words += f"; {len(unseen)} not looked at yet"
     if troubled:

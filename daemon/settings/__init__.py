@@ -1,6 +1,6 @@
 """The settings: one TOML file, checked whole, every mistake at once with its place.
 
-    find_config | read TOML | lay the environment over it | check | Settings, frozen
+    find_config | read TOML and what it includes | lay the environment over it | check | Settings, frozen
 
 An environment variable overrides one key of a section: POSTROOM_SORTING__POLL=30s. Mailboxes are only in the file.
 Secrets are never in either: a mailbox names a *credential*, and `daemon.settings.credentials` reads it.
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainValidator, SerializeAsAny, ValidationError
+from pydantic import Field, PlainValidator, PrivateAttr, SerializeAsAny, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -26,6 +27,7 @@ from connectors.mailbox_settings import MailboxSettings, Section
 from connectors.setting_values import Attachments, Duration, OptionalPath, Precision, Span
 from daemon.mistakes import PostroomError, SettingsError
 from daemon.model.engines.engine_kinds import AnyEngine, EmbeddedSettings
+from daemon.settings.include import Part, parts_of, without_conflicts
 from daemon.settings.problems import cross_check, in_words, stray_overrides, unknown_kinds, with_kind
 from daemon.settings.values import AbsolutePath, OcrLanguage, Overrides, SenderRule, TimeWindow
 from daemon.settings.windows import Window
@@ -85,6 +87,8 @@ class TrainingSettings(Section):
 
     window: TimeWindow = Field(default_factory=lambda: Window.parse("01:00-05:00"))
     min_corrections: int = Field(default=5, ge=1)
+    at_once: int = Field(default=4, ge=1, le=256)
+    """How many mailboxes train side by side at most."""
     threads: int = Field(default=2, ge=1, le=256)
     nice: int = Field(default=19, ge=0, le=19)
     time_limit: Span = timedelta(hours=2)
@@ -120,23 +124,64 @@ class Settings(BaseSettings):
     )
 
     state_dir: AbsolutePath = Path("/var/lib/postroom")
+    include: str = ""
+    """Files with more mailboxes, by a pattern relative to the settings file."""
     mailboxes: tuple[Mailbox, ...] = Field(default=(), alias="mailbox")
     sorting: SortingSettings = SortingSettings()
     engine: AnyEngine = EmbeddedSettings()
     training: TrainingSettings = TrainingSettings()
     log: LogSettings = LogSettings()
+    _included: Mapping[str, tuple[Any, ...]] = PrivateAttr(default_factory=dict)
+    """The tables of every included file that count, by its name."""
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """The checked settings of one file. Raises SettingsError with every mistake in it."""
-        document = read_toml(path)
-        problems = [*stray_overrides(os.environ), *cross_check(document)]
-        if not document.get("mailbox"):
-            problems.append("[[mailbox]]: there is none. Copy one from config.example.toml and fill it in.")
-        problems = [*cls._mistakes(document), *problems]
+        """The checked settings of one file and those that it includes. Raises SettingsError with every mistake."""
+        settings, problems = cls._read(path, {})
         if problems:
             raise SettingsError(str(path), problems)
-        return cls(**document)
+        return settings
+
+    @classmethod
+    def load_rest(cls, path: Path, before: Self | None = None) -> tuple[Self, list[str]]:
+        """The same; but where an included file cannot be used, what it said `before` stands, or its mailboxes are left
+        out: then also what is wrong with it. Raises SettingsError for every other mistake."""
+        return cls._read(path, {} if before is None else before._included)
+
+    @classmethod
+    def _read(cls, path: Path, before: Mapping[str, tuple[Any, ...]]) -> tuple[Self, list[str]]:
+        document = read_toml(path)
+        parts, wrong = parts_of(path, document.get("include"), read_toml)
+        own = Part(path.name, tuple(_listed(document)))
+        main = [*cls._mistakes(document), *stray_overrides(os.environ), *cross_check(document), *wrong]
+        parts = without_conflicts(own, cls._checked(parts, main), before)
+        broken = [problem for part in parts for problem in part.told()]
+        used = {part.shown: part.boxes if not part.problems else before.get(part.shown, ()) for part in parts}
+        if broken:  # what they said before may have been taken over by another file meanwhile
+            kept = without_conflicts(own, [Part(shown, boxes) for shown, boxes in used.items()], before)
+            main += [problem for part in kept for problem in part.told() if problem not in broken]
+        boxes = [*own.boxes, *(box for boxes in used.values() for box in boxes)]
+        if not boxes and not broken:
+            main.append("[[mailbox]]: there is none. Copy one from config.example.toml and fill it in.")
+        if main or not boxes:
+            raise SettingsError(str(path), [*main, *broken])
+        settings = cls(**{**document, "mailbox": boxes})
+        settings._included = used
+        return settings, broken
+
+    @classmethod
+    def _checked(cls, parts: Sequence[Part], known: Sequence[str]) -> list[Part]:
+        """The parts with all that is wrong within one, but for what is `known` already."""
+        together = {"mailbox": [box for part in parts for box in part.boxes]}
+        if cls._refusal(together) is None and not cross_check(together):
+            return list(parts)
+        checked = []
+        for part in parts:
+            tables = {"mailbox": list(part.boxes)}
+            found = [*cls._mistakes(tables), *cross_check(tables)] if part.boxes else []
+            new = [problem for problem in found if problem not in known]
+            checked.append(replace(part, problems=(*part.problems, *new)))
+        return checked
 
     @classmethod
     def _mistakes(cls, document: Mapping[str, Any]) -> list[str]:
@@ -195,7 +240,12 @@ class Settings(BaseSettings):
     def effective(self) -> dict[str, Any]:
         """The settings as plain values under the file's own keys, for `postroom config`. There is no secret to mask."""
         values: dict[str, Any] = _without_none(self.model_dump(mode="json", by_alias=True))
-        return values
+        return {**values, "include": ""}  # what is included stands among the mailboxes
+
+
+def _listed(document: Mapping[str, Any]) -> list[Any]:
+    boxes = document.get("mailbox")
+    return boxes if isinstance(boxes, list) else []
 
 
 def _without_none(value: Any) -> Any:

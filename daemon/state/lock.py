@@ -79,15 +79,17 @@ def holder_of(path: Path) -> Holder | None:
     return None
 
 
-def taken(file: int) -> bool:
-    """Take an open file's lock for us alone. False: somebody works there, and does not only look."""
-    return any(_taken(file, after=LOOK_S * bool(number)) for number in range(LOOKS))
+def taken(file: int, *, together: bool = False, looks: int = LOOKS) -> bool:
+    """Take an open file's lock for us alone, or `together` with others who take it so. False: somebody works there, and
+    does not only look."""
+    kind = fcntl.LOCK_SH if together else fcntl.LOCK_EX
+    return any(_taken(file, kind, after=LOOK_S * bool(number)) for number in range(looks))
 
 
-def _taken(file: int, *, after: float) -> bool:
+def _taken(file: int, kind: int, *, after: float) -> bool:
     time.sleep(after)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -21,14 +21,16 @@ class RefusedReload:
 
     at: datetime
     why: str
+    partly: bool = False
+    """Only files that the settings include: what they said before stands, and all else counts."""
 
 
-def note_refused(state_dir: Path, at: datetime, why: str) -> None:
+def note_refused(state_dir: Path, at: datetime, why: str, *, partly: bool = False) -> None:
     """Write it down, for our user alone."""
     place = state_dir / NAME
     with suppress(OSError):
         place.touch(mode=0o600)
-        place.write_text(json.dumps({"at": at.isoformat(), "why": why}), "utf-8")
+        place.write_text(json.dumps({"at": at.isoformat(), "why": why, "partly": partly}), "utf-8")
 
 
 def forget_refused(state_dir: Path) -> None:
@@ -41,6 +43,6 @@ def refused_reload(state_dir: Path) -> RefusedReload | None:
     """The refusal, if the last reload of the service that runs was one."""
     try:
         found = json.loads((state_dir / NAME).read_text("utf-8"))
-        return RefusedReload(datetime.fromisoformat(found["at"]), str(found["why"]))
+        return RefusedReload(datetime.fromisoformat(found["at"]), str(found["why"]), bool(found.get("partly")))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -4,6 +4,8 @@ mailboxes 1-n folders, categories, codebook, messages, lessons, models, training
 mailboxes 1-1 retention
 messages  1-n sightings, taggings, decisions, actions, corrections
 batches   1-n corrections
+
+UIDs and UIDVALIDITYs are BigInteger: they have 32 bits without a sign (RFC 9051 section 2.3.1.1), Integer has 31.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -128,7 +131,7 @@ folders = Table(
     Column("name", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("object_id", Text),
-    Column("epoch", Integer, nullable=False, default=0),
+    Column("epoch", BigInteger, nullable=False, default=0),
     Column("missing_since", Utc),
     Column("known_as", Text),  # its first name, by which the settings may still call it; NULL: never renamed
     Column("why", Text, nullable=False, default=""),  # it has that role
@@ -198,8 +201,8 @@ sightings = Table(
     _message(),
     Column("mailbox_id", ForeignKey("mailboxes.id"), nullable=False),
     Column("folder", Text, nullable=False),
-    Column("epoch", Integer, nullable=False),
-    Column("uid", Integer, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("uid", BigInteger, nullable=False),
     Column("seen", Utc, nullable=False),
     Column("gone", Utc),
     Column("ours", Boolean, nullable=False, default=False),  # we put it there
@@ -260,14 +263,14 @@ actions = Table(
     Column("decision_id", ForeignKey("decisions.id", ondelete="SET NULL")),
     Column("kind", Text, nullable=False),
     Column("from_folder", Text, nullable=False),
-    Column("from_epoch", Integer, nullable=False),
-    Column("from_uid", Integer, nullable=False),
+    Column("from_epoch", BigInteger, nullable=False),
+    Column("from_uid", BigInteger, nullable=False),
     Column("target", JSON, nullable=False),
     Column("state", Text, nullable=False),
     Column("progress", JSON, nullable=False),
     Column("to_folder", Text),
-    Column("to_epoch", Integer),
-    Column("to_uid", Integer),
+    Column("to_epoch", BigInteger),
+    Column("to_uid", BigInteger),
     Column("planned", Utc, nullable=False),
     Column("ended", Utc),
     Column("explanation", Text),
@@ -416,8 +419,8 @@ withheld = Table(
     Column("mailbox_id", ForeignKey("mailboxes.id"), nullable=False),
     Column("message_id", ForeignKey("messages.id", ondelete="CASCADE")),  # NULL: not even its header came
     Column("folder", Text, nullable=False),
-    Column("epoch", Integer, nullable=False),
-    Column("uid", Integer, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("uid", BigInteger, nullable=False),
     Column("why", Text, nullable=False),
     Column("first", Utc, nullable=False),
     Column("since", Utc),  # the look before the first try; NULL: that was the first look of all

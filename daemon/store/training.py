@@ -185,7 +185,10 @@ def fresh_lessons(tx: Tx, mailbox: int, usable: bool = True) -> int:
     return lessons_since(tx, mailbox, int(tx.execute(newest).scalar() or 0))
 
 
-def interrupt_runs(tx: Tx, now: datetime) -> int:
-    """End the runs that have no end: if no training works now, their process died. Returns how many."""
+def interrupt_runs(tx: Tx, now: datetime, mailbox: int | None = None) -> int:
+    """End the runs that have no end, of one mailbox or of all: if no training of it works now, their process died.
+    Returns how many."""
+    mine = t.training_runs.c.mailbox_id == mailbox if mailbox is not None else true()
     values = {"ended": now, "outcome": "interrupted", "verdict": INTERRUPTED}
-    return int(tx.execute(update(t.training_runs).where(t.training_runs.c.ended.is_(None)).values(**values)).rowcount)
+    endless = update(t.training_runs).where(mine, t.training_runs.c.ended.is_(None))
+    return int(tx.execute(endless.values(**values)).rowcount)

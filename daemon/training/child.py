@@ -1,6 +1,7 @@
 """`python -P -m daemon.training.child STARTER NICE MODULE [ARGUMENT ...]`: run MODULE, and end it with STARTER.
 
-    STARTER's process id | SIGKILL from the kernel when STARTER ends | NICE | MODULE, with nothing imported before that
+    STARTER's process id | SIGKILL from the kernel when STARTER ends | NICE | first to go when memory runs out | MODULE,
+    with nothing imported before that
 
 Whoever started a training waits for its result; if it is gone, however it ended, a training would hold people's mail
 for nobody. The process asks for that itself, by prctl(2): a helper program in front of it may be missing (containers
@@ -16,9 +17,13 @@ import os
 import runpy
 import signal
 import sys
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 """From linux/prctl.h."""
+GOES_FIRST = "1000"
+"""Of proc(5), oom_score_adj: the kernel kills this process before every other, however large those are. A service with
+hundreds of models may be larger than the training beside it, and yesterday's model goes on serving."""
 
 
 def command(python: str, nice: int, module: str, *arguments: str) -> list[str]:
@@ -43,6 +48,8 @@ def main(arguments: list[str]) -> int:
         return 2
     with contextlib.suppress(OSError):  # refused, it trains at the usual priority
         os.nice(int(nice))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(GOES_FIRST)
     sys.argv = [module, *rest]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     return 0

@@ -9,9 +9,7 @@ The trainer is a process of its own: torch never loads into the service, its mem
 from __future__ import annotations
 
 import contextlib
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,12 +17,11 @@ from typing import Any
 
 import structlog
 
-from daemon.mistakes import ExitCode, PostroomError, disk_trouble
+from daemon.mistakes import PostroomError, disk_trouble
 from daemon.model.as_read import layout_of
 from daemon.model.engines.engine import EngineError
 from daemon.rules.twins import in_words
 from daemon.settings import Settings
-from daemon.state.lock import taken
 from daemon.store import learning, mailboxes, training
 from daemon.store.counting import counting
 from daemon.store.database import Database, Tx
@@ -41,21 +38,13 @@ from daemon.training.order import (
     Order,
     Result,
 )
+from daemon.training.places import place_for, places
 from daemon.training.registry import Registry
 from daemon.training.trainer_process import NoAnswer, ShowProgress, Stop, run_trainer
 from daemon.training.training_dir import in_state_dir
 from daemon.training.twin_finder import find_twins
 
 log = structlog.get_logger()
-
-KEPT_BASES = 2
-"""Prepared base models that stay in the cache: the one in use, and the one before it."""
-
-
-class TrainingBusy(PostroomError):
-    """Another training works in this state directory."""
-
-    exit_code = ExitCode.TRY_AGAIN
 
 
 @dataclass(frozen=True)
@@ -67,6 +56,7 @@ class TrainingOutcome:
     version: str | None = None
     exam: Mapping[str, Any] | None = None
     report: tuple[str, ...] = ()
+    peak_memory_mb: int = 0
 
 
 def train(
@@ -79,23 +69,23 @@ def train(
     progress: ShowProgress | None = None,
     stop: Stop | None = None,
 ) -> TrainingOutcome:
-    """Train, judge, and promote or keep. Never leaves a half-made model. Raises TrainingBusy.
+    """Train, judge, and promote or keep. Never leaves a half-made model. Raises TrainingBusy, StoreError.
 
     `stop` is asked several times a second: the outcome to end with now, or None to go on.
     """
     training_dir = in_state_dir(settings.state_dir)
-    with _only_one(training_dir):
-        _sweep(training_dir)
+    with database.read() as tx:
+        name = mailboxes.name_of(tx, mailbox)
+    with place_for(settings.state_dir, name, places(settings.training)) as folder:
         registry.prune(mailbox, settings.training.keep_models)
         void_never_senders(database, mailbox, settings, clock())
         wanted = settings.sorting.precision
         find_twins(database, mailbox, registry.points(mailbox), wanted, clock())
         with database.begin() as tx:
-            training.interrupt_runs(tx, clock())
+            training.interrupt_runs(tx, clock(), mailbox)
             newest, count = learning.lesson_state(tx, mailbox)
-            version, name = _next_version(tx, mailbox, clock()), mailboxes.name_of(tx, mailbox)
+            version = _next_version(tx, mailbox, clock())
             run = training.start_run(tx, mailbox, clock(), count, newest)
-        folder = training_dir / f"job-{run}"
         result: Result | NoAnswer | None = None
         try:
             extra.require("training")
@@ -110,7 +100,8 @@ def train(
                 _write_job(database, mailbox, folder, order, newest)
                 result = run_trainer(folder, settings.training, progress, stop, Result)
             outcome = _take_over(database, registry, settings, mailbox, version, folder, result, clock, run)
-            outcome = replace(outcome, report=(*outcome.report, *stands))
+            peak = result.peak_memory_mb if isinstance(result, Result) else 0
+            outcome = replace(outcome, report=(*outcome.report, *stands), peak_memory_mb=peak)
         except (PostroomError, EngineError) as error:  # also: the key of the models' words is lost, or can't be made
             outcome = TrainingOutcome("failed", str(error))
         except Exception as error:
@@ -120,7 +111,6 @@ def train(
                 raise
             outcome = TrainingOutcome("failed", str(trouble))
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
             registry.tidy_server(mailbox)
         with database.begin() as tx:
             pairs = result.contradictions if isinstance(result, Result) else ()
@@ -161,65 +151,16 @@ def compare_labels(
     if len(taught) < 2:  # the trainer would say so too, after a minute of imports
         why = "there is nothing to compare: it takes two categories with some lessons each."
         raise PostroomError(name, why, "Run `postroom learn --from-folders` first.")
-    training_dir = in_state_dir(settings.state_dir)
-    with _only_one(training_dir):
-        _sweep(training_dir)
+    with place_for(settings.state_dir, name, places(settings.training)) as folder:
         with database.read() as tx:
-            order = _order(tx, settings, registry, mailbox, "comparison", training_dir)
-        folder = training_dir / "job-comparison"
-        try:
-            registry.term_key()
-            _write_job(database, mailbox, folder, order, None)
-            module = ("trainer.compare", "--job")
-            found = run_trainer(folder, settings.training, progress, None, Comparison, *module, limited=False)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            order = _order(tx, settings, registry, mailbox, "comparison", in_state_dir(settings.state_dir))
+        registry.term_key()
+        _write_job(database, mailbox, folder, order, None)
+        module = ("trainer.compare", "--job")
+        found = run_trainer(folder, settings.training, progress, None, Comparison, *module, limited=False)
     if isinstance(found, NoAnswer) or found.outcome == "failed":
         raise PostroomError(order.mailbox, "names and codes could not be compared.", found.verdict)
     return found
-
-
-@contextmanager
-def _only_one(training_dir: Path) -> Iterator[None]:
-    with (training_dir / "lock").open("w") as lock:
-        if not taken(lock.fileno()):
-            raise TrainingBusy(
-                str(training_dir), "another training is running.", "Wait for it: `postroom status` shows it."
-            )
-        yield
-
-
-@contextmanager
-def no_training(state_dir: Path) -> Iterator[None]:
-    """While the block runs nothing trains, and what killed trainings left is gone. Raises TrainingBusy."""
-    training_dir = in_state_dir(state_dir)
-    with _only_one(training_dir):
-        _sweep(training_dir)
-        yield
-
-
-def _sweep(training_dir: Path) -> None:
-    """Remove what a killed training left behind. Lessons are mail: they don't stay in a job folder."""
-    cache = training_dir / "cache"
-    made = sorted(cache.glob("base-*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
-    for leftover in (*training_dir.glob("job-*"), *cache.glob(".base-*"), *made[KEPT_BASES:]):
-        shutil.rmtree(leftover, ignore_errors=True)
-    for stray in cache.glob("readings-*"):  # of a Postroom that kept those of all mailboxes in one file
-        stray.unlink(missing_ok=True)
-
-
-def sweep(database: Database, state_dir: Path, now: datetime) -> None:
-    """At start-up, unless a training works now: mail does not wait in a dead job for the next night, and a training
-    that died with the machine has ended."""
-    training_dir = state_dir / "training"
-    if training_dir.is_dir():
-        with contextlib.suppress(TrainingBusy), _only_one(training_dir):
-            _sweep(training_dir)
-            with database.read() as tx:
-                died = training.some_have_no_end(tx)
-            if died:
-                with database.begin() as tx:
-                    training.interrupt_runs(tx, now)
 
 
 def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:

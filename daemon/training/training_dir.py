@@ -1,7 +1,8 @@
-"""Where trainings work below the state directory, and whether one does now."""
+"""Where trainings work below the state directory, and which work now."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from daemon.mistakes import PostroomError
@@ -22,7 +23,17 @@ def in_state_dir(state_dir: Path) -> Path:
     return place
 
 
+def working(training_dir: Path) -> dict[str, str]:
+    """The places at which a training works now, and the name of its mailbox. Takes nothing. Raises PostroomError if one
+    may not look."""
+    found = {}
+    for place in training_dir.glob("place-*"):
+        if holder_of(place) is not None:
+            with suppress(OSError):
+                found[place.name] = place.read_text("utf-8", "replace")
+    return found
+
+
 def at_work(state_dir: Path) -> bool:
     """Does a training work here now? Takes nothing. Raises PostroomError if one may not look."""
-    place = state_dir / "training"
-    return place.exists() and holder_of(in_state_dir(state_dir) / "lock") is not None
+    return (state_dir / "training").exists() and bool(working(in_state_dir(state_dir)))

@@ -23,7 +23,8 @@ from daemon.settings import Settings
 from daemon.store import decisions, journal, learning, mailboxes, messages, training
 from daemon.store.database import Database
 from daemon.store.records import ReadFile
-from daemon.training.hand_over import TrainingBusy, TrainingOutcome, no_training, write_lessons
+from daemon.training.hand_over import TrainingOutcome, write_lessons
+from daemon.training.places import TrainingBusy, no_training
 from daemon.training.registry import Registry
 from tests.daemon.report.test_lessons import CONFIG
 from tests.fakes import START, Clock

@@ -22,9 +22,11 @@ from daemon.rules.schedule import (
     last_attempt,
     latest_window,
     longest_waiting,
+    may_begin,
     next_night,
     night_is_due,
     owed,
+    trainings_at_once,
 )
 from daemon.settings import SortingSettings
 from daemon.settings.windows import Window
@@ -283,6 +285,34 @@ def test_first_looks_fill_one_interval_and_a_few_mailboxes_never_wait() -> None:
 
 def test_who_was_never_trained_comes_before_who_was_trained_long_ago() -> None:
     assert longest_waiting({"a": at(3, 1), "b": None, "c": at(1, 1), "d": None}) == ["b", "d", "c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "threads", "cores", "expected"),
+    [(4, 2, 16, 4), (4, 2, 6, 3), (4, 2, 5, 2), (4, 2, 1, 1), (1, 2, 64, 1), (4, 16, 8, 1), (256, 1, 64, 64)],
+)
+def test_trainings_side_by_side_take_no_more_threads_than_there_are_cores(
+    wanted: int, threads: int, cores: int, expected: int
+) -> None:
+    assert trainings_at_once(wanted, threads, cores) == expected
+
+
+@pytest.mark.parametrize(
+    ("working", "free_mb", "expected"),
+    [
+        (0, (0, 0), True),  # one always may: it is the kernel that judges whether it can
+        (1, (None, None), True),
+        (1, (4000, 3000), True),
+        (1, (1999, 1999), False),
+        (2, (2500, 2500), False),  # the two that work have not taken yet what they need
+        (2, (4000, 999), False),  # somebody else took it meanwhile
+        (3, (9000, 9000), False),  # no more are wanted
+    ],
+)
+def test_one_more_training_begins_where_there_is_memory_for_all(
+    working: int, free_mb: tuple[int | None, int | None], expected: bool
+) -> None:
+    assert may_begin(working, 3, 1000, free_mb) is expected
 
 
 def test_back_off_grows_and_is_bounded() -> None:

@@ -38,7 +38,8 @@ from daemon.settings.windows import Window
 from daemon.store import database as store
 from daemon.store import learning, mailboxes, tables, training
 from daemon.store.database import StoreError
-from daemon.training.hand_over import TrainingBusy, sweep
+from daemon.training.hand_over import TrainingOutcome
+from daemon.training.places import TrainingBusy, sweep
 from tests.daemon.store.test_database import held_by_another
 from tests.fakes import START, Clock
 
@@ -603,7 +604,7 @@ def test_settings_that_a_reload_refuses_are_told_until_they_can_be_used(
     service._reload()  # there is no such file
     assert "the settings as they are now were refused" in service._status()
     monkeypatch.setattr("daemon.service.loop.logs.configure", lambda _: None)
-    monkeypatch.setattr(Settings, "load", lambda _: service.settings)
+    monkeypatch.setattr(Settings, "load_rest", lambda *_: (service.settings, []))
     service._reload()
     assert "refused" not in service._status()
 
@@ -739,7 +740,12 @@ def test_a_mailbox_whose_model_is_refused_or_gone_trains_whatever_is_new(
 ) -> None:
     office = make(count=1)
     trained: list[int] = []
-    monkeypatch.setattr(at_night, "train", lambda *args, **_: trained.append(args[3]))
+
+    def train(*args: Any, **_: Any) -> TrainingOutcome:
+        trained.append(args[3])
+        return TrainingOutcome("kept", "")
+
+    monkeypatch.setattr(at_night, "train", train)
     desk = office.desks[0]
     with office.mailroom.database.begin() as tx:
         for number in range(5):

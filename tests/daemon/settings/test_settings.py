@@ -661,6 +661,10 @@ def test_as_many_passes_as_mailboxes_may_work_at_once_but_not_none(tmp_path: Pat
     for wrong in ("0", "257", '"many"'):
         [problem] = problems(tmp_path, f"{OFFICE}\n[sorting]\npasses_at_once = {wrong}\n")
         assert problem.startswith("[sorting] passes_at_once: ")
+    assert load(tmp_path, OFFICE).training.at_once == 4
+    for wrong in ("0", "257", '"many"', "1.5"):
+        [problem] = problems(tmp_path, f"{OFFICE}\n[training]\nat_once = {wrong}\n")
+        assert problem.startswith("[training] at_once: ")
 
 
 # -- the engine

@@ -27,11 +27,13 @@ from daemon.store import learning, mailboxes, training
 from daemon.store.database import Database
 from daemon.store.records import Category
 from daemon.training import extra, hand_over
-from daemon.training.hand_over import TrainingBusy, train
+from daemon.training.hand_over import train
+from daemon.training.places import TrainingBusy
 from daemon.training.registry import ModelError, Registry
 from tests.fakes import START, Clock
 from tests.lessons import office_rows
 from tests.servers.ollama import OllamaStandIn, StoredModel
+from tests.service_process import eventually
 
 pytestmark = pytest.mark.model
 
@@ -204,8 +206,7 @@ def test_a_trainer_that_hangs_is_killed_and_the_night_has_failed(home: Home, mon
 
     def hang(_event: object) -> None:
         if not stopped:
-            alive = [each for each in psutil.Process().children() if each.status() != psutil.STATUS_ZOMBIE]
-            (trainer,) = (each for each in alive if "daemon.training.child" in each.cmdline())
+            (trainer,) = trainers()
             trainer.suspend()
             stopped.append(trainer)
 
@@ -258,7 +259,59 @@ def test_two_trainings_at_once_are_refused(home: Home) -> None:
                 refused.append(error)
 
     home.train(progress=again)
-    assert "another training is running" in str(refused[0])
+    assert "is being trained already" in str(refused[0]), "or that another runs, where there are no cores for two"
+
+
+def test_a_training_that_is_killed_for_memory_costs_the_one_beside_it_nothing(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.training.machine.cores", lambda: 4)
+    home.teach(120)
+    with home.database.begin() as tx:
+        other = mailboxes.ensure(tx, "sales", "imap", "shadow", home.clock()).id
+        for name in OFFICE:
+            mailboxes.add_category(tx, other, Category("", name, name), home.clock())
+    office, home.mailbox = home.mailbox, other
+    home.teach(120)
+    begun, outcomes = threading.Barrier(2), {}
+
+    def run(mailbox: int) -> None:
+        seen: list[Any] = []
+
+        def first(event: Any) -> None:
+            if not seen:
+                seen.append(event)
+                begun.wait(200)  # both are at work
+                if mailbox == office:
+                    [job] = [each for each in trainers() if each.cmdline()[-1].endswith(place["office"])]
+                    killed.append(Path(f"/proc/{job.pid}/oom_score_adj").read_text().strip())
+                    job.kill()
+
+        outcomes[mailbox] = train(home.database, home.registry, home.settings, mailbox, home.clock, progress=first)
+
+    killed: list[str] = []
+    place = {"office": "job-1", "sales": "job-2"}
+    threads = [threading.Thread(target=run, args=(mailbox,)) for mailbox in (office, other)]
+    threads[0].start()
+    eventually((home.settings.state_dir / "training" / "job-1").is_dir, "the first has its place")
+    threads[1].start()
+    for thread in threads:
+        thread.join(300)
+    assert killed == ["1000"], "the kernel takes the training first, however large the service is"
+    assert outcomes[office].outcome == "failed"
+    assert outcomes[office].verdict.startswith("The trainer was killed, as happens where memory runs out.")
+    assert outcomes[other].outcome == "promoted", outcomes[other].verdict
+    assert outcomes[other].peak_memory_mb > 0
+    with home.database.read() as tx:
+        assert [run.outcome for run in training.runs(tx, office)] == ["failed"]
+        assert [run.outcome for run in training.runs(tx, other)] == ["promoted"]
+    assert not list((home.settings.state_dir / "training").glob("job-*")), "mail text must not stay behind"
+
+
+def trainers() -> list[psutil.Process]:
+    """The trainers that this process has started and that have not ended."""
+    alive = [each for each in psutil.Process().children() if each.status() != psutil.STATUS_ZOMBIE]
+    return [each for each in alive if "daemon.training.child" in each.cmdline()]
 
 
 def test_corrupt_base_ends_in_a_sentence_and_yesterdays_model_serves(home: Home, tmp_path: Path) -> None:
