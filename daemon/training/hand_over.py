@@ -20,8 +20,10 @@ from typing import Any
 import structlog
 
 from daemon.mistakes import ExitCode, PostroomError, disk_trouble
+from daemon.model import model_folder
 from daemon.model.as_read import layout_of
 from daemon.model.engines.engine import EngineError
+from daemon.model.reader_files import PREFIX, reader_folder
 from daemon.rules.twins import in_words
 from daemon.settings import Settings
 from daemon.state.lock import taken
@@ -49,7 +51,7 @@ from daemon.training.twin_finder import find_twins
 log = structlog.get_logger()
 
 KEPT_BASES = 2
-"""Prepared base models that stay in the cache: the one in use, and the one before it."""
+"""Prepared base models, and readers, that stay in the cache: the one in use, and the one before it."""
 
 
 class TrainingBusy(PostroomError):
@@ -202,10 +204,24 @@ def _sweep(training_dir: Path) -> None:
     """Remove what a killed training left behind. Lessons are mail: they don't stay in a job folder."""
     cache = training_dir / "cache"
     made = sorted(cache.glob("base-*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
-    for leftover in (*training_dir.glob("job-*"), *cache.glob(".base-*"), *made[KEPT_BASES:]):
+    unfinished = (*cache.glob(".base-*"), *cache.glob(".reader-*"))
+    spare = _spare_readers(cache, training_dir.parent / "models")
+    for leftover in (*training_dir.glob("job-*"), *unfinished, *made[KEPT_BASES:], *spare):
         shutil.rmtree(leftover, ignore_errors=True)
     for stray in cache.glob("readings-*"):  # of a Postroom that kept those of all mailboxes in one file
         stray.unlink(missing_ok=True)
+
+
+def _spare_readers(cache: Path, models: Path) -> list[Path]:
+    """Readers that no model names, but for the newest: of a base, or of a Postroom, from before."""
+    made = sorted(cache.glob(f"{PREFIX}*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    if len(made) <= KEPT_BASES:
+        return []
+    named = set[Path]()
+    for model in models.glob("*/*"):
+        with contextlib.suppress(EngineError):
+            named.add(reader_folder(cache, model_folder.load(model, check_files=False).reader))
+    return [folder for folder in made[KEPT_BASES:] if folder not in named]
 
 
 def sweep(database: Database, state_dir: Path, now: datetime) -> None:
