@@ -14,7 +14,6 @@ from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from types import FrameType
-from typing import TextIO, cast
 
 import click
 
@@ -141,10 +140,10 @@ def main() -> None:
 
 def _print_printable() -> None:
     """Whatever is printed from now on, by click, by a traceback or by us, steers no terminal."""
-    if not isinstance(sys.stdout, PrintableStream):
-        sys.stdout = cast("TextIO", PrintableStream(sys.stdout))
-    if not isinstance(sys.stderr, PrintableStream):
-        sys.stderr = cast("TextIO", PrintableStream(sys.stderr))
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, PrintableStream):  # None: whoever called us has closed it
+            setattr(sys, name, PrintableStream(stream))
 
 
 EXPECTED = (PostroomError, ConnectorError, EngineError)

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from daemon.commands.progress import LINE_EVERY
+from daemon.report.progress_lines import LINE_EVERY
 
 LONGEST = 1 << 16
 MEMORY_MB = 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from pathlib import Path
 
@@ -10,18 +11,21 @@ import pytest
 import structlog
 from rich.progress import Task, TaskID
 
-from daemon.commands.progress import (
+from daemon.commands.progress import LONGEST, counting_bar, training_bar
+from daemon.report.progress_lines import (
     LINE_EVERY,
     LeftColumn,
     Lines,
     beating,
-    counting_bar,
+    clipped,
     counting_lines,
-    training_bar,
     training_lines,
 )
+from tests import ROOT
 from tests.fakes import Clock
 from tests.long_run import FIGURES, Tally, daemon_log
+
+STAGES = re.compile(r'(?:progress|plan\.begin)\(.*?f?"([a-z][^"{}]* [^"{}]*)"\)')
 
 
 def test_what_the_daemon_logs_stays_away_from_the_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,6 +104,14 @@ def test_lines_beat_while_somebody_works(capsys: pytest.CaptureFixture[str]) -> 
     with beating(Lines(lambda _line: heard.set(), lambda: clock().timestamp(), begin="starting"), every_s=0.01):
         clock.advance(seconds=LINE_EVERY)
         assert heard.wait(30)
+
+
+def test_what_a_training_does_is_told_whole_on_a_terminal() -> None:
+    """Fixed words of the trainer fit where a bar is about them."""
+    told = [words for file in sorted((ROOT / "trainer").rglob("*.py")) for words in STAGES.findall(file.read_text())]
+    assert len(told) > 15
+    assert [words for words in told if len(words) > LONGEST] == []
+    assert clipped("what is longer than it may be", 12) == "what is lon…"
 
 
 def test_a_bar_says_how_long_it_takes_yet() -> None:

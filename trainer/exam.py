@@ -150,7 +150,7 @@ def take(night: Night, choice: Choice, serving: Nearby) -> Paper:
     points = _points(night.lessons.categories, examples, served, sure, stated is not None)
     right = (exam.argmax(axis=1) == asked).tolist() if len(exam) else []
     if night.job.current is not None:
-        night.progress("exam", 3, STEPS, "the model in use takes the exam")
+        night.progress("exam", 3, STEPS, "asking the model in use")
     current = earlier(night, night.job.current)
     sureness = None if stated is None else stated.sureness
     return Paper(right, calibration, points, sureness, current, _verdict(night, right, current))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from daemon.mistakes import PostroomError
 from daemon.privacy.person import Person
@@ -108,7 +109,8 @@ def table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], right: frozenset[int] = frozenset()
 ) -> None:
     """A table that fits the terminal; columns in `right` hold numbers."""
-    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    console.print(Text(title, style="italic"), soft_wrap=True)  # a table's own title is broken at the table's width
+    shown = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         shown.add_column(column, justify="right" if index in right else "left", overflow="fold")
     for row in rows:

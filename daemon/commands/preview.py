@@ -64,6 +64,9 @@ def preview(context: Context, limit: int, mailbox: str | None, as_json: bool) ->
             ]
         )
         return
+    if not refs:
+        console.print(f"Inbox of {desk.settings.name}: nothing lies in it.")
+        return
     rows = [
         (
             _when(message),

@@ -14,12 +14,15 @@ from daemon.commands.common import console, json_option, print_json
 from daemon.commands.try_progress import trial_progress
 from daemon.examples.example_file import Examples, FileRefused, read_examples
 from daemon.examples.for_trial import not_to_be_tried, not_to_judge_by
+from daemon.examples.label_spelling import is_seen
+from daemon.mistakes import PostroomError, disk_trouble
 from daemon.model.base_file import find_base
 from daemon.model.classifier import Classifier
 from daemon.model.term_key import TermKey
 from daemon.rules.thresholds import thresholds
-from daemon.training.trial import Wishes, trial
+from daemon.training.trial import Trial, Wishes, trial
 from daemon.training.trial_export import MODEL, export, exported_model, why_not
+from daemon.training.trial_order import TrialResult
 from daemon.training.trial_table import parts, table
 
 WANTED = 0.95
@@ -50,7 +53,13 @@ UNSLOTH = Path(__file__).parents[2] / ".venv-unsloth" / "bin" / "python"
     help="What fine-tunes on names and on codes; unsloth wants an environment of its own (`make unsloth`).",
 )
 @click.option("--unsloth-python", type=PLACE, metavar="PATH", help="That environment's python.")
-@click.option("--seed", default=1, show_default=True, help="Another seed draws other parts and trains otherwise.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31),
+    default=1,
+    show_default=True,
+    help="Another seed draws other parts and trains otherwise.",
+)
 @click.option("--threads", type=click.IntRange(1, 256), help="How many cores it may use (default: all).")
 @json_option
 def try_file(
@@ -86,7 +95,11 @@ def try_file(
     postroom try questions-model --ask "Where is my parcel?"
     """
     threads = threads or len(os.sched_getaffinity(0))
-    if ask and file.is_dir():
+    if any(not is_seen(text) for text in ask):
+        raise click.BadParameter("it is empty. Write the text to ask about.", param_hint="'--ask'")
+    if ask and _is_folder(file):
+        if test is not None or target is not None:
+            raise click.UsageError(f"{file} is a folder: its model is asked, and nothing is tried or exported.")
         model, key = exported_model(file)
         _answer(model, key, ask, threads, as_json)
         return
@@ -103,14 +116,39 @@ def try_file(
         gguf=target is not None,
     )
     with trial_progress() as show, trial(str(file), examples, judging, wishes, show) as made:
-        answers = _asked(made.model, made.key, ask, threads)
-        if target is not None:
-            export(made, file, target)
         result = made.result
+        answers = _asked(made.model, made.key, ask, threads)
+        failed = None if target is None else _exported(made, file, target)
     notes = [*examples.notes, *(judging.notes if judging else ()), *result.notes]
     if as_json:
-        print_json({**result.model_dump(mode="json"), "notes": notes, "answers": answers, "exported": _named(target)})
-        return
+        print_json(
+            {
+                **result.model_dump(mode="json"),
+                "notes": notes,
+                "answers": answers,
+                "exported": None if failed else _named(target),
+            }
+        )
+    else:
+        _show_result(file, result, notes, answers)
+    if failed is not None:
+        raise failed
+    if target is not None and not as_json:
+        console.print(f"\nThe model lies in {target}; {target / 'README.md'} says how to ask it.")
+
+
+def _exported(made: Trial, file: Path, target: Path) -> PostroomError | OSError | None:
+    """Write the model there. What went wrong is told after the table: that took an hour, perhaps."""
+    try:
+        export(made, file, target)
+    except PostroomError as error:
+        return error
+    except OSError as error:
+        return disk_trouble(error, target) or error
+    return None
+
+
+def _show_result(file: Path, result: TrialResult, notes: Sequence[str], answers: Sequence[dict[str, Any]]) -> None:
     console.print(parts(file.name, result), soft_wrap=False)
     console.print()
     console.print(table(result), soft_wrap=True)
@@ -119,8 +157,6 @@ def try_file(
     for note in notes:
         console.print(f"  - {note}")
     _show(answers)
-    if target is not None:
-        console.print(f"\nThe model lies in {target}; {target / 'README.md'} says how to ask it.")
 
 
 def _named(target: Path | None) -> str | None:
@@ -130,8 +166,10 @@ def _named(target: Path | None) -> str | None:
 def _read(file: Path, test: Path | None, target: Path | None, unsloth: Path | None) -> tuple[Examples, Examples | None]:
     """Both files. Raises FileRefused with every mistake in them, and with what else would stop the trial later."""
     problems: list[str] = []
-    found = [_problems_of(path, problems, only=test is None and target is None) for path in (file, test) if path]
-    examples, judging = found[0], found[1] if test else None
+    only = test is None and target is None
+    examples = _problems_of(file, problems, only=only)
+    known = () if examples is None else examples.labels
+    judging = None if test is None else _problems_of(test, problems, only=only, known=known)
     if examples is not None:
         problems += not_to_be_tried(examples)
         if judging is not None:
@@ -146,12 +184,20 @@ def _read(file: Path, test: Path | None, target: Path | None, unsloth: Path | No
     return examples, judging
 
 
-def _problems_of(path: Path, problems: list[str], *, only: bool) -> Examples | None:
-    if (path / MODEL).is_dir():
+def _is_folder(path: Path) -> bool:
+    """False also where one may not look, which is told when the file is read."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _problems_of(path: Path, problems: list[str], *, only: bool, known: Sequence[str] = ()) -> Examples | None:
+    if _is_folder(path / MODEL):
         problems.append(f"{path}: it is an exported model, not a file of examples. Say what to ask it: --ask TEXT.")
         return None
     try:
-        return read_examples(path)
+        return read_examples(path, known=known)
     except FileRefused as refused:
         problems += [problem if only else f"{path}: {problem}" for problem in refused.problems]
         return None
@@ -185,6 +231,6 @@ def _answer(model: Path, key: Path, texts: Sequence[str], threads: int, as_json:
 def _show(answers: Sequence[dict[str, Any]]) -> None:
     for answer in answers:
         console.print(f"\n{answer['text']}")
+        sure = "sure enough to file" if answer["filed"] else "not sure enough to file"
         for place, each in enumerate(answer["categories"]):
-            sure = ", sure enough to file" if place == 0 and answer["filed"] else ""
-            console.print(f"  {each['chance']:.2f}  {each['category']}{sure}")
+            console.print(f"  {each['chance']:.2f}  {each['category']}{'' if place else f', {sure}'}")

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from daemon.report.console import PrintableConsole
+from daemon.report.progress_lines import LeftColumn, Lines, beating, counting_lines, training_lines
 
 WIDTH = 80
 LEFT = "left in inbox"
@@ -113,7 +114,7 @@ def percent(share: float | None) -> str:
 
 
 class Page:
-    """Prints the demo's story. Bars only where there is a terminal."""
+    """Prints the demo's story. How far it is shows as bars on a terminal, and elsewhere as a line now and then."""
 
     def __init__(self, console: Console | None = None, aside: bool = False) -> None:
         """`aside`: on standard error, because standard output belongs to a script."""
@@ -135,21 +136,39 @@ class Page:
         """A sentence or two, indented under the step. `text` is ours; escape what comes from mail."""
         self.console.print(Padding(text, (0, 0, 0, 3)))
 
+    def command(self, line: str) -> None:
+        """A line to be copied: however long it is, it is not broken."""
+        self.console.print(f"   {escape(line)}", soft_wrap=True)
+
     @contextmanager
     def counting(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
         """A bar for something that is counted: show(done)."""
         if not self.console.is_terminal:
-            yield lambda _done: None
+            with beating(self._lines(what)) as lines:
+                tell = counting_lines(lines)
+                yield lambda done: tell(what, done, total)
             return
         with self._bars() as bars:
             task = bars.add_task(what, total=total)
             yield lambda done: bars.update(task, completed=done)
 
     @contextmanager
-    def training(self) -> Iterator[Callable[[Mapping[str, Any]], None] | None]:
-        """Bars fed by the trainer's events, one a stage."""
+    def waiting(self, what: str) -> Iterator[None]:
+        """For something that takes a while and has no steps."""
         if not self.console.is_terminal:
-            yield None
+            with beating(self._lines(what)):
+                yield
+            return
+        with self._bars(transient=True) as bars:
+            bars.add_task(what, total=None)
+            yield
+
+    @contextmanager
+    def training(self) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+        """Fed by the trainer's events: a bar a stage, or lines."""
+        if not self.console.is_terminal:
+            with beating(self._lines("starting")) as lines:
+                yield training_lines(lines)
             return
         with self._bars() as bars:
             tasks: dict[str, TaskID] = {}
@@ -165,13 +184,18 @@ class Page:
 
             yield show
 
-    def _bars(self) -> Progress:
+    def _lines(self, begin: str) -> Lines:
+        return Lines(lambda line: self.say(f"[dim]{escape(line)}[/dim]"), begin=begin)
+
+    def _bars(self, transient: bool = False) -> Progress:
         return Progress(
-            TextColumn("   {task.description:<31}"),
-            BarColumn(bar_width=26),
+            TextColumn("   {task.description:<30}"),
+            BarColumn(bar_width=12),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            LeftColumn(),
             console=self.console,
+            transient=transient,
         )
 
     def arrivals(self, arrivals: Sequence[Arrival], most: int = 12) -> None:

@@ -9,8 +9,10 @@ the last line counts every message. What is sample is the mail.
 from __future__ import annotations
 
 import json as json_module
+import shlex
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -215,7 +217,7 @@ class _Demo:
         page.step("First lessons: what lies in the folders (postroom learn --from-folders)")
         desk = mailroom.desk(MAILBOX)
         done: dict[str, int] = {}
-        with page.counting("reading", HISTORY) as show:
+        with page.counting("reading", HISTORY + len(self.copied)) as show:
 
             def count(folder: str, read: int, _total: int) -> None:
                 done[folder] = read
@@ -259,7 +261,8 @@ class _Demo:
     def _start_daemon(self, ledger: Ledger) -> None:
         self.page.step("The daemon starts, as a process of its own (postroom run)")
         self.workplace.start()
-        self.workplace.wait_for("the first look at the mailbox", ledger.polled, 60)
+        with self.page.waiting("its first look at the mailbox"):
+            self.workplace.wait_for("the first look at the mailbox", ledger.polled, 60)
         self.page.facts([("process", str(self.workplace.pid)), ("settings", str(self.workplace.config))])
 
     def _new_mail(
@@ -345,7 +348,8 @@ class _Demo:
         page, result = self.page, self.result
         page.step("What the corrections were worth")
         before, after = tally(result.before), tally(result.after)
-        guessed = [_guesses_right(mailroom, folder, mails) for folder in (first, self._current_model(mailroom))]
+        with page.waiting("asking both models again"):
+            guessed = [_guesses_right(mailroom, folder, mails) for folder in (first, self._current_model(mailroom))]
         page.before_and_after(
             [
                 ("exam on held-out lessons", percent(result.exam_before), percent(result.exam_after)),
@@ -355,7 +359,8 @@ class _Demo:
             ]
         )
         expected = Counter(digest_of(mail.raw) for mail in [*self.mails, *self.copied])
-        found = sum(person.multiset().values(), Counter[str]())
+        with page.waiting("counting every message"):
+            found = sum(person.multiset().values(), Counter[str]())
         result.messages_lost, result.messages_twice = differences(expected, found)
         page.say(
             f"{expected.total()} messages delivered, {found.total()} found: "
@@ -374,11 +379,12 @@ class _Demo:
                 ("port", str(account.port)),
                 ("user", account.user),
                 ("password", account.password),
-                ("status", f"postroom --config {self.workplace.config} status"),
-                ("train again", f"postroom --config {self.workplace.config} train"),
-                ("end", "Ctrl-C; everything is removed"),
             ]
         )
+        page.say("In another terminal:")
+        for command in ("status", "train"):
+            page.command(f"{_program()} --config {shlex.quote(str(self.workplace.config))} {command}")
+        page.facts([("end", "Ctrl-C; everything is removed")])
         self.workplace.wait_for("Ctrl-C", lambda: None, float("inf"))
 
 
@@ -393,6 +399,11 @@ def _guesses_right(mailroom: Mailroom, folder: Path, mails: Sequence[SampleMail]
         texts = [text_with_files(desk, parse(mail.raw, papers=True)) for mail in mails]
         predictions = classifier.classify(texts)
     return sum(names.get(found.best or "") == mail.category for found, mail in zip(predictions, mails, strict=True))
+
+
+def _program() -> str:
+    """How this very program is called: it need not be on the path."""
+    return shlex.quote(sys.argv[0]) if Path(sys.argv[0]).name == "postroom" else "postroom"
 
 
 def _right(counted: Tally) -> str:

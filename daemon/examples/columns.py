@@ -63,19 +63,30 @@ def columns_of(names: Sequence[str]) -> dict[Role, int]:
     return found
 
 
+def names_at(rows: Sequence[Sequence[str]]) -> int | None:
+    """Which of these rows names a column of categories and one of texts; None: none does."""
+    for place, cells in enumerate(rows):
+        found = columns_of(cells)
+        if "label" in found and ("text" in found or "subject" in found):
+            return place
+    return None
+
+
 def looks_like_names(cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Is this first row made of names for columns? `below` are the rows after it: there a category comes again."""
-    if any(not cell.strip() or len(cell) > _LONGEST_NAME or len(cell.split()) > _MOST_WORDS for cell in cells):
-        return False
-    if len(set(map(plain, cells))) < len(cells):
-        return False
-    found = columns_of(cells)
-    if "label" in found and "text" in found:
+    if names_at([cells]) is not None:
         return True
+    if not all(map(_short, cells)) or len(set(map(plain, cells))) < len(cells):
+        # Two columns are told by what stands in them; of more, one that is named makes the rest names, too.
+        return len(cells) > 2 and not {"label", "text"}.isdisjoint(columns_of(cells))
     again = any(
         place < len(row) and row[place].strip() == cell.strip() for place, cell in enumerate(cells) for row in below
     )
     return not again and all(len(cell.split()) == 1 or plain(cell) in _ALL for cell in cells)
+
+
+def _short(cell: str) -> bool:
+    return bool(cell.strip()) and len(cell) <= _LONGEST_NAME and len(cell.split()) <= _MOST_WORDS
 
 
 _ALL = frozenset(name for names in NAMES.values() for name in names)
@@ -90,7 +101,7 @@ def by_content(rows: Sequence[Sequence[str]]) -> dict[Role, int]:
 
 
 def missing(names: Sequence[str], found: Mapping[Role, int]) -> list[str]:
-    """What a table with these column names lacks, in sentences."""
+    """What a table with these column names lacks, or has twice, in sentences."""
     shown = ", ".join(f'"{name.strip()}"' for name in names if name.strip())
     problems = []
     if "label" not in found:
@@ -99,6 +110,13 @@ def missing(names: Sequence[str], found: Mapping[Role, int]) -> list[str]:
         problems.append(
             _lacks("text", f'no column is called "text" (or "subject" and "body"){_close("text", names)}', shown)
         )
+    for role, place in found.items():
+        same = sum(plain(name) == plain(names[place]) for name in names)
+        if same > 1:
+            problems.append(
+                f'{same} columns are called "{names[place].strip()}", and one can be the {_MEANT.get(role, role)}. '
+                "Call the others otherwise."
+            )
     return problems
 
 

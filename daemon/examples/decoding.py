@@ -26,9 +26,15 @@ _OTHER_FILES = (
     (b"\xd0\xcf\x11\xe0", f"it is an old Excel workbook, not a CSV file. {_AS_CSV}"),
     (b"%PDF", "it is a PDF, not a CSV file. Name the file with the examples."),
     (b"\x1f\x8b", "it is packed with gzip. Unpack it first (gunzip)."),
+    (b"BZh", "it is packed with bzip2. Unpack it first (bunzip2)."),
+    (b"\xfd7zXZ\0", "it is packed with xz. Unpack it first (unxz)."),
+    (b"\x28\xb5\x2f\xfd", "it is packed with zstd. Unpack it first (unzstd)."),
+    (b"PAR1", "it is a Parquet file, not a CSV file. Write its table as CSV."),
+    (b"{\\rtf", "it is a document (RTF), not a CSV file. Name the file with the examples."),
     (b"SQLite format 3\0", "it is an SQLite database, not a CSV file. Export the table as CSV."),
 )
-_TEXT_CONTROLS = b"\t\n\r\f\x1b"
+# Line ends within a cell are \v in what databases export, and \x1c to \x1f separate values there.
+_TEXT_CONTROLS = b"\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f"
 _CONTROLS = bytes(set(range(32)) - set(_TEXT_CONTROLS))
 _MOST_CONTROLS = 0.002
 
@@ -65,7 +71,7 @@ def decoded(raw: bytes) -> Decoded:
     try:
         return Decoded(raw.decode("utf-8"), "UTF-8")
     except UnicodeDecodeError:
-        return Decoded(guess_text(raw), "an old charset (Windows-1252 or like it)")
+        return Decoded(guess_text(raw), "Windows-1252, or another old charset, where it is not UTF-8")
 
 
 def _strictly(raw: bytes, charset: str) -> Decoded:

@@ -8,18 +8,20 @@ All of the file is read before anything is said of it, so that a person mends it
 
 from __future__ import annotations
 
+import re
 import stat
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from connectors.base import MailText
-from daemon.examples.columns import Role, by_content, columns_of, looks_like_names, missing
+from daemon.examples.columns import Role, by_content, columns_of, looks_like_names, missing, names_at
 from daemon.examples.dates import read_dates
 from daemon.examples.decoding import Decoded, NoText, decoded
+from daemon.examples.label_spelling import is_seen, one_spelling, tidied
 from daemon.examples.row_mistakes import RowMistakes, in_rows
-from daemon.examples.table_records import WORDS, Record, delimiter_of, json_records, table_records
+from daemon.examples.table_records import NAMES_WITHIN, WORDS, Record, delimiter_of, json_records, table_records
 from daemon.mistakes import ExitCode, PostroomError
 
 LARGEST_FILE = 256 * 1024 * 1024
@@ -63,20 +65,40 @@ class Examples:
         return tuple(sorted({example.label for example in self.rows}))
 
 
-def read_examples(path: Path, becomes: str = "nothing was done with it") -> Examples:
-    """The examples in `path`. `becomes`: what a person hears became of a file with mistakes. Raises FileRefused."""
+def read_examples(path: Path, becomes: str = "nothing was done with it", known: Iterable[str] = ()) -> Examples:
+    """The examples in `path`, categories spelt as in `known` where these have them. Raises FileRefused.
+
+    `becomes`: what a person hears became of a file with mistakes.
+    """
     try:
         raw = _bytes(path)
         text = decoded(raw)
         rows, notes, mistakes = _json(text) if _is_json(path, text.text) else _table(text)
     except (NoText, _NoTable) as error:
         raise FileRefused(str(path), list(map(str, error.args)), becomes) from error
+    except MemoryError:
+        short = "there is not enough memory to read it. Close other programs, or cut it down."
+        raise FileRefused(str(path), [short], becomes) from None
     problems = mistakes.sentences()
     if not rows and not problems:
         problems = ["it holds the names of its columns and no row below them."]
     if problems:
         raise FileRefused(str(path), problems, becomes)
-    return Examples(tuple(rows), tuple(notes))
+    return _spelt(rows, known, notes)
+
+
+def _spelt(rows: Sequence[Example], known: Iterable[str], notes: Sequence[str]) -> Examples:
+    """The same categories, each in one spelling."""
+    spelling = one_spelling([example.label for example in rows], known)
+    changed = [example for example in rows if spelling[example.label] != example.label]
+    if changed:
+        first = changed[0].label
+        notes = (
+            *notes,
+            f"Of {in_rows(example.row for example in changed)} the category was read as another one that differs only "
+            f'in case, spaces or what is not seen: "{first}" as "{spelling[first]}".',
+        )
+    return Examples(tuple(replace(example, label=spelling[example.label]) for example in rows), tuple(notes))
 
 
 class _NoTable(Exception):
@@ -103,8 +125,12 @@ def _bytes(path: Path) -> bytes:
         raise _NoTable(f"it cannot be read ({error.strerror}). Check the path and the file's rights.") from error
 
 
+_OBJECT = re.compile(r'\s*(?:\[\s*)?\{\s*["}]')
+"""How an object begins, or a list of them; a text may begin with a brace, too."""
+
+
 def _is_json(path: Path, text: str) -> bool:
-    return path.suffix.lower() in (".jsonl", ".ndjson") or text.lstrip().startswith("{")
+    return path.suffix.lower() in (".jsonl", ".ndjson") or _OBJECT.match(text) is not None
 
 
 _Found = tuple[list[Example], list[str], RowMistakes]
@@ -133,18 +159,20 @@ def _table(text: Decoded) -> _Found:
     records = table_records(text.text, delimiter)
     if not records.rows:
         return [], notes, records.mistakes
-    (_, first), *below = records.rows
+    if above := names_at([cells for _, cells in records.rows[:NAMES_WITHIN]]):
+        notes.append(f"The names of the columns stand in row {records.rows[above][0]}; what is above was left out.")
+    (_, first), *below = records.rows[above or 0 :]
     while first and not first[-1].strip():
         first = first[:-1]
     if looks_like_names(first, [cells for _, cells in below]):
         found = columns_of(first)
         if lacks := missing(first, found):
             raise _NoTable(*lacks)
-        return _examples(below, found, len(first), records.mistakes, notes, delimiter)
+        return _examples(below, found, len(first), records.mistakes, notes, delimiter, first)
     if len(first) != 2:
         raise _NoTable(
-            f'its {len(first)} columns have no names that are known. Call one of them "text" and one "label" in the '
-            "first row; a table of two columns needs no names."
+            'no row of it names its columns as they are known. Call one of them "text" and one "label" in the first '
+            "row; a table of two columns needs no names."
         )
     found = by_content([cells for _, cells in records.rows])
     which = "first" if found["label"] == 0 else "second"
@@ -159,6 +187,7 @@ def _examples(
     mistakes: RowMistakes,
     notes: list[str],
     delimiter: str = "",
+    names: Sequence[str] = (),
 ) -> _Found:
     """The examples in these rows, and what is wrong with the others, added to `mistakes`."""
     rows: list[Example] = []
@@ -166,6 +195,9 @@ def _examples(
     longest = 0
     dates = read_dates([_cell(cells, found, "date") for _, cells in records])
     for (number, cells), date in zip(records, dates, strict=True):
+        if names and cells[: len(names)] == names:
+            mistakes.add("the names of the columns once more. Delete these rows", number)
+            continue
         if any(cell.strip() for cell in cells[width:]):
             mistakes.add(
                 f"more cells than the {width} columns. A text with {WORDS.get(delimiter, 'the separator')} in it must "
@@ -178,7 +210,7 @@ def _examples(
                 f"fewer cells than the {width} columns. Perhaps a line end within a text is not in quotes", number
             )
             continue
-        label = " ".join(_cell(cells, found, "label").split())
+        label = tidied(_cell(cells, found, "label"))
         text = MailText(
             sender=_cell(cells, found, "from"),
             to=_cell(cells, found, "to"),
@@ -188,7 +220,7 @@ def _examples(
         if len(text.body) > LONGEST_TEXT:
             shortened.append(number)
             text = MailText(sender=text.sender, to=text.to, subject=text.subject, body=text.body[:LONGEST_TEXT])
-        if not label:
+        if not is_seen(label):
             mistakes.add("no category. Write one, or delete these rows", number)
         elif len(label) > LONGEST_LABEL:
             longest = max(longest, len(label))
@@ -196,11 +228,11 @@ def _examples(
                 f"a category of more than {LONGEST_LABEL} characters. Are the columns of text and category mixed up?",
                 number,
             )
-        if not (text.subject or text.body):
+        if not (is_seen(text.subject) or is_seen(text.body)):
             mistakes.add("no text. Write one, or delete these rows", number)
         if _cell(cells, found, "date") and date is None:
             mistakes.add("a date that cannot be read. Write it as 2025-12-31 or 31.12.2025 14:05", number)
-        rows.append(Example(number, label, text, _cell(cells, found, "group") or None, date))
+        rows.append(Example(number, label, text, tidied(_cell(cells, found, "group")) or None, date))
     if shortened:
         notes.append(f"Of {in_rows(shortened)} the first {LONGEST_TEXT:,} characters are read.")
     return rows, notes, mistakes

@@ -206,16 +206,18 @@ class FileLessons:
 
 
 def learn_from_csv(desk: Desk, path: Path) -> FileLessons:
-    """Make lessons of a file of examples (daemon/examples), and every category that it names and nobody knows yet.
+    """Make lessons of a file of examples (daemon/examples), and every category that it names and nobody knows yet; one
+    that differs from a known one in its case or spaces alone is that one.
 
     Raises FileRefused with every mistake; then nothing was learnt.
     """
-    examples = read_examples(path, "nothing was learnt from it")
+    with desk.database.read() as tx:
+        known = _by_name(tx, desk)
+    examples = read_examples(path, "nothing was learnt from it", known)
     now = desk.clock()
     learnt: dict[str, int] = {}
     with desk.database.begin() as tx:
-        by_name = {name: uid for uid, name in mailboxes.category_names(tx, desk.mailbox_id).items()}
-        by_name |= {category.folder: category.uid for category in mailboxes.categories(tx, desk.mailbox_id)}
+        by_name = _by_name(tx, desk)
         new = [label for label in examples.labels if label not in by_name]
         by_name |= {category.name: category.uid for category in make_categories(tx, desk, new)}
         for example in examples.rows:
@@ -224,3 +226,9 @@ def learn_from_csv(desk: Desk, path: Path) -> FileLessons:
         ours = {by_name[label] for label in examples.labels}
         missing = [what for uid, what in unsorted_categories(tx, desk).items() if uid in ours]
     return FileLessons(learnt, tuple(new), tuple(missing), examples.notes)
+
+
+def _by_name(tx: Tx, desk: Desk) -> dict[str, str]:
+    """The uid of each category, by its name and by its folder's."""
+    by_name = {name: uid for uid, name in mailboxes.category_names(tx, desk.mailbox_id).items()}
+    return by_name | {category.folder: category.uid for category in mailboxes.categories(tx, desk.mailbox_id)}

@@ -110,6 +110,9 @@ def run_trainer(
     try:
         return answer.model_validate_json((folder / RESULT).read_bytes())
     except OSError:
+        if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+            words = "The trainer was killed, as happens where memory runs out. Close other programs, or give it more."
+            return NoAnswer("failed", words)
         last = _last_line(folder / "trainer.log")
         return NoAnswer("failed", f"The trainer ended with exit code {code} and no result. {last}".strip())
     except ValidationError as error:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from daemon.examples.example_file import Example, Examples
-from daemon.mistakes import PostroomError
+from daemon.mistakes import PostroomError, disk_trouble
 from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.model.term_key import KEY_FILE, TermKey
 from daemon.settings import TrainingSettings
@@ -27,7 +27,7 @@ from daemon.state.lock import taken
 from daemon.training import extra
 from daemon.training.order import CANDIDATE, LESSONS, ORDER, Category, Lesson, Order
 from daemon.training.trainer_process import NoAnswer, ShowProgress, run_trainer
-from daemon.training.trial_order import GGUF, JUDGED, TrialResult
+from daemon.training.trial_order import GGUF, JUDGED, TrialResult, Way
 
 PREFIX = "postroom-try-"
 NICE = 10
@@ -49,12 +49,16 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it, in folders that go when the trial's block ends. `gguf`: None where there is none."""
+    """What came of it, in folders that go when the trial's block ends.
+
+    `gguf`: None where there is none; `shown_as`: its row in the table.
+    """
 
     result: TrialResult
     model: Path
     key: Path
     gguf: Path | None
+    shown_as: Way = "pooled"
 
 
 @contextmanager
@@ -82,16 +86,20 @@ def trial(name: str, examples: Examples, test: Examples | None, wishes: Wishes, 
             unsloth_python=wishes.unsloth_python,
             also_gguf=wishes.gguf,
         )
-        (job / ORDER).write_text(order.model_dump_json(), "utf-8")
-        _write(job / LESSONS, examples.rows)
-        if test is not None:
-            _write(job / JUDGED, test.rows, -1)
+        try:
+            (job / ORDER).write_text(order.model_dump_json(), "utf-8")
+            _write(job / LESSONS, examples.rows)
+            if test is not None:
+                _write(job / JUDGED, test.rows, -1)
+        except OSError as error:  # of a full disk it names no file
+            raise disk_trouble(error, folder) or error from error
         training = TrainingSettings(threads=wishes.threads, nice=NICE, time_limit=timedelta(days=1))
         result = run_trainer(job, training, show, None, TrialResult, "trainer.trial", limited=False)
         if isinstance(result, NoAnswer) or result.outcome == "failed":
             raise PostroomError(name, "could not be tried.", result.verdict)
         made = next((job / GGUF).glob("*.gguf"), None)
-        yield Trial(result, job / CANDIDATE, folder / KEY_FILE, made)
+        row: Way = "codes" if wishes.tuning == "answer" else "pooled"
+        yield Trial(result, job / CANDIDATE, folder / KEY_FILE, made, row)
 
 
 def _write(path: Path, examples: Sequence[Example], sign: int = 1) -> None:
@@ -107,10 +115,11 @@ def _write(path: Path, examples: Sequence[Example], sign: int = 1) -> None:
 @contextmanager
 def _folder() -> Iterator[Path]:
     """A private folder, locked by us and gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))  # under this name the sweep of another trial passes it by
     try:
         with (folder / "lock").open("w") as lock:
             taken(lock.fileno())
+            folder = folder.rename(folder.with_name(folder.name[1:]))
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -14,9 +14,10 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from connectors.printable import printable
 from daemon.mistakes import PostroomError
 from daemon.model import model_folder
 from daemon.model.prompt import HEAD, TAIL, context_for
@@ -60,22 +61,25 @@ def export(trial: Trial, source: Path, target: Path) -> None:
             shutil.move(trial.gguf, target / GGUF_FILE)
             (target / MODELFILE).write_text(modelfile(meta.prompt.max_tokens), "utf-8")
             (target / CATEGORIES).write_text(json.dumps(codes, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        words = page(trial.result, source.name, name_for(source), meta, codes, ollama=trial.gguf is not None)
-        (target / PAGE).write_text(words, "utf-8")
+        language = trial.shown_as if trial.gguf is not None else None
+        called = " ".join(source.name.split())
+        words = page(trial.result, called, name_for(source), meta, codes, language=language)
+        (target / PAGE).write_text(printable(words), "utf-8")  # also half a character of a file's name
 
 
 @contextmanager
 def _whole(target: Path) -> Iterator[None]:
     """The folder with all that the block writes, or as it was before."""
-    was_there = target.is_dir()
+    made = [place for place in (target, *target.absolute().parents) if not place.exists()]
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
         for path in list(target.iterdir()):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        if not was_there:
-            target.rmdir()
+        with suppress(OSError):  # somebody else's file is there by now
+            for place in made:
+                place.rmdir()
         raise
 
 

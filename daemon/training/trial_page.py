@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from daemon.model.model_folder import ModelMeta
-from daemon.training.trial_order import TrialResult
-from daemon.training.trial_table import parts, table
+from daemon.model.model_folder import Kind, ModelMeta
+from daemon.training.trial_order import TrialResult, Way
+from daemon.training.trial_table import NAMES, parts, table
 
 _HEAD = """# A model for {categories} categories, made of {source}
 
@@ -30,8 +30,8 @@ Both hold what your texts taught, so everything here is readable for you alone.
 _OLLAMA = """
 ## Ask it with Ollama
 
-`model.gguf` is the language part, in Q8_0. It answers with one code; `categories.json` says what that means.
-{part}Make it known to an Ollama server once, in this folder:
+`model.gguf` is the language model, in Q8_0: the row "{row}" of the table. It answers with one code;
+`categories.json` says what that means. {part}Make it known to an Ollama server once, in this folder:
 
     ollama create {name} -f Modelfile
 
@@ -49,8 +49,9 @@ question = {{"model": "{name}", "prompt": sys.argv[1], "stream": False, "logprob
 request = urllib.request.Request(f"http://{{host}}/api/generate", json.dumps(question).encode())
 shown = json.load(urllib.request.urlopen(request))["logprobs"][0]["top_logprobs"]
 found = {{codes[each["token"].strip()]: math.exp(each["logprob"]) for each in shown if each["token"].strip() in codes}}
+whole = sum(found.values())  # the rest went to words that are no category
 for category, chance in sorted(found.items(), key=lambda pair: -pair[1])[:3]:
-    print(f"{{chance:.2f}}  {{category}}")
+    print(f"{{chance / whole:.2f}}  {{category}}")
 ```
 
     python3 ask.py "{example}"
@@ -58,15 +59,21 @@ for category, chance in sorted(found.items(), key=lambda pair: -pair[1])[:3]:
 `Modelfile` holds the prompt that the model was trained with; a question longer than some {characters:,} characters
 should be cut first, as Postroom does. Ollama shows the 20 likeliest answers and no more.
 """
+_PARTS: Mapping[Kind, str] = {
+    "llm": "",
+    "blend": "Words, which also count in `model/`, are not in it. ",
+    "linear": "`model/` answers better without it, by words, so the two may differ. ",
+}
 _NO_OLLAMA = """
 There is no file for Ollama: {why}
 """
 
 
 def page(
-    result: TrialResult, source: str, name: str, meta: ModelMeta, codes: Mapping[str, str], *, ollama: bool
+    result: TrialResult, source: str, name: str, meta: ModelMeta, codes: Mapping[str, str], *, language: Way | None
 ) -> str:
-    """The page in Markdown. `name`: what the model is called on a server."""
+    """The page in Markdown. `name`: what the model is called on a server; `language`: the row of what lies there for
+    Ollama, None where nothing does."""
     wanted = result.filed.wanted if result.filed else 0.95
     example = "Write your question here"
     head = _HEAD.format(
@@ -79,7 +86,12 @@ def page(
         example=example,
         wanted=wanted,
     )
-    if not ollama:
+    if language is None:
         return head + _NO_OLLAMA.format(why="the base is no GGUF file, or no language model came of these examples.")
-    part = "" if meta.kind == "llm" else "Words, which also count in `model/`, are not in it. "
-    return head + _OLLAMA.format(name=name, example=example, part=part, characters=4 * meta.prompt.max_tokens)
+    return head + _OLLAMA.format(
+        name=name,
+        example=example,
+        row=NAMES[language],
+        part=_PARTS[meta.kind],
+        characters=4 * meta.prompt.max_tokens,
+    )

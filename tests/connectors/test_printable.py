@@ -33,6 +33,15 @@ def test_what_was_json_or_toml_says_the_same_afterwards() -> None:
     assert tomllib.loads(printable('name = "Or\x9bders\u202e"')) == {"name": "Or\x9bders\u202e"}
 
 
+def test_what_a_terminal_has_no_character_for_is_spelt_out_and_stays_json() -> None:
+    behind = io.BytesIO()
+    stream = PrintableStream(io.TextIOWrapper(behind, encoding="iso8859-1"))
+    print(json.dumps({"name": "Grö\u1e9ee ≥ 🙂"}, ensure_ascii=False), file=stream, flush=True)
+    shown = behind.getvalue().decode("iso8859-1")
+    assert "Grö" in shown
+    assert json.loads(shown) == {"name": "Grö\u1e9ee ≥ 🙂"}
+
+
 def test_a_stream_is_what_lies_behind_it_but_for_what_it_prints() -> None:
     behind = io.StringIO()
     stream = PrintableStream(behind)

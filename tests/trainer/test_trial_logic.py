@@ -10,10 +10,12 @@ import pytest
 from connectors.base import MailText
 from daemon.training.order import Lesson
 from daemon.training.trial_order import Filed
+from trainer.recipe import Recipe
 from trainer.trial.advice import advice, share_of
+from trainer.trial.contest import _parts, _too_few
 from trainer.trial.parts import Parts, divide
 from trainer.trial.plan import Plan
-from trainer.trial.tuned import most_common, spelt, within_budget
+from trainer.trial.tuned import epochs_for, most_common, spelt, within_budget
 from trainer.trial.untrained import named
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -167,6 +169,8 @@ def test_a_plan_learns_its_own_speed_and_never_goes_back() -> None:
     plan.begin("b", "second")
     plan.tick(1, 3, "a third")
     assert (heard[-1]["done"], heard[-1]["text"]) == (500, "a third")
+    plan.tick(3, 3)
+    assert (heard[-1]["done"], heard[-1]["left"]) == (990, 5), "what was fitted is judged yet"
     plan.end()
     assert (heard[-1]["done"], heard[-1]["left"]) == (1000, 0)
     assert [each["done"] for each in heard] == sorted(each["done"] for each in heard)
@@ -219,3 +223,62 @@ def test_a_way_that_is_clearly_ahead_is_named_with_what_can_be_done() -> None:
 def test_what_is_no_better_than_the_largest_category_is_not_advised() -> None:
     told = advice({"majority": flags(50), "words": flags(51), "served": flags(52)}, "words alone", NOTHING)
     assert told.startswith("None of these is worth using yet")
+
+
+@pytest.mark.parametrize(("learnt", "epochs"), [(20, 16), (124, 16), (400, 5), (850, 4), (10_000, 4)])
+def test_few_texts_are_learnt_oftener(learnt: int, epochs: int) -> None:
+    assert epochs_for(learnt, 4) == epochs
+
+
+def test_what_serves_is_not_advised_where_another_way_is_worth_more() -> None:
+    ways = {"majority": flags(50), "words": flags(52), "served": flags(53)}
+    told = advice({**ways, "names": flags(90)}, "a blend", FILED)
+    assert told.startswith("Fine-tuning on names is the best of these (90%); what Postroom serves here (a blend, 53%)")
+    told = advice({**ways, "majority": flags(20), "base_closed": flags(90)}, "a blend", FILED)
+    assert told.startswith("The untrained base with a closed set is 37 points ahead of what Postroom serves here")
+    assert "These examples teach less than the base knew before: give more." in told
+
+
+def test_a_step_that_was_taken_is_not_advised() -> None:
+    ways = {"majority": flags(20), "words": flags(60), "served": flags(70), "codes": flags(90)}
+    assert "--tuning" in advice(ways, "words alone", FILED)
+    assert "--tuning" not in advice(ways, "words alone", FILED, "answer")
+
+
+@pytest.mark.parametrize(
+    ("served", "said"),
+    [
+        (250, "as many as words alone"),
+        (251, "0.2 points more than words alone, which may be chance"),
+        (255, "1 point more than words alone"),
+    ],
+)
+def test_no_difference_is_told_as_zero_points(served: int, said: str) -> None:
+    ways = {"majority": flags(100, 500), "words": flags(250, 500), "served": flags(served, 500)}
+    ways["served"] = [*reversed(ways["served"])]
+    assert said in advice(ways, "a blend", FILED)
+
+
+# --- parts of odd files
+
+
+def test_one_text_that_is_every_third_is_on_one_side() -> None:
+    rows = [
+        Lesson(
+            id=row,
+            category="abac"[row % 4] if row % 3 else "a",
+            text=MailText(body=f"w{row * 7919} x{row * 31}" if row % 3 else "ok thanks"),
+        )
+        for row in range(1200)
+    ]
+    parts = _parts(rows, 0, 1, Recipe(), [])
+    assert {row for row in range(1200) if row % 3 == 0} <= set(parts.taught)
+
+
+def test_groups_that_are_too_large_and_a_test_that_repeats_all_are_told_as_such() -> None:
+    rows = [lesson.model_copy(update={"thread": f"g{lesson.id % 4}"}) for lesson in lessons({"a": 40, "b": 40})]
+    parts = divided(rows, [row % 4 for row in range(80)])
+    assert str(_too_few(rows, parts, 0)).startswith("Its groups (4 in 80 rows) are too large")
+    twice = lessons({"a": 10, "b": 10})
+    parts = divided(twice * 2, [*range(20), *range(20)], 20)
+    assert str(_too_few(twice * 2, parts, 20)).startswith("20 texts of 20 stand in the test, too")

@@ -71,7 +71,7 @@ def test_a_german_spreadsheet_becomes_a_model_that_answers(tmp_path: Path) -> No
     assert shares["words"] >= 0.8
     assert told["counts"] == {"categories": 3, "learnt": 46, "stop": 10, "judged": 10, "by_time": False}
     assert told["answers"][0]["categories"][0]["category"] == "Rechnungen"
-    assert "It was read as an old charset (Windows-1252 or like it)." in told["notes"]
+    assert "It was read as Windows-1252, or another old charset, where it is not UTF-8." in told["notes"]
     assert list(work.iterdir()) == []
     assert {path.name for path in tmp_path.iterdir()} == {"Anfragen.csv", "model", "tmp"}
     lines = done.stderr.splitlines()

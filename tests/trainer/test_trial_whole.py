@@ -54,6 +54,7 @@ class Made:
 
     trial: Trial
     events: list[Mapping[str, Any]]
+    tuning: str
 
 
 @pytest.fixture(scope="module", params=["pooled", "answer"])
@@ -64,7 +65,7 @@ def made(
     events: list[Mapping[str, Any]] = []
     wishes = Wishes(base=tiny_base.path, tuning=request.param, threads=1, gguf=True)
     with trial("office.csv", examples, None, wishes, events.append) as found:
-        yield Made(found, events)
+        yield Made(found, events, request.param)
 
 
 def test_every_way_has_a_row_with_its_interval(made: Made) -> None:
@@ -114,6 +115,8 @@ def test_what_is_exported_is_whole_private_and_says_how_to_ask(made: Made, tmp_p
     }  # fmt: skip
     page = (target / "README.md").read_text("utf-8")
     assert "ollama create my-office-1 -f Modelfile" in page
+    row = {"pooled": "pooled language model (the default)", "answer": "fine-tuned on codes"}[made.tuning]
+    assert f'`model.gguf` is the language model, in Q8_0: the row "{row}" of the table.' in page
     assert sorted(json.loads((target / "categories.json").read_text("utf-8")).values()) == [
         "complaints", "invoices", "jobs", "orders",
     ]  # fmt: skip

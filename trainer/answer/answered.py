@@ -127,7 +127,7 @@ def _served(night: Night, out: Outcome, prompts: Sequence[Prompt], judging: Rows
             export_gguf(grounds.base, state, ModelFolder(folder).gguf, forms.gguf)
             shutil.copyfile(grounds.prepared.tokenizer, ModelFolder(folder).gguf.with_name("tokenizer.json"))
     shutil.move(out.adapter, ModelFolder(folder).adapter)
-    night.progress("write", 1, 2, "asking the language model as it will serve")
+    night.progress("write", 1, 2, "asking it as it will serve")
     answers = night.lessons.unanswered()
     with night.engine(folder) as engine:
         answers[judging] = served(engine, [prompts[row] for row in judging], grounds.codes)

@@ -131,7 +131,7 @@ def _reads(night: Night) -> _Reads:
     night.in_time(0, len(night.lessons.examples))  # making the reader takes a while
     depth = depth_of(prepared.shape.layers, recipe.pooled)
     if night.forms.shared:
-        night.progress("cache", 0, 1, "opening the reader that all mailboxes share")
+        night.progress("cache", 0, 1, "opening the shared reader")
         folder = prepare_reader(prepared, depth, night.forms.ct2, night.job.cache, recipe.rounding)
         reader = shared_reader(folder, night.job.threads)
         return _Reads(ByShared(reader, prepared.shape.width, cache, recipe.pooled), depth, reader, None)
@@ -195,7 +195,7 @@ def _served(
     made = LanguageCandidate(
         "llm", fitted.answers, nothing, fitted.chosen, folder, night.grounds, forms.named, kept, reader
     )
-    night.progress("write", 1, 2, "asking the language model as it will serve")
+    night.progress("write", 1, 2, "asking it as it will serve")
     with made.engine(night) as engine:
         exam = served(engine, night.prompts(night.exam.texts), codes)
         if night.job.engine.ELSEWHERE:  # of the form that serves, or of the exact one where a server restarts

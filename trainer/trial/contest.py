@@ -124,6 +124,7 @@ def run(
     plan = Plan(costs(job, lessons, given), say)
     plan.begin("clean", "looking for texts that repeat")
     lessons = _thinned(lessons, job.seed, notes)
+    given = _thinned(given, job.seed, notes)
     everything = [*lessons, *given]
     parts = _parts(everything, len(given), job.seed, recipe, notes)
     taught = [everything[row] for row in parts.taught]
@@ -131,7 +132,7 @@ def run(
     key = TermKey.read(job.term_key)
     data = dataset.build(job, taught, key, replace(recipe.cleaning, few=0))
     if len(data.present) < 2 or not parts.judged:
-        raise TrainingFailed(TOO_FEW)
+        raise _too_few(everything, parts, len(given))
 
     def progress(stage: str, done: int, total: int, text: str) -> None:
         if done == 0:
@@ -157,7 +158,9 @@ def run(
         notes.append(f"Only {asked} texts judge: differences of some {round(100 / asked**0.5)} points may be chance.")
     return TrialResult(
         outcome="tried",
-        verdict=advice({way: flags for way, flags in table.flags.items() if len(flags) == asked}, kind, filed),
+        verdict=advice(
+            {way: flags for way, flags in table.flags.items() if len(flags) == asked}, kind, filed, job.tuning
+        ),
         counts=Counts(
             categories=len(work.names),
             learnt=len(work.learnt),
@@ -171,6 +174,23 @@ def run(
     )
 
 
+def _too_few(lessons: Sequence[Lesson], parts: Parts, given: int) -> TrainingFailed:
+    """Why nothing can be learnt and judged with these parts: what is to be changed first."""
+    if given and parts.left_out:
+        return TrainingFailed(
+            f"{_texts(len(parts.left_out))} of {len(lessons) - given:,} stand in the test, too, or nearly so, and what "
+            "judges is never learnt: too little is left. Judge by other texts, or leave out --test."
+        )
+    threads = {lesson.thread for lesson in lessons if lesson.thread}
+    if threads and not parts.judged:
+        return TrainingFailed(
+            f"Its groups ({len(threads):,} in {len(lessons):,} rows) are too large: what belongs together is never "
+            "divided, and a group of more than a twentieth of all rows does not judge. Name finer groups, or call that "
+            "column otherwise, so that it is not read."
+        )
+    return TrainingFailed(TOO_FEW)
+
+
 def _thinned(lessons: Sequence[Lesson], seed: int, notes: list[str]) -> list[Lesson]:
     if len(lessons) <= MOST_EXAMPLES:
         return list(lessons)
@@ -182,10 +202,10 @@ def _thinned(lessons: Sequence[Lesson], seed: int, notes: list[str]) -> list[Les
 def _parts(lessons: Sequence[Lesson], given: int, seed: int, recipe: Recipe, notes: list[str]) -> Parts:
     """What is learnt and what is judged by; what people should know of it is added to `notes`."""
     pairs = dataset.similar_pairs([lesson.text for lesson in lessons], recipe.cleaning.alike)
-    groups = dataset.groups_of(lessons, [(first, second) for first, second, _ in pairs])
     by_text: dict[str, list[int]] = defaultdict(list)
     for row, lesson in enumerate(lessons):
         by_text[" ".join(f"{lesson.text.subject} {lesson.text.body}".casefold().split())].append(row)
+    groups = dataset.groups_of(lessons, [(first, second) for first, second, _ in pairs])
     twice = [rows for rows in by_text.values() if len({lessons[row].category for row in rows}) > 1]
     doubtful = frozenset(row for rows in twice for row in rows)
     if doubtful:
@@ -215,8 +235,6 @@ def _only_taught(job: Order, taught: Sequence[Lesson], recipe: Recipe, notes: li
             f"{what} fewer than {recipe.cleaning.few} texts to learn from, too few to be learnt well: {names}."
         )
     categories = tuple(category for category in job.categories if category.id in counts)
-    if not categories:
-        raise TrainingFailed(TOO_FEW)
     return job.model_copy(update={"categories": categories})
 
 
@@ -311,7 +329,7 @@ def _pooled_beside(work: Work, linear: Candidate, scratch: Path, table: Table, p
 
     apart = scratch / "pooled"
     apart.mkdir()
-    plan.begin("pooled", "fitting the pooled language model")
+    plan.begin("pooled", "fitting the pooled model")
     with table.trying("pooled"):
         pooled = replace(work.night, progress=lambda *_: None)
         tried = language.candidate(pooled, linear, apart)

@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from daemon.training.order import Lesson, Order
-from trainer.trial.tuned import MOST_TOKENS
+from trainer.recipe import Answer
+from trainer.trial.tuned import MOST_TOKENS, epochs_for
 
 MOST_PROMPTED = 200
 """Texts that the untrained base is asked about: writing freely is the slowest thing in a trial."""
 BELIEVED = 20.0
 """The guess counts as so many seconds of work that went as guessed."""
+MOST, LEAST_LEFT = 0.99, 5
+"""Until the end no larger share is told and no fewer seconds are left: what follows the last tick takes time, too."""
 
 
 class Say(Protocol):
@@ -53,9 +56,10 @@ class Plan:
 
     def end(self) -> None:
         """All is done."""
-        self._tell(self._whole, "done")
+        self._tell(self._whole, "done", at_end=True)
 
-    def _tell(self, behind: float, words: str) -> None:
+    def _tell(self, behind: float, words: str, *, at_end: bool = False) -> None:
+        behind = behind if at_end else min(behind, MOST * self._whole)
         behind = self._told = max(self._told, behind)  # what is told never goes back
         spent = self._now() - self._started
         speed = (behind + BELIEVED) / (spent + BELIEVED)
@@ -65,7 +69,7 @@ class Plan:
                 "done": round(1000 * behind / self._whole),
                 "total": 1000,
                 "text": words,
-                "left": round((self._whole - behind) / speed),
+                "left": 0 if at_end else max(round((self._whole - behind) / speed), LEAST_LEFT),
             }
         )
 
@@ -77,7 +81,8 @@ def costs(job: Order, lessons: Sequence[Lesson], given: Sequence[Lesson]) -> dic
     judged = len(given) or 0.15 * len(lessons)
     names = sum(len(category.title) / 4 + 2 for category in job.categories)
     prompted = min(judged, MOST_PROMPTED)
-    tuning = 4 * min(0.85 * whole, MOST_TOKENS) / 350 + judged * whole / max(len(lessons), 1) / 1000 + 8
+    epochs = epochs_for(round(0.7 * len(lessons)), Answer().epochs)
+    tuning = epochs * min(0.85 * whole, MOST_TOKENS) / 350 + judged * whole / max(len(lessons), 1) / 1000 + 8
     short = whole / max(len(lessons), 1) < 34
     return {
         "clean": 1 + len(lessons) / 1000,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,8 @@ from trainer.context import Night
 from trainer.job import TrainingFailed
 
 MOST_TOKENS = 60_000
+LEAST_LEARNT, MOST_EPOCHS = 2_000, 16
+"""Texts in all epochs together, and epochs at most (docs/experiments.md, "From a file of questions to a model")."""
 Answers = Literal["names", "codes"]
 
 
@@ -64,7 +66,7 @@ def tuned(
         validation=work.stop,
         seed=night.job.seed,
         base=night.grounds.prepared.sha256,
-        recipe=night.recipe.answer,
+        recipe=replace(night.recipe.answer, epochs=epochs_for(len(work.learnt), night.recipe.answer.epochs)),
     )
     limits = Limits(night.job.threads, night.job.memory_mb << 20)
     asked = [night.renderer.render(text).ids for text in work.asked]
@@ -75,6 +77,13 @@ def tuned(
         night.job.unsloth_python,
     )
     return [int(place) for place in out.answers.argmax(axis=1)]
+
+
+def epochs_for(learnt: int, least: int) -> int:
+    """As many as `LEAST_LEARNT` takes, `MOST_EPOCHS` at most. A code is learnt like a new word, and a few hundred texts
+    are few steps an epoch. Names get the same; both end when the texts that tell it get no better.
+    """
+    return max(least, min(-(-LEAST_LEARNT // max(learnt, 1)), MOST_EPOCHS))
 
 
 def within_budget(

@@ -61,3 +61,8 @@ def test_what_the_server_keeps_is_told_with_its_place(ask: Say) -> None:
     assert "it has no other known use; the server does not open it" in ask("folders")
     assert "INBOX, UID 2: lies there, and the server does not give it" in ask("preview")
     assert "the newest message in INBOX lies there, and the server does not give it" in ask("check")
+
+
+@pytest.mark.usefixtures("dovecot_world")
+def test_an_empty_inbox_is_said_to_be_empty(ask: Say) -> None:
+    assert ask("preview") == "Inbox of office: nothing lies in it."

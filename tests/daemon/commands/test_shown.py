@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from daemon import cli
-from daemon.commands import common, folders, why
+from daemon.commands import common, folders, try_file, why
 from daemon.mistakes import ExitCode
 from daemon.passes.folder_list import Shown
 
@@ -21,6 +21,20 @@ def test_words_that_look_like_markup_are_shown_as_they_are(words: str, capsys: p
     common.table(words, [words], [(words,)])
     common.console.print(words)
     assert capsys.readouterr().out.count(words) == 4
+
+
+def test_a_title_is_not_broken_at_the_width_of_its_table(capsys: pytest.CaptureFixture[str]) -> None:
+    common.table("Inbox of office: what would happen", ["to"], [("a",)])
+    assert capsys.readouterr().out.splitlines()[0] == "Inbox of office: what would happen"
+
+
+@pytest.mark.parametrize(
+    ("filed", "words"), [(True, "0.97  a, sure enough to file"), (False, "0.97  a, not sure enough to file")]
+)
+def test_an_answer_says_whether_it_would_be_filed(filed: bool, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ranking = [{"category": "a", "chance": 0.97}, {"category": "b", "chance": 0.03}]
+    try_file._show([{"text": "x", "categories": ranking, "filed": filed}])
+    assert capsys.readouterr().out == f"\nx\n  {words}\n  0.03  b\n"
 
 
 @pytest.mark.parametrize("words", LIKE_MARKUP)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
+from rich.progress import Task, TaskID
 
 from daemon.cli import postroom
-from daemon.commands.try_progress import STILL, TrialLines, in_words
+from daemon.commands.try_progress import STILL, LeftYet, TrialLines, in_words, trial_progress
 from daemon.examples.example_file import FileRefused
 
 GOOD = "text,label\n" + "".join(f"text {row} of {'ab'[row % 2]},{'ab'[row % 2]}\n" for row in range(40))
@@ -95,6 +98,15 @@ def test_categories_that_only_the_test_has_are_named_with_their_rows(file: Path)
     ]
 
 
+def test_categories_of_the_test_may_be_in_another_case(file: Path) -> None:
+    file.write_text(GOOD)
+    test = file.with_name("test.csv")
+    test.write_text("text,label\nx,A\ny,c\n")
+    assert refused(file, "--test", test)[0].startswith(
+        f'{test}: row 3: a category that the examples do not teach ("c").'
+    )
+
+
 def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_trained(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +151,23 @@ def test_lines_come_at_every_step_and_before_ten_seconds_of_silence() -> None:
     assert len(said) == 4, "just said"
     lines.show({"stage": "b", "done": 500, "total": 1000, "text": "second", "left": 200})
     assert said[-1] == " 50 %  second (30 s, 3 min left)"
+    clock[0] += 500
+    lines.beat()
+    assert said[-1] == " 50 %  second (9 min, 5 s left)", "it goes on"
+
+
+def test_on_a_terminal_the_estimate_goes_down_between_two_steps_and_fits_eighty_columns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = io.StringIO()
+    terminal = Console(file=out, force_terminal=True, width=80, height=24, color_system=None)
+    monkeypatch.setattr("daemon.commands.try_progress.notices", terminal)
+    with trial_progress() as show:
+        show({"done": 10, "text": "asking the language model as it will serve", "left": 5000})
+    assert "asking the language model as… " in out.getvalue()
+    assert "1 h 23 min left 0:00:0" in out.getvalue()
+    task = Task(TaskID(1), "", 1000, 10, _get_time=lambda: 130.0, fields={"left": 300, "heard": 10.0})
+    assert LeftYet().render(task).plain == "3 min left"
 
 
 def test_a_guess_is_told_no_more_exactly_than_it_is() -> None:

@@ -132,8 +132,10 @@ def test_page_fits_eighty_columns_without_a_terminal_and_shows_mail_as_it_is():
     page.step("A step")
     with page.counting("counting", 3) as show:
         show(3)
+    assert "   counting: 3 of 3" in out.getvalue()
     with page.training() as feed:
-        assert feed is None
+        feed({"stage": "cache", "done": 0, "total": 9, "text": "reading lessons"})
+    assert "   reading lessons: 0 of 9" in out.getvalue()
     subject = "[bold]free desks[/bold] " * 4
     page.arrivals([Arrival("d", subject, "a@b.example", "Orders", None, "left: Orders 0.5; needs 0.80")])
     assert "correspondents" not in out.getvalue()
@@ -143,6 +145,24 @@ def test_page_fits_eighty_columns_without_a_terminal_and_shows_mail_as_it_is():
     assert max(map(len, out.getvalue().splitlines())) <= 80
     assert "[bold]free desks" in out.getvalue()
     assert LEFT in out.getvalue()
+
+
+def test_page_never_breaks_a_command():
+    out = io.StringIO()
+    Page(Console(file=out, highlight=False)).command(f"postroom --config /{'deep/' * 30}config.toml status")
+    assert out.getvalue() == f"   postroom --config /{'deep/' * 30}config.toml status\n"
+
+
+@pytest.mark.parametrize("begin", [lambda page: page.counting("w", 3), Page.training, lambda page: page.waiting("w")])
+def test_page_says_without_a_terminal_that_it_goes_on_where_no_step_comes(begin, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("daemon.report.progress_lines.LINE_EVERY", 0.0)
+    out = io.StringIO()
+    with begin(Page(Console(file=out, highlight=False))):
+        waited = time.monotonic() + 30
+        while not out.getvalue():
+            assert time.monotonic() < waited
+            time.sleep(0.01)
+    assert re.fullmatch(r"   (w|starting).*\n", out.getvalue().splitlines(keepends=True)[0])
 
 
 # --- the workplace

@@ -174,7 +174,7 @@ def test_every_kind_of_mistake_is_told_at_once(file: Path) -> None:
         (b"text,label\na,b\nc\0d,b\n", "line 3 holds a zero byte"),
         ("text,label\na,b\n".encode("utf-16")[:-1], "UTF-16-LE"),
         (b"only one column\nand no other\n", "it has one column"),
-        (b"a long sentence of words,b and so,c\nd,e,f\n", "3 columns have no names"),
+        (b"a long sentence of words,b and so,c\nd,e,f\n", "no row of it names its columns"),
     ],
     ids=lambda each: str(each)[:20],
 )  # fmt: skip

@@ -117,3 +117,11 @@ def test_one_wrong_row_and_nothing_is_learnt_and_no_category_made(tmp_path: Path
             learn_from_csv(desk, table)
         assert paused(desk) == {"Orders": None}
         assert lessons(desk) == {}
+
+
+def test_a_category_that_is_known_in_another_case_is_that_one(table: Path, tmp_path: Path) -> None:
+    table.write_text(TABLE.replace("Orders", "orders"))
+    with desk_with(tmp_path, ("Orders",)) as desk:
+        taught = learn_from_csv(desk, table)
+        assert (taught.learnt, taught.made) == ({"Orders": 2, "Complaints": 1}, ("Complaints",))
+        assert '"orders" as "Orders"' in taught.notes[0]

@@ -191,8 +191,7 @@ def test_what_a_person_asks_for_elsewhere_has_the_rights_that_they_give(
 
 
 def test_systemd_is_told_to_keep_the_directory_closed_by_the_unit_and_by_the_wrapper() -> None:
-    wrapper = (ROOT / "docs" / "installing.md").read_text("utf-8").partition("#!/bin/sh")[2].partition("\n\n")[0]
-    assert "--property=StateDirectoryMode=0700" in wrapper
+    assert "--property=StateDirectoryMode=0700" in (ROOT / "systemd" / "postroom.sh").read_text("utf-8")
     assert "\nStateDirectoryMode=0700\n" in (ROOT / "systemd" / "postroom.service").read_text("utf-8")
 
 

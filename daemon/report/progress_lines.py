@@ -1,0 +1,139 @@
+"""Progress in lines, for where no terminal shows a bar: never still for long, with or without a step."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+from rich.progress import Task, TextColumn
+from rich.text import Text
+
+LINE_EVERY = 10.0
+"""Seconds between two lines of progress where no terminal shows a bar."""
+BEAT_S = 1.0
+"""So often it is asked whether a line is due though no step has come."""
+
+
+class Lines:
+    """Progress in lines: at least one every `LINE_EVERY` seconds, be there a step or not. For two threads: one that
+    works, and one that calls `beat`."""
+
+    def __init__(self, say: Callable[[str], None], now: Callable[[], float] = time.monotonic, begin: str = "") -> None:
+        self._say, self._now = say, now
+        self._lock = threading.Lock()
+        self._text, self._done, self._total = begin, 0, 1
+        self._began = self._said = self._stepped = now()
+
+    def step(self, text: str, done: int, total: int, *, new: bool, tell: bool) -> None:
+        """So much is done. `new`: of something that begins with it; `tell`: say it at once."""
+        with self._lock:
+            self._stepped = self._now()
+            if new:
+                self._began = self._stepped
+            self._text, self._done, self._total = text, done, total
+            if tell or self._due():
+                self._tell()
+
+    def beat(self) -> None:
+        """Say how it stands, if nothing was said for so long."""
+        with self._lock:
+            if self._text and self._due():
+                self._tell()
+
+    def _due(self) -> bool:
+        return self._now() - self._said >= LINE_EVERY
+
+    def _tell(self) -> None:
+        self._said = self._now()
+        since = self._said - self._stepped
+        waits = f"; it goes on, for {_duration(since)} now" if self._done >= self._total and since >= 1 else ""
+        self._say(f"{self._text}{standing(self._done, self._total, self._said - self._began)}{waits}")
+
+
+def standing(done: int, total: int, seconds: float) -> str:
+    """How far something is that began so many seconds ago, and how long it takes yet if it goes on like this."""
+    far = f": {done} of {total}" if total > 1 else ""
+    if 0 < done < total and seconds >= 1:
+        return f"{far}, about {_duration(seconds / done * (total - done))} left"
+    if done < total and seconds >= 1:
+        return f"{far}, for {_duration(seconds)} now"
+    return far
+
+
+def clipped(words: str, most: int) -> str:
+    """At most so many characters, and a mark where some are missing."""
+    return words if len(words) <= most else f"{words[: most - 1].rstrip()}…"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{round(seconds)} s"
+    return f"{round(seconds / 60)} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
+class Beats(Protocol):
+    """What speaks by itself where no step comes, if it is asked often enough."""
+
+    def beat(self) -> None: ...
+
+
+Beating = TypeVar("Beating", bound=Beats)
+
+
+@contextmanager
+def beating(lines: Beating, every_s: float = BEAT_S) -> Iterator[Beating]:
+    """While the block runs, `lines` also speak where no step comes."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(every_s):
+            lines.beat()
+
+    thread = threading.Thread(target=beat, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield lines
+    finally:
+        ended.set()
+        thread.join()
+
+
+def training_lines(lines: Lines) -> Callable[[Mapping[str, Any]], None]:
+    """show(event): a line when a stage begins and otherwise one every `LINE_EVERY` seconds."""
+    stage = ""
+
+    def show(event: Mapping[str, Any]) -> None:
+        nonlocal stage
+        name, done, total = str(event.get("stage", "")), int(event.get("done") or 0), int(event.get("total") or 1)
+        new, stage = name != stage, name
+        lines.step(str(event.get("text") or name), done, total, new=new, tell=new)
+
+    return show
+
+
+def counting_lines(lines: Lines) -> Callable[[str, int, int], None]:
+    """show(name, done, total): a line when all is done and otherwise one every `LINE_EVERY` seconds."""
+    known: str | None = None
+
+    def show(name: str, done: int, total: int) -> None:
+        nonlocal known
+        new, known = name != known, name
+        lines.step(name, done, total, new=new, tell=done >= total > 0)
+
+    return show
+
+
+class LeftColumn(TextColumn):
+    """How long a bar takes yet if it goes on as until now; nothing before its first step and after its last."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Task) -> Text:
+        """As lines say it."""
+        seconds, total = task.elapsed or 0.0, int(task.total or 0)
+        words = standing(int(task.completed), total, seconds).rpartition(", about ")
+        return Text(words[2] if words[1] else "")
