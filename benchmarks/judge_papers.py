@@ -198,7 +198,7 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
 
 
-def _quiet(stage: str, done: int, total: int, text: str) -> None:
+def _quiet(*_: object) -> None:
     """No progress: there are many short trainings."""
 
 

@@ -2,6 +2,9 @@
 
     python -m benchmarks.many [--mailboxes 50] [--minutes 10] [--poll 60] [--mails 2] [--seed 1]
     python -m benchmarks.many --quick          20 mailboxes, 1 minute, a poll of 5 s: the form that a test runs
+    python -m benchmarks.many --mailboxes 200 --minutes 60                 the hour
+    python -m benchmarks.many --mailboxes 1000 --mails 0 --there 2         idle, without models: polls and memory
+    python -m benchmarks.many --mailboxes 200 --bad                        some servers misbehave, the others are judged
 
     N users with folders and mail | a linear model in use in each | start | first look at all | quiet rounds: CPU
     | mail comes at random moments | until all of it lies where it belongs | TERM | log and database counted
@@ -9,7 +12,12 @@
 The linear model is fitted once, on invented mail, and put into every mailbox with that mailbox's own categories: fifty
 trainings would measure the training. A language model beside it costs memory and time as docs/benchmarks.md says under
 "One message". A mail counts as sorted when its file has left the inbox for the folder of its kind; none may be lost or
-lie twice. The last line is one JSON object; the exit code is 1 if the service failed at anything.
+lie twice. The last line is one JSON object; the exit code is 1 if the service failed at anything. With `--bad` the
+first mailbox is behind a line that lets it wait for every answer, a tenth behind one that hangs up, another tenth
+behind one that takes one connection at a time: their trouble is expected and counted apart.
+
+Dovecot takes an inotify instance for every IDLE, and Linux gives a user 128 (fs.inotify.max_user_instances): beyond
+that it looks every 30 seconds by itself, which is what mail in the other mailboxes then waits for.
 """
 
 from __future__ import annotations
@@ -26,7 +34,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -37,6 +46,7 @@ from typing import Any, Self
 import psutil
 from sqlalchemy import func, select
 
+from benchmarks.bad_line import BadLine
 from daemon.model import model_folder
 from daemon.model.linear import LinearModel
 from daemon.model.model_folder import CodeRow, ModelFolder, ModelMeta
@@ -58,7 +68,6 @@ TEXTS = 4000
 """Other mails of the same kinds, which come again and again."""
 LESSONS = 40
 ALREADY_THERE = 25
-"""Mails in each folder before the service starts."""
 MARK, OLD = "X-Bench", "old"
 LOOK_EVERY_S = 0.2
 LATEST_S = 120.0
@@ -85,8 +94,8 @@ name = "{name}"
 mode = "live"
 host = "127.0.0.1"
 port = {port}
-tls = "none"
-user = "{name}"
+tls = "{tls}"
+{ca_file}user = "{name}"
 credential = "all"
 """
 
@@ -100,6 +109,20 @@ class Plan:
     poll: int = 60
     mails: int = 2
     seed: int = 1
+    there: int = ALREADY_THERE
+    """Mails in each folder before the service starts."""
+    tls: bool = False
+    bad: bool = False
+    """Do some servers misbehave?"""
+
+    @property
+    def behind(self) -> dict[str, str]:
+        """Which mailboxes are behind a line that misbehaves, and how."""
+        if not self.bad:
+            return {}
+        tenth = max(1, self.mailboxes // 10)
+        ways = ["slow", *["hangs up"] * tenth, *["refuses"] * tenth]
+        return dict(zip(self.names, ways, strict=False))
 
     @property
     def names(self) -> list[str]:
@@ -168,12 +191,12 @@ class Delivered:
 class Post:
     """The users' mail as files of the server: delivers into it and sees where mail lies."""
 
-    def __init__(self, server: Dovecot, kinds: Sequence[str], seed: int) -> None:
-        self._server, self._kinds = server, kinds
+    def __init__(self, server: Dovecot, kinds: Sequence[str], plan: Plan) -> None:
+        self._server, self._kinds, self._there = server, kinds, plan.there
         self._account = Account.ordinary()
         self._rows = cycle(office_rows(TAUGHT + TEXTS)[TAUGHT:])
         self._serial = count(1)
-        self._random = random.Random(seed)
+        self._random = random.Random(plan.seed)
         self.sent: dict[str, Delivered] = {}
         self.seconds: dict[str, float] = {}
         """How long each mail took that lies in a folder."""
@@ -183,7 +206,7 @@ class Post:
         for folder in ("", *self._kinds):
             for part in ("cur", "new", "tmp"):
                 (self._home(box, folder) / part).mkdir(parents=True)
-            for row in islice(self._rows, ALREADY_THERE):
+            for row in islice(self._rows, self._there):
                 self._write(box, folder, f"{OLD}{next(self._serial)}", row)
         self._account.own(self._server.root / "mail" / box)
 
@@ -245,9 +268,17 @@ def _marked(path: Path) -> str:
 class Daemon:
     """`postroom run` as a process of its own, weighed from outside."""
 
-    def __init__(self, folder: Path, plan: Plan, port: int) -> None:
+    def __init__(self, folder: Path, plan: Plan, server: Dovecot, lines: Mapping[str, int]) -> None:
         self.state, self._config, self._log = folder / "state", folder / "config.toml", folder / "service.log"
-        boxes = "".join(MAILBOX.format(name=name, port=port) for name in plan.names)
+        port, tls, ca_file = server.port, "none", ""
+        if plan.tls:
+            port, tls, ca_file = server.tls_port, "implicit", f'ca_file = "{server.certificate}"\n'
+        boxes = "".join(
+            MAILBOX.format(name=name, port=lines[plan.behind[name]], tls="none", ca_file="")
+            if name in plan.behind
+            else MAILBOX.format(name=name, port=port, tls=tls, ca_file=ca_file)
+            for name in plan.names
+        )
         # No night begins while we measure.
         hour = (datetime.now().astimezone().hour + 12) % 24
         window = f"{hour:02}:00-{hour:02}:01"
@@ -292,19 +323,29 @@ class Daemon:
             "open_files": self.process.num_fds(),
         }
 
+    def written(self) -> int:
+        """Bytes that it had written to the disk so far; 0 for a process that has ended."""
+        if self.process.poll() is not None:
+            return 0
+        rows = Path(f"/proc/{self.process.pid}/io").read_text().splitlines()
+        return sum(int(row.split()[1]) for row in rows if row.startswith("write_bytes:"))
+
     def stop(self) -> int:
         """End it politely; its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return int(self.process.wait(60))
 
-    def said(self) -> Counter[str]:
-        """Log lines by event; what is no JSON, a traceback, as "unstructured"."""
+    def said(self, but: Collection[str] = ()) -> Counter[str]:
+        """Log lines by event; what is no JSON, a traceback, as "unstructured". `but`: not of these mailboxes."""
         found: Counter[str] = Counter()
         for line in self._log.read_text(errors="replace").splitlines():
             try:
                 event = json.loads(line)
             except ValueError:
                 event = {"event": "unstructured", "level": "error"}
+            if event.get("mailbox") in but:
+                found["(expected)"] += 1
+                continue
             found[event["event"]] += 1
             found["(errors)"] += event.get("level") in ("error", "critical")
             found["(warnings)"] += event.get("level") == "warning"
@@ -318,23 +359,27 @@ class Daemon:
 
 def measure(plan: Plan, folder: Path) -> dict[str, Any]:
     """The whole of it. `folder` is for the service's state and log."""
-    with Dovecot(extra=MANY_CLIENTS) as server:
-        daemon = Daemon(folder, plan, server.port)
+    with ExitStack() as opened:
+        server = opened.enter_context(Dovecot(extra=MANY_CLIENTS))
+        lines = {way: opened.enter_context(BadLine(way, server.port)).port for way in set(plan.behind.values())}
+        daemon = Daemon(folder, plan, server, lines)
         model = Model(TermKey.of(daemon.state))
-        post = Post(server, model.kinds, plan.seed)
+        post = Post(server, model.kinds, plan)
         database = Database.open(daemon.state / "postroom.sqlite")
         for name in plan.names:
             post.furnish(name)
-            model.into(database, daemon.state / "models", name, datetime.now(UTC))
+            if plan.mails:
+                model.into(database, daemon.state / "models", name, datetime.now(UTC))
         say(f"{plan.mailboxes} mailboxes are ready")
         started = time.monotonic()
         ends = started + 60 * plan.minutes
         with daemon:
             first_looks_s = _until_all_are_looked_at(database, daemon, plan, started)
+            quiet, written = _quiet_rounds(daemon, plan, ends)
             idle = daemon.weight()
-            quiet = _quiet_rounds(daemon, plan, ends)
             leave_s = max(2.0 * plan.poll, 5.0)  # so that the last mails may be found by a poll, too
-            moments = post.moments(plan.names, plan.mails, max(ends - time.monotonic() - leave_s, 1.0))
+            well = [name for name in plan.names if name not in plan.behind]
+            moments = post.moments(well, plan.mails, max(ends - time.monotonic() - leave_s, 1.0))
             _deliver(post, daemon, moments, ends)
             late = time.monotonic() + LATEST_S
             while len(post.seconds) < len(post.sent) and daemon.process.poll() is None and time.monotonic() < late:
@@ -342,10 +387,10 @@ def measure(plan: Plan, folder: Path) -> dict[str, Any]:
                 post.look()
             with_models, cpu, died = daemon.weight(), daemon.cpu_s(), daemon.process.poll()
             code = daemon.stop() if died is None else died
-        states = _states(database)
+        states, told = _states(database), _troubles(database, plan)
         database.close()
         where = [folders for name in plan.names for folders in post.places(name).values()]
-        said = daemon.said()
+        said = daemon.said(but=plan.behind)
         took = sorted(post.seconds.values())
         return {
             "mailboxes": plan.mailboxes,
@@ -364,6 +409,10 @@ def measure(plan: Plan, folder: Path) -> dict[str, Any]:
             "median_s": round(statistics.median(took), 1) if took else None,
             "latest_s": round(took[-1], 1) if took else None,
             "cpu_s_a_quiet_round": quiet,
+            "cpu_ms_a_quiet_poll": round(1000 * quiet / plan.mailboxes, 2),
+            "kb_written_a_quiet_round": round(written / 1000, 1),
+            "expected_trouble": said["(expected)"],
+            "told_in_status": told,
             "cpu_s": round(cpu, 1),
             "idle": idle,
             "with_models": with_models,
@@ -381,19 +430,21 @@ def _until_all_are_looked_at(database: Database, daemon: Daemon, plan: Plan, sta
     """How long the first looks took; None if they were never all done."""
     while time.monotonic() < started + 60 * plan.minutes / 2 and daemon.process.poll() is None:
         with database.read() as tx:
-            looked = [box for box in mailboxes.everyone(tx) if box.cursor is not None]
-        if len(looked) == plan.mailboxes:
+            everyone = mailboxes.everyone(tx)
+        looked = [box for box in everyone if box.cursor is not None and box.name not in plan.behind]
+        if len(looked) >= plan.mailboxes - len(plan.behind):
             return round(time.monotonic() - started, 1)
         time.sleep(LOOK_EVERY_S)
     return None
 
 
-def _quiet_rounds(daemon: Daemon, plan: Plan, ends: float) -> float:
-    """Processor seconds of one round of polls in which nothing has changed."""
+def _quiet_rounds(daemon: Daemon, plan: Plan, ends: float) -> tuple[float, float]:
+    """Processor seconds of one round of polls in which nothing has changed, and bytes that it had written."""
     rounds = max(1, min(3, math.floor((ends - time.monotonic()) / 3 / plan.poll)))
-    before = daemon.cpu_s()
+    time.sleep(plan.poll)  # what a first look and its listening leave to be done
+    before, written = daemon.cpu_s(), daemon.written()
     time.sleep(rounds * plan.poll)
-    return round((daemon.cpu_s() - before) / rounds, 3)
+    return round((daemon.cpu_s() - before) / rounds, 3), (daemon.written() - written) / rounds
 
 
 def _deliver(post: Post, daemon: Daemon, moments: list[tuple[float, str]], ends: float) -> None:
@@ -403,6 +454,12 @@ def _deliver(post: Post, daemon: Daemon, moments: list[tuple[float, str]], ends:
             post.deliver(moments.pop(0)[1])
         post.look()
         time.sleep(LOOK_EVERY_S)
+
+
+def _troubles(database: Database, plan: Plan) -> int:
+    """Of how many mailboxes behind a bad line `postroom status` says what is wrong."""
+    with database.read() as tx:
+        return sum(box.trouble is not None for box in mailboxes.everyone(tx) if box.name in plan.behind)
 
 
 def _states(database: Database) -> Counter[str]:
@@ -422,7 +479,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="20 mailboxes, one minute")
     for name, value in asdict(Plan()).items():
-        parser.add_argument(f"--{name}", type=type(value), default=None)
+        if isinstance(value, bool):
+            parser.add_argument(f"--{name}", action="store_true", default=None)
+        else:
+            parser.add_argument(f"--{name}", type=type(value), default=None)
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     chosen = parser.parse_args()
     given = {name: value for name, value in vars(chosen).items() if name in asdict(Plan()) and value is not None}

@@ -193,7 +193,7 @@ def bench(
     }
 
 
-def _to_stderr(stage: str, done: int, total: int, text: str) -> None:
+def _to_stderr(stage: str, done: int, total: int, text: str, _: int | None) -> None:
     if done == total:
         sys.stderr.write(f"{stage}: {text}\n")
 

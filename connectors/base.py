@@ -297,6 +297,9 @@ class Capabilities:
     """Plain sentences for `postroom check`: "moves by UID MOVE", "no keywords: folders only"."""
 
 
+LISTENING_S = 8 * 60
+"""So long a listening lasts at most: servers and routers forget a silent connection after half an hour at best (RFC
+2177), ten minutes at worst."""
 TAGS_LOOKED_FOR = 2000
 """Messages of a folder that are looked through for a tag, where the server cannot search for it."""
 
@@ -391,8 +394,15 @@ class Connector(ABC):
         """From another thread: end what is being done with the server, for good. The call in progress raises
         Unreachable within seconds, and an action that it cut short is for `recover`. Never raises."""
 
-    def wait(self, seconds: float) -> bool:  # noqa: ARG002 - for those who can listen
-        """Sleep until something may have changed, at most `seconds`. True: look now. A hint; polling is the truth."""
+    def listen(self) -> int | None:
+        """Begin to listen, where the server can call. Returns the descriptor of a file that becomes readable when
+        something came (`select`): then `heard` is to be asked. None: nobody calls. Every other call ends it, and it is
+        begun anew after `LISTENING_S` at the latest. A hint; polling is the truth."""
+        return None
+
+    def heard(self) -> bool:
+        """Something came at the file of `listen`: may something have changed? Reads what came and waits for nothing:
+        one thread listens for all mailboxes. Raises Unreachable where the connection broke."""
         return False
 
     def __enter__(self) -> Self:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -98,7 +97,6 @@ class MemoryConnector(Connector):
         self._serial = 0
         self._places: dict[str, _Place] = {}
         self._failure: tuple[ConnectorError, Literal["before", "after"]] | None = None
-        self._woken = threading.Event()
         for folder in folders:
             self.create_folder(folder)
 
@@ -179,7 +177,6 @@ class MemoryConnector(Connector):
             by=by,
         )
         ref = self._put(folder, Message(sighting, text, frozenset(marks), senders, recipients, tuple(papers)))
-        self._woken.set()
         return replace(sighting, ref=ref)
 
     def move_by_person(self, ref: MessageRef, folder: str) -> MessageRef:
@@ -189,7 +186,6 @@ class MemoryConnector(Connector):
     def delete_by_person(self, ref: MessageRef) -> None:
         """Somebody deletes the message for good."""
         del self._places[ref.folder].messages[ref.uid]
-        self._woken.set()
 
     def flag_by_person(self, ref: MessageRef, *flags: str) -> None:
         """Somebody reads, flags or answers the message: \\Seen, \\Flagged, \\Answered."""
@@ -202,7 +198,6 @@ class MemoryConnector(Connector):
         message = self._places[ref.folder].messages[ref.uid]
         flags = (message.sighting.flags - set(remove)) | set(add)
         self._places[ref.folder].messages[ref.uid] = replace(message, sighting=replace(message.sighting, flags=flags))
-        self._woken.set()
 
     def fail_next(self, error: ConnectorError, when: Literal["before", "after"] = "before") -> None:
         """The next call of the contract raises `error`: before it does anything, or after it has done all of it."""
@@ -218,7 +213,6 @@ class MemoryConnector(Connector):
 
     def copy_by_person(self, ref: MessageRef, folder: str) -> MessageRef:
         """Somebody copies the message: to a server it is the same one, under another UID."""
-        self._woken.set()
         return self._put(folder, self._places[ref.folder].messages[ref.uid])
 
     # The contract
@@ -359,12 +353,6 @@ class MemoryConnector(Connector):
 
     def close(self) -> None:
         self.closed = True
-        self._woken.set()
-
-    def wait(self, seconds: float) -> bool:
-        woken = self._woken.wait(seconds)
-        self._woken.clear()
-        return woken
 
     def _fail(self, when: Literal["before", "after"]) -> None:
         if self._failure is not None and self._failure[1] == when:
@@ -397,7 +385,6 @@ class MemoryConnector(Connector):
 
     def _move(self, ref: MessageRef, folder: str) -> MessageRef:
         message = self._places[ref.folder].messages.pop(ref.uid)
-        self._woken.set()
         return self._put(folder, message)
 
 

@@ -88,6 +88,14 @@ LOOKS = (
         ("COUNT=192", "SEEDS=1"),
         lambda found: found["names"]["judged"] == 96 and found["names"]["groups"]["telling"]["right"]["share"] > 0,
     ),
+    Look(
+        "bench-nights",
+        ("ARGS=--lessons 140 --beside busy --layers 0 --again 20",),
+        lambda found: (
+            found["busy"]["120"]["stages"]["linear"]["cpu"] > 0
+            and found["busy, the night after"]["140"]["stages"]["exam"]["wall"] > 0
+        ),
+    ),
     Look("bench-lessons", ("ARGS=--lessons 200",), lambda found: found["lessons"] == 200),
 )
 ELSEWHERE = {"unsloth", "test-unsloth", "bench-many"}

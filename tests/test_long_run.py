@@ -97,6 +97,11 @@ def test_where_no_step_comes_the_clock_alone_says_that_it_goes_on() -> None:
     assert said[7:9] == ["taking the exam, for 10 s now", "taking the exam, for 20 s now"]
     assert said[-1] == "taking the exam, for 2 min now"
     assert len(said) == 7 + 15
+    show({"stage": "train", "done": 0, "total": 1, "text": "fitting", "left": 200})
+    pass_time(100)
+    show({"stage": "cache", "done": 100, "total": 400, "text": "reading", "left": 80})
+    assert said[22:24] == ["fitting (3 min left)", "fitting (3 min left)"]
+    assert said[-2:] == ["fitting (2 min left)", "reading: 100 of 400 (80 s left)"]
 
 
 def test_lines_beat_while_somebody_works(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,8 @@ from pydantic import ValidationError
 from daemon.training.order import LESSONS, ORDER, RESULT, Comparison, Lesson, Order, Result, first_mistake
 
 Progress = Callable[[str, int, int, str], None]
+Tell = Callable[[str, int, int, str, int | None], None]
+"""Progress, and how many seconds are left; None: that is not known."""
 """progress(stage, done, total, text)"""
 
 
@@ -88,10 +90,11 @@ def write_result(folder: Path, result: Result | Comparison) -> None:
     write_whole(folder / RESULT, result.model_dump_json(indent=1))
 
 
-def to_stdout(stage: str, done: int, total: int, text: str) -> None:
+def to_stdout(stage: str, done: int, total: int, text: str, left: int | None = None) -> None:
     """The progress that the daemon reads. A reader that went away is no reason to stop."""
+    event = {"stage": stage, "done": done, "total": total, "text": text, "left": left}
     try:
-        sys.stdout.write(json.dumps({"stage": stage, "done": done, "total": total, "text": text}) + "\n")
+        sys.stdout.write(json.dumps(event) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  stays open as stdout does

@@ -33,17 +33,18 @@ from trainer.candidates.choice import Choice, choose
 from trainer.candidates.nearest import Nearby, beside
 from trainer.context import Night, open_night
 from trainer.hint_trials import tried_hints
-from trainer.job import Clock, Progress, TrainingFailed, read_job, read_lessons, write_result
+from trainer.job import Clock, Progress, Tell, TrainingFailed, read_job, read_lessons, write_result
+from trainer.plan import night_costs, with_time_left
 from trainer.recipe import Recipe
 
 
-def run(folder: Path, progress: Progress, recipe: Recipe | None = None) -> Result:
+def run(folder: Path, tell: Tell, recipe: Recipe | None = None) -> Result:
     """Train as job.json says, and write and return the result. Raises BadJob for a folder that can't be read."""
     started = time.process_time()
     job, lessons = read_job(folder), read_lessons(folder)
     _clear(folder)
     try:
-        result = _train(folder, job, lessons, progress, recipe or Recipe())
+        result = _train(folder, job, lessons, with_time_left(tell, night_costs(job, lessons)), recipe or Recipe())
     except (TrainingFailed, EngineError, CodebookError) as error:
         result = Result(outcome="failed", verdict=str(error))
     except MemoryError:

@@ -137,6 +137,8 @@ def unreachable(error: Exception, place: str) -> ConnectorError:
             )
         case OSError():
             return Unreachable(place, f"The connection failed: {error.strerror or type(error).__name__}.")
+        case imaplib.IMAP4.error() if _is_too_many(_text(error)):
+            return Unreachable(place, TOO_MANY, RAISE_LIMIT)
         case _:
             return translate(error, place)
 
@@ -144,6 +146,24 @@ def unreachable(error: Exception, place: str) -> ConnectorError:
 def _reason(error: ssl.SSLError) -> str:
     """OpenSSL's name for it; errors that Python itself raises have none."""
     return str(getattr(error, "reason", "") or "")
+
+
+TOO_MANY = "The server takes no more connections now: a limit of its own is reached."
+RAISE_LIMIT = (
+    "Postroom tries again, later each time. If it stays, raise the server's limit of connections for one user or from "
+    "one address."
+)
+_MANY = re.compile(r"too many|maximum|limit|exceed|concurrent|simultaneous")
+_OF_PASSWORDS = re.compile(r"failed|failures|attempt|invalid|incorrect|password|credential")
+"""A server that counts wrong logins locks accounts: that one needs a person."""
+
+
+def _is_too_many(text: str) -> bool:
+    """Does a server without a code for it refuse one connection too many? The password may be right, and nobody need
+    do anything."""
+    words = text.lower()
+    of_connections = "connection" in words or "session" in words
+    return of_connections and bool(_MANY.search(words)) and not _OF_PASSWORDS.search(words)
 
 
 # What big providers say of passwords that are right and not taken: part of their text, the fact, the next step.
@@ -185,6 +205,8 @@ def login_failure(error: Exception, place: str, user: str, *, logins_disabled: b
     code = response_code(_text(error))
     if code in TRY_LATER or code == "LIMIT":
         return Unreachable(place, f"The server does not take logins now [{code}].")
+    if _is_too_many(_text(error)):
+        return Unreachable(place, TOO_MANY, RAISE_LIMIT)
     if code == "PRIVACYREQUIRED":
         return SetupWrong(place, "The server takes passwords over TLS only.", 'Set tls = "implicit" or "starttls".')
     if logins_disabled:

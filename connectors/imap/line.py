@@ -34,6 +34,8 @@ MOST_LINES = 200_000
 LOOK_UP_S = 1.0
 """So often who waits for the server looks up: does somebody want the connection to end?"""
 CHUNK = 65536
+MOST_UNREAD = 65536
+"""Bytes that may lie unread while nobody asks anything: who says so much has news."""
 TOO_MUCH = "Postroom tries again at the next poll; if it stays, ask the server's administrator."
 
 
@@ -56,10 +58,21 @@ class Line:
         self._patience.begin()
         self._words = self._lines = 0
 
-    def waiting(self) -> bool:
-        """Has something come that was not read yet, and that the socket no longer shows?"""
-        pending = isinstance(self._connection, ssl.SSLSocket) and self._connection.pending() > 0
-        return bool(self._received) or pending
+    def come(self, connection: socket.socket) -> list[bytes]:
+        """The lines that have come, without waiting for more; they stay to be read. All that TLS has decrypted is
+        taken, since the socket does not show it. Raises OSError, also where the server hung up."""
+        self._is_from(connection)
+        connection.settimeout(0)
+        try:
+            while len(self._received) <= MOST_UNREAD and (piece := connection.recv(CHUNK)):
+                self._received += piece
+            if len(self._received) <= MOST_UNREAD:
+                raise ConnectionResetError("the server hung up")
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass  # that was all, or there is half a record of TLS
+        finally:
+            connection.settimeout(self._patience.seconds)
+        return bytes(self._received).splitlines()
 
     def read_rest(self, connection: socket.socket) -> bytes:
         """What follows a literal: the rest of its line. An empty line before that counts as none (cpython #88574)."""
@@ -102,14 +115,17 @@ class Line:
 
     def _receive(self, connection: socket.socket) -> bool:
         """Something more; False: the server hung up."""
-        if connection is not self._connection:  # STARTTLS: what came before it came from anybody
-            self._connection, self._received = connection, bytearray()
+        self._is_from(connection)
         piece = self._next(connection)
         self._received += piece
         self._patience.received += len(piece)
         if self._patience.received > LARGEST_ANSWER:
             raise self._too_much(f"more than {LARGEST_ANSWER} bytes in one answer")
         return bool(piece)
+
+    def _is_from(self, connection: socket.socket) -> None:
+        if connection is not self._connection:  # STARTTLS: what came before it came from anybody
+            self._connection, self._received = connection, bytearray()
 
     def _next(self, connection: socket.socket) -> bytes:
         patience = self._patience

@@ -2,17 +2,16 @@
 
     look   changes, fetch                           connectors.imap.changes, session, sightings
     act    move, file by label, tag                 connectors.imap.move, gmail_labels, keywords
-    wait   IDLE
+    listen IDLE
 
 This module owns the connection and nothing else: a dead one is dropped, and the next call opens another. All calls may
-come from several threads; they take turns. `close` from another thread ends a `wait`.
+come from several threads; they take turns. Between `listen` and the next call the server is in an IDLE, which that call
+ends.
 """
 
 from __future__ import annotations
 
 import contextlib
-import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,10 +52,6 @@ from connectors.imap.session import FolderUnreadable, Session
 from connectors.imap.texts import batches, sizes_of, texts
 
 Result = TypeVar("Result")
-IDLE_SECONDS = 8 * 60
-"""Servers and routers forget a silent connection after half an hour at best, ten minutes at worst."""
-BROKEN_SECONDS = 5
-LONGEST_BROKEN_SECONDS = 10 * 60
 SPECIAL_USES = {"\\archive", "\\drafts", "\\junk", "\\sent", "\\trash", "\\all", "\\flagged", "\\important"}
 
 
@@ -72,8 +67,6 @@ class ImapConnector(Connector):
         self._broken_at = time.monotonic()  # another process may have died a moment ago
         self._closing = threading.Event()
         self._halt = threading.Event()
-        self._waker: socket.socket | None = None
-        self._broken_waits = 0
         self._experience = Experience()
         self._reasons: Mapping[MessageRef, str] = {}
         """Why the last `fetch` was not given what it left out."""
@@ -190,9 +183,6 @@ class ImapConnector(Connector):
 
     def close(self) -> None:
         self._closing.set()
-        if self._waker is not None:
-            with contextlib.suppress(OSError):  # the wait ended by itself at this moment
-                self._waker.send(b"x")
         with self._lock:
             if self._current is not None:
                 self._current.close()
@@ -202,33 +192,27 @@ class ImapConnector(Connector):
         self._halt.set()
         self._closing.set()
 
-    def wait(self, seconds: float) -> bool:
-        """IDLE (RFC 2177) on the inbox where the server has it, else sleep. `close` ends both at once."""
-        end = time.monotonic() + seconds
+    def listen(self) -> int | None:
+        """By IDLE (RFC 2177) on the inbox, where the server has it."""
+        with self._lock:
+            session = self._session()
+            if not session.abilities.idle:
+                return None
+            session.open(self.account.inbox)
+            return session.idle()
+
+    def heard(self) -> bool:
+        if not self._lock.acquire(blocking=False):
+            return False  # whoever speaks with the server just now has ended the IDLE
         try:
-            while not self._closing.is_set() and time.monotonic() < end:
-                with self._lock:
-                    session = self._session()
-                    if not session.abilities.idle:
-                        break
-                    session.open(self.account.inbox)
-                    news = self._idle(session, end)
-                    self._broken_waits = 0
-                    if news:
-                        return not self._closing.is_set()
-        except ConnectorError:
-            # It broke while it idled, or cannot be opened: the next look says what is wrong. Not at once, and later
-            # every time, so that a server which hangs up at every IDLE is not hammered with logins.
-            pause = min(BROKEN_SECONDS * 2**self._broken_waits, LONGEST_BROKEN_SECONDS) * random.uniform(0.75, 1.25)
-            self._broken_waits = min(self._broken_waits + 1, 10)
-            remaining = end - time.monotonic()
-            self._closing.wait(max(min(remaining, pause), 0))
-            return pause < remaining and not self._closing.is_set()
-        self._closing.wait(max(end - time.monotonic(), 0))
-        return False
+            return self._current is not None and self._current.idles and self._current.heard()
+        finally:
+            self._lock.release()
 
     def _session(self) -> Session:
-        """The connection, opened again if it is closed or dead."""
+        """The connection, free to be asked; opened again if it is closed or dead."""
+        if self._current is not None:
+            self._current.end_idle()
         if self._current is not None and self._current.dead:
             self._current.close()
             self._current = None
@@ -292,12 +276,6 @@ class ImapConnector(Connector):
         remaining = self._broken_at + self.settle - time.monotonic()
         if remaining > 0:
             self._closing.wait(remaining)
-
-    def _idle(self, session: Session, end: float) -> bool:
-        """One IDLE, short enough that nobody on the way forgets us."""
-        reader, self._waker = socket.socketpair()
-        with reader, self._waker:
-            return session.idle(reader, min(end - time.monotonic(), IDLE_SECONDS))
 
 
 def folders(session: Session, inbox: str) -> list[Folder]:

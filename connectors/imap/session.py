@@ -10,8 +10,6 @@ leaves the protocol in doubt is `dead`; its owner opens another one.
 from __future__ import annotations
 
 import contextlib
-import selectors
-import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -39,7 +37,7 @@ from connectors.imap.avoided import MOVE
 from connectors.imap.doubts import Doubts
 from connectors.imap.experience import Experience
 from connectors.imap.failures import NotUnderstood
-from connectors.imap.line import BoundedClient
+from connectors.imap.line import MOST_UNREAD, BoundedClient
 from connectors.imap.sightings import (
     BASIC_ITEMS,
     Fetched,
@@ -72,6 +70,8 @@ class Session(Asking):
         self._probed = self.object_item is not None or "X-GUID" in self.experience.avoided.words
         self.resyncs = False
         """Is QRESYNC switched on?"""
+        self.idles = False
+        """Is it in the middle of an IDLE?"""
         self._folder: str | None = None
         self._selected: Selected | None = None
         self._last_list: tuple[object, list[Listed]] | None = None
@@ -387,23 +387,29 @@ class Session(Asking):
         seen = self.look(ref)
         return seen is not None and not is_deleted(seen)
 
-    def idle(self, wake: socket.socket, seconds: float) -> bool:
-        """IDLE (RFC 2177) in the open folder: did anything happen within `seconds`? A byte at `wake` ends it."""
+    def idle(self) -> int:
+        """Begin IDLE (RFC 2177) in the open folder. The descriptor of the connection, at which news come."""
+        self._ask(self.client.idle)
+        self.idles = True
+        return int(self.client.socket().fileno())
 
-        def ask() -> bool:
-            self.client.idle()
-            connection = self.client.socket()
-            with selectors.DefaultSelector() as selector:
-                selector.register(connection, selectors.EVENT_READ)
-                selector.register(wake, selectors.EVENT_READ)
-                if not self.client.line.waiting():  # else a hint has come with the answer to IDLE
-                    selector.select(seconds)
-            return is_news(self.client.idle_done()[1])
+    def heard(self) -> bool:
+        """Have news come since it idles? Waits for nothing."""
+        lines = self._ask(lambda: self.client.line.come(self.client.socket()))
+        return is_news(lines) or sum(map(len, lines)) > MOST_UNREAD // 2
 
-        return self._ask(ask)
+    def end_idle(self) -> None:
+        """So that something else may be asked. Never raises: a connection that breaks over it is dead."""
+        if self.idles:
+            self.idles = False
+            with contextlib.suppress(ConnectorError):
+                self._ask(self.client.idle_done)
+                return
+            self.dead = True
 
     def close(self) -> None:
         """Log out and close the connection. Never raises."""
+        self.end_idle()
         if not self.dead:
             with contextlib.suppress(Exception):
                 self.client.logout()

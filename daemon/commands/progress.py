@@ -39,6 +39,8 @@ def training_bar(quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None] | 
                 description=clipped(str(event.get("text") or stage), LONGEST),
                 completed=event.get("done", 0),
                 total=total,
+                left=event.get("left"),
+                heard=bars.get_time(),
             )
 
         yield show

@@ -9,16 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-from rich.progress import BarColumn, Progress, Task, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.text import Text
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from daemon.commands.common import notices
-from daemon.report.progress_lines import beating, clipped
+from daemon.report.progress_lines import LeftColumn, beating, clipped, left_yet, time_in_words
 
 STILL = 8.0
 """Seconds after which a line says that the work goes on, where no terminal shows a running clock."""
-LEAST_LEFT = 5.0
-"""Seconds that are left at least as long as it goes on, though a guess said that it would be over by now."""
 LONGEST = 30
 """Characters of what is done: the whole line fits into 80, also with hours left."""
 Show = Callable[[Mapping[str, Any]], None]
@@ -41,7 +38,7 @@ def _bar() -> Iterator[Show]:
         TextColumn(f"{{task.description:<{LONGEST}}}", markup=False),
         BarColumn(bar_width=16),
         TaskProgressColumn(),
-        LeftYet(),
+        LeftColumn(),
     )
     with Progress(*columns, TimeElapsedColumn(), console=notices, transient=True) as bars:
         task = bars.add_task("starting", total=1000, left=None, heard=0.0)
@@ -52,18 +49,6 @@ def _bar() -> Iterator[Show]:
             bars.update(task, description=words, completed=event.get("done", 0), left=left, heard=heard)
 
         yield show
-
-
-class LeftYet(TextColumn):
-    """What was left when the trainer last spoke, less what has passed since."""
-
-    def __init__(self) -> None:
-        super().__init__("")
-
-    def render(self, task: Task) -> Text:
-        """As lines say it."""
-        left = task.fields["left"]
-        return Text("" if left is None else _left(left, task.get_time() - task.fields["heard"]))
 
 
 class TrialLines:
@@ -93,17 +78,5 @@ class TrialLines:
         now = self._said = self._now()
         share = round(100 * int(self._event.get("done", 0)) / int(self._event.get("total", 1000) or 1000))
         left = self._event.get("left")
-        rest = "" if left is None else f", {_left(left, now - self._heard)}"
-        self._say(f"{share:3d} %  {self._event.get('text', '')} ({in_words(now - self._began)}{rest})")
-
-
-def _left(told: float, since: float) -> str:
-    return f"{in_words(max(told - since, LEAST_LEFT))} left"
-
-
-def in_words(seconds: float) -> str:
-    """ "40 s", "3 min", "1 h 20 min": no more exact than a guess is."""
-    if seconds < 90:
-        return f"{5 * round(seconds / 5):d} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+        rest = "" if left is None else f", {left_yet(left, now - self._heard)}"
+        self._say(f"{share:3d} %  {self._event.get('text', '')} ({time_in_words(now - self._began)}{rest})")

@@ -180,7 +180,8 @@ class Page:
                 total = float(event.get("total") or 1)
                 if stage not in tasks:
                     tasks[stage] = bars.add_task(STAGES[stage], total=total)
-                bars.update(tasks[stage], completed=float(event.get("done") or 0), total=total)
+                done, left = float(event.get("done") or 0), event.get("left")
+                bars.update(tasks[stage], completed=done, total=total, left=left, heard=bars.get_time())
 
             yield show
 

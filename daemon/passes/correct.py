@@ -69,11 +69,16 @@ class _Judged:
         return Put(place.id, place.ref.folder, place.who, place.put or place.seen, place.put or place.since)
 
 
+def has_settled(tx: Tx, desk: Desk) -> bool:
+    """Is there anything that nobody has judged, and that may be?"""
+    before = desk.clock() - desk.sorting.settle
+    return bool(messages.unjudged(tx, desk.mailbox_id, before) or tagging.resting(tx, desk))
+
+
 def correct(desk: Desk) -> int:
     """Record every correction that has settled. Returns how many there were."""
-    before = desk.clock() - desk.sorting.settle
     with desk.database.read() as tx:
-        if not (messages.unjudged(tx, desk.mailbox_id, before) or tagging.resting(tx, desk)):
+        if not has_settled(tx, desk):
             return 0
     with desk.database.begin() as tx:
         judged, copies = _judge_all(tx, desk)

@@ -72,8 +72,12 @@ def check_changes(desk: Desk, mailbox: Mailbox, watch: Watch, changes: Changes) 
     """Would what this look found be too much to be true? `mailbox`: as it was before. Raises LooksWrong."""
     if mailbox.vouched is not None or mailbox.cursor is None:
         return
-    known = {folder: len(uids) for folder, uids in watch.known.items()}
     vanished = Counter(ref.folder for ref in changes.vanished)
+    watched = {watch.inbox, *watch.known} - set(changes.missing)
+    restarted = bool(watched) and watched <= set(changes.restarted)
+    if not (changes.missing or vanished.total() >= MANY_VANISHED or restarted):
+        return
+    known = {folder: len(uids) for folder, uids in watch.known.items()}
     if changes.missing or (vanished.total() >= MANY_VANISHED and vanished.total() * 2 >= sum(known.values())):
         listed = desk.connector.folders()
         check_listing(desk, listed)
@@ -81,8 +85,7 @@ def check_changes(desk: Desk, mailbox: Mailbox, watch: Watch, changes: Changes) 
         if uncounted and breakers.vanished_altogether(known, vanished, len(changes.arrived)):
             fact = "nearly all messages left all of its folders at once."
             raise _wrong(desk, mailbox, fact)
-    watched = {watch.inbox, *watch.known} - set(changes.missing)
-    if watched and watched <= set(changes.restarted) and _is_another(desk, known):
+    if restarted and _is_another(desk, known):
         raise _wrong(desk, mailbox, ANOTHER)
 
 

@@ -8,8 +8,11 @@ misses nothing. A look that found nothing writes nothing, but for a note now and
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import structlog
 
@@ -33,12 +36,58 @@ YOUNG = 50
 """So many messages of each folder are looked at, at the first look, for those that came a moment ago."""
 
 
-def look(desk: Desk) -> Looked:
-    """Bring the record up to date with the server. Raises what the connector raises; what was recorded stays true."""
+@dataclass(frozen=True)
+class Known:
+    """What the database knows before a look. `tags`: those that are watched; `early`: new messages that left early."""
+
+    mailbox: Mailbox
+    tags: frozenset[str] | None
+    watch: Watch
+    early: Sequence[int]
+
+    @classmethod
+    def of(cls, tx: Tx, desk: Desk, mailbox: Mailbox) -> Known:
+        """`mailbox`: as it is in this transaction."""
+        tags = tagging.watched(tx, desk)
+        early = messages.left_early(tx, desk.mailbox_id, desk.settings.inbox)
+        return cls(mailbox, tags, _watch(tx, desk, mailbox, tags), early)
+
+
+class KnownUids(Mapping[str, frozenset[int]]):
+    """The UIDs that we know in each watched folder, read when somebody asks: where nothing changed nobody does."""
+
+    def __init__(self, desk: Desk, folders: Sequence[str]) -> None:
+        self._desk, self._folders = desk, dict.fromkeys(folders)
+
+    @cached_property
+    def _uids(self) -> dict[str, frozenset[int]]:
+        with self._desk.database.read() as tx:
+            return messages.known_uids(tx, self._desk.mailbox_id, list(self._folders))
+
+    def __getitem__(self, folder: str) -> frozenset[int]:
+        if folder not in self._folders:
+            raise KeyError(folder)
+        return self._uids[folder]
+
+    def __contains__(self, folder: object) -> bool:
+        return folder in self._folders
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._folders)
+
+    def __len__(self) -> int:
+        return len(self._folders)
+
+
+def look(desk: Desk, known: Known | None = None) -> Looked:
+    """Bring the record up to date with the server. `known`: read just before, if nothing was done since.
+
+    Raises what the connector raises; what was recorded stays true."""
     now = desk.clock()
     if desk.folders_listed is None or abs(now - desk.folders_listed) >= FOLDERS_EVERY:
         list_folders(desk)
-    looked, more = _look_once(desk)
+        known = None
+    looked, more = _look_once(desk, known)
     while more and not desk.stop():
         part, more = _look_once(desk)
         looked += part
@@ -57,14 +106,13 @@ def check(desk: Desk) -> None:
     guard.check_changes(desk, mailbox, watch, desk.connector.changes(mailbox.cursor, watch))
 
 
-def _look_once(desk: Desk) -> tuple[Looked, bool]:
+def _look_once(desk: Desk, known: Known | None = None) -> tuple[Looked, bool]:
     """One call of the connector, recorded; and whether it has more to tell."""
     now = desk.clock()
-    with desk.database.read() as tx:
-        mailbox = mailboxes.get(tx, desk.mailbox_id)
-        tags = tagging.watched(tx, desk)
-        watch = _watch(tx, desk, mailbox, tags)
-        early = messages.left_early(tx, desk.mailbox_id, desk.settings.inbox)
+    if known is None:
+        with desk.database.read() as tx:
+            known = Known.of(tx, desk, mailboxes.get(tx, desk.mailbox_id))
+    mailbox, tags, watch, early = known.mailbox, known.tags, known.watch, known.early
     changes = desk.connector.changes(mailbox.cursor, watch)
     guard.check_changes(desk, mailbox, watch, changes)
     desk.restored = desk.restored or _is_restored(desk, mailbox)
@@ -120,7 +168,7 @@ def _watch(tx: Tx, desk: Desk, mailbox: Mailbox, tags: frozenset[str] | None = N
     """What the connector is to look for; of tags only these."""
     return Watch(
         desk.settings.inbox,
-        messages.known_uids(tx, desk.mailbox_id, watched_folders(tx, desk)),
+        KnownUids(desk, watched_folders(tx, desk)),
         tags=tags or frozenset(),
         every_tag=tagging.wants_all(desk, mailbox, tags),
         again=withheld.due(tx, desk.mailbox_id, desk.clock(), desk.clock() + withheld.LONGEST_PAUSE),

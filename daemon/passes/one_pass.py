@@ -18,13 +18,13 @@ from daemon.passes import guard
 from daemon.passes.act import recover
 from daemon.passes.arrivals import Looked
 from daemon.passes.ask_first import believe_now_and_then
-from daemon.passes.correct import correct
+from daemon.passes.correct import correct, has_settled
 from daemon.passes.desk import Desk
 from daemon.passes.evidence import confirm_now_and_then
 from daemon.passes.file_reading import PICTURES_A_LOOK, SECONDS_A_LOOK, TimeForFiles
-from daemon.passes.look import check, look
+from daemon.passes.look import Known, check, look
 from daemon.passes.read_again import read_again_now_and_then
-from daemon.passes.sort import Sorted, sort
+from daemon.passes.sort import Sorted, has_due, sort
 from daemon.store import journal, mailboxes
 from daemon.store.ahead import put_right, written_ahead
 
@@ -54,6 +54,7 @@ def _pass(desk: Desk) -> Pass:
         before = mailboxes.get(tx, desk.mailbox_id)
         cut_short = journal.unfinished(tx, desk.mailbox_id)
         ahead = written_ahead(tx, desk.mailbox_id, *latest)
+        known = Known.of(tx, desk, before)
     if before.stopped is not None:
         return Pass(0, Looked(), 0, Sorted(), before.stopped)
     if ahead:
@@ -65,17 +66,24 @@ def _pass(desk: Desk) -> Pass:
         if cut_short:  # to a mailbox that is not ours, our half-done move would look like somebody's
             check(desk)
             recovered = recover(desk)
-        looked = look(desk)
+        looked = look(desk, None if ahead or cut_short else known)
     except guard.LooksWrong as problem:
         return Pass(recovered, Looked(), 0, Sorted(), guard.stop(desk, problem))
     guard.looked(desk, before)
-    corrections = correct(desk)
+    paused, settled, due = _asked(desk)
+    corrections = correct(desk) if settled else 0
     if corrections:
         guard.check_overrides(desk)
     believe_now_and_then(desk)
     confirm_now_and_then(desk)
-    with desk.database.read() as tx:  # anew: we may just have paused it
-        paused = mailboxes.get(tx, desk.mailbox_id).paused
-    done = Sorted() if paused else sort(desk)
+    if settled:  # anew: we may just have paused it
+        paused, _, due = _asked(desk)
+    done = sort(desk) if due and not paused else Sorted()
     read_again_now_and_then(desk)
     return Pass(recovered, looked, corrections, done, paused)
+
+
+def _asked(desk: Desk) -> tuple[str | None, bool, bool]:
+    """Why the mailbox is paused; has anything settled that people did; is mail to be sorted?"""
+    with desk.database.read() as tx:
+        return mailboxes.get(tx, desk.mailbox_id).paused, has_settled(tx, desk), has_due(tx, desk)

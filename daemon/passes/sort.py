@@ -81,6 +81,11 @@ def sort(desk: Desk) -> Sorted:
     return result
 
 
+def has_due(tx: Tx, desk: Desk) -> bool:
+    """Is there mail to sort?"""
+    return bool(messages.due(tx, desk.mailbox_id, desk.settings.inbox, desk.clock(), 1))
+
+
 def _next_batch(tx: Tx, desk: Desk) -> _Batch:
     said = _said(tx, desk)
     limit = 0 if said.held else min(BATCH, _allowance(tx, desk))

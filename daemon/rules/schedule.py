@@ -27,6 +27,7 @@ POLLED_SLACK = timedelta(minutes=5)
 PASS_GRACE = timedelta(minutes=10)
 """A pass that handles no message for longer than this hangs."""
 LONGEST_BACK_OFF = timedelta(minutes=30)
+FIRST_HANG_UP, LONGEST_HANG_UP = timedelta(seconds=5), timedelta(minutes=10)
 # Outcomes of a training that did not come to its end: the service was stopped, or died.
 BROKEN_OFF = ("stopped", "interrupted")
 RELOADED = "reloaded"
@@ -52,6 +53,11 @@ def back_off(failures: int, first: timedelta, jitter: float) -> timedelta:
     """How long to wait after the nth failure in a row. `jitter`: a random number from 0 to 1."""
     wait = min(first * int(2 ** min(failures - 1, 16)), LONGEST_BACK_OFF)
     return wait * (0.75 + 0.5 * jitter)
+
+
+def after_hang_up(times: int, jitter: float) -> timedelta:
+    """How long to wait where the server hung up `times` in a row while we listened. `jitter`: from 0 to 1."""
+    return min(FIRST_HANG_UP * int(2 ** min(times - 1, 16)), LONGEST_HANG_UP) * (0.75 + 0.5 * jitter)
 
 
 def latest_window(now: datetime, window: Window, *, ended: bool = False) -> tuple[datetime, datetime]:

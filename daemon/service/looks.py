@@ -13,7 +13,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent import futures
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -21,14 +20,15 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.base import BaseScheduler
 from structlog.contextvars import bound_contextvars
 
+from connectors.base import LISTENING_S
 from connectors.errors import ConnectorError, NeedsPerson
 from daemon.mistakes import PostroomError
 from daemon.model.engines.engine import EngineError
 from daemon.passes.desk import Desk
-from daemon.passes.mailroom import leave
 from daemon.passes.one_pass import Pass, one_pass
 from daemon.report import concerns
-from daemon.rules.schedule import PASS_GRACE, back_off, first_look
+from daemon.rules.schedule import PASS_GRACE, after_hang_up, back_off, first_look
+from daemon.service.ears import Ears
 from daemon.service.logs import told_only
 from daemon.service.rounds import Round
 from daemon.service.triggers import Every
@@ -39,11 +39,12 @@ log = structlog.get_logger()
 
 PASSES, TROUBLED = "passes", "troubled"
 """The executors, by name."""
-LEAST_WAIT_S = 2.0
+SLOW_S = 20.0
+"""A pass that takes longer counts as troubled: a few servers that let everybody wait must not hold all turns."""
 SLACK_S = 2.0
 """The scheduler is so late at most, as long as nobody sets its clock."""
 LINE_S = 0.2
-"""So long the one waits for the other who speaks with the same server: it has just ended, or does not end soon."""
+"""So long a look waits for another at the same mailbox: it has just ended, or does not end soon."""
 SILENCE_EVERY = timedelta(minutes=30)
 HANGS = "The others go on. `systemctl restart postroom` ends it."
 AFTER_A_BUG = timedelta(minutes=5)
@@ -71,7 +72,7 @@ class Looks:
             desk.stop = _noting(rounds[desk.settings.name], desk.stop)
         self.at_work = threading.Semaphore(sorting.passes_at_once)
         """Held by every pass, of both pools."""
-        self._ears = futures.ThreadPoolExecutor(len(desks) or 1)
+        self._ears = Ears(self._heard)
 
     def plan(self) -> None:
         """Put a job for every mailbox on the scheduler."""
@@ -95,59 +96,70 @@ class Looks:
                 job.modify(next_run_time=datetime.now(UTC))
 
     def end(self) -> None:
-        """Wait for who works or listens; then nobody does any more, nor plans. The service must be interrupted."""
-        for desk in self._desks:
-            if self._rounds[desk.settings.name].listening:
-                leave(desk)
+        """Wait for who works; then nobody works or listens any more, nor plans. The service must be interrupted."""
         for round_ in self._rounds.values():
             round_.line.acquire()
-        self._ears.shutdown(wait=True)
+        self._ears.end()
 
     def look(self, desk: Desk) -> None:
         """One pass, and the plan for what comes after it."""
         round_ = self._rounds[desk.settings.name]
         round_.due = time.monotonic() + self._sorting.poll.total_seconds()
-        if self._interrupted() or not round_.line.acquire(timeout=LINE_S):  # who listens looks when that has ended
+        if self._interrupted() or not round_.line.acquire(timeout=LINE_S):
             return
         try:
-            with bound_contextvars(mailbox=desk.settings.name):
-                with self.at_work:
-                    if self._interrupted():  # while it waited for its turn
-                        return
-                    wait = self._work(desk, round_)
-                self._plan_next(desk, round_, wait)
-                if wait is None and round_.needs_person is None:
-                    self._ears.submit(self._listen, desk, round_)
+            with bound_contextvars(mailbox=desk.settings.name), self.at_work:
+                if self._interrupted():  # while it waited for its turn
+                    return
+                if self._ears.forget(desk):
+                    round_.broken = 0
+                began = time.monotonic()
+                wait = self._work(desk, round_)
+                self._plan_next(desk, round_, wait, slow=time.monotonic() - began > SLOW_S)
+                if wait is None and round_.needs_person is None and not self._interrupted():
+                    self._listen(desk, round_)
         finally:
             round_.line.release()
 
-    def _plan_next(self, desk: Desk, round_: Round, wait: timedelta | None) -> None:
+    def _plan_next(self, desk: Desk, round_: Round, wait: timedelta | None, *, slow: bool) -> None:
         """The scheduler has planned the next look for one `poll` later; that stands where all is well."""
+        executor = TROUBLED if slow or wait is not None else PASSES
         job = self._scheduler.get_job(job_of(desk))
         if round_.needs_person is not None:
             job.modify(next_run_time=None)  # until the settings are read again
         elif wait is not None:
             round_.due = time.monotonic() + wait.total_seconds()
-            job.modify(executor=TROUBLED, next_run_time=datetime.now(UTC) + wait)
-        elif job.executor != PASSES:
-            job.modify(executor=PASSES)
+            job.modify(executor=executor, next_run_time=datetime.now(UTC) + wait)
+        elif job.executor != executor:
+            job.modify(executor=executor)
 
     def _listen(self, desk: Desk, round_: Round) -> None:
-        """Wait for the server's hint until the next look is due; look at once if one comes. Polling stays the truth."""
-        job = self._scheduler.get_job(job_of(desk))
-        due = round_.due
-        seconds = due - time.monotonic() - 1
-        if seconds < LEAST_WAIT_S or not round_.line.acquire(timeout=LINE_S):
+        """Listen for the server's hint until the next look, which may come for it. Polling stays the truth."""
+        with told_only():
+            try:
+                listens = self._ears.listen(desk)
+            except ConnectorError:
+                self._heard(desk, broken=True)
+                return
+            if listens and round_.due - time.monotonic() > LISTENING_S:  # the next look renews it
+                self._look_in(desk, round_, timedelta(seconds=LISTENING_S))
+
+    def _heard(self, desk: Desk, broken: bool) -> None:
+        """Look at once; where the connection broke not at once, and later every time, so that a server which hangs up
+        whenever we listen is not hammered with logins: the look says what is wrong."""
+        round_ = self._rounds[desk.settings.name]
+        if not broken:
+            round_.broken = 0
+            self._look_in(desk, round_, timedelta())
             return
-        try:
-            hint, round_.listening = False, True
-            with told_only(), bound_contextvars(mailbox=desk.settings.name):
-                hint = not self._interrupted() and desk.connector.wait(seconds)  # asked when `end` knows who listens
-            round_.listening = False
-            if not self._interrupted() and (hint or time.monotonic() >= due):  # a look that met us listening went by
-                job.modify(next_run_time=datetime.now(UTC))
-        finally:
-            round_.line.release()
+        round_.broken += 1
+        wait = after_hang_up(round_.broken, random.random())
+        if time.monotonic() + wait.total_seconds() < round_.due:
+            self._look_in(desk, round_, wait)
+
+    def _look_in(self, desk: Desk, round_: Round, wait: timedelta) -> None:
+        round_.due = time.monotonic() + wait.total_seconds()
+        self._scheduler.get_job(job_of(desk)).modify(next_run_time=datetime.now(UTC) + wait)
 
     def _work(self, desk: Desk, round_: Round) -> timedelta | None:
         """One pass. How long to wait after trouble; None: nothing went wrong, or a person is needed."""
@@ -161,8 +173,10 @@ class Looks:
         except (ConnectorError, EngineError, PostroomError) as error:
             round_.failures += 1
             wait = back_off(round_.failures, self._sorting.poll, random.random())
-            log.warning("trouble", problem=str(error), again_in=round(wait.total_seconds()))
-            self._note_trouble(desk, str(error))
+            again_in = round(wait.total_seconds())
+            log.warning("trouble", problem=str(error), times=round_.failures, again_in=again_in)
+            times = f" {round_.failures} times in a row by now." if round_.failures > 1 else ""
+            self._note_trouble(desk, f"{error}{times}")
             return wait
         except (Exception, SystemExit):  # another package's connector may do anything
             # A bug must not end the service silently: the traceback goes to the log, the mail stays where it is.

@@ -37,7 +37,8 @@ log = structlog.get_logger()
 
 NIGHT, MINDING = "the night", "how the nights are"
 """The jobs, and the executors of one thread each, by name."""
-MIND_EVERY = timedelta(minutes=1)
+MIND_EVERY = timedelta(minutes=10)
+"""It costs as much as a poll, and what it finds is hours old."""
 AGAIN = timedelta(minutes=1)
 """After so long the night is asked once more where somebody is still due: another training was at work, say."""
 

@@ -36,10 +36,10 @@ class Round:
     """A pass has ended well since the service began."""
     held: bool = False
     """Paused or stopped: it looks and sorts nothing."""
-    listening: bool = False
-    """Between two looks, for the server's hint."""
+    broken: int = 0
+    """So many times in a row the connection broke while it was listened at."""
     line: threading.Lock = field(default_factory=threading.Lock)
-    """Held by whoever speaks with the server: the look, or who listens between two."""
+    """Held by the look: it may be due in two pools."""
 
     @property
     def well(self) -> bool:

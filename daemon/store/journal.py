@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import RowMapping, Select, bindparam, delete, func, insert, select, update
 
 from connectors.base import Action, MessageRef, Move, Progress, Tag
 from daemon.store import tables as t
@@ -71,13 +72,17 @@ def end(
 
 def unfinished(tx: Tx, mailbox: int) -> list[JournalEntry]:
     """Entries that have no end yet, oldest first."""
-    rows = tx.execute(
+    return [_entry(row) for row in tx.execute(_unfinished(), {"mailbox": mailbox}).mappings()]
+
+
+@cache
+def _unfinished() -> Select[Any]:
+    return (
         select(t.actions)
         .join(t.messages, t.messages.c.id == t.actions.c.message_id)
-        .where(t.messages.c.mailbox_id == mailbox, t.actions.c.state.in_(("planned", "sent")))
+        .where(t.messages.c.mailbox_id == bindparam("mailbox"), t.actions.c.state.in_(("planned", "sent")))
         .order_by(t.actions.c.id)
     )
-    return [_entry(row) for row in rows.mappings()]
 
 
 def drop_unfinished(tx: Tx, mailbox: int) -> None:

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import and_, case, delete, insert, select, update
+from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, select, update
 
 from connectors.base import Folder
 from daemon.store import tables as t
@@ -19,7 +21,7 @@ OFFERED_FOR = timedelta(days=30)
 """How long a new folder is called new."""
 OTHERS_TOLD = timedelta(days=7)
 """How long it is told that another Postroom moved mail here."""
-QUIET_NOTE = timedelta(minutes=2)
+QUIET_NOTE = timedelta(minutes=4)
 """How old `polled` may grow while looks find nothing, before it is noted again. Hundreds of quiet mailboxes would
 otherwise write, and sync to the disk, at every poll. Whoever judges how long ago a look was allows for it."""
 
@@ -32,7 +34,18 @@ def find(tx: Tx, name: str) -> Mailbox | None:
 
 def get(tx: Tx, mailbox: int) -> Mailbox:
     """The mailbox with this id."""
-    return Mailbox(**tx.execute(select(t.mailboxes).where(t.mailboxes.c.id == mailbox)).mappings().one())
+    return Mailbox(**tx.execute(_get(), {"mailbox": mailbox}).mappings().one())
+
+
+@cache
+def _get() -> Select[Any]:
+    # What every poll of every mailbox asks is put together once: that costs more than SQLite's answer.
+    return select(t.mailboxes).where(t.mailboxes.c.id == bindparam("mailbox"))
+
+
+def count(tx: Tx) -> int:
+    """How many mailboxes were ever met."""
+    return int(tx.execute(select(func.count()).select_from(t.mailboxes)).scalar_one())
 
 
 def name_of(tx: Tx, mailbox: int) -> str:
@@ -162,9 +175,14 @@ def hurry(tx: Tx, mailbox: int) -> None:
 # --- folders
 
 
+@cache
+def _folders() -> Select[Any]:
+    return select(t.folders).where(t.folders.c.mailbox_id == bindparam("mailbox")).order_by(t.folders.c.name)
+
+
 def folders(tx: Tx, mailbox: int) -> list[KnownFolder]:
     """Every folder met so far, by name, those that have since gone missing included."""
-    rows = tx.execute(select(t.folders).where(t.folders.c.mailbox_id == mailbox).order_by(t.folders.c.name)).mappings()
+    rows = tx.execute(_folders(), {"mailbox": mailbox}).mappings()
     return [
         KnownFolder(
             row["name"],

@@ -9,8 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, and_, exists, func, insert, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from connectors.base import Identity, MessageRef, Sighting
 from daemon.store import tables as t
@@ -127,32 +142,37 @@ def due(tx: Tx, mailbox: int, inbox: str, now: datetime, limit: int) -> list[tup
     Not those that somebody has copied to another watched folder since: perhaps that is half a move. Nor those of which
     nobody knows yet how our own move ended.
     """
+    found = {"mailbox": mailbox, "inbox": inbox, "now": now, "limit": limit}
+    return [(get(tx, row[0]), sighting(tx, row[1])) for row in tx.execute(_due(), found)]
+
+
+@cache
+def _due() -> Select[Any]:
     joined = t.messages.join(t.sightings, t.sightings.c.message_id == t.messages.c.id)
     other = t.sightings.alias()
     copied = exists().where(
         other.c.message_id == t.messages.c.id,
-        other.c.folder != inbox,
+        other.c.folder != bindparam("inbox"),
         other.c.gone.is_(None),
         other.c.seen != t.messages.c.first_seen,  # not what came with it; and clocks are put back
         func.coalesce(t.messages.c.object_id, "").not_like("gmmsgid:%"),  # lies once, under several labels
     )
     unfinished = exists().where(t.actions.c.message_id == t.messages.c.id, t.actions.c.state.in_(("planned", "sent")))
-    rows = tx.execute(
+    return (
         select(t.messages.c.id, t.sightings.c.id)
         .select_from(joined)
         .where(
-            t.messages.c.mailbox_id == mailbox,
+            t.messages.c.mailbox_id == bindparam("mailbox"),
             t.messages.c.state == "new",
-            t.messages.c.due <= now,
-            t.sightings.c.folder == inbox,
+            t.messages.c.due <= bindparam("now"),
+            t.sightings.c.folder == bindparam("inbox"),
             t.sightings.c.gone.is_(None),
             ~copied,
             ~unfinished,
         )
         .order_by(t.messages.c.due, t.messages.c.id)
-        .limit(limit)
-    ).all()
-    return [(get(tx, row[0]), sighting(tx, row[1])) for row in rows]
+        .limit(bindparam("limit"))
+    )
 
 
 def counts(tx: Tx, mailbox: int) -> dict[str, int]:
@@ -219,17 +239,22 @@ def sighting_at(tx: Tx, mailbox: int, ref: MessageRef) -> KnownSighting | None:
 
 def left_early(tx: Tx, mailbox: int, inbox: str) -> list[int]:
     """The ids of new messages that left the inbox before their time came."""
+    return list(tx.execute(_left_early(), {"mailbox": mailbox, "inbox": inbox}).scalars())
+
+
+@cache
+def _left_early() -> Select[Any]:
     there = (
         select(t.sightings.c.id)
         .where(
             t.sightings.c.message_id == t.messages.c.id,
-            t.sightings.c.folder == inbox,
+            t.sightings.c.folder == bindparam("inbox"),
             t.sightings.c.gone.is_(None),
         )
         .exists()
     )
-    where = and_(t.messages.c.mailbox_id == mailbox, t.messages.c.state == "new", ~there)
-    return list(tx.execute(select(t.messages.c.id).where(where)).scalars())
+    where = and_(t.messages.c.mailbox_id == bindparam("mailbox"), t.messages.c.state == "new", ~there)
+    return select(t.messages.c.id).where(where)
 
 
 def give_up_new(tx: Tx, mailbox: int, inbox: str) -> list[int]:
@@ -372,17 +397,22 @@ def known_uids(tx: Tx, mailbox: int, folders: Sequence[str]) -> dict[str, frozen
 
 def unjudged(tx: Tx, mailbox: int, settled_before: datetime) -> list[KnownSighting]:
     """Places where messages have now stayed long enough to mean something, and that nobody has judged yet."""
-    rows = tx.execute(
+    rows = tx.execute(_unjudged(), {"mailbox": mailbox, "before": settled_before}).mappings()
+    return [_seen(row) for row in rows]
+
+
+@cache
+def _unjudged() -> Select[Any]:
+    return (
         select(t.sightings)
         .where(
-            t.sightings.c.mailbox_id == mailbox,
+            t.sightings.c.mailbox_id == bindparam("mailbox"),
             t.sightings.c.judged.is_(False),
             t.sightings.c.gone.is_(None),
-            t.sightings.c.seen <= settled_before,
+            t.sightings.c.seen <= bindparam("before"),
         )
         .order_by(t.sightings.c.id)
-    ).mappings()
-    return [_seen(row) for row in rows]
+    )
 
 
 def mark_judged(tx: Tx, sighting_ids: Sequence[int]) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import RowMapping, Select, bindparam, func, insert, select, update
 
 from connectors.base import MessageRef
 from daemon.store import tables as t
@@ -79,19 +81,24 @@ def add(
 
 def unjudged(tx: Tx, mailbox: int, settled_before: datetime) -> list[Tagging]:
     """How tags stand that nobody has judged yet, where they have now stood long enough to mean something."""
+    rows = tx.execute(_unjudged(), {"mailbox": mailbox, "before": settled_before}).mappings()
+    return [_tagging(row) for row in rows]
+
+
+@cache
+def _unjudged() -> Select[Any]:
     later = t.taggings.alias()
     newer = select(later.c.id).where(later.c.message_id == t.taggings.c.message_id, later.c.id > t.taggings.c.id)
-    rows = tx.execute(
+    return (
         select(t.taggings)
         .where(
-            t.taggings.c.mailbox_id == mailbox,
+            t.taggings.c.mailbox_id == bindparam("mailbox"),
             t.taggings.c.judged.is_(False),
-            t.taggings.c.seen <= settled_before,
+            t.taggings.c.seen <= bindparam("before"),
             ~newer.exists(),
         )
         .order_by(t.taggings.c.id)
-    ).mappings()
-    return [_tagging(row) for row in rows]
+    )
 
 
 def mark_judged(tx: Tx, message: int, up_to: int) -> None:

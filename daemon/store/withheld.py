@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, bindparam, delete, insert, select, update
 
 from connectors.base import MessageRef
 from daemon.store import tables as t
@@ -56,10 +58,15 @@ def at(tx: Tx, mailbox: int, ref: MessageRef) -> Withheld | None:
 
 def due(tx: Tx, mailbox: int, now: datetime, latest: datetime) -> tuple[MessageRef, ...]:
     """Whose header is to be asked for again. `latest`: no pause reaches beyond it, unless a clock was ahead."""
-    w = t.withheld.c
-    time = (w.again <= now) | (w.again > latest)
-    rows = tx.execute(select(t.withheld).where(w.mailbox_id == mailbox, w.message_id.is_(None), time)).mappings()
+    rows = tx.execute(_due(), {"mailbox": mailbox, "now": now, "latest": latest}).mappings()
     return tuple(_record(row).ref for row in rows)
+
+
+@cache
+def _due() -> Select[Any]:
+    w = t.withheld.c
+    time = (w.again <= bindparam("now")) | (w.again > bindparam("latest"))
+    return select(t.withheld).where(w.mailbox_id == bindparam("mailbox"), w.message_id.is_(None), time)
 
 
 def of_message(tx: Tx, message: int) -> Withheld | None:

@@ -66,13 +66,6 @@ def run_trainer(
     """
     name, *options = module or ("trainer",)
     command = child.command(sys.executable, settings.nice, name, *options, str(folder))
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": str(settings.threads),
-        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait would take the cores from the service
-        "TOKENIZERS_PARALLELISM": "false",
-        "TMPDIR": str(folder),  # what libraries lay down for a while goes with the job, however that ends
-    }
     allowed = settings.time_limit + LATE
     ended = threading.Event()
     process: subprocess.Popen[str] | None = None
@@ -80,7 +73,12 @@ def run_trainer(
         try:
             with _signals_wait():
                 process = subprocess.Popen(
-                    command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True, env=environment
+                    command,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    stdin=subprocess.DEVNULL,
+                    text=True,
+                    env=surroundings(settings, folder),
                 )
                 watching = threads.submit(
                     _watch, process, stop, ended, allowed.total_seconds() if limited else math.inf
@@ -121,6 +119,23 @@ def run_trainer(
             "Install Postroom anew: its daemon and its trainer are not of one version."
         )
         return NoAnswer("failed", words)
+
+
+def surroundings(settings: TrainingSettings, folder: Path) -> dict[str, str]:
+    """The environment of a trainer that works in `folder`.
+
+    Only the language model's layers are worth more than one thread. What OpenBLAS computes for the rest is small, and
+    its threads spin while they wait for one another: beside other work that costs many times what it saves
+    (docs/experiments.md).
+    """
+    return {
+        **os.environ,
+        "OMP_NUM_THREADS": str(settings.threads),
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait would take the cores from the service
+        "TOKENIZERS_PARALLELISM": "false",
+        "TMPDIR": str(folder),  # what libraries lay down for a while goes with the job, however that ends
+    }
 
 
 @contextlib.contextmanager

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from sklearn.svm import LinearSVC
 
 from daemon.model.engines.engine import renormalised
 from daemon.rules.thresholds import calibration_error
 from tests.lessons import examples_of, labelled, office_rows
 from trainer.calibrate import fit_blend, fit_temperature
-from trainer.finetune.heads import fit_head, share_right
+from trainer.finetune.heads import fit_head, fit_support_vectors, share_right
 from trainer.folds import folds
 from trainer.recipe import Cleaning, Evidence
 
@@ -30,9 +31,22 @@ def test_a_head_learns_and_gives_probabilities(classes):
     assert np.allclose(np.exp(head.logprobs(later)).sum(axis=1), 1, atol=1e-4)
 
 
-def test_a_class_without_lessons_is_never_answered():
+@pytest.mark.parametrize("classes", [2, 5])
+def test_support_vectors_are_those_of_the_library_that_fits_one_class_after_the_other(classes):
+    features, labels = clouds(300, classes, 40, 1)
+    lessons, learnt = labelled(labels, classes), np.arange(300)
+    ours = fit_support_vectors(features, lessons, learnt, 0.3)
+    theirs = LinearSVC(C=0.3, tol=1e-6, max_iter=100_000).fit(features, labels, sample_weight=lessons.weights)
+    later, _ = clouds(100, classes, 40, 2)
+    scores = later @ ours.rows.T + ours.offsets
+    wanted = theirs.decision_function(later)
+    assert np.allclose(scores if classes > 2 else scores[:, 1], wanted, atol=0.02 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("fit", [fit_head, fit_support_vectors])
+def test_a_class_without_lessons_is_never_answered(fit):
     features, labels = clouds(60, 2, 8, 1)
-    head = fit_head(features, labelled(labels, 4), np.arange(60), 0.1)
+    head = fit(features, labelled(labels, 4), np.arange(60), 0.1)
     assert set(head.logprobs(features).argmax(axis=1)) <= {0, 1}
 
 

@@ -41,10 +41,11 @@ def tiny(tmp_path_factory):
     return save_folder(tiny_qwen3(layers=6), place / "base"), place / "cache"
 
 
-def silent(stage, done, total, text):
+def silent(stage, done, total, text, left):
     assert stage in ("prepare", "clean", "linear", "cache", "train", "write", "exam", "export")
     assert 0 <= done <= total
     assert text
+    assert left > 0
 
 
 def trained(folder, rows, tiny, **options):

@@ -10,11 +10,11 @@ import pytest
 from connectors.base import MailText
 from daemon.training.order import Lesson
 from daemon.training.trial_order import Filed
+from trainer.plan import Plan
 from trainer.recipe import Recipe
 from trainer.trial.advice import advice, share_of
 from trainer.trial.contest import _parts, _too_few
 from trainer.trial.parts import Parts, divide
-from trainer.trial.plan import Plan
 from trainer.trial.tuned import epochs_for, most_common, spelt, within_budget
 from trainer.trial.untrained import named
 

@@ -17,10 +17,11 @@ from scipy import sparse  # type: ignore[import-untyped]
 from daemon.model.classifier import blend
 from daemon.model.engines.engine import Floats
 from daemon.model.model_folder import ModelFolder
-from daemon.model.neighbours import COLUMNS, Near, Neighbours, Rows, hashed, nearest, rarity, unit_rows
+from daemon.model.neighbours import CAPACITY, COLUMNS, Near, Neighbours, Rows, hashed, nearest, rarity, unit_rows
 from daemon.model.term_key import TermKey
 from trainer.calibrate import calibrated_losses, really_more
 from trainer.candidates.candidate import Candidate
+from trainer.candidates.products import inner_products
 from trainer.context import Night
 from trainer.folds import Labels, Lessons
 from trainer.recipe import Evidence
@@ -87,10 +88,13 @@ def fit_neighbours(lessons: Lessons, key: TermKey) -> tuple[Neighbours, Near]:
         rows = _matrix(unit_rows(counts, rarity(counts.kept(marked))))
         # By place in time from here on.
         seen, asked = np.sort(place[np.concatenate([learnt, judged]) if lessons.by_time else learnt]), place[judged]
-        likeness = (rows[asked] @ rows[seen].T).toarray()
-        for row, at, index in zip(likeness, asked, judged, strict=True):
-            before = int(np.searchsorted(seen, at)) if lessons.by_time else len(seen)
-            answers[[index]] = nearest(row[:before], labels[order[seen[:before]]], lessons.classes)
+        behind = np.searchsorted(seen, asked) if lessons.by_time else np.full(len(asked), len(seen))
+        first = max(0, int(behind.min()) - CAPACITY)  # as many as the service keeps
+        likeness = inner_products(rows[asked], rows[seen[first:]])
+        for row, before, index in zip(likeness, behind, judged, strict=True):
+            kept = slice(max(0, before - CAPACITY), before)
+            near = row[kept.start - first : kept.stop - first]
+            answers[[index]] = nearest(near, labels[order[seen[kept]]], lessons.classes)
     ids = np.array([example.id if isinstance(example.id, int) else -1 for example in examples], np.int64)
     return Neighbours.of(lessons.categories, counts, labels[order], ids[order], key), answers
 

@@ -4,24 +4,23 @@
     many columns as there are texts, try each kind | the best one on everything | turn its rows back
     ->  LinearModel and its out-of-fold answers
 
-The rotation (the eigenvectors of the Gram matrix) loses nothing while there are fewer texts than terms, and makes
+The rotation (by the square root of the Gram matrix) loses nothing while there are fewer texts than terms, and makes
 fits cheap: a thousand dense columns instead of a hundred thousand sparse ones.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse  # type: ignore[import-untyped]
-from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
+from scipy.linalg import LinAlgError, cholesky, solve_triangular  # type: ignore[import-untyped]
 from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
 from sklearn.preprocessing import normalize  # type: ignore[import-untyped]
-from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
 
 from daemon.model.classifier import aligned
 from daemon.model.engines.engine import Floats, renormalised
@@ -30,13 +29,16 @@ from daemon.model.model_folder import ModelFolder
 from daemon.model.term_key import TermKey
 from trainer.calibrate import fit_temperature, really_more
 from trainer.candidates.candidate import Candidate
+from trainer.candidates.products import inner_products
 from trainer.candidates.terms import telling
 from trainer.context import Night
-from trainer.finetune.heads import Head, fit_head, mean_loss
+from trainer.finetune.heads import Head, fit_head, fit_support_vectors, mean_loss
 from trainer.folds import Labels, Lessons, Rows, judged
 from trainer.recipe import Kind, Recipe
 
 PARTS = ("words", "characters")
+ALIKE = 1e-5
+"""Of a text's length squared: so much of its own has every text that spans the columns."""
 
 
 @dataclass(frozen=True)
@@ -158,25 +160,31 @@ class _Terms:
         counts = sparse.hstack(weighed).tocsr()
         chosen = learnt[:: -(-len(learnt) // recipe.linear.most_columns)]
         spanning = counts[chosen]
-        products = (counts @ spanning.T).toarray()
-        values, vectors = np.linalg.eigh(products[chosen].astype(np.float64))
-        kept = values > 1e-6 * max(values.max(initial=0), 1e-12)
-        columns = vectors[:, kept] / np.sqrt(values[kept])
-        rotated = np.asarray(products @ columns, np.float32)
+        products = inner_products(counts, spanning)
+        root = square_root(products[chosen])
+        rotated = solve_triangular(root, products.T, lower=True, check_finite=False).T
 
         def back(rows: Floats) -> Floats:
-            return np.asarray(spanning.T @ (columns @ rows.T.astype(np.float64)), np.float32).T
+            columns = solve_triangular(root, rows.T, trans="T", lower=True, check_finite=False)
+            return np.asarray(spanning.T @ columns, np.float32).T
 
-        return cls(weights, rotated, back)
+        return cls(weights, np.ascontiguousarray(rotated, np.float32), back)
+
+
+def square_root(products: Floats) -> npt.NDArray[np.float64]:
+    """The lower triangle whose product with itself turned is this matrix of inner products (Cholesky's), nearly: texts
+    that repeat each other get a hair of their own, as much as rounding asks for."""
+    hair = ALIKE * max(float(products.diagonal().max(initial=0)), 1e-12)
+    while True:
+        whole = products.astype(np.float64)
+        whole[np.diag_indices_from(whole)] += hair
+        try:
+            return np.asarray(cholesky(whole, lower=True, overwrite_a=True, check_finite=False))
+        except LinAlgError:
+            hair *= 10
 
 
 def _fit(kind: Kind, terms: _Terms, lessons: Lessons, learnt: Rows) -> Head:
-    rows, labels = terms.rotated[learnt], lessons.labels[learnt]
-    seen = np.unique(labels)
-    if kind.name == "logistic" or len(seen) < 2:
-        return fit_head(rows, lessons, learnt, kind.strength)
-    model = LinearSVC(C=kind.strength, tol=1e-2, max_iter=300, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(rows, labels, sample_weight=lessons.weights[learnt])
-    return Head.of(seen, lessons.classes, model.coef_, model.intercept_)
+    if kind.name == "logistic" or len(np.unique(lessons.labels[learnt])) < 2:
+        return fit_head(terms.rotated[learnt], lessons, learnt, kind.strength)
+    return fit_support_vectors(terms.rotated[learnt], lessons, learnt, kind.strength)

@@ -40,10 +40,11 @@ from trainer.context import Night, open_night
 from trainer.finetune.loading import load_base
 from trainer.job import Clock, TrainingFailed
 from trainer.night import Trained, examined, trained
+from trainer.plan import Plan, Say
 from trainer.recipe import Recipe
 from trainer.trial.advice import WORDS, advice, share_of
 from trainer.trial.parts import Parts, divide
-from trainer.trial.plan import MOST_PROMPTED, Plan, Say, costs
+from trainer.trial.trial_costs import MOST_PROMPTED, costs
 from trainer.trial.tuned import Answers, Tuning, answers_of, most_common, spelt, tuned, within_budget
 from trainer.trial.untrained import careful_prompts, closed_set, free_answers
 

@@ -39,9 +39,34 @@ from tests.servers.courier import Courier
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.hands import make_mail
+from tests.servers.hostile import GREETING, HostileImap
 from tests.servers.private import PASSWORD, free_port, make_certificate
 
 pytestmark = pytest.mark.imap
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("[LIMIT] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)", Unreachable),
+        ("[ALERT] Too many simultaneous connections. (Failure)", Unreachable),
+        ("Maximum concurrent connections exceeded", Unreachable),
+        ("too many sessions for this user", Unreachable),
+        ("Too many failed login attempts on this connection", LoginRefused),
+        ("[AUTHENTICATIONFAILED] Invalid credentials", LoginRefused),
+        ("Login limit exceeded: password locked", LoginRefused),
+    ],
+)
+def test_a_login_refused_for_a_limit_of_connections_needs_no_person(said: str, expected: type[Exception]) -> None:
+    """Whoever takes it for a wrong password leaves two hundred mailboxes alone until a person comes."""
+    assert type(login_failure(imaplib.IMAP4.error(said), "office", "ann")) is expected
+
+
+def test_a_greeting_that_refuses_a_connection_too_many_says_so() -> None:
+    with HostileImap(GREETING, b"* BYE Too many connections from your address\r\n") as server:
+        account = ImapAccount("office", "127.0.0.1", server.port, "ann", lambda: PASSWORD, tls="none")
+        with ImapConnector(account) as connector, pytest.raises(Unreachable, match="limit of its own"):
+            connector.folders()
 
 
 def exceptions_of(module: Any) -> list[type[Exception]]:

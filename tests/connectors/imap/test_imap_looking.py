@@ -1,24 +1,29 @@
-"""How IMAP is looked at: cheaply, in bounded pieces, without a trace; and how waiting ends."""
+"""How IMAP is looked at: cheaply, in bounded pieces, without a trace; and how it is listened at."""
 
 from __future__ import annotations
 
+import select
+import socket
+import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connectors.base import MOVED, Move, Watch
-from connectors.errors import FolderMissing
+from connectors.errors import FolderMissing, Unreachable
 from connectors.imap import asking as imap_asking
 from connectors.imap import changes as imap_changes
-from connectors.imap import mailbox as imap_mailbox
 from connectors.imap import session as imap_session
 from connectors.imap import texts as imap_texts
 from connectors.imap.answers import copied, deleted_in, states_in, vanished_in
 from connectors.imap.changes import read_cursor, write_cursor
+from connectors.imap.line import CHUNK, MOST_UNREAD, Line
 from connectors.imap.mailbox import ImapConnector
 from connectors.imap.sightings import uid_sets
 from tests.contract import arrive, find, ignore, watch
@@ -26,9 +31,12 @@ from tests.faults import FaultyLine
 from tests.imap_fixtures import ImapWorld, closing
 from tests.servers.dovecot import Dovecot
 from tests.servers.hands import make_mail
+from tests.servers.private import make_certificate
 
 pytestmark = pytest.mark.imap
 
+PATIENCE_S = 45
+"""Where a machine has given all its inotify instances away, Dovecot looks every 30 seconds by itself."""
 SERVERS = ["dovecot_world", "cyrus_world", "courier_world"]
 
 
@@ -277,44 +285,126 @@ def test_every_one_of_many_bodies_is_fetched(dovecot_world: ImapWorld, monkeypat
     assert subjects == {f"mail {number}" for number in range(9)}
 
 
+@contextmanager
+def tls_pair(folder: Path) -> Iterator[tuple[ssl.SSLSocket, Callable[[bytes], bytes], socket.socket]]:
+    """Our end of a TLS connection; what makes a record of the other end; and the wire that the record is to go on."""
+    certificate = make_certificate(folder, "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, folder / "key.pem")
+    coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = context.wrap_bio(coming, going, server_side=True)
+    here, wire = socket.socketpair()
+
+    def shake() -> None:
+        while True:
+            try:
+                server.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                wire.sendall(going.read())
+                coming.write(wire.recv(CHUNK))
+        wire.sendall(going.read())
+
+    def record(data: bytes) -> bytes:
+        server.write(data)
+        return going.read()
+
+    other = threading.Thread(target=shake)
+    other.start()
+    client = ssl.create_default_context(cafile=str(certificate))
+    with wire, client.wrap_socket(here, server_hostname="localhost") as ours:
+        other.join()
+        yield ours, record, wire
+
+
+def hears(connector: ImapConnector, seconds: float) -> bool:
+    """Does it hear of anything within so many seconds? It must be listening at this file."""
+    file, end = connector.listen(), time.monotonic() + seconds
+    assert file is not None
+    while not connector.heard():
+        if not select.select([file], [], [], max(end - time.monotonic(), 0))[0]:
+            return False
+    return True
+
+
 @pytest.mark.parametrize("any_world", [*SERVERS, "pymap_world"], indirect=True)
-def test_a_new_mail_ends_the_wait(any_world: ImapWorld) -> None:
+def test_a_new_mail_is_heard(any_world: ImapWorld) -> None:
     timer = threading.Timer(0.2, lambda: any_world.deliver("news"))
     any_world.connector.capabilities()
-    started = time.monotonic()
     timer.start()
-    assert any_world.connector.wait(20)
-    assert time.monotonic() - started < 15
+    assert hears(any_world.opened[0], PATIENCE_S)
     timer.join()
+    cursor = any_world.connector.changes(None, watch(any_world)).cursor
+    assert not hears(any_world.opened[0], 0.3), "nothing has come since"
+    any_world.deliver("more news")  # the server is in the middle of an IDLE, which the next call ends
+    assert len(any_world.connector.changes(cursor, watch(any_world)).arrived) == 1
 
 
-def test_a_wait_without_news_ends_in_time(dovecot_world: ImapWorld) -> None:
-    started = time.monotonic()
-    assert not dovecot_world.connector.wait(0.3)
-    assert 0.2 < time.monotonic() - started < 10
+def test_a_new_mail_is_heard_over_tls(dovecot: Dovecot, dovecot_world: ImapWorld) -> None:
+    for tls, port in (("implicit", dovecot.tls_port), ("starttls", dovecot.port)):
+        connector = dovecot_world.another(host="localhost", port=port, tls=tls, ca_file=dovecot.certificate)
+        timer = threading.Timer(0.2, lambda: dovecot_world.deliver("news"))
+        timer.start()
+        assert hears(connector, PATIENCE_S)
+        timer.join()
 
 
-@pytest.mark.parametrize("idle", [True, False])
-def test_closing_from_another_thread_ends_the_wait(dovecot_world: ImapWorld, idle: bool) -> None:
+def test_what_is_heard_of_a_tls_connection_waits_for_nothing_and_leaves_nothing_unseen(tmp_path: Path) -> None:
+    """The socket shows neither what is decrypted already nor that only half a record has come."""
+    with tls_pair(tmp_path) as (ours, theirs, wire):
+        line = Line("office", 20.0, threading.Event())
+        record = theirs(b"* 3 EXISTS\r\n")
+        wire.sendall(record[:10])
+        assert line.come(ours) == []
+        wire.sendall(record[10:] + theirs(b"* 4 EXISTS\r\n") + theirs(b"* OK Still here\r\n"))
+        assert line.come(ours) == [b"* 3 EXISTS", b"* 4 EXISTS", b"* OK Still here"]
+        assert select.select([ours], [], [], 0)[0] == []
+        assert line.readline(ours) == b"* 3 EXISTS\r\n", "what was heard is there to be read"
+        wire.close()
+        with pytest.raises(OSError, match="hung up"):
+            line.come(ours)
+
+
+def test_what_comes_while_nobody_asks_is_bounded() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        line = Line("office", 20.0, threading.Event())
+
+        def talk() -> None:
+            with suppress(OSError):  # nobody reads it to its end
+                there.sendall(b"* OK Still here\r\n" * 40_000)
+
+        talking = threading.Thread(target=talk)
+        talking.start()
+        while len(line._received) <= MOST_UNREAD:
+            line.come(here)
+        assert len(line._received) <= MOST_UNREAD + CHUNK
+        here.close()
+        talking.join()
+
+
+def test_a_server_without_idle_is_not_listened_at(dovecot_world: ImapWorld) -> None:
+    session: Any = dovecot_world.opened[0]._session()
+    object.__setattr__(session.abilities, "idle", False)
+    assert dovecot_world.connector.listen() is None
+    assert not dovecot_world.connector.heard()
+
+
+def test_closing_ends_the_listening_and_the_descriptor_is_another_connections(dovecot_world: ImapWorld) -> None:
     connector = dovecot_world.another()
-    if not idle:
-        session: Any = connector._session()
-        object.__setattr__(session.abilities, "idle", False)
-    timer = threading.Timer(0.3, connector.close)
-    started = time.monotonic()
-    timer.start()
-    assert not connector.wait(60)
-    assert time.monotonic() - started < 20
-    timer.join()
+    assert not hears(connector, 0)
+    connector.close()
+    assert not connector.heard()
+    assert connector.folders()
 
 
-def test_a_server_that_leaves_during_the_wait_is_noticed(user: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imap_mailbox, "BROKEN_SECONDS", 0.1)
+def test_a_server_that_leaves_while_we_listen_is_noticed(user: str) -> None:
     with Dovecot() as server:
         for world in closing(ImapWorld(server, user)):
             timer = threading.Timer(0.3, server.halt)
             timer.start()
-            assert world.connector.wait(60)
+            with pytest.raises(Unreachable):
+                hears(world.opened[0], 60)
             timer.join()
             server.start()
             assert world.connector.folders()

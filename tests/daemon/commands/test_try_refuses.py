@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import Task, TaskID
 
 from daemon.cli import postroom
-from daemon.commands.try_progress import STILL, LeftYet, TrialLines, in_words, trial_progress
+from daemon.commands.try_progress import STILL, TrialLines, trial_progress
 from daemon.examples.example_file import FileRefused
+from daemon.report.progress_lines import LeftColumn, time_in_words
 
 GOOD = "text,label\n" + "".join(f"text {row} of {'ab'[row % 2]},{'ab'[row % 2]}\n" for row in range(40))
 
@@ -167,10 +168,10 @@ def test_on_a_terminal_the_estimate_goes_down_between_two_steps_and_fits_eighty_
     assert "asking the language model as… " in out.getvalue()
     assert "1 h 23 min left 0:00:0" in out.getvalue()
     task = Task(TaskID(1), "", 1000, 10, _get_time=lambda: 130.0, fields={"left": 300, "heard": 10.0})
-    assert LeftYet().render(task).plain == "3 min left"
+    assert LeftColumn().render(task).plain == "3 min left"
 
 
 def test_a_guess_is_told_no_more_exactly_than_it_is() -> None:
-    assert [in_words(seconds) for seconds in (0, 43, 89, 95, 3599, 4800)] == [
+    assert [time_in_words(seconds) for seconds in (0, 43, 89, 95, 3599, 4800)] == [
         "0 s", "45 s", "90 s", "2 min", "1 h 0 min", "1 h 20 min",
     ]  # fmt: skip

@@ -6,12 +6,14 @@ import sys
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from connectors.base import MailText
 from daemon.model.engines.engine import ModelMissing, ModelRefused
 from daemon.model.linear import ANALYSERS, NOTE, WEIGHTS, LinearModel, characters, pieces, words
 from tests.lessons import KEY, lessons_of, office_rows
-from trainer.candidates.tfidf import best_kind, fit_linear, vectoriser
+from trainer.candidates.products import AT_ONCE, inner_products
+from trainer.candidates.tfidf import best_kind, fit_linear, square_root, vectoriser
 from trainer.recipe import Kind, Recipe
 
 
@@ -147,3 +149,31 @@ def test_kinds_that_are_alike_are_told_apart_by_the_probability_of_the_right_ans
     assert best_kind(found, labels) == sharp
     assert best_kind(found | {sharp: answers(60, 0.8, place=200)}, labels) == timid
     assert best_kind({timid: np.full((300, 2), np.nan, np.float32)}, labels) == timid
+
+
+def test_texts_that_repeat_each_other_are_learnt_like_others(fitted):
+    """No text of a pair has a column of its own, and a hundred copies have none either."""
+    once = lessons_of(office_rows(60))
+    rows = office_rows(60)
+    copies = [{**rows[0], "id": 1000 + number} for number in range(100)]
+    linear = fit_linear(lessons_of([*rows, *copies, *rows]), KEY, Recipe())
+    answers = linear.model.logprobs([example.text for example in once.examples])
+    assert np.isfinite(answers).all()
+    assert (answers.argmax(axis=1) == once.labels).mean() > 0.95
+
+
+def test_inner_products_are_those_of_all_columns_common_and_rare():
+    random = np.random.default_rng(2)
+    counts = random.random((70, 3 * AT_ONCE)) * (random.random((70, 3 * AT_ONCE)) < np.linspace(0, 1, 3 * AT_ONCE))
+    rows = sparse.csr_matrix(counts.astype(np.float32))
+    others = rows[::3]
+    assert np.allclose(inner_products(rows, others), (rows @ others.T).toarray(), rtol=1e-4)
+    assert np.allclose(inner_products(rows[:, :1], others[:, :1]), 0)
+
+
+def test_the_root_of_a_matrix_that_rounding_spoilt_is_near_it():
+    random = np.random.default_rng(3)
+    half = np.repeat(random.random((20, 200)), 3, axis=0)
+    products = (half @ half.T + random.normal(size=(60, 60)) * 1e-3).astype(np.float32)
+    root = square_root(products)
+    assert np.abs(root @ root.T - np.tril(products) - np.tril(products, -1).T).max() < 0.01 * products.max()

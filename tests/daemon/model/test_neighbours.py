@@ -149,6 +149,15 @@ def test_judged_lessons_ask_what_came_before_them_and_never_themselves(office):
     assert (nonsense[judged].argmax(axis=1) == shuffled[judged]).mean() < 0.5
 
 
+def test_judged_lessons_ask_as_many_as_the_service_keeps(office, monkeypatch):
+    whole = fit_neighbours(office, KEY)[1]
+    monkeypatch.setattr(nearest, "CAPACITY", 10)
+    found = fit_neighbours(office, KEY)[1]
+    judged = ~np.isnan(found.since[:, 0])
+    assert whole.since[judged].max() > 10 >= found.since[judged].max()
+    assert np.allclose(found.lately[judged], found.share[judged])  # of the newest ten, and of all that are kept
+
+
 def fit_share(trained, neighbours, labels, by_time):
     return nearest.fit_share(trained, neighbours, labels, by_time, Evidence())
 

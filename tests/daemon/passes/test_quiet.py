@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import event
 
+from connectors.base import Changes, Watch
 from daemon.passes.correct import COPY_RESTS
 from daemon.passes.one_pass import one_pass
+from daemon.rules.schedule import POLLED_SLACK
+from daemon.settings import SortingSettings
 from daemon.store import mailboxes
 from daemon.store.mailboxes import QUIET_NOTE
 from daemon.store.records import Mailbox
@@ -19,7 +23,10 @@ from tests.daemon.store.test_database import held_by_another
 
 __all__ = ["make_office", "office"]
 
-FEW = 5
+FEW = 3
+"""What the look is to look for; which messages are known, for this connector always asks; whether anything is to be
+done after it."""
+QUESTIONS = 11
 SOON = timedelta(seconds=20)
 
 
@@ -71,7 +78,31 @@ def test_a_quiet_pass_writes_nothing_and_begins_few_transactions(make_office: Ca
     begun = [statement for statement in said if statement.startswith("BEGIN")]
     assert set(begun) == {"BEGIN"}, "none that takes the write lock"
     assert len(begun) <= FEW
+    assert len([statement for statement in said if statement.startswith("SELECT")]) <= QUESTIONS
     assert {statement.split()[0] for statement in said} <= {"BEGIN", "PRAGMA", "SELECT"}
+
+
+def test_which_messages_are_known_is_read_when_a_connector_asks_for_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing changed none has to, and a mailbox may have tens of thousands."""
+    changes, read = office.box.changes, []
+
+    def asks(cursor: str | None, watch: Watch) -> Changes:
+        with statements(office) as said:
+            assert set(watch.known) == {"INBOX", "Invoices", "Orders"}
+            assert ("Elsewhere" in watch.known, len(watch.known)) == (False, 3)
+            assert said == []
+            read.append(watch.known["INBOX"])
+            assert watch.known.get("Elsewhere") is None
+            assert len([statement for statement in said if statement.startswith("SELECT")]) == 1
+        return changes(cursor, watch)
+
+    office.deliver("puzzle 1")
+    one_pass(office.desk)
+    monkeypatch.setattr(office.box, "changes", asks)
+    one_pass(office.desk)
+    assert [len(uids) for uids in read] == [1]
 
 
 def test_a_quiet_pass_does_not_mind_that_another_process_writes(make_office: Callable[..., Office]) -> None:
@@ -93,6 +124,10 @@ def test_a_quiet_mailbox_is_noted_every_few_minutes(office: Office) -> None:
     office.clock.now -= timedelta(hours=2)  # a clock is put right
     one_pass(office.desk)
     assert polled(office) == office.clock.now
+
+
+def test_most_polls_of_a_quiet_mailbox_write_nothing_and_it_is_not_called_late_for_it() -> None:
+    assert 3 * SortingSettings().poll < QUIET_NOTE < POLLED_SLACK
 
 
 def test_mail_and_moves_are_noted_at_once(office: Office) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.many import QUICK, is_fine, measure
+
+MOST_THREADS = 24
+"""8 at work, 4 in trouble, the scheduler, the listener, the nights and the libraries' own: whatever the number of
+mailboxes, which is 20 here."""
 
 pytestmark = [pytest.mark.imap, pytest.mark.slow]
 
@@ -16,5 +21,14 @@ def test_twenty_mailboxes_with_mail_in_each_are_sorted_without_an_error(tmp_path
     assert is_fine(found), found
     assert found["mails"] == QUICK.mailboxes * QUICK.mails
     assert found["sorted"] > found["mails"] / 2, "the model is sure of most of it"
-    # Less than one thread and a few files a mailbox; the database's connections do not grow with them.
+    # A few files a mailbox, and no thread: threads are for passes at work, the database's connections do not grow.
     assert found["idle"]["open_files"] < 60 + 5 * QUICK.mailboxes
+    assert found["with_models"]["threads"] < MOST_THREADS
+
+
+def test_mailboxes_whose_servers_misbehave_cost_the_others_nothing(tmp_path: Path) -> None:
+    """One is slow, two are hung up on, of two only one is let in: the others do not notice, and people hear of them."""
+    found = measure(replace(QUICK, bad=True), tmp_path)
+    assert is_fine(found), found
+    assert found["told_in_status"] >= 3
+    assert found["with_models"]["threads"] < MOST_THREADS

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,10 @@ import structlog
 import tzlocal
 from sqlalchemy import update
 
-from connectors.base import MailText
+from connectors.base import LISTENING_S, MailText
 from connectors.errors import LoginRefused, Unreachable
 from daemon.passes.arrivals import Looked
-from daemon.passes.mailroom import Mailroom, open_mailroom
+from daemon.passes.mailroom import Mailroom, leave, open_mailroom
 from daemon.passes.one_pass import Pass
 from daemon.passes.sort import Sorted
 from daemon.report.story import service_status
@@ -68,7 +71,7 @@ class Office:
         self.troubled: frozenset[str] = frozenset()
         monkeypatch.setattr(served, "one_pass", self.one_pass)
         for desk in self.desks:
-            monkeypatch.setattr(desk.connector, "wait", lambda _seconds: False)
+            monkeypatch.setattr(desk.connector, "listen", lambda: None)
 
     def one_pass(self, desk: Any) -> Pass:
         with self.lock:
@@ -160,15 +163,24 @@ def test_a_connector_that_would_end_the_process_costs_its_own_mailbox(
     assert (round_.failures, round_.working) == (1, False)
     with office.mailroom.database.read() as tx:
         assert mailboxes.get(tx, office.desks[0].mailbox_id).trouble == "An unexpected error; see the log."
-    monkeypatch.setattr(office.desks[1].connector, "wait", bye)
-    monkeypatch.setattr(office.desks[1].connector, "close", bye)
-    office.service.rounds["box1"].due = time.monotonic() + POLL.total_seconds()
-    office.timetable.looks._listen(office.desks[1], office.service.rounds["box1"])
-    assert not office.service.rounds["box1"].listening
-    assert [event["event"] for event in said if event["event"] == "bug"] == ["bug", "bug"]
-    office.service.rounds["box1"].listening = True
-    office.timetable.looks.end()
-    assert len([event for event in said if event["event"] == "bug"]) == 3
+    monkeypatch.setattr(office.desks[1].connector, "listen", bye)
+    monkeypatch.setattr(office.desks[2].connector, "heard", bye)
+    office.go_on.set()
+    monkeypatch.setattr(served, "one_pass", office.one_pass)
+    office.look(1)
+    here, there = socket.socketpair()
+    with here, there:
+        monkeypatch.setattr(office.desks[2].connector, "listen", here.fileno)
+        office.look(2)
+        assert office.service.rounds["box2"].broken == 1
+    monkeypatch.setattr(office.desks[3].connector, "close", bye)
+    leave(office.desks[3])
+    assert [event["event"] for event in said if event["event"] == "bug"] == ["bug"] * 4
+
+
+def test_whether_the_nights_go_well_is_asked_more_rarely_than_whether_mail_came(office: Office) -> None:
+    """It costs as much as a poll: with both at the same pace it was half of what a quiet mailbox costs."""
+    assert 5 * office.mailroom.settings.sorting.poll <= at_night.MIND_EVERY
 
 
 def test_a_night_that_begins_just_as_the_service_ends_does_not_hold_up_its_end(office: Office) -> None:
@@ -180,25 +192,114 @@ def test_a_night_that_begins_just_as_the_service_ends_does_not_hold_up_its_end(o
     assert not late.is_alive()
 
 
-def test_who_listens_for_mail_holds_no_turn_and_no_connection(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    listening, end = threading.Semaphore(0), threading.Event()
+class Wire:
+    """A line to each mailbox at which the server may call."""
 
-    def wait(_seconds: float) -> bool:
-        listening.release()
-        assert end.wait(30)
-        return False
+    def __init__(self, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ends = [socket.socketpair() for _ in office.desks]
+        self.listened = [0] * len(self.ends)
+        for number, desk in enumerate(office.desks):
+            monkeypatch.setattr(desk.connector, "listen", partial(self.listen, number))
+            monkeypatch.setattr(desk.connector, "heard", partial(self.heard, number))
 
-    for desk in office.desks:
-        monkeypatch.setattr(desk.connector, "wait", wait)
+    def listen(self, number: int) -> int:
+        self.listened[number] += 1
+        return self.ends[number][0].fileno()
+
+    def heard(self, number: int) -> bool:
+        try:
+            said = self.ends[number][0].recv(100, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        if not said:
+            raise Unreachable(f"box{number}", "The connection broke.")
+        return b"news" in said
+
+    def call(self, number: int, word: bytes) -> None:
+        self.ends[number][1].sendall(word)
+
+    def close(self) -> None:
+        for end in chain(*self.ends):
+            end.close()
+
+
+@pytest.fixture
+def wire(office: Office, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     office.go_on.set()
+    wire = Wire(office, monkeypatch)
+    yield wire
+    office.end()
+    wire.close()
+
+
+def test_one_thread_listens_for_all_mailboxes_and_no_turn_or_connection_is_held(office: Office, wire: Wire) -> None:
+    before = threading.active_count()
     office.look_at_all()
-    for _ in range(MAILBOXES):
-        assert listening.acquire(timeout=30)
+    wait_for(lambda: wire.listened == [1] * MAILBOXES)
     assert office.mailroom.database._engine.pool.checkedout() == 0  # type: ignore[attr-defined]
-    turns = [office.timetable.looks.at_work.acquire(blocking=False) for _ in range(AT_ONCE)]
+    turns = [office.timetable.looks.at_work.acquire(timeout=10) for _ in range(AT_ONCE)]
     assert turns == [True] * AT_ONCE
     office.timetable.looks.at_work.release(AT_ONCE)
-    end.set()
+    scheduler, ears = 1, 1
+    assert threading.active_count() - before <= scheduler + AT_ONCE + ears < MAILBOXES
+
+
+def test_news_of_one_mailbox_are_looked_at_at_once_and_nobody_else_is(office: Office, wire: Wire) -> None:
+    office.look_at_all()
+    wait_for(lambda: wire.listened == [1] * MAILBOXES)
+    wire.call(4, b"still here")
+    wire.call(5, b"news")
+    wait_for(lambda: wire.listened[5] == 2)
+    assert wire.listened == [1] * 5 + [2] + [1] * (MAILBOXES - 6)
+
+
+def test_news_that_came_with_the_answer_are_not_left_for_the_next_poll(office: Office, wire: Wire) -> None:
+    """The connection has read them, so that no selector shows them."""
+    wire.call(0, b"news")
+    office.look_at_all()
+    wait_for(lambda: wire.listened[0] == 2)
+
+
+def test_who_hangs_up_while_we_listen_is_looked_at_later_and_later(office: Office, wire: Wire) -> None:
+    """Every look at it goes well, and every time it hangs up at the IDLE: that must not become a storm of logins."""
+    waits = []
+    wire.ends[0][1].close()
+    for _ in range(5):
+        office.look()
+        waits.append((job(office, 0).next_run_time - datetime.now(UTC)).total_seconds())
+    for number, wait in enumerate(waits[:3]):
+        assert 0.7 * 5 * 2**number <= wait <= 1.25 * 5 * 2**number
+    assert waits[4] <= POLL.total_seconds() + 1, "a poll comes in any case"
+    assert office.service.rounds["box0"].failures == 0
+
+
+def test_a_listening_is_begun_anew_before_servers_and_routers_forget_it(
+    make: Callable[..., Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = make(poll=timedelta(hours=1))
+    office.go_on.set()
+    planned = datetime.now(UTC) + timedelta(hours=1)
+    for number in range(2):
+        job(office, number).modify(next_run_time=planned)
+    office.look(1)
+    assert job(office, 1).next_run_time == planned, "its server cannot call"
+    wire = Wire(office, monkeypatch)
+    office.look()
+    assert job(office, 0).next_run_time <= datetime.now(UTC) + timedelta(seconds=LISTENING_S)
+    office.timetable.looks.end()
+    wire.close()
+
+
+def test_a_server_that_lets_everybody_wait_leaves_turns_for_the_others_though_nothing_fails(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "SLOW_S", 0.0)
+    office.go_on.set()
+    office.look()
+    assert job(office, 0).executor == TROUBLED
+    monkeypatch.setattr(served, "SLOW_S", 20.0)
+    office.look()
+    assert job(office, 0).executor == PASSES
 
 
 def job(office: Office, number: int) -> Any:
@@ -244,7 +345,7 @@ def test_those_in_trouble_and_the_others_together_are_no_more_than_work_at_once(
     assert office.most == AT_ONCE
 
 
-def test_who_is_in_trouble_is_looked_at_later_and_later_and_a_hint_at_once(make: Callable[..., Office]) -> None:
+def test_who_is_in_trouble_is_looked_at_later_and_later(make: Callable[..., Office]) -> None:
     office = make(poll=timedelta(seconds=60))
     office.go_on.set()
     office.troubled = frozenset({"box0"})
@@ -253,10 +354,30 @@ def test_who_is_in_trouble_is_looked_at_later_and_later_and_a_hint_at_once(make:
         wait = (job(office, 0).next_run_time - datetime.now(UTC)).total_seconds()
         assert 0.7 * 60 * times <= wait <= 1.25 * 60 * times
     office.troubled = frozenset()
-    office.desks[0].connector.wait = lambda _seconds: True  # type: ignore[method-assign]
     office.look()
     assert job(office, 0).executor == PASSES
-    wait_for(lambda: job(office, 0).next_run_time <= datetime.now(UTC))
+
+
+def test_how_often_it_failed_is_told_by_status_and_the_log(office: Office, said: list[Any]) -> None:
+    office.go_on.set()
+    office.troubled = frozenset({"box0"})
+    for _ in range(3):
+        office.look()
+    assert [event["times"] for event in said if event["event"] == "trouble"] == [1, 2, 3]
+    with office.mailroom.database.read() as tx:
+        trouble = mailboxes.get(tx, office.desks[0].mailbox_id).trouble
+    assert trouble is not None
+    assert trouble.endswith("3 times in a row by now.")
+
+
+def test_all_that_are_refused_at_once_come_back_at_different_moments(make: Callable[..., Office]) -> None:
+    office = make(count=40, poll=timedelta(seconds=60))
+    office.go_on.set()
+    office.troubled = frozenset(desk.settings.name for desk in office.desks)
+    for number in range(40):
+        office.look(number)
+    waits = sorted((job(office, number).next_run_time - datetime.now(UTC)).total_seconds() for number in range(40))
+    assert waits[-1] - waits[0] > 10
 
 
 def test_who_needs_a_person_is_left_alone_also_when_the_clock_jumps(

@@ -1,4 +1,4 @@
-"""How far a trial is, and how long it will still take: a guess at first, then by its own speed.
+"""How far a training is, and how long it will still take: a guess at first, then by its own speed.
 
 steps, each with what it should cost (seconds on two office cores) | how far the step in hand is | the clock
 ->  a share of the whole, and seconds left
@@ -11,13 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from daemon.training.order import Lesson, Order
-from trainer.recipe import Answer
-from trainer.trial.tuned import MOST_TOKENS, epochs_for
+from trainer.job import Progress, Tell
 
-MOST_PROMPTED = 200
-"""Texts that the untrained base is asked about: writing freely is the slowest thing in a trial."""
 BELIEVED = 20.0
 """The guess counts as so many seconds of work that went as guessed."""
+SHORT_TOKENS = 34
+"""Lessons shorter than so many tokens on average are questions: layers of the base are tuned for them, too."""
 MOST, LEAST_LEFT = 0.99, 5
 """Until the end no larger share is told and no fewer seconds are left: what follows the last tick takes time, too."""
 
@@ -29,7 +28,7 @@ class Say(Protocol):
 
 
 class Plan:
-    """The steps of one trial in their order, and what each should cost."""
+    """The steps of one training in their order, and what each should cost."""
 
     def __init__(self, costs: Mapping[str, float], say: Say, now: Callable[[], float] = time.monotonic) -> None:
         self._costs, self._say, self._now = dict(costs), say, now
@@ -74,27 +73,39 @@ class Plan:
         )
 
 
-def costs(job: Order, lessons: Sequence[Lesson], given: Sequence[Lesson]) -> dict[str, float]:
-    """Seconds that each step should cost on two office cores with SmolLM2 135M; the plan learns its own speed."""
-    tokens = [min(len(lesson.text.subject) + len(lesson.text.body), 900) / 4 + 12 for lesson in lessons]
-    whole = float(sum(tokens))
-    judged = len(given) or 0.15 * len(lessons)
-    names = sum(len(category.title) / 4 + 2 for category in job.categories)
-    prompted = min(judged, MOST_PROMPTED)
-    epochs = epochs_for(round(0.7 * len(lessons)), Answer().epochs)
-    tuning = epochs * min(0.85 * whole, MOST_TOKENS) / 350 + judged * whole / max(len(lessons), 1) / 1000 + 8
-    short = whole / max(len(lessons), 1) < 34
+def tokens_in(lessons: Sequence[Lesson]) -> float:
+    """How many tokens a model will read, about."""
+    return float(sum(min(len(lesson.text.subject) + len(lesson.text.body), 900) / 4 + 12 for lesson in lessons))
+
+
+def night_costs(job: Order, lessons: Sequence[Lesson]) -> dict[str, float]:
+    """Seconds that each stage of a night should cost on two office cores with SmolLM2 135M."""
+    tokens = tokens_in(lessons)
+    short = tokens / max(len(lessons), 1) < SHORT_TOKENS
+    tuned = job.tuning == "answer"
     return {
         "clean": 1 + len(lessons) / 1000,
         "prepare": 25,
         "linear": 2 + len(lessons) * (1 + len(job.categories) / 20) / 200,
-        "cache": 3 + whole / 4000,
-        "train": (100 if short else 5) if job.tuning == "pooled" else tuning,
+        "cache": 3 + tokens / 4000,
+        "train": tokens / 90 if tuned else 100 if short else 5,
         "write": 10,
         "exam": 5,
         "export": 3,
-        "pooled": 0 if job.tuning == "pooled" else 30 + whole / 4000 + (100 if short else 0),
-        "base": 5 + prompted * (whole / max(len(lessons), 1) + 2 * names + 120) / 500,
-        "names": tuning,
-        "codes": tuning if job.tuning == "pooled" else 0,
     }
+
+
+def with_time_left(tell: Tell, costs: Mapping[str, float]) -> Progress:
+    """A night's progress, told with the seconds that the whole night still takes."""
+    told: dict[str, Any] = {}
+    plan = Plan(costs, lambda event: told.update(event))
+    stages: list[str] = []
+
+    def progress(stage: str, done: int, total: int, text: str) -> None:
+        if stages[-1:] != [stage]:
+            stages.append(stage)
+            plan.begin(stage, text)
+        plan.tick(done, total)
+        tell(stage, done, total, text, told["left"])
+
+    return progress
