@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks.dated_mail import read_archive
 from benchmarks.office_changes import Change, Step, draw, keep_house
 from daemon.model.base_file import find_base
+from daemon.model.reader_files import cache_of
 from daemon.passes.desk import Desk
 from daemon.rehearsal.back_test import LabelledMail, Office, Verdict
 from daemon.rehearsal.replay import NAME, RehearsedOffice
@@ -195,10 +196,15 @@ def settings_of(cache: Path, language: bool, threads: int) -> Settings:
 
 
 def prepare(cache: Path) -> None:
-    """The base model made ready once for all offices. Raises EngineError, OSError."""
+    """The base model and the reader on it made ready once for all offices. Raises EngineError, OSError."""
+    from trainer.candidates.pooled import depth_of
+    from trainer.export.reader_export import prepare_reader
     from trainer.prepare import prepare_base
+    from trainer.recipe import Recipe
 
-    prepare_base(find_base(), cache / "training" / "cache")
+    place, recipe = cache_of(cache), Recipe()
+    base = prepare_base(find_base(), place)
+    prepare_reader(base, depth_of(base.shape.layers, recipe.pooled), "int8", place, recipe.rounding)
 
 
 def lend(pool: Path, office: Path) -> None:

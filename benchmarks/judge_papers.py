@@ -99,7 +99,7 @@ def answers(
         made, key = folder / CANDIDATE, TermKey.of(folder)
         meta = model_folder.load(made)
         texts = [as_taught(read(mail.raw), frozenset(meta.disclaimers), key, meta.attached) for mail in judged]
-        with Classifier.load(made, key, threads=options.threads) as classifier:
+        with Classifier.load(made, key, threads=options.threads, readers=options.cache) as classifier:
             said = classifier.classify(texts)
         return [
             Answer(

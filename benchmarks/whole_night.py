@@ -96,14 +96,16 @@ def write_job(folder: Path, rows: Sequence[Row], cache: Path, seed: int, **optio
                 file.write(f"{lesson.model_dump_json()}\n")
 
 
-def measure(folder: Path, key: TermKey, tests: Sequence[Row], wanted: float, threads: int) -> dict[str, Any]:
+def measure(
+    folder: Path, key: TermKey, tests: Sequence[Row], wanted: float, threads: int, readers: Path
+) -> dict[str, Any]:
     """What the candidate in `folder` answers to `tests`, with every candidate beside it. `key`: its terms'."""
     meta = model_folder.load(folder)
     texts = [as_taught(row.text, frozenset(meta.disclaimers), key, meta.attached) for row in tests]
     truth = [row.label for row in tests]
     known = [index for index, label in enumerate(truth) if label is not None]
     parts: dict[str, Floats] = {}
-    with Classifier.load(folder, key, threads=threads) as classifier:
+    with Classifier.load(folder, key, threads=threads, readers=readers) as classifier:
         started = time.perf_counter()
         predictions = classifier.classify(texts)
         seconds = time.perf_counter() - started
@@ -111,8 +113,8 @@ def measure(folder: Path, key: TermKey, tests: Sequence[Row], wanted: float, thr
     if made.linear.is_dir():
         linear = LinearModel.load(made.linear, key)
         parts["linear"] = aligned(linear.logprobs(texts), linear.categories, meta.categories)
-    if made.ct2.is_dir():
-        with Classifier.load(folder, key, threads=threads) as classifier:
+    if meta.kind != "linear":
+        with Classifier.load(folder, key, threads=threads, readers=readers) as classifier:
             classifier._linear = classifier._neighbours = None  # the language model alone
             parts["llm"] = classifier.logprobs(texts)
     if len(parts) == 2:
@@ -171,7 +173,8 @@ def bench(
             row: dict[str, Any] = {"seed": seed, "outcome": result.outcome, "verdict": result.verdict}
             if result.outcome == "candidate":
                 wanted, threads = float(options.get("wanted_precision", 0.95)), int(options.get("threads", 2))
-                row |= measure(folder / CANDIDATE, TermKey.of(folder), tests, wanted, threads)
+                made, readers = folder / CANDIDATE, cache or place / "cache"
+                row |= measure(made, TermKey.of(folder), tests, wanted, threads, readers)
             row |= {
                 "train_s": seconds,
                 "train_cpu_s": result.train_cpu_s,

@@ -73,10 +73,13 @@ class Night:
 
     @property
     def forms(self) -> Forms:
-        """In which forms the language model is written. A base in Hugging Face form leaves no GGUF file to change."""
+        """In which forms the language model is written. A base in Hugging Face form leaves no GGUF file to change. What
+        goes elsewhere is whole: there is no reader where it goes."""
         gguf_base = not self.grounds.base.path.is_dir()
         found = self.job.engine.serving().forms(gguf_base=gguf_base)
-        return replace(found, gguf=found.gguf or "Q8_0") if self.job.also_gguf and gguf_base else found
+        if not self.job.also_gguf:
+            return found
+        return replace(found, gguf=(found.gguf or "Q8_0") if gguf_base else found.gguf, shared=False)
 
     def in_time(self, done: int, total: int) -> None:
         """Raises TimeoutError when too little time is left for the steps that follow this one."""

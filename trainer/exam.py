@@ -212,8 +212,11 @@ def earlier(night: Night, folder: Path | None) -> Earlier:
         return Earlier()
     allowed = {category.id for category in night.job.categories}
     try:
-        engine = night.engine(folder) if model_folder.load(folder).kind != "linear" else None
-        with Classifier.load(folder, night.key, engine, night.job.threads, night.book) as current:
+        meta = model_folder.load(folder)
+        engine = None if meta.kind == "linear" or meta.reader else night.engine(folder)
+        with Classifier.load(
+            folder, night.key, engine, night.job.threads, night.book, readers=night.job.cache
+        ) as current:
             predictions = current.classify([example.original or example.text for example in exam], allowed)
             known = frozenset(current.meta.categories)
     except EngineError as error:

@@ -8,9 +8,11 @@ The result is cached under the file's checksum: the first start takes half a min
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,16 @@ from trainer.finetune.loading import quiet
 
 # Raised when the folder's content changes: older caches are then left alone and made again.
 LAYOUT = 1
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a whole base: its layers, the width of its states, and the weights of the embedding and of one layer."""
+
+    layers: int
+    width: int
+    embedding: int
+    layer: int
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,20 @@ class PreparedBase:
     @property
     def tokenizer(self) -> Path:
         return self.folder / "tokenizer.json"
+
+    @cached_property
+    def shape(self) -> Shape:
+        """How large it is, without loading it. Raises OSError."""
+        config = json.loads((self.folder / "config.json").read_text("utf-8"))
+        with (self.folder / "model.safetensors").open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        sizes = {name: math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__"}
+        return Shape(
+            layers=int(config["num_hidden_layers"]),
+            width=int(config["hidden_size"]),
+            embedding=sizes["model.embed_tokens.weight"],
+            layer=sum(size for name, size in sizes.items() if name.startswith("model.layers.0.")),
+        )
 
 
 def prepare_base(base: BaseFile, cache_dir: Path) -> PreparedBase:

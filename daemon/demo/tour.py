@@ -394,7 +394,8 @@ def _guesses_right(mailroom: Mailroom, folder: Path, mails: Sequence[SampleMail]
     with mailroom.database.read() as tx:
         categories = mailboxes.categories(tx, desk.mailbox_id)
     names = {category.uid: category.name for category in categories}
-    with Classifier.load(folder, mailroom.registry.term_key(), threads=mailroom.settings.engine.threads) as classifier:
+    registry, threads = mailroom.registry, mailroom.settings.engine.threads
+    with Classifier.load(folder, registry.term_key(), threads=threads, readers=registry.readers) as classifier:
         texts = [text_with_files(desk, parse(mail.raw, papers=True)) for mail in mails]
         predictions = classifier.classify(texts)
     return sum(names.get(found.best or "") == mail.category for found, mail in zip(predictions, mails, strict=True))

@@ -23,10 +23,13 @@ from daemon.model.engines.engine import Engine, Floats, ModelRefused, renormalis
 from daemon.model.model_folder import ModelFolder, ModelMeta, fitting
 from daemon.model.prediction import Prediction
 from daemon.model.prompt import Renderer
+from daemon.model.reader_files import reader_folder
 from daemon.model.sureness import chances, signs
 from daemon.model.term_key import TermKey
+from daemon.model.tokenizer_file import TOKENIZER, shared_tokenizer
 
 if TYPE_CHECKING:
+    from daemon.model.engines.shared_reader import SharedReader
     from daemon.model.linear import LinearModel
     from daemon.model.neighbours import Near, Neighbours
 
@@ -64,11 +67,13 @@ class Classifier:
         engine: Engine | None = None,
         threads: int = 2,
         codebook: Codebook | None = None,
+        readers: Path | None = None,
     ) -> Classifier:
-        """Load and check a model folder. `engine` defaults to the embedded one on the folder's own files.
+        """Load and check a model folder. `engine` defaults to the embedded one: on the folder's own files, or on the
+        shared reader in `readers`, which a model without such files needs.
 
         `key` is the state directory's, under which the model's terms must have been hashed. `codebook` is the store's,
-        which must have grown from the model's. Raises ModelMissing or ModelRefused.
+        which must have grown from the model's. Raises ModelMissing or ModelRefused, of which ReaderRefused.
         """
         meta = fitting(folder, key, codebook)
         parts = ModelFolder(folder)
@@ -83,8 +88,15 @@ class Classifier:
             neighbours = Neighbours.load(folder, key)
         if meta.kind == "linear":
             engine = None
+        elif meta.reader:
+            reader = _reader(meta, readers, threads)
+            renderer = Renderer(reader.tokenizer, meta.prompt_settings())
+            if engine is None:
+                from daemon.model.engines.shared_reader import Head, HeadEngine
+
+                engine = HeadEngine(reader, Head.load(parts.head))
         else:
-            renderer = Renderer(_tokenizer(parts), meta.prompt_settings())
+            renderer = Renderer(_tokenizer(parts, meta), meta.prompt_settings())
             if engine is None:
                 from daemon.model.engines.embedded import EmbeddedEngine
 
@@ -199,13 +211,18 @@ def ranked(logprobs: Floats, categories: Sequence[str]) -> Prediction:
     return Prediction(tuple((categories[column], float(np.exp(logprobs[column]))) for column in order))
 
 
-def _tokenizer(parts: ModelFolder) -> Tokenizer:
+def _reader(meta: ModelMeta, readers: Path | None, threads: int) -> SharedReader:
+    """The reader that this model is a head on. Raises ReaderRefused, ModelRefused."""
+    from daemon.model.engines.shared_reader import shared_reader
+
+    if readers is None:
+        raise ModelRefused(f"model {meta.version}: it needs the reader {meta.reader}, and nobody said where it lies.")
+    return shared_reader(reader_folder(readers, meta.reader), threads)
+
+
+def _tokenizer(parts: ModelFolder, meta: ModelMeta) -> Tokenizer:
     """The tokenizer that lies with the exported model. Raises ModelRefused."""
-    advice = "Run `postroom rollback`, or train again."
     for place in parts.tokenizers:
-        if place.is_file():
-            try:
-                return Tokenizer.from_file(str(place))
-            except Exception as error:  # tokenizers raises bare Exception for anything it can't parse
-                raise ModelRefused(f"{place.parent}: {place.name} is damaged ({error}). {advice}") from error
-    raise ModelRefused(f"{parts.root}: tokenizer.json is missing. {advice}")
+        if (known := meta.files.get(place.relative_to(parts.root).as_posix())) is not None:
+            return shared_tokenizer(place, known.sha256)
+    raise ModelRefused(f"{parts.root}: {TOKENIZER} is missing. Run `postroom rollback`, or train again.")

@@ -2,7 +2,8 @@
 
     MODEL/
       model.json        everything about the model, and the sha256 of every other file; written last
-      ct2/              the language model for the embedded engine, with answers.json and tokenizer.json
+      head.npz          the language model for the embedded engine, on the reader that all mailboxes share
+      ct2/              or one with layers of its own, with answers.json and tokenizer.json
       gguf/             the language model for Ollama and llama.cpp, where such a server serves
       hf/               the same for vLLM
       adapter/          what training added to the base
@@ -52,6 +53,11 @@ class ModelFolder:
     def meta(self) -> Path:
         """Everything about the model but its weights; there last of all, when the rest is complete."""
         return self.root / MODEL_FILE
+
+    @property
+    def head(self) -> Path:
+        """The language model as a head on the shared reader, in one file."""
+        return self.root / "head.npz"
 
     @property
     def ct2(self) -> Path:
@@ -160,7 +166,8 @@ class ModelMeta(_Part):
     sure an answer is; without one its probability does. `disclaimers` are checksums of lines that are dropped from
     every text before it is read, and `term_key` tells which key they and all terms were hashed under
     (daemon/model/term_key.py). `attached` is the layout of the text of files that it was taught with, 0 for none
-    (daemon/model/as_read.py).
+    (daemon/model/as_read.py). `reader` names the shared reader that the language model is a head on
+    (daemon/model/reader_files.py); "" where it has files of its own.
     """
 
     layout: int = LAYOUT
@@ -178,6 +185,7 @@ class ModelMeta(_Part):
     attached: int = 0
     term_key: str = ""
     quantization: str = ""
+    reader: str = ""
     layers_kept: int | None = None
     seed: int = 0
     exam: dict[str, Any] = {}

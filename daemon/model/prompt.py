@@ -105,7 +105,7 @@ class Renderer:
                 f"not {settings.max_tokens} and {settings.head_share}."
             )
         self.settings = settings
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._marker = marker_pattern(token.content for token in tokenizer.get_added_tokens_decoder().values())
         self._fixed = len(self._encode(HEAD + "\n" + TAIL))
         self._name_lengths = {name: len(self._offsets(f"{name}: \n")) for name in FIELD_SHARES}
@@ -171,11 +171,11 @@ class Renderer:
         return self.clean(f"{head}{GAP}{tail}")
 
     def _encode(self, text: str) -> list[int]:
-        return self._tokenizer.encode(text).ids
+        return self.tokenizer.encode(text).ids
 
     def _offsets(self, text: str) -> list[tuple[int, int]]:
         # Without the beginning-of-text token that some tokenizers add: it stands at no character.
-        return self._tokenizer.encode(text, add_special_tokens=False).offsets
+        return self.tokenizer.encode(text, add_special_tokens=False).offsets
 
 
 def _ends(text: str, reach: int) -> str:

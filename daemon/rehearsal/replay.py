@@ -26,6 +26,7 @@ from connectors.in_memory import MemoryConnector, MemorySettings
 from daemon.mistakes import PostroomError
 from daemon.model.as_read import as_read
 from daemon.model.engines.engine_kinds import EmbeddedSettings
+from daemon.model.reader_files import PREFIX, cache_of
 from daemon.passes.decide import Asked, decisions_about
 from daemon.passes.desk import Desk
 from daemon.passes.sort import write_down
@@ -98,14 +99,16 @@ class RehearsedOffice(Office):
         self.progress: ShowProgress | None = None
 
     def _share_prepared_base(self, settings: Settings) -> None:
-        """The prepared base model is the same for every training on this machine: do not prepare it again.
+        """The prepared base model and the shared reader are the same for every training on this machine: do not make
+        them again.
 
         It alone: what the base makes of the rehearsed mail goes when the rehearsal ends.
         """
-        own = self._folder / "training" / "cache"
+        own = cache_of(self._folder)
         own.mkdir(parents=True)
-        for base in (settings.state_dir / "training" / "cache").glob("base-*"):
-            (own / base.name).symlink_to(base)
+        cache = cache_of(settings.state_dir)
+        for made in (*cache.glob("base-*"), *cache.glob(f"{PREFIX}*")):
+            (own / made.name).symlink_to(made)
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ from daemon.model.codebook import Codebook, Entry
 from daemon.model.engines.engine import EngineError
 from daemon.model.engines.engine_kinds import EngineSettings
 from daemon.model.prediction import Point
+from daemon.model.reader_files import cache_of, reader_folder, whole_reader
 from daemon.model.term_key import KEY_FILE, TermKey
 from daemon.store import mailboxes, training
 from daemon.store.database import Database
@@ -30,6 +31,11 @@ class ModelsInUse:
         """Where the key of the models' words lies: not among the models, whose folder alone may be copied."""
         return self.models_dir.parent / KEY_FILE
 
+    @property
+    def readers(self) -> Path:
+        """Where the readers that models share lie: with what the trainer has made of the base."""
+        return cache_of(self.models_dir.parent)
+
     def folder_of(self, model: ModelRecord) -> Path:
         """Where its files lie."""
         return self.models_dir / model.folder
@@ -50,7 +56,9 @@ class ModelsInUse:
             return False, None
         try:
             key = TermKey.read(self.key_file)
-            model_folder.fitting(self.folder_of(current), key, book, sums=sums)
+            meta = model_folder.fitting(self.folder_of(current), key, book, sums=sums)
+            if meta.reader:
+                whole_reader(reader_folder(self.readers, meta.reader), sums=sums)
         except EngineError as error:
             return False, str(error)
         version, words = self._refused.get(mailbox, ("", ""))

@@ -3,7 +3,7 @@
     training/lock      held by every training together, or alone by who wants that none works
     training/place-N   held by the training that works there; says whose it is
     training/job-N     its folder: lessons, so mail. Who takes the place removes what was left there
-    training/cache     bases and readings, for all
+    training/cache     bases, readers and readings, for all
 
 A lock ends with its process, however that ends, so the place of a training that was killed is free at once.
 """
@@ -18,6 +18,9 @@ from datetime import datetime
 from pathlib import Path
 
 from daemon.mistakes import ExitCode, PostroomError, disk_trouble
+from daemon.model import model_folder
+from daemon.model.engines.engine import EngineError
+from daemon.model.reader_files import PREFIX, reader_folder
 from daemon.rules.schedule import trainings_at_once
 from daemon.settings import TrainingSettings
 from daemon.state.lock import LOOK_S, LOOKS, taken
@@ -27,7 +30,7 @@ from daemon.training import machine
 from daemon.training.training_dir import in_state_dir, working
 
 KEPT_BASES = 2
-"""Prepared base models that stay in the cache: the one in use, and the one before it."""
+"""Prepared base models, and readers, that stay in the cache: the one in use, and the one before it."""
 
 
 class TrainingBusy(PostroomError):
@@ -105,10 +108,24 @@ def _sweep(training_dir: Path) -> None:
     """Remove what killed trainings left behind. Lessons are mail: they don't stay in a job folder."""
     cache = training_dir / "cache"
     made = sorted(cache.glob("base-*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
-    for leftover in (*training_dir.glob("job-*"), *cache.glob(".base-*"), *made[KEPT_BASES:]):
+    unfinished = (*cache.glob(".base-*"), *cache.glob(".reader-*"))
+    spare = _spare_readers(cache, training_dir.parent / "models")
+    for leftover in (*training_dir.glob("job-*"), *unfinished, *made[KEPT_BASES:], *spare):
         shutil.rmtree(leftover, ignore_errors=True)
     for stray in cache.glob("readings-*"):  # of a Postroom that kept those of all mailboxes in one file
         stray.unlink(missing_ok=True)
+
+
+def _spare_readers(cache: Path, models: Path) -> list[Path]:
+    """Readers that no model names, but for the newest: of a base, or of a Postroom, from before."""
+    made = sorted(cache.glob(f"{PREFIX}*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    if len(made) <= KEPT_BASES:
+        return []
+    named = set[Path]()
+    for model in models.glob("*/*"):
+        with suppress(EngineError):
+            named.add(reader_folder(cache, model_folder.load(model, check_files=False).reader))
+    return [folder for folder in made[KEPT_BASES:] if folder not in named]
 
 
 def sweep(database: Database, state_dir: Path, now: datetime) -> None:

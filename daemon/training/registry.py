@@ -40,8 +40,13 @@ class ModelError(PostroomError):
     """A model that was asked for cannot be used. Yesterday's goes on serving."""
 
 
+MOST_LOADED = 48
+"""Models that stay in memory, those used last: some 6 MB each beside what they share. Loading one again takes a tenth
+of a second, and only mail that came asks for it."""
+
+
 class Registry(ModelsInUse):
-    """The models of all mailboxes, each loaded at most once. Safe to share between threads."""
+    """The models of all mailboxes, each loaded at most once at a time. Safe to share between threads."""
 
     def __init__(
         self, database: Database, engine: EngineSettings, models_dir: Path, credentials: Credentials | None = None
@@ -49,7 +54,9 @@ class Registry(ModelsInUse):
         super().__init__(database, engine, models_dir)
         self.serving = engine.serving(None if credentials is None else credentials.read)
         self._loaded: dict[int, tuple[str, Classifier | None]] = {}
-        """By mailbox the version in use and what serves; None: it is refused, which the log has, and tried again."""
+        """By mailbox, the last used last, the version in use and what serves; None: it is refused, which the log has,
+        and tried again."""
+        self._order = threading.Lock()
         self._waiting: set[int] = set()
         """Mailboxes whose model server does not serve the current model yet."""
         self._locks: dict[int, threading.Lock] = {}
@@ -72,6 +79,7 @@ class Registry(ModelsInUse):
             self._refused.pop(mailbox, None)
             serves = current.version == version and mailbox not in self._waiting
             if serves and classifier is not None and self.serving.still_there(classifier):
+                self._keep(mailbox, version, classifier)
                 return classifier
             self._unload(mailbox)
             self.serving.point_at(self.folder_of(current))  # again: we may have been stopped before the database knew
@@ -93,12 +101,21 @@ class Registry(ModelsInUse):
                     raise EngineUnavailable(str(problem)) from problem  # mail waits until the server serves our model
             if served:
                 self.tidy_server(mailbox, only_names=True)  # it may have lost them with the model
-            self._loaded[mailbox] = (current.version, fresh)
+            self._keep(mailbox, current.version, fresh)
             return fresh
+
+    def _keep(self, mailbox: int, version: str, classifier: Classifier | None) -> None:
+        """This one was used last. Whatever is one too many is let go and not closed: a pass may be asking it."""
+        with self._order:
+            self._loaded.pop(mailbox, None)
+            self._loaded[mailbox] = (version, classifier)
+            while len(self._loaded) > MOST_LOADED:
+                del self._loaded[next(iter(self._loaded))]
 
     def _unload(self, mailbox: int) -> None:
         """Unload the mailbox's model. Whoever calls this holds the mailbox's lock."""
-        _, classifier = self._loaded.pop(mailbox, ("", None))
+        with self._order:
+            _, classifier = self._loaded.pop(mailbox, ("", None))
         if classifier is not None:
             classifier.close()
 
@@ -136,7 +153,9 @@ class Registry(ModelsInUse):
             box = mailboxes.name_of(tx, mailbox)
         folder = self.folder_of(model)
         engine = self.serving.engine(folder, box, anew)
-        return Classifier.load(folder, self.term_key(), engine, threads=self._engine.threads, codebook=book)
+        return Classifier.load(
+            folder, self.term_key(), engine, threads=self._engine.threads, codebook=book, readers=self.readers
+        )
 
     def tidy_server(self, mailbox: int, *, only_names: bool = False) -> list[str]:
         """Let a server's `current` and `previous` mean what the database says, and remove what is neither of the two.

@@ -35,6 +35,6 @@ def test_a_base_becomes_a_model_that_answers(architecture, kind, tmp_path):
     assert result.exam.llm is not None
     assert result.exam.details["language"].startswith("pooled")
     assert model_folder.load(job / "candidate").kind == result.exam.kind
-    with Classifier.load(job / "candidate", KEY, threads=1) as classifier:
+    with Classifier.load(job / "candidate", KEY, threads=1, readers=tmp_path / "cache") as classifier:
         predictions = classifier.classify([MailText(body="please ship 12 chairs by the 9th"), MailText()])
     assert predictions[0].best == "orders"

@@ -18,10 +18,10 @@ from trainer.export.exporting import write_for_vllm
 @pytest.mark.parametrize(
     ("engine", "quantization", "gguf_base", "expected"),
     [
-        ("embedded", "auto", True, Forms("int8", "int8")),
-        ("embedded", "int8", True, Forms("int8", "int8")),
-        ("embedded", "float32", True, Forms("float32", "float32")),
-        ("embedded", "int8_float32", False, Forms("int8_float32", "int8_float32")),
+        ("embedded", "auto", True, Forms("int8", "int8", shared=True)),
+        ("embedded", "int8", True, Forms("int8", "int8", shared=True)),
+        ("embedded", "float32", True, Forms("float32", "float32", shared=True)),
+        ("embedded", "int8_float32", False, Forms("int8_float32", "int8_float32", shared=True)),
         ("ollama", "auto", True, Forms("q8_0", gguf="Q8_0")),
         ("ollama", "f16", True, Forms("f16", gguf="F16")),
         ("ollama", "q5_1", True, Forms("q5_1", gguf="Q5_1")),

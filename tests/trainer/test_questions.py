@@ -19,11 +19,13 @@ from trainer.candidates import choice, questions
 from trainer.candidates.pooled import LanguageModel, fit_language
 from trainer.candidates.questions import behind, deepened, possible
 from trainer.context import Night
+from trainer.finetune.loading import load_base
 from trainer.finetune.pooling import Room
 from trainer.finetune.reading import Readings
 from trainer.finetune.upper import TunedLayers
 from trainer.folds import Lessons
 from trainer.night import run
+from trainer.prepare import PreparedBase, Shape
 from trainer.recipe import Evidence, Questions, Recipe
 
 pytestmark = [
@@ -113,16 +115,26 @@ def test_nothing_is_tuned_where_nothing_can_be_judged() -> None:
     assert tried(start, without, lambda _: pytest.fail("tuned for nothing")) is start
 
 
+SHAPE = Shape(layers=5, width=64, embedding=10_000, layer=3_000)
+
+
 def test_a_base_must_have_the_layers_and_be_small_enough() -> None:
     lengths = [12, 20, 300]
-    assert possible(tiny_qwen3(layers=5), 3, lengths, Questions(depth=4))
-    assert not possible(tiny_qwen3(layers=4), 3, lengths, Questions(depth=4))  # none is left to pool
-    assert not possible(tiny_qwen3(layers=5), 4, lengths, Questions(depth=4))
-    assert not possible(tiny_qwen3(layers=5), 3, lengths, Questions(depth=4, most_weights=20_000))
+    assert possible(SHAPE, 3, lengths, Questions(depth=4))
+    assert not possible(replace(SHAPE, layers=4), 3, lengths, Questions(depth=4))  # none is left to pool
+    assert not possible(SHAPE, 4, lengths, Questions(depth=4))
+    assert not possible(SHAPE, 3, lengths, Questions(depth=4, most_weights=24_999))
+    assert possible(SHAPE, 3, lengths, Questions(depth=4, most_weights=25_000))
 
 
 def test_mail_is_too_long_for_it() -> None:
-    assert not possible(tiny_qwen3(layers=5), 3, [20, 110, 120], Questions(depth=4))
+    assert not possible(SHAPE, 3, [20, 110, 120], Questions(depth=4))
+
+
+def test_the_shape_of_a_base_is_read_from_its_files(tiny_prepared: PreparedBase) -> None:
+    model = load_base(tiny_prepared.folder)
+    layer = sum(weight.numel() for weight in model.model.layers[0].parameters())
+    assert tiny_prepared.shape == Shape(3, 64, model.model.embed_tokens.weight.numel(), layer)
 
 
 @pytest.mark.parametrize(

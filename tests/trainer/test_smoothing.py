@@ -97,6 +97,7 @@ def test_int8_loses_less_of_a_real_model(smol_base: BaseFile, smol_prepared: Pre
     language = fit_language(readings, labelled(labels, len(categories)), room_of(model), depth, recipe)
     book = Codebook().extended(categories, tokenizer)
     grounds = Grounds(smol_base, smol_prepared, tuple(book.code(category) for category in categories))
+    assert language.pooling is not None
     exact = language.pooling.features(readings) @ language.pooling.rows.T
 
     def moved(shown: Sequence[Prompt]) -> float:

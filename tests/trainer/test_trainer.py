@@ -14,8 +14,8 @@ import trainer.__main__
 from connectors.base import MailText
 from daemon.model import model_folder
 from daemon.model.classifier import Classifier
-from daemon.model.engines.embedded import EmbeddedEngine
 from daemon.model.engines.engine import EngineError
+from daemon.model.engines.shared_reader import HeadEngine
 from daemon.training.order import Result
 from tests.lessons import KEY, START, lesson, office_rows, write_job
 from tests.tiny_models import save_folder, tiny_qwen3
@@ -64,7 +64,7 @@ def night(tiny, tmp_path_factory):
     return folder, trained(folder, office_rows(120), tiny)
 
 
-def test_a_job_becomes_a_candidate_that_serves(night):
+def test_a_job_becomes_a_candidate_that_serves(night, tiny):
     folder, result = night
     assert result.outcome == "candidate"
     assert result.promote
@@ -76,17 +76,17 @@ def test_a_job_becomes_a_candidate_that_serves(night):
     assert exam.n == len(meta.points) - exam.details["folds"]["linear"]["n"]
     assert exam.candidate >= 0.5
     assert exam.current is None
-    with Classifier.load(folder / "candidate", KEY, threads=1) as classifier:
+    with Classifier.load(folder / "candidate", KEY, threads=1, readers=tiny[1]) as classifier:
         (prediction,) = classifier.classify([MailText(subject="order", body="please ship 12 chairs by the 9th")])
     assert prediction.best == "orders"
 
 
-def test_a_candidate_knows_mail_of_a_folder_that_is_newer_than_itself(night):
+def test_a_candidate_knows_mail_of_a_folder_that_is_newer_than_itself(night, tiny):
     folder, _ = night
     fair = MailText(sender="anna@fair.example", subject="Stand at the summer fair", body="Which stand shall we take?")
     reply = MailText(sender="anna@fair.example", subject="Re: Stand at the summer fair", body="Number seven, please.")
     order = MailText(subject="order", body="please ship 12 chairs by the 9th")
-    with Classifier.load(folder / "candidate", KEY, threads=1) as classifier:
+    with Classifier.load(folder / "candidate", KEY, threads=1, readers=tiny[1]) as classifier:
         assert [each.newcomer for each in classifier.classify([reply, order])] == [None, None]
         before = classifier.logprobs([reply, order])
         classifier.learn([(10_000, fair, "fairs")], range(10_001))
@@ -191,10 +191,10 @@ def test_odd_texts_are_learnt_like_any_other(tiny, tmp_path):
 
 def test_numbers_that_overflow_leave_the_linear_model(tiny, tmp_path, monkeypatch):
     def broken(self, ids):
-        return np.full((len(ids), 2 * self._width), np.nan, np.float32)
+        return np.full((len(ids), self._columns), np.nan, np.float32)
 
-    monkeypatch.setattr(reading.Reader, "_compute", broken)
-    monkeypatch.setattr(reading.Reader, "_store", lambda *_: None)
+    monkeypatch.setattr(reading.ByShared, "_compute", broken)
+    monkeypatch.setattr(reading.ByShared, "_store", lambda *_: None)
     base, cache = tiny
     result = trained(tmp_path / "job", office_rows(60), (base, cache), max_tokens=200)
     assert result.outcome == "candidate"
@@ -222,11 +222,11 @@ def test_an_engine_that_cannot_run_what_was_trained_leaves_the_linear_model(tiny
     def cannot(*_):
         raise EngineError("CTranslate2 failed: no kernel for this shape")
 
-    monkeypatch.setattr(EmbeddedEngine, "code_logprobs", cannot)
+    monkeypatch.setattr(HeadEngine, "code_logprobs", cannot)
     result = trained(tmp_path / "job", office_rows(60), tiny)
     assert result.exam.kind == "linear"
     assert any("no kernel" in sentence for sentence in result.report)
-    assert not (tmp_path / "job" / "candidate" / "ct2").exists()
+    assert not (tmp_path / "job" / "candidate" / "head.npz").exists()
 
 
 def test_a_full_disk_ends_in_a_sentence_and_leaves_no_candidate(tiny, tmp_path, monkeypatch):
@@ -243,7 +243,7 @@ def test_too_little_memory_ends_in_a_sentence(tiny, tmp_path, monkeypatch):
     def exhausted(*_):
         raise MemoryError
 
-    monkeypatch.setattr(reading.Reader, "read", exhausted)
+    monkeypatch.setattr(reading.ByShared, "read", exhausted)
     result = trained(tmp_path / "job", office_rows(60), tiny)
     assert result.outcome == "failed"
     assert "memory" in result.verdict
@@ -352,7 +352,7 @@ def test_a_disclaimer_is_cut_from_what_the_model_is_asked_just_as_from_what_it_l
         row["text"]["body"] += f"\n{legal}"
     result = trained(tmp_path / "job", rows, tiny)
     assert any("disclaimers" in sentence for sentence in result.report)
-    with Classifier.load(tmp_path / "job" / "candidate", KEY, threads=1) as classifier:
+    with Classifier.load(tmp_path / "job" / "candidate", KEY, threads=1, readers=tiny[1]) as classifier:
         plain, with_it = classifier.classify(
             [MailText(body="please ship 12 chairs"), MailText(body=f"please ship 12 chairs\n{legal}")]
         )

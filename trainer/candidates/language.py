@@ -3,6 +3,10 @@
     lessons | read by the base's lower layers, from the cache where known | pooled start
     | short questions: a model that reads deeper, if it pays | export | the exam's answers by the engine that will serve
 
+Where the embedded engine serves, lessons are read by the reader that all mailboxes share, and the start is a head on it
+(daemon.model.engines.shared_reader): nothing is converted. What reads deeper, and what goes to a server, is a whole
+model.
+
 Imports torch and transformers, which take seconds: only a night that has lessons comes here.
 """
 
@@ -22,6 +26,7 @@ from daemon.model.codebook import code_token
 from daemon.model.engines.engine import Engine, EngineError, EngineUnavailable, Floats, renormalised
 from daemon.model.engines.fingerprint import Fingerprint
 from daemon.model.engines.serving import Forms
+from daemon.model.engines.shared_reader import Head, HeadEngine, SharedReader, shared_reader
 from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
 from trainer.candidates import questions
@@ -29,11 +34,12 @@ from trainer.candidates.candidate import Candidate, Tried
 from trainer.candidates.pooled import LanguageModel, depth_of, fit_language
 from trainer.context import Grounds, Night
 from trainer.export.exporting import export_ct2, export_gguf, write_for_vllm
+from trainer.export.reader_export import prepare_reader
 from trainer.export.smoothing import smooth
 from trainer.finetune.contrast import Likening, contrast
 from trainer.finetune.loading import load_base
 from trainer.finetune.pooling import Room, room_of, save_adapter, silence, write_model
-from trainer.finetune.reading import Reader, Readings
+from trainer.finetune.reading import ByShared, CachedReadings, Reader, Readings
 from trainer.finetune.upper import TunedLayers
 from trainer.folds import Rows
 from trainer.job import TrainingFailed
@@ -49,6 +55,8 @@ class LanguageCandidate(Candidate):
     quantization: str
     layers_kept: int | None = None
     """Of the base; None where all are."""
+    reader: SharedReader | None = None
+    """What it is a head on, where it is one."""
 
     def write(self, folder: Path) -> None:
         for part in self.folder.iterdir():
@@ -62,7 +70,14 @@ class LanguageCandidate(Candidate):
             "base": {"name": base.name, "sha256": base.sha256, "architecture": base.architecture},
             "quantization": self.quantization,
             "layers_kept": self.layers_kept,
+            "reader": "" if self.reader is None else self.reader.key,
         }
+
+    def engine(self, night: Night) -> Engine:
+        """What will serve it, as long as `write` has not moved its files. Raises EngineError."""
+        if self.reader is not None:
+            return HeadEngine(self.reader, Head.load(ModelFolder(self.folder).head))
+        return night.engine(self.folder, self.quantization)
 
 
 def candidate(night: Night, linear: Candidate, scratch: Path) -> Tried:
@@ -73,24 +88,21 @@ def candidate(night: Night, linear: Candidate, scratch: Path) -> Tried:
     torch.set_num_threads(night.job.threads)
     torch.manual_seed(night.job.seed)
     prompts = night.prompts(night.lessons.texts)
-    model = load_base(night.grounds.prepared.folder)
-    depth, room = depth_of(model.config.num_hidden_layers, night.recipe.pooled), room_of(model)
     lengths = [len(prompt.ids) for prompt in prompts]
-    may_deepen = questions.possible(model, depth, lengths, night.recipe.questions)
     folder = scratch / "language"
     folder.mkdir()
     report: tuple[str, ...] = ()
     try:
-        readings = _read(night, model, depth, prompts)
-        del model
+        by = _reads(night)
+        readings = _read(night, by.reading, prompts)
         night.progress("train", 0, 1, "fitting the language model")
-        fitted = fit_language(readings, night.lessons, room, depth, night.recipe)
-        if may_deepen:
-            fitted, report = _deepened(night, fitted, linear, room, ModelFolder(folder).lora)
+        fitted = fit_language(readings, night.lessons, by.room, by.depth, night.recipe)
+        if questions.possible(night.grounds.prepared.shape, by.depth, lengths, night.recipe.questions):
+            fitted, report = _deepened(night, fitted, linear, ModelFolder(folder).lora)
             if not fitted.layers:
                 rmtree(ModelFolder(folder).adapter, ignore_errors=True)
         night.progress("train", 1, 1, f"language model: {fitted.chosen}")
-        return Tried(_served(night, fitted, prompts, folder), fitted.chosen, report)
+        return Tried(_served(night, fitted, by.reader, prompts, folder), fitted.chosen, report)
     except TimeoutError:
         words = "The time limit was too short to read the lessons; only the linear model was trained."
         return Tried(None, "none: time limit", (words,))
@@ -103,24 +115,49 @@ def candidate(night: Night, linear: Candidate, scratch: Path) -> Tried:
         return Tried(None, "none: refused by the engine", (*report, words))
 
 
-def _read(night: Night, model: Any, depth: int, prompts: Sequence[Prompt]) -> Readings:
-    """What the lower `depth` layers make of the lessons; `model` is cut. Raises TimeoutError."""
+@dataclass(frozen=True)
+class _Reads:
+    """What reads the lessons: `depth` layers, and the `reader` that is to serve or the `room` in a model to write."""
+
+    reading: CachedReadings
+    depth: int
+    reader: SharedReader | None
+    room: Room | None
+
+
+def _reads(night: Night) -> _Reads:
+    """Raises EngineError, TimeoutError, OSError."""
+    prepared, recipe, cache = night.grounds.prepared, night.recipe, night.job.own_cache
+    night.in_time(0, len(night.lessons.examples))  # making the reader takes a while
+    depth = depth_of(prepared.shape.layers, recipe.pooled)
+    if night.forms.shared:
+        night.progress("cache", 0, 1, "opening the shared reader")
+        folder = prepare_reader(prepared, depth, night.forms.ct2, night.job.cache, recipe.rounding)
+        reader = shared_reader(folder, night.job.threads)
+        return _Reads(ByShared(reader, prepared.shape.width, cache, recipe.pooled), depth, reader, None)
+    model = load_base(prepared.folder)
+    room = room_of(model)
+    return _Reads(Reader(model, depth, prepared.sha256, cache, recipe.pooled), depth, None, room)
+
+
+def _read(night: Night, reading: CachedReadings, prompts: Sequence[Prompt]) -> Readings:
+    """What the lower layers make of the lessons. Raises TimeoutError."""
 
     def tick(done: int) -> None:
         night.in_time(done, len(prompts))
         night.progress("cache", done, len(prompts), "reading lessons")
 
-    cache, known = night.job.own_cache, night.grounds.prepared.sha256
-    return Reader(model, depth, known, cache, night.recipe.pooled).read(prompts, tick)
+    return reading.read(prompts, tick)
 
 
 def _deepened(
-    night: Night, start: LanguageModel, linear: Candidate, room: Room, adapter: Path
+    night: Night, start: LanguageModel, linear: Candidate, adapter: Path
 ) -> tuple[LanguageModel, tuple[str, ...]]:
     """The start, or one that reads deeper; and what people should know of it."""
     if questions.behind(start.answers, linear.answers, night.lessons.labels, night.recipe.evidence):
         return replace(start, chosen=f"{start.chosen}; too far behind the linear model for more"), ()
     base = load_base(night.grounds.prepared.folder)
+    room = room_of(base)
     prompts = [prompt.ids for prompt in night.prompts(night.lessons.texts)]
 
     def tick(done: int, total: int) -> None:
@@ -140,23 +177,33 @@ def _deepened(
         return start, (f"{error} The language model serves as it was begun.",)
 
 
-def _served(night: Night, fitted: LanguageModel, prompts: Sequence[Prompt], folder: Path) -> LanguageCandidate:
+def _served(
+    night: Night, fitted: LanguageModel, reader: SharedReader | None, prompts: Sequence[Prompt], folder: Path
+) -> LanguageCandidate:
     """Write the model, and let what will serve take the exam. Raises EngineError, OSError."""
-    forms = night.forms
+    forms, codes = night.forms, night.grounds.codes
     night.progress("write", 0, 2, "writing the language model")
-    export(fitted, night.grounds, forms, prompts, ModelFolder(folder), night.recipe)
-    codes = night.grounds.codes
+    if fitted.pooling is None:
+        head = Head(codes, fitted.space.matrix, fitted.head.rows, fitted.head.offsets)
+        head.save(ModelFolder(folder).head)
+    else:
+        export(fitted, night.grounds, forms, prompts, ModelFolder(folder), night.recipe)
+        reader = None
+    # What answered out of fold stays; the exam's answers are those of what serves.
+    nothing = np.zeros((0, len(codes)), np.float32)
+    kept = fitted.depth + (reader is None)
+    made = LanguageCandidate(
+        "llm", fitted.answers, nothing, fitted.chosen, folder, night.grounds, forms.named, kept, reader
+    )
     night.progress("write", 1, 2, "asking it as it will serve")
-    with night.engine(folder, forms.named) as engine:
+    with made.engine(night) as engine:
         exam = served(engine, night.prompts(night.exam.texts), codes)
         if night.job.engine.ELSEWHERE:  # of the form that serves, or of the exact one where a server restarts
             known = Fingerprint.taken(engine, night.renderer, codes, night.grounds.tokenizer)
             known.save(folder)
             night.job.engine.serving().recognise(engine, known)  # what is not known again would never file a mail
     night.progress("write", 2, 2, "language model written")
-    return LanguageCandidate(
-        "llm", fitted.answers, exam, fitted.chosen, folder, night.grounds, forms.named, fitted.depth + 1
-    )
+    return replace(made, exam=exam)
 
 
 def export(
@@ -167,18 +214,21 @@ def export(
     made: ModelFolder,
     recipe: Recipe,
 ) -> None:
-    """Write the parts of `made` that `forms` names.
+    """Write the parts of `made` that `forms` names, of a model with a pooling layer.
 
     `prompts` are the lessons that show how large the model's channels grow. Raises OSError, ModelRefused.
     """
+    pooling = language.pooling
+    if pooling is None:
+        raise ValueError("only a head was fitted")
     tokens = [code_token(code, grounds.tokenizer) for code in grounds.codes]
-    rows = {int(token): row for token, row in zip(tokens, language.pooling.rows, strict=True) if token is not None}
+    rows = {int(token): row for token, row in zip(tokens, pooling.rows, strict=True) if token is not None}
     with tempfile.TemporaryDirectory(prefix="model-", dir=made.root.parent) as name:
         merged = Path(name)
         model = load_base(grounds.prepared.folder)
         model.load_state_dict(dict(language.layers), strict=False)
-        quiet_row = silence(language.pooling, recipe.pooled)
-        changed = write_model(model, language.depth, language.pooling, rows, quiet_row, merged)
+        quiet_row = silence(pooling, recipe.pooled)
+        changed = write_model(model, language.depth, pooling, rows, quiet_row, merged)
         copyfile(grounds.prepared.tokenizer, merged / "tokenizer.json")
         shown = [prompt.ids for prompt in prompts]
         export_ct2(merged, made.ct2, forms.ct2, grounds.codes, lambda whole: smooth(whole, shown, recipe.rounding))

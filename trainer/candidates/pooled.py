@@ -1,4 +1,4 @@
-"""The language model in closed form: readings of the lessons to a pooling layer and its head.
+"""The language model in closed form: readings of the lessons to a head, and to a pooling layer where one is written.
 
 readings of what each fold learns | even out | a head at each strength | the one that validates best  ->  LanguageModel
 """
@@ -13,8 +13,8 @@ import torch
 
 from daemon.model.engines.engine import Floats
 from trainer.calibrate import calibrated_losses
-from trainer.finetune.heads import fit_head, share_right
-from trainer.finetune.pooling import Pooling, Room, fit_pooling, fit_space
+from trainer.finetune.heads import Head, fit_head, share_right
+from trainer.finetune.pooling import Pooling, Room, Space, fit_pooling, fit_space
 from trainer.finetune.reading import Readings
 from trainer.folds import Labels, Lessons, judged
 from trainer.job import TrainingFailed
@@ -23,12 +23,16 @@ from trainer.recipe import Evidence, Pooled, Recipe
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """`answers`: out of fold, NaN where no fold judged. `depth`: layers that are kept below the pooling layer."""
+    """`space` and `head` are what was learnt, `pooling` the same as a layer of the base and its head; None where no
+    whole model is to be written. `answers`: out of fold, NaN where no fold judged. `depth`: layers that are kept below
+    it."""
 
-    pooling: Pooling
+    space: Space
+    head: Head
     depth: int
     answers: Floats
     chosen: str
+    pooling: Pooling | None = None
     layers: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """The fine-tuned weights by their full name."""
 
@@ -38,8 +42,11 @@ def depth_of(layers: int, recipe: Pooled) -> int:
     return min(recipe.depth, layers - 1)
 
 
-def fit_language(readings: Readings, lessons: Lessons, room: Room, depth: int, recipe: Recipe) -> LanguageModel:
-    """Fit head and pooling layer on what `depth` layers read. Raises TrainingFailed when that is not numbers."""
+def fit_language(readings: Readings, lessons: Lessons, room: Room | None, depth: int, recipe: Recipe) -> LanguageModel:
+    """Fit a head on what `depth` layers read, and the pooling layer where there is `room` for one.
+
+    Raises TrainingFailed when that is not numbers.
+    """
     if not (np.isfinite(readings.means).all() and np.isfinite(readings.lasts).all()):
         raise TrainingFailed("The base model's numbers overflowed (NaN); its file may be damaged.")
     # The space knows the labels, so each fold needs its own: judged lessons must not shape it.
@@ -57,8 +64,8 @@ def fit_language(readings: Readings, lessons: Lessons, room: Room, depth: int, r
     _, _, strength, answers = max(tried, key=lambda entry: entry[:2])
     space = fit_space(readings.means, lessons.labels, recipe.pooled)
     head = fit_head(space.features(readings.means), lessons, np.arange(len(lessons.examples)), strength)
-    pooling = fit_pooling(readings, space, head, room, recipe.pooled)
-    return LanguageModel(pooling, depth, answers, f"pooled, strength {strength:g}")
+    pooling = None if room is None else fit_pooling(readings, space, head, room, recipe.pooled)
+    return LanguageModel(space, head, depth, answers, f"pooled, strength {strength:g}", pooling)
 
 
 def _loss(answers: Floats, labels: Labels, evidence: Evidence) -> float:

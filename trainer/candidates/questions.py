@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,19 +25,16 @@ from trainer.candidates.pooled import LanguageModel, fit_language
 from trainer.finetune.pooling import Room
 from trainer.finetune.upper import TunedLayers
 from trainer.folds import Labels, Lessons, Rows, judged
+from trainer.prepare import Shape
 from trainer.recipe import Evidence, Questions, Recipe
 
 
-def possible(model: Any, depth: int, lengths: Sequence[int], recipe: Questions) -> bool:
+def possible(shape: Shape, depth: int, lengths: Sequence[int], recipe: Questions) -> bool:
     """Are the lessons short (`lengths` in tokens), has this whole base enough layers above `depth`, and are they small
     enough?"""
-    core = model.model
-    if np.median(lengths) > recipe.short or not depth < recipe.depth < len(core.layers):
+    if np.median(lengths) > recipe.short or not depth < recipe.depth < shape.layers:
         return False
-    weights = core.embed_tokens.weight.numel() + sum(
-        weight.numel() for layer in core.layers[: recipe.depth + 1] for weight in layer.parameters()
-    )
-    return bool(weights <= recipe.most_weights)
+    return shape.embedding + (recipe.depth + 1) * shape.layer <= recipe.most_weights
 
 
 def behind(language: Floats, linear: Floats, labels: Labels, evidence: Evidence) -> bool:

@@ -79,15 +79,13 @@ def write_for_vllm(merged: Path, out: Path) -> Path:
     return out
 
 
-class _CodesOnly(TransformersConverter):  # type: ignore[misc]
-    """CTranslate2's converter, with the output head cut down to the given rows."""
+class Converter(TransformersConverter):  # type: ignore[misc]
+    """CTranslate2's converter for a folder in Hugging Face form, whose model `change` may change before it is
+    rounded."""
 
-    def __init__(
-        self, hf_dir: Path, tokenizer: Tokenizer, rows: Sequence[int | None], change: Callable[[Any], None]
-    ) -> None:
+    def __init__(self, hf_dir: Path, tokenizer: Tokenizer, change: Callable[[Any], None]) -> None:
         super().__init__(str(hf_dir))
         self._tokenizer = tokenizer
-        self._rows = rows
         self._change = change
 
     def load_tokenizer(self, *_: Any, **__: Any) -> _Vocabulary:
@@ -98,6 +96,16 @@ class _CodesOnly(TransformersConverter):  # type: ignore[misc]
         model = model_class.from_pretrained(path, **{**options, "dtype": torch.float32, "local_files_only": True})
         self._change(model)
         return model
+
+
+class _CodesOnly(Converter):
+    """The same, with the output head cut down to the given rows."""
+
+    def __init__(
+        self, hf_dir: Path, tokenizer: Tokenizer, rows: Sequence[int | None], change: Callable[[Any], None]
+    ) -> None:
+        super().__init__(hf_dir, tokenizer, change)
+        self._rows = rows
 
     def _load(self) -> Any:
         spec = super()._load()

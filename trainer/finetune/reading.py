@@ -1,16 +1,18 @@
-"""What the base model's lower layers make of a prompt: two vectors, computed once and kept on disk.
+"""What the base model's lower layers make of a prompt, computed once and kept on disk.
 
     prompts not read before | batches by length | the lower layers | mean of positions, last position  ->  Readings
 
 The layers below the pooling layer (see `trainer.finetune.pooling`) never change, so a text has to be read only once in
 its life: a night reads the new lessons and takes the rest from the cache. What it did not ask for goes from there: the
-lesson is gone.
+lesson is gone. `ByShared` reads as service does, in int8 and without torch; `Reader` in float32, for forms that a whole
+model is written in, and knows the last position as well.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ import numpy.typing as npt
 import torch
 
 from daemon.model.engines.embedded import batches
+from daemon.model.engines.shared_reader import SharedReader
 from daemon.model.prompt import Prompt
 from trainer.finetune.cutting import lower_part
 from trainer.recipe import Pooled
@@ -30,7 +33,8 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Readings:
-    """One row a prompt. `means`: mean over positions of the normalised states; `lasts`: the state at the last one."""
+    """One row a prompt. `means`: mean over positions of the normalised states; `lasts`: the state at the last one, of
+    no width where nobody asked for it."""
 
     means: Floats
     lasts: Floats
@@ -39,16 +43,19 @@ class Readings:
         return Readings(self.means[rows], self.lasts[rows])
 
 
-class Reader:
-    """The base model cut off above `depth` layers. `model` is a transformers decoder with its embedding and norm."""
+class CachedReadings(ABC):
+    """Reads prompts that the file in `cache` does not know yet. `key`: what reads them, and how."""
 
-    def __init__(self, model: Any, depth: int, key: str, cache: Path | None, recipe: Pooled) -> None:
-        self._core = lower_part(model, depth)
+    def __init__(self, key: str, width: int, columns: int, cache: Path | None, recipe: Pooled) -> None:
         self._recipe = recipe
-        self._width = int(model.config.hidden_size)
-        self._epsilon = float(model.config.rms_norm_eps)
-        self._key = hashlib.sha256(f"1|{key}|{depth}".encode()).hexdigest()[:24]
+        self._width = width
+        self._columns = columns
+        self._key = hashlib.sha256(key.encode()).hexdigest()[:24]
         self._file = None if cache is None else cache / f"readings-{self._key}.npz"
+
+    @abstractmethod
+    def _compute(self, ids: Sequence[Sequence[int]]) -> Floats:
+        """A row of all columns for each of these."""
 
     def read(self, prompts: Sequence[Prompt], tick: Callable[[int], None] = lambda _: None) -> Readings:
         """The readings of all prompts; `tick` hears how many are known so far. Raises OSError when the disk is full."""
@@ -68,18 +75,8 @@ class Reader:
             # Also when the time is up: the next night then reads on from here.
             if missing or rows.keys() - set(keys):
                 self._store(rows, [key for key in keys if key in rows])
-        found = np.stack([rows[key] for key in keys]) if keys else np.zeros((0, 2 * self._width), np.float32)
+        found = np.stack([rows[key] for key in keys]) if keys else np.zeros((0, self._columns), np.float32)
         return Readings(found[:, : self._width], found[:, self._width :])
-
-    @torch.inference_mode()
-    def _compute(self, ids: Sequence[Sequence[int]]) -> Floats:
-        lengths = torch.tensor([len(prompt) for prompt in ids])
-        longest = int(lengths.max())
-        # Padded on the right: attention looks to the left only, so what stands behind a text can't change it.
-        tokens = torch.tensor([[*prompt, *[0] * (longest - len(prompt))] for prompt in ids])
-        states = self._core(input_ids=tokens, use_cache=False).last_hidden_state
-        result: Floats = torch.cat(pooled(states, lengths, self._epsilon), dim=1).numpy()
-        return result
 
     def _load(self) -> dict[str, Floats]:
         if self._file is None or not self._file.is_file():
@@ -89,7 +86,7 @@ class Reader:
                 keys, rows = arrays["keys"], arrays["rows"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return {}  # a damaged cache is no trouble: it is made again
-        if rows.ndim != 2 or rows.shape[1] != 2 * self._width or len(rows) != len(keys):
+        if rows.ndim != 2 or rows.shape[1] != self._columns or len(rows) != len(keys):
             return {}
         return dict(zip(keys.tolist(), rows, strict=True))
 
@@ -105,6 +102,37 @@ class Reader:
         for other in self._file.parent.glob("readings-*.npz"):  # of an older base or prompt layout
             if other != self._file:
                 other.unlink(missing_ok=True)
+
+
+class Reader(CachedReadings):
+    """The base model cut off above `depth` layers. `model` is a transformers decoder with its embedding and norm."""
+
+    def __init__(self, model: Any, depth: int, key: str, cache: Path | None, recipe: Pooled) -> None:
+        width = int(model.config.hidden_size)
+        super().__init__(f"1|{key}|{depth}", width, 2 * width, cache, recipe)
+        self._core = lower_part(model, depth)
+        self._epsilon = float(model.config.rms_norm_eps)
+
+    @torch.inference_mode()
+    def _compute(self, ids: Sequence[Sequence[int]]) -> Floats:
+        lengths = torch.tensor([len(prompt) for prompt in ids])
+        longest = int(lengths.max())
+        # Padded on the right: attention looks to the left only, so what stands behind a text can't change it.
+        tokens = torch.tensor([[*prompt, *[0] * (longest - len(prompt))] for prompt in ids])
+        states = self._core(input_ids=tokens, use_cache=False).last_hidden_state
+        result: Floats = torch.cat(pooled(states, lengths, self._epsilon), dim=1).numpy()
+        return result
+
+
+class ByShared(CachedReadings):
+    """By the reader that will serve, of a base so wide. Knows no last positions."""
+
+    def __init__(self, reader: SharedReader, width: int, cache: Path | None, recipe: Pooled) -> None:
+        super().__init__(f"shared|{reader.key}", width, width, cache, recipe)
+        self._reader = reader
+
+    def _compute(self, ids: Sequence[Sequence[int]]) -> Floats:
+        return self._reader.means(ids)
 
 
 def pooled(states: torch.Tensor, lengths: torch.Tensor, epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -285,7 +285,9 @@ def _night(work: Work, scratch: Path, folder: Path, table: Table, plan: Plan) ->
         raise TrainingFailed("No model came of these examples.")
     meta = model_folder.load(folder / CANDIDATE)
     limits = thresholds(meta.points, night.job.wanted_precision)
-    with Classifier.load(folder / CANDIDATE, night.key, threads=night.job.threads) as classifier:
+    with Classifier.load(
+        folder / CANDIDATE, night.key, threads=night.job.threads, readers=night.job.cache
+    ) as classifier:
         answers = classifier.classify(work.judged)
     places = {category: place for place, category in enumerate(night.lessons.categories)}
     right = work.right([places.get(answer.best or "") for answer in answers])
@@ -317,7 +319,7 @@ def _by_words(work: Work, scratch: Path) -> list[int]:
 
 def _by_language(work: Work, language: LanguageCandidate) -> list[int]:
     night = work.night
-    with night.engine(language.folder, night.forms.named) as engine:
+    with language.engine(night) as engine:
         answers = served(engine, night.prompts(work.judged), night.grounds.codes)
     return [int(place) for place in answers.argmax(axis=1)]
 

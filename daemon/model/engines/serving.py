@@ -41,8 +41,9 @@ class Forms:
     """In which forms a model is written: `ct2` always, `gguf` for servers that read it, `safetensors` (Hugging Face
     form) for vLLM.
 
-    `named` is what model.json says. `whole`: all of the GGUF file in its type, also what training did not touch, for a
-    server that quantises it further.
+    `shared`: a head on the reader of all mailboxes, whose form is `ct2`, is enough where training left the base's
+    layers as they are. `named` is what model.json says. `whole`: all of the GGUF file in its type, also what training
+    did not touch, for a server that quantises it further.
     """
 
     named: str
@@ -50,6 +51,7 @@ class Forms:
     gguf: GgufType | None = None
     safetensors: bool = False
     whole: bool = False
+    shared: bool = False
 
 
 def pointers(folder: Path) -> tuple[Path, Path]:
@@ -128,7 +130,7 @@ class Serving:
         """What training writes for this engine. `gguf_base`: the base is a GGUF file."""
         types: Mapping[str, Ct2Type] = {"float32": "float32", "int8_float32": "int8_float32"}
         ct2 = types.get(self.settings.quantization, "int8")
-        return Forms(ct2, ct2)
+        return Forms(ct2, ct2, shared=True)
 
     def examined(self, folder: Path, box: str, version: str, form: str, threads: int) -> Engine:  # noqa: ARG002
         """What takes the exam for the model in `folder`: where it can be, what people will get. Raises EngineError."""
