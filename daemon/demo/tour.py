@@ -185,7 +185,7 @@ class _Demo:
             f"An office of {len(categories()) + 1} folders and {HISTORY} messages, invented for this demo. Postroom "
             "learns from the folders as people keep them, sorts what arrives, and learns again from what people "
             "move.\n\nEverything happens on this machine: a mail server in this process, the daemon as a process of "
-            "its own, a small language model trained on this CPU. Some five minutes; Ctrl-C ends it at any time.",
+            "its own, a small language model trained on this CPU. Two to five minutes; Ctrl-C ends it at any time.",
         )
 
     def _fill(self, person: MailProgram) -> None:
