@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from threading import Timer
 
 import pytest
 
@@ -107,14 +106,6 @@ def test_a_renamed_folder_keeps_its_object_id_and_its_messages(box: MemoryConnec
     assert [s.identity for s in box.newest("Purchases", 5)] == [seen.identity]
     with pytest.raises(FolderMissing):
         box.newest("Orders", 5)
-
-
-def test_waiting_ends_when_a_mail_comes_in(box: MemoryConnector) -> None:
-    timer = Timer(0.01, lambda: box.deliver(MailText(subject="one")))
-    timer.start()
-    assert box.wait(30)
-    timer.join()
-    assert not box.wait(0)
 
 
 def test_raw_bytes_are_parsed_as_mail(box: MemoryConnector) -> None:
