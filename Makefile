@@ -171,7 +171,7 @@ bench-classify: $(VENV)/installed-dev  ## one message from text to decision: OUT
 bench-lessons: $(VENV)/installed-dev  ## what 1,000 to 100,000 lessons cost the service: OUT=FILE
 	@$(BIN)/python -m benchmarks.lessons $(if $(OUT),--out $(OUT)) $(ARGS)
 
-# Hours for the largest; ARGS="--layers 0" measures all but the reading in minutes, ARGS="--until linear" a part.
+# Hours for the largest; ARGS="--layers 1" measures nearly all but the reading in minutes, ARGS="--until linear" a part.
 bench-nights: $(VENV)/installed-dev  ## what a night costs as lessons grow, idle and busy: DATA=FOLDER with archives, OUT=FILE
 	@$(BIN)/python -m benchmarks.nights $(if $(DATA),--data $(DATA)) $(if $(OUT),--out $(OUT)) $(ARGS)
 

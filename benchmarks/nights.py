@@ -1,15 +1,15 @@
 """What a night costs as lessons grow, stage by stage, idle and on a busy machine: `make bench-nights`.
 
-    python -m benchmarks.nights [--lessons 500,2000] [--beside idle,busy] [--until STAGE] [--layers 0] [--again 200]
+    python -m benchmarks.nights [--lessons 500,2000] [--beside idle,busy] [--until STAGE] [--layers 1] [--again 200]
     python -m benchmarks.nights --data FOLDER [--archive lokay,sa,git:PATH]      the newest mails of real archives
 
     so many lessons | a process as the daemon starts its trainer | CPU and wall seconds from step to step of its
     progress  ->  a line for each night, and how the cost grows: seconds by lessons to the power of what
 
-`--until linear` ends the night behind that stage, so that one part of it is measured in minutes. `--layers 0` reads
-the lessons by the base's embedding alone: all but the reading, whose time grows with the lessons' tokens and nothing
-else. `--again` trains once more with so many lessons more, as on the next night. Busy: beside a process for every core
-that never rests, at the trainer's own priority. The last line is one JSON object.
+`--until linear` ends the night behind that stage, so that one part of it is measured in minutes. `--layers 1` reads
+the lessons by the base's lowest layer alone: nearly all but the reading, whose time grows with the lessons' tokens and
+nothing else. `--again` trains once more with so many lessons more, as on the next night. Busy: beside a process for
+every core that never rests, at the trainer's own priority. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lessons", default=",".join(map(str, SIZES)), help="comma-separated (default: %(default)s)")
     parser.add_argument("--beside", default="idle,busy", help="other work on the machine: idle, busy or both")
     parser.add_argument("--until", choices=STAGES[1:], help="end the night behind this stage")
-    parser.add_argument("--layers", type=int, help="of the base that read a lesson; 0: all but the reading")
+    parser.add_argument("--layers", type=int, help="of the base that read a lesson; 1: nearly all but the reading")
     parser.add_argument("--again", type=int, default=0, help="train again with the newest so many lessons")
     parser.add_argument("--data", type=Path, help="folder with real archives (default: invented mail)")
     parser.add_argument("--archive", default="lokay,sa", help="lokay, sa, git:PATH (default: %(default)s)")
