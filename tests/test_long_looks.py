@@ -90,7 +90,7 @@ LOOKS = (
     ),
     Look(
         "bench-nights",
-        ("ARGS=--lessons 140 --beside busy --layers 1 --again 20",),
+        ("ARGS=--lessons 140 --beside busy --nice 15 --layers 1 --again 20",),
         lambda found: (
             found["busy"]["120"]["stages"]["linear"]["cpu"] > 0
             and found["busy, the night after"]["140"]["stages"]["exam"]["wall"] > 0

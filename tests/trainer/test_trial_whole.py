@@ -212,6 +212,6 @@ def test_ctrl_c_leaves_nothing_and_a_killed_trial_is_swept_by_the_next(tiny_base
     process, second = started(first)
     assert not first.exists()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=150)
     assert not second.exists()
     assert list(work.iterdir()) == []
