@@ -136,7 +136,7 @@ def test_ctrl_c_ends_what_the_wrapper_script_began(office: tuple[InstalledPostro
             said += os.read(terminal, 1000)
         assert said.partition(b"exit code ")[2].strip() == b"130"
     assert outcome(postroom) == "interrupted"
-    assert postroom.machine.run("ls", "/var/lib/postroom/training").stdout.split() == ["by-hand", "lock"]
+    assert postroom.machine.run("ls", "/var/lib/postroom/training").stdout.split() == ["by-hand", "lock", "place-1"]
 
 
 def test_tab_completes_what_the_wrapper_script_takes(office: tuple[InstalledPostroom, Hands]) -> None:
