@@ -16,7 +16,7 @@ from connectors.base import MailText
 from daemon.model import model_folder
 from daemon.model.base_file import find_base
 from daemon.model.classifier import Classifier
-from daemon.model.engines import shared_reader as serving
+from daemon.model.engines import embedded
 from daemon.model.engines.engine import ModelRefused
 from daemon.model.engines.shared_reader import Head, HeadEngine, shared_reader
 from daemon.model.prompt import PromptSettings, Renderer
@@ -71,13 +71,13 @@ def test_two_mailboxes_load_one_reader_and_one_tokenizer(
     model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Any] = []
-    real = serving.ctranslate2.Generator
+    real = embedded.ctranslate2.Generator
 
     def counted(*args: Any, **options: Any) -> Any:
         made.append(args)
         return real(*args, **options)
 
-    monkeypatch.setattr(serving.ctranslate2, "Generator", counted)
+    monkeypatch.setattr(embedded.ctranslate2, "Generator", counted)
     gc.collect()
     one, other = loaded(model, cache), loaded(model, cache)
     assert len(made) == 1

@@ -9,13 +9,21 @@ code in answers.json, CTranslate2's config.json and vocabulary.json, and tokeniz
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import ctranslate2  # type: ignore[import-untyped]
 import numpy as np
 
-from daemon.model.engines.engine import Engine, EngineError, Floats, ModelMissing, ModelRefused, renormalised
+from daemon.model.engines.engine import (
+    Engine,
+    EngineError,
+    Floats,
+    ModelMissing,
+    ModelRefused,
+    places_of,
+    renormalised,
+)
 from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
 
@@ -34,47 +42,54 @@ class EmbeddedEngine(Engine):
         try:
             answers = json.loads((model_dir / ANSWERS).read_text("utf-8"))["codes"]
             self._rows = {str(code): row for row, code in enumerate(answers)}
-            self._generator = ctranslate2.Generator(
-                str(model_dir), device="cpu", compute_type=compute_type, inter_threads=1, intra_threads=threads
-            )
+            name = model_dir.parent.name if model_dir == ModelFolder(model_dir.parent).ct2 else model_dir.name
+            self._whose = f"model {name}"
+            self._forward = Forward(model_dir, self._whose, threads, compute_type)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise ModelRefused(
                 f"{model_dir}: the model can't be loaded ({error}). Run `postroom rollback`, or train again."
             ) from error
-        self._name = model_dir.parent.name if model_dir == ModelFolder(model_dir.parent).ct2 else model_dir.name
-        self._mixed = True  # prompts of several lengths in one batch
 
     def code_logprobs(self, prompts: Sequence[Prompt], codes: Sequence[str]) -> Floats:
-        strange = [code for code in codes if code not in self._rows]
-        if strange or not codes:
-            raise ModelRefused(
-                f"model {self._name}: it has no answer for {', '.join(strange[:5]) or 'no codes at all'}. "
-                "It was made for another codebook; train again."
-            )
-        rows = [self._rows[code] for code in codes]
+        rows = places_of(codes, self._rows, f"{self._whose}: it")
+        scores = self._forward.of_each([prompt.ids for prompt in prompts], lambda logits: logits[-1, rows])
+        return renormalised(np.array(scores, np.float32).reshape(-1, len(rows)))
+
+    def close(self) -> None:
+        self._forward.generator.unload_model()
+
+
+class Forward:
+    """One pass over prompts in batches of bounded size. Raises what CTranslate2 raises for a damaged folder."""
+
+    def __init__(self, folder: Path, whose: str, threads: int, compute_type: str = "default") -> None:
+        self.generator = ctranslate2.Generator(
+            str(folder), device="cpu", compute_type=compute_type, inter_threads=1, intra_threads=threads
+        )
+        self._whose = whose
+        self._mixed = True  # prompts of several lengths in one batch
+
+    def of_each(self, prompts: Sequence[Sequence[int]], take: Callable[[Floats], Floats]) -> list[Floats]:
+        """What `take` makes of each prompt's outputs (positions, width). Raises EngineError."""
         try:
-            return self._code_logprobs(prompts, rows)
+            return self._of_each(prompts, take)
         except EngineError:
             if not self._mixed:
                 raise
             # CTranslate2 4.8 fails on padded prompts of Gemma 3 270M ("Length mask has size ..."), not on one length.
             self._mixed = False
-            return self._code_logprobs(prompts, rows)
+            return self._of_each(prompts, take)
 
-    def _code_logprobs(self, prompts: Sequence[Prompt], rows: Sequence[int]) -> Floats:
-        scores = np.empty((len(prompts), len(rows)), dtype=np.float32)
-        for batch in batches([len(prompt.ids) for prompt in prompts], mixed=self._mixed):
+    def _of_each(self, prompts: Sequence[Sequence[int]], take: Callable[[Floats], Floats]) -> list[Floats]:
+        found: list[Floats] = [np.empty(0, np.float32)] * len(prompts)
+        for batch in batches([len(ids) for ids in prompts], mixed=self._mixed):
             try:
-                output = self._generator.forward_batch([list(prompts[index].ids) for index in batch])
+                outputs = np.asarray(self.generator.forward_batch([list(prompts[index]) for index in batch]))
             except (RuntimeError, ValueError) as error:
-                raise EngineError(f"model {self._name}: CTranslate2 failed: {error}") from error
-            logits = np.asarray(output)
+                raise EngineError(f"{self._whose}: CTranslate2 failed: {error}") from error
             for place, index in enumerate(batch):
-                scores[index] = logits[place, len(prompts[index].ids) - 1, rows]
-        return renormalised(scores)
-
-    def close(self) -> None:
-        self._generator.unload_model()
+                found[index] = take(outputs[place, : len(prompts[index])])
+        return found
 
 
 def batches(lengths: Sequence[int], limit: int = TOKENS_A_BATCH, mixed: bool = True) -> Iterator[list[int]]:

@@ -15,7 +15,7 @@ cannot come out. No other exception leaves an engine.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
 
@@ -76,6 +76,20 @@ class Engine(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def places_of(codes: Sequence[str], known: Mapping[str, int], whose: str) -> list[int]:
+    """Where a model that knows these codes has the answer of each. `whose`: how the sentence begins if it lacks one.
+
+    Raises ModelRefused for a code that it does not know, and for none at all.
+    """
+    strange = [code for code in codes if code not in known]
+    if strange or not codes:
+        raise ModelRefused(
+            f"{whose} has no answer for {', '.join(strange[:5]) or 'no codes at all'}. "
+            "It was made for another codebook; train again."
+        )
+    return [known[code] for code in codes]
 
 
 def renormalised(scores: npt.ArrayLike) -> Floats:

@@ -33,6 +33,7 @@ from daemon.model.engines.engine import (
     Floats,
     ModelMissing,
     ModelRefused,
+    places_of,
     renormalised,
 )
 from daemon.model.engines.fingerprint import TOLERANCE, Fingerprint, difference
@@ -82,14 +83,8 @@ class OpenAIEngine(Engine):
             raise EngineError(f"model server {host}: {error}. Correct `host` or `ca_file` under [engine].") from error
 
     def code_logprobs(self, prompts: Sequence[Prompt], codes: Sequence[str]) -> Floats:
-        strange = [code for code in codes if code not in self._fingerprint.tokens]
-        if strange or not codes:
-            raise ModelRefused(
-                f"model {self._model}: it has no answer for {', '.join(strange[:5]) or 'no codes at all'}. "
-                "It was made for another codebook; train again."
-            )
+        tokens = places_of(codes, self._fingerprint.tokens, f"model {self._model}: it")
         self.verify()
-        tokens = [self._fingerprint.tokens[code] for code in codes]
         rows = [code_scores(shown, tokens) for shown in self._ask([prompt.ids for prompt in prompts])]
         return renormalised(np.array(rows, np.float32).reshape(-1, len(codes)))
 

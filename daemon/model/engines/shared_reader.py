@@ -16,12 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import ctranslate2  # type: ignore[import-untyped]
 import numpy as np
 from tokenizers import Tokenizer
 
-from daemon.model.engines.embedded import batches
-from daemon.model.engines.engine import Engine, EngineError, Floats, ModelRefused, renormalised
+from daemon.model.engines.embedded import Forward
+from daemon.model.engines.engine import Engine, Floats, ModelRefused, places_of, renormalised
 from daemon.model.prompt import Prompt
 from daemon.model.reader_files import PREFIX, whole_reader
 from daemon.model.tokenizer_file import TOKENIZER, shared_tokenizer
@@ -32,43 +31,22 @@ class SharedReader:
 
     def __init__(self, folder: Path, threads: int = 2) -> None:
         info = whole_reader(folder)
+        self.key = folder.name.removeprefix(PREFIX)
+        """By which models name it."""
         try:
-            self._generator = ctranslate2.Generator(
-                str(folder), device="cpu", inter_threads=1, intra_threads=threads, compute_type="default"
-            )
+            self._forward = Forward(folder, f"reader {self.key}", threads)
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelRefused(
                 f"{folder}: the shared reader can't be loaded ({error}). Remove it, and run `postroom train`: that "
                 "makes it anew."
             ) from error
-        self.key = folder.name.removeprefix(PREFIX)
-        """By which models name it."""
         self.tokenizer: Tokenizer = shared_tokenizer(folder / TOKENIZER, info.files[TOKENIZER][1])
-        self._mixed = True  # prompts of several lengths in one batch
 
     def means(self, prompts: Sequence[Sequence[int]]) -> Floats:
         """Of token ids: the mean over all positions of the normalised states, one row a prompt. Raises EngineError."""
         if not prompts:
             return np.zeros((0, 0), np.float32)
-        try:
-            return self._means(prompts)
-        except EngineError:
-            if not self._mixed:
-                raise
-            # CTranslate2 4.8 fails on padded prompts of Gemma 3 270M ("Length mask has size ..."), not on one length.
-            self._mixed = False
-            return self._means(prompts)
-
-    def _means(self, prompts: Sequence[Sequence[int]]) -> Floats:
-        found: list[Floats] = [np.empty(0, np.float32)] * len(prompts)
-        for batch in batches([len(ids) for ids in prompts], mixed=self._mixed):
-            try:
-                states = np.asarray(self._generator.forward_batch([list(prompts[index]) for index in batch]))
-            except (RuntimeError, ValueError) as error:
-                raise EngineError(f"reader {self.key}: CTranslate2 failed: {error}") from error
-            for place, index in enumerate(batch):
-                found[index] = states[place, : len(prompts[index])].mean(axis=0, dtype=np.float32)
-        return np.stack(found)
+        return np.stack(self._forward.of_each(prompts, lambda states: states.mean(axis=0, dtype=np.float32)))
 
 
 _loading = threading.Lock()
@@ -141,12 +119,7 @@ class HeadEngine(Engine):
         self._columns = {code: column for column, code in enumerate(head.codes)}
 
     def code_logprobs(self, prompts: Sequence[Prompt], codes: Sequence[str]) -> Floats:
-        strange = [code for code in codes if code not in self._columns]
-        if strange or not codes:
-            raise ModelRefused(
-                f"The model has no answer for {', '.join(strange[:5]) or 'no codes at all'}. "
-                "It was made for another codebook; train again."
-            )
+        columns = places_of(codes, self._columns, "The model")
         if not prompts:
             return np.zeros((0, len(codes)), np.float32)
         means = self._reader.means([prompt.ids for prompt in prompts])
@@ -154,7 +127,6 @@ class HeadEngine(Engine):
             raise ModelRefused("The model's head was made for another reader; train again.")
         values = means @ self._head.matrix
         features = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
-        columns = [self._columns[code] for code in codes]
         return renormalised(features @ self._head.rows[columns].T + self._head.offsets[columns])
 
     def close(self) -> None:
