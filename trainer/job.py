@@ -13,17 +13,18 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from daemon.training.order import LESSONS, ORDER, RESULT, Comparison, Lesson, Order, Result, first_mistake
 
 Progress = Callable[[str, int, int, str], None]
-Tell = Callable[[str, int, int, str, int | None], None]
-"""Progress, and how many seconds are left; None: that is not known."""
 """progress(stage, done, total, text)"""
+Tell = Callable[[str, int, int, str, int | None], None]
+"""The same, and how many seconds are left; None: that is not known."""
 
 
 class BadJob(Exception):
@@ -91,8 +92,12 @@ def write_result(folder: Path, result: Result | Comparison) -> None:
 
 
 def to_stdout(stage: str, done: int, total: int, text: str, left: int | None = None) -> None:
-    """The progress that the daemon reads. A reader that went away is no reason to stop."""
-    event = {"stage": stage, "done": done, "total": total, "text": text, "left": left}
+    """The progress that the daemon reads."""
+    say_event({"stage": stage, "done": done, "total": total, "text": text, "left": left})
+
+
+def say_event(event: Mapping[str, Any]) -> None:
+    """One line of JSON on stdout. A reader that went away is no reason to stop."""
     try:
         sys.stdout.write(json.dumps(event) + "\n")
         sys.stdout.flush()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from daemon.commands.common import notices
-from daemon.report.progress_lines import LeftColumn, beating, clipped, left_yet, time_in_words
+from daemon.report.progress_lines import LeftColumn, Lines, beating, clipped, left_yet, time_in_words
 
 STILL = 8.0
 """Seconds after which a line says that the work goes on, where no terminal shows a running clock."""
@@ -51,32 +50,21 @@ def _bar() -> Iterator[Show]:
         yield show
 
 
-class TrialLines:
+class TrialLines(Lines):
     """Says a line when a step begins, and again before it has been still for ten seconds."""
 
+    EVERY = STILL
+
     def __init__(self, say: Callable[[str], None], now: Callable[[], float] = time.monotonic) -> None:
-        self._say, self._now = say, now
-        self._turn = threading.Lock()
-        self._began = self._said = self._heard = now()
-        self._event: Mapping[str, Any] = {"text": "starting"}
+        super().__init__(say, now, begin="starting")
+        self._stage: object = None
 
     def show(self, event: Mapping[str, Any]) -> None:
         """An event of the trainer's."""
-        with self._turn:
-            begins = event.get("stage") != self._event.get("stage")
-            self._event, self._heard = event, self._now()
-            if begins or self._now() - self._said >= STILL:
-                self._tell()
+        begins, self._stage = event.get("stage") != self._stage, event.get("stage")
+        done, total = int(event.get("done", 0)), int(event.get("total", 1000) or 1000)
+        self.step(str(event.get("text", "")), done, total, new=False, tell=begins, left=event.get("left"))
 
-    def beat(self) -> None:
-        """Say once more how far it is, if nothing was said for a while."""
-        with self._turn:
-            if self._now() - self._said >= STILL:
-                self._tell()
-
-    def _tell(self) -> None:
-        now = self._said = self._now()
-        share = round(100 * int(self._event.get("done", 0)) / int(self._event.get("total", 1000) or 1000))
-        left = self._event.get("left")
-        rest = "" if left is None else f", {left_yet(left, now - self._heard)}"
-        self._say(f"{share:3d} %  {self._event.get('text', '')} ({time_in_words(now - self._began)}{rest})")
+    def _line(self, seconds: float, since: float) -> str:
+        rest = "" if self._left is None else f", {left_yet(self._left, since)}"
+        return f"{round(100 * self._done / self._total):3d} %  {self._text} ({time_in_words(seconds)}{rest})"

@@ -20,8 +20,10 @@ BEAT_S = 1.0
 
 
 class Lines:
-    """Progress in lines: at least one every `LINE_EVERY` seconds, be there a step or not. For two threads: one that
-    works, and one that calls `beat`."""
+    """Progress in lines: at least one every `EVERY` seconds, be there a step or not. For two threads: one that works,
+    and one that calls `beat`."""
+
+    EVERY = LINE_EVERY
 
     def __init__(self, say: Callable[[str], None], now: Callable[[], float] = time.monotonic, begin: str = "") -> None:
         self._say, self._now = say, now
@@ -48,17 +50,19 @@ class Lines:
                 self._tell()
 
     def _due(self) -> bool:
-        return self._now() - self._said >= LINE_EVERY
+        return self._now() - self._said >= self.EVERY
 
     def _tell(self) -> None:
         self._said = self._now()
-        since = self._said - self._stepped
+        self._say(self._line(self._said - self._began, self._said - self._stepped))
+
+    def _line(self, seconds: float, since: float) -> str:
+        """What is said so long after the beginning, and after the last step."""
         if self._left is not None:
             far = f": {self._done} of {self._total}" if self._total > 1 else ""
-            self._say(f"{self._text}{far} ({left_yet(self._left, since)})")
-            return
+            return f"{self._text}{far} ({left_yet(self._left, since)})"
         waits = f"; it goes on, for {time_in_words(since)} now" if self._done >= self._total and since >= 1 else ""
-        self._say(f"{self._text}{standing(self._done, self._total, self._said - self._began)}{waits}")
+        return f"{self._text}{standing(self._done, self._total, seconds)}{waits}"
 
 
 def standing(done: int, total: int, seconds: float) -> str:

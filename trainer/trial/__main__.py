@@ -6,18 +6,15 @@ not understood.
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from daemon.mistakes import disk_trouble
 from daemon.model.codebook import CodebookError
 from daemon.model.engines.engine import EngineError
 from daemon.training.order import RESULT
 from daemon.training.trial_order import JUDGED, TrialResult
-from trainer.job import BadJob, TrainingFailed, bug_in_words, read_job, read_lessons, write_whole
+from trainer.job import BadJob, TrainingFailed, bug_in_words, read_job, read_lessons, say_event, write_whole
 
 
 def main(arguments: list[str]) -> int:
@@ -26,10 +23,10 @@ def main(arguments: list[str]) -> int:
     try:
         job, lessons = read_job(folder), read_lessons(folder)
         given = read_lessons(folder, JUDGED) if (folder / JUDGED).is_file() else []
-        _to_stdout({"stage": "start", "done": 0, "total": 1000, "text": "starting"})
+        say_event({"stage": "start", "done": 0, "total": 1000, "text": "starting"})
         from trainer.trial.contest import run  # torch takes seconds, and an order that can't be read none
 
-        result = run(folder, job, lessons, given, _to_stdout)
+        result = run(folder, job, lessons, given, say_event)
     except BadJob as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -49,11 +46,6 @@ def main(arguments: list[str]) -> int:
         )
     write_whole(folder / RESULT, result.model_dump_json(indent=1))
     return 1 if result.outcome == "failed" else 0
-
-
-def _to_stdout(event: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(event) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
