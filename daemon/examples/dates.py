@@ -19,22 +19,13 @@ _MONTH_FIRST = re.compile(
 )
 _COMPACT = re.compile(r"(?:19|20)\d{6}(?:T?\d{4}(?:\d{2})?)?Z?")
 _MONTHS = {
-    **{"jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11},
-    **{
-        "dec": 12,
-        "mai": 5,
-        "okt": 10,
-        "dez": 12,
-        "fev": 2,
-        "avr": 4,
-        "juin": 6,
-        "juil": 7,
-        "aou": 8,
-        "ene": 1,
-        "abr": 4,
-    },
-    **{"ago": 8, "dic": 12, "gen": 1, "mag": 5, "giu": 6, "lug": 7, "set": 9, "ott": 10, "maa": 3, "mei": 5},
-}
+    word: number
+    for number, words in enumerate(
+        ("jan ene gen", "feb fev", "mar maa", "apr avr abr", "may mai mag mei", "jun juin giu", "jul juil lug",
+         "aug aou ago", "sep set", "oct okt ott", "nov", "dec dez dic"), 1,
+    )
+    for word in words.split()
+}  # fmt: skip
 """How months begin in the languages of the columns' names, without accents."""
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _FIRST_DAY = datetime(1899, 12, 30, tzinfo=UTC)

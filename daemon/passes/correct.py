@@ -76,10 +76,7 @@ def has_settled(tx: Tx, desk: Desk) -> bool:
 
 
 def correct(desk: Desk) -> int:
-    """Record every correction that has settled. Returns how many there were."""
-    with desk.database.read() as tx:
-        if not has_settled(tx, desk):
-            return 0
+    """Record every correction that has settled, where `has_settled` says so. Returns how many there were."""
     with desk.database.begin() as tx:
         judged, copies = _judge_all(tx, desk)
         retagged = [one for one in tagging.settled(tx, desk) if not _untagged_again(tx, desk, one)]

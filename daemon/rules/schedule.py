@@ -64,15 +64,15 @@ def may_begin(working: int, most: int, need_mb: int, free_mb: tuple[int | None, 
     return working == 0 or (working < most and enough)
 
 
-def back_off(failures: int, first: timedelta, jitter: float) -> timedelta:
+def back_off(failures: int, first: timedelta, jitter: float, longest: timedelta = LONGEST_BACK_OFF) -> timedelta:
     """How long to wait after the nth failure in a row. `jitter`: a random number from 0 to 1."""
-    wait = min(first * int(2 ** min(failures - 1, 16)), LONGEST_BACK_OFF)
+    wait = min(first * int(2 ** min(failures - 1, 16)), longest)
     return wait * (0.75 + 0.5 * jitter)
 
 
 def after_hang_up(times: int, jitter: float) -> timedelta:
     """How long to wait where the server hung up `times` in a row while we listened. `jitter`: from 0 to 1."""
-    return min(FIRST_HANG_UP * int(2 ** min(times - 1, 16)), LONGEST_HANG_UP) * (0.75 + 0.5 * jitter)
+    return back_off(times, FIRST_HANG_UP, jitter, LONGEST_HANG_UP)
 
 
 def latest_window(now: datetime, window: Window, *, ended: bool = False) -> tuple[datetime, datetime]:

@@ -23,7 +23,7 @@ def make_room(mailboxes: int) -> None:
     """Raise what this process may hold open to what it needs, as far as it may. Never lowers anything."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = needed(mailboxes) if hard == resource.RLIM_INFINITY else min(needed(mailboxes), hard)
-    if soft not in (resource.RLIM_INFINITY, wanted) and soft < wanted:
+    if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):  # forbidden: `postroom check` tells
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
