@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from connectors.setting_values import Attachments, CredentialName, Domain, FolderRole, Name, Precision, Text
+from connectors.setting_values import (
+    Attachments,
+    CredentialName,
+    Domain,
+    Duration,
+    FolderRole,
+    Name,
+    Precision,
+    SenderRule,
+    Span,
+    Text,
+)
 from connectors.tag_words import keyword
 
 if TYPE_CHECKING:
@@ -41,6 +52,36 @@ class CategorySettings(Section):
     """The wanted precision for this category alone; None: that of [sorting]."""
 
 
+class OwnSorting(Section):
+    """What one mailbox has otherwise than [sorting] says for all; None: as there. What concerns the machine as a whole
+    stands there alone: how many mailboxes are worked on at once, and what the recognition of letters reads."""
+
+    poll: Span | None = None
+    act_after: Duration | None = None
+    settle: Duration | None = None
+    precision: Precision | None = None
+    hide_precision: Precision | None = None
+    min_examples: int | None = Field(default=None, ge=2)
+    confirm_after: Duration | None = None
+    identity_keep: Span | None = None
+    max_moves_per_minute: int | None = Field(default=None, ge=1)
+    pause_on_overrides: bool | None = None
+    roll_back: bool | None = None
+    skip_flagged: bool | None = None
+    skip_answered: bool | None = None
+    skip_encrypted: bool | None = None
+    skip_calendar: bool | None = None
+    skip_bounces: bool | None = None
+    skip_internal: bool | None = None
+    never_senders: tuple[SenderRule, ...] | None = None
+    rule_window: Duration | None = None
+    attachments: Attachments | None = None
+
+    def said(self) -> dict[str, Any]:
+        """What is set, by its key."""
+        return {key: value for key in type(self).model_fields if (value := getattr(self, key)) is not None}
+
+
 @dataclass(frozen=True)
 class Access:
     """What a connector is given to sign in with; asked at every login, kept nowhere. Both raise LoginRefused."""
@@ -64,8 +105,7 @@ class MailboxSettings(Section):
     credential: CredentialName
     own_domains: tuple[Domain, ...] = ()
     """The office's own mail domains: mail among colleagues is left alone (`skip_internal`)."""
-    attachments: Attachments | None = None
-    """For this mailbox alone; None: as under [sorting]."""
+    sorting: OwnSorting = OwnSorting()
     categories: tuple[CategorySettings, ...] = Field(default=(), alias="category")
     roles: Mapping[str, FolderRole] = Field(default_factory=dict)
 

@@ -93,9 +93,8 @@ def rehearse(
         for category in box.categories
         if category.hides
     )
-    if mailbox is not None:  # what is rehearsed knows files as that mailbox does
-        as_there = {"attachments": settings.attachments_of(mailbox)}
-        settings = settings.model_copy(update={"sorting": settings.sorting.model_copy(update=as_there)})
+    if mailbox is not None:  # what is rehearsed is sorted as that mailbox is
+        settings = settings.model_copy(update={"sorting": settings.sorting_of(mailbox)})
     place = None
     if not nothing_set:
         place = settings.state_dir

@@ -158,8 +158,9 @@ def _found(
 def _in_full(
     tx: Tx, box: Mailbox, settings: Settings, since: datetime, working: bool, meta: ModelMeta | None, now: datetime
 ) -> dict[str, Any]:
-    policy = policy_of(tx, box.id, settings.sorting, meta, now)
-    points, least = () if meta is None else meta.points, settings.sorting.min_examples
+    sorting = settings.sorting_of(box.name)
+    policy = policy_of(tx, box.id, sorting, meta, now)
+    points, least = () if meta is None else meta.points, sorting.min_examples
     return mailbox_status(tx, box, since, lambda: working, points, least, all_at_rest(policy))
 
 

@@ -206,7 +206,11 @@ def service_status(
     here = office_time(now)
     trouble = nights(tx, mailbox, settings.training, now, at_work=working, usable=usable)
     since = None if holder is None else holder.since
-    late = None if since is None or mailbox.trouble else late_by(now, mailbox.polled, since, settings.sorting.poll)
+    late = (
+        None
+        if since is None or mailbox.trouble
+        else late_by(now, mailbox.polled, since, settings.sorting_of(mailbox.name).poll)
+    )
     runs = [(run.started, run.outcome) for run in training.runs(tx, mailbox.id, training.RUNS_JUDGED, until=now)]
     up_since = min(since or now, now)  # the lock may have been taken while the clock was ahead
     due = now if owed(runs) else next_night(here, settings.training.window, last_attempt(runs), up_since)

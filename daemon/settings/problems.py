@@ -47,6 +47,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     **{f"under [{section}]": (section,) for section in SECTIONS},
     "under [[mailbox]], above its other tables": ("mailbox",),
     "under [[mailbox.category]]": ("mailbox", "category"),
+    "under [mailbox.sorting]": ("mailbox", "sorting"),
 }
 """Where a key can stand, and the way there."""
 
@@ -198,6 +199,9 @@ def _place(location: tuple[int | str, ...], document: Mapping[str, Any], environ
     if keys[:1] == ["category"] and len(keys) > 1:
         parts.append(f"[[category]] {int(keys[1]) + 1}")
         keys = keys[2:]
+    elif keys[:1] == ["sorting"] and len(keys) > 1:
+        parts.append("[sorting]")
+        keys = keys[1:]
     elif keys[:1] == ["roles"] and len(keys) > 1:
         parts.append(f'[roles] "{keys[1]}"')
         keys = []
@@ -260,7 +264,7 @@ def _unknown_key(key: str, known: list[str], homes: list[str]) -> str:
             'Write credential = "NAME", and put the secret into a file NAME (docs/installing.md, "Secrets").'
         )
     if homes:
-        return f"unknown key here. It belongs {' or '.join(homes)}."
+        return f"unknown key here. It belongs {' or '.join(filter(None, (', '.join(homes[:-1]), homes[-1])))}."
     meant = OTHER_NAMES.get(meant, meant)
     if meant in known:
         return f'unknown key. Did you mean "{meant}"?'

@@ -6,14 +6,14 @@ from datetime import datetime
 
 from daemon.rules.addresses import shown_in
 from daemon.rules.decision import is_from
-from daemon.settings import Settings
+from daemon.settings import SortingSettings
 from daemon.store import batches, learning
 from daemon.store.database import Database
 
 
-def void_never_senders(database: Database, mailbox: int, settings: Settings, now: datetime) -> None:
+def void_never_senders(database: Database, mailbox: int, sorting: SortingSettings, now: datetime) -> None:
     """What was learnt from senders before they were listed teaches nothing any more. Raises StoreError."""
-    rules = settings.sorting.never_senders
+    rules = sorting.never_senders
     if rules:
         theirs = [
             lesson.id

@@ -108,12 +108,12 @@ def name_for(source: Path) -> str:
 def exported_model(folder: Path) -> tuple[Path, Path]:
     """(model folder, key) of what `export` left there. Raises PostroomError."""
     model, key = folder / MODEL, folder / KEY_FILE
-    if folder.is_dir() and _cut_off(folder):
-        raise PostroomError(str(folder), "half an export lies there, it was cut off.", "Remove it, and export again.")
     if not model.is_dir() or not key.is_file():
         raise PostroomError(
             str(folder),
             "there is no model of `postroom try --export` in it.",
             "Name that folder, or the file to learn from.",
         )
+    if _cut_off(folder):
+        raise PostroomError(str(folder), "half an export lies there, it was cut off.", "Remove it, and export again.")
     return model, key
