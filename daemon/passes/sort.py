@@ -164,7 +164,8 @@ def _carry_out(
     """Write the decision down and act on it. Returns the outcome's name; None: people have said something else since,
     and nothing was done."""
     category = policy.categories[decision.category] if decision.category is not None else None
-    action = _action(desk, said, category) if said.mode == "live" else None
+    untouched = decision.source == "rule"  # not even to where unsure mail waits
+    action = _action(desk, said, category) if said.mode == "live" and not untouched else None
     now = desk.clock()
     with desk.database.begin() as tx:
         if _said(tx, desk) != said:

@@ -198,7 +198,7 @@ def decide(
     `guess` is by names, descriptions and first examples alone (daemon.model.first_guess): it is told, never acted on.
     """
     if put_back:  # of this very mail somebody has said so; a hint is about others
-        return Decision(None, "copy", "left: a person put another copy of this mail back into the inbox")
+        return Decision(None, "rule", "left: a person put another copy of this mail back into the inbox")
     said = [] if hint is None else [hint.category]
     said += [] if prediction is None else [prediction.ranking[0][0]]
     decision = _decide(policy.twins.joined(prediction), hint, policy, guess, copy)

@@ -496,6 +496,18 @@ def test_unsure_mail_follows_the_renamed_review_folder_and_stays_when_that_is_go
     assert office.corrections() == []
 
 
+def test_mail_that_is_not_to_be_touched_is_not_moved_to_the_review_folder_either(
+    make_office: Callable[..., Office],
+) -> None:
+    office = make_office(review="Unsure", sorting={"never_senders": ["ann@example.org"]})
+    office.deliver("puzzle of Ann's")
+    office.settle()
+    assert office.folder_of("puzzle of Ann's") == ["INBOX"]
+    with office.database.begin() as tx:
+        [decision] = decisions.since(tx, office.desk.mailbox_id, START)
+    assert decision.reason == "not touched: its sender is listed in never_senders"
+
+
 def test_category_goes_on_when_its_folder_comes_back(office: Office) -> None:
     office.box.delete_folder("Invoices")
     office.settle()
