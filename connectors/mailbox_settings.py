@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connectors.setting_values import (
     Attachments,
@@ -82,6 +82,30 @@ class OwnSorting(Section):
         return {key: value for key in type(self).model_fields if (value := getattr(self, key)) is not None}
 
 
+class RuleSettings(Section):
+    """What the owner decides about some mail before the model is asked. All conditions that are set have to fit."""
+
+    senders: tuple[SenderRule, ...] = Field(default=(), alias="from")
+    to: tuple[SenderRule, ...] = ()
+    list_id: str = ""
+    """A part of List-Id (RFC 2919), in any case."""
+    subject: str = ""
+    """A part of it, in any case."""
+    category: str
+    """The name or folder of one; "" leaves the message where it is."""
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if not self.conditions():
+            raise ValueError("says nothing about which mail it is for. Write from, to, list_id or subject.")
+        return self
+
+    def conditions(self) -> list[str]:
+        """The keys that say which mail is meant."""
+        found = {"from": self.senders, "to": self.to, "list_id": self.list_id, "subject": self.subject}
+        return [key for key, value in found.items() if value]
+
+
 @dataclass(frozen=True)
 class Access:
     """What a connector is given to sign in with; asked at every login, kept nowhere. Both raise LoginRefused."""
@@ -107,6 +131,8 @@ class MailboxSettings(Section):
     """The office's own mail domains: mail among colleagues is left alone (`skip_internal`)."""
     sorting: OwnSorting = OwnSorting()
     categories: tuple[CategorySettings, ...] = Field(default=(), alias="category")
+    rules: tuple[RuleSettings, ...] = Field(default=(), alias="rule")
+    """The first that fits decides."""
     roles: Mapping[str, FolderRole] = Field(default_factory=dict)
 
     def connector(self, access: Access) -> Connector:

@@ -174,6 +174,13 @@ def _show_status(told: dict[str, Any], days: int) -> None:
     console.print(f"  {days} days: {told['sentence']}", soft_wrap=True)
     if files := counted_in_words(told["files"]):
         console.print(f"  {files}", soft_wrap=True)
+    for rule in told["rules"]:
+        if rule["overridden"]:
+            console.print(
+                f"  Rule: {rule['rule']} filed {rule['filed']}, and people put {rule['overridden']} of them elsewhere. "
+                "If they are right, change it in the settings.",
+                soft_wrap=True,
+            )
     for waiting in told["bulk_moves"]:
         console.print(f"  Bulk move {waiting['words']} `{ASK}` shows more.", soft_wrap=True)
     if told["unreadable"]:

@@ -164,8 +164,9 @@ def _carry_out(
     """Write the decision down and act on it. Returns the outcome's name; None: people have said something else since,
     and nothing was done."""
     category = policy.categories[decision.category] if decision.category is not None else None
-    untouched = decision.source == "rule"  # not even to where unsure mail waits
-    action = _action(desk, said, category) if said.mode == "live" and not untouched else None
+    unsure = category is None and decision.source not in ("rule", "owner")
+    acts = said.mode == "live" and (unsure or category is not None)
+    action = _action(desk, said, category) if acts else None
     now = desk.clock()
     with desk.database.begin() as tx:
         if _said(tx, desk) != said:

@@ -18,6 +18,7 @@ from daemon.report.open_batches import open_batches, question
 from daemon.report.teaching import overview
 from daemon.report.twin_folders import question as twins_question
 from daemon.report.twin_folders import twin_rows
+from daemon.rules.decision import BY_RULE
 from daemon.rules.schedule import last_attempt, late_by, next_night, owed
 from daemon.settings import Settings
 from daemon.settings.zone import office_time
@@ -89,6 +90,18 @@ def _last(
     last_decision = {decision.message: decision for decision in made}
     last_word = {correction.message: correction for correction in corrections if correction.voided is None}
     return {key: decision for key, decision in last_decision.items() if decision.category is not None}, last_word
+
+
+def rules_told(made: Sequence[StoredDecision], corrections: Sequence[Correction]) -> list[dict[str, Any]]:
+    """What the owner's rules filed, or would have in shadow, and what of it people put elsewhere, rule by rule."""
+    filed, last_word = _last(made, corrections)
+    found: dict[str, list[bool]] = {}
+    for message, decision in filed.items():
+        if decision.source == "owner":
+            word = last_word.get(message)
+            overridden = word is not None and word.to_category != decision.category
+            found.setdefault(decision.reason.removesuffix(BY_RULE), []).append(overridden)
+    return [{"rule": rule, "filed": len(words), "overridden": sum(words)} for rule, words in sorted(found.items())]
 
 
 def agreement(made: Sequence[StoredDecision], corrections: Sequence[Correction]) -> Agreement:
@@ -181,6 +194,7 @@ def mailbox_status(
             filer.source: {"filed": filer.filed, "overridden": filer.overridden}
             for filer in who_filed(made, corrections)
         },
+        "rules": rules_told(made, corrections),
         "files": files_counted(file for decision in made for file in decision.files),
         "corrections": sum(1 for correction in corrections if correction.voided is None),
         "training": None

@@ -25,14 +25,16 @@ inbox. agreement: filed by a person just as we had decided in shadow."""
 INTERRUPTED = "Training was interrupted; nothing was changed."
 """The verdict of a training whose process died."""
 
-DecisionSource = Literal["model", "thread", "memory", "copy", "newcomer", "rule", "none"]
-"""memory: a lesson that it nearly repeats. copy: another copy of the same mail. newcomer: left, for it looks like mail
+DecisionSource = Literal["model", "thread", "memory", "copy", "owner", "newcomer", "rule", "none"]
+"""memory: a lesson that it nearly repeats. copy: another copy of the same mail. owner: a
+rule of the settings. newcomer: left, for it looks like mail
 of a folder that the model does not know yet. rule: not to be touched. none: there is no model."""
 FILERS: Mapping[DecisionSource, str] = {
     "model": "model",
     "thread": "thread",
     "memory": "near copy",
     "copy": "other copy",
+    "owner": "your rules",
 }
 """Who files, as people read it."""
 NOTHING_TO_FOLLOW: frozenset[DecisionSource] = frozenset({"newcomer", "rule", "none"})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from daemon.rules.addresses import shown_in
-from daemon.rules.decision import is_from
+from daemon.rules.addresses import fits_one, shown_in
 from daemon.settings import SortingSettings
 from daemon.store import batches, learning
 from daemon.store.database import Database
@@ -18,10 +17,10 @@ def void_never_senders(database: Database, mailbox: int, sorting: SortingSetting
         theirs = [
             lesson.id
             for lesson in learning.every_lesson(database, mailbox, as_filed=True)
-            if is_from(shown_in(lesson.text.sender), rules)
+            if fits_one(shown_in(lesson.text.sender), rules)
         ]
         with database.begin() as tx:
             learning.void_lessons(tx, theirs, now)
             for member in batches.members(tx, mailbox):
-                if member.text is not None and is_from(shown_in(member.text.sender), rules):
+                if member.text is not None and fits_one(shown_in(member.text.sender), rules):
                     learning.withdraw(tx, member.correction, now)

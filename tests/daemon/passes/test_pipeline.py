@@ -15,13 +15,14 @@ from connectors.base import MailText, MessageRef, Move, Progress, Sighting
 from connectors.errors import LoginRefused, Unreachable
 from connectors.imap import ImapSettings
 from connectors.in_memory import MemoryConnector
-from connectors.mailbox_settings import CategorySettings
+from connectors.mailbox_settings import CategorySettings, RuleSettings
 from connectors.tag_words import keyword
 from daemon.mistakes import PostroomError
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders, show_folders
 from daemon.passes.one_pass import one_pass
 from daemon.passes.put_back import BadMoment, Undone, moment, undo
+from daemon.report.story import mailbox_status
 from daemon.rules.decision import Policy
 from daemon.rules.drift import resting
 from daemon.settings import SortingSettings
@@ -90,6 +91,7 @@ def make_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         categories: Sequence[CategorySettings] = (),
         object_ids: bool = True,
         review: str = "",
+        rules: Sequence[RuleSettings] = (),
         first_look: bool = True,
     ) -> Office:
         folders = ("INBOX", "Invoices", "Orders", "Archive", *filter(None, [review]))
@@ -100,6 +102,7 @@ def make_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         database = Database.open(tmp_path / f"postroom{len(opened)}.sqlite")
         opened.append(database)
         more = {"mode": mode, "act_by": act_by, "category": tuple(categories), "review_folder": review}
+        more |= {"rule": tuple(rules)}
         mailbox = ImapSettings(**{**SETTINGS, **more})
         with database.begin() as tx:
             known = mailboxes.ensure(tx, mailbox.name, mailbox.kind, mailbox.mode, clock())
@@ -506,6 +509,40 @@ def test_mail_that_is_not_to_be_touched_is_not_moved_to_the_review_folder_either
     with office.database.begin() as tx:
         [decision] = decisions.since(tx, office.desk.mailbox_id, START)
     assert decision.reason == "not touched: its sender is listed in never_senders"
+
+
+def test_the_owners_rule_comes_before_the_model_and_a_person_before_the_rule(
+    make_office: Callable[..., Office],
+) -> None:
+    rules = [RuleSettings(category="Orders", subject="invoice 7"), RuleSettings(category="", subject="invoice 8")]
+    office = make_office(rules=rules, review="Unsure")
+    for number in (6, 7, 8):
+        office.deliver(f"invoice {number}")
+    office.settle()
+    assert [office.folder_of(f"invoice {number}") for number in (6, 7, 8)] == [["Invoices"], ["Orders"], ["INBOX"]]
+    with office.database.begin() as tx:
+        made = {decision.reason: decision.source for decision in decisions.since(tx, office.desk.mailbox_id, START)}
+    assert made["Orders: your rule 1 (subject) says so"] == "owner"
+    assert made["left: your rule 2 (subject) says so"] == "owner"
+    office.box.move_by_person(office.ref_of("invoice 7"), "Invoices")
+    office.settle()
+    assert office.corrections() == [("correction", "Invoices")]
+    assert office.lessons() == ["Invoices"]
+    office.settle()
+    assert office.folder_of("invoice 7") == ["Invoices"]
+    with office.database.begin() as tx:
+        told = mailbox_status(tx, mailboxes.get(tx, office.desk.mailbox_id), START, lambda: False)
+    assert told["rules"] == [{"rule": "Orders: your rule 1 (subject)", "filed": 1, "overridden": 1}]
+
+
+def test_what_a_rule_files_is_no_evidence_of_how_sure_the_model_may_be(make_office: Callable[..., Office]) -> None:
+    office = make_office(rules=[RuleSettings(category="Orders", subject="invoice")])
+    office.deliver("invoice 7")
+    office.settle()
+    office.box.move_by_person(office.ref_of("invoice 7"), "Invoices")
+    office.settle()
+    with office.database.begin() as tx:
+        assert evidence(tx, office.desk.mailbox_id, office.clock(), also_newcomers=True) == []
 
 
 def test_category_goes_on_when_its_folder_comes_back(office: Office) -> None:

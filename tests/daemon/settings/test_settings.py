@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from connectors import connector_kinds
 from connectors.imap import ImapSettings
-from connectors.mailbox_settings import CategorySettings, OwnSorting
+from connectors.mailbox_settings import CategorySettings, OwnSorting, RuleSettings
 from connectors.request_tracker import RequestTrackerSettings
 from connectors.setting_values import format_duration, parse_duration
 from daemon.mistakes import ExitCode, PostroomError, SettingsError
@@ -102,6 +102,28 @@ def test_a_mailbox_may_have_every_key_of_sorting_for_itself_and_none_of_the_mach
             assert is_refused(SortingSettings, {key: wrong}) == is_refused(OwnSorting, {key: wrong}), (key, wrong)
 
 
+def test_rules_are_checked_with_the_mailbox_that_they_stand_in(tmp_path: Path) -> None:
+    rules = """
+[[mailbox.category]]
+name = "Orders"
+folder = "In/Orders"
+[[mailbox.rule]]
+from = ["@shop.example"]
+category = "Oders"
+[[mailbox.rule]]
+category = "In/Orders"
+[[mailbox.rule]]
+from = ["shop"]
+subject = "news"
+category = ""
+"""
+    unknown, empty, no_address = sorted(problems(tmp_path, OFFICE + rules))
+    place = "[[mailbox]] 1 (office) [[rule]]"
+    assert unknown == f'{place} 1 category: "Oders" is no category of this mailbox. Did you mean "Orders"?'
+    assert empty == f"{place} 2: says nothing about which mail it is for. Write from, to, list_id or subject."
+    assert no_address.startswith(f'{place} 3 from 0: "shop" is neither an address nor a domain')
+
+
 def is_refused(model: type[BaseModel], values: dict[str, Any]) -> bool:
     try:
         model(**values)
@@ -164,6 +186,7 @@ def test_the_example_loads_with_everything_switched_on(tmp_path: Path) -> None:
         (ImapSettings, ["mailbox", 0]),
         (RequestTrackerSettings, ["mailbox", 1]),
         (CategorySettings, ["mailbox", 0, "category", 0]),
+        (RuleSettings, ["mailbox", 0, "rule", 0]),
     ],
 )
 def test_the_example_shows_every_key(model: type[BaseModel], place: list[str | int]) -> None:
@@ -171,8 +194,8 @@ def test_the_example_shows_every_key(model: type[BaseModel], place: list[str | i
     for step in place:
         table = table[step]
     known = {field.alias or name for name, field in model.model_fields.items()}
-    explained_at_the_first_mailbox = {"category", "roles", "sorting"} if model is RequestTrackerSettings else set()
-    assert set(table) == known - explained_at_the_first_mailbox
+    explained_before = {"category", "roles", "sorting", "rule"} if model is RequestTrackerSettings else set()
+    assert set(table) == known - explained_before
 
 
 def test_the_values_in_the_example_are_the_defaults(tmp_path: Path) -> None:
@@ -180,7 +203,7 @@ def test_the_values_in_the_example_are_the_defaults(tmp_path: Path) -> None:
     for section in ("state_dir", "sorting", "engine", "training", "log"):
         assert getattr(settings, section) == Settings.model_fields[section].default, section
     # A credential is left out only where a person signs in.
-    invented = {"categories", "roles", "credential", "sorting"}
+    invented = {"categories", "roles", "credential", "sorting", "rules"}
     for mailbox in settings.mailboxes:
         assert mailbox.model_dump(exclude=invented) == only_required(mailbox).model_dump(exclude=invented)
     for category in settings.mailboxes[0].categories:
