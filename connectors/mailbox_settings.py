@@ -67,6 +67,7 @@ class OwnSorting(Section):
     max_moves_per_minute: int | None = Field(default=None, ge=1)
     pause_on_overrides: bool | None = None
     roll_back: bool | None = None
+    auto_live: bool | None = None
     skip_flagged: bool | None = None
     skip_answered: bool | None = None
     skip_encrypted: bool | None = None

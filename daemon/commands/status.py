@@ -204,10 +204,11 @@ def _show_status(told: dict[str, Any], days: int) -> None:
         )
     console.print(f"  Next training: {_next_training(told['next_training'])}", soft_wrap=True)
     rows = [
-        (category["name"], _place(category), category["lessons"], _remarks(category)) for category in told["categories"]
+        (category["name"], _place(category), category["lessons"], _so_far(category), _remarks(category))
+        for category in told["categories"]
     ]
     if rows:
-        table("", ["category", "folder", "lessons", "remarks"], rows, frozenset({2}))
+        table("", ["category", "folder", "lessons", "so far", "remarks"], rows, frozenset({2}))
     else:
         console.print("  No categories known yet: postroom folders, or list them in the settings", soft_wrap=True)
     if new := [folder["name"] for folder in told["folders_new"]]:
@@ -217,6 +218,13 @@ def _show_status(told: dict[str, Any], days: int) -> None:
 
 def _remarks(category: dict[str, Any]) -> str:
     return "; ".join(words for words in (category["trouble"], category["rests"]) if words)
+
+
+def _so_far(category: dict[str, Any]) -> str:
+    """In shadow: where people put what it would have filed; live: what they moved of what it filed."""
+    if category["mode"] == "live":
+        return f"live: {category['overridden']} of {category['filed']} moved"
+    return f"shadow: {category['agreed']} of {category['agreed'] + category['overridden']} agreed"
 
 
 def _place(category: dict[str, Any]) -> str:

@@ -165,14 +165,14 @@ def _carry_out(
     and nothing was done."""
     category = policy.categories[decision.category] if decision.category is not None else None
     unsure = category is None and decision.source not in ("rule", "owner")
-    acts = said.mode == "live" and (unsure or category is not None)
-    action = _action(desk, said, category) if acts else None
+    mode = said.mode if category is None or category.mode is None else category.mode
+    action = _action(desk, said, category) if mode == "live" and (unsure or category is not None) else None
     now = desk.clock()
     with desk.database.begin() as tx:
         if _said(tx, desk) != said:
             return None
         withheld.of_message_given(tx, known.id)
-        decision_id = write_down(tx, known.id, now, decision, policy.model, said.mode, read.files)
+        decision_id = write_down(tx, known.id, now, decision, policy.model, mode, read.files)
         if action is None:
             messages.set_state(tx, known.id, "sorted" if category is not None else "left")
         else:

@@ -19,6 +19,7 @@ from daemon.report.teaching import overview
 from daemon.report.twin_folders import question as twins_question
 from daemon.report.twin_folders import twin_rows
 from daemon.rules.decision import BY_RULE
+from daemon.rules.earned import Shown, shown
 from daemon.rules.schedule import last_attempt, late_by, next_night, owed
 from daemon.settings import Settings
 from daemon.settings.zone import office_time
@@ -33,6 +34,7 @@ from daemon.store.records import (
     DecisionSource,
     KnownMessage,
     Mailbox,
+    Mode,
     StoredDecision,
     Withheld,
 )
@@ -169,6 +171,8 @@ def mailbox_status(
     made = decisions.since(tx, mailbox.id, since)
     corrections = learning.corrections(tx, mailbox.id, since=since)
     runs = training.runs(tx, mailbox.id, limit=1)
+    modes: tuple[Mode, ...] = ("shadow", "live")
+    by_mode = {mode: shown(decisions.filed_since(tx, mailbox.id, since, mode)) for mode in modes}
     return {
         **_line(tx, mailbox, made, corrections),
         "messages": messages.counts(tx, mailbox.id),
@@ -181,8 +185,13 @@ def mailbox_status(
                 "paused": category.paused,
                 "trouble": category.trouble,
                 "rests": (rests or {}).get(category.name),
+                "mode": category.mode or mailbox.mode,
+                "filed": was.would,
+                "agreed": was.agreed,
+                "overridden": was.overridden,
             }
             for category in overview(tx, mailbox.id, points, least)
+            for was in [by_mode[category.mode or mailbox.mode].get(category.uid, Shown())]
         ],
         "folders_new": [
             {"name": folder.name, "since": iso(folder.offered), "role": folder.role}

@@ -70,6 +70,7 @@ class SortingSettings(Section):
     max_moves_per_minute: int = Field(default=30, ge=1)
     pause_on_overrides: bool = True
     roll_back: bool = True
+    auto_live: bool = False
     skip_flagged: bool = True
     skip_answered: bool = True
     skip_encrypted: bool = True

@@ -129,6 +129,8 @@ class Category:
     """Its folder's name in the settings, which a rename on the server leaves behind."""
     tag: str | None = None
     """How its mail is tagged; None: the mailbox is sorted by moving."""
+    mode: Mode | None = None
+    """For this category alone; None: as the mailbox."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,9 @@ class Filed:
     overridden: bool
     asked: bool = False
     """They did so in a bulk move that waits for a person's word."""
+    category: str = ""
+    agreed: bool = False
+    """A person put it there, too. Mail that nobody touched is neither agreed nor overridden."""
 
 
 @dataclass(frozen=True)

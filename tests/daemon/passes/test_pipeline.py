@@ -535,6 +535,87 @@ def test_the_owners_rule_comes_before_the_model_and_a_person_before_the_rule(
     assert told["rules"] == [{"rule": "Orders: your rule 1 (subject)", "filed": 1, "overridden": 1}]
 
 
+def set_mode_of(office: Office, category: str, mode: str | None) -> None:
+    with office.database.begin() as tx:
+        mailboxes.update_category(tx, office.desk.mailbox_id, office.uids[category], mode=mode)
+
+
+def told_of(office: Office, category: str) -> dict[str, Any]:
+    with office.database.read() as tx:
+        told = mailbox_status(tx, mailboxes.get(tx, office.desk.mailbox_id), START, lambda: False)
+    [found] = [one for one in told["categories"] if one["name"] == category]
+    return found
+
+
+@pytest.mark.parametrize("whole", ["shadow", "live"])
+def test_a_category_may_be_live_or_in_shadow_by_itself(make_office: Callable[..., Office], whole: str) -> None:
+    office = make_office(mode=whole)
+    other = {"shadow": "live", "live": "shadow"}[whole]
+    set_mode_of(office, "Orders", other)
+    for subject in ("invoice 1", "order 1"):
+        office.deliver(subject)
+    office.settle()
+    lies = {"invoice 1": office.folder_of("invoice 1"), "order 1": office.folder_of("order 1")}
+    filed = {"live": ["Orders"], "shadow": ["INBOX"]}[other]
+    assert lies == {"invoice 1": {"live": ["Invoices"], "shadow": ["INBOX"]}[whole], "order 1": filed}
+    with office.database.read() as tx:
+        modes = {one.category: one.mode for one in decisions.since(tx, office.desk.mailbox_id, START)}
+    assert modes == {office.uids["Invoices"]: whole, office.uids["Orders"]: other}
+    assert [told_of(office, name)["mode"] for name in ("Invoices", "Orders")] == [whole, other]
+    assert told_of(office, "Orders")["filed"] == 1
+
+
+def test_overrides_of_the_only_live_category_pause_as_in_a_live_mailbox(make_office: Callable[..., Office]) -> None:
+    office = make_office(mode="shadow")
+    set_mode_of(office, "Orders", "live")
+    for number in range(20):
+        office.deliver(f"order {number}")
+    office.settle()
+    for number in range(12):
+        office.box.move_by_person(office.ref_of(f"order {number}"), "Invoices")
+        office.clock.advance(minutes=1)
+    office.settle()
+    with office.database.read() as tx:
+        assert "people moved" in (mailboxes.get(tx, office.desk.mailbox_id).paused or "")
+
+
+def shadowed(office: Office, subject: str, count: int, to: str) -> None:
+    """Mail that Postroom would file, and that people file by hand, a few a day."""
+    for number in range(count):
+        name = f"{subject} {number} to {to}"
+        office.deliver(name)
+        office.settle()
+        office.box.move_by_person(office.ref_of(name), to)
+        office.settle()
+        office.clock.advance(hours=6)
+
+
+def test_a_category_that_has_earned_it_goes_live_by_itself_where_that_is_wanted(
+    make_office: Callable[..., Office],
+) -> None:
+    office = make_office(mode="shadow", sorting={"auto_live": True, "identity_keep": "365d"})
+    set_mode_of(office, "Orders", "shadow")  # as a person said
+    for number in range(40):  # in shadow, untouched: no agreement
+        office.deliver(f"invoice untouched {number}")
+    office.settle()
+    shadowed(office, "invoice", 31, "Invoices")
+    shadowed(office, "order", 33, "Orders")
+    assert [told_of(office, name)["mode"] for name in ("Invoices", "Orders")] == ["shadow", "shadow"]
+    shadowed(office, "invoice again", 1, "Invoices")
+    assert [told_of(office, name)["mode"] for name in ("Invoices", "Orders")] == ["live", "shadow"]
+    assert (told_of(office, "Orders")["agreed"], told_of(office, "Orders")["overridden"]) == (33, 0)
+    office.deliver("invoice at last")
+    office.settle()
+    assert office.folder_of("invoice at last") == ["Invoices"]
+
+
+def test_no_category_goes_live_by_itself_unless_that_is_wanted(make_office: Callable[..., Office]) -> None:
+    office = make_office(mode="shadow")
+    shadowed(office, "invoice", 33, "Invoices")
+    assert told_of(office, "Invoices")["mode"] == "shadow"
+    assert told_of(office, "Invoices")["agreed"] == 33
+
+
 def test_what_a_rule_files_is_no_evidence_of_how_sure_the_model_may_be(make_office: Callable[..., Office]) -> None:
     office = make_office(rules=[RuleSettings(category="Orders", subject="invoice")])
     office.deliver("invoice 7")
