@@ -12,6 +12,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Getting started": {
         "demo": "See it work: a mail server, an office's sample mail, the real service, a person who corrects it, "
         "a better model.",
+        "init": "Write the settings for a mailbox: ask, sign in, show its folders, and keep the secret apart.",
         "check": "Log in everywhere, look for every folder, the models and the disk.",
         "login": "Sign in to Microsoft 365 or Google for MAILBOX, once, and test whether it opens.",
         "folders": "What every folder is for, and why: guessed from its name or the server's word, or said by the "
