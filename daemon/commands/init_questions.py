@@ -112,7 +112,7 @@ def show_host(box: Mapping[str, Any]) -> None:
         ways = {"implicit": "TLS", "starttls": "STARTTLS", "none": "not encrypted, on this machine"}
         port = box.get("port", 993 if box["tls"] == "implicit" else 143)
         place = f"{box['host']}, port {port}, {ways[box['tls']]}, as {box['user']}"
-    notices.print(f"\nIt will be sent to {place}; to nobody else.", soft_wrap=True)
+    notices.print(f"\nThe secret will be sent to {place}; to nobody else.", soft_wrap=True)
 
 
 def free_name(box: Mapping[str, Any], taken: list[str]) -> str:

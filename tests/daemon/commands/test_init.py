@@ -69,7 +69,7 @@ def test_a_person_at_a_terminal_goes_from_nothing_to_settings_that_work(dovecot_
     with AtTerminal(*words(place, *flags(dovecot_world), "--name", "office")) as typing:
         typing.answer("Login name", dovecot_world.user)
         shown = typing.until("Password:")
-        assert "It will be sent to 127.0.0.1" in shown
+        assert "The secret will be sent to 127.0.0.1" in shown
         typing.answer("Password:", "wrong")
         typing.until("Password, once more")
         typing.answer("Password, once more:", PASSWORD)
