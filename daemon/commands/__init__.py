@@ -32,6 +32,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "undo": "Put back what Postroom moved, and take off what it tagged, as far as nobody has touched it since.",
         "forget": "Forget a person: every lesson whose mail holds the address, and every model that may have learnt "
         "from one.",
+        "backup": "Write all that Postroom remembers into one new FILE, also while the service runs.",
+        "restore": "Bring back what `backup` wrote into FILE, while no service runs here.",
     },
     "Asking": {
         "status": "How every mailbox is doing: the last look, what was filed, what people did about it.",

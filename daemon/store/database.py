@@ -87,7 +87,7 @@ class Database:
         with contextlib.ExitStack() as failed:
             failed.callback(database.close)
             with database.read() as tx:
-                newest = _current_revision(tx) == REVISION
+                newest = current_revision(tx) == REVISION
             if not newest:
                 with database.begin() as tx:
                     _migrate(tx, str(path))
@@ -190,8 +190,11 @@ def _in_words(place: str, *, looking: bool = False) -> Iterator[None]:
         raise StoreError(place, *DAMAGED) from None
 
 
-def copy_database(source: Path, target: Path) -> None:
-    """A consistent copy of a database that may be in use; nothing if there is none yet. Raises StoreError."""
+def copy_database(source: Path, target: Path, *, alone: bool = False) -> None:
+    """A consistent copy of a database that may be in use; nothing if there is none yet. Raises StoreError.
+
+    `alone`: all of it lies in the one file, and goes on doing so while somebody reads it.
+    """
     if not source.exists():
         return
     _hide(target)
@@ -201,6 +204,8 @@ def copy_database(source: Path, target: Path) -> None:
         contextlib.closing(sqlite3.connect(target)) as new,
     ):
         old.backup(new)
+        if alone:  # until somebody writes: opened as ours it has a log again
+            new.execute("PRAGMA journal_mode=DELETE")
 
 
 @contextmanager
@@ -264,7 +269,7 @@ def _migrate(tx: Tx, place: str) -> None:
 
     config = _config()
     config.attributes["connection"] = tx
-    found = _current_revision(tx)
+    found = current_revision(tx)
     refuse_revision(found, known_revisions(), place)
     if found not in (None, REVISION):
         _keep_copy(Path(place), found)
@@ -314,7 +319,8 @@ def _config() -> Config:
     return config
 
 
-def _current_revision(tx: Tx) -> str | None:
+def current_revision(tx: Tx) -> str | None:
+    """The revision of this database; None: it has no tables yet."""
     named = tx.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'")
     if named.scalar() is None:
         return None
