@@ -32,6 +32,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "undo": "Put back what Postroom moved, and take off what it tagged, as far as nobody has touched it since.",
         "forget": "Forget a person: every lesson whose mail holds the address, and every model that may have learnt "
         "from one.",
+        "mailbox": "One mailbox as a whole: `reset` forgets it and begins anew.",
         "backup": "Write all that Postroom remembers into one new FILE, also while the service runs.",
         "restore": "Bring back what `backup` wrote into FILE, while no service runs here.",
     },
@@ -57,5 +58,5 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 `postroom --help` shows these, so that it need not load what all commands work with.
 """
 
-MODULES: Mapping[str, str] = {"try": "try_file"}
-"""Where a command's name is a word of Python's own: its module and its function."""
+MODULES: Mapping[str, str] = {"mailbox": "whole_mailbox", "try": "try_file"}
+"""Where a command's name is a word of Python's own, or another module's: its module and its function."""
