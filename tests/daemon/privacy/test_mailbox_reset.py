@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Identity, MailText, MessageRef, Move, Sighting
 from daemon.commands import whole_mailbox as command
 from daemon.state.lock import StateLock
 from daemon.state.watermark import Watermark
-from daemon.store import decisions, journal, learning, mailboxes, messages
-from daemon.store.database import Database, Tx
+from daemon.store import mailboxes
+from daemon.store.database import Database
 from daemon.store.one_mailbox import rows_of
 from daemon.store.tables import metadata
 from daemon.training.places import place_for
 from tests.a_model import VERSION, put_model
 from tests.daemon.keeping.test_backup import Installation
+from tests.daemon.store.rows_everywhere import fill
 from tests.fakes import START
 
 
@@ -30,39 +30,12 @@ def office(tmp_path: Path) -> Installation:
     made.state.mkdir()
     for name in ("office", "sales"):
         put_model(made.state, name, START)
-        fill(made.state, name)
+        fill(made.state / "postroom.sqlite", name)
         Watermark(made.state / "seen" / name).write(START)
         readings = made.state / "training" / "cache" / "lessons" / name
         readings.mkdir(parents=True)
         (readings / "1.npz").touch()
     return made
-
-
-def fill(state: Path, name: str) -> None:
-    with contextlib.closing(Database.open(state / "postroom.sqlite")) as database, database.begin() as tx:
-        box = mailboxes.ensure(tx, name, "imap", "live", START).id
-        seen = Sighting(MessageRef("INBOX", 1, 1), Identity(None, f"<1@{name}>", "d", "o"))
-        message = messages.add(tx, box, seen, "new", START, None)
-        fields = dict.fromkeys(("category", "best", "probability", "runner_up", "runner_up_probability", "model"))
-        made = decisions.add(tx, message, START, **fields, source="none", reason="left", mode="live")
-        journal.plan(tx, message, seen.ref, Move("Orders"), START, decision=made, kind="sort")
-        learning.teach(tx, box, "c1", MailText(body=f"a mail of {name}"), START, source="csv", message=message)
-        for table in metadata.sorted_tables:  # whatever is not filled yet, by its foreign keys alone
-            put_row(tx, table.name, box, message)
-
-
-def put_row(tx: Tx, table: str, box: int, message: int) -> None:
-    columns = {column.name: column for column in metadata.tables[table].c}
-    if not {"mailbox_id", "message_id"} & set(columns) or rows_of(tx, box).get(table):
-        return
-    values: dict[str, object] = {}
-    for column in columns.values():
-        if column.name in ("mailbox_id", "message_id"):
-            values[column.name] = box if column.name == "mailbox_id" else message
-        elif not column.nullable and column.name != "id":
-            values[column.name] = "2026-03-02 09:00:00.000000" if "DATE" in str(column.type) else "[]"
-    names, marks = ", ".join(values), ", ".join("?" * len(values))
-    tx.exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))
 
 
 def rows(office: Installation, name: str) -> dict[str, int]:
