@@ -37,6 +37,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "lessons stay.",
         "forget": "Forget a person: every lesson whose mail holds the address, and every model that may have learnt "
         "from one.",
+        "mailbox": "One mailbox as a whole: `reset` forgets it and begins anew.",
+        "backup": "Write all that Postroom remembers into one new FILE, also while the service runs.",
+        "restore": "Bring back what `backup` wrote into FILE, while no service runs here.",
     },
     "Asking": {
         "status": "How every mailbox is doing: the last look, what was filed, what people did about it.",
@@ -61,8 +64,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 """
 
 MODULES: Mapping[str, str] = {
+    "mailbox": "whole_mailbox",
     "try": "try_file",
     "install-service": "install_service",
     "uninstall-service": "uninstall_service",
 }
-"""Where a command's name is no name in Python: its module and its function."""
+"""Where a command's name is no name in Python, or another module's: its module and its function."""

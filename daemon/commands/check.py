@@ -44,7 +44,7 @@ from daemon.signin.token_source import TokenSource
 from daemon.state import open_files
 from daemon.state.lock import holder
 from daemon.state.private import open_to, refuse_strange
-from daemon.state.state_dir import database_path
+from daemon.state.state_dir import database_path, refuse_half_restored
 from daemon.store.clocks import all_waiting
 from daemon.store.examine import cursor_of, examine_database, folder_in_use
 
@@ -133,6 +133,7 @@ def _state_dir(settings: Settings) -> str:
     if not os.access(nearest, os.W_OK):
         raise PostroomError(str(place), "cannot be written.", "Run as the service's user, or correct its owner.")
     refuse_strange(place)
+    refuse_half_restored(place)
     if place.is_dir() and (problem := open_to(place)) is not None:
         raise PostroomError(
             str(place),

@@ -30,6 +30,7 @@ from daemon.service.rounds import Round, status_line
 from daemon.service.systemd import Notifier
 from daemon.service.timetable import Timetable
 from daemon.settings import Settings
+from daemon.state.kept import sweep_kept
 from daemon.state.lock import StateLock
 from daemon.state.open_files import make_room
 from daemon.state.refused_reload import forget_refused, note_refused
@@ -112,6 +113,7 @@ class Service:
             seen = self.clock()
             self.awake_since = self.awake_since or seen  # no reload makes it have slept
             sweep(mailroom.database, self.settings.state_dir, seen)
+            sweep_kept(self.settings.state_dir, seen)
             desks = mailroom.desks()
             for desk in desks:  # the settings may name senders that they did not name before
                 void_never_senders(mailroom.database, desk.mailbox_id, desk.sorting, seen)
