@@ -65,6 +65,8 @@ class Plan:
     tls: bool = False
     bad: bool = False
     """Do some servers misbehave?"""
+    admits: int = 0
+    """So many connections the server of all takes at a time; 0: any number."""
 
     @property
     def behind(self) -> dict[str, str]:

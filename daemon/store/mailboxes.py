@@ -92,6 +92,11 @@ def looked(
     tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(**values))
 
 
+def set_turns(tx: Tx, mailbox: int, why: str | None) -> None:
+    """Note why it has a connection only in turn with others; None: it keeps its own."""
+    tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(turns=why))
+
+
 def set_unreadable(tx: Tx, mailbox: int, folders: Mapping[str, str]) -> None:
     """Note which folders the last look could not look into, and why."""
     values = {"unreadable": dict(folders) or None}

@@ -42,3 +42,11 @@ def test_mailboxes_whose_servers_misbehave_cost_the_others_nothing(tmp_path: Pat
     assert is_fine(found), found
     assert found["told_in_status"] >= 3
     assert found["with_models"]["threads"] < MOST_THREADS
+
+
+def test_where_a_server_takes_fewer_connections_than_there_are_mailboxes_they_take_turns(tmp_path: Path) -> None:
+    """Those that came first would keep theirs in IDLE, and the others would be refused for ever."""
+    found = measure(replace(QUICK, mailboxes=9, admits=3), tmp_path)
+    assert is_fine(found, refused=True), found
+    assert found["mails"] == 9 * QUICK.mails
+    assert found["told_in_status"] == 9
