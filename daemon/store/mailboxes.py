@@ -326,9 +326,7 @@ def category_names(tx: Tx, mailbox: int) -> dict[str, str]:
 
 def categories(tx: Tx, mailbox: int) -> list[Category]:
     """All categories ever made, oldest first; a paused one says why."""
-    rows = tx.execute(
-        select(t.categories).where(t.categories.c.mailbox_id == mailbox).order_by(t.categories.c.id)
-    ).mappings()
+    rows = tx.execute(_categories(), {"mailbox": mailbox}).mappings()
     return [
         Category(
             row["uid"],
@@ -343,6 +341,12 @@ def categories(tx: Tx, mailbox: int) -> list[Category]:
         )
         for row in rows
     ]
+
+
+@cache
+def _categories() -> Select[Any]:
+    mine = t.categories.c.mailbox_id == bindparam("mailbox")
+    return select(t.categories).where(mine).order_by(t.categories.c.id)
 
 
 def add_category(tx: Tx, mailbox: int, category: Category, now: datetime) -> Category:
