@@ -43,7 +43,7 @@ from sqlalchemy import func, select
 from benchmarks.bad_line import BadLine
 from benchmarks.many_mail import Post, office_mail
 from benchmarks.many_models import Model
-from benchmarks.many_service import Daemon, Plan
+from benchmarks.many_service import Daemon, Plan, trained_already
 from daemon.store import mailboxes, tables
 from daemon.store.database import Database
 from tests.servers.dovecot import Dovecot
@@ -82,6 +82,7 @@ def measure(plan: Plan, folder: Path) -> dict[str, Any]:
             post.furnish(name)
             if model is not None:
                 model.into(database, daemon.state / "models", name, datetime.now(UTC))
+            trained_already(database, name, datetime.now(UTC))
         say(f"{plan.mailboxes} mailboxes are ready")
         started = time.monotonic()
         ends = started + 60 * plan.minutes
@@ -111,6 +112,7 @@ def measure(plan: Plan, folder: Path) -> dict[str, Any]:
             "minutes": plan.minutes,
             "seed": plan.seed,
             "exit_code": code,
+            "trainings": said["trained"],
             "errors": said["(errors)"],
             "bugs": said["bug"],
             "warnings": said["(warnings)"],

@@ -19,6 +19,8 @@ from typing import Self
 
 import psutil
 
+from daemon.store import learning, mailboxes, training
+from daemon.store.database import Database
 from tests.servers.dovecot import Dovecot
 from tests.servers.private import PASSWORD
 
@@ -82,6 +84,15 @@ class Plan:
         return [f"box{number:04}" for number in range(self.mailboxes)]
 
 
+def trained_already(database: Database, name: str, now: datetime) -> None:
+    """Note that this mailbox had its training: a service that did not run in the last window makes up for it at once,
+    and two hundred trainings in turn would be measured with it."""
+    with database.begin() as tx:
+        box = mailboxes.ensure(tx, name, "imap", "live", now).id
+        newest, count = learning.lesson_state(tx, box)
+        training.end_run(tx, training.start_run(tx, box, now, count, newest), now, "kept", "")
+
+
 class Daemon:
     """`postroom run` as a process of its own, weighed from outside."""
 
@@ -97,7 +108,7 @@ class Daemon:
             else MAILBOX.format(name=name, port=port, tls=tls, ca_file=ca_file)
             for name in plan.names
         )
-        # No night begins while we measure.
+        # No night begins while we measure (`trained_already` for the one before, which a new service makes up for).
         hour = (datetime.now().astimezone().hour + 12) % 24
         window = f"{hour:02}:00-{hour:02}:01"
         config.write_text(SETTINGS.format(state=self.state, poll=plan.poll, window=window, mailboxes=boxes))
