@@ -30,6 +30,7 @@ from daemon.mistakes import ExitCode, PostroomError
 from daemon.model import model_folder
 from daemon.model.base_file import find_base
 from daemon.model.engines.engine import EngineError
+from daemon.model.reader_files import cache_of, reader_folder, whole_reader
 from daemon.model.term_key import KEY_FILE, TermKey
 from daemon.passes.mailroom import connector_for
 from daemon.privacy.waiting import waiting_words
@@ -175,11 +176,14 @@ def _open_files(settings: Settings) -> str:
 
 
 def _model(settings: Settings, box: str) -> str:
-    """Is this mailbox's model in use whole, and made under the key that lies here? Raises EngineError."""
+    """Is this mailbox's model in use whole, with the reader that it needs, and made under the key that lies here?
+    Raises EngineError."""
     folder = _in_use(settings, box)
     if folder is None:
         return "none yet: `postroom learn --from-folders` trains the first"
-    model_folder.fitting(folder, TermKey.read(settings.state_dir / KEY_FILE))
+    meta = model_folder.fitting(folder, TermKey.read(settings.state_dir / KEY_FILE))
+    if meta.reader:
+        whole_reader(reader_folder(cache_of(settings.state_dir), meta.reader))
     return f"{folder.name}, whole"
 
 
