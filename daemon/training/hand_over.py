@@ -88,7 +88,7 @@ def train(
             run = training.start_run(tx, mailbox, clock(), count, newest)
         result: Result | NoAnswer | None = None
         try:
-            extra.require("training")
+            extra.require_for(settings)
             with database.read() as tx:
                 order = _order(tx, settings, registry, mailbox, version, training_dir)
                 stands = _as_they_count(tx, mailbox)
