@@ -48,6 +48,7 @@ from daemon.state.private import open_to, refuse_strange
 from daemon.state.state_dir import database_path, refuse_half_restored
 from daemon.store.clocks import all_waiting
 from daemon.store.examine import cursor_of, examine_database, folder_in_use
+from daemon.training import extra
 
 LEAST_FREE_BYTES = 2 * 1024**3
 """A training keeps some 1.2 GB of base, cache and candidate for a model of 135 million parameters."""
@@ -95,6 +96,7 @@ def examine(settings: Settings, config: Path | None = None, *, try_move: bool = 
     yield _guard("old mail", lambda: _old_mail(settings))
     yield _guard("open files", lambda: _open_files(settings))
     yield _guard("base model", lambda: str(find_base(settings.engine.base).path))
+    yield _guard("tuning", lambda: _tuning(settings))
     yield from (Finding(*found) for found in attached_files(settings))
     yield _guard("database", lambda: examine_database(database_path(settings)))
     for mailbox in settings.mailboxes:
@@ -124,6 +126,12 @@ def _names() -> Finding:
             "packages", False, f"{', '.join(strangers)} installs the same names. Use a virtual environment of its own."
         )
     return Finding("packages", True, f"postroom {importlib.metadata.version('postroom')}")
+
+
+def _tuning(settings: Settings) -> str:
+    extra.require_for(settings)
+    absent = ", ".join(extra.missing())
+    return f"none of layers: {absent} not installed, which most mailboxes do not need" if absent else "installed"
 
 
 def _state_dir(settings: Settings) -> str:
