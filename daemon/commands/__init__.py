@@ -25,8 +25,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Running": {
         "run": "Run the service: look at every mailbox on schedule, train at night.",
         "once": "One pass by hand: look, learn from corrections, sort what is due.",
-        "live": "Let Postroom move or tag mail in this mailbox from now on.",
-        "shadow": "Decide and count, but move nothing: how every new mailbox starts.",
+        "live": "Let Postroom move or tag mail from now on: of these categories alone, or of the whole mailbox.",
+        "shadow": "Decide and count, but move nothing: of these categories alone, or of the whole mailbox.",
         "pause": "Stop sorting, for maintenance.",
         "resume": "Go on after `pause`, or after Postroom paused or stopped by itself.",
         "undo": "Put back what Postroom moved, and take off what it tagged, as far as nobody has touched it since.",

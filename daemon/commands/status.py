@@ -170,8 +170,9 @@ def _found(
 def _in_full(
     tx: Tx, box: Mailbox, settings: Settings, since: datetime, working: bool, meta: ModelMeta | None, now: datetime
 ) -> dict[str, Any]:
-    policy = policy_of(tx, box.id, settings.sorting, meta, now)
-    points, least = () if meta is None else meta.points, settings.sorting.min_examples
+    sorting = settings.sorting_of(box.name)
+    policy = policy_of(tx, box.id, sorting, meta, now)
+    points, least = () if meta is None else meta.points, sorting.min_examples
     return mailbox_status(tx, box, since, lambda: working, points, least, all_at_rest(policy))
 
 
@@ -185,6 +186,13 @@ def _show_status(told: dict[str, Any], days: int) -> None:
     console.print(f"  {days} days: {told['sentence']}", soft_wrap=True)
     if files := counted_in_words(told["files"]):
         console.print(f"  {files}", soft_wrap=True)
+    for rule in told["rules"]:
+        if rule["overridden"]:
+            console.print(
+                f"  Rule: {rule['rule']} filed {rule['filed']}, and people put {rule['overridden']} of them elsewhere. "
+                "If they are right, change it in the settings.",
+                soft_wrap=True,
+            )
     for waiting in told["bulk_moves"]:
         console.print(f"  Bulk move {waiting['words']} `{ASK}` shows more.", soft_wrap=True)
     if told["unreadable"]:
@@ -208,10 +216,11 @@ def _show_status(told: dict[str, Any], days: int) -> None:
         )
     console.print(f"  Next training: {_next_training(told['next_training'])}", soft_wrap=True)
     rows = [
-        (category["name"], _place(category), category["lessons"], _remarks(category)) for category in told["categories"]
+        (category["name"], _place(category), category["lessons"], _so_far(category), _remarks(category))
+        for category in told["categories"]
     ]
     if rows:
-        table("", ["category", "folder", "lessons", "remarks"], rows, frozenset({2}))
+        table("", ["category", "folder", "lessons", "so far", "remarks"], rows, frozenset({2}))
     else:
         console.print("  No categories known yet: postroom folders, or list them in the settings", soft_wrap=True)
     if new := [folder["name"] for folder in told["folders_new"]]:
@@ -221,6 +230,13 @@ def _show_status(told: dict[str, Any], days: int) -> None:
 
 def _remarks(category: dict[str, Any]) -> str:
     return "; ".join(words for words in (category["trouble"], category["rests"]) if words)
+
+
+def _so_far(category: dict[str, Any]) -> str:
+    """In shadow: where people put what it would have filed; live: what they moved of what it filed."""
+    if category["mode"] == "live":
+        return f"live: {category['overridden']} of {category['filed']} moved"
+    return f"shadow: {category['agreed']} of {category['agreed'] + category['overridden']} agreed"
 
 
 def _place(category: dict[str, Any]) -> str:

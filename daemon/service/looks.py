@@ -80,11 +80,11 @@ class Looks:
         self._scheduler.add_executor(ThreadPoolExecutor(at_once), PASSES)
         self._scheduler.add_executor(ThreadPoolExecutor(max(1, at_once // 2)), TROUBLED)
         for position, desk in enumerate(self._desks):
-            wait = first_look(position, len(self._desks), at_once, self._sorting.poll)
+            wait = first_look(position, len(self._desks), at_once, desk.sorting.poll)
             first = now + wait
             self._rounds[desk.settings.name].due = time.monotonic() + wait.total_seconds()
             self._scheduler.add_job(
-                self.look, Every(self._sorting.poll), [desk], id=job_of(desk), executor=PASSES, next_run_time=first
+                self.look, Every(desk.sorting.poll), [desk], id=job_of(desk), executor=PASSES, next_run_time=first
             )
 
     def catch_up(self) -> None:
@@ -104,7 +104,7 @@ class Looks:
     def look(self, desk: Desk) -> None:
         """One pass, and the plan for what comes after it."""
         round_ = self._rounds[desk.settings.name]
-        round_.due = time.monotonic() + self._sorting.poll.total_seconds()
+        round_.due = time.monotonic() + desk.sorting.poll.total_seconds()
         if self._interrupted() or not round_.line.acquire(timeout=LINE_S):
             return
         try:
@@ -172,7 +172,7 @@ class Looks:
             log.error("needs-person", problem=str(error))  # `status` knows of it by now
         except (ConnectorError, EngineError, PostroomError) as error:
             round_.failures += 1
-            wait = back_off(round_.failures, self._sorting.poll, random.random())
+            wait = back_off(round_.failures, desk.sorting.poll, random.random())
             again_in = round(wait.total_seconds())
             log.warning("trouble", problem=str(error), times=round_.failures, again_in=again_in)
             times = f" {round_.failures} times in a row by now." if round_.failures > 1 else ""

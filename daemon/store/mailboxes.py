@@ -335,9 +335,15 @@ def categories(tx: Tx, mailbox: int) -> list[Category]:
             row["paused"],
             row["listed_as"],
             row["tag"],
+            row["mode"],
         )
         for row in rows
     ]
+
+
+def acts(tx: Tx, mailbox: int) -> bool:
+    """Is mail of it moved or tagged, of all its categories or of some?"""
+    return get(tx, mailbox).mode == "live" or any(one.mode == "live" for one in categories(tx, mailbox))
 
 
 def add_category(tx: Tx, mailbox: int, category: Category, now: datetime) -> Category:
@@ -361,7 +367,7 @@ def add_category(tx: Tx, mailbox: int, category: Category, now: datetime) -> Cat
 
 
 def update_category(tx: Tx, mailbox: int, uid: str, **values: object) -> None:
-    """Change a category's name, folder, tag, description, hides, precision or paused."""
+    """Change a category's name, folder, tag, description, hides, precision, paused or mode."""
     where = (t.categories.c.mailbox_id == mailbox) & (t.categories.c.uid == uid)
     tx.execute(update(t.categories).where(where).values(**values))
 

@@ -156,6 +156,7 @@ categories = Table(
     Column("listed_as", Text),  # the folder's name in the settings, which a rename on the server leaves behind
     Column("created", Utc, nullable=False),
     Column("tag", Text),  # how its mail is tagged; NULL: the mailbox is sorted by moving
+    Column("mode", Text),  # "shadow" or "live" for this category alone; NULL: as the mailbox
     UniqueConstraint("mailbox_id", "uid"),
 )
 

@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.Column("listed_as", sa.Text(), nullable=True),
         sa.Column("created", tables.Utc(), nullable=False),
         sa.Column("tag", sa.Text(), nullable=True),
+        sa.Column("mode", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_categories_mailbox_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_categories")),
         sa.UniqueConstraint("mailbox_id", "uid", name=op.f("uq_categories_mailbox_id_uid")),
