@@ -93,6 +93,7 @@ def postroom(context: click.Context, config: Path | None) -> None:
     \b
     A first hour:
       postroom demo                    see it work on sample mail, nothing to set up
+      postroom init                    settings for your mailbox: asked, tried, written
       postroom check                   does the mail server answer, are the folders there?
       postroom folders                 what is each folder for? Guessed, and easily put right
       postroom learn --from-folders    first lessons and first model

@@ -12,6 +12,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Getting started": {
         "demo": "See it work: a mail server, an office's sample mail, the real service, a person who corrects it, "
         "a better model.",
+        "init": "Write the settings for a mailbox: ask, sign in, show its folders, and keep the secret apart.",
+        "install-service": "Make a system service of this installation: systemd unit, user, command, man page and "
+        "completion.",
         "check": "Log in everywhere, look for every folder, the models and the disk.",
         "login": "Sign in to Microsoft 365 or Google for MAILBOX, once, and test whether it opens.",
         "folders": "What every folder is for, and why: guessed from its name or the server's word, or said by the "
@@ -30,6 +33,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "pause": "Stop sorting, for maintenance.",
         "resume": "Go on after `pause`, or after Postroom paused or stopped by itself.",
         "undo": "Put back what Postroom moved, and take off what it tagged, as far as nobody has touched it since.",
+        "uninstall-service": "Stop the service and take away its unit, command, man page and completion; settings and "
+        "lessons stay.",
         "forget": "Forget a person: every lesson whose mail holds the address, and every model that may have learnt "
         "from one.",
         "alarm": "Try whether somebody is told: run `[alarm] command` with a trial alarm, and show what it prints.",
@@ -59,5 +64,10 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 `postroom --help` shows these, so that it need not load what all commands work with.
 """
 
-MODULES: Mapping[str, str] = {"mailbox": "whole_mailbox", "try": "try_file"}
-"""Where a command's name is a word of Python's own, or another module's: its module and its function."""
+MODULES: Mapping[str, str] = {
+    "mailbox": "whole_mailbox",
+    "try": "try_file",
+    "install-service": "install_service",
+    "uninstall-service": "uninstall_service",
+}
+"""Where a command's name is no name in Python, or another module's: its module and its function."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -37,12 +37,13 @@ class Context:
     """The options before the command. The settings are read when a command first asks for them."""
 
     def __init__(self, config: Path | None) -> None:
-        self._given = config
+        self.given = config
+        """The file that --config names; it may not be there."""
 
     @functools.cached_property
     def config(self) -> Path:
         """The file that counts."""
-        return find_config(self._given).absolute()
+        return find_config(self.given).absolute()
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -109,13 +110,20 @@ def table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], right: frozenset[int] = frozenset()
 ) -> None:
     """A table that fits the terminal; columns in `right` hold numbers."""
-    console.print(Text(title, style="italic"), soft_wrap=True)  # a table's own title is broken at the table's width
+    table_on(console, title, columns, rows, right)
+
+
+def table_on(
+    where: PrintableConsole, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Set[int]
+) -> None:
+    """The same, also on standard error: beside questions."""
+    where.print(Text(title, style="italic"), soft_wrap=True)  # a table's own title is broken at the table's width
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         shown.add_column(column, justify="right" if index in right else "left", overflow="fold")
     for row in rows:
         shown.add_row(*("" if cell is None else str(cell) for cell in row))
-    console.print(shown)
+    where.print(shown)
 
 
 def nothing_found(person: Person) -> str:

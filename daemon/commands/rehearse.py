@@ -80,9 +80,9 @@ def rehearse(
     """
     if [eml_tree, manifest, mailbox].count(None) != 2:
         raise click.UsageError("Say one of --eml-tree DIR, --manifest FILE and --mailbox NAME.")
-    extra.require("postroom rehearse")
     nothing_set = mailbox is None and _no_settings()
     settings = Settings() if nothing_set else context.settings
+    extra.require_for(settings)
     logs.configure(settings.log.model_copy(update={"level": "error"}))
     mails = _read(context, settings, eml_tree, manifest, mailbox, as_json)
     options = RehearsalOptions(warmup, retrain_every, limit)

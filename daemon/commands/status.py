@@ -199,6 +199,8 @@ def _show_status(told: dict[str, Any], days: int) -> None:
         console.print(f"  Unreadable: {told['unreadable']}", soft_wrap=True)
     if told["withheld"]:
         console.print(f"  Withheld: {told['withheld']}", soft_wrap=True)
+    if told["turns"]:
+        console.print(f"  Connections: {told['turns']}", soft_wrap=True)
     if told["twins"]:
         console.print(f"  Folders: {told['twins']}", soft_wrap=True)
     model = told["model"]

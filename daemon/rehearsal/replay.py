@@ -248,7 +248,7 @@ def by_words(lessons: Sequence[LabelledMail], questions: Sequence[LabelledMail])
     """TF-IDF of words and of pieces of words, and a linear SVM: what the language model has to beat."""
     if len({mail.folder for mail in lessons}) < 2:
         return [lessons[0].folder] * len(questions)
-    # Here, because it comes with the extra `train`; who only serves has no scikit-learn and does not pay 60 MB for it.
+    # Here, because a process that only serves should not pay 60 MB for it.
     from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
     from sklearn.pipeline import make_pipeline, make_union  # type: ignore[import-untyped]
     from sklearn.svm import LinearSVC  # type: ignore[import-untyped]

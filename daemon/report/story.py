@@ -151,6 +151,7 @@ def _line(
         "model": None if current is None else {"version": current.version, "verdict": current.verdict},
         "unreadable": unreadable_words(mailbox.unreadable or {}),
         "withheld": withheld_words(withheld.all_of(tx, mailbox.id)),
+        "turns": mailbox.turns,
     }
 
 

@@ -42,6 +42,10 @@ class Round:
     """Paused or stopped: it looks and sorts nothing."""
     broken: int = 0
     """So many times in a row the connection broke while it was listened at."""
+    cut_off: bool = False
+    """The last look ended so that its connection is of no more use."""
+    turns: str | None = None
+    """What people are told of it, while the mailboxes of its server take turns."""
     line: threading.Lock = field(default_factory=threading.Lock)
     """Held by the look: it may be due in two pools."""
 

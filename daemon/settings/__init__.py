@@ -178,6 +178,11 @@ class Settings(BaseSettings):
         return settings, broken
 
     @classmethod
+    def mistakes_in(cls, document: Mapping[str, Any]) -> list[str]:
+        """Everything that is wrong with settings that no file holds yet."""
+        return list(dict.fromkeys([*cls._mistakes(document), *cross_check(document)]))
+
+    @classmethod
     def _checked(cls, parts: Sequence[Part], known: Sequence[str]) -> list[Part]:
         """The parts with all that is wrong within one, but for what is `known` already."""
         together = {"mailbox": [box for part in parts for box in part.boxes]}
@@ -278,7 +283,7 @@ def find_config(given: Path | None, environ: Mapping[str, str] = os.environ, her
         if place.is_file():
             return place
     looked = ", ".join(map(str, PLACES))
-    raise SettingsError("settings", [f"no config file; looked for {looked}. Copy config.example.toml to one of them."])
+    raise SettingsError("settings", [f"no config file; looked for {looked}. `postroom init` writes one."])
 
 
 def read_toml(path: Path) -> dict[str, Any]:

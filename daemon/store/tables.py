@@ -121,6 +121,7 @@ mailboxes = Table(
     Column("unreadable", JSON(none_as_null=True)),  # folders that the last look could not look into: why
     Column("reread", Integer, nullable=False, default=0),  # how often a lesson got the text of its files later
     Column("account", JSON(none_as_null=True)),  # whose it was at the last look that went well, by the settings' keys
+    Column("turns", Text),  # why it has a connection only in turn with others; NULL: it keeps its own
 )
 
 folders = Table(

@@ -88,7 +88,7 @@ def train(
             run = training.start_run(tx, mailbox, clock(), count, newest)
         result: Result | NoAnswer | None = None
         try:
-            extra.require("training")
+            extra.require_for(settings)
             with database.read() as tx:
                 order = _order(tx, settings, registry, mailbox, version, training_dir)
                 stands = _as_they_count(tx, mailbox)
@@ -146,6 +146,7 @@ def compare_labels(
 
     Raises TrainingBusy, and PostroomError with the trainer's sentence when it could not compare.
     """
+    extra.require("postroom train --compare-labels", "comparing fine-tunings")
     with database.read() as tx:
         name, taught = mailboxes.name_of(tx, mailbox), learning.lesson_counts(tx, mailbox)
     if len(taught) < 2:  # the trainer would say so too, after a minute of imports

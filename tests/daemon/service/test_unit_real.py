@@ -52,7 +52,7 @@ def office(installed: InstalledPostroom) -> Iterator[tuple[InstalledPostroom, Ha
 
 def start(postroom: InstalledPostroom) -> None:
     """As the page says. It returns when the service has said READY."""
-    line = next(line for line in documented("3. The service") if line.startswith("systemctl enable"))
+    line = next(line for line in documented("3. The mailbox") if line.startswith("systemctl enable"))
     postroom.shell(line.split("#")[0])
     assert postroom.shown("ActiveState") == "active"
 
@@ -143,9 +143,6 @@ def test_ctrl_c_ends_what_the_wrapper_script_began(office: tuple[InstalledPostro
 
 def test_tab_completes_what_the_wrapper_script_takes(office: tuple[InstalledPostroom, Hands]) -> None:
     postroom, _ = office
-    (line,) = [line for line in documented("3. The service") if "bash_source" in line]
-    postroom.shell("mkdir -p /etc/bash_completion.d")
-    postroom.shell(line)
     asked = (
         "source /etc/bash_completion.d/postroom; COMP_WORDS=(postroom sta); COMP_CWORD=1; "
         "_postroom_completion postroom; echo ${COMPREPLY[@]}"
@@ -155,7 +152,7 @@ def test_tab_completes_what_the_wrapper_script_takes(office: tuple[InstalledPost
 
 def test_a_new_secret_is_handed_over_by_a_restart_and_not_by_a_reload(office: tuple[InstalledPostroom, Hands]) -> None:
     postroom, _ = office
-    secret = "/etc/postroom/credentials/office-imap"
+    secret = "/etc/postroom/credentials/office"
     postroom.shell(f"cp {secret} /tmp/right && printf wrong > {secret}")
     start(postroom)
     postroom.until(lambda: postroom.status()["trouble"] is not None, "the refusal")
@@ -218,9 +215,10 @@ def test_nothing_is_left_of_what_was_removed(tiny_base: BaseFile) -> None:
         postroom = InstalledPostroom(machine, server.port, tiny_base.path)
         postroom.begin("removed", ALL_DAY)
         start(postroom)
-        # The packages are a layer of the tests.
-        postroom.shell("systemctl stop postroom && umount /opt/postroom/venv/lib/*/site-packages")
-        for line in documented("Removal"):
+        uninstall, *more = documented("Removal")
+        postroom.shell(f"{uninstall} --yes")  # nobody is there to be asked
+        postroom.shell("umount /opt/postroom/venv/lib/*/site-packages")  # the packages are a layer of the tests
+        for line in more:
             postroom.shell(line)
         left = machine.run("sh", "-c", "find /etc /opt /usr/local /var/lib -name '*postroom*' 2>/dev/null", fine=None)
         assert left.stdout == ""

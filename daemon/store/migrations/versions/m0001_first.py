@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("unreadable", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("reread", sa.Integer(), nullable=False),
         sa.Column("account", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("turns", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailboxes")),
         sa.UniqueConstraint("name", name=op.f("uq_mailboxes_name")),
     )
