@@ -37,6 +37,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "lessons stay.",
         "forget": "Forget a person: every lesson whose mail holds the address, and every model that may have learnt "
         "from one.",
+        "alarm": "Try whether somebody is told: run `[alarm] command` with a trial alarm, and show what it prints.",
         "mailbox": "One mailbox as a whole: `reset` forgets it and begins anew.",
         "backup": "Write all that Postroom remembers into one new FILE, also while the service runs.",
         "restore": "Bring back what `backup` wrote into FILE, while no service runs here.",

@@ -29,6 +29,7 @@ from daemon.report.open_batches import ASK
 from daemon.report.story import iso, mailbox_line, mailbox_status, service_status
 from daemon.rules.decision import all_at_rest
 from daemon.settings import Settings
+from daemon.state.alarm_note import read_note
 from daemon.state.lock import Holder, holder
 from daemon.state.refused_reload import refused_reload
 from daemon.state.room import no_room
@@ -53,6 +54,7 @@ PARTLY_REFUSED = (
 )
 LEFT_OUT = "an included file cannot be used, and its mailboxes are left out here. `postroom check` says the same."
 STILL_THE_OLD = "A service that runs goes on by the settings that it read before, until a reload finds nothing of this."
+UNTOLD = "at {} nobody could be told what is wrong: {}. `postroom alarm --test` tries again."
 CONCERNS = (
     "trouble",
     "paused",
@@ -81,8 +83,8 @@ def status(context: Context, days: int, everyone: bool, mailbox: str | None, as_
     With many mailboxes it is a table of those that are not fine, the worst first; --mailbox tells one in full.
 
     Exit code 4 if no service runs, else 3 if a mailbox waits for a person, was not looked at for too long, has a model
-    that cannot be used, is not learnt from any more or keeps what should be deleted, if the disk is full, or if the
-    service refused the settings when it read them again.
+    that cannot be used, is not learnt from any more or keeps what should be deleted, if the disk is full, if an alarm
+    could not be told, or if the service refused the settings when it read them again.
     """
     try:
         settings, broken = Settings.load_rest(context.config)
@@ -90,6 +92,7 @@ def status(context: Context, days: int, everyone: bool, mailbox: str | None, as_
         raise SettingsError(error.place, [*error.problems, STILL_THE_OLD]) from None
     runs, disk = holder(settings.state_dir), no_room(settings.state_dir)
     refused = None if runs is None else refused_reload(settings.state_dir)
+    untold = read_note(settings.state_dir).failed if settings.alarm.command else None
     in_full = mailbox is not None or not (everyone or len(settings.mailboxes) > FEW)
     try:
         found = _found(settings, days, mailbox, runs, in_full=in_full or as_json)
@@ -101,13 +104,21 @@ def status(context: Context, days: int, everyone: bool, mailbox: str | None, as_
         told_refused = (
             None if refused is None else {"at": iso(refused.at), "why": refused.why, "partly": refused.partly}
         )
-        about = {"disk": disk, "settings_refused": told_refused, "settings_broken": broken}
+        told_untold = None if untold is None else {"at": iso(untold[0]), "why": untold[1]}
+        about = {
+            "disk": disk,
+            "settings_refused": told_refused,
+            "settings_broken": broken,
+            "alarm_failed": told_untold,
+        }
         print_json({"running": runs is not None, **about, "mailboxes": found})
     else:
         if runs is None:
             console.print(NOT_RUNNING, soft_wrap=True)
         if disk is not None:
             console.print(f"Disk: {disk}", soft_wrap=True)
+        if untold is not None:
+            console.print(f"Alarm: {UNTOLD.format(local(untold[0]), untold[1])}", soft_wrap=True)
         if refused is not None:
             words = PARTLY_REFUSED if refused.partly else REFUSED
             console.print(f"Settings: {words.format(local(refused.at))}\n{refused.why}", soft_wrap=True)
@@ -120,7 +131,8 @@ def status(context: Context, days: int, everyone: bool, mailbox: str | None, as_
             show_table(found, days, everyone=everyone)
     if runs is None:
         raise SystemExit(ExitCode.NOT_RUNNING)
-    if disk is not None or refused is not None or broken or any(told[what] for told in found for what in CONCERNS):
+    whole = disk is not None or refused is not None or untold is not None or broken
+    if whole or any(told[what] for told in found for what in CONCERNS):
         raise SystemExit(ExitCode.NEEDS_PERSON)
 
 

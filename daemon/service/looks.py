@@ -234,9 +234,10 @@ class Looks:
             return back_off(round_.failures, AFTER_A_BUG, random.random())
         else:
             round_.failures = 0
-            round_.looked, round_.held = True, done.paused is not None
+            round_.held = done.paused is not None
             _tell(done)
             self._mind_silence(desk, round_)
+            round_.looked = True  # last: from now on all that is known of it counts
         finally:
             round_.working = round_.hangs = False
             round_.alive = time.monotonic()

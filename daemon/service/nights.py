@@ -202,4 +202,4 @@ class Nights:
         words = None if trouble is None else trouble.words
         if words is not None and words != round_.training:
             log.warning("training-trouble", mailbox=desk.settings.name, problem=words)
-        round_.training = words
+        round_.training, round_.minded = words, True

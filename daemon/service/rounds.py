@@ -34,6 +34,8 @@ class Round:
     """What is wrong with the nights, in words: the log has it already."""
     model: str | None = None
     """Why the model in use cannot be used."""
+    minded: bool = False
+    """Its nights and its model have been asked for since the service began."""
     looked: bool = False
     """A pass has ended well since the service began."""
     held: bool = False

@@ -29,7 +29,7 @@ from daemon.mistakes import PostroomError, SettingsError
 from daemon.model.engines.engine_kinds import AnyEngine, EmbeddedSettings
 from daemon.settings.include import Part, parts_of, without_conflicts
 from daemon.settings.problems import cross_check, in_words, stray_overrides, unknown_kinds, with_kind
-from daemon.settings.values import AbsolutePath, OcrLanguage, Overrides, TimeWindow
+from daemon.settings.values import AbsolutePath, AlarmCommand, OcrLanguage, Overrides, TimeWindow
 from daemon.settings.windows import Window
 
 PLACES = (Path("postroom.toml"), Path("/etc/postroom/config.toml"))
@@ -104,6 +104,12 @@ class TrainingSettings(Section):
     memory_mb: int = Field(default=1024, ge=64)
 
 
+class AlarmSettings(Section):
+    """Who is told when something is wrong."""
+
+    command: AlarmCommand = ()
+
+
 class LogSettings(Section):
     """How much to say, and in which form."""
 
@@ -131,6 +137,7 @@ class Settings(BaseSettings):
     sorting: SortingSettings = SortingSettings()
     engine: AnyEngine = EmbeddedSettings()
     training: TrainingSettings = TrainingSettings()
+    alarm: AlarmSettings = AlarmSettings()
     log: LogSettings = LogSettings()
     _included: Mapping[str, tuple[Any, ...]] = PrivateAttr(default_factory=dict)
     """The tables of every included file that count, by its name."""

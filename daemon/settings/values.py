@@ -28,8 +28,20 @@ def _as_ocr_language(value: str) -> str:
     return value
 
 
+def _as_command(value: tuple[str, ...]) -> tuple[str, ...]:
+    if value and not value[0].startswith("/"):
+        raise ValueError(
+            f'"{value[0]}" is no whole path; name the program by one, for example "/usr/local/bin/tell-it".'
+        )
+    if any("\0" in word for word in value):
+        raise ValueError("a word of it holds a zero byte.")
+    return value
+
+
 TimeWindow = Annotated[Window, BeforeValidator(_as_window), PlainSerializer(str)]
 AbsolutePath = Annotated[Path, AfterValidator(absolute)]
+AlarmCommand = Annotated[tuple[str, ...], AfterValidator(_as_command)]
+"""A program by its whole path, and its first arguments; empty: there is none."""
 OcrLanguage = Annotated[str, AfterValidator(_as_ocr_language)]
 """As tesseract calls it and its data file: three letters of ISO 639-2, or a script."""
 
