@@ -183,7 +183,7 @@ def test_rounding_costs_less_after_smoothing_by_invented_mail(
         return float(np.linalg.norm(reader.means([prompt.ids for prompt in prompts]) - exact) / varies)
 
     smoothed = lost("smoothed")
-    monkeypatch.setattr(reader_export, "smoothed", lambda decoder, *_: np.ones(decoder.embedding.shape[1], np.float32))
+    monkeypatch.setattr(reader_export, "smoothed", lambda decoder, *_: np.ones(decoder.width, np.float32))
     assert smoothed < 0.7 * lost("plain")
 
 
