@@ -60,9 +60,11 @@ class Mailroom:
         self._desks.pop(desk.settings.name, None)
 
     def _open(self, mailbox: MailboxSettings) -> Desk:
+        if mailbox.share:
+            met(self.database, self.settings.mailbox_named(mailbox.share), self.clock())
         known = met(self.database, mailbox, self.clock())
         return Desk(
-            settings=mailbox,
+            settings=self.settings.working(mailbox),
             sorting=self.settings.sorting_of(mailbox.name),
             database=self.database,
             connector=connector_for(mailbox, Credentials(self.settings.state_dir)),

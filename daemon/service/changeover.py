@@ -14,6 +14,7 @@ from concurrent import futures
 import structlog
 
 from daemon.passes.desk import Desk
+from daemon.passes.lent import keep_share
 from daemon.passes.mailroom import Mailroom, leave, picture_languages
 from daemon.service.logs import told_only
 from daemon.service.timetable import Timetable
@@ -33,6 +34,13 @@ def in_place(before: Settings, fresh: Settings) -> bool:
     return opened_by == (fresh.sorting, fresh.engine, fresh.training, picture_languages(fresh))
 
 
+def take_up(mailroom: Mailroom, desk: Desk) -> None:
+    """Before anybody works at a desk: the settings may name senders, or share, as they did not before. Raises
+    StoreError."""
+    void_never_senders(mailroom.database, desk.mailbox_id, desk.sorting, mailroom.clock())
+    keep_share(desk)
+
+
 class Changeover:
     """Takes other settings for the mailboxes that the timetable serves. For the service's own thread."""
 
@@ -45,8 +53,8 @@ class Changeover:
 
     @property
     def going(self) -> bool:
-        """Is somebody leaving, or to be opened?"""
-        return any(desk.leaving for desk in self._timetable.desks) or bool(self._new())
+        """Is somebody leaving? Whom the database does not let be opened is tried again now and then."""
+        return any(desk.leaving for desk in self._timetable.desks)
 
     def take(self, fresh: Settings) -> None:
         """Go over to these settings, which are `in_place`. Who waits for a person, or is in trouble, is opened anew:
@@ -54,7 +62,7 @@ class Changeover:
         make_room(len(fresh.mailboxes))
         self._mailroom.settings = self._timetable.nights.settings = fresh
         self._mailroom.registry.forget_refusals()
-        wanted = {mailbox.name: mailbox for mailbox in fresh.mailboxes}
+        wanted = {mailbox.name: fresh.working(mailbox) for mailbox in fresh.mailboxes}
         for desk in self._timetable.desks:
             same = wanted.get(desk.settings.name) == desk.settings
             desk.leaving = desk.leaving or not (same and self._timetable.rounds[desk.settings.name].well)
@@ -98,7 +106,7 @@ class Changeover:
         mailroom = self._mailroom
         with told_only():
             desk = mailroom.desk(name)
-            void_never_senders(mailroom.database, desk.mailbox_id, desk.sorting, mailroom.clock())
+            take_up(mailroom, desk)
             log.info("mailbox-opened", mailbox=name)
             return desk
         return None

@@ -26,7 +26,7 @@ from daemon.passes.desk import Desk, utc_now
 from daemon.passes.mailroom import Mailroom, open_mailroom
 from daemon.rules.schedule import PASS_GRACE
 from daemon.service import logs
-from daemon.service.changeover import Changeover, in_place
+from daemon.service.changeover import Changeover, in_place, take_up
 from daemon.service.logs import told_only
 from daemon.service.rounds import Round, status_line
 from daemon.service.systemd import Notifier
@@ -38,7 +38,6 @@ from daemon.state.open_files import make_room
 from daemon.state.refused_reload import forget_refused, note_refused
 from daemon.store import mailboxes
 from daemon.store.database import DatabaseGone
-from daemon.training.never_senders import void_never_senders
 from daemon.training.places import sweep
 from daemon.training.trainer_process import BrokenOff
 
@@ -121,8 +120,8 @@ class Service:
             sweep(mailroom.database, self.settings.state_dir, seen)
             sweep_kept(self.settings.state_dir, seen)
             desks = mailroom.desks()
-            for desk in desks:  # the settings may name senders that they did not name before
-                void_never_senders(mailroom.database, desk.mailbox_id, desk.sorting, seen)
+            for desk in desks:
+                take_up(mailroom, desk)
             self._begin_paused(desks)
             timetable = self._plan(mailroom, desks)
             changeover = Changeover(mailroom, timetable)

@@ -125,7 +125,7 @@ class Nights:
             self._training.release()
 
     def _train_all(self) -> None:
-        database, desks = self._mailroom.database, list(self._desks)
+        database, desks = self._mailroom.database, self._teachers()
         by_name, runs = {desk.settings.name: desk for desk in desks}, self._runs(desks)
         waiting = longest_waiting({name: last_attempt(latest) for name, latest in runs.items()})
         if any(map(self.is_due, runs.values())):
@@ -135,9 +135,13 @@ class Nights:
             with told_only():
                 hold_others(database, {desk.mailbox_id for desk in desks}, self.settings, self._clock())
         self._side_by_side([(by_name[name], runs[name]) for name in waiting])
-        runs = self._runs(list(self._desks))
+        runs = self._runs(self._teachers())
         if self._breaks_off() is None and (not runs or any(map(self.is_due, runs.values()))):
             self._scheduler.modify_job(NIGHT, next_run_time=datetime.now(UTC) + AGAIN)
+
+    def _teachers(self) -> list[Desk]:
+        """The mailboxes with nights of their own: not those that share another's model."""
+        return [desk for desk in list(self._desks) if not desk.settings.share]
 
     def _side_by_side(self, waiting: Sequence[tuple[Desk, Runs]]) -> None:
         """Train for those who are due, in this order, each as soon as there is room beside those before it."""
@@ -152,8 +156,8 @@ class Nights:
                     working.add(trainings.submit(self._train_one, desk))
 
     def _breaks_off_for(self, desk: Desk) -> BrokenOff | None:
-        """The same for one mailbox: its training ends when it leaves the settings, and goes on when it changes."""
-        known = any(mailbox.name == desk.settings.name for mailbox in self.settings.mailboxes)
+        """The same for one mailbox: its training ends when it leaves or begins to share, and goes on else."""
+        known = any(box.name == desk.settings.name and not box.share for box in self.settings.mailboxes)
         return self._breaks_off() or (None if known else "reloaded")
 
     def _need_mb(self) -> int:
@@ -195,11 +199,10 @@ class Nights:
 
     def mind_all(self) -> None:
         """Say of every mailbox what is wrong with its nights. A training that is due begins just now."""
-        desks = list(self._desks)
-        runs = self._runs(desks)
-        for desk in desks:
+        runs = self._runs(self._teachers())
+        for desk in list(self._desks):
             with told_only():
-                self.mind(desk, begins=self.is_due(runs[desk.settings.name]) if runs else False)
+                self.mind(desk, begins=desk.settings.name in runs and self.is_due(runs[desk.settings.name]))
 
     def mind(self, desk: Desk, begins: bool = False) -> None:
         """A service that never learns looks as well as one that does: say it once, until something changes.

@@ -131,7 +131,7 @@ def test_what_changes_or_goes_during_its_pass_ends_after_it_and_counts_as_it_is_
         assert service.log.read_text().count('"mailbox": "sales"') == gone
 
 
-def test_a_training_goes_on_when_its_mailbox_changes_and_ends_when_it_goes(
+def test_a_training_goes_on_when_its_mailbox_changes_and_ends_when_it_goes_or_begins_to_share(
     service: ServiceProcess, worlds: dict[str, ImapWorld], line: SilentLine
 ) -> None:
     sales = write(service, worlds, "sales")
@@ -153,6 +153,12 @@ def test_a_training_goes_on_when_its_mailbox_changes_and_ends_when_it_goes(
     write(service, worlds, "sales")
     reload(service)
     eventually(lambda: bool(trainers_of(service)), "it begins anew")
+    (trainer,) = trainers_of(service)
+    trainer.suspend()
+    sales.write_text(sales.read_text() + 'share = "office"\n')
+    reload(service)
+    eventually(lambda: not trainer.is_running(), "it has no night of its own any more")
+    assert service.status_of("sales")["shares"] == "office"
     assert line.logins == 1
 
 
