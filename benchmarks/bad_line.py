@@ -10,17 +10,15 @@ from typing import Self
 
 SLOW_S = 50.0
 """So long the slow server takes over an answer: below the 60 seconds after which it counts as gone."""
-ADMITTED = 1
-"""So many connections the line that limits them takes."""
 
 
 class BadLine:
     """A line to the server that misbehaves. `way`: "slow" lets wait for every answer, "hangs up" does at the first
-    word, "refuses" takes `ADMITTED` connections at a time. Use in `with`."""
+    word, "refuses" takes `admits` connections at a time. Use in `with`."""
 
-    def __init__(self, way: str, server_port: int) -> None:
+    def __init__(self, way: str, server_port: int, admits: int = 1) -> None:
         self._way, self._server_port = way, server_port
-        self._free = threading.Semaphore(ADMITTED)
+        self._free = threading.Semaphore(admits)
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=200)

@@ -316,6 +316,9 @@ class Connector(ABC):
     """One mailbox. Use it as a context manager; a dead connection is opened again by the next call."""
 
     name: str
+    server: str = ""
+    """With which server it shares a limit of connections, in words that are the same for every mailbox there; "": it
+    keeps none between two calls, or nobody knows."""
 
     @abstractmethod
     def capabilities(self) -> Capabilities:

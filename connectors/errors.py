@@ -2,6 +2,7 @@
 
     ConnectorError
       Unreachable          network, time-out, server closing: try again at the next poll
+        TooManyConnections   a limit of the server's is reached: mailboxes of one server take turns
         MailboxClosed        signed in, but the server does not open this mailbox (for now, or for good)
       NeedsPerson          polling this mailbox stops until a person has acted
         LoginRefused         wrong password, expired token, account locked
@@ -38,6 +39,15 @@ class Unreachable(ConnectorError):
     """The server did not answer, or stopped answering. Worth another try at the next poll."""
 
     next_step = "Postroom tries again at the next poll."
+
+
+class TooManyConnections(Unreachable):
+    """The server takes no more connections now: a limit of its own is reached. One that closes may make room."""
+
+    next_step = (
+        "Postroom tries again, later each time. If it stays, raise the server's limit of connections for one user or "
+        "from one address."
+    )
 
 
 class MailboxClosed(Unreachable):

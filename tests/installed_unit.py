@@ -24,7 +24,7 @@ SHIPPED = ("connectors", "daemon", "trainer", "docs", "pyproject.toml", "README.
 UNIT = "postroom.service"
 HIDDEN = ("/root", "/home", "/run/user", "/tmp")
 """Where `ProtectHome` and `PrivateTmp` let the service see nothing."""
-OFFLINE = "PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0 PIP_DISABLE_PIP_VERSION_CHECK=1 UV_OFFLINE=1 UV_NO_BUILD_ISOLATION=1"
+OFFLINE = "PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0 PIP_DISABLE_PIP_VERSION_CHECK=1"
 SETTINGS = """
 [[mailbox]]
 name = "office"
@@ -85,8 +85,6 @@ class InstalledPostroom:
         memory = f"{self.machine.root}/memory/packages"
         layers = f"lowerdir={packages},upperdir={memory}/upper,workdir={memory}/work"
         self.shell(f"mkdir -p {memory}/upper {memory}/work && mount -t overlay overlay -o {layers} {into}")
-        # Of the packages in the layer, the one program that the page calls.
-        self.shell(f"cp {sysconfig.get_path('scripts')}/uv /opt/postroom/venv/bin/uv")
         for pip in pips:
             # What it needs is there; the backend of the build, too.
             self.shell(f"{OFFLINE} {pip}")

@@ -26,6 +26,7 @@ from connectors.errors import (
     MailboxClosed,
     MessageGone,
     SetupWrong,
+    TooManyConnections,
     Unexplained,
     Unreachable,
 )
@@ -138,7 +139,7 @@ def unreachable(error: Exception, place: str) -> ConnectorError:
         case OSError():
             return Unreachable(place, f"The connection failed: {error.strerror or type(error).__name__}.")
         case imaplib.IMAP4.error() if _is_too_many(_text(error)):
-            return Unreachable(place, TOO_MANY, RAISE_LIMIT)
+            return TooManyConnections(place, TOO_MANY)
         case _:
             return translate(error, place)
 
@@ -149,10 +150,6 @@ def _reason(error: ssl.SSLError) -> str:
 
 
 TOO_MANY = "The server takes no more connections now: a limit of its own is reached."
-RAISE_LIMIT = (
-    "Postroom tries again, later each time. If it stays, raise the server's limit of connections for one user or from "
-    "one address."
-)
 _MANY = re.compile(r"too many|maximum|limit|exceed|concurrent|simultaneous")
 _OF_PASSWORDS = re.compile(r"failed|failures|attempt|invalid|incorrect|password|credential")
 """A server that counts wrong logins locks accounts: that one needs a person."""
@@ -203,10 +200,12 @@ def login_failure(error: Exception, place: str, user: str, *, logins_disabled: b
     if "authenticated but not connected" in _text(error).lower():
         return MailboxClosed(place, _CLOSED)
     code = response_code(_text(error))
-    if code in TRY_LATER or code == "LIMIT":
+    if code == "LIMIT":
+        return TooManyConnections(place, f"The server does not take logins now [{code}].")
+    if code in TRY_LATER:
         return Unreachable(place, f"The server does not take logins now [{code}].")
     if _is_too_many(_text(error)):
-        return Unreachable(place, TOO_MANY, RAISE_LIMIT)
+        return TooManyConnections(place, TOO_MANY)
     if code == "PRIVACYREQUIRED":
         return SetupWrong(place, "The server takes passwords over TLS only.", 'Set tls = "implicit" or "starttls".')
     if logins_disabled:

@@ -66,6 +66,7 @@ class ImapConnector(Connector):
     def __init__(self, account: ImapAccount, *, settle: float = 1.0) -> None:
         self.name = account.name
         self.account = account
+        self.server = f"{account.host}:{account.port}"
         self.settle = settle
         self._lock = threading.RLock()
         self._current: Session | None = None

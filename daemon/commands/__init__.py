@@ -28,8 +28,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Running": {
         "run": "Run the service: look at every mailbox on schedule, train at night.",
         "once": "One pass by hand: look, learn from corrections, sort what is due.",
-        "live": "Let Postroom move or tag mail in this mailbox from now on.",
-        "shadow": "Decide and count, but move nothing: how every new mailbox starts.",
+        "live": "Let Postroom move or tag mail from now on: of these categories alone, or of the whole mailbox.",
+        "shadow": "Decide and count, but move nothing: of these categories alone, or of the whole mailbox.",
         "pause": "Stop sorting, for maintenance.",
         "resume": "Go on after `pause`, or after Postroom paused or stopped by itself.",
         "undo": "Put back what Postroom moved, and take off what it tagged, as far as nobody has touched it since.",
@@ -37,6 +37,10 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "lessons stay.",
         "forget": "Forget a person: every lesson whose mail holds the address, and every model that may have learnt "
         "from one.",
+        "alarm": "Try whether somebody is told: run `[alarm] command` with a trial alarm, and show what it prints.",
+        "mailbox": "One mailbox as a whole: `reset` forgets it and begins anew.",
+        "backup": "Write all that Postroom remembers into one new FILE, also while the service runs.",
+        "restore": "Bring back what `backup` wrote into FILE, while no service runs here.",
     },
     "Asking": {
         "status": "How every mailbox is doing: the last look, what was filed, what people did about it.",
@@ -46,6 +50,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "corrections": "List what people moved or tagged, newest first: the ledger that Postroom learns from.",
         "lessons": "Show what there is to learn from: how many lessons each category has, from where, and what is "
         "wrong with them.",
+        "privacy-report": "What this installation holds of people's mail, since when and for how long: for the record "
+        "of processing.",
         "models": "List the trained models, newest first, each with its exam in a sentence.",
     },
     "Models": {
@@ -61,8 +67,10 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 """
 
 MODULES: Mapping[str, str] = {
+    "mailbox": "whole_mailbox",
+    "privacy-report": "privacy_report",
     "try": "try_file",
     "install-service": "install_service",
     "uninstall-service": "uninstall_service",
 }
-"""Where a command's name is no name in Python: its module and its function."""
+"""Where a command's name is no name in Python, or another module's: its module and its function."""

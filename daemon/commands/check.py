@@ -30,6 +30,7 @@ from daemon.mistakes import ExitCode, PostroomError
 from daemon.model import model_folder
 from daemon.model.base_file import find_base
 from daemon.model.engines.engine import EngineError
+from daemon.model.reader_files import cache_of, reader_folder, whole_reader
 from daemon.model.term_key import KEY_FILE, TermKey
 from daemon.passes.mailroom import connector_for
 from daemon.privacy.waiting import waiting_words
@@ -44,9 +45,10 @@ from daemon.signin.token_source import TokenSource
 from daemon.state import open_files
 from daemon.state.lock import holder
 from daemon.state.private import open_to, refuse_strange
-from daemon.state.state_dir import database_path
+from daemon.state.state_dir import database_path, refuse_half_restored
 from daemon.store.clocks import all_waiting
 from daemon.store.examine import cursor_of, examine_database, folder_in_use
+from daemon.training import extra
 
 LEAST_FREE_BYTES = 2 * 1024**3
 """A training keeps some 1.2 GB of base, cache and candidate for a model of 135 million parameters."""
@@ -94,6 +96,7 @@ def examine(settings: Settings, config: Path | None = None, *, try_move: bool = 
     yield _guard("old mail", lambda: _old_mail(settings))
     yield _guard("open files", lambda: _open_files(settings))
     yield _guard("base model", lambda: str(find_base(settings.engine.base).path))
+    yield _guard("tuning", lambda: _tuning(settings))
     yield from (Finding(*found) for found in attached_files(settings))
     yield _guard("database", lambda: examine_database(database_path(settings)))
     for mailbox in settings.mailboxes:
@@ -125,6 +128,12 @@ def _names() -> Finding:
     return Finding("packages", True, f"postroom {importlib.metadata.version('postroom')}")
 
 
+def _tuning(settings: Settings) -> str:
+    extra.require_for(settings)
+    absent = ", ".join(extra.missing())
+    return f"none of layers: {absent} not installed, which most mailboxes do not need" if absent else "installed"
+
+
 def _state_dir(settings: Settings) -> str:
     place = settings.state_dir
     nearest = next(path for path in (place, *place.parents) if path.exists())
@@ -133,6 +142,7 @@ def _state_dir(settings: Settings) -> str:
     if not os.access(nearest, os.W_OK):
         raise PostroomError(str(place), "cannot be written.", "Run as the service's user, or correct its owner.")
     refuse_strange(place)
+    refuse_half_restored(place)
     if place.is_dir() and (problem := open_to(place)) is not None:
         raise PostroomError(
             str(place),
@@ -174,11 +184,14 @@ def _open_files(settings: Settings) -> str:
 
 
 def _model(settings: Settings, box: str) -> str:
-    """Is this mailbox's model in use whole, and made under the key that lies here? Raises EngineError."""
+    """Is this mailbox's model in use whole, with the reader that it needs, and made under the key that lies here?
+    Raises EngineError."""
     folder = _in_use(settings, box)
     if folder is None:
         return "none yet: `postroom learn --from-folders` trains the first"
-    model_folder.fitting(folder, TermKey.read(settings.state_dir / KEY_FILE))
+    meta = model_folder.fitting(folder, TermKey.read(settings.state_dir / KEY_FILE))
+    if meta.reader:
+        whole_reader(reader_folder(cache_of(settings.state_dir), meta.reader))
     return f"{folder.name}, whole"
 
 

@@ -75,10 +75,10 @@ def _dry_run(settings: Settings, mailbox: str | None) -> list[dict[str, Any]]:
     with scratch_folder(settings.state_dir, "dry-run") as scratch:
         copy = scratch / "postroom.sqlite"
         copy_database(database_path(settings), copy)
-        sorting = settings.sorting.model_copy(update={"act_after": timedelta(), "settle": timedelta()})
-        with open_mailroom(settings.model_copy(update={"sorting": sorting}), database_file=copy) as mailroom:
+        with open_mailroom(settings, database_file=copy) as mailroom:
             desks = mailroom.desks() if mailbox is None else [mailroom.desk(mailbox)]
             for desk in desks:
+                desk.sorting = desk.sorting.model_copy(update={"act_after": timedelta(), "settle": timedelta()})
                 with desk.database.begin() as tx:
                     mailboxes.set_mode(tx, desk.mailbox_id, "shadow")
                     mailboxes.hurry(tx, desk.mailbox_id)

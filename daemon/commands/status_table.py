@@ -58,7 +58,7 @@ def _asks(told: dict[str, Any]) -> Standing:
         return Standing(4, "asks", f"Bulk move {told['bulk_moves'][0]['words']}")
     if told["twins"]:
         return Standing(4, "asks", told["twins"])
-    for what in ("unreadable", "withheld"):
+    for what in ("unreadable", "withheld", "turns"):
         if told[what]:
             return Standing(5, what, told[what])
     if told["model"] is None:

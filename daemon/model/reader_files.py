@@ -12,6 +12,7 @@ What is missing or damaged is made anew from the base: no mailbox's knowledge is
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -73,7 +74,8 @@ def seal(folder: Path, info: ReaderInfo) -> ReaderInfo:
 
 def whole_reader(folder: Path, *, sums: bool = True) -> ReaderInfo:
     """What reader.json says, once every file that it names is there and unchanged: with `sums` to the last bit, else by
-    its length. Raises ReaderRefused."""
+    its length. Asked for every mailbox, so a file is summed once in a process until it changes. Raises
+    ReaderRefused."""
     try:
         info = ReaderInfo.model_validate_json((folder / READER_FILE).read_bytes())
     except FileNotFoundError as error:
@@ -87,11 +89,30 @@ def whole_reader(folder: Path, *, sums: bool = True) -> ReaderInfo:
                 raise _refused(folder, f"{name} is missing")
             if (length := file.stat().st_size) != size:
                 raise _refused(folder, f"{name} has {length:,} of {size:,} bytes")
-            if sums and sha256_of(file) != sum_:
+            if sums and _sum_of(file) != sum_:
                 raise _refused(folder, f"{name} was changed or damaged (wrong sha256)")
         except OSError as error:
             raise _refused(folder, f"{name} can't be read ({error.strerror})") from error
     return info
+
+
+_sums: dict[Path, tuple[tuple[int, ...], str]] = {}
+"""What was summed, as it was then, and its sha256. A file that two threads sum at once is summed twice."""
+SETTLED_S = 2.0
+"""A file that was just written is not remembered: it may change once more within one tick of the system's clock."""
+
+
+def _sum_of(file: Path) -> str:
+    """sha256 in hex, of now or of this same file before. Raises OSError."""
+    state = file.stat()
+    seen = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    before, known = _sums.get(file, ((), ""))
+    if before == seen:
+        return known
+    found = sha256_of(file)
+    if time.time() - max(state.st_mtime, state.st_ctime) > SETTLED_S:
+        _sums[file] = seen, found
+    return found
 
 
 def _refused(folder: Path, fact: str) -> ReaderRefused:

@@ -67,4 +67,4 @@ class Desk:
     @property
     def attachments(self) -> Attachments:
         """How the files of this mailbox's mail are known."""
-        return self.settings.attachments or self.sorting.attachments
+        return self.sorting.attachments

@@ -20,7 +20,7 @@ from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes.desk import Desk
 from daemon.rules import breakers
 from daemon.store import decisions, mailboxes, messages, training
-from daemon.store.records import Mailbox
+from daemon.store.records import Mailbox, Mode
 
 log = structlog.get_logger()
 
@@ -144,8 +144,9 @@ def check_overrides(desk: Desk) -> None:
     """People have overridden something: is it so often that we should go back to the model before, or pause?"""
     now = desk.clock()
     with desk.database.read() as tx:
-        mailbox = mailboxes.get(tx, desk.mailbox_id)
-        filed = decisions.filed_since(tx, desk.mailbox_id, now - breakers.USUAL - breakers.RECENT, mailbox.mode)
+        mailbox, live = mailboxes.get(tx, desk.mailbox_id), mailboxes.acts(tx, desk.mailbox_id)
+        mode: Mode = "live" if live else "shadow"
+        filed = decisions.filed_since(tx, desk.mailbox_id, now - breakers.USUAL - breakers.RECENT, mode)
         models = training.models(tx, desk.mailbox_id)
     current = next((model for model in models if model.state == "current"), None)
     previous = next((model for model in models if model.state == "previous"), None)
@@ -156,7 +157,7 @@ def check_overrides(desk: Desk) -> None:
         worse = breakers.got_worse(by_model, current.version, current.promoted, now, since)
         if worse is not None and _roll_back(desk, current.version, previous.version, *worse):
             return
-    if mailbox.mode != "live" or mailbox.paused is not None or not desk.sorting.pause_on_overrides:
+    if not live or mailbox.paused is not None or not desk.sorting.pause_on_overrides:
         return
     found = breakers.overridden_unusually(filed, now, 1 - desk.sorting.precision, since)
     if found is not None:

@@ -59,7 +59,7 @@ class Mailroom:
         known = met(self.database, mailbox, self.clock())
         return Desk(
             settings=mailbox,
-            sorting=self.settings.sorting,
+            sorting=self.settings.sorting_of(mailbox.name),
             database=self.database,
             connector=connector_for(mailbox, Credentials(self.settings.state_dir)),
             registry=self.registry,
@@ -105,7 +105,7 @@ def open_mailroom(
     """
     database = open_database(settings, database_file)
     registry = Registry(database, settings.engine, settings.state_dir / "models", Credentials(settings.state_dir))
-    pictures = any(settings.attachments_of(mailbox.name) == "ocr" for mailbox in settings.mailboxes)
+    pictures = any(settings.sorting_of(mailbox.name).attachments == "ocr" for mailbox in settings.mailboxes)
     files = AttachedFiles(settings.sorting.ocr_languages if pictures else ())
     mailroom = Mailroom(settings, database, registry, clock, stop, files)
     try:

@@ -21,10 +21,11 @@ from apscheduler.schedulers.base import BaseScheduler
 from structlog.contextvars import bound_contextvars
 
 from connectors.base import LISTENING_S
-from connectors.errors import ConnectorError, NeedsPerson
+from connectors.errors import ConnectorError, NeedsPerson, TooManyConnections
 from daemon.mistakes import PostroomError
 from daemon.model.engines.engine import EngineError
 from daemon.passes.desk import Desk
+from daemon.passes.mailroom import leave
 from daemon.passes.one_pass import Pass, one_pass
 from daemon.report import concerns
 from daemon.rules.schedule import PASS_GRACE, after_hang_up, back_off, first_look
@@ -32,6 +33,7 @@ from daemon.service.ears import Ears
 from daemon.service.logs import told_only
 from daemon.service.rounds import Round
 from daemon.service.triggers import Every
+from daemon.service.turns import Turns
 from daemon.settings import SortingSettings
 from daemon.store import mailboxes
 
@@ -45,6 +47,8 @@ SLACK_S = 2.0
 """The scheduler is so late at most, as long as nobody sets its clock."""
 LINE_S = 0.2
 """So long a look waits for another at the same mailbox: it has just ended, or does not end soon."""
+HUNG_UP_S = 1.0
+"""A server may need a moment until it counts a connection that we closed no more."""
 SILENCE_EVERY = timedelta(minutes=30)
 HANGS = "The others go on. `systemctl restart postroom` ends it."
 AFTER_A_BUG = timedelta(minutes=5)
@@ -73,19 +77,27 @@ class Looks:
         self.at_work = threading.Semaphore(sorting.passes_at_once)
         """Held by every pass, of both pools."""
         self._ears = Ears(self._heard)
+        self._turns = Turns()
 
     def plan(self) -> None:
         """Put a job for every mailbox on the scheduler."""
         at_once, now = self._sorting.passes_at_once, datetime.now(UTC)
+        self._recall_turns()
         self._scheduler.add_executor(ThreadPoolExecutor(at_once), PASSES)
         self._scheduler.add_executor(ThreadPoolExecutor(max(1, at_once // 2)), TROUBLED)
         for position, desk in enumerate(self._desks):
-            wait = first_look(position, len(self._desks), at_once, self._sorting.poll)
+            wait = first_look(position, len(self._desks), at_once, desk.sorting.poll)
             first = now + wait
             self._rounds[desk.settings.name].due = time.monotonic() + wait.total_seconds()
             self._scheduler.add_job(
-                self.look, Every(self._sorting.poll), [desk], id=job_of(desk), executor=PASSES, next_run_time=first
+                self.look, Every(desk.sorting.poll), [desk], id=job_of(desk), executor=PASSES, next_run_time=first
             )
+
+    def _recall_turns(self) -> None:
+        """What a service before this one noted stands until the first look."""
+        for desk in self._desks:
+            with told_only(), desk.database.read() as tx:
+                self._rounds[desk.settings.name].turns = mailboxes.get(tx, desk.mailbox_id).turns
 
     def catch_up(self) -> None:
         """Look now where a look is due, though the scheduler plans it for later: by a clock that was ahead a moment."""
@@ -104,22 +116,53 @@ class Looks:
     def look(self, desk: Desk) -> None:
         """One pass, and the plan for what comes after it."""
         round_ = self._rounds[desk.settings.name]
-        round_.due = time.monotonic() + self._sorting.poll.total_seconds()
+        round_.due = time.monotonic() + desk.sorting.poll.total_seconds()
         if self._interrupted() or not round_.line.acquire(timeout=LINE_S):
             return
         try:
-            with bound_contextvars(mailbox=desk.settings.name), self.at_work:
-                if self._interrupted():  # while it waited for its turn
-                    return
-                if self._ears.forget(desk):
-                    round_.broken = 0
-                began = time.monotonic()
-                wait = self._work(desk, round_)
-                self._plan_next(desk, round_, wait, slow=time.monotonic() - began > SLOW_S)
-                if wait is None and round_.needs_person is None and not self._interrupted():
-                    self._listen(desk, round_)
+            with bound_contextvars(mailbox=desk.settings.name):
+                may_enter, asked = self._turns.enter(desk.settings.name, desk.connector.server, time.monotonic())
+                self._call(asked)
+                if may_enter:
+                    with self.at_work:
+                        self._look(desk, round_)
         finally:
             round_.line.release()
+
+    def _look(self, desk: Desk, round_: Round) -> None:
+        wait, well = None, False
+        if not self._interrupted():  # while it waited for its turn
+            if self._ears.forget(desk):
+                round_.broken = 0
+            began = time.monotonic()
+            wait = self._work(desk, round_)
+            self._plan_next(desk, round_, wait, slow=time.monotonic() - began > SLOW_S)
+            well = wait is None and round_.needs_person is None
+            self._note_turns(desk, round_)
+        if self._turns.ends(desk.settings.name, well=well) or round_.cut_off:
+            self._hang_up(desk)
+        elif well and not self._interrupted():
+            self._listen(desk, round_)
+
+    def _hang_up(self, desk: Desk) -> None:
+        """Leave the server, so that it has room for the next one in line."""
+        leave(desk)
+        self._call(self._turns.gone(desk.settings.name), timedelta(seconds=HUNG_UP_S))
+
+    def _call(self, name: str | None, wait: timedelta = timedelta()) -> None:
+        """Look at this mailbox sooner than planned: it waits for a connection, or another one waits for its."""
+        job = None if name is None else self._scheduler.get_job(job_called(name))
+        if job is not None and job.next_run_time is not None and not self._interrupted():  # else a person is needed
+            self._look_in(job.args[0], self._rounds[job.args[0].settings.name], wait)
+
+    def _note_turns(self, desk: Desk, round_: Round) -> None:
+        """Say once that mailboxes take turns at this server, or that they do so no longer."""
+        words = self._turns.in_words(desk.settings.name)
+        if words != round_.turns:
+            with told_only():
+                with desk.database.begin() as tx:
+                    mailboxes.set_turns(tx, desk.mailbox_id, words)
+                round_.turns = words
 
     def _plan_next(self, desk: Desk, round_: Round, wait: timedelta | None, *, slow: bool) -> None:
         """The scheduler has planned the next look for one `poll` later; that stands where all is well."""
@@ -163,16 +206,20 @@ class Looks:
 
     def _work(self, desk: Desk, round_: Round) -> timedelta | None:
         """One pass. How long to wait after trouble; None: nothing went wrong, or a person is needed."""
-        round_.alive, round_.working = time.monotonic(), True
+        round_.alive, round_.working, round_.cut_off = time.monotonic(), True, False
         try:
             done = one_pass(desk)
         except NeedsPerson as error:
+            round_.cut_off = True
             round_.needs_person = str(error)
             self._note_trouble(desk, str(error))
             log.error("needs-person", problem=str(error))  # `status` knows of it by now
         except (ConnectorError, EngineError, PostroomError) as error:
             round_.failures += 1
-            wait = back_off(round_.failures, self._sorting.poll, random.random())
+            round_.cut_off = isinstance(error, ConnectorError)
+            wait = back_off(round_.failures, desk.sorting.poll, random.random())
+            if isinstance(error, TooManyConnections):
+                self._call(self._turns.refused(desk.settings.name, time.monotonic(), again=round_.failures > 1))
             again_in = round(wait.total_seconds())
             log.warning("trouble", problem=str(error), times=round_.failures, again_in=again_in)
             times = f" {round_.failures} times in a row by now." if round_.failures > 1 else ""
@@ -181,14 +228,16 @@ class Looks:
         except (Exception, SystemExit):  # another package's connector may do anything
             # A bug must not end the service silently: the traceback goes to the log, the mail stays where it is.
             round_.failures += 1
+            round_.cut_off = True
             log.exception("bug")
             self._note_trouble(desk, "An unexpected error; see the log.")
             return back_off(round_.failures, AFTER_A_BUG, random.random())
         else:
             round_.failures = 0
-            round_.looked, round_.held = True, done.paused is not None
+            round_.held = done.paused is not None
             _tell(done)
             self._mind_silence(desk, round_)
+            round_.looked = True  # last: from now on all that is known of it counts
         finally:
             round_.working = round_.hangs = False
             round_.alive = time.monotonic()
@@ -235,7 +284,12 @@ def _noting(round_: Round, stop: Callable[[], bool]) -> Callable[[], bool]:
 
 def job_of(desk: Desk) -> str:
     """What the scheduler calls this mailbox's job."""
-    return f"look at {desk.settings.name}"
+    return job_called(desk.settings.name)
+
+
+def job_called(name: str) -> str:
+    """The same, by the mailbox's name."""
+    return f"look at {name}"
 
 
 def _tell(done: Pass) -> None:

@@ -30,6 +30,7 @@ from daemon.service.rounds import Round, status_line
 from daemon.service.systemd import Notifier
 from daemon.service.timetable import Timetable
 from daemon.settings import Settings
+from daemon.state.kept import sweep_kept
 from daemon.state.lock import StateLock
 from daemon.state.open_files import make_room
 from daemon.state.refused_reload import forget_refused, note_refused
@@ -112,9 +113,10 @@ class Service:
             seen = self.clock()
             self.awake_since = self.awake_since or seen  # no reload makes it have slept
             sweep(mailroom.database, self.settings.state_dir, seen)
+            sweep_kept(self.settings.state_dir, seen)
             desks = mailroom.desks()
             for desk in desks:  # the settings may name senders that they did not name before
-                void_never_senders(mailroom.database, desk.mailbox_id, self.settings, seen)
+                void_never_senders(mailroom.database, desk.mailbox_id, desk.sorting, seen)
             self._begin_paused(desks)
             timetable = self._plan(mailroom, desks)
             timetable.start()
@@ -182,7 +184,7 @@ class Service:
                 return
 
     def _plan(self, mailroom: Mailroom, desks: list[Desk]) -> Timetable:
-        self.rounds = {desk.settings.name: Round() for desk in desks}
+        self.rounds = {desk.settings.name: Round(poll=desk.sorting.poll) for desk in desks}
         self.timetable = Timetable(
             mailroom, desks, self.settings, self.rounds, self.clock, lambda: self.awake_since, self._breaks_off
         )
@@ -202,9 +204,9 @@ class Service:
         A pass that hangs costs its own mailbox. Once such passes hold all turns nobody begins any more, and that is
         seen here; as is everything else that keeps passes from beginning, whatever it may be.
         """
-        now, poll = time.monotonic(), self.settings.sorting.poll
+        now = time.monotonic()
         due = [round_ for round_ in self.rounds.values() if round_.needs_person is None]
-        if not due or not all(round_.overdue(now, poll) for round_ in due):
+        if not due or not all(round_.overdue(now) for round_ in due):
             self.stuck = None
             return self._answers(mailroom)
         silent = round((now - max(round_.alive for round_ in due)) / 60)

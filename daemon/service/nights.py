@@ -29,6 +29,7 @@ from daemon.service.rounds import Round
 from daemon.service.triggers import Every, Opening
 from daemon.settings import Settings
 from daemon.settings.zone import office_time
+from daemon.state.kept import sweep_kept
 from daemon.store import learning, mailboxes, training
 from daemon.training import machine
 from daemon.training.hand_over import train
@@ -121,6 +122,7 @@ class Nights:
         if any(map(self.is_due, runs.values())):
             with told_only():
                 sweep(database, self._settings.state_dir, self._clock())
+            sweep_kept(self._settings.state_dir, self._clock())
             with told_only():
                 hold_others(database, {desk.mailbox_id for desk in self._desks}, self._settings, self._clock())
         self._side_by_side([(by_name[name], runs[name]) for name in waiting])
@@ -200,4 +202,4 @@ class Nights:
         words = None if trouble is None else trouble.words
         if words is not None and words != round_.training:
             log.warning("training-trouble", mailbox=desk.settings.name, problem=words)
-        round_.training = words
+        round_.training, round_.minded = words, True

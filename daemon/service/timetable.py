@@ -1,4 +1,5 @@
-"""The service's timetable: one APScheduler with a job for every mailbox, one for the nights, one that minds them.
+"""The service's timetable: one APScheduler with a job for every mailbox, one for the nights, one that minds them, and
+one that tells people what is wrong.
 
 Every job runs once at a time (`max_instances`), however late (no misfire), and what it missed counts once (`coalesce`).
 Nothing is stored: what is due is known to the mailbox, the database and the clock, so a restart begins a new timetable.
@@ -16,6 +17,7 @@ from daemon.passes.mailroom import Mailroom
 from daemon.service.looks import Looks
 from daemon.service.nights import Nights
 from daemon.service.rounds import Round
+from daemon.service.telling import Alarms
 from daemon.settings import Settings
 from daemon.training.trainer_process import BrokenOff
 
@@ -38,8 +40,10 @@ class Timetable:
         )
         self.looks = Looks(self.scheduler, desks, settings.sorting, rounds, clock, lambda: interrupted() is not None)
         self.nights = Nights(self.scheduler, mailroom, desks, settings, rounds, clock, awake_since, interrupted)
+        self.alarms = Alarms(self.scheduler, desks, settings, rounds, clock, lambda: interrupted() is not None)
         self.looks.plan()
         self.nights.plan()
+        self.alarms.plan()
 
     def start(self) -> None:
         """Let the jobs run, in threads of their own."""
@@ -55,6 +59,7 @@ class Timetable:
         """Run what the clock by which it was planned holds up: call it every few seconds."""
         self.looks.catch_up()
         self.nights.catch_up()
+        self.alarms.catch_up()
 
     def end(self) -> None:
         """Wait for what is being done. The service must be interrupted.

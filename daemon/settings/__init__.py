@@ -24,12 +24,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from connectors.connector_kinds import UnknownKind, known_kinds, mailbox_from, usable_kinds
 from connectors.mailbox_settings import MailboxSettings, Section
-from connectors.setting_values import Attachments, Duration, OptionalPath, Precision, Span
+from connectors.setting_values import Attachments, Duration, OptionalPath, Precision, SenderRule, Span
 from daemon.mistakes import PostroomError, SettingsError
 from daemon.model.engines.engine_kinds import AnyEngine, EmbeddedSettings
 from daemon.settings.include import Part, parts_of, without_conflicts
 from daemon.settings.problems import cross_check, in_words, stray_overrides, unknown_kinds, with_kind
-from daemon.settings.values import AbsolutePath, OcrLanguage, Overrides, SenderRule, TimeWindow
+from daemon.settings.values import AbsolutePath, AlarmCommand, OcrLanguage, Overrides, TimeWindow
 from daemon.settings.windows import Window
 
 PLACES = (Path("postroom.toml"), Path("/etc/postroom/config.toml"))
@@ -70,6 +70,7 @@ class SortingSettings(Section):
     max_moves_per_minute: int = Field(default=30, ge=1)
     pause_on_overrides: bool = True
     roll_back: bool = True
+    auto_live: bool = False
     skip_flagged: bool = True
     skip_answered: bool = True
     skip_encrypted: bool = True
@@ -103,6 +104,12 @@ class TrainingSettings(Section):
     memory_mb: int = Field(default=1024, ge=64)
 
 
+class AlarmSettings(Section):
+    """Who is told when something is wrong."""
+
+    command: AlarmCommand = ()
+
+
 class LogSettings(Section):
     """How much to say, and in which form."""
 
@@ -130,6 +137,7 @@ class Settings(BaseSettings):
     sorting: SortingSettings = SortingSettings()
     engine: AnyEngine = EmbeddedSettings()
     training: TrainingSettings = TrainingSettings()
+    alarm: AlarmSettings = AlarmSettings()
     log: LogSettings = LogSettings()
     _included: Mapping[str, tuple[Any, ...]] = PrivateAttr(default_factory=dict)
     """The tables of every included file that count, by its name."""
@@ -237,10 +245,11 @@ class Settings(BaseSettings):
         hint = f'Did you mean "{close[0]}"?' if close else f"There are: {', '.join(names) or 'none'}."
         raise PostroomError(name, "no mailbox has this name.", hint)
 
-    def attachments_of(self, name: str) -> Attachments:
-        """How files are known in the mailbox of that name, and in one that the settings do not name."""
-        own = next((mailbox.attachments for mailbox in self.mailboxes if mailbox.name == name), None)
-        return own or self.sorting.attachments
+    def sorting_of(self, name: str) -> SortingSettings:
+        """What counts for the mailbox of that name: its own [mailbox.sorting], else [sorting], as for a mailbox that
+        the settings do not name."""
+        own = next((mailbox.sorting.said() for mailbox in self.mailboxes if mailbox.name == name), {})
+        return self.sorting.model_copy(update=own)
 
     def effective(self) -> dict[str, Any]:
         """The settings as plain values under the file's own keys, for `postroom config`. There is no secret to mask."""

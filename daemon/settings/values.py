@@ -19,14 +19,6 @@ def _as_window(value: object) -> Window:
     return value if isinstance(value, Window) else Window.parse(str(value))
 
 
-def _as_sender_rule(value: str) -> str:
-    rule = value.strip().lower()
-    name, at, domain = rule.rpartition("@")
-    if not at or not domain or any(letter in rule for letter in "<>, *") or "@" in name:
-        raise ValueError(f'"{value}" is neither an address nor a domain; write "ann@example.org" or "@example.org".')
-    return rule
-
-
 def _as_ocr_language(value: str) -> str:
     if not re.fullmatch(r"[a-z]{3}(_[A-Za-z]+)*|script/[A-Z][A-Za-z]+(_vert)?", value):
         raise ValueError(
@@ -36,10 +28,20 @@ def _as_ocr_language(value: str) -> str:
     return value
 
 
+def _as_command(value: tuple[str, ...]) -> tuple[str, ...]:
+    if value and not value[0].startswith("/"):
+        raise ValueError(
+            f'"{value[0]}" is no whole path; name the program by one, for example "/usr/local/bin/tell-it".'
+        )
+    if any("\0" in word for word in value):
+        raise ValueError("a word of it holds a zero byte.")
+    return value
+
+
 TimeWindow = Annotated[Window, BeforeValidator(_as_window), PlainSerializer(str)]
 AbsolutePath = Annotated[Path, AfterValidator(absolute)]
-SenderRule = Annotated[str, AfterValidator(_as_sender_rule)]
-"""An address, or "@domain" for all of a domain and the domains below it; in small letters."""
+AlarmCommand = Annotated[tuple[str, ...], AfterValidator(_as_command)]
+"""A program by its whole path, and its first arguments; empty: there is none."""
 OcrLanguage = Annotated[str, AfterValidator(_as_ocr_language)]
 """As tesseract calls it and its data file: three letters of ISO 639-2, or a script."""
 

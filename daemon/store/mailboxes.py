@@ -92,6 +92,11 @@ def looked(
     tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(**values))
 
 
+def set_turns(tx: Tx, mailbox: int, why: str | None) -> None:
+    """Note why it has a connection only in turn with others; None: it keeps its own."""
+    tx.execute(update(t.mailboxes).where(t.mailboxes.c.id == mailbox).values(turns=why))
+
+
 def set_unreadable(tx: Tx, mailbox: int, folders: Mapping[str, str]) -> None:
     """Note which folders the last look could not look into, and why."""
     values = {"unreadable": dict(folders) or None}
@@ -321,9 +326,7 @@ def category_names(tx: Tx, mailbox: int) -> dict[str, str]:
 
 def categories(tx: Tx, mailbox: int) -> list[Category]:
     """All categories ever made, oldest first; a paused one says why."""
-    rows = tx.execute(
-        select(t.categories).where(t.categories.c.mailbox_id == mailbox).order_by(t.categories.c.id)
-    ).mappings()
+    rows = tx.execute(_categories(), {"mailbox": mailbox}).mappings()
     return [
         Category(
             row["uid"],
@@ -335,9 +338,21 @@ def categories(tx: Tx, mailbox: int) -> list[Category]:
             row["paused"],
             row["listed_as"],
             row["tag"],
+            row["mode"],
         )
         for row in rows
     ]
+
+
+@cache
+def _categories() -> Select[Any]:
+    mine = t.categories.c.mailbox_id == bindparam("mailbox")
+    return select(t.categories).where(mine).order_by(t.categories.c.id)
+
+
+def acts(tx: Tx, mailbox: int) -> bool:
+    """Is mail of it moved or tagged, of all its categories or of some?"""
+    return get(tx, mailbox).mode == "live" or any(one.mode == "live" for one in categories(tx, mailbox))
 
 
 def add_category(tx: Tx, mailbox: int, category: Category, now: datetime) -> Category:
@@ -361,7 +376,7 @@ def add_category(tx: Tx, mailbox: int, category: Category, now: datetime) -> Cat
 
 
 def update_category(tx: Tx, mailbox: int, uid: str, **values: object) -> None:
-    """Change a category's name, folder, tag, description, hides, precision or paused."""
+    """Change a category's name, folder, tag, description, hides, precision, paused or mode."""
     where = (t.categories.c.mailbox_id == mailbox) & (t.categories.c.uid == uid)
     tx.execute(update(t.categories).where(where).values(**values))
 

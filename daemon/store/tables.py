@@ -121,6 +121,7 @@ mailboxes = Table(
     Column("unreadable", JSON(none_as_null=True)),  # folders that the last look could not look into: why
     Column("reread", Integer, nullable=False, default=0),  # how often a lesson got the text of its files later
     Column("account", JSON(none_as_null=True)),  # whose it was at the last look that went well, by the settings' keys
+    Column("turns", Text),  # why it has a connection only in turn with others; NULL: it keeps its own
 )
 
 folders = Table(
@@ -156,6 +157,7 @@ categories = Table(
     Column("listed_as", Text),  # the folder's name in the settings, which a rename on the server leaves behind
     Column("created", Utc, nullable=False),
     Column("tag", Text),  # how its mail is tagged; NULL: the mailbox is sorted by moving
+    Column("mode", Text),  # "shadow" or "live" for this category alone; NULL: as the mailbox
     UniqueConstraint("mailbox_id", "uid"),
 )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import insert, select, true, update
+from sqlalchemy import Select, bindparam, insert, select, true, update
 
 from daemon.store import tables as t
 from daemon.store.database import Tx, new_id
@@ -45,9 +46,7 @@ def add_model(
 
 def models(tx: Tx, mailbox: int) -> list[ModelRecord]:
     """All models, newest first."""
-    rows = tx.execute(
-        select(t.models).where(t.models.c.mailbox_id == mailbox).order_by(t.models.c.id.desc())
-    ).mappings()
+    rows = tx.execute(_models(), {"mailbox": mailbox}).mappings()
     return [
         ModelRecord(
             row["version"],
@@ -63,6 +62,11 @@ def models(tx: Tx, mailbox: int) -> list[ModelRecord]:
         )
         for row in rows
     ]
+
+
+@cache
+def _models() -> Select[Any]:
+    return select(t.models).where(t.models.c.mailbox_id == bindparam("mailbox")).order_by(t.models.c.id.desc())
 
 
 def withdrawn_model(found: Sequence[ModelRecord]) -> ModelRecord | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, insert, or_, select, update
 
 from daemon.store import tables as t
 from daemon.store.database import Tx
@@ -14,7 +16,7 @@ from daemon.store.records import TwinChoice, TwinPair
 
 def pairs(tx: Tx, mailbox: int) -> list[TwinPair]:
     """All that were found and stand, oldest first, decided ones included."""
-    rows = tx.execute(select(t.twins).where(t.twins.c.mailbox_id == mailbox).order_by(t.twins.c.id)).mappings()
+    rows = tx.execute(_pairs(), {"mailbox": mailbox}).mappings()
     return [
         TwinPair(
             row["id"],
@@ -31,6 +33,11 @@ def pairs(tx: Tx, mailbox: int) -> list[TwinPair]:
         )
         for row in rows
     ]
+
+
+@cache
+def _pairs() -> Select[Any]:
+    return select(t.twins).where(t.twins.c.mailbox_id == bindparam("mailbox")).order_by(t.twins.c.id)
 
 
 def save(

@@ -6,6 +6,7 @@ Nothing here is skipped where systemd cannot be had: then these tests fail, and 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.hands import Hands, make_mail
 from tests.servers.systemd import NoSystemd, PrivateSystemd
 from tests.service_process import eventually
+from tests.silent_line import SilentLine
 
 pytestmark = [pytest.mark.imap, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -173,6 +175,38 @@ def test_a_service_that_hangs_is_restarted_by_the_watchdog(office: tuple[Install
     assert "Watchdog timeout" in postroom.log()
     hands.put(make_mail("after the hang"))
     postroom.until(lambda: postroom.status()["messages"].get("left") == 1, "the message is decided on")
+
+
+@pytest.mark.parametrize("how", ["nobody listens", "it never answers"])
+def test_a_mail_server_that_is_down_for_longer_than_the_watchdog_waits_restarts_nobody(
+    office: tuple[InstalledPostroom, Hands], how: str
+) -> None:
+    postroom, hands = office
+    real = postroom.port
+    drop_in = "/etc/systemd/system/postroom.service.d"
+    postroom.shell(f"mkdir {drop_in}")
+    postroom.shell(f"cat > {drop_in}/quick.conf && systemctl daemon-reload", given="[Service]\nWatchdogSec=10s\n")
+    with SilentLine(real, silent=True) as line:
+        if how == "nobody listens":
+            line.listener.close()
+        postroom.port = line.port
+        try:
+            postroom.edit_settings(ALL_DAY)
+        finally:
+            postroom.port = real
+        start(postroom)
+        process = postroom.shown("MainPID")
+        told = postroom.shown("WatchdogTimestampMonotonic")
+        time.sleep(25)
+        assert postroom.shown("WatchdogTimestampMonotonic") != told, "the watchdog is not even watched"
+        assert (postroom.shown("MainPID"), postroom.shown("NRestarts")) == (process, "0")
+        assert "Watchdog timeout" not in postroom.log()
+        assert postroom.status()["polled"] is None, "nothing was seen of the mailbox"
+        postroom.edit_settings(ALL_DAY)
+        postroom.machine.run("systemctl", "reload", "postroom")
+    hands.put(make_mail("after the outage"))
+    postroom.until(lambda: postroom.status()["polled"] is not None, "the first look")
+    assert (postroom.shown("MainPID"), postroom.shown("NRestarts")) == (process, "0")
 
 
 def test_nothing_is_left_of_what_was_removed(tiny_base: BaseFile) -> None:
