@@ -218,7 +218,7 @@ def _in_use(settings: Settings, box: str) -> Path | None:
     return None if found is None else settings.state_dir / "models" / found
 
 
-def _mailbox(mailbox: MailboxSettings, settings: Settings, *, try_move: bool) -> Iterator[Finding]:
+def _mailbox(mailbox: MailboxSettings, settings: Settings, *, try_move: bool = False) -> Iterator[Finding]:
     own_roles, mailbox = mailbox.roles, settings.working(mailbox)
     credentials = Credentials(settings.state_dir)
     token = None

@@ -19,8 +19,8 @@ from daemon.state.state_dir import database_path
 from daemon.store.examine import folder_in_use
 from daemon.training.machine import free_memory_mb, whole_memory_mb
 
-LEAST_MEMORY_MB = 1900
-"""A training takes some 2 GB; a machine of 2 GB says a little less."""
+LEAST_MEMORY_MB = 900
+"""The service and a training, which takes some 500 MB; a machine of 1 GB says a little less."""
 WRITERS, LOOKERS = stat.S_IWGRP | stat.S_IWOTH, stat.S_IRWXG | stat.S_IRWXO
 ROUNDS = 5
 SAMPLE = MailText(
@@ -36,11 +36,11 @@ def memory() -> str:
     """Raises PostroomError where a training has no room on this machine, whatever else runs."""
     whole, free = whole_memory_mb(), free_memory_mb()
     if whole is not None and whole < LEAST_MEMORY_MB:
-        fact = f"there are {whole / 1024:.1f} GB in all, and a training takes 2 GB."
-        raise PostroomError("this machine", fact, "Give it more, or train on another one (docs/installing.md).")
+        fact = f"there are {whole / 1024:.1f} GB in all, and service and training take about one."
+        raise PostroomError("this machine", fact, "Give it more.")
     if whole is None or free is None:
         return "nobody says how much there is"
-    return f"{whole / 1024:.1f} GB, {free / 1024:.1f} GB of them free; a training takes 2 GB"
+    return f"{whole / 1024:.1f} GB, {free / 1024:.1f} GB of them free; a training takes 0.5 GB"
 
 
 def rights(config: Path | None, settings: Settings) -> str:

@@ -68,8 +68,8 @@ def test_mail_from_the_future_tells_of_a_clock_and_old_mail_of_none() -> None:
 
 def test_a_machine_too_small_to_train_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "GB" in memory()
-    monkeypatch.setattr(machine_checked, "whole_memory_mb", lambda: 1000)
-    with pytest.raises(PostroomError, match=r"1\.0 GB in all"):
+    monkeypatch.setattr(machine_checked, "whole_memory_mb", lambda: 500)
+    with pytest.raises(PostroomError, match=r"0\.5 GB in all"):
         memory()
 
 
