@@ -231,6 +231,7 @@ class Looks:
     def _work(self, desk: Desk, round_: Round) -> timedelta | None:
         """One pass. How long to wait after trouble; None: nothing went wrong, or a person is needed."""
         round_.alive, round_.working, round_.cut_off = time.monotonic(), True, False
+        began = round_.alive
         try:
             done = one_pass(desk)
         except NeedsPerson as error:
@@ -265,6 +266,9 @@ class Looks:
         finally:
             round_.working = round_.hangs = False
             round_.alive = time.monotonic()
+            round_.seconds += round_.alive - began
+            round_.succeeded += round_.needs_person is None and not round_.failures
+            round_.failed += round_.needs_person is not None or bool(round_.failures)
         return None
 
     def _mind_silence(self, desk: Desk, round_: Round) -> None:

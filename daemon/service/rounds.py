@@ -34,6 +34,10 @@ class Round:
     """What is wrong with the nights, in words: the log has it already."""
     model: str | None = None
     """Why the model in use cannot be used."""
+    succeeded: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    """Passes since the service began, and how long they took together."""
     minded: bool = False
     """Its nights and its model have been asked for since the service began."""
     looked: bool = False

@@ -15,6 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from daemon.passes.desk import Desk
 from daemon.passes.mailroom import Mailroom
 from daemon.service.looks import Looks
+from daemon.service.metrics_file import MetricsFile
 from daemon.service.nights import Nights
 from daemon.service.rounds import Round
 from daemon.service.telling import Alarms
@@ -46,9 +47,11 @@ class Timetable:
         )
         self.nights = Nights(self.scheduler, mailroom, self.desks, settings, rounds, clock, awake_since, interrupted)
         self.alarms = Alarms(self.scheduler, self.desks, settings, rounds, clock, lambda: interrupted() is not None)
+        self.metrics = MetricsFile(self.scheduler, self.desks, settings.metrics.file, rounds, clock)
         self.looks.plan()
         self.nights.plan()
         self.alarms.plan()
+        self.metrics.plan()
 
     def start(self) -> None:
         """Let the jobs run, in threads of their own."""
@@ -76,6 +79,7 @@ class Timetable:
         self.looks.catch_up()
         self.nights.catch_up()
         self.alarms.catch_up()
+        self.metrics.catch_up()
 
     def end(self) -> None:
         """Wait for what is being done. The service must be interrupted.

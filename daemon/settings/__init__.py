@@ -29,7 +29,7 @@ from daemon.mistakes import PostroomError, SettingsError
 from daemon.model.engines.engine_kinds import AnyEngine, EmbeddedSettings
 from daemon.settings.include import Part, lenders_missing, parts_of, without_conflicts, without_lender
 from daemon.settings.problems import cross_check, in_words, stray_overrides, unknown_kinds, with_kind
-from daemon.settings.values import AbsolutePath, AlarmCommand, OcrLanguage, Overrides, TimeWindow
+from daemon.settings.values import AbsolutePath, AlarmCommand, OcrLanguage, Overrides, PromFile, TimeWindow
 from daemon.settings.windows import Window
 
 PLACES = (Path("postroom.toml"), Path("/etc/postroom/config.toml"))
@@ -110,6 +110,12 @@ class AlarmSettings(Section):
     command: AlarmCommand = ()
 
 
+class MetricsSettings(Section):
+    """Figures for a monitoring system."""
+
+    file: PromFile = None
+
+
 class LogSettings(Section):
     """How much to say, and in which form."""
 
@@ -138,6 +144,7 @@ class Settings(BaseSettings):
     engine: AnyEngine = EmbeddedSettings()
     training: TrainingSettings = TrainingSettings()
     alarm: AlarmSettings = AlarmSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     _included: Mapping[str, tuple[Any, ...]] = PrivateAttr(default_factory=dict)
     """The tables of every included file that count, by its name."""

@@ -41,7 +41,7 @@ UNSHOWN = {"credential", "user", "url"}
 """Keys whose value may hold a secret by mistake, so that it is not repeated in a message."""
 SHARES = {"precision", "hide_precision"}
 LISTS_OF_TABLES = {"mailbox": "[[mailbox]]", "category": "[[mailbox.category]]", "rule": "[[mailbox.rule]]"}
-SECTIONS = ("sorting", "engine", "training", "alarm", "log")
+SECTIONS = ("sorting", "engine", "training", "alarm", "metrics", "log")
 TABLES: Mapping[str, tuple[str, ...]] = {
     "at the top of the file": (),
     **{f"under [{section}]": (section,) for section in SECTIONS},

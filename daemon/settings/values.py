@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
 
-from connectors.setting_values import absolute
+from connectors.setting_values import OptionalPath, absolute
 from daemon.settings.windows import Window
 
 
@@ -38,10 +38,18 @@ def _as_command(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _as_prom_file(value: Path | None) -> Path | None:
+    if value is not None and value.suffix != ".prom":
+        raise ValueError(f'"{value}" does not end in .prom; the textfile collector reads no other files.')
+    return value
+
+
 TimeWindow = Annotated[Window, BeforeValidator(_as_window), PlainSerializer(str)]
 AbsolutePath = Annotated[Path, AfterValidator(absolute)]
 AlarmCommand = Annotated[tuple[str, ...], AfterValidator(_as_command)]
 """A program by its whole path, and its first arguments; empty: there is none."""
+PromFile = Annotated[OptionalPath, AfterValidator(_as_prom_file)]
+"""A whole path that ends in .prom; "" in the file means None."""
 OcrLanguage = Annotated[str, AfterValidator(_as_ocr_language)]
 """As tesseract calls it and its data file: three letters of ISO 639-2, or a script."""
 

@@ -200,7 +200,7 @@ def test_the_example_shows_every_key(model: type[BaseModel], place: list[str | i
 
 def test_the_values_in_the_example_are_the_defaults(tmp_path: Path) -> None:
     settings = load(tmp_path, all_switched_on())
-    for section in ("state_dir", "sorting", "engine", "training", "alarm", "log"):
+    for section in ("state_dir", "sorting", "engine", "training", "alarm", "metrics", "log"):
         assert getattr(settings, section) == Settings.model_fields[section].default, section
     # A credential is left out only where a person signs in.
     invented = {"categories", "roles", "credential", "sorting", "rules"}
