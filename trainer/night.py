@@ -128,7 +128,8 @@ def examined(night: Night, found: Trained, scratch: Path, target: Path) -> Resul
     night.progress("exam", 2, exam.STEPS, "taking the exam")
     paper = exam.take(night, choice, serving)
     figures = paper.figures(night, choice, serving, language)
-    sentence = f"{paper.verdict.sentence} {choice.sentence}{serving.sentence}"
+    advice = f" {language.advice}" if language.advice else ""
+    sentence = f"{paper.verdict.sentence} {choice.sentence}{serving.sentence}{advice}"
     night.progress("exam", exam.STEPS, exam.STEPS, sentence)
 
     night.progress("export", 0, 2, "writing the model")

@@ -88,9 +88,11 @@ class PreparedBase:
             weights = self.weights()
             tied = bool(self.config.get("tie_word_embeddings"))
             names = [name for name in weights.shapes if not (tied and name == HEAD)]
-            beside = self.folder / f".{WEIGHTS}"
-            save_file({name: weights.get(name) for name in names}, beside, {"format": "pt"})
-            beside.rename(file)
+            # Trainings work side by side; what a killed one leaves is swept with half-made bases.
+            with tempfile.TemporaryDirectory(prefix=".base-", dir=self.folder.resolve().parent) as scratch:
+                made = Path(scratch, WEIGHTS)
+                save_file({name: weights.get(name) for name in names}, made, {"format": "pt"})
+                made.rename(file)
         return self.folder
 
 

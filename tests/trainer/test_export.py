@@ -192,9 +192,9 @@ def test_a_code_that_is_not_one_token_is_refused(tiny_trained: Trained, tmp_path
 
 def test_preparing_twice_converts_once(tiny_base: BaseFile, tmp_path: Path) -> None:
     first = prepare_base(tiny_base, tmp_path)
-    made = (first.folder / "model.safetensors").stat().st_mtime_ns
+    made = (first.whole() / "model.safetensors").stat().st_mtime_ns
     assert prepare_base(tiny_base, tmp_path) == first
-    assert (first.folder / "model.safetensors").stat().st_mtime_ns == made
+    assert (first.whole() / "model.safetensors").stat().st_mtime_ns == made
     assert [path.name for path in tmp_path.iterdir()] == [first.folder.name]
 
 

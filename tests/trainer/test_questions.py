@@ -204,11 +204,11 @@ def test_without_the_extra_the_start_serves_and_the_night_says_what_would_pay(
     result = trained(tmp_path / "job", base, monkeypatch, better=True)
     assert result.outcome == "candidate"
     assert model_folder.load(tmp_path / "job" / "candidate").reader
-    assert [line for line in result.report if "PyTorch" in line] == [
-        "These lessons are short questions. By what is wrong on them now, a model that reads deeper would have 1.2 to "
-        "4.5 more of 100 right. It needs PyTorch: add the extra `tune`, /opt/postroom/venv/bin/uv pip install "
-        "--torch-backend auto --python /opt/postroom/venv '/opt/postroom[tune]'"
-    ]
+    assert result.verdict.endswith(
+        " These lessons are short questions: by what is wrong on them now, a model that reads deeper would have 1.2 to "
+        "4.5 more of 100 right. It needs PyTorch: /opt/postroom/venv/bin/uv pip install --torch-backend auto "
+        "--python /opt/postroom/venv '/opt/postroom[tune]'"
+    )
 
 
 @pytest.mark.parametrize("engine", ["embedded", "openai"])

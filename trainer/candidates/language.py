@@ -77,16 +77,19 @@ def candidate(night: Night, linear: Candidate, scratch: Path) -> Tried:
     lengths = [len(prompt.ids) for prompt in prompts]
     folder = scratch / "language"
     folder.mkdir()
-    report: tuple[str, ...] = ()
+    report, advice = tuple[str, ...](), ""
     try:
         by = _reads(night)
         readings = _read(night, by.reading, prompts)
         night.progress("train", 0, 1, "fitting the language model")
         fitted = fit_language(readings, night.lessons, by.room, by.depth, night.recipe)
         if questions.possible(night.grounds.prepared.shape, by.depth, lengths, night.recipe.questions):
-            fitted, report = _deepened(night, fitted, linear, folder)
+            if extra.missing():
+                advice = _worth_it(night, fitted, linear)
+            else:
+                fitted, report = _deepened(night, fitted, linear, folder)
         night.progress("train", 1, 1, f"language model: {fitted.chosen}")
-        return Tried(_served(night, fitted, by.reader, prompts, folder), fitted.chosen, report)
+        return Tried(_served(night, fitted, by.reader, prompts, folder), fitted.chosen, report, advice)
     except TimeoutError:
         words = "The time limit was too short to read the lessons; only the linear model was trained."
         return Tried(None, "none: time limit", (words,))
@@ -131,9 +134,6 @@ def _deepened(
     """The start, or one that reads deeper; and what people should know of it."""
     if questions.behind(start.answers, linear.answers, night.lessons.labels, night.recipe.evidence):
         return replace(start, chosen=f"{start.chosen}; too far behind the linear model for more"), ()
-    if extra.missing():
-        points = questions.promised(start.answers, linear.answers, night.lessons.labels, night.recipe)
-        return start, () if points is None else (_worth_it(*points),)
     from trainer.candidates.whole_model import deepened
 
     fitted, report = deepened(night, start, linear, ModelFolder(folder).lora)
@@ -142,10 +142,17 @@ def _deepened(
     return fitted, report
 
 
-def _worth_it(low: float, high: float) -> str:
+def _worth_it(night: Night, start: LanguageModel, linear: Candidate) -> str:
+    """What to install for a model that reads deeper, and what it promises; "" where that is nothing."""
+    labels = night.lessons.labels
+    if questions.behind(start.answers, linear.answers, labels, night.recipe.evidence):
+        return ""
+    points = questions.promised(start.answers, linear.answers, labels, night.recipe)
+    if points is None:
+        return ""
     return (
-        "These lessons are short questions. By what is wrong on them now, a model that reads deeper would have "
-        f"{low:.1f} to {high:.1f} more of 100 right. It needs PyTorch: add the extra `tune`, {extra.INSTALL}"
+        "These lessons are short questions: by what is wrong on them now, a model that reads deeper would have "
+        f"{points[0]:.1f} to {points[1]:.1f} more of 100 right. It needs PyTorch: {extra.INSTALL}"
     )
 
 
