@@ -25,7 +25,7 @@ LONGEST = 64 * 1024
 """Bytes. A token of Microsoft 365 has some 4 kB; whoever names a larger file named the wrong one."""
 
 UNIT_FOLDER = "/etc/postroom/credentials"
-"""What the unit (daemon/setup/files/postroom.service) hands over; systemd does not tell where a secret came from."""
+"""What the unit (systemd/postroom.service) hands over; systemd does not tell where a secret came from."""
 
 
 @dataclass(frozen=True)

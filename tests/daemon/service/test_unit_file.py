@@ -13,7 +13,7 @@ import pytest
 from daemon.mistakes import ExitCode
 from tests import ROOT
 
-UNIT = ROOT / "daemon" / "setup" / "files" / "postroom.service"
+UNIT = ROOT / "systemd" / "postroom.service"
 # A machine without systemd can run Postroom and its tests; CI has systemd, and there its verdict is never skipped.
 with_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None and "CI" not in os.environ, reason="there is no systemd on this machine"

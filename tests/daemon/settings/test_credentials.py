@@ -77,7 +77,7 @@ def test_a_missing_secret_names_the_places_and_the_next_step(tmp_path: Path) -> 
     assert "/run/credentials/postroom.service/office-imap" in caught.value.fact
     assert str(tmp_path / "credentials" / "office-imap") in caught.value.fact
     assert "write the secret alone into /etc/postroom/credentials/office-imap" in caught.value.next_step
-    unit = ROOT / "daemon" / "setup" / "files" / "postroom.service"
+    unit = ROOT / "systemd" / "postroom.service"
     assert f"LoadCredential=postroom:{UNIT_FOLDER}\n" in unit.read_text(encoding="utf-8")
 
 

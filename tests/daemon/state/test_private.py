@@ -191,12 +191,8 @@ def test_what_a_person_asks_for_elsewhere_has_the_rights_that_they_give(
 
 
 def test_systemd_is_told_to_keep_the_directory_closed_by_the_unit_and_by_the_wrapper() -> None:
-    assert "--property=StateDirectoryMode=0700" in (ROOT / "daemon" / "setup" / "files" / "postroom.sh").read_text(
-        "utf-8"
-    )
-    assert "\nStateDirectoryMode=0700\n" in (ROOT / "daemon" / "setup" / "files" / "postroom.service").read_text(
-        "utf-8"
-    )
+    assert "--property=StateDirectoryMode=0700" in (ROOT / "systemd" / "postroom.sh").read_text("utf-8")
+    assert "\nStateDirectoryMode=0700\n" in (ROOT / "systemd" / "postroom.service").read_text("utf-8")
 
 
 def test_every_command_closes_its_umask_and_a_report_stays_readable(tmp_path: Path) -> None:
