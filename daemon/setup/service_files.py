@@ -1,8 +1,8 @@
 """Postroom as a system service: what is put on the machine, and taken away again. Every step may be repeated.
 
-The unit and the script that become /usr/local/bin/postroom are those of systemd/ (`files` is a link to it), with the place
-of this very environment in them; the man page and the completions are made from the commands, so they cannot be out of
-date.
+The unit and the script that become /usr/local/bin/postroom are those of systemd/ (`files` is a link to it), with the
+place of this very environment in them; the man page and the completions are made from the commands, so they cannot be
+out of date.
 """
 
 from __future__ import annotations
