@@ -135,6 +135,8 @@ class MailboxSettings(Section):
     rules: tuple[RuleSettings, ...] = Field(default=(), alias="rule")
     """The first that fits decides."""
     roles: Mapping[str, FolderRole] = Field(default_factory=dict)
+    share: str = ""
+    """The mailbox that lends this one its categories, model and nights; "": it has its own."""
 
     def connector(self, access: Access) -> Connector:
         """The mailbox itself. Connects to nothing before it is used. Raises ConnectorError."""

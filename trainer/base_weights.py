@@ -24,6 +24,7 @@ from daemon.model.base_file import BaseFile, read_header
 from daemon.model.engines.engine import Floats, ModelRefused
 
 ROWS_AT_ONCE = 2048
+Rows = slice | npt.NDArray[np.int64]
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
 ARCHITECTURES = {
@@ -40,8 +41,12 @@ class BaseWeights(ABC):
     shapes: Mapping[str, tuple[int, ...]]
 
     @abstractmethod
+    def rows(self, name: str, which: Rows) -> Floats:
+        """These rows of a weight as the file holds it. Raises ModelRefused for one that is not there or not read."""
+
     def get(self, name: str) -> Floats:
-        """This weight, a copy of the caller's own. Raises ModelRefused for one that is not there or not read."""
+        """This weight, a copy of the caller's own. Raises as `rows`."""
+        return self.rows(name, slice(None))
 
 
 def weights_of(base: BaseFile) -> BaseWeights:
@@ -80,22 +85,25 @@ class GgufWeights(BaseWeights):
         return float(self._values[name])
 
     def get(self, name: str) -> Floats:
+        return self._turned_back(name, super().get(name).reshape(self.shapes.get(name, ())))
+
+    def rows(self, name: str, which: Rows) -> Floats:
         try:
             place = self._places[name]
             kind = gguf.GGMLQuantizationType(place.kind)
             weights, size = gguf.GGML_QUANT_SIZES[kind]
             *rows, columns = place.shape
             bytes_ = (math.prod(rows), columns // weights * size)
-            data = np.memmap(self._path, np.uint8, "r", place.offset, bytes_)
-            values = np.empty((bytes_[0], columns), np.float32)
+            data = np.memmap(self._path, np.uint8, "r", place.offset, bytes_)[which]
+            values = np.empty((len(data), columns), np.float32)
             for start in range(0, len(values), ROWS_AT_ONCE):  # a whole embedding takes four times its size on the way
                 some = slice(start, start + ROWS_AT_ONCE)
                 values[some] = gguf.dequantize(data[some], kind)
+            return values
         except (KeyError, NotImplementedError, ValueError) as error:
             raise ModelRefused(
                 f"{self._path}: {name} is missing or in a form that can't be read ({error}). Choose another base model."
             ) from error
-        return self._turned_back(name, values.reshape(place.shape))
 
     def _turned_back(self, name: str, values: Floats) -> Floats:
         """llama.cpp rotates neighbours where Hugging Face rotates halves, so llama's rows of q and k are interleaved
@@ -147,11 +155,11 @@ class FolderWeights(BaseWeights):
                 shapes[name] = tuple(tensor["shape"])
         self.shapes = shapes
 
-    def get(self, name: str) -> Floats:
+    def rows(self, name: str, which: Rows) -> Floats:
         try:
             file, kind, start = self._places[name]
-            shape = self.shapes[name]
-            values: npt.NDArray[Any] = np.fromfile(file, _KINDS[kind], math.prod(shape), offset=start).reshape(shape)
+            mapped: npt.NDArray[Any] = np.memmap(file, _KINDS[kind], "r", start, self.shapes[name])
+            values = np.array(mapped[which])
         except (KeyError, ValueError) as error:
             raise ModelRefused(
                 f"{self._folder}: {name} is missing or in a form that can't be read ({error}). "

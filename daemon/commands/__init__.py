@@ -50,6 +50,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "corrections": "List what people moved or tagged, newest first: the ledger that Postroom learns from.",
         "lessons": "Show what there is to learn from: how many lessons each category has, from where, and what is "
         "wrong with them.",
+        "privacy-report": "What this installation holds of people's mail, since when and for how long: for the record "
+        "of processing.",
         "models": "List the trained models, newest first, each with its exam in a sentence.",
     },
     "Models": {
@@ -66,6 +68,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 
 MODULES: Mapping[str, str] = {
     "mailbox": "whole_mailbox",
+    "privacy-report": "privacy_report",
     "try": "try_file",
     "install-service": "install_service",
     "uninstall-service": "uninstall_service",

@@ -207,7 +207,8 @@ def _servers(settings: Settings) -> Iterator[Finding]:
     serving = settings.engine.serving(Credentials(settings.state_dir).read)
     for what, look in serving.looks():
         yield _guard(what, look)
-    for mailbox in settings.mailboxes if settings.engine.ELSEWHERE else ():
+    own = [mailbox for mailbox in settings.mailboxes if not mailbox.share]
+    for mailbox in own if settings.engine.ELSEWHERE else ():
         home, in_use = settings.state_dir / "models" / mailbox.name, partial(_in_use, settings, mailbox.name)
         yield _guard(f"{mailbox.name} model server", partial(serving.look_at, home, in_use, mailbox.name))
 
@@ -218,6 +219,7 @@ def _in_use(settings: Settings, box: str) -> Path | None:
 
 
 def _mailbox(mailbox: MailboxSettings, settings: Settings, *, try_move: bool) -> Iterator[Finding]:
+    own_roles, mailbox = mailbox.roles, settings.working(mailbox)
     credentials = Credentials(settings.state_dir)
     token = None
     if (wanted := mailbox.signs_in()) is not None:
@@ -258,11 +260,13 @@ def _mailbox(mailbox: MailboxSettings, settings: Settings, *, try_move: bool) ->
     except BrokenKind as error:
         yield Finding(f"{mailbox.name} login", False, str(error))
         return
+    if mailbox.share:
+        yield Finding(f"{mailbox.name} share", True, f"categories, model and nights of {mailbox.share}")
     needed = mailbox.categories if mailbox.act_by == "move" or mailbox.labels else ()
     roles = {mailbox.inbox: "inbox", **{one.folder: f"category {one.name}" for one in needed}}
     if mailbox.review_folder:
         roles[mailbox.review_folder] = "review folder"
-    for folder, role in mailbox.roles.items():  # a misspelt "never" would let Postroom look into the folder meant
+    for folder, role in own_roles.items():  # a misspelt "never" would let Postroom look into the folder meant
         roles.setdefault(folder, f"role {role}")
     for folder, use in roles.items():
         there = folder in here

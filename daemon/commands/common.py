@@ -19,7 +19,7 @@ from daemon.privacy.person import Person
 from daemon.report.console import PrintableConsole
 from daemon.settings import Settings, find_config
 from daemon.state.state_dir import open_database
-from daemon.store import mailboxes
+from daemon.store import mailboxes, sharing
 from daemon.store.database import Database
 from daemon.store.records import Mailbox
 
@@ -99,6 +99,16 @@ def known(desk: Desk) -> Mailbox:
     """The desk's mailbox as the store has it."""
     with desk.database.read() as tx:
         return mailboxes.get(tx, desk.mailbox_id)
+
+
+def own_model(desk: Desk, what: str) -> None:
+    """Raises PostroomError where the models of this mailbox are another's, who alone may change them. `what`: the
+    command that does it there."""
+    with desk.database.read() as tx:
+        lender = sharing.lender_name(tx, desk.mailbox_id)
+    if lender is not None:
+        fact = f'shares the models of "{lender}", so what changes there changes for all that share them.'
+        raise PostroomError(desk.settings.name, fact, f"If that is meant: `postroom {what} --mailbox {lender}`.")
 
 
 def print_json(value: Any) -> None:

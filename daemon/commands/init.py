@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from daemon.commands.asker import Asker
 from daemon.commands.common import Context, console, json_option, pass_context, print_json
 from daemon.commands.init_questions import free_name, show_host, sign_in, whose_mail
 from daemon.commands.init_roles import agree_on_roles, refuse_unknown, said_roles
-from daemon.mistakes import SettingsError
+from daemon.mistakes import PostroomError, SettingsError
 from daemon.settings import PLACES, Settings
 from daemon.setup.new_mailbox import NewMailbox, Place, find_place, write
 from daemon.setup.presets import PRESETS
+from daemon.setup.service_files import can_start, start
 
 ENDED = "Ended before it was done: nothing was written."
 
@@ -47,6 +49,7 @@ def _flag(name: str, words: str, **more: Any) -> Callable[..., Any]:
 @_flag("state-dir", "Where database and models will lie.", type=click.Path(path_type=Path), metavar="DIR")
 @_flag("untried", "Write without signing in: the server is not there yet.", is_flag=True)
 @_flag("yes", "Accept the folders' roles and write without being asked.", is_flag=True)
+@_flag("start", "Start the service, too; in shadow it moves nothing. Where `install-service` was run.", is_flag=True)
 @json_option
 @pass_context
 def init(context: Context, /, **given: Any) -> None:
@@ -73,7 +76,17 @@ def init(context: Context, /, **given: Any) -> None:
     except click.Abort:  # Ctrl-C and the end of input, too
         click.echo(f"\n{ENDED}", err=True)
         raise SystemExit(128 + signal.SIGINT) from None
-    _tell(new, place, write(new, place), as_json=given["as_json"])
+    written = write(new, place)
+    if not given["as_json"]:
+        _tell(new, place, written)
+    started = _start(asker, given, new, place)
+    following = list(_next_steps(new, place, started=started))
+    if given["as_json"]:
+        _print(new, place, written, following)
+        return
+    console.print("\nNext:")
+    for line in following:
+        console.print(f"  {line}", soft_wrap=True)
 
 
 def _ask(asker: Asker, given: Mapping[str, Any], place: Place) -> NewMailbox:
@@ -115,23 +128,41 @@ def _refuse_mistakes(box: Mapping[str, Any], place: Place) -> None:
         raise SettingsError(str(place.file_for(box["name"])), mistakes)
 
 
-def _tell(new: NewMailbox, place: Place, written: Path, *, as_json: bool) -> None:
-    secret = place.secret_for(new.box["credential"]) if new.secret else None
-    following = list(_next_steps(new, place))
-    if as_json:
-        folders = [{"name": name, "role": guess.role, "why": guess.why} for name, guess in new.guesses.items()]
-        told = {"mailbox": new.name, "settings": str(written), "secret": None if secret is None else str(secret)}
-        print_json({**told, "folders": folders, "next": following})
-        return
+def _start(asker: Asker, given: Mapping[str, Any], new: NewMailbox, place: Place) -> bool:
+    """Start the service if that is said; asked only where it can be done. Raises PostroomError: all is written."""
+    possible = new.secret != "" and can_start(place.config)
+    wanted = given["start"]
+    if not wanted and possible and asker.terminal and not given["yes"]:
+        with suppress(click.Abort):
+            wanted = click.confirm("\nStart the service now, in shadow: it moves nothing", default=True, err=True)
+    if not wanted:
+        return False
+    if not possible:
+        fact = "the settings are written, and the service cannot be started by this."
+        step = "Run `postroom install-service` as root, and `postroom login` where a person signs in."
+        raise PostroomError("--start", fact, step)
+    start()
+    return True
+
+
+def _secret_file(new: NewMailbox, place: Place) -> Path | None:
+    return place.secret_for(new.box["credential"]) if new.secret else None
+
+
+def _print(new: NewMailbox, place: Place, written: Path, following: Sequence[str]) -> None:
+    secret = _secret_file(new, place)
+    folders = [{"name": name, "role": guess.role, "why": guess.why} for name, guess in new.guesses.items()]
+    told = {"mailbox": new.name, "settings": str(written), "secret": None if secret is None else str(secret)}
+    print_json({**told, "folders": folders, "next": following})
+
+
+def _tell(new: NewMailbox, place: Place, written: Path) -> None:
     console.print(f"\nWritten: {written}", soft_wrap=True)
-    if secret is not None:
+    if (secret := _secret_file(new, place)) is not None:
         console.print(f"The secret alone, mode 600: {secret}", soft_wrap=True)
-    console.print("\nNext:")
-    for line in following:
-        console.print(f"  {line}", soft_wrap=True)
 
 
-def _next_steps(new: NewMailbox, place: Place) -> Iterator[str]:
+def _next_steps(new: NewMailbox, place: Place, *, started: bool) -> Iterator[str]:
     postroom = "postroom" if place.config in PLACES[1:] else f"postroom --config {place.config}"
     which = f" --mailbox {new.name}" if place.settings is not None and place.settings.mailboxes else ""
     if not new.secret:
@@ -140,7 +171,7 @@ def _next_steps(new: NewMailbox, place: Place) -> Iterator[str]:
     yield f"{postroom} learn --from-folders{which}"
     if place.config not in PLACES[1:]:
         yield f"{postroom} run"
-    elif place.settings is None:
-        yield "systemctl enable --now postroom"
+    elif started:
+        yield f"{postroom} status"
     else:
-        yield "systemctl restart postroom"
+        yield "systemctl enable --now postroom" if place.settings is None else "systemctl restart postroom"

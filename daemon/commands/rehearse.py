@@ -87,7 +87,7 @@ def rehearse(
     mails = _read(context, settings, eml_tree, manifest, mailbox, as_json)
     options = RehearsalOptions(warmup, retrain_every, limit)
     box = next((known for known in settings.mailboxes if known.name == mailbox), None)
-    categories = () if box is None else box.categories
+    categories = () if box is None else settings.working(box).categories
     hides = frozenset(category.folder for category in categories if category.hides)
     folders = {category.name: category.folder for category in categories}
     rules = [
@@ -128,6 +128,9 @@ def _read(
             notices.print(f"{undated} files without a date were left out.")
         return mails
     with context.mailroom() as mailroom:
+        if (lender := settings.mailbox_named(mailbox or "").share) and not quiet:
+            words = f'{mailbox} shares the model of "{lender}"; this rehearsal learns from its own mail alone.'
+            notices.print(words, soft_wrap=True)
         return from_mailbox(context.one(mailroom, mailbox), PER_FOLDER)
 
 

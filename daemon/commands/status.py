@@ -34,6 +34,7 @@ from daemon.state.lock import Holder, holder
 from daemon.state.refused_reload import refused_reload
 from daemon.state.room import no_room
 from daemon.state.state_dir import met, open_database
+from daemon.store import sharing
 from daemon.store.database import Tx
 from daemon.store.records import Mailbox
 from daemon.training.in_use import ModelsInUse
@@ -161,6 +162,8 @@ def _found(
                 told |= service_status(tx, box, settings, now, runs, working, usable)
                 told["old_mail"] = waiting_in(tx, box.id)
             told["model_trouble"] = model_trouble
+            with database.read() as tx:
+                told["shares"] = sharing.lender_name(tx, box.id)
             if in_full:
                 told["model_server"] = models.server_not_asked(box.id)
             found.append(told)
@@ -206,7 +209,8 @@ def _show_status(told: dict[str, Any], days: int) -> None:
     model = told["model"]
     refused = f", which cannot be used. {told['model_trouble']}" if told["model_trouble"] else ""
     version = model["version"] if model else "none yet: postroom learn --from-folders"
-    console.print(f"  Model: {version}{refused}", soft_wrap=True)
+    shared = f", shared: categories, model and nights are those of {told['shares']}" if told["shares"] else ""
+    console.print(f"  Model: {version}{shared}{refused}", soft_wrap=True)
     if told["model_server"]:
         console.print(f"  Model server: {told['model_server']}", soft_wrap=True)
     if told["rolled_back"]:

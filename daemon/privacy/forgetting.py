@@ -24,7 +24,7 @@ from daemon.privacy.person import Person
 from daemon.settings import Settings
 from daemon.state.kept import forget_kept
 from daemon.state.lock import turn
-from daemon.store import batches, decisions, deletion, learning, mailboxes, training
+from daemon.store import batches, decisions, deletion, learning, mailboxes, sharing, training
 from daemon.store.database import Database, StoreError, Tx
 from daemon.store.records import ModelRecord
 from daemon.training.places import no_training
@@ -157,7 +157,9 @@ def forget(memory: Memory, settings: Settings, person: Person) -> Forgotten:
             decisions.forget_files_that(tx, memory.mailbox_id, person.in_words)
             unfinished = deletion.forget(tx, memory.mailbox_id, found.messages, person.in_words)
         memory.registry.remove(memory.mailbox_id, found.models)
-        shutil.rmtree(settings.state_dir / "training" / "cache" / "lessons" / memory.name, ignore_errors=True)
+        with memory.database.read() as tx:
+            trained_as = sharing.teacher_name(tx, memory.mailbox_id)
+        shutil.rmtree(settings.state_dir / "training" / "cache" / "lessons" / trained_as, ignore_errors=True)
         forget_kept(settings.state_dir)
     troubles = _left_on_server(memory) if found.models else []
     try:
@@ -172,4 +174,5 @@ def _left_on_server(memory: Memory) -> list[str]:
     memory.registry.tidy_server(memory.mailbox_id)
     with memory.database.read() as tx:
         in_use = any(model.state in ("current", "previous") for model in training.models(tx, memory.mailbox_id))
-    return memory.registry.serving.left_behind(memory.name, in_use)
+        served_as = sharing.teacher_name(tx, memory.mailbox_id)
+    return memory.registry.serving.left_behind(served_as, in_use)

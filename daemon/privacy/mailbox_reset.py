@@ -16,7 +16,7 @@ from daemon.mistakes import PostroomError
 from daemon.settings import Settings
 from daemon.state.lock import StateLock
 from daemon.state.watermark import Watermark
-from daemon.store import journal, mailboxes, training
+from daemon.store import journal, mailboxes, sharing, training
 from daemon.store.database import Database, StoreError
 from daemon.store.one_mailbox import delete_mailbox, rows_of
 from daemon.training.places import no_training
@@ -40,7 +40,8 @@ def known_of(database: Database, name: str) -> Known:
         if box is None:
             there = ", ".join(other.name for other in mailboxes.everyone(tx)) or "none"
             raise PostroomError(name, "nothing is known of a mailbox of this name.", f"Known are: {there}.")
-        models = tuple(model.version for model in training.models(tx, box.id) if model.state != "removed")
+        own = [] if sharing.lender_of(tx, box.id) is not None else training.models(tx, box.id)
+        models = tuple(model.version for model in own if model.state != "removed")
         return Known(name, rows_of(tx, box.id), models, len(journal.unfinished(tx, box.id)))
 
 
@@ -55,10 +56,17 @@ def reset(database: Database, registry: Registry, settings: Settings, name: str)
         with database.read() as tx:
             box = mailboxes.find(tx, name)
             assert box is not None
+            lender = sharing.lender_name(tx, box.id)
+        with database.begin() as tx:
+            sharing.part(tx, box.id)
             models = training.models(tx, box.id)
         registry.remove(box.id, [model for model in models if model.state != "removed"])
         registry.tidy_server(box.id)
         troubles = registry.serving.left_behind(name, False)
+        if lender is not None:
+            troubles.append(
+                f'The models of "{lender}" have learnt from its mail, too, and stay until `keep_models` are newer.'
+            )
         for folder in (registry.models_dir / name, state_dir / "training" / "cache" / "lessons" / name):
             shutil.rmtree(folder, ignore_errors=True)
         Watermark(state_dir / "seen" / name).forget()

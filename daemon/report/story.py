@@ -147,7 +147,7 @@ def _line(
             {"batch": found.name, "messages": found.batch.members, "words": question(found)}
             for found in open_batches(tx, mailbox.id)
         ],
-        "twins": twins_question(twin_rows(tx, mailbox.id)),
+        "twins": None if mailbox.lender else twins_question(twin_rows(tx, mailbox.id)),
         "model": None if current is None else {"version": current.version, "verdict": current.verdict},
         "unreadable": unreadable_words(mailbox.unreadable or {}),
         "withheld": withheld_words(withheld.all_of(tx, mailbox.id)),

@@ -23,7 +23,13 @@ from daemon.store.records import Category, Lesson, Mode
 MOST_PASSING, LEAST_PASSING, SOON = 0.5, 10, timedelta(days=14)
 # So many held-out lessons are needed to call a folder mixed; and it is, if surely fewer than this were recognised.
 LEAST_JUDGED, RECOGNISED = 8, 0.35
-SOURCES = {"folder": "folder", "csv": "file", "correction": "people's moves", "history": "helpdesk history"}
+SOURCES = {
+    "folder": "folder",
+    "csv": "file",
+    "correction": "people's moves",
+    "history": "helpdesk history",
+    "shared": "of mailboxes that share",
+}
 
 
 @dataclass(frozen=True)

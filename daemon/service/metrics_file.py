@@ -85,8 +85,10 @@ class MetricsFile:
         waits = Family("postroom_mailbox_needs_person", "gauge", "1: it is not looked at until a person has acted.")
         passes = Family("postroom_passes_total", "counter", "Passes since the service or its settings were loaded.")
         seconds = Family("postroom_pass_seconds_total", "counter", "How long they took together.")
-        for desk in self._desks:
-            name, round_ = desk.settings.name, self._rounds[desk.settings.name]
+        for desk in list(self._desks):  # a reload may add and remove some meanwhile
+            name, round_ = desk.settings.name, self._rounds.get(desk.settings.name)
+            if round_ is None:
+                continue
             waits.add(float(round_.needs_person is not None), mailbox=name)
             passes.add(float(round_.succeeded), mailbox=name, outcome="succeeded")
             passes.add(float(round_.failed), mailbox=name, outcome="failed")

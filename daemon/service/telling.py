@@ -106,21 +106,25 @@ class Alarms:
 
     def _wrong(self) -> tuple[set[Key], set[str]]:
         """What is wrong, and of which mailboxes nobody knows."""
-        found, unknown = set[Key](), {name for name, round_ in self._rounds.items() if not _known(round_)}
+        desks = list(self._desks)  # a reload may add and remove some meanwhile
+        rounds = {desk.settings.name: self._rounds.get(desk.settings.name) for desk in desks}
+        found, unknown = set[Key](), {name for name, round_ in rounds.items() if round_ is None or not _known(round_)}
         if no_room(self._settings.state_dir) is not None:
             found.add(("disk", ""))
         if refused_reload(self._settings.state_dir) is not None:
             found.add(("settings", ""))
-        for desk in self._desks:
+        for desk in desks:
+            round_ = rounds[desk.settings.name]
+            if round_ is None:
+                continue
             try:
-                found |= {(kind, desk.settings.name) for kind in self._wrong_in(desk)}
+                found |= {(kind, desk.settings.name) for kind in self._wrong_in(desk, round_)}
             except StoreError:
                 found.add(("database", ""))
                 unknown.add(desk.settings.name)
         return found, unknown
 
-    def _wrong_in(self, desk: Desk) -> set[Kind]:
-        round_ = self._rounds[desk.settings.name]
+    def _wrong_in(self, desk: Desk, round_: Round) -> set[Kind]:
         with desk.database.read() as tx:
             mailbox = mailboxes.get(tx, desk.mailbox_id)
         seen: Mapping[Kind, bool] = {

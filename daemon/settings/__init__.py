@@ -27,7 +27,7 @@ from connectors.mailbox_settings import MailboxSettings, Section
 from connectors.setting_values import Attachments, Duration, OptionalPath, Precision, SenderRule, Span
 from daemon.mistakes import PostroomError, SettingsError
 from daemon.model.engines.engine_kinds import AnyEngine, EmbeddedSettings
-from daemon.settings.include import Part, parts_of, without_conflicts
+from daemon.settings.include import Part, lenders_missing, parts_of, without_conflicts, without_lender
 from daemon.settings.problems import cross_check, in_words, stray_overrides, unknown_kinds, with_kind
 from daemon.settings.values import AbsolutePath, AlarmCommand, OcrLanguage, Overrides, PromFile, TimeWindow
 from daemon.settings.windows import Window
@@ -170,16 +170,20 @@ class Settings(BaseSettings):
         own = Part(path.name, tuple(_listed(document)))
         main = [*cls._mistakes(document), *stray_overrides(os.environ), *cross_check(document), *wrong]
         parts = without_conflicts(own, cls._checked(parts, main), before)
+        parts = without_lender(own, parts, before)
         broken = [problem for part in parts for problem in part.told()]
         used = {part.shown: part.boxes if not part.problems else before.get(part.shown, ()) for part in parts}
         if broken:  # what they said before may have been taken over by another file meanwhile
             kept = without_conflicts(own, [Part(shown, boxes) for shown, boxes in used.items()], before)
             main += [problem for part in kept for problem in part.told() if problem not in broken]
         boxes = [*own.boxes, *(box for boxes in used.values() for box in boxes)]
+        main += lenders_missing(own.boxes, boxes)
+        # What stood there before may share with a mailbox that is gone: then nothing is left to go on by.
+        main += [f"{shown}: {problem}" for shown, kept in used.items() for problem in lenders_missing(kept, boxes)]
         if not boxes and not broken:
             main.append("[[mailbox]]: there is none. Copy one from config.example.toml and fill it in.")
         if main or not boxes:
-            raise SettingsError(str(path), [*main, *broken])
+            raise SettingsError(str(path), list(dict.fromkeys([*main, *broken])))
         settings = cls(**{**document, "mailbox": boxes})
         settings._included = used
         return settings, broken
@@ -251,6 +255,14 @@ class Settings(BaseSettings):
         close = get_close_matches(name, names, 1)
         hint = f'Did you mean "{close[0]}"?' if close else f"There are: {', '.join(names) or 'none'}."
         raise PostroomError(name, "no mailbox has this name.", hint)
+
+    def working(self, mailbox: MailboxSettings) -> MailboxSettings:
+        """As it works: one that shares has the lender's categories, and the roles of its folders, but for its own."""
+        if not mailbox.share:
+            return mailbox
+        lender = self.mailbox_named(mailbox.share)
+        lent = {"categories": lender.categories, "roles": {**lender.roles, **mailbox.roles}}
+        return mailbox.model_copy(update=lent)
 
     def sorting_of(self, name: str) -> SortingSettings:
         """What counts for the mailbox of that name: its own [mailbox.sorting], else [sorting], as for a mailbox that

@@ -96,7 +96,7 @@ def cross_check(document: Mapping[str, Any]) -> list[str]:
         inbox = box.get("inbox", "INBOX")
         for key, values in (("name", [category.get("name") for category in categories]), ("folder", folders)):
             problems += [f'{place} [[category]] {key}: "{value}" is used twice.' for value in _twice(values)]
-        problems += [f"{place} {problem}" for problem in _same_tags(box)]
+        problems += [f"{place} {problem}" for problem in (*_same_tags(box), *_shares_wrongly(box))]
         problems += [f"{place} {problem}" for problem in _unknown_in_rules(box, categories)]
         if inbox in folders:
             problems.append(f'{place} [[category]] folder: "{inbox}" is the inbox itself. Name another folder.')
@@ -133,6 +133,15 @@ def _unknown_in_rules(box: Mapping[str, Any], categories: Sequence[Mapping[str, 
             close = get_close_matches(wanted, sorted(known), 1)
             hint = f'Did you mean "{close[0]}"?' if close else "Write one of its categories' names."
             yield f'[[rule]] {number} category: "{wanted}" is no category of this mailbox. {hint}'
+
+
+def _shares_wrongly(box: Mapping[str, Any]) -> Iterator[str]:
+    """Whether there is such a mailbox is asked of all files together (`daemon.settings.include`)."""
+    lender = box.get("share")
+    if lender and lender == box.get("name"):
+        yield "share: this is the mailbox itself. Name another one, or remove the line."
+    if lender and box.get("category"):
+        yield f'[[category]]: with share the categories are those of "{lender}". List them there, or remove `share`.'
 
 
 def _same_tags(box: Mapping[str, Any]) -> Iterator[str]:

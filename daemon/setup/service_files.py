@@ -93,6 +93,20 @@ def refuse_others_than_root(command: str) -> None:
         )
 
 
+def can_start(config: Path) -> bool:
+    """Is this the machine's own service that `config` is for, and may we start it?"""
+    return config == SETTINGS / "config.toml" and UNIT.exists() and os.geteuid() == 0
+
+
+def start() -> None:
+    """Now and at every boot; one that runs begins anew, as a new secret is handed over only then.
+
+    Returns when it is ready. Raises PostroomError.
+    """
+    _run("systemctl", "enable", UNIT.name)
+    _run("systemctl", "restart", UNIT.name)
+
+
 def shipped(name: str, prefix: Path = Path(VENV)) -> str:
     """A file of ours, with the place of the environment in it."""
     return (files("daemon.setup") / "files" / name).read_text(encoding="utf-8").replace(VENV, str(prefix))
@@ -198,7 +212,7 @@ def _stop() -> None:
 
 def _run(*command: str) -> None:
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=360)
     except FileNotFoundError:
         raise PostroomError(command[0], "is not installed.", "Install it, then run the command again.") from None
     except subprocess.CalledProcessError as error:

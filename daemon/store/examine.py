@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from daemon.store import tables as t
 from daemon.store.database import DAMAGED, StoreError, current_revision, read_only
@@ -35,7 +35,9 @@ def folder_in_use(database: Path, mailbox: str) -> str | None:
     StoreError."""
     if not database.exists():
         return None
-    wanted = select(t.models.c.folder).join(t.mailboxes, t.mailboxes.c.id == t.models.c.mailbox_id)
+    wanted = select(t.models.c.folder).join(
+        t.mailboxes, func.coalesce(t.mailboxes.c.lender, t.mailboxes.c.id) == t.models.c.mailbox_id
+    )
     with read_only(database) as tx:
         mine = wanted.where(t.mailboxes.c.name == mailbox, t.models.c.state == "current")
         found: str | None = tx.execute(mine).scalar()

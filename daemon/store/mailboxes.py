@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, select, update
 
 from connectors.base import Folder
+from daemon.store import sharing
 from daemon.store import tables as t
 from daemon.store.database import Tx
 from daemon.store.records import Category, Guess, KnownFolder, Mailbox, Mode
@@ -356,8 +357,8 @@ def acts(tx: Tx, mailbox: int) -> bool:
 
 
 def add_category(tx: Tx, mailbox: int, category: Category, now: datetime) -> Category:
-    """Remember a new category under a fresh uid."""
-    uid = "c" + secrets.token_hex(4)
+    """Remember a new category, under a fresh uid if it has none."""
+    uid = category.uid or "c" + secrets.token_hex(4)
     tx.execute(
         insert(t.categories).values(
             mailbox_id=mailbox,
@@ -385,10 +386,10 @@ def update_category(tx: Tx, mailbox: int, uid: str, **values: object) -> None:
 
 
 def codebook(tx: Tx, mailbox: int) -> list[tuple[str, str]]:
-    """(code, category uid), in the order in which they were given out."""
+    """(code, category uid), in the order in which they were given out; the lender's where mailboxes share."""
     rows = tx.execute(
         select(t.codebook.c.code, t.codebook.c.category)
-        .where(t.codebook.c.mailbox_id == mailbox)
+        .where(t.codebook.c.mailbox_id == sharing.teacher(mailbox))
         .order_by(t.codebook.c.position)
     )
     return [(row.code, row.category) for row in rows]

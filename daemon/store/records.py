@@ -79,6 +79,7 @@ class Mailbox:
     reread: int = 0
     """How often a lesson got the text of its files later."""
     account: dict[str, str] | None = None
+    lender: int | None = None
     """Whose mailbox it was at the last look that went well: keys of the settings, with their values."""
     turns: str | None = None
     """Why it has a connection only in turn with other mailboxes of its server; None: it keeps its own."""

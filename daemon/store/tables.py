@@ -122,6 +122,7 @@ mailboxes = Table(
     Column("reread", Integer, nullable=False, default=0),  # how often a lesson got the text of its files later
     Column("account", JSON(none_as_null=True)),  # whose it was at the last look that went well, by the settings' keys
     Column("turns", Text),  # why it has a connection only in turn with others; NULL: it keeps its own
+    Column("lender", ForeignKey("mailboxes.id")),  # whose categories and models count here; NULL: its own
 )
 
 folders = Table(

@@ -22,7 +22,7 @@ from daemon.model.as_read import layout_of
 from daemon.model.engines.engine import EngineError
 from daemon.rules.twins import in_words
 from daemon.settings import Settings
-from daemon.store import learning, mailboxes, training
+from daemon.store import learning, mailboxes, sharing, training
 from daemon.store.counting import counting
 from daemon.store.database import Database, Tx
 from daemon.training import extra
@@ -78,7 +78,10 @@ def train(
         name = mailboxes.name_of(tx, mailbox)
     with place_for(settings.state_dir, name, places(settings.training)) as folder:
         registry.prune(mailbox, settings.training.keep_models)
-        void_never_senders(database, mailbox, settings.sorting_of(name), clock())
+        with database.read() as tx:
+            together = sharing.group(tx, mailbox)
+        for one, called in together.items():
+            void_never_senders(database, one, settings.sorting_of(called), clock())
         wanted = settings.sorting_of(name).precision
         find_twins(database, mailbox, registry.points(mailbox), wanted, clock())
         with database.begin() as tx:
@@ -176,7 +179,8 @@ def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:
 def _order(tx: Tx, settings: Settings, registry: Registry, mailbox: int, version: str, training_dir: Path) -> Order:
     """Raises PostroomError where there is nothing that could be learnt."""
     name, known = mailboxes.name_of(tx, mailbox), mailboxes.categories(tx, mailbox)
-    sorting = settings.sorting_of(name)
+    sorting, names = settings.sorting_of(name), sharing.group(tx, mailbox).values()
+    together = [box for box in settings.mailboxes if box.name in names]
     if not known:
         next_step = "`postroom folders` says what every folder is for."
         raise PostroomError(name, "nothing was trained: no folder is known as a category yet.", next_step)
@@ -197,7 +201,7 @@ def _order(tx: Tx, settings: Settings, registry: Registry, mailbox: int, version
         withdrawn=registry.folder_of(rival) if rival and rival.state != "removed" else None,
         wanted_precision=sorting.precision,
         attached=layout_of(sorting.attachments),
-        own_domains=next((box.own_domains for box in settings.mailboxes if box.name == name), ()),
+        own_domains=tuple(dict.fromkeys(domain for box in together for domain in box.own_domains)),
         seed=settings.training.seed,
         tuning=settings.training.tuning,
         backend=settings.training.backend,

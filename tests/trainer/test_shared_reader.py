@@ -183,8 +183,17 @@ def test_rounding_costs_less_after_smoothing_by_invented_mail(
         return float(np.linalg.norm(reader.means([prompt.ids for prompt in prompts]) - exact) / varies)
 
     smoothed = lost("smoothed")
-    monkeypatch.setattr(reader_export, "smoothed", lambda decoder, *_: np.ones(decoder.embedding.shape[1], np.float32))
+    monkeypatch.setattr(reader_export, "smoothed", lambda decoder, *_: np.ones(decoder.width, np.float32))
     assert smoothed < 0.7 * lost("plain")
+
+
+def test_batches_read_side_by_side_are_read_alike_and_in_order(tiny_prepared: PreparedBase, tmp_path: Path) -> None:
+    folder = prepare_reader(tiny_prepared, 2, "int8", tmp_path, Rounding())
+    prompts = [[*range(2, 2 + length)] for length in (3, 300, 40, 200, 7, 120, 250, 90)]
+    one_by_one, together = shared_reader(folder, 2), shared_reader(folder, 2, side_by_side=True)
+    assert (one_by_one.at_once, together.at_once) == (1, 2)
+    assert together is shared_reader(folder, 2, side_by_side=True)
+    np.testing.assert_allclose(together.means(prompts), one_by_one.means(prompts), rtol=0, atol=1e-4)
 
 
 def test_it_is_made_once(tiny_prepared: PreparedBase, tmp_path: Path) -> None:

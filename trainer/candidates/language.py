@@ -117,7 +117,7 @@ def _reads(night: Night) -> _Reads:
     if night.forms.shared:
         night.progress("cache", 0, 1, "opening the shared reader")
         folder = prepare_reader(prepared, depth, night.forms.ct2, night.job.cache, recipe.rounding)
-        reader = shared_reader(folder, night.job.threads)
+        reader = shared_reader(folder, night.job.threads, side_by_side=True)
         return _Reads(ByShared(reader, prepared.shape.width, cache, recipe.pooled), depth, reader, None)
     from trainer.candidates.whole_model import exact_reader
 

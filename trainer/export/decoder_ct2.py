@@ -58,39 +58,39 @@ def write_decoder(
             if module.bias is not None:
                 spec.bias = module.bias
 
-    spec = Loader()(_model(decoder, config, norm, head), _Vocabulary(tokenizer))
+    # What is rounded in parts below has a place of the right shape until then.
+    whole = form == "float32"
+    embedding = (
+        decoder.embedded(slice(None)) if whole else np.broadcast_to(np.float32(0), (decoder.vocabulary, decoder.width))
+    )
+    spec = Loader()(_model(decoder, config, embedding, norm, head), _Vocabulary(tokenizer))
     spec.validate()
     embeddings = spec.decoder.embeddings
-    if form == "float32":
+    if whole:
         spec.optimize(quantization=form)
-    else:  # as CTranslate2 does it, but in parts: the embedding is half of the weights, and it would take three of it
+    else:  # the embedding is half of the weights; in parts it never is in memory as float32
         embeddings.weight = "__optional"
-        rounded, scales = _rounded(decoder.embedding)
-        decoder.embedding = decoder.embedding[:0]
         spec.optimize(quantization=form)
-        embeddings.weight, embeddings.weight_scale = rounded, scales
+        embeddings.weight, embeddings.weight_scale = _rounded(decoder)
         embeddings.validate()
     folder.mkdir(parents=True)
     spec.save(str(folder))
 
 
-def _rounded(
-    values: npt.NDArray[np.float32],
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Each row as whole numbers up to 127, and what they are to be divided by."""
-    largest = np.concatenate([np.abs(part).max(1) for part in _parts(values)])
-    scales = np.asarray(np.float32(127) / np.where(largest == 0, np.float32(127), largest), np.float32)
-    rounded: npt.NDArray[np.int8] = np.empty(values.shape, np.int8)
-    for part, scale, out in zip(_parts(values), _parts(scales), _parts(rounded), strict=True):
-        out[:] = np.rint(part * scale[:, None])
+def _rounded(decoder: Decoder) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """The embedding as CTranslate2 rounds it: each row as whole numbers up to 127, and what they were multiplied by."""
+    rounded: npt.NDArray[np.int8] = np.empty((decoder.vocabulary, decoder.width), np.int8)
+    scales: npt.NDArray[np.float32] = np.empty(decoder.vocabulary, np.float32)
+    for start in range(0, decoder.vocabulary, ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        values = decoder.embedded(some)
+        largest = np.abs(values).max(1)
+        scales[some] = np.float32(127) / np.where(largest == 0, np.float32(127), largest)
+        rounded[some] = np.rint(values * scales[some, None])
     return rounded, scales
 
 
-def _parts(rows: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    return [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
-
-
-def _model(decoder: Decoder, config: Mapping[str, Any], norm: Any, head: Any) -> Any:
+def _model(decoder: Decoder, config: Mapping[str, Any], embedding: Any, norm: Any, head: Any) -> Any:
     """What the loader looks at."""
     geometry = decoder.geometry
     said = {
@@ -101,14 +101,14 @@ def _model(decoder: Decoder, config: Mapping[str, Any], norm: Any, head: Any) ->
         "rope_theta": next((theta for theta, w in zip(geometry.thetas, geometry.windows, strict=True) if w is None), 0),
         "rope_scaling": None,
         "quantization_config": None,
-        "vocab_size": len(decoder.embedding),
+        "vocab_size": decoder.vocabulary,
     }
     if geometry.gemma:
         said["layer_types"] = list(config["layer_types"])[: len(decoder.layers)]
         local = [theta for theta, w in zip(geometry.thetas, geometry.windows, strict=True) if w is not None]
         said["rope_local_base_freq"] = (local or geometry.thetas)[0]
     core = SimpleNamespace(
-        embed_tokens=_module(decoder.embedding), norm=_module(norm), layers=[_layer(layer) for layer in decoder.layers]
+        embed_tokens=_module(embedding), norm=_module(norm), layers=[_layer(layer) for layer in decoder.layers]
     )
     return SimpleNamespace(config=SimpleNamespace(**said), model=core, lm_head=_module(head))
 

@@ -64,7 +64,7 @@ def prepare_reader(prepared: PreparedBase, depth: int, form: Ct2Type, cache: Pat
 def _convert(prepared: PreparedBase, depth: int, form: Ct2Type, folder: Path, recipe: Rounding) -> None:
     renderer = Renderer(Tokenizer.from_file(str(prepared.tokenizer)), PromptSettings())
     decoder = Decoder(prepared.weights(), prepared.config, depth)
-    scale = np.ones(decoder.embedding.shape[1], np.float32)
+    scale = np.ones(decoder.width, np.float32)
     if form != "float32":
         scale = smoothed(decoder, [renderer.render(mail).ids for mail in office_mail()], recipe)
     try:
@@ -79,7 +79,7 @@ def smoothed(decoder: Decoder, prompts: Sequence[Sequence[int]], recipe: Roundin
     """Make the channels of `decoder` alike by these prompts, and return how large each channel of its normalised states
     grows."""
     largest = Largest()
-    states = np.zeros(decoder.embedding.shape[1], np.float32)
+    states = np.zeros(decoder.width, np.float32)
     for ids in prompts[:: -(-len(prompts) // recipe.most_prompts)]:
         reached = np.abs(decoder.normalised(decoder.states(ids, largest.note))).max(0)
         states = np.maximum(states, reached)

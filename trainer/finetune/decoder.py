@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from daemon.model.engines.engine import Floats, ModelRefused
-from trainer.base_weights import EMBEDDING, BaseWeights
+from trainer.base_weights import EMBEDDING, BaseWeights, Rows
 
 Layer = dict[str, Floats]
 """A layer's weights by their names within it, as "mlp.up_proj.weight"."""
@@ -75,7 +75,8 @@ class Decoder:
 
     def __init__(self, weights: BaseWeights, config: Mapping[str, Any], depth: int) -> None:
         self.geometry = Geometry.of(config)
-        self.embedding = weights.get(EMBEDDING)
+        self._weights = weights
+        self.vocabulary, self.width = weights.shapes[EMBEDDING]
         self.layers: list[Layer] = []
         for layer in range(depth):
             start = f"model.layers.{layer}."
@@ -87,9 +88,14 @@ class Decoder:
         """The weight with which a norm only normalises."""
         return 0.0 if self.geometry.gemma else 1.0
 
+    def embedded(self, tokens: Rows) -> Floats:
+        """The rows of the embedding for these tokens, read from the file: the whole is half of the memory that the
+        decoder would take."""
+        return self._weights.rows(EMBEDDING, tokens)
+
     def states(self, ids: Sequence[int], note: Note = lambda *_: None) -> Floats:
         """Of one prompt, behind the last layer: (positions, width), not normalised."""
-        states = self.embedding[np.asarray(ids)]
+        states = self.embedded(np.asarray(ids, np.int64))
         if self.geometry.gemma:
             states = states * np.float32(states.shape[1] ** 0.5)
         for number, layer in enumerate(self.layers):

@@ -27,6 +27,8 @@ from daemon.model.prompt import Prompt
 from trainer.recipe import Pooled
 
 Floats = npt.NDArray[np.float32]
+BATCHES_A_THREAD = 4
+"""Asked for at once where batches are read side by side, so that at the end of them little is waited for."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class CachedReadings(ABC):
         self._columns = columns
         self._key = hashlib.sha256(key.encode()).hexdigest()[:24]
         self._file = None if cache is None else cache / f"readings-{self._key}.npz"
+        self._tokens_at_once = recipe.tokens_a_batch
 
     @abstractmethod
     def _compute(self, ids: Sequence[Sequence[int]]) -> Floats:
@@ -64,7 +67,7 @@ class CachedReadings(ABC):
         tick(done)
         unread = list(missing)
         try:
-            for batch in batches([len(missing[key].ids) for key in unread], self._recipe.tokens_a_batch):
+            for batch in batches([len(missing[key].ids) for key in unread], self._tokens_at_once):
                 for index, row in zip(batch, self._compute([missing[unread[i]].ids for i in batch]), strict=True):
                     rows[unread[index]] = row
                 done += len(batch)
@@ -108,6 +111,8 @@ class ByShared(CachedReadings):
     def __init__(self, reader: SharedReader, width: int, cache: Path | None, recipe: Pooled) -> None:
         super().__init__(f"shared|{reader.key}", width, width, cache, recipe)
         self._reader = reader
+        if reader.at_once > 1:  # the reader makes its own batches of these, some for each thread
+            self._tokens_at_once *= BATCHES_A_THREAD * reader.at_once
 
     def _compute(self, ids: Sequence[Sequence[int]]) -> Floats:
         return self._reader.means(ids)

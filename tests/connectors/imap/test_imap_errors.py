@@ -27,6 +27,7 @@ from connectors.errors import (
     LoginRefused,
     MessageGone,
     SetupWrong,
+    TooManyConnections,
     Unexplained,
     Unreachable,
 )
@@ -48,10 +49,13 @@ pytestmark = pytest.mark.imap
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ("[LIMIT] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)", Unreachable),
-        ("[ALERT] Too many simultaneous connections. (Failure)", Unreachable),
-        ("Maximum concurrent connections exceeded", Unreachable),
-        ("too many sessions for this user", Unreachable),
+        (
+            "[LIMIT] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
+            TooManyConnections,
+        ),
+        ("[ALERT] Too many simultaneous connections. (Failure)", TooManyConnections),
+        ("Maximum concurrent connections exceeded", TooManyConnections),
+        ("too many sessions for this user", TooManyConnections),
         ("Too many failed login attempts on this connection", LoginRefused),
         ("[AUTHENTICATIONFAILED] Invalid credentials", LoginRefused),
         ("Login limit exceeded: password locked", LoginRefused),
@@ -65,8 +69,20 @@ def test_a_login_refused_for_a_limit_of_connections_needs_no_person(said: str, e
 def test_a_greeting_that_refuses_a_connection_too_many_says_so() -> None:
     with HostileImap(GREETING, b"* BYE Too many connections from your address\r\n") as server:
         account = ImapAccount("office", "127.0.0.1", server.port, "ann", lambda: PASSWORD, tls="none")
-        with ImapConnector(account) as connector, pytest.raises(Unreachable, match="limit of its own"):
+        with ImapConnector(account) as connector, pytest.raises(TooManyConnections, match="limit of its own"):
             connector.folders()
+
+
+def test_dovecots_limit_for_one_user_is_one_of_connections() -> None:
+    """The two words that the service goes by: the kind of error, and one name for all mailboxes of a server."""
+    limited = "protocol imap {\n  mail_max_userip_connections = 1\n}\n"
+    with Dovecot(extra=limited) as server:
+        account = ImapAccount("office", "127.0.0.1", server.port, "ann", lambda: PASSWORD, tls="none")
+        with ImapConnector(account) as first, ImapConnector(replace(account, name="sales")) as second:
+            first.folders()
+            with pytest.raises(TooManyConnections, match=r"\[LIMIT\]"):
+                second.folders()
+            assert first.server == second.server
 
 
 def exceptions_of(module: Any) -> list[type[Exception]]:

@@ -18,6 +18,7 @@ from daemon.settings import Settings
 from tests import ROOT
 from tests.at_terminal import AtTerminal
 from tests.imap_fixtures import ImapWorld
+from tests.rt_fixtures import RtWorld
 from tests.servers.private import PASSWORD
 
 pytestmark = pytest.mark.imap
@@ -107,6 +108,18 @@ def test_flags_alone_do_the_same_on_a_server_with_folders_below_the_inbox(
     assert {one["name"]: one["role"] for one in told["folders"]}["INBOX.Orders"] == "neutral"
     assert files(place) == WRITTEN
     assert roles(courier_world, place / "etc/config.toml") == {"INBOX.Orders": "neutral"}
+
+
+@pytest.mark.rt
+def test_flags_alone_do_it_for_a_queue_of_request_tracker(rt_world: RtWorld, place: Path) -> None:
+    (place / "secret").write_text(rt_world.server.tokens["bot"])
+    more = ["--inbox", rt_world.inbox, "--name", "office", "--password-file", str(place / "secret"), "--yes"]
+    told = json.loads(by_flags(place, "--url", rt_world.server.url, *more, "--json").stdout)
+    folders = {one["name"]: one["role"] for one in told["folders"]}
+    assert (folders[rt_world.inbox], folders[rt_world.first]) == ("inbox", "category")
+    assert files(place) == WRITTEN
+    (box,) = Settings.load(place / "etc/config.toml").mailboxes
+    assert (box.kind, box.inbox) == ("request-tracker", rt_world.inbox)
 
 
 def test_where_nobody_can_be_asked_all_missing_flags_are_named_at_once(place: Path) -> None:

@@ -84,12 +84,13 @@ def test_from_init_to_shadow_and_away_again(installed: InstalledPostroom) -> Non
     hands.create("Orders")
     hands.close()
     installed.shell(f"rm -rf {STATE} {SETTINGS}/config.toml {SETTINGS}/credentials/*")
-    where = f"--host 127.0.0.1 --port {installed.port} --tls none --user fresh --name office --yes"
+    where = f"--host 127.0.0.1 --port {installed.port} --tls none --user fresh --name office --yes --start"
     installed.shell(f"postroom init {where} --password-file - --role Orders=category", given=PASSWORD)
     assert installed.shell(f"stat -c %a:%U {SETTINGS}/credentials/office").strip() == "600:root"
     assert installed.shell(f"stat -c %a:%U {SETTINGS}/config.toml").strip() == "644:root"
     assert "Orders" in installed.postroom("folders")
-    installed.shell("systemctl enable --now postroom")
+    assert installed.shown("ActiveState") == "active"
+    assert installed.shell("systemctl is-enabled postroom").strip() == "enabled"
     installed.until(lambda: installed.status()["polled"] is not None, "the first look")
     assert installed.status()["mode"] == "shadow"
 

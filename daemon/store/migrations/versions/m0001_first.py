@@ -39,6 +39,8 @@ def upgrade() -> None:
         sa.Column("reread", sa.Integer(), nullable=False),
         sa.Column("account", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("turns", sa.Text(), nullable=True),
+        sa.Column("lender", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(["lender"], ["mailboxes.id"], name=op.f("fk_mailboxes_lender")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailboxes")),
         sa.UniqueConstraint("name", name=op.f("uq_mailboxes_name")),
     )
