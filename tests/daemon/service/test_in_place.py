@@ -28,6 +28,7 @@ def settings(folder: Path, **more: Any) -> Settings:
         ({"training": {"threads": 1}}, False),
         ({"engine": {"kind": "embedded", "threads": 1}}, False),
         ({"alarm": {"command": ["/bin/true"]}}, False),
+        ({"metrics": {"file": "/tmp/x.prom"}}, False),
         ({"mailbox": [{**BOX, "sorting": {"attachments": "ocr"}}]}, False),
     ],
 )
