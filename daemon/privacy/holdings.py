@@ -19,7 +19,7 @@ from daemon.rules.bulk_moves import PATIENCE
 from daemon.settings import Settings
 from daemon.state.kept import KEPT_FOR
 from daemon.store import held as store
-from daemon.store import mailboxes, training
+from daemon.store import mailboxes, sharing, training
 from daemon.store.database import Database, Tx
 
 TEXT, FILES, IDS, NOTHING = "text", "names of files", "Message-IDs", "nothing"
@@ -103,7 +103,8 @@ def _of_mailbox(tx: Tx, mailbox: int, name: str, settings: Settings, listed: boo
     rows = tuple(
         Row(what, holds, held[kind].count, held[kind].oldest, kept) for kind, (what, holds, kept) in kinds.items()
     )
-    learnt = {run.id: run.lessons for run in training.runs(tx, mailbox, limit=None)}
+    known = training.runs(tx, mailbox, limit=None)
+    learnt = {run.id: run.lessons for run in known if run.lessons != sharing.UNCOUNTED}
     models = tuple(
         SeenBy(model.version, model.state, model.created, learnt.get(model.run or 0))
         for model in training.models(tx, mailbox)

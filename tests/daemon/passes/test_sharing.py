@@ -312,6 +312,12 @@ def test_of_a_model_that_is_made_while_its_group_changes_nothing_is_proved(depar
         training.end_run(tx, run, department.clock(), "promoted", "")
         tx.exec_driver_sql("UPDATE models SET run = ?", (run,))
     assert found_of(department, "dept", "nobody@z.example") == [VERSION]
+    told = json.loads(department.command("privacy-report", "--json").stdout)["mailboxes"]
+    assert {box["name"]: [model["lessons"] for model in box["models"]] for box in told} == {
+        "dept": [None],
+        "press": [None],
+        "sales": [None],
+    }, "nobody knows any more from how many it was made, and mail of all may be in it"
 
 
 def found_of(department: Department, name: str, person: str) -> list[str]:
