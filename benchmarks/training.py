@@ -44,7 +44,7 @@ def trl(
         "train": [f"{renderer.render(row.text).text} {book.code(str(row.label))}" for row in task.train],
         "test": [(renderer.render(row.text).ids, labels.index(str(row.label))) for row in task.test],
         "codes": codes,
-        "base": str(prepared.folder.resolve()),
+        "base": str(prepared.whole().resolve()),
         "wanted": wanted,
         "most_cpu_s": most_cpu_s,
         "epochs": options.epochs,

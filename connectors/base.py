@@ -297,6 +297,14 @@ class Capabilities:
     """Plain sentences for `postroom check`: "moves by UID MOVE", "no keywords: folders only"."""
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A move that was tried with a message of its own. `clock_off`: seconds that the server's clock is before ours."""
+
+    folder: str
+    clock_off: float | None = None
+
+
 LISTENING_S = 8 * 60
 """So long a listening lasts at most: servers and routers forget a silent connection after half an hour at best (RFC
 2177), ten minutes at worst."""
@@ -388,6 +396,15 @@ class Connector(ABC):
     @abstractmethod
     def recover(self, unfinished: Unfinished) -> Recovered:
         """Find out what became of a half-done action, and finish it where that is safe."""
+
+    def try_move(self) -> Tried | None:
+        """Move a message of its own between folders of its own, as `apply` does, and remove all of it. None: a world
+        where that cannot be done without touching what people see. Raises ConnectorError."""
+        return None
+
+    def certificate(self) -> tuple[datetime, datetime] | None:
+        """From when until when the server's certificate holds; None: there is none, or nobody can tell."""
+        return None
 
     @abstractmethod
     def close(self) -> None:

@@ -9,11 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from connectors.setting_values import Attachments, CredentialName, Domain, FolderRole, Name, Precision, Text
+from connectors.setting_values import (
+    Attachments,
+    CredentialName,
+    Domain,
+    Duration,
+    FolderRole,
+    Name,
+    Precision,
+    SenderRule,
+    Span,
+    Text,
+)
 from connectors.tag_words import keyword
 
 if TYPE_CHECKING:
@@ -41,6 +52,61 @@ class CategorySettings(Section):
     """The wanted precision for this category alone; None: that of [sorting]."""
 
 
+class OwnSorting(Section):
+    """What one mailbox has otherwise than [sorting] says for all; None: as there. What concerns the machine as a whole
+    stands there alone: how many mailboxes are worked on at once, and what the recognition of letters reads."""
+
+    poll: Span | None = None
+    act_after: Duration | None = None
+    settle: Duration | None = None
+    precision: Precision | None = None
+    hide_precision: Precision | None = None
+    min_examples: int | None = Field(default=None, ge=2)
+    confirm_after: Duration | None = None
+    identity_keep: Span | None = None
+    max_moves_per_minute: int | None = Field(default=None, ge=1)
+    pause_on_overrides: bool | None = None
+    roll_back: bool | None = None
+    auto_live: bool | None = None
+    skip_flagged: bool | None = None
+    skip_answered: bool | None = None
+    skip_encrypted: bool | None = None
+    skip_calendar: bool | None = None
+    skip_bounces: bool | None = None
+    skip_internal: bool | None = None
+    never_senders: tuple[SenderRule, ...] | None = None
+    rule_window: Duration | None = None
+    attachments: Attachments | None = None
+
+    def said(self) -> dict[str, Any]:
+        """What is set, by its key."""
+        return {key: value for key in type(self).model_fields if (value := getattr(self, key)) is not None}
+
+
+class RuleSettings(Section):
+    """What the owner decides about some mail before the model is asked. All conditions that are set have to fit."""
+
+    senders: tuple[SenderRule, ...] = Field(default=(), alias="from")
+    to: tuple[SenderRule, ...] = ()
+    list_id: str = ""
+    """A part of List-Id (RFC 2919), in any case."""
+    subject: str = ""
+    """A part of it, in any case."""
+    category: str
+    """The name or folder of one; "" leaves the message where it is."""
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if not self.conditions():
+            raise ValueError("says nothing about which mail it is for. Write from, to, list_id or subject.")
+        return self
+
+    def conditions(self) -> list[str]:
+        """The keys that say which mail is meant."""
+        found = {"from": self.senders, "to": self.to, "list_id": self.list_id, "subject": self.subject}
+        return [key for key, value in found.items() if value]
+
+
 @dataclass(frozen=True)
 class Access:
     """What a connector is given to sign in with; asked at every login, kept nowhere. Both raise LoginRefused."""
@@ -64,10 +130,13 @@ class MailboxSettings(Section):
     credential: CredentialName
     own_domains: tuple[Domain, ...] = ()
     """The office's own mail domains: mail among colleagues is left alone (`skip_internal`)."""
-    attachments: Attachments | None = None
-    """For this mailbox alone; None: as under [sorting]."""
+    sorting: OwnSorting = OwnSorting()
     categories: tuple[CategorySettings, ...] = Field(default=(), alias="category")
+    rules: tuple[RuleSettings, ...] = Field(default=(), alias="rule")
+    """The first that fits decides."""
     roles: Mapping[str, FolderRole] = Field(default_factory=dict)
+    share: str = ""
+    """The mailbox that lends this one its categories, model and nights; "": it has its own."""
 
     def connector(self, access: Access) -> Connector:
         """The mailbox itself. Connects to nothing before it is used. Raises ConnectorError."""

@@ -67,6 +67,14 @@ def _shown_path(value: Path | None) -> str:
     return "" if value is None else str(value)
 
 
+def _as_sender_rule(value: str) -> str:
+    rule = value.strip().lower()
+    name, at, domain = rule.rpartition("@")
+    if not at or not domain or any(letter in rule for letter in "<>, *") or "@" in name:
+        raise ValueError(f'"{value}" is neither an address nor a domain; write "ann@example.org" or "@example.org".')
+    return rule
+
+
 def _date_or_none(value: object) -> object:
     return None if value == "" else value
 
@@ -88,6 +96,8 @@ CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}
 OptionalCredentialName = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")]
 Text = Annotated[str, Field(min_length=1)]
 Domain = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"), AfterValidator(str.lower)]
+SenderRule = Annotated[str, AfterValidator(_as_sender_rule)]
+"""An address, or "@domain" for all of a domain and the domains below it; in small letters."""
 FolderRole = Literal["neutral", "never", "category", "review"]
 Attachments = Literal["names", "text", "ocr"]
 """How attached files are known: by their names alone, by what they say, or also by what pictures of pages show."""

@@ -52,6 +52,13 @@ class Sections(click.Group):
             with formatter.section(title):
                 formatter.write_dl([(f"{name:{width}}", sentence) for name, sentence in members.items()])
 
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command. The service's takes a second to load, and HUP has never ended it: it has not read its settings
+        yet, so there is nothing to read again."""
+        if cmd_name == "run":
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        return super().get_command(ctx, cmd_name)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command. Whoever ends it by a signal gets the exit code that shells give: 130 after Ctrl-C."""
         try:
@@ -93,6 +100,7 @@ def postroom(context: click.Context, config: Path | None) -> None:
     \b
     A first hour:
       postroom demo                    see it work on sample mail, nothing to set up
+      postroom init                    settings for your mailbox: asked, tried, written
       postroom check                   does the mail server answer, are the folders there?
       postroom folders                 what is each folder for? Guessed, and easily put right
       postroom learn --from-folders    first lessons and first model

@@ -5,6 +5,11 @@
 # Bash asks for completions; that needs neither user nor secrets.
 [ -z "$_POSTROOM_COMPLETE" ] || exec /opt/postroom/venv/bin/postroom
 
+# These write where only root may: settings, secrets, the service itself.
+case ${1-} in init | install-service | uninstall-service)
+    exec /opt/postroom/venv/bin/postroom --config /etc/postroom/config.toml "$@" ;;
+esac
+
 unit=postroom-command-$$
 # Without this, Ctrl-C would end the script and not the command whose output goes into a file.
 trap 'systemctl stop $unit; exit 130' INT HUP

@@ -20,11 +20,11 @@ from tests import ROOT
 from tests.servers.private import PASSWORD
 from tests.servers.systemd import PrivateSystemd
 
-SHIPPED = ("connectors", "daemon", "trainer", "docs", "systemd", "pyproject.toml", "README.md", "LICENSE")
+SHIPPED = ("connectors", "daemon", "trainer", "docs", "pyproject.toml", "README.md", "LICENSE")
 UNIT = "postroom.service"
 HIDDEN = ("/root", "/home", "/run/user", "/tmp")
 """Where `ProtectHome` and `PrivateTmp` let the service see nothing."""
-OFFLINE = "PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0 PIP_DISABLE_PIP_VERSION_CHECK=1 UV_OFFLINE=1 UV_NO_BUILD_ISOLATION=1"
+OFFLINE = "PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0 PIP_DISABLE_PIP_VERSION_CHECK=1"
 SETTINGS = """
 [[mailbox]]
 name = "office"
@@ -33,7 +33,7 @@ host = "127.0.0.1"
 port = {port}
 tls = "none"
 user = "{user}"
-credential = "office-imap"
+credential = "office"
 [sorting]
 poll = "1s"
 act_after = "0s"
@@ -85,19 +85,15 @@ class InstalledPostroom:
         memory = f"{self.machine.root}/memory/packages"
         layers = f"lowerdir={packages},upperdir={memory}/upper,workdir={memory}/work"
         self.shell(f"mkdir -p {memory}/upper {memory}/work && mount -t overlay overlay -o {layers} {into}")
-        # Of the packages in the layer, the one program that the page calls.
-        self.shell(f"cp {sysconfig.get_path('scripts')}/uv /opt/postroom/venv/bin/uv")
         for pip in pips:
             # What it needs is there; the backend of the build, too.
             self.shell(f"{OFFLINE} {pip}")
-        for line in documented("2. A user, a place, the settings"):
+        for line in documented("2. The service"):
             self.shell(line)
         touched, edited = documented("Secrets")
         self.shell(touched)
         assert edited.startswith("editor ")
         self.shell(f"cat > {edited.split()[1]}", given=PASSWORD)
-        for line in documented("3. The service")[:3]:
-            self.shell(line)
         self.shell(f"cp {base} /opt/tiny.gguf && chmod 644 /opt/tiny.gguf")
 
     def _bring_checkout(self) -> None:

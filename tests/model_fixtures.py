@@ -76,7 +76,7 @@ def trained(base: BaseFile, prepared: PreparedBase, folder: Path, layers: int) -
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(prepared.folder).eval()
+    model = AutoModelForCausalLM.from_pretrained(prepared.whole()).eval()
     model.model.layers = model.model.layers[:layers]
     model.config.num_hidden_layers = layers
     if getattr(model.config, "layer_types", None):

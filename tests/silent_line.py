@@ -1,4 +1,4 @@
-"""A line to a server that can fall silent: nothing passes any more, and neither side is told."""
+"""A line to a server that can fall silent: nothing passes any more, and neither side is told. Or it is held up."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ class SilentLine:
     def __init__(self, server_port: int, *, silent: bool = False, until: bytes | None = None) -> None:
         self.server_port, self.silent, self.until = server_port, silent, until
         self.logins = 0
+        self.waiting = threading.Event()
+        """Has the client said something since the line is held up?"""
+        self._passes = threading.Event()
+        self._passes.set()
         self._mute: set[int] = set()
         self._open: list[socket.socket] = []
 
@@ -27,6 +31,15 @@ class SilentLine:
     def fall_silent(self) -> None:
         """Whoever is connected hears nothing any more; a new connection works."""
         self._mute = set(range(len(self._open)))
+
+    def hold(self) -> None:
+        """Let nothing through for a while; nothing is lost."""
+        self.waiting.clear()
+        self._passes.clear()
+
+    def let_go(self) -> None:
+        """Let all through again, what was held up first."""
+        self._passes.set()
 
     @property
     def is_silent(self) -> bool:
@@ -52,6 +65,9 @@ class SilentLine:
                 if until is not None and until in data.upper():
                     self._mute.add(number)
                 self.logins += data.upper().count(b" LOGIN ")
+                if not self._passes.is_set():
+                    self.waiting.set()
+                    self._passes.wait()
                 if number not in self._mute:
                     target.sendall(data)
             if number not in self._mute:
@@ -60,5 +76,6 @@ class SilentLine:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
+        self._passes.set()
         for line in (self.listener, *self._open):
             line.close()

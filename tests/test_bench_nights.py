@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+import psutil
 import pytest
 
 from benchmarks import nights
@@ -27,3 +30,16 @@ def test_a_night_that_ends_early_has_none_after_it(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         nights.main(["--until", "linear", "--again", "20"])
     assert "leave out --until or --again" in capsys.readouterr().err
+
+
+def test_other_work_keeps_every_core_busy_and_ends_with_what_it_is_for() -> None:
+    before = set(psutil.Process().children())
+    with nights.other_work(nice=19):
+        busy = set(psutil.Process().children()) - before
+        assert len(busy) == os.cpu_count()
+        assert {process.nice() for process in busy} == {19}
+        assert {os.getsid(process.pid) for process in busy} == {process.pid for process in busy}
+        for process in busy:
+            while process.cpu_times().user == 0:  # it never rests: sooner or later it has worked
+                assert process.is_running()
+    assert not any(process.is_running() for process in busy)

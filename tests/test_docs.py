@@ -69,13 +69,15 @@ def test_every_command_has_help_that_teaches(name: str) -> None:
 
 
 def test_the_documents_name_no_command_that_does_not_exist() -> None:
-    named = set(re.findall(r"(?:`|^    )postroom ([a-z]+)", TEXT, flags=re.MULTILINE))
+    named = set(re.findall(r"(?:`|^    )postroom ([a-z][a-z-]*)", TEXT, flags=re.MULTILINE))
     assert named - set(COMMANDS) == set()
 
 
 def test_no_message_of_ours_names_a_command_that_does_not_exist() -> None:
     sources = [path for name in ("connectors", "daemon", "trainer") for path in (ROOT / name).rglob("*.py")]
-    named = {word for path in sources for word in re.findall(r"`postroom ([a-z]+)", path.read_text(encoding="utf-8"))}
+    named = {
+        word for path in sources for word in re.findall(r"`postroom ([a-z][a-z-]*)", path.read_text(encoding="utf-8"))
+    }
     assert named - set(COMMANDS) == set()
 
 
@@ -92,7 +94,7 @@ def test_every_make_target_is_announced_by_help() -> None:
 
 def test_every_command_stands_under_a_heading_of_help() -> None:
     shown = CliRunner().invoke(postroom, ["--help"], prog_name="postroom").output.partition("--help ")[2]
-    assert set(postroom.commands) == set(re.findall(r"^  ([a-z]+)  +[A-Z]", shown, flags=re.MULTILINE))
+    assert set(postroom.commands) == set(re.findall(r"^  ([a-z-]+)  +[A-Z]", shown, flags=re.MULTILINE))
     assert "..." not in shown
 
 

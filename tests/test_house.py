@@ -32,7 +32,7 @@ FLOORS = (
     {"rules", "signin", "state", "papers", "examples"},
     {"report", "training"},
     {"passes"},
-    {"privacy", "rehearsal"},
+    {"keeping", "privacy", "rehearsal", "setup"},
     {"service"},
     {"demo"},
     {"commands"},

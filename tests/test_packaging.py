@@ -25,6 +25,7 @@ from tests.installed_unit import documented
 from tests.lessons import office_rows
 from tests.servers.hands import make_mail
 from tests.service_process import ServiceProcess, eventually
+from tests.without import modules_of, plainly_installed, tuning_modules
 
 PACKAGES = ("connectors", "daemon", "trainer")
 PARTS = {"pydantic_core": "pydantic", "proxyprotocol": "pymap"}
@@ -42,7 +43,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """The wheel, built from a copy: the tree's own build/ may hold files of an older version."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    for name in (*PACKAGES, "tests", "systemd", "docs"):
+    for name in (*PACKAGES, "tests", "docs"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
@@ -95,19 +96,20 @@ def test_the_wheel_carries_its_licence(wheel: zipfile.ZipFile) -> None:
     assert "END OF TERMS AND CONDITIONS" in text
 
 
-def test_the_daemon_alone_needs_nothing_that_trains(project: dict[str, Any]) -> None:
+def test_the_plain_installation_trains_and_needs_nothing_that_tunes(project: dict[str, Any]) -> None:
     names = {re.split(r"[<>=~!\[ ]", line)[0] for line in project["dependencies"]}
-    heavy = {"torch", "transformers", "peft", "accelerate", "gguf", "safetensors", "scikit-learn", "scipy"}
+    heavy = {"torch", "transformers", "peft", "accelerate", "safetensors"}
     assert not names & heavy
-    trained_with = {re.split(r"[<>=~!\[ ]", line)[0] for line in project["optional-dependencies"]["train"]}
-    assert heavy <= trained_with
+    assert {"gguf", "scikit-learn", "scipy"} <= names
+    tuned_with = {re.split(r"[<>=~!\[ ]", line)[0] for line in project["optional-dependencies"]["tune"]}
+    assert heavy <= tuned_with
 
 
 def test_the_command_that_is_written_down_asks_for_a_torch_for_cpus_on_a_plain_server(
     project: dict[str, Any], tmp_path: Path
 ) -> None:
-    (torch,) = [line for line in project["optional-dependencies"]["train"] if line.startswith("torch")]
-    [line] = [line for line in documented("1. The program") if "[train]" in line]
+    (torch,) = [line for line in project["optional-dependencies"]["tune"] if line.startswith("torch")]
+    [line] = [line for line in documented("Tuning by gradient") if "[tune]" in line]
     uv, *options = line.partition(" --python ")[0].split()
     assert uv == "/opt/postroom/venv/bin/uv"
     assert "torch-backend" in line
@@ -120,7 +122,7 @@ def test_the_command_that_is_written_down_asks_for_a_torch_for_cpus_on_a_plain_s
 
 
 def test_torch_is_pinned_to_one_version(project: dict[str, Any]) -> None:
-    (torch,) = [line for line in project["optional-dependencies"]["train"] if line.startswith("torch")]
+    (torch,) = [line for line in project["optional-dependencies"]["tune"] if line.startswith("torch")]
     assert re.fullmatch(r"torch==\d+\.\d+\.\d+", torch)
 
 
@@ -151,26 +153,16 @@ def test_no_test_folder_hides_a_package(name: str) -> None:
     assert Path(told.stdout.strip()).parent == ROOT / name
 
 
-REHEARSES = "daemon/rehearsal/replay.py"
-"""It trains a plain model of words beside ours, and so needs the extra `train`, as what it is compared with."""
-
-
 def imports_of(folder: str) -> set[str]:
-    """The top-level modules that a package imports, anywhere in it but in what needs the extra `train` anyway."""
+    """The top-level modules that a package imports, anywhere in it."""
     found: set[str] = set()
-    for file in {*(ROOT / folder).rglob("*.py")} - {ROOT / REHEARSES}:
+    for file in (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 found.add(str(node.module).split(".")[0])
     return {PARTS.get(name, name) for name in found - set(sys.stdlib_module_names) - set(PACKAGES)}
-
-
-def modules_of(requirements: list[str]) -> set[str]:
-    """The modules that these distributions install."""
-    names = {re.split(r"[<>=~!\[ ]", line)[0].lower() for line in requirements}
-    return {module for module, owners in packages_distributions().items() if names & {name.lower() for name in owners}}
 
 
 def test_what_the_service_imports_is_declared(project: dict[str, Any]) -> None:
@@ -182,14 +174,14 @@ def test_what_the_service_imports_is_declared(project: dict[str, Any]) -> None:
 def test_what_the_trainer_imports_is_declared(project: dict[str, Any]) -> None:
     # Unsloth lives in an environment of its own, which `make unsloth` makes; only its worker imports it.
     elsewhere = {"unsloth"}
-    declared = modules_of(project["dependencies"] + project["optional-dependencies"]["train"])
+    declared = modules_of(project["dependencies"] + project["optional-dependencies"]["tune"])
     assert imports_of("trainer") - elsewhere - declared == set()
 
 
 def test_no_dependency_is_installed_for_nothing(project: dict[str, Any]) -> None:
     used = imports_of("connectors") | imports_of("daemon") | imports_of("trainer")
     needed_by_others = {"accelerate"}  # peft and transformers place weights with it
-    for line in project["dependencies"] + project["optional-dependencies"]["train"]:
+    for line in project["dependencies"] + project["optional-dependencies"]["tune"]:
         assert modules_of([line]) & (used | needed_by_others), line
 
 
@@ -200,40 +192,26 @@ def test_imports_go_one_way(package: str, others: set[str]) -> None:
         assert not set(found) & others, file
 
 
-WITHOUT = """
-import sys
-from importlib.machinery import PathFinder
-
-class Without(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        if name.split(".")[0] in {modules!r}:
-            print("WANTED", name, file=sys.stderr, flush=True)
-            return None
-        return super().find_spec(name, path, target)
-
-sys.meta_path[:] = [Without if each is PathFinder else each for each in sys.meta_path]
-"""
-
-
 @pytest.fixture
-def served_only(project: dict[str, Any], tmp_path: Path) -> dict[str, str]:
-    """An environment whose Python has nothing of the extra `train`, and says on standard error who wanted it."""
-    extra = modules_of(project["optional-dependencies"]["train"]) - modules_of(project["dependencies"])
-    assert {"torch", "sklearn", "scipy"} <= extra
-    place = tmp_path / "without"
-    place.mkdir()
-    (place / "sitecustomize.py").write_text(WITHOUT.format(modules=sorted(extra)), encoding="utf-8")
-    return {"PYTHONPATH": str(place)}
+def untuned(tmp_path: Path) -> dict[str, str]:
+    """An environment whose Python has nothing of the extra `tune`, and says on standard error who wanted it."""
+    assert {"torch", "transformers", "peft", "safetensors"} <= tuning_modules()
+    return plainly_installed(tmp_path)
 
 
 @pytest.mark.imap
 @pytest.mark.model
 @pytest.mark.slow
-def test_who_has_trained_elsewhere_serves_without_the_extra(
-    served_only: dict[str, str], dovecot_world: ImapWorld, tiny_base: BaseFile, tmp_path: Path
+def test_the_plain_installation_learns_a_night_and_serves(
+    untuned: dict[str, str],
+    dovecot_world: ImapWorld,
+    tiny_base: BaseFile,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The whole service files mail by a model, and nothing of it as much as asks for what only training needs."""
+    """A night makes a language model, the service files mail by it, and nothing of the service as much as asks for what
+    only tuning needs."""
+    monkeypatch.setenv("PYTHONPATH", untuned["PYTHONPATH"])  # for the trainer that `learn` starts
     engine = f'[engine]\nbase = "{tiny_base.path}"\nmax_tokens = 64\nthreads = 1\n'
     with ServiceProcess(
         tmp_path, dovecot_world.server.port, dovecot_world.user, sorting=f"precision = 0.6\n{engine}"
@@ -245,7 +223,9 @@ def test_who_has_trained_elsewhere_serves_without_the_extra(
                 make_mail(text["subject"], text["body"], message_id=f"<{number}@x.example>"), folder
             )
         service.command("learn", "--from-folders")
-        service.start(**served_only)
+        [made] = service.ask("models")
+        assert "language model" in made["verdict"], made
+        service.start()
         eventually(lambda: service.status()["polled"] is not None, "the first look")
         dovecot_world.hands.put(
             make_mail("please pay", "please pay 912 euros to our account; a reminder of bill 77", message_id="<q@x>")
@@ -256,13 +236,22 @@ def test_who_has_trained_elsewhere_serves_without_the_extra(
         assert "WANTED" not in service.log.read_text()
 
 
-def test_without_the_extra_a_rehearsal_says_what_to_install(served_only: dict[str, str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "daemon.cli", "rehearse", "--manifest", str(tmp_path / "none.jsonl")]
-    told = subprocess.run(command, cwd=ROOT, env={**os.environ, **served_only}, capture_output=True, text=True)
-    assert told.returncode == ExitCode.TROUBLE
-    assert (
-        "this installation cannot train: torch, transformers, peft, scikit-learn, scipy are not installed"
-        in told.stderr
+def test_without_the_extra_what_tunes_says_what_to_install(untuned: dict[str, str], tmp_path: Path) -> None:
+    """Before any work: `try`, and whatever asks for tuning or for a server's form of a model by its settings."""
+    rows = "".join(f"question {number} about {label},{label}\n" for number in range(20) for label in ("tea", "milk"))
+    (tmp_path / "some.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+    rehearse = ["rehearse", "--manifest", str(tmp_path / "none.jsonl")]
+    absent = "needs torch, transformers, peft, which are not installed"
+    asked: tuple[tuple[list[str], dict[str, str], str], ...] = (
+        (["try", str(tmp_path / "some.csv")], {}, f"trying it by several ways {absent}"),
+        (rehearse, {"TRAINING__TUNING": "answer"}, f'"answer" {absent}'),
+        (rehearse, {"ENGINE__KIND": "ollama"}, f'writing a model for "ollama" {absent}'),
     )
-    assert "--python /opt/postroom/venv '/opt/postroom[train]'" in told.stderr
-    assert "Traceback" not in told.stderr
+    for words, settings, said in asked:
+        environ = {**os.environ, **untuned, **{f"POSTROOM_{key}": value for key, value in settings.items()}}
+        command = [sys.executable, "-m", "daemon.cli", *words]
+        told = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
+        assert told.returncode == ExitCode.TROUBLE, told.stderr
+        assert said in told.stderr
+        assert "--python /opt/postroom/venv '/opt/postroom[tune]'" in told.stderr
+        assert "Traceback" not in told.stderr

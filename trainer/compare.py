@@ -123,7 +123,7 @@ def ours(trial: Trial) -> dict[str, list[bool]]:
     work, kind, seed, recipe = trial.work, trial.kind, trial.seed, trial.options.recipe.answer
     labels, answers = answers_for(work, kind, seed, trial.tokenizer)
     tree = after_prompt(answers, trial.tokenizer)
-    model = with_lora(load_base(trial.prepared.folder), recipe, seed)
+    model = with_lora(load_base(trial.prepared.whole()), recipe, seed)
     learnt, validation = _split(work, seed)
     task = Task(
         prompts=tuple(trial.renderer.render(text).ids for text in work.learnt),

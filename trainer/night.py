@@ -10,7 +10,6 @@ kill at any moment leaves none. Every expected end is a sentence in result.json;
 from __future__ import annotations
 
 import random
-import resource
 import shutil
 import tempfile
 import time
@@ -27,7 +26,7 @@ from daemon.model.engines.engine import EngineError
 from daemon.model.term_key import TermKey
 from daemon.training.order import CANDIDATE, RESULT, CodebookRow, Lesson, Order, Result
 from trainer import dataset, exam
-from trainer.candidates import tfidf
+from trainer.candidates import language, tfidf
 from trainer.candidates.candidate import Candidate, Tried
 from trainer.candidates.choice import Choice, choose
 from trainer.candidates.nearest import Nearby, beside
@@ -58,13 +57,19 @@ def run(folder: Path, tell: Tell, recipe: Recipe | None = None) -> Result:
         result = Result(outcome="failed", verdict=f"{trouble}{room}")
     cost = {
         "train_cpu_s": round(time.process_time() - started, 2),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mb": _peak_memory_mb(),
     }
     result = result.model_copy(update=cost)
     if result.outcome != "candidate":
         shutil.rmtree(folder / CANDIDATE, ignore_errors=True)
     write_result(folder, result)
     return result
+
+
+def _peak_memory_mb() -> int:
+    """The most that this process has had. Not getrusage's, which begins with what its parent had."""
+    status = Path("/proc/self/status").read_text("utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
 def _clear(folder: Path) -> None:
@@ -123,7 +128,8 @@ def examined(night: Night, found: Trained, scratch: Path, target: Path) -> Resul
     night.progress("exam", 2, exam.STEPS, "taking the exam")
     paper = exam.take(night, choice, serving)
     figures = paper.figures(night, choice, serving, language)
-    sentence = f"{paper.verdict.sentence} {choice.sentence}{serving.sentence}"
+    advice = f" {language.advice}" if language.advice else ""
+    sentence = f"{paper.verdict.sentence} {choice.sentence}{serving.sentence}{advice}"
     night.progress("exam", exam.STEPS, exam.STEPS, sentence)
 
     night.progress("export", 0, 2, "writing the model")
@@ -149,11 +155,8 @@ def examined(night: Night, found: Trained, scratch: Path, target: Path) -> Resul
 
 def _language(night: Night, linear: Candidate, scratch: Path) -> Tried:
     """The language model, tuned as the job says."""
-    # torch and transformers take seconds to import, which a job without lessons should not wait for.
     if night.job.tuning == "answer":
-        from trainer.answer import answered
+        from trainer.answer import answered  # torch and transformers take seconds to import
 
         return answered.candidate(night, scratch)
-    from trainer.candidates import language
-
     return language.candidate(night, linear, scratch)

@@ -85,9 +85,9 @@ def night_costs(job: Order, lessons: Sequence[Lesson]) -> dict[str, float]:
     tuned = job.tuning == "answer"
     return {
         "clean": 1 + len(lessons) / 1000,
-        "prepare": 25,
+        "prepare": 4,
         "linear": 2 + len(lessons) * (1 + len(job.categories) / 20) / 200,
-        "cache": 3 + tokens / 4000,
+        "cache": 8 + tokens / 4000,
         "train": tokens / 90 if tuned else 100 if short else 5,
         "write": 10,
         "exam": 5,

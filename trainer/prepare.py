@@ -1,8 +1,10 @@
-"""From the base model's file to what training loads: float32 weights in Hugging Face form, once per file.
+"""From the base model's file to what a training reads of it: tokenizer and shapes, once per file. No torch.
 
-    BaseFile | dequantise | detach the quantiser | mend the tokenizer | write beside | rename  ->  PreparedBase
+    BaseFile | header | config.json, tokenizer.json beside | rename                     ->  PreparedBase
+    what only tuning by gradient needs: all weights in float32, Hugging Face form, once   ->  PreparedBase.whole()
 
-The result is cached under the file's checksum: the first start takes half a minute, every later one nothing.
+The result is cached under the file's checksum. Weights are read from the file itself (trainer.base_weights), so that a
+night which tunes no layer writes none of them.
 """
 
 from __future__ import annotations
@@ -11,17 +13,22 @@ import json
 import math
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from daemon.model.base_file import BaseFile, read_header
+import gguf
+
+from daemon.model.base_file import BaseFile
 from daemon.model.engines.engine import ModelRefused
-from trainer.finetune.loading import quiet
+from trainer.base_tokenizer import UnknownTokenizer, tokenizer_of
+from trainer.base_weights import EMBEDDING, HEAD, BaseWeights, GgufWeights, weights_of
 
 # Raised when the folder's content changes: older caches are then left alone and made again.
-LAYOUT = 1
+LAYOUT = 2
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -36,49 +43,78 @@ class Shape:
 
 @dataclass(frozen=True)
 class PreparedBase:
-    """A folder with config.json, model.safetensors (float32) and tokenizer.json."""
+    """A folder with config.json and tokenizer.json, and the file that it is about."""
 
     folder: Path
-    sha256: str
-    """Of the base file, not of this folder."""
+    base: BaseFile
+
+    @property
+    def sha256(self) -> str:
+        """Of the base file, not of the folder."""
+        return self.base.sha256
 
     @property
     def tokenizer(self) -> Path:
         return self.folder / "tokenizer.json"
 
     @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """config.json, as transformers names things. Raises OSError."""
+        found: Mapping[str, Any] = json.loads((self.folder / "config.json").read_text("utf-8"))
+        return found
+
+    def weights(self) -> BaseWeights:
+        """The weights, to be read one by one. Raises ModelRefused, OSError."""
+        return weights_of(self.base)
+
+    @cached_property
     def shape(self) -> Shape:
-        """How large it is, without loading it. Raises OSError."""
-        config = json.loads((self.folder / "config.json").read_text("utf-8"))
-        with (self.folder / "model.safetensors").open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        sizes = {name: math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__"}
+        """How large it is, without reading a weight. Raises ModelRefused, OSError."""
+        sizes = {name: math.prod(shape) for name, shape in self.weights().shapes.items()}
         return Shape(
-            layers=int(config["num_hidden_layers"]),
-            width=int(config["hidden_size"]),
-            embedding=sizes["model.embed_tokens.weight"],
+            layers=int(self.config["num_hidden_layers"]),
+            width=int(self.config["hidden_size"]),
+            embedding=sizes[EMBEDDING],
             layer=sum(size for name, size in sizes.items() if name.startswith("model.layers.0.")),
         )
+
+    def whole(self) -> Path:
+        """The folder in Hugging Face form with all weights in float32, written now or long ago. Needs the extra
+        `tune`. Raises ModelRefused, and what `disk_trouble` words when the disk is full."""
+        file = self.folder / WEIGHTS
+        if not file.is_file():
+            from safetensors.numpy import save_file
+
+            weights = self.weights()
+            tied = bool(self.config.get("tie_word_embeddings"))
+            names = [name for name in weights.shapes if not (tied and name == HEAD)]
+            # Trainings work side by side; what a killed one leaves is swept with half-made bases.
+            with tempfile.TemporaryDirectory(prefix=".base-", dir=self.folder.resolve().parent) as scratch:
+                made = Path(scratch, WEIGHTS)
+                save_file({name: weights.get(name) for name in names}, made, {"format": "pt"})
+                made.rename(file)
+        return self.folder
 
 
 def prepare_base(base: BaseFile, cache_dir: Path) -> PreparedBase:
     """The base model ready for training, made now or long ago.
 
-    Raises ModelRefused when transformers can't read the file, and what `disk_trouble` words when the disk is full.
+    Raises ModelRefused for a file that can't be read, and what `disk_trouble` words when the disk is full.
     """
     folder = cache_dir / f"base-{base.sha256[:24]}-{LAYOUT}"
     if not folder.is_dir():
         cache_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".base-", dir=cache_dir) as scratch:
             made = Path(scratch, "made")
-            _convert(base, made)
+            made.mkdir()
+            _describe(base, made)
             try:
                 made.rename(folder)
             except OSError:
                 # Somebody else made it meanwhile; theirs is as good as ours.
                 if not folder.is_dir():
                     raise
-    return PreparedBase(folder, base.sha256)
+    return PreparedBase(folder, base)
 
 
 def check_window(prepared: PreparedBase, max_tokens: int) -> None:
@@ -87,8 +123,7 @@ def check_window(prepared: PreparedBase, max_tokens: int) -> None:
     Gemma 3 sees only the last 512 tokens or so in most layers. CTranslate2 4.8 fails on prompts longer than that
     ("buffer to copy is of size ..."), and the pooling layer's mean would miss the beginning of a mail.
     """
-    config = json.loads((prepared.folder / "config.json").read_text("utf-8"))
-    window = config.get("sliding_window")
+    window = prepared.config.get("sliding_window")
     if window and max_tokens > int(window):
         raise ModelRefused(
             f"The base model looks back {window} tokens only, and max_tokens is {max_tokens}. "
@@ -96,64 +131,87 @@ def check_window(prepared: PreparedBase, max_tokens: int) -> None:
         )
 
 
-def _convert(base: BaseFile, folder: Path) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    source = base.path if base.path.is_dir() else base.path.parent
-    options = {} if base.path.is_dir() else {"gguf_file": base.path.name}
-    try:
-        with quiet():
-            model = AutoModelForCausalLM.from_pretrained(
-                source, dtype=torch.float32, local_files_only=True, **options, **_mended_config(base, options)
-            )
-            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True, **options)
-    except (ValueError, KeyError, TypeError, RuntimeError, AttributeError, NotImplementedError) as error:
-        raise ModelRefused(
-            f"{base.path}: transformers can't load this {base.architecture} model ({type(error).__name__}: {error}). "
-            "Fetch the file again, or choose another base model."
-        ) from error
-    # transformers refuses to save a model that it read from GGUF until it forgets that it did.
-    model.hf_quantizer = None  # type: ignore[assignment]
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    with quiet():
-        model.save_pretrained(folder)
+def _describe(base: BaseFile, folder: Path) -> None:
+    """Write config.json, tokenizer.json and base.json."""
     if base.path.is_dir():
-        shutil.copyfile(base.path / "tokenizer.json", folder / "tokenizer.json")
+        for name in ("config.json", "tokenizer.json"):
+            shutil.copyfile(base.path / name, folder / name)
     else:
-        tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
-        _mend_tokenizer(base.path, folder / "tokenizer.json")
+        try:
+            weights = GgufWeights(base.path, base.architecture)
+            config = _config(base.architecture, weights)
+            _tokenizer(base, folder / "tokenizer.json")
+        except (ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
+            raise ModelRefused(
+                f"{base.path}: this {base.architecture} model can't be read ({type(error).__name__}: {error}). "
+                "Fetch the file again, or choose another base model."
+            ) from error
+        (folder / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
     note = {"base": base.name, "sha256": base.sha256, "architecture": base.architecture, "license": base.license}
     (folder / "base.json").write_text(json.dumps(note, indent=1), "utf-8")
 
 
-def _mended_config(base: BaseFile, options: dict[str, str]) -> dict[str, Any]:
-    """transformers 5.23 takes Qwen3's heads to be 128 wide whatever the GGUF file says. Reading the file again costs
-    seconds, so only for one that says something else."""
-    from transformers import AutoConfig
-
-    if not options or base.architecture != "qwen3":
-        return {}
-    width = int(read_header(base.path).values.get("qwen3.attention.key_length", 128))
-    if width == 128:
-        return {}
-    config = AutoConfig.from_pretrained(base.path.parent, local_files_only=True, **options)
-    config.head_dim = width
-    return {"config": config}
-
-
-def _mend_tokenizer(gguf: Path, tokenizer: Path) -> None:
-    """SmolLM2 splits digits before anything else. transformers 5.23 forgets that when it reads a GGUF file, and "½" and
-    Arabic digits would be other tokens for training than for llama.cpp (its pre-tokenizer "smollm")."""
-    if read_header(gguf).values.get("tokenizer.ggml.pre") != "smollm":
-        return
-    content = json.loads(tokenizer.read_text("utf-8"))
-    content["pre_tokenizer"] = {
-        "type": "Sequence",
-        "pretokenizers": [
-            {"type": "Digits", "individual_digits": True},
-            {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
-        ],
+def _config(architecture: str, weights: GgufWeights) -> dict[str, Any]:
+    """What transformers calls what the header says."""
+    width, heads = int(weights.value("embedding_length")), int(weights.value("attention.head_count"))
+    size = int(weights.value("attention.key_length", weights.value("rope.dimension_count", width // heads)))
+    layers, theta = int(weights.value("block_count")), float(weights.value("rope.freq_base", 10_000.0))
+    rope = {"rope_theta": theta, "rope_type": "default"}
+    found: dict[str, Any] = {
+        "architectures": [_CLASSES[architecture]],
+        "model_type": architecture,
+        "vocab_size": weights.shapes[EMBEDDING][0],
+        "hidden_size": width,
+        "intermediate_size": int(weights.value("feed_forward_length")),
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": int(weights.value("attention.head_count_kv", heads)),
+        "head_dim": size,
+        "hidden_act": "silu",
+        "max_position_embeddings": int(weights.value("context_length")),
+        "rms_norm_eps": float(weights.value("attention.layer_norm_rms_epsilon")),
+        "rope_theta": theta,
+        "rope_parameters": rope,
+        "tie_word_embeddings": HEAD not in weights.shapes,
+        "dtype": "float32",
     }
-    tokenizer.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
+    if architecture == "gemma3":
+        found |= {
+            "model_type": "gemma3_text",
+            "hidden_activation": "gelu_pytorch_tanh",
+            "query_pre_attn_scalar": size,
+            "sliding_window": int(weights.value("attention.sliding_window")),
+            "rope_local_base_freq": GEMMA_LOCAL,
+            "rope_parameters": {"full_attention": rope, "sliding_attention": {**rope, "rope_theta": GEMMA_LOCAL}},
+            "layer_types": [
+                "sliding_attention" if (layer + 1) % GEMMA_PATTERN else "full_attention" for layer in range(layers)
+            ],
+        }
+        del found["hidden_act"]
+    return found
+
+
+_CLASSES = {
+    "llama": "LlamaForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+    "gemma3": "Gemma3ForCausalLM",
+}
+GEMMA_LOCAL, GEMMA_PATTERN = 10_000.0, 6
+"""Gemma 3's, which its GGUF files don't say: the base of the rotation in layers with a window, and every n-th layer has
+none."""
+
+
+def _tokenizer(base: BaseFile, path: Path) -> None:
+    try:
+        tokenizer_of(gguf.GGUFReader(base.path).fields).save(str(path))
+    except UnknownTokenizer as unknown:
+        try:
+            from transformers import AutoTokenizer
+        except ImportError:
+            raise ModelRefused(
+                f"{base.path}: it has {unknown}, which only transformers can read. "
+                "Install the extra `tune` (docs/installing.md), or choose another base model."
+            ) from unknown
+        read = AutoTokenizer.from_pretrained(base.path.parent, gguf_file=base.path.name, local_files_only=True)
+        read.backend_tokenizer.save(str(path))

@@ -16,8 +16,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
+
+from cryptography.x509 import load_der_x509_certificate
 
 from connectors.base import (
     Action,
@@ -32,6 +35,7 @@ from connectors.base import (
     Note,
     Recovered,
     Sighting,
+    Tried,
     Unfinished,
     Watch,
     refs_by_folder,
@@ -50,6 +54,7 @@ from connectors.imap.move import move
 from connectors.imap.recover_move import recover_move
 from connectors.imap.session import FolderUnreadable, Session
 from connectors.imap.texts import batches, sizes_of, texts
+from connectors.imap.trial_move import trial_move
 
 Result = TypeVar("Result")
 SPECIAL_USES = {"\\archive", "\\drafts", "\\junk", "\\sent", "\\trash", "\\all", "\\flagged", "\\important"}
@@ -179,6 +184,23 @@ class ImapConnector(Connector):
             if isinstance(unfinished.action, Move):
                 return recover_move(session, unfinished, unfinished.action.folder, self._settle)
             return recover_tag(session, unfinished, unfinished.action)
+
+    def try_move(self) -> Tried | None:
+        """At Gmail a message stays in All Mail whatever happens to its labels: not tried."""
+        with self._lock:
+            session = self._session()
+            return None if session.abilities.gmail else trial_move(self, session)
+
+    def certificate(self) -> tuple[datetime, datetime] | None:
+        with self._lock:
+            shown = getattr(self._session().client.socket(), "getpeercert", lambda **_: None)(binary_form=True)
+            if shown is None:
+                return None
+            try:
+                read = load_der_x509_certificate(shown)
+                return read.not_valid_before_utc, read.not_valid_after_utc
+            except ValueError:  # OpenSSL takes more than this library
+                return None
 
     # The connection
 

@@ -369,6 +369,18 @@ class Session(Asking):
         if remove is not None:
             self._ask(lambda: self.client.remove_gmail_labels([uid], [remove]))
 
+    def create(self, folder: str) -> None:
+        """CREATE, of a test's own folder: see `connectors.imap.trial_move`."""
+        self._ask(lambda: self.client._command_and_check("create", self._quoted(folder)))
+
+    def delete(self, folder: str) -> None:
+        """DELETE, of a test's own folder and what lies in it."""
+        self._ask(lambda: self.client._command_and_check("delete", self._quoted(folder)))
+
+    def append(self, folder: str, message: bytes) -> None:
+        """APPEND, without a date: the server's clock tells when it came."""
+        self._ask(lambda: self.client.append(folder, message, flags=("\\Seen",)))
+
     def expunge(self, uid: int) -> None:
         """UID EXPUNGE (RFC 4315) of this one message. Never without a UID: that would destroy what others marked."""
         self._ask_about([uid], lambda: self.client.uid_expunge([uid]))

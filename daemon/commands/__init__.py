@@ -12,6 +12,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Getting started": {
         "demo": "See it work: a mail server, an office's sample mail, the real service, a person who corrects it, "
         "a better model.",
+        "init": "Write the settings for a mailbox: ask, sign in, show its folders, and keep the secret apart.",
+        "install-service": "Make a system service of this installation: systemd unit, user, command, man page and "
+        "completion.",
         "check": "Log in everywhere, look for every folder, the models and the disk.",
         "login": "Sign in to Microsoft 365 or Google for MAILBOX, once, and test whether it opens.",
         "folders": "What every folder is for, and why: guessed from its name or the server's word, or said by the "
@@ -25,13 +28,19 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Running": {
         "run": "Run the service: look at every mailbox on schedule, train at night.",
         "once": "One pass by hand: look, learn from corrections, sort what is due.",
-        "live": "Let Postroom move or tag mail in this mailbox from now on.",
-        "shadow": "Decide and count, but move nothing: how every new mailbox starts.",
+        "live": "Let Postroom move or tag mail from now on: of these categories alone, or of the whole mailbox.",
+        "shadow": "Decide and count, but move nothing: of these categories alone, or of the whole mailbox.",
         "pause": "Stop sorting, for maintenance.",
         "resume": "Go on after `pause`, or after Postroom paused or stopped by itself.",
         "undo": "Put back what Postroom moved, and take off what it tagged, as far as nobody has touched it since.",
+        "uninstall-service": "Stop the service and take away its unit, command, man page and completion; settings and "
+        "lessons stay.",
         "forget": "Forget a person: every lesson whose mail holds the address, and every model that may have learnt "
         "from one.",
+        "alarm": "Try whether somebody is told: run `[alarm] command` with a trial alarm, and show what it prints.",
+        "mailbox": "One mailbox as a whole: `reset` forgets it and begins anew.",
+        "backup": "Write all that Postroom remembers into one new FILE, also while the service runs.",
+        "restore": "Bring back what `backup` wrote into FILE, while no service runs here.",
     },
     "Asking": {
         "status": "How every mailbox is doing: the last look, what was filed, what people did about it.",
@@ -41,6 +50,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "corrections": "List what people moved or tagged, newest first: the ledger that Postroom learns from.",
         "lessons": "Show what there is to learn from: how many lessons each category has, from where, and what is "
         "wrong with them.",
+        "privacy-report": "What this installation holds of people's mail, since when and for how long: for the record "
+        "of processing.",
         "models": "List the trained models, newest first, each with its exam in a sentence.",
     },
     "Models": {
@@ -55,5 +66,11 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 `postroom --help` shows these, so that it need not load what all commands work with.
 """
 
-MODULES: Mapping[str, str] = {"try": "try_file"}
-"""Where a command's name is a word of Python's own: its module and its function."""
+MODULES: Mapping[str, str] = {
+    "mailbox": "whole_mailbox",
+    "privacy-report": "privacy_report",
+    "try": "try_file",
+    "install-service": "install_service",
+    "uninstall-service": "uninstall_service",
+}
+"""Where a command's name is no name in Python, or another module's: its module and its function."""

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,8 @@ from connectors.mailbox_settings import MailboxSettings
 from connectors.sign_in import SignIn
 from daemon.commands.common import Context, console, json_option, pass_context, print_json
 from daemon.commands.files_checked import attached_files
+from daemon.commands.machine_checked import memory, rights, speed
+from daemon.commands.server_checked import Seen, certificate, newest_arrival, trial
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.model import model_folder
 from daemon.model.base_file import find_base
@@ -42,9 +45,10 @@ from daemon.signin.token_source import TokenSource
 from daemon.state import open_files
 from daemon.state.lock import holder
 from daemon.state.private import open_to, refuse_strange
-from daemon.state.state_dir import database_path
+from daemon.state.state_dir import database_path, refuse_half_restored
 from daemon.store.clocks import all_waiting
 from daemon.store.examine import cursor_of, examine_database, folder_in_use
+from daemon.training import extra
 
 LEAST_FREE_BYTES = 2 * 1024**3
 """A training keeps some 1.2 GB of base, cache and candidate for a model of 135 million parameters."""
@@ -60,14 +64,19 @@ class Finding:
 
 
 @click.command()
+@click.option(
+    "--try-move", is_flag=True, help="Also move a message of its own between two folders of its own, and remove both."
+)
 @json_option
 @pass_context
-def check(context: Context, as_json: bool) -> None:
+def check(context: Context, try_move: bool, as_json: bool) -> None:
     """Log in everywhere, look for every folder, the models and the disk. Every line that is not fine says what to do.
 
-    Changes nothing. Exit code 0 if all is fine, 1 if not.
+    Changes nothing. Exit code 0 if all is fine, 1 if not. With --try-move it makes two folders, puts a message of its
+    own into one, moves it as the service does, compares the clocks, and removes all of it; people's mail is not
+    touched, but a mail program may show the folders for a second.
     """
-    findings = list(examine(context.settings))
+    findings = list(examine(context.settings, context.config, try_move=try_move))
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -78,20 +87,25 @@ def check(context: Context, as_json: bool) -> None:
         raise SystemExit(ExitCode.TROUBLE)
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
+def examine(settings: Settings, config: Path | None = None, *, try_move: bool = False) -> Iterator[Finding]:
     """All findings, in the order in which somebody would put them right."""
     yield _names()
     yield _guard("state_dir", lambda: _state_dir(settings))
+    yield _guard("rights", lambda: rights(config, settings))
+    yield _guard("memory", memory)
     yield _guard("old mail", lambda: _old_mail(settings))
     yield _guard("open files", lambda: _open_files(settings))
     yield _guard("base model", lambda: str(find_base(settings.engine.base).path))
+    yield _guard("tuning", lambda: _tuning(settings))
     yield from (Finding(*found) for found in attached_files(settings))
     yield _guard("database", lambda: examine_database(database_path(settings)))
     for mailbox in settings.mailboxes:
         yield _guard(f"{mailbox.name} model", partial(_model, settings, mailbox.name))
+    if (found := _guard("speed", lambda: speed(settings) or "")).seen:
+        yield found
     yield from _servers(settings)
     for mailbox in settings.mailboxes:
-        yield from _mailbox(mailbox, settings)
+        yield from _mailbox(mailbox, settings, try_move=try_move)
 
 
 def _guard(what: str, look: Callable[[], str]) -> Finding:
@@ -114,6 +128,12 @@ def _names() -> Finding:
     return Finding("packages", True, f"postroom {importlib.metadata.version('postroom')}")
 
 
+def _tuning(settings: Settings) -> str:
+    extra.require_for(settings)
+    absent = ", ".join(extra.missing())
+    return f"none of layers: {absent} not installed, which most mailboxes do not need" if absent else "installed"
+
+
 def _state_dir(settings: Settings) -> str:
     place = settings.state_dir
     nearest = next(path for path in (place, *place.parents) if path.exists())
@@ -122,6 +142,7 @@ def _state_dir(settings: Settings) -> str:
     if not os.access(nearest, os.W_OK):
         raise PostroomError(str(place), "cannot be written.", "Run as the service's user, or correct its owner.")
     refuse_strange(place)
+    refuse_half_restored(place)
     if place.is_dir() and (problem := open_to(place)) is not None:
         raise PostroomError(
             str(place),
@@ -186,7 +207,8 @@ def _servers(settings: Settings) -> Iterator[Finding]:
     serving = settings.engine.serving(Credentials(settings.state_dir).read)
     for what, look in serving.looks():
         yield _guard(what, look)
-    for mailbox in settings.mailboxes if settings.engine.ELSEWHERE else ():
+    own = [mailbox for mailbox in settings.mailboxes if not mailbox.share]
+    for mailbox in own if settings.engine.ELSEWHERE else ():
         home, in_use = settings.state_dir / "models" / mailbox.name, partial(_in_use, settings, mailbox.name)
         yield _guard(f"{mailbox.name} model server", partial(serving.look_at, home, in_use, mailbox.name))
 
@@ -196,7 +218,8 @@ def _in_use(settings: Settings, box: str) -> Path | None:
     return None if found is None else settings.state_dir / "models" / found
 
 
-def _mailbox(mailbox: MailboxSettings, settings: Settings) -> Iterator[Finding]:
+def _mailbox(mailbox: MailboxSettings, settings: Settings, *, try_move: bool = False) -> Iterator[Finding]:
+    own_roles, mailbox = mailbox.roles, settings.working(mailbox)
     credentials = Credentials(settings.state_dir)
     token = None
     if (wanted := mailbox.signs_in()) is not None:
@@ -228,6 +251,7 @@ def _mailbox(mailbox: MailboxSettings, settings: Settings) -> Iterator[Finding]:
                 yield _tags(mailbox, listed)
             if mailbox.inbox in here:
                 yield _guard(f"{mailbox.name} reading", partial(_reading, connector, mailbox.inbox))
+            yield from _server(mailbox, connector, inbox_is_there=mailbox.inbox in here, try_move=try_move)
             closed = _closed(connector, mailbox, listed)
     except (PostroomError, ConnectorError) as error:
         advice = token.advice(error) if token is not None and isinstance(error, ConnectorError) else ""
@@ -236,11 +260,13 @@ def _mailbox(mailbox: MailboxSettings, settings: Settings) -> Iterator[Finding]:
     except BrokenKind as error:
         yield Finding(f"{mailbox.name} login", False, str(error))
         return
+    if mailbox.share:
+        yield Finding(f"{mailbox.name} share", True, f"categories, model and nights of {mailbox.share}")
     needed = mailbox.categories if mailbox.act_by == "move" or mailbox.labels else ()
     roles = {mailbox.inbox: "inbox", **{one.folder: f"category {one.name}" for one in needed}}
     if mailbox.review_folder:
         roles[mailbox.review_folder] = "review folder"
-    for folder, role in mailbox.roles.items():  # a misspelt "never" would let Postroom look into the folder meant
+    for folder, role in own_roles.items():  # a misspelt "never" would let Postroom look into the folder meant
         roles.setdefault(folder, f"role {role}")
     for folder, use in roles.items():
         there = folder in here
@@ -248,6 +274,22 @@ def _mailbox(mailbox: MailboxSettings, settings: Settings) -> Iterator[Finding]:
         yield Finding(f'{mailbox.name} {use} "{folder}"', seen == "there", seen)
     for folder, seen in closed.items():
         yield Finding(f'{mailbox.name} folder "{folder}"', False, seen)
+
+
+def _server(
+    mailbox: MailboxSettings, connector: Connector, *, inbox_is_there: bool, try_move: bool
+) -> Iterator[Finding]:
+    now = datetime.now(UTC)
+    looks: list[tuple[str, Callable[[], Iterator[Seen]]]] = [("certificate", lambda: certificate(connector, now))]
+    if inbox_is_there:
+        looks.append(("clock", lambda: newest_arrival(connector, mailbox.inbox, now)))
+    if try_move:
+        looks.append(("move", lambda: trial(connector)))
+    for what, look in looks:
+        try:
+            yield from (Finding(f"{mailbox.name} {seen[0]}", *seen[1:]) for seen in look())
+        except ConnectorError as error:
+            yield Finding(f"{mailbox.name} {what}", False, str(error))
 
 
 def _closed(connector: Connector, mailbox: MailboxSettings, listed: Sequence[Folder]) -> dict[str, str]:

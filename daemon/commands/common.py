@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from daemon.privacy.person import Person
 from daemon.report.console import PrintableConsole
 from daemon.settings import Settings, find_config
 from daemon.state.state_dir import open_database
-from daemon.store import mailboxes
+from daemon.store import mailboxes, sharing
 from daemon.store.database import Database
 from daemon.store.records import Mailbox
 
@@ -37,12 +37,13 @@ class Context:
     """The options before the command. The settings are read when a command first asks for them."""
 
     def __init__(self, config: Path | None) -> None:
-        self._given = config
+        self.given = config
+        """The file that --config names; it may not be there."""
 
     @functools.cached_property
     def config(self) -> Path:
         """The file that counts."""
-        return find_config(self._given).absolute()
+        return find_config(self.given).absolute()
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -100,6 +101,16 @@ def known(desk: Desk) -> Mailbox:
         return mailboxes.get(tx, desk.mailbox_id)
 
 
+def own_model(desk: Desk, what: str) -> None:
+    """Raises PostroomError where the models of this mailbox are another's, who alone may change them. `what`: the
+    command that does it there."""
+    with desk.database.read() as tx:
+        lender = sharing.lender_name(tx, desk.mailbox_id)
+    if lender is not None:
+        fact = f'shares the models of "{lender}", so what changes there changes for all that share them.'
+        raise PostroomError(desk.settings.name, fact, f"If that is meant: `postroom {what} --mailbox {lender}`.")
+
+
 def print_json(value: Any) -> None:
     """One line of JSON."""
     click.echo(json.dumps(value, ensure_ascii=False))
@@ -109,13 +120,20 @@ def table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], right: frozenset[int] = frozenset()
 ) -> None:
     """A table that fits the terminal; columns in `right` hold numbers."""
-    console.print(Text(title, style="italic"), soft_wrap=True)  # a table's own title is broken at the table's width
+    table_on(console, title, columns, rows, right)
+
+
+def table_on(
+    where: PrintableConsole, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Set[int]
+) -> None:
+    """The same, also on standard error: beside questions."""
+    where.print(Text(title, style="italic"), soft_wrap=True)  # a table's own title is broken at the table's width
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         shown.add_column(column, justify="right" if index in right else "left", overflow="fold")
     for row in rows:
         shown.add_row(*("" if cell is None else str(cell) for cell in row))
-    console.print(shown)
+    where.print(shown)
 
 
 def nothing_found(person: Person) -> str:

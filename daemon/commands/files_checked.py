@@ -12,7 +12,9 @@ WITHOUT = "Until then mail is sorted by what else is known of it."
 
 def attached_files(settings: Settings) -> Iterator[tuple[str, bool, str]]:
     """(what, is it fine, what was seen)."""
-    wanted = {settings.attachments_of(mailbox.name) for mailbox in settings.mailboxes} or {settings.sorting.attachments}
+    wanted = {settings.sorting_of(mailbox.name).attachments for mailbox in settings.mailboxes} or {
+        settings.sorting.attachments
+    }
     if wanted == {"names"}:
         yield "attached files", True, 'known by their names alone (`attachments = "names"`)'
         return

@@ -23,6 +23,7 @@ from daemon.privacy import forgetting
 from daemon.privacy.forgetting import Forgotten, Memory, look_for, memories, refuse_own
 from daemon.privacy.person import Person
 from daemon.service import logs
+from daemon.store import sharing
 from daemon.training.hand_over import TrainingOutcome
 from daemon.training.places import TrainingBusy
 
@@ -65,16 +66,21 @@ def forget(context: Context, person: str, dry_run: bool, no_train: bool, mailbox
         known = memories(mailroom, mailbox)
         for memory in known:  # before anything is deleted in another mailbox
             refuse_own(memory, somebody)
-        told = []
+        done = []
         for memory in known:
-            gone = (
-                Forgotten(look_for(memory, somebody))
-                if dry_run
-                else forgetting.forget(memory, context.settings, somebody)
-            )
+            found = look_for(memory, somebody) if dry_run else None
+            gone = Forgotten(found) if found else forgetting.forget(memory, context.settings, somebody)
+            done.append((memory, gone))
+        told, trained = [], dict[int, TrainingOutcome]()
+        for memory, gone in done:  # all has gone before anything is trained: mailboxes may share a model
+            outcome = None
             lacks = gone.found.in_use is not None or gone.found.none_serves
-            wanted = lacks and not dry_run and not no_train
-            outcome = _train(context, mailroom, memory.desk, as_json) if wanted and memory.desk is not None else None
+            if lacks and not dry_run and not no_train and memory.desk is not None:
+                with mailroom.database.read() as tx:
+                    teacher = sharing.teacher_of(tx, memory.mailbox_id)
+                if teacher not in trained:
+                    trained[teacher] = _train(context, mailroom, memory.desk, as_json)
+                outcome = trained[teacher]
             told.append(_as_json(memory, gone, outcome))
     if as_json:
         print_json({"dry_run": dry_run, "mailboxes": told, "outside": OUTSIDE})

@@ -15,6 +15,7 @@ from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes.desk import Desk
 from daemon.passes.first_lessons import FileLessons, FolderLessons, learn_from_csv, learn_from_folders
 from daemon.passes.folder_list import list_folders
+from daemon.passes.lent import keep_share
 from daemon.report.twin_folders import question, twin_rows
 from daemon.service import logs
 
@@ -48,6 +49,7 @@ def learn(
     logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
     with context.mailroom() as mailroom, alone_by_hand(context.settings.state_dir):
         desk = context.one(mailroom, mailbox)
+        keep_share(desk)
         learnt: dict[str, int] = {}
         told: dict[str, Any] = {}
         if from_csv is not None:
@@ -101,6 +103,11 @@ def _learn_folders(context: Context, desk: Desk, as_json: bool) -> list[FolderLe
     training = context.settings.training
     with counting_bar(as_json, "reading") as show:
         found = learn_from_folders(desk, per_folder=training.max_per_folder, max_age=training.max_age, show=show)
+    if not found and desk.settings.share:
+        fact = f'has the categories of "{desk.settings.share}", and there are none yet.'
+        raise PostroomError(
+            desk.settings.name, fact, f"`postroom learn --from-folders --mailbox {desk.settings.share}`"
+        )
     if not found:
         raise PostroomError(
             desk.settings.name,

@@ -11,7 +11,7 @@ from daemon.commands.common import Context, console, json_option, local, mailbox
 from daemon.model.prediction import Point, TriedHint
 from daemon.rules.hints import by_kind
 from daemon.rules.thresholds import calibration_error, filed, thresholds
-from daemon.store import training
+from daemon.store import sharing, training
 from daemon.training.policy import twins_of
 
 CURVE = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99)
@@ -36,6 +36,7 @@ def models(context: Context, curve: str | None, mailbox: str | None, as_json: bo
         desk = context.one(mailroom, mailbox)
         with desk.database.read() as tx:
             found = training.models(tx, desk.mailbox_id)
+            lender = sharing.lender_name(tx, desk.mailbox_id)
         if curve is not None:
             points, hints = mailroom.registry.judged_by(desk.mailbox_id, curve)
             with desk.database.read() as tx:
@@ -58,6 +59,8 @@ def models(context: Context, curve: str | None, mailbox: str | None, as_json: bo
             ]
         )
         return
+    if lender is not None:
+        console.print(f'{desk.settings.name} shares the models of "{lender}".', soft_wrap=True)
     if not found:
         console.print("No model yet. Begin with `postroom learn --from-folders`.")
         return

@@ -10,6 +10,7 @@ import click
 
 from daemon.commands.common import Context, console, json_option, mailbox_option, pass_context, print_json, table
 from daemon.passes.desk import Desk
+from daemon.passes.lent import keep_share
 from daemon.passes.mailroom import open_mailroom
 from daemon.passes.one_pass import Pass, one_pass
 from daemon.service import logs
@@ -39,7 +40,10 @@ def once(context: Context, dry_run: bool, mailbox: str | None, as_json: bool) ->
         results = _dry_run(context.settings, mailbox)
     else:
         with StateLock(context.settings.state_dir), context.mailroom() as mailroom:
-            results = [_do(desk) for desk in context.some(mailroom, mailbox)]
+            desks = context.some(mailroom, mailbox)
+            for desk in desks:
+                keep_share(desk)
+            results = [_do(desk) for desk in desks]
     if as_json:
         print_json({"dry_run": dry_run, "mailboxes": results})
         return
@@ -75,10 +79,10 @@ def _dry_run(settings: Settings, mailbox: str | None) -> list[dict[str, Any]]:
     with scratch_folder(settings.state_dir, "dry-run") as scratch:
         copy = scratch / "postroom.sqlite"
         copy_database(database_path(settings), copy)
-        sorting = settings.sorting.model_copy(update={"act_after": timedelta(), "settle": timedelta()})
-        with open_mailroom(settings.model_copy(update={"sorting": sorting}), database_file=copy) as mailroom:
+        with open_mailroom(settings, database_file=copy) as mailroom:
             desks = mailroom.desks() if mailbox is None else [mailroom.desk(mailbox)]
             for desk in desks:
+                desk.sorting = desk.sorting.model_copy(update={"act_after": timedelta(), "settle": timedelta()})
                 with desk.database.begin() as tx:
                     mailboxes.set_mode(tx, desk.mailbox_id, "shadow")
                     mailboxes.hurry(tx, desk.mailbox_id)

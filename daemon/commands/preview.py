@@ -90,8 +90,8 @@ def _when(message: Message) -> str:
 
 
 def _mail(message: Message) -> str:
-    """Sender, and below it the subject."""
-    return f"{message.text.sender[:40]}\n{message.text.subject[:40]}"
+    """Its short name, which `postroom why` takes; below it the sender and the subject."""
+    return f"{short_name(message.sighting.identity)}\n{message.text.sender[:40]}\n{message.text.subject[:40]}"
 
 
 def _total(to: Sequence[str]) -> str:

@@ -80,28 +80,28 @@ def rehearse(
     """
     if [eml_tree, manifest, mailbox].count(None) != 2:
         raise click.UsageError("Say one of --eml-tree DIR, --manifest FILE and --mailbox NAME.")
-    extra.require("postroom rehearse")
     nothing_set = mailbox is None and _no_settings()
     settings = Settings() if nothing_set else context.settings
+    extra.require_for(settings)
     logs.configure(settings.log.model_copy(update={"level": "error"}))
     mails = _read(context, settings, eml_tree, manifest, mailbox, as_json)
     options = RehearsalOptions(warmup, retrain_every, limit)
-    hides = frozenset(
-        category.folder
-        for box in settings.mailboxes
-        if box.name == mailbox
-        for category in box.categories
-        if category.hides
-    )
-    if mailbox is not None:  # what is rehearsed knows files as that mailbox does
-        as_there = {"attachments": settings.attachments_of(mailbox)}
-        settings = settings.model_copy(update={"sorting": settings.sorting.model_copy(update=as_there)})
+    box = next((known for known in settings.mailboxes if known.name == mailbox), None)
+    categories = () if box is None else settings.working(box).categories
+    hides = frozenset(category.folder for category in categories if category.hides)
+    folders = {category.name: category.folder for category in categories}
+    rules = [
+        rule.model_copy(update={"category": folders.get(rule.category, rule.category)})
+        for rule in (() if box is None else box.rules)
+    ]
+    if mailbox is not None:  # what is rehearsed is sorted as that mailbox is
+        settings = settings.model_copy(update={"sorting": settings.sorting_of(mailbox)})
     place = None
     if not nothing_set:
         place = settings.state_dir
         enclose(place)
         sweep_scratch(place)
-    with RehearsedOffice(settings, hides, place) as office, counting_bar(as_json, "rehearsing") as progress:
+    with RehearsedOffice(settings, hides, place, rules) as office, counting_bar(as_json, "rehearsing") as progress:
         report = go_through(mails, options, office, by_words, settings.sorting.precision, progress)
     if as_json:
         print_json(report.as_json())
@@ -128,6 +128,9 @@ def _read(
             notices.print(f"{undated} files without a date were left out.")
         return mails
     with context.mailroom() as mailroom:
+        if (lender := settings.mailbox_named(mailbox or "").share) and not quiet:
+            words = f'{mailbox} shares the model of "{lender}"; this rehearsal learns from its own mail alone.'
+            notices.print(words, soft_wrap=True)
         return from_mailbox(context.one(mailroom, mailbox), PER_FOLDER)
 
 

@@ -16,7 +16,7 @@ from daemon.report.open_batches import open_batches, question
 from daemon.report.page import page, weeks
 from daemon.report.story import who_filed
 from daemon.state.private import callers_umask
-from daemon.store import decisions, learning, mailboxes, training
+from daemon.store import decisions, learning, mailboxes, sharing, training
 from daemon.training.policy import twins_of
 
 
@@ -42,6 +42,8 @@ def report(context: Context, html: Path, days: int, mailbox: str | None) -> None
             points = twins_of(tx, desk.mailbox_id).points(points)  # folders that count as one are one here
             current = training.current_model(tx, desk.mailbox_id)
             waiting = [f"Bulk move {question(found)}" for found in open_batches(tx, desk.mailbox_id)]
+            if (lender := sharing.lender_name(tx, desk.mailbox_id)) is not None:
+                waiting.insert(0, f"Shares categories and model of {lender}; what was filed is of this mailbox.")
             waiting += filter(None, [twin_folders.question(twin_folders.twin_rows(tx, desk.mailbox_id))])
     version = current.version if current else None
     wanted, filers = desk.sorting.precision, who_filed(made, said)

@@ -29,10 +29,12 @@ from daemon.report.open_batches import ASK
 from daemon.report.story import iso, mailbox_line, mailbox_status, service_status
 from daemon.rules.decision import all_at_rest
 from daemon.settings import Settings
+from daemon.state.alarm_note import read_note
 from daemon.state.lock import Holder, holder
 from daemon.state.refused_reload import refused_reload
 from daemon.state.room import no_room
 from daemon.state.state_dir import met, open_database
+from daemon.store import sharing
 from daemon.store.database import Tx
 from daemon.store.records import Mailbox
 from daemon.training.in_use import ModelsInUse
@@ -53,6 +55,7 @@ PARTLY_REFUSED = (
 )
 LEFT_OUT = "an included file cannot be used, and its mailboxes are left out here. `postroom check` says the same."
 STILL_THE_OLD = "A service that runs goes on by the settings that it read before, until a reload finds nothing of this."
+UNTOLD = "at {} nobody could be told what is wrong: {}. `postroom alarm --test` tries again."
 CONCERNS = (
     "trouble",
     "paused",
@@ -81,8 +84,8 @@ def status(context: Context, days: int, everyone: bool, mailbox: str | None, as_
     With many mailboxes it is a table of those that are not fine, the worst first; --mailbox tells one in full.
 
     Exit code 4 if no service runs, else 3 if a mailbox waits for a person, was not looked at for too long, has a model
-    that cannot be used, is not learnt from any more or keeps what should be deleted, if the disk is full, or if the
-    service refused the settings when it read them again.
+    that cannot be used, is not learnt from any more or keeps what should be deleted, if the disk is full, if an alarm
+    could not be told, or if the service refused the settings when it read them again.
     """
     try:
         settings, broken = Settings.load_rest(context.config)
@@ -90,6 +93,7 @@ def status(context: Context, days: int, everyone: bool, mailbox: str | None, as_
         raise SettingsError(error.place, [*error.problems, STILL_THE_OLD]) from None
     runs, disk = holder(settings.state_dir), no_room(settings.state_dir)
     refused = None if runs is None else refused_reload(settings.state_dir)
+    untold = read_note(settings.state_dir).failed if settings.alarm.command else None
     in_full = mailbox is not None or not (everyone or len(settings.mailboxes) > FEW)
     try:
         found = _found(settings, days, mailbox, runs, in_full=in_full or as_json)
@@ -101,13 +105,21 @@ def status(context: Context, days: int, everyone: bool, mailbox: str | None, as_
         told_refused = (
             None if refused is None else {"at": iso(refused.at), "why": refused.why, "partly": refused.partly}
         )
-        about = {"disk": disk, "settings_refused": told_refused, "settings_broken": broken}
+        told_untold = None if untold is None else {"at": iso(untold[0]), "why": untold[1]}
+        about = {
+            "disk": disk,
+            "settings_refused": told_refused,
+            "settings_broken": broken,
+            "alarm_failed": told_untold,
+        }
         print_json({"running": runs is not None, **about, "mailboxes": found})
     else:
         if runs is None:
             console.print(NOT_RUNNING, soft_wrap=True)
         if disk is not None:
             console.print(f"Disk: {disk}", soft_wrap=True)
+        if untold is not None:
+            console.print(f"Alarm: {UNTOLD.format(local(untold[0]), untold[1])}", soft_wrap=True)
         if refused is not None:
             words = PARTLY_REFUSED if refused.partly else REFUSED
             console.print(f"Settings: {words.format(local(refused.at))}\n{refused.why}", soft_wrap=True)
@@ -120,7 +132,8 @@ def status(context: Context, days: int, everyone: bool, mailbox: str | None, as_
             show_table(found, days, everyone=everyone)
     if runs is None:
         raise SystemExit(ExitCode.NOT_RUNNING)
-    if disk is not None or refused is not None or broken or any(told[what] for told in found for what in CONCERNS):
+    whole = disk is not None or refused is not None or untold is not None or broken
+    if whole or any(told[what] for told in found for what in CONCERNS):
         raise SystemExit(ExitCode.NEEDS_PERSON)
 
 
@@ -149,6 +162,8 @@ def _found(
                 told |= service_status(tx, box, settings, now, runs, working, usable)
                 told["old_mail"] = waiting_in(tx, box.id)
             told["model_trouble"] = model_trouble
+            with database.read() as tx:
+                told["shares"] = sharing.lender_name(tx, box.id)
             if in_full:
                 told["model_server"] = models.server_not_asked(box.id)
             found.append(told)
@@ -158,8 +173,9 @@ def _found(
 def _in_full(
     tx: Tx, box: Mailbox, settings: Settings, since: datetime, working: bool, meta: ModelMeta | None, now: datetime
 ) -> dict[str, Any]:
-    policy = policy_of(tx, box.id, settings.sorting, meta, now)
-    points, least = () if meta is None else meta.points, settings.sorting.min_examples
+    sorting = settings.sorting_of(box.name)
+    policy = policy_of(tx, box.id, sorting, meta, now)
+    points, least = () if meta is None else meta.points, sorting.min_examples
     return mailbox_status(tx, box, since, lambda: working, points, least, all_at_rest(policy))
 
 
@@ -173,6 +189,13 @@ def _show_status(told: dict[str, Any], days: int) -> None:
     console.print(f"  {days} days: {told['sentence']}", soft_wrap=True)
     if files := counted_in_words(told["files"]):
         console.print(f"  {files}", soft_wrap=True)
+    for rule in told["rules"]:
+        if rule["overridden"]:
+            console.print(
+                f"  Rule: {rule['rule']} filed {rule['filed']}, and people put {rule['overridden']} of them elsewhere. "
+                "If they are right, change it in the settings.",
+                soft_wrap=True,
+            )
     for waiting in told["bulk_moves"]:
         console.print(f"  Bulk move {waiting['words']} `{ASK}` shows more.", soft_wrap=True)
     if told["unreadable"]:
@@ -186,7 +209,8 @@ def _show_status(told: dict[str, Any], days: int) -> None:
     model = told["model"]
     refused = f", which cannot be used. {told['model_trouble']}" if told["model_trouble"] else ""
     version = model["version"] if model else "none yet: postroom learn --from-folders"
-    console.print(f"  Model: {version}{refused}", soft_wrap=True)
+    shared = f", shared: categories, model and nights are those of {told['shares']}" if told["shares"] else ""
+    console.print(f"  Model: {version}{shared}{refused}", soft_wrap=True)
     if told["model_server"]:
         console.print(f"  Model server: {told['model_server']}", soft_wrap=True)
     if told["rolled_back"]:
@@ -198,10 +222,11 @@ def _show_status(told: dict[str, Any], days: int) -> None:
         )
     console.print(f"  Next training: {_next_training(told['next_training'])}", soft_wrap=True)
     rows = [
-        (category["name"], _place(category), category["lessons"], _remarks(category)) for category in told["categories"]
+        (category["name"], _place(category), category["lessons"], _so_far(category), _remarks(category))
+        for category in told["categories"]
     ]
     if rows:
-        table("", ["category", "folder", "lessons", "remarks"], rows, frozenset({2}))
+        table("", ["category", "folder", "lessons", "so far", "remarks"], rows, frozenset({2}))
     else:
         console.print("  No categories known yet: postroom folders, or list them in the settings", soft_wrap=True)
     if new := [folder["name"] for folder in told["folders_new"]]:
@@ -211,6 +236,13 @@ def _show_status(told: dict[str, Any], days: int) -> None:
 
 def _remarks(category: dict[str, Any]) -> str:
     return "; ".join(words for words in (category["trouble"], category["rests"]) if words)
+
+
+def _so_far(category: dict[str, Any]) -> str:
+    """In shadow: where people put what it would have filed; live: what they moved of what it filed."""
+    if category["mode"] == "live":
+        return f"live: {category['overridden']} of {category['filed']} moved"
+    return f"shadow: {category['agreed']} of {category['agreed'] + category['overridden']} agreed"
 
 
 def _place(category: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from daemon.commands.common import Context, json_option, mailbox_option, pass_context, print_json
+from daemon.commands.common import Context, json_option, mailbox_option, own_model, pass_context, print_json
 from daemon.commands.progress import training_bar
 from daemon.commands.train_now import alone_by_hand, hold_and_train, outcome_as_json, show_outcome, troubles_of
 from daemon.mistakes import ExitCode
@@ -35,6 +35,7 @@ def train(context: Context, compare_labels: bool, delete_old: bool, mailbox: str
     with context.mailroom() as mailroom, alone_by_hand(context.settings.state_dir):
         desk = context.one(mailroom, mailbox)
         if compare_labels:
+            own_model(desk, "train --compare-labels")
             _compare(context, mailroom, desk, as_json)
             return
         outcome = hold_and_train(context, mailroom, desk, as_json, sure=delete_old)

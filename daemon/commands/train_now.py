@@ -14,6 +14,7 @@ from daemon.passes.mailroom import Mailroom
 from daemon.privacy.retention import hold, hold_others
 from daemon.report.teaching import overview
 from daemon.state.lock import taken
+from daemon.store import sharing
 from daemon.training.hand_over import TrainingOutcome, train
 from daemon.training.places import TrainingBusy
 from daemon.training.training_dir import in_state_dir
@@ -32,9 +33,14 @@ def alone_by_hand(state_dir: Path) -> Iterator[None]:
 
 
 def train_now(context: Context, mailroom: Mailroom, desk: Desk, quiet: bool) -> TrainingOutcome:
-    """Train this mailbox's next model, with a progress bar unless `quiet`."""
+    """Train the next model that this mailbox works by, with a progress bar unless `quiet`."""
+    with mailroom.database.read() as tx:
+        teacher, lender = sharing.teacher_of(tx, desk.mailbox_id), sharing.lender_name(tx, desk.mailbox_id)
+    if lender is not None and not quiet:
+        words = f'{desk.settings.name} shares the model of "{lender}": that is trained, for all that share it.'
+        notices.print(words, soft_wrap=True)
     with training_bar(quiet) as show:
-        return train(mailroom.database, mailroom.registry, context.settings, desk.mailbox_id, desk.clock, progress=show)
+        return train(mailroom.database, mailroom.registry, context.settings, teacher, desk.clock, progress=show)
 
 
 def hold_and_train(

@@ -47,7 +47,6 @@ from daemon.passes.read_papers import text_with_files
 from daemon.report.twin_folders import twin_rows
 from daemon.service import logs
 from daemon.store import mailboxes, training, twin_pairs
-from daemon.training import extra
 from daemon.training.hand_over import TrainingOutcome, train
 
 HISTORY = 300
@@ -121,13 +120,12 @@ def run_demo(json: bool, keep: bool, seed: int) -> int:
 
 def _check_extras() -> None:
     """Raises PostroomError that says what to install."""
-    absent = [*(name for name in ("pymap",) if find_spec(name) is None), *extra.missing()]
-    if absent:
+    if find_spec("pymap") is None:
         raise PostroomError(
             "postroom demo",
-            f"{', '.join(absent)} is not installed.",
+            "pymap is not installed.",
             "Run `make demo` in a copy of the repository, or add the extra `demo` to what you installed: "
-            "/opt/postroom/venv/bin/pip install '/opt/postroom[demo,train]'.",
+            "/opt/postroom/venv/bin/pip install '/opt/postroom[demo]'.",
         )
 
 

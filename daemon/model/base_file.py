@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -48,10 +49,21 @@ class BaseFile:
 
 
 @dataclass(frozen=True)
+class TensorPlace:
+    """Where a GGUF file holds a tensor: its shape, outermost first; ggml's number of its type; bytes from the file's
+    beginning."""
+
+    shape: tuple[int, ...]
+    kind: int
+    offset: int
+
+
+@dataclass(frozen=True)
 class Header:
-    """What a GGUF file says about itself: the short values of its metadata, and how long it has to be."""
+    """What a GGUF file says about itself: the short values of its metadata, its tensors, and how long it has to be."""
 
     values: dict[str, str | int | float | bool]
+    tensors: dict[str, TensorPlace]
     least_bytes: int
 
 
@@ -164,17 +176,18 @@ def _read(file: BinaryIO) -> Header:
             values[key] = value
     alignment = int(values.get("general.alignment", 32))
     end = 0
+    places: dict[str, tuple[tuple[int, ...], int, int]] = {}
     for _ in range(tensors):
-        _text(file)
+        name = _text(file)
         (rank,) = _take(file, "<I")
-        count = 1
-        for size in _take(file, f"<{min(rank, 8)}Q"):
-            count *= size
+        shape = _take(file, f"<{min(rank, 8)}Q")[::-1]
         kind, offset = _take(file, "<IQ")
         values_a_block, bytes_a_block = _BLOCKS.get(kind, (1, 0))
-        end = max(end, offset + count // values_a_block * bytes_a_block)
+        end = max(end, offset + math.prod(shape) // values_a_block * bytes_a_block)
+        places[name] = shape, kind, offset
     start = -(-file.tell() // alignment) * alignment
-    return Header(values, start + end)
+    found = {name: TensorPlace(shape, kind, start + offset) for name, (shape, kind, offset) in places.items()}
+    return Header(values, found, start + end)
 
 
 def _value(file: BinaryIO, kind: int) -> str | int | float | bool | None:

@@ -18,8 +18,8 @@ from daemon.passes.ask_first import BulkMove, Put, let_wait, parts_of_bulk_moves
 from daemon.passes.desk import Desk
 from daemon.passes.read_papers import ReadMessage, fetch_read
 from daemon.passes.tagging import SettledTag
+from daemon.rules.addresses import fits_one
 from daemon.rules.correction import Judgement, judge, label_means, moved_by_rule
-from daemon.rules.decision import is_from
 from daemon.store import batches, decisions, learning, mailboxes, messages, taggings, withheld
 from daemon.store.database import Tx
 from daemon.store.message_names import in_log
@@ -279,7 +279,7 @@ def _without_never_senders(desk: Desk, spoken: list[_Judged], texts: Mapping[Mes
     kept = []
     for case in spoken:
         read = texts.get(case.sighting.ref)
-        if read is None or not is_from(read.message.senders, desk.sorting.never_senders):
+        if read is None or not fits_one(read.message.senders, desk.sorting.never_senders):
             kept.append(case)
             continue
         with desk.database.begin() as tx:

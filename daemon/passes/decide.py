@@ -28,6 +28,7 @@ from daemon.rules.decision import (
     Decision,
     Policy,
     as_it_stands,
+    by_rule,
     decide,
     hands_off,
     not_touched,
@@ -35,6 +36,7 @@ from daemon.rules.decision import (
 )
 from daemon.rules.delivery import ServerClock
 from daemon.rules.hints import Filed, Hint, correspondents, of_copies, of_thread
+from daemon.rules.owner_rules import OwnerRule, first_that_fits
 from daemon.rules.tags import in_use
 from daemon.store import decisions, files_later, journal, learning, mailboxes, messages, taggings
 from daemon.store.counting import counting
@@ -71,6 +73,8 @@ class _Evidence:
     """People's lessons of its thread, the latest last."""
     copy: DecidedCopy | None = None
     put_back: bool = False
+    rule: OwnerRule | None = None
+    """Of the owner's, that decides about it."""
 
 
 def as_known(desk: Desk, found: Sequence[Message]) -> list[Asked]:
@@ -119,6 +123,8 @@ def _decide(
     """The decision about one message. `copies`: what has been decided just now, by origin."""
     if about.why_not is not None:
         return not_touched(about.why_not)
+    if about.rule is not None and not about.put_back:
+        return by_rule(about.rule, policy)
     text = asked.message.text
     copy = copies.get(_origin(asked))
     if copy is None or (asked.known is not None and copy.message == asked.known.id):
@@ -177,7 +183,8 @@ def current_policy(tx: Tx, desk: Desk, classifier: Classifier | None) -> Policy:
 def _evidence(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> _Evidence:
     message, known = asked.message, asked.known
     state = known.state if known is not None else _state_of_unknown(tx, desk, message)
-    why_not = hands_off(message, desk.sorting, desk.settings.own_domains)
+    rule = first_that_fits(message, desk.settings.rules)
+    why_not = hands_off(message, desk.sorting, desk.settings.own_domains, ruled=rule is not None)
     if why_not is None and known is not None and _is_labelled(tx, known, policy):
         why_not = HAS_LABEL
     if why_not is None:
@@ -189,7 +196,8 @@ def _evidence(tx: Tx, desk: Desk, asked: Asked, policy: Policy) -> _Evidence:
     references = message.sighting.references
     thread = known.thread if known is not None else next(iter(references), message.sighting.identity.message_id)
     lessons = learning.of_thread(tx, desk.mailbox_id, references, thread)
-    return _Evidence(state, None, tuple(lessons), _copy(tx, desk, asked), _is_copy_put_back(tx, desk, asked, policy))
+    put_back = _is_copy_put_back(tx, desk, asked, policy)
+    return _Evidence(state, None, tuple(lessons), _copy(tx, desk, asked), put_back, rule)
 
 
 def _state_of_unknown(tx: Tx, desk: Desk, message: Message) -> MessageState:

@@ -35,6 +35,8 @@ class Desk:
     mailbox_id: int
     clock: Callable[[], datetime] = utc_now
     stop: Callable[[], bool] = lambda: False
+    leaving: bool = False
+    """The mailbox left the settings, or is to be opened anew: nobody begins anything here any more."""
     turn: Callable[[], AbstractContextManager[None]] = nullcontext
     """Held while something is done to the mailbox, so that a command beside the service waits, and the other way."""
     watermark: Watermark | None = None
@@ -67,4 +69,4 @@ class Desk:
     @property
     def attachments(self) -> Attachments:
         """How the files of this mailbox's mail are known."""
-        return self.settings.attachments or self.sorting.attachments
+        return self.sorting.attachments

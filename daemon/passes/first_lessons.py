@@ -22,7 +22,7 @@ from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders, make_categories, unsorted_categories
 from daemon.passes.look import watched_folders
 from daemon.passes.read_papers import fetch_read
-from daemon.rules.decision import is_from
+from daemon.rules.addresses import fits_one
 from daemon.store import learning, mailboxes, messages
 from daemon.store.database import Tx
 from daemon.store.records import Category
@@ -142,7 +142,7 @@ def _learn_batch(desk: Desk, category: Category, sightings: list[Sighting]) -> i
     texts = {
         read.message.sighting.ref: (read.message.text, read.papers)
         for read in fetch_read(desk, [sighting.ref for sighting in sightings], learning=True)
-        if not is_from(read.message.senders, desk.sorting.never_senders)
+        if not fits_one(read.message.senders, desk.sorting.never_senders)
     }
     now = desk.clock()
     learnt = 0

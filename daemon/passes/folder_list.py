@@ -11,7 +11,7 @@ settings list none (it is filed into only after `min_examples` lessons), else it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -20,10 +20,11 @@ from connectors.base import Folder, MessageRef, Role
 from connectors.errors import SetupWrong
 from daemon.passes import guard
 from daemon.passes.desk import Desk
+from daemon.passes.lent import lent_to
 from daemon.rules.renames import Rename, last_level, now_called, possible_renames, same_mail
 from daemon.rules.roles import guess_roles
 from daemon.rules.tags import no_tags
-from daemon.store import mailboxes, messages
+from daemon.store import mailboxes, messages, sharing
 from daemon.store.database import Tx
 from daemon.store.records import Category, Guess, KnownFolder
 
@@ -67,15 +68,16 @@ def list_folders(desk: Desk) -> list[str]:
     with desk.database.begin() as tx:
         if renames:
             _follow(tx, desk, renames)
-        guesses = _guesses(tx, desk, listed)
+        lent = lent_to(tx, desk, listed)
+        guesses = _guesses(tx, desk, listed, lent)
         new, missing = mailboxes.save_folders(
             tx, desk.mailbox_id, listed, guesses, now, first=not known, settled=_settled(desk)
         )
         for folder in missing:
             if folder != desk.settings.inbox:
                 messages.folder_missing(tx, desk.mailbox_id, folder, now)
-        _keep_categories(tx, desk, listed, now)
-    desk.folders_listed = now
+        _keep_categories(tx, desk, listed, lent, now)
+    desk.folders_listed = now if lent is None or lent else None  # the lender has not been looked at yet
     for old, name in renames.items():
         log.info("folder-renamed", mailbox=desk.settings.name, folder=name, was=old)
     roles = {folder.name: folder.role for folder in known}
@@ -145,15 +147,18 @@ def _follow(tx: Tx, desk: Desk, renames: Mapping[str, str]) -> None:
 # --- roles and categories
 
 
-def _guesses(tx: Tx, desk: Desk, listed: Sequence[Folder]) -> dict[str, Guess]:
+def _guesses(tx: Tx, desk: Desk, listed: Sequence[Folder], lent: Mapping[str, Category] | None) -> dict[str, Guess]:
     settings = desk.settings
     called = now_called(mailboxes.folders(tx, desk.mailbox_id), {folder.name for folder in listed})
+    categories = [called.get(category.folder, category.folder) for category in settings.categories]
+    if lent is not None:  # no other folder is a category: nobody knows the lender's before its first look
+        categories = [category.folder for category in lent.values()] or [""]
     return guess_roles(
         listed,
         settings.inbox,
         {called.get(name, name): role for name, role in settings.roles.items()},
         review=called.get(settings.review_folder, settings.review_folder),
-        categories=[called.get(category.folder, category.folder) for category in settings.categories],
+        categories=categories,
     )
 
 
@@ -176,13 +181,17 @@ def _settled(desk: Desk) -> frozenset[str]:
     )
 
 
-def _keep_categories(tx: Tx, desk: Desk, listed: Sequence[Folder], now: datetime) -> None:
+def _keep_categories(
+    tx: Tx, desk: Desk, listed: Sequence[Folder], lent: Mapping[str, Category] | None, now: datetime
+) -> None:
     """A category for every category folder. One whose folder is gone is paused, never dropped: its lessons stay."""
     folders = {folder.name: folder for folder in mailboxes.folders(tx, desk.mailbox_id)}
     here = {name for name, folder in folders.items() if folder.role == "category" and folder.missing_since is None}
     known = mailboxes.categories(tx, desk.mailbox_id)
     kept: set[str] = set()
-    if desk.settings.categories:
+    if lent is not None:
+        kept = _keep_lent(tx, desk, known, lent, now)
+    elif desk.settings.categories:
         called = now_called(mailboxes.folders(tx, desk.mailbox_id), {folder.name for folder in listed})
         for wanted in desk.settings.categories:
             folder = called.get(wanted.folder, wanted.folder)
@@ -220,6 +229,30 @@ def _keep_categories(tx: Tx, desk: Desk, listed: Sequence[Folder], now: datetime
     _refuse_same_tags(desk, mailboxes.categories(tx, desk.mailbox_id))
 
 
+def _keep_lent(tx: Tx, desk: Desk, known: Sequence[Category], lent: Mapping[str, Category], now: datetime) -> set[str]:
+    """The lender's categories under the lender's uids, in the folders of this mailbox. Returns the uids."""
+    for uid, category in lent.items():
+        own = next((one for one in known if one.folder == category.folder and one.uid not in lent), None)
+        if own is not None:
+            sharing.rename_category(tx, desk.mailbox_id, own.uid, uid)
+        old = next((one for one in mailboxes.categories(tx, desk.mailbox_id) if one.uid == uid), None)
+        tag = _tag(desk, category.name, category.folder, category.tag or "")
+        values = {
+            "name": category.name,
+            "folder": category.folder,
+            "tag": tag,
+            "description": category.description,
+            "hides": category.hides,
+            "precision": category.precision,
+            "listed_as": category.listed_as,
+        }
+        if old is None:
+            mailboxes.add_category(tx, desk.mailbox_id, replace(category, tag=tag), now)
+        else:
+            _keep(tx, desk, old, values, now)
+    return set(lent)
+
+
 def _why_paused(desk: Desk, category: Category, folders: Mapping[str, KnownFolder], kept: bool) -> str | None:
     """Why nothing can be filed into this category; None where it can. `kept`: settings or folders name it."""
     if _tags_alone(desk):
@@ -236,6 +269,9 @@ def _why_paused(desk: Desk, category: Category, folders: Mapping[str, KnownFolde
 
 def make_categories(tx: Tx, desk: Desk, names: Sequence[str]) -> list[Category]:
     """New categories of these names. Nothing is filed into one before the mailbox and the settings have it, too."""
+    if (lender := sharing.lender_name(tx, desk.mailbox_id)) is not None:
+        fact = f'has the categories of "{lender}", and these are new: {", ".join(names)}.'
+        raise SetupWrong(desk.settings.name, fact, f"`postroom learn --from-csv FILE --mailbox {lender}`")
     folders = {folder.name: folder for folder in mailboxes.folders(tx, desk.mailbox_id)}
     within = _all_within(desk, folders)
     made = []

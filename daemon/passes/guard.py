@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 
 import structlog
 
@@ -19,8 +20,9 @@ from connectors.errors import ActionRefused, FolderMissing
 from daemon.mistakes import ExitCode, PostroomError
 from daemon.passes.desk import Desk
 from daemon.rules import breakers
-from daemon.store import decisions, mailboxes, messages, training
-from daemon.store.records import Mailbox
+from daemon.store import decisions, mailboxes, messages, sharing, training
+from daemon.store.database import Tx
+from daemon.store.records import Filed, Mailbox, Mode
 
 log = structlog.get_logger()
 
@@ -141,22 +143,26 @@ def looked(desk: Desk, before: Mailbox) -> None:
 
 
 def check_overrides(desk: Desk) -> None:
-    """People have overridden something: is it so often that we should go back to the model before, or pause?"""
+    """People have overridden something: is it so often that we should go back to the model before, or pause? All who
+    share a model are asked about the model; a mailbox pauses by itself."""
     now = desk.clock()
     with desk.database.read() as tx:
-        mailbox = mailboxes.get(tx, desk.mailbox_id)
-        filed = decisions.filed_since(tx, desk.mailbox_id, now - breakers.USUAL - breakers.RECENT, mailbox.mode)
-        models = training.models(tx, desk.mailbox_id)
+        mailbox, from_then_on = mailboxes.get(tx, desk.mailbox_id), now - breakers.USUAL - breakers.RECENT
+        filed, live = _filed(tx, desk.mailbox_id, from_then_on), mailboxes.acts(tx, desk.mailbox_id)
+        models, together = training.models(tx, desk.mailbox_id), list(filed)
+        for other in sharing.group(tx, desk.mailbox_id).keys() - {desk.mailbox_id}:
+            together += _filed(tx, other, from_then_on)
+        together.sort(key=lambda filing: filing.at)
     current = next((model for model in models if model.state == "current"), None)
     previous = next((model for model in models if model.state == "previous"), None)
     since = mailbox.evidence_from
     if current is not None and previous is not None and current.promoted is not None and desk.sorting.roll_back:
         # Going back to a model is learning, and a bulk move that waits teaches nothing; to pause is not.
-        by_model = [filing for filing in filed if filing.model is not None and not filing.asked]
+        by_model = [filing for filing in together if filing.model is not None and not filing.asked]
         worse = breakers.got_worse(by_model, current.version, current.promoted, now, since)
         if worse is not None and _roll_back(desk, current.version, previous.version, *worse):
             return
-    if mailbox.mode != "live" or mailbox.paused is not None or not desk.sorting.pause_on_overrides:
+    if not live or mailbox.paused is not None or not desk.sorting.pause_on_overrides:
         return
     found = breakers.overridden_unusually(filed, now, 1 - desk.sorting.precision, since)
     if found is not None:
@@ -170,6 +176,11 @@ def check_overrides(desk: Desk) -> None:
         log.error("paused-on-overrides", mailbox=desk.settings.name, overridden=recent.overridden, filed=recent.filed)
         with desk.database.begin() as tx:
             mailboxes.set_paused(tx, desk.mailbox_id, why)
+
+
+def _filed(tx: Tx, mailbox: int, since: datetime) -> list[Filed]:
+    mode: Mode = "live" if mailboxes.acts(tx, mailbox) else "shadow"
+    return decisions.filed_since(tx, mailbox, since, mode)
 
 
 def _roll_back(desk: Desk, bad: str, good: str, mine: breakers.Share, before: breakers.Share) -> bool:
@@ -190,5 +201,6 @@ def _roll_back(desk: Desk, bad: str, good: str, mine: breakers.Share, before: br
         filed=mine.filed,
     )
     with desk.database.begin() as tx:
-        mailboxes.set_evidence_from(tx, desk.mailbox_id, now)
+        for one in sharing.group(tx, desk.mailbox_id):
+            mailboxes.set_evidence_from(tx, one, now)
     return True

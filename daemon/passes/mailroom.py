@@ -55,11 +55,17 @@ class Mailroom:
         """The desks of all mailboxes, in the order of the settings."""
         return [self.desk(mailbox.name) for mailbox in self.settings.mailboxes]
 
+    def forget(self, desk: Desk) -> None:
+        """The mailbox is to be opened anew, or not at all any more. Somebody has left its server."""
+        self._desks.pop(desk.settings.name, None)
+
     def _open(self, mailbox: MailboxSettings) -> Desk:
+        if mailbox.share:
+            met(self.database, self.settings.mailbox_named(mailbox.share), self.clock())
         known = met(self.database, mailbox, self.clock())
         return Desk(
-            settings=mailbox,
-            sorting=self.settings.sorting,
+            settings=self.settings.working(mailbox),
+            sorting=self.settings.sorting_of(mailbox.name),
             database=self.database,
             connector=connector_for(mailbox, Credentials(self.settings.state_dir)),
             registry=self.registry,
@@ -105,13 +111,17 @@ def open_mailroom(
     """
     database = open_database(settings, database_file)
     registry = Registry(database, settings.engine, settings.state_dir / "models", Credentials(settings.state_dir))
-    pictures = any(settings.attachments_of(mailbox.name) == "ocr" for mailbox in settings.mailboxes)
-    files = AttachedFiles(settings.sorting.ocr_languages if pictures else ())
-    mailroom = Mailroom(settings, database, registry, clock, stop, files)
+    mailroom = Mailroom(settings, database, registry, clock, stop, AttachedFiles(picture_languages(settings)))
     try:
         yield mailroom
     finally:
         mailroom.close()
+
+
+def picture_languages(settings: Settings) -> tuple[str, ...]:
+    """In which languages letters in pictures are recognised; () where no mailbox asks for it."""
+    pictures = any(settings.sorting_of(mailbox.name).attachments == "ocr" for mailbox in settings.mailboxes)
+    return settings.sorting.ocr_languages if pictures else ()
 
 
 def leave(desk: Desk) -> None:

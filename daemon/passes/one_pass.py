@@ -22,6 +22,7 @@ from daemon.passes.correct import correct, has_settled
 from daemon.passes.desk import Desk
 from daemon.passes.evidence import confirm_now_and_then
 from daemon.passes.file_reading import PICTURES_A_LOOK, SECONDS_A_LOOK, TimeForFiles
+from daemon.passes.go_live import go_live
 from daemon.passes.look import Known, check, look
 from daemon.passes.read_again import read_again_now_and_then
 from daemon.passes.sort import Sorted, has_due, sort
@@ -74,6 +75,7 @@ def _pass(desk: Desk) -> Pass:
     corrections = correct(desk) if settled else 0
     if corrections:
         guard.check_overrides(desk)
+        go_live(desk)
     believe_now_and_then(desk)
     confirm_now_and_then(desk)
     if settled:  # anew: we may just have paused it

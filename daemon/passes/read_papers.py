@@ -28,7 +28,8 @@ from daemon.papers.attached_text import attached_text
 from daemon.papers.paper import Reading
 from daemon.passes.desk import Desk
 from daemon.passes.file_reading import AttachedFiles, TimeForFiles
-from daemon.rules.decision import hands_off, is_from
+from daemon.rules.addresses import fits_one
+from daemon.rules.decision import hands_off
 from daemon.store.records import ReadFile
 
 log = structlog.get_logger()
@@ -143,7 +144,7 @@ def text_with_files(reads: Reads, parsed: Parsed) -> MailText:
 
 def _is_left_alone(desk: Desk, message: Message, *, learning: bool) -> bool:
     if learning:
-        return is_from(message.senders, desk.sorting.never_senders)
+        return fits_one(message.senders, desk.sorting.never_senders)
     return hands_off(message, desk.sorting, desk.settings.own_domains) is not None
 
 

@@ -164,13 +164,15 @@ def _carry_out(
     """Write the decision down and act on it. Returns the outcome's name; None: people have said something else since,
     and nothing was done."""
     category = policy.categories[decision.category] if decision.category is not None else None
-    action = _action(desk, said, category) if said.mode == "live" else None
+    unsure = category is None and decision.source not in ("rule", "owner")
+    mode = said.mode if category is None or category.mode is None else category.mode
+    action = _action(desk, said, category) if mode == "live" and (unsure or category is not None) else None
     now = desk.clock()
     with desk.database.begin() as tx:
         if _said(tx, desk) != said:
             return None
         withheld.of_message_given(tx, known.id)
-        decision_id = write_down(tx, known.id, now, decision, policy.model, said.mode, read.files)
+        decision_id = write_down(tx, known.id, now, decision, policy.model, mode, read.files)
         if action is None:
             messages.set_state(tx, known.id, "sorted" if category is not None else "left")
         else:

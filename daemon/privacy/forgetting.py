@@ -1,7 +1,8 @@
 """Forget a person: whatever was learnt from mail that holds the address, and every model that may have learnt from it.
 
     no training runs | our turn | lessons that hold the address -> deleted, with their messages and what points at these
-    | models -> removed | readings -> removed | the database is written anew | train again, without
+    | models, readings, and what is kept of before a migration or a restore -> removed | the database is written anew
+    | train again, without
 
 A model may stay only if it is proved that it never saw such a lesson: all lessons that its training counted are still
 there, and none of them holds the address. What was taken back or has grown old in the meantime holds no address any
@@ -21,8 +22,9 @@ from daemon.passes.desk import Desk
 from daemon.passes.mailroom import Mailroom
 from daemon.privacy.person import Person
 from daemon.settings import Settings
+from daemon.state.kept import forget_kept
 from daemon.state.lock import turn
-from daemon.store import batches, decisions, deletion, learning, mailboxes, training
+from daemon.store import batches, decisions, deletion, learning, mailboxes, sharing, training
 from daemon.store.database import Database, StoreError, Tx
 from daemon.store.records import ModelRecord
 from daemon.training.places import no_training
@@ -155,7 +157,10 @@ def forget(memory: Memory, settings: Settings, person: Person) -> Forgotten:
             decisions.forget_files_that(tx, memory.mailbox_id, person.in_words)
             unfinished = deletion.forget(tx, memory.mailbox_id, found.messages, person.in_words)
         memory.registry.remove(memory.mailbox_id, found.models)
-        shutil.rmtree(settings.state_dir / "training" / "cache" / "lessons" / memory.name, ignore_errors=True)
+        with memory.database.read() as tx:
+            trained_as = sharing.teacher_name(tx, memory.mailbox_id)
+        shutil.rmtree(settings.state_dir / "training" / "cache" / "lessons" / trained_as, ignore_errors=True)
+        forget_kept(settings.state_dir)
     troubles = _left_on_server(memory) if found.models else []
     try:
         memory.database.rewrite()
@@ -169,4 +174,5 @@ def _left_on_server(memory: Memory) -> list[str]:
     memory.registry.tidy_server(memory.mailbox_id)
     with memory.database.read() as tx:
         in_use = any(model.state in ("current", "previous") for model in training.models(tx, memory.mailbox_id))
-    return memory.registry.serving.left_behind(memory.name, in_use)
+        served_as = sharing.teacher_name(tx, memory.mailbox_id)
+    return memory.registry.serving.left_behind(served_as, in_use)

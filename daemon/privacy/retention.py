@@ -60,7 +60,10 @@ def hold(database: Database, mailbox: int, settings: Settings, now: datetime, *,
 
     `sure`: a person says that the clock and the settings are right.
     """
-    void_never_senders(database, mailbox, settings, now)
+    with database.read() as tx:
+        name = mailboxes.name_of(tx, mailbox)
+    sorting = settings.sorting_of(name)
+    void_never_senders(database, mailbox, sorting, now)
     limits = settings.training
     oldest = now - limits.max_age
     with database.begin() as tx:
@@ -72,9 +75,8 @@ def hold(database: Database, mailbox: int, settings: Settings, now: datetime, *,
         if believed:
             decisions.forget_files_before(tx, mailbox, now - min(limits.max_age, FILES_NAMED))
         lessons = learning.expire(tx, mailbox, oldest if believed else None, limits.max_per_folder)
-        identities = deletion.forget_older_than(tx, mailbox, now - settings.sorting.identity_keep) if believed else 0
+        identities = deletion.forget_older_than(tx, mailbox, now - sorting.identity_keep) if believed else 0
         unanswered = batches.void_older(tx, mailbox, now - PATIENCE, now, UNANSWERED) if believed else []
-        name = mailboxes.name_of(tx, mailbox)
     database.scrub()  # also what could not be scrubbed at once
     for batch in unanswered:
         log.warning("bulk-move-void", mailbox=name, batch=batch, status="by itself")

@@ -23,6 +23,7 @@ from typing import Self
 
 from connectors.base import Identity, MailText, Message, MessageRef, Sighting
 from connectors.in_memory import MemoryConnector, MemorySettings
+from connectors.mailbox_settings import RuleSettings
 from daemon.mistakes import PostroomError
 from daemon.model.as_read import as_read
 from daemon.model.engines.engine_kinds import EmbeddedSettings
@@ -59,8 +60,15 @@ class RehearsedOffice(Office):
     `desk` is what passes work at, `categories` are those of its folders so far, by name.
     """
 
-    def __init__(self, settings: Settings, hides: frozenset[str] = frozenset(), state_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        hides: frozenset[str] = frozenset(),
+        state_dir: Path | None = None,
+        rules: Sequence[RuleSettings] = (),
+    ) -> None:
         """`settings`: engine, training and sorting are taken from them. `hides`: folders people stop looking into.
+        `rules`: the owner's, with folders for categories.
 
         `state_dir`: where to work; None: in the directory for temporary files, for whoever has no state directory.
         """
@@ -83,7 +91,7 @@ class RehearsedOffice(Office):
         with self._database.begin() as tx:
             box = mailboxes.ensure(tx, NAME, "imap", "live", self._now)
         self.desk = Desk(
-            settings=MemorySettings(name=NAME, credential="none"),
+            settings=MemorySettings(name=NAME, credential="none", rule=tuple(rules)),
             sorting=settings.sorting,
             database=self._database,
             connector=MemoryConnector(),
@@ -240,7 +248,7 @@ def by_words(lessons: Sequence[LabelledMail], questions: Sequence[LabelledMail])
     """TF-IDF of words and of pieces of words, and a linear SVM: what the language model has to beat."""
     if len({mail.folder for mail in lessons}) < 2:
         return [lessons[0].folder] * len(questions)
-    # Here, because it comes with the extra `train`; who only serves has no scikit-learn and does not pay 60 MB for it.
+    # Here, because a process that only serves should not pay 60 MB for it.
     from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
     from sklearn.pipeline import make_pipeline, make_union  # type: ignore[import-untyped]
     from sklearn.svm import LinearSVC  # type: ignore[import-untyped]

@@ -31,10 +31,13 @@ def silence(tx: Tx, mailbox: Mailbox, now: datetime) -> str | None:
 def nights(
     tx: Tx, mailbox: Mailbox, settings: TrainingSettings, now: datetime, *, at_work: bool, usable: bool
 ) -> NightTrouble | None:
-    """What is wrong with this mailbox's trainings; None while all is well. `at_work`: does one work now?
+    """What is wrong with this mailbox's trainings; None while all is well, or where they are another's, whose model it
+    shares. `at_work`: does one work now?
 
     `usable`: is there a model in use that can be used?
     """
+    if mailbox.lender is not None:
+        return None
     return night_trouble(
         training.runs(tx, mailbox.id, limit=training.RUNS_JUDGED, until=now),
         settings.window,

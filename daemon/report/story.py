@@ -18,6 +18,8 @@ from daemon.report.open_batches import open_batches, question
 from daemon.report.teaching import overview
 from daemon.report.twin_folders import question as twins_question
 from daemon.report.twin_folders import twin_rows
+from daemon.rules.decision import BY_RULE
+from daemon.rules.earned import Shown, shown
 from daemon.rules.schedule import last_attempt, late_by, next_night, owed
 from daemon.settings import Settings
 from daemon.settings.zone import office_time
@@ -32,6 +34,7 @@ from daemon.store.records import (
     DecisionSource,
     KnownMessage,
     Mailbox,
+    Mode,
     StoredDecision,
     Withheld,
 )
@@ -91,6 +94,18 @@ def _last(
     return {key: decision for key, decision in last_decision.items() if decision.category is not None}, last_word
 
 
+def rules_told(made: Sequence[StoredDecision], corrections: Sequence[Correction]) -> list[dict[str, Any]]:
+    """What the owner's rules filed, or would have in shadow, and what of it people put elsewhere, rule by rule."""
+    filed, last_word = _last(made, corrections)
+    found: dict[str, list[bool]] = {}
+    for message, decision in filed.items():
+        if decision.source == "owner":
+            word = last_word.get(message)
+            overridden = word is not None and word.to_category != decision.category
+            found.setdefault(decision.reason.removesuffix(BY_RULE), []).append(overridden)
+    return [{"rule": rule, "filed": len(words), "overridden": sum(words)} for rule, words in sorted(found.items())]
+
+
 def agreement(made: Sequence[StoredDecision], corrections: Sequence[Correction]) -> Agreement:
     """Compare the last decision about each message with the last thing a person did to it."""
     filed, last_word = _last(made, corrections)
@@ -132,7 +147,7 @@ def _line(
             {"batch": found.name, "messages": found.batch.members, "words": question(found)}
             for found in open_batches(tx, mailbox.id)
         ],
-        "twins": twins_question(twin_rows(tx, mailbox.id)),
+        "twins": None if mailbox.lender else twins_question(twin_rows(tx, mailbox.id)),
         "model": None if current is None else {"version": current.version, "verdict": current.verdict},
         "unreadable": unreadable_words(mailbox.unreadable or {}),
         "withheld": withheld_words(withheld.all_of(tx, mailbox.id)),
@@ -157,6 +172,8 @@ def mailbox_status(
     made = decisions.since(tx, mailbox.id, since)
     corrections = learning.corrections(tx, mailbox.id, since=since)
     runs = training.runs(tx, mailbox.id, limit=1)
+    modes: tuple[Mode, ...] = ("shadow", "live")
+    by_mode = {mode: shown(decisions.filed_since(tx, mailbox.id, since, mode)) for mode in modes}
     return {
         **_line(tx, mailbox, made, corrections),
         "messages": messages.counts(tx, mailbox.id),
@@ -169,8 +186,13 @@ def mailbox_status(
                 "paused": category.paused,
                 "trouble": category.trouble,
                 "rests": (rests or {}).get(category.name),
+                "mode": category.mode or mailbox.mode,
+                "filed": was.would,
+                "agreed": was.agreed,
+                "overridden": was.overridden,
             }
             for category in overview(tx, mailbox.id, points, least)
+            for was in [by_mode[category.mode or mailbox.mode].get(category.uid, Shown())]
         ],
         "folders_new": [
             {"name": folder.name, "since": iso(folder.offered), "role": folder.role}
@@ -182,6 +204,7 @@ def mailbox_status(
             filer.source: {"filed": filer.filed, "overridden": filer.overridden}
             for filer in who_filed(made, corrections)
         },
+        "rules": rules_told(made, corrections),
         "files": files_counted(file for decision in made for file in decision.files),
         "corrections": sum(1 for correction in corrections if correction.voided is None),
         "training": None
@@ -207,7 +230,11 @@ def service_status(
     here = office_time(now)
     trouble = nights(tx, mailbox, settings.training, now, at_work=working, usable=usable)
     since = None if holder is None else holder.since
-    late = None if since is None or mailbox.trouble else late_by(now, mailbox.polled, since, settings.sorting.poll)
+    late = (
+        None
+        if since is None or mailbox.trouble
+        else late_by(now, mailbox.polled, since, settings.sorting_of(mailbox.name).poll)
+    )
     runs = [(run.started, run.outcome) for run in training.runs(tx, mailbox.id, training.RUNS_JUDGED, until=now)]
     up_since = min(since or now, now)  # the lock may have been taken while the clock was ahead
     due = now if owed(runs) else next_night(here, settings.training.window, last_attempt(runs), up_since)

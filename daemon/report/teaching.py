@@ -17,13 +17,19 @@ from daemon.rules.twins import counts_elsewhere
 from daemon.store import folder_figures, learning, mailboxes, messages, training
 from daemon.store.counting import counting
 from daemon.store.database import Tx
-from daemon.store.records import Category, Lesson
+from daemon.store.records import Category, Lesson, Mode
 
 # A folder that so many messages came through, and this share of them left again soon, is a stage and no subject.
 MOST_PASSING, LEAST_PASSING, SOON = 0.5, 10, timedelta(days=14)
 # So many held-out lessons are needed to call a folder mixed; and it is, if surely fewer than this were recognised.
 LEAST_JUDGED, RECOGNISED = 8, 0.35
-SOURCES = {"folder": "folder", "csv": "file", "correction": "people's moves", "history": "helpdesk history"}
+SOURCES = {
+    "folder": "folder",
+    "csv": "file",
+    "correction": "people's moves",
+    "history": "helpdesk history",
+    "shared": "of mailboxes that share",
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,9 @@ class CategoryLessons:
     trouble: str | None
     tag: str | None = None
     """How its mail is tagged; None where mail is moved."""
+    uid: str = ""
+    mode: Mode | None = None
+    """For this category alone; None: as the mailbox."""
 
 
 def overview(tx: Tx, mailbox: int, points: Sequence[Point], least: int) -> list[CategoryLessons]:
@@ -72,6 +81,8 @@ def overview(tx: Tx, mailbox: int, points: Sequence[Point], least: int) -> list[
                 category.paused,
                 trouble(category),
                 category.tag,
+                category.uid,
+                category.mode,
             )
         )
     return rows

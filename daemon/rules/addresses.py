@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def shown_in(text: str) -> list[str]:
@@ -16,3 +16,12 @@ def in_domains(address: str, domains: Sequence[str]) -> bool:
     """Does this address lie in one of these domains, or below it?"""
     domain = address.rpartition("@")[2]
     return any(domain == own or domain.endswith(f".{own}") for own in domains)
+
+
+def fits_one(addresses: Iterable[str], rules: Sequence[str]) -> bool:
+    """Does one of these addresses fit a rule: an address, or "@domain" with all below it?"""
+    return any(
+        in_domains(address, [rule[1:]]) if rule.startswith("@") else address == rule
+        for address in addresses
+        for rule in rules
+    )

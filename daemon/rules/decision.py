@@ -4,6 +4,7 @@ The first of these that applies decides:
 
     the message is not to be touched
     another copy of it was put back into the inbox
+    the owner has a rule for it
     people filed its thread by hand, or it nearly repeats a lesson, and such hints have been right often enough
     another copy of it was decided about
     the model is sure enough, or not
@@ -14,16 +15,17 @@ The first of these that applies decides:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from connectors.base import Mark, Message
 from daemon.model.prediction import Prediction, TriedHint
-from daemon.rules.addresses import in_domains
+from daemon.rules.addresses import fits_one, in_domains
 from daemon.rules.drift import Rest
 from daemon.rules.hints import Hint, grounds
+from daemon.rules.owner_rules import OwnerRule
 from daemon.rules.twins import ASK, Twinned
 from daemon.store.records import Category, Correction, DecisionSource, HintKind, KnownSighting, MessageState, Tagging
 
@@ -104,18 +106,27 @@ class DecidedCopy:
     at: datetime
 
 
-def hands_off(message: Message, sorting: SortingSettings, own_domains: Sequence[str] = ()) -> str | None:
-    """Why this message is not to be touched, or None."""
+def hands_off(
+    message: Message, sorting: SortingSettings, own_domains: Sequence[str] = (), *, ruled: bool = False
+) -> str | None:
+    """Why this message is not to be touched, or None.
+
+    `ruled`: the owner has a rule for it, which says more than what kinds of mail are left alone in general.
+    """
     flags = {flag.lower() for flag in message.sighting.flags}
     reasons: Sequence[tuple[bool, str]] = (
         (sorting.skip_flagged and "\\flagged" in flags, "somebody flagged it"),
         (sorting.skip_answered and "\\answered" in flags, "somebody answered it"),
+        (fits_one(message.senders, sorting.never_senders), "its sender is listed in never_senders"),
+    )
+    kinds: Sequence[tuple[bool, str]] = (
         (sorting.skip_encrypted and _marked(message, "encrypted"), "it is encrypted"),
         (sorting.skip_calendar and _marked(message, "calendar"), "it is a calendar message"),
         (sorting.skip_bounces and _marked(message, "bounce"), "it is a delivery report"),
         (sorting.skip_internal and is_internal(message, own_domains), "it is mail among colleagues"),
-        (is_from(message.senders, sorting.never_senders), "its sender is listed in never_senders"),
     )
+    if not ruled:
+        reasons = (*reasons, *kinds)
     return next((reason for applies, reason in reasons if applies), None)
 
 
@@ -130,15 +141,6 @@ def is_internal(message: Message, own_domains: Sequence[str]) -> bool:
     """Did it never leave the house? Every sender and every recipient has an address in the office's own domains."""
     everybody = message.senders | message.recipients
     return bool(message.senders) and all(in_domains(address, own_domains) for address in everybody)
-
-
-def is_from(senders: Iterable[str], rules: Sequence[str]) -> bool:
-    """Does one of these addresses fit a rule: an address, or "@domain" with all below it?"""
-    return any(
-        in_domains(sender, [rule[1:]]) if rule.startswith("@") else sender == rule
-        for sender in senders
-        for rule in rules
-    )
 
 
 def was_put_back(
@@ -173,6 +175,25 @@ def not_touched(why: str) -> Decision:
     return Decision(None, "rule", f"not touched: {why}")
 
 
+BY_RULE = " says so"
+"""What a reason ends with where a rule of the owner's decided."""
+
+
+def by_rule(rule: OwnerRule, policy: Policy) -> Decision:
+    """What the owner's rule says. Where its category is not to be had the message is left: a rule that says more than
+    the model is not replaced by it."""
+    wanted = rule.said.category
+    if not wanted:
+        return Decision(None, "owner", f"left: {rule.called}{BY_RULE}")
+    named = next((one for one in policy.categories.values() if wanted in (one.name, one.folder)), None)
+    category = None if named is None else policy.categories.get(policy.twins.place_of(named.uid))
+    if category is None:
+        return Decision(None, "owner", f"left: {rule.called} says {wanted}, and there is no such category")
+    if category.paused is not None:
+        return Decision(None, "owner", f"left: {rule.called} says {category.name}, which is paused ({category.paused})")
+    return Decision(category.uid, "owner", f"{category.name}: {rule.called}{BY_RULE}")
+
+
 def as_it_stands(decision: Decision, state: MessageState) -> Decision:
     """The decision about a message that may be no longer, or never was, ours to sort; then it says both."""
     if state == "new":
@@ -198,7 +219,7 @@ def decide(
     `guess` is by names, descriptions and first examples alone (daemon.model.first_guess): it is told, never acted on.
     """
     if put_back:  # of this very mail somebody has said so; a hint is about others
-        return Decision(None, "copy", "left: a person put another copy of this mail back into the inbox")
+        return Decision(None, "rule", "left: a person put another copy of this mail back into the inbox")
     said = [] if hint is None else [hint.category]
     said += [] if prediction is None else [prediction.ranking[0][0]]
     decision = _decide(policy.twins.joined(prediction), hint, policy, guess, copy)

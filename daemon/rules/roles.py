@@ -41,6 +41,8 @@ _NEUTRAL_NAMES = """
     archief klaar afgehandeld projecten klanten wachtend later-doen diversen
     archiwum zrobione zakonczone projekty klienci oczekujace do-zrobienia prywatne rozne
 """
+_TESTS = re.compile(r"postroom-test-[0-9a-f]{8}-[12]")
+"""The folders of a `postroom check --try-move` that is under way, or was killed (`connectors.imap.trial_move`)."""
 _NEVER = frozenset(_NEVER_NAMES.split())
 _NEUTRAL = frozenset(_NEUTRAL_NAMES.split())
 
@@ -82,7 +84,7 @@ def _guess(folder: Folder) -> Guess:
         return Guess("neutral", f"guessed: the server calls it {folder.special_use}")
     # A folder below Archive is archive too: every level of the name has a say.
     levels = {_plain(level): level for level in _levels(folder)}
-    if never := next((levels[level] for level in levels if level in _NEVER), None):
+    if never := next((levels[level] for level in levels if level in _NEVER or _TESTS.fullmatch(level)), None):
         return Guess("never", f'guessed from the name "{never}"')
     for level, written in levels.items():
         if level in _NEUTRAL or re.fullmatch(r"(19|20)\d\d", level):

@@ -73,7 +73,7 @@ class Looks:
         self._clock = clock
         self._interrupted = interrupted
         for desk in desks:
-            desk.stop = _noting(rounds[desk.settings.name], desk.stop)
+            _note_signs(desk, rounds[desk.settings.name])
         self.at_work = threading.Semaphore(sorting.passes_at_once)
         """Held by every pass, of both pools."""
         self._ears = Ears(self._heard)
@@ -81,21 +81,38 @@ class Looks:
 
     def plan(self) -> None:
         """Put a job for every mailbox on the scheduler."""
-        at_once, now = self._sorting.passes_at_once, datetime.now(UTC)
-        self._recall_turns()
+        at_once = self._sorting.passes_at_once
+        self._recall_turns(self._desks)
         self._scheduler.add_executor(ThreadPoolExecutor(at_once), PASSES)
         self._scheduler.add_executor(ThreadPoolExecutor(max(1, at_once // 2)), TROUBLED)
         for position, desk in enumerate(self._desks):
-            wait = first_look(position, len(self._desks), at_once, self._sorting.poll)
-            first = now + wait
-            self._rounds[desk.settings.name].due = time.monotonic() + wait.total_seconds()
-            self._scheduler.add_job(
-                self.look, Every(self._sorting.poll), [desk], id=job_of(desk), executor=PASSES, next_run_time=first
-            )
+            self._plan_first(desk, first_look(position, len(self._desks), at_once, desk.sorting.poll))
 
-    def _recall_turns(self) -> None:
+    def _plan_first(self, desk: Desk, wait: timedelta) -> None:
+        poll, first = desk.sorting.poll, datetime.now(UTC) + wait
+        self._rounds[desk.settings.name].due = time.monotonic() + wait.total_seconds()
+        self._scheduler.add_job(self.look, Every(poll), [desk], id=job_of(desk), executor=PASSES, next_run_time=first)
+
+    def add(self, desks: Sequence[Desk]) -> None:
+        """Look at these as well, who have their rounds: a few at once, the others spread over a `poll`."""
+        self._recall_turns(desks)
+        for position, desk in enumerate(desks):
+            _note_signs(desk, self._rounds[desk.settings.name])
+            self._plan_first(desk, first_look(position, len(desks), self._sorting.passes_at_once, desk.sorting.poll))
+
+    def has_left(self, desk: Desk) -> bool:
+        """Has the last look at this mailbox, which leaves, ended? Then nobody looks or listens there any more. Asked
+        again until it has."""
+        if not self._rounds[desk.settings.name].line.acquire(blocking=False):
+            return False
+        self._ears.forget(desk)  # only now: the look that has just ended may have begun to listen
+        self._scheduler.remove_job(job_of(desk))
+        self._call(self._turns.leaves(desk.settings.name), timedelta(seconds=HUNG_UP_S))
+        return True
+
+    def _recall_turns(self, desks: Sequence[Desk]) -> None:
         """What a service before this one noted stands until the first look."""
-        for desk in self._desks:
+        for desk in desks:
             with told_only(), desk.database.read() as tx:
                 self._rounds[desk.settings.name].turns = mailboxes.get(tx, desk.mailbox_id).turns
 
@@ -103,7 +120,7 @@ class Looks:
         """Look now where a look is due, though the scheduler plans it for later: by a clock that was ahead a moment."""
         for desk in self._desks:
             round_, job = self._rounds[desk.settings.name], self._scheduler.get_job(job_of(desk))
-            waits = job.next_run_time is not None and not round_.working
+            waits = job is not None and job.next_run_time is not None and not round_.working
             if waits and time.monotonic() - round_.due > SLACK_S and job.next_run_time > datetime.now(UTC):
                 job.modify(next_run_time=datetime.now(UTC))
 
@@ -115,8 +132,10 @@ class Looks:
 
     def look(self, desk: Desk) -> None:
         """One pass, and the plan for what comes after it."""
-        round_ = self._rounds[desk.settings.name]
-        round_.due = time.monotonic() + self._sorting.poll.total_seconds()
+        round_ = self._rounds.get(desk.settings.name)
+        if round_ is None or desk.leaving:  # it waited in the pool meanwhile, and the round may be its successor's
+            return
+        round_.due = time.monotonic() + desk.sorting.poll.total_seconds()
         if self._interrupted() or not round_.line.acquire(timeout=LINE_S):
             return
         try:
@@ -131,7 +150,7 @@ class Looks:
 
     def _look(self, desk: Desk, round_: Round) -> None:
         wait, well = None, False
-        if not self._interrupted():  # while it waited for its turn
+        if not self._ends(desk):  # while it waited for its turn
             if self._ears.forget(desk):
                 round_.broken = 0
             began = time.monotonic()
@@ -141,7 +160,7 @@ class Looks:
             self._note_turns(desk, round_)
         if self._turns.ends(desk.settings.name, well=well) or round_.cut_off:
             self._hang_up(desk)
-        elif well and not self._interrupted():
+        elif well and not self._ends(desk):
             self._listen(desk, round_)
 
     def _hang_up(self, desk: Desk) -> None:
@@ -152,8 +171,10 @@ class Looks:
     def _call(self, name: str | None, wait: timedelta = timedelta()) -> None:
         """Look at this mailbox sooner than planned: it waits for a connection, or another one waits for its."""
         job = None if name is None else self._scheduler.get_job(job_called(name))
-        if job is not None and job.next_run_time is not None and not self._interrupted():  # else a person is needed
-            self._look_in(job.args[0], self._rounds[job.args[0].settings.name], wait)
+        round_ = None if name is None else self._rounds.get(name)
+        if round_ is None or job is None or job.next_run_time is None or self._interrupted():
+            return  # it has left, or a person is needed
+        self._look_in(job.args[0], round_, wait)
 
     def _note_turns(self, desk: Desk, round_: Round) -> None:
         """Say once that mailboxes take turns at this server, or that they do so no longer."""
@@ -163,6 +184,9 @@ class Looks:
                 with desk.database.begin() as tx:
                     mailboxes.set_turns(tx, desk.mailbox_id, words)
                 round_.turns = words
+
+    def _ends(self, desk: Desk) -> bool:
+        return desk.leaving or self._interrupted()
 
     def _plan_next(self, desk: Desk, round_: Round, wait: timedelta | None, *, slow: bool) -> None:
         """The scheduler has planned the next look for one `poll` later; that stands where all is well."""
@@ -207,6 +231,7 @@ class Looks:
     def _work(self, desk: Desk, round_: Round) -> timedelta | None:
         """One pass. How long to wait after trouble; None: nothing went wrong, or a person is needed."""
         round_.alive, round_.working, round_.cut_off = time.monotonic(), True, False
+        began = round_.alive
         try:
             done = one_pass(desk)
         except NeedsPerson as error:
@@ -217,7 +242,7 @@ class Looks:
         except (ConnectorError, EngineError, PostroomError) as error:
             round_.failures += 1
             round_.cut_off = isinstance(error, ConnectorError)
-            wait = back_off(round_.failures, self._sorting.poll, random.random())
+            wait = back_off(round_.failures, desk.sorting.poll, random.random())
             if isinstance(error, TooManyConnections):
                 self._call(self._turns.refused(desk.settings.name, time.monotonic(), again=round_.failures > 1))
             again_in = round(wait.total_seconds())
@@ -234,12 +259,16 @@ class Looks:
             return back_off(round_.failures, AFTER_A_BUG, random.random())
         else:
             round_.failures = 0
-            round_.looked, round_.held = True, done.paused is not None
+            round_.held = done.paused is not None
             _tell(done)
             self._mind_silence(desk, round_)
+            round_.looked = True  # last: from now on all that is known of it counts
         finally:
             round_.working = round_.hangs = False
             round_.alive = time.monotonic()
+            round_.seconds += round_.alive - began
+            round_.succeeded += round_.needs_person is None and not round_.failures
+            round_.failed += round_.needs_person is not None or bool(round_.failures)
         return None
 
     def _mind_silence(self, desk: Desk, round_: Round) -> None:
@@ -271,14 +300,15 @@ class Looks:
             mailboxes.looked(tx, desk.mailbox_id, self._clock(), trouble=trouble)
 
 
-def _noting(round_: Round, stop: Callable[[], bool]) -> Callable[[], bool]:
-    """`stop`, which a pass asks between two messages: a sign of life."""
+def _note_signs(desk: Desk, round_: Round) -> None:
+    """Whenever a pass asks, between two messages, whether it is to stop, that is a sign of life."""
+    stop = desk.stop
 
     def ask() -> bool:
         round_.alive = time.monotonic()
-        return stop()
+        return stop() or desk.leaving
 
-    return ask
+    desk.stop = ask
 
 
 def job_of(desk: Desk) -> str:

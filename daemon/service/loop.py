@@ -2,8 +2,9 @@
 
     lock | open | timetable | READY | watchdog, status ... | STOPPING | finish the message in hand | close in reverse
 
-TERM and INT stop, HUP reads the settings again. A mailbox in trouble is tried again with growing pauses; one that
-needs a person is left alone until HUP or a restart, and says so. One mailbox's trouble never stops another.
+TERM and INT stop, HUP reads the settings again: what concerns single mailboxes changes while the others work
+(`daemon.service.changeover`), all else opens everything anew. A mailbox in trouble is tried again with growing pauses;
+one that needs a person is left alone until HUP or a restart, and says so. One mailbox's trouble never stops another.
 """
 
 from __future__ import annotations
@@ -25,17 +26,18 @@ from daemon.passes.desk import Desk, utc_now
 from daemon.passes.mailroom import Mailroom, open_mailroom
 from daemon.rules.schedule import PASS_GRACE
 from daemon.service import logs
+from daemon.service.changeover import Changeover, in_place, take_up
 from daemon.service.logs import told_only
 from daemon.service.rounds import Round, status_line
 from daemon.service.systemd import Notifier
 from daemon.service.timetable import Timetable
 from daemon.settings import Settings
+from daemon.state.kept import sweep_kept
 from daemon.state.lock import StateLock
 from daemon.state.open_files import make_room
 from daemon.state.refused_reload import forget_refused, note_refused
 from daemon.store import mailboxes
 from daemon.store.database import DatabaseGone
-from daemon.training.never_senders import void_never_senders
 from daemon.training.places import sweep
 from daemon.training.trainer_process import BrokenOff
 
@@ -46,6 +48,8 @@ AFTERWARDS = (
     "service, delete postroom.sqlite with its -wal and -shm, copy the right one there, and start. "
     "A new, empty one begins in shadow, without lessons."
 )
+READY_S = 10.0
+"""So long a reload lasts at most, to systemd, while mailboxes leave: a server may let one wait for a minute."""
 PING_S = 1.0
 """Between two signs of life while the service ends or reads its settings again."""
 SLEPT = timedelta(minutes=10)
@@ -69,7 +73,9 @@ class Service:
     asked: threading.Event = field(default_factory=threading.Event)
     """Somebody wants the settings to be read again."""
     reloading: threading.Event = field(default_factory=threading.Event)
-    """They were, and what works by the old ones is to end."""
+    """They were, and all that works by the old ones is to end."""
+    reload_ends: float | None = None
+    """A reload is being done in place, and systemd hears of its end by then, in seconds of the monotonic clock."""
     gone: str | None = None
     """What happened to the database that was open, in words: the one that lies there now is to be opened."""
     rounds: dict[str, Round] = field(default_factory=dict)
@@ -112,18 +118,21 @@ class Service:
             seen = self.clock()
             self.awake_since = self.awake_since or seen  # no reload makes it have slept
             sweep(mailroom.database, self.settings.state_dir, seen)
+            sweep_kept(self.settings.state_dir, seen)
             desks = mailroom.desks()
-            for desk in desks:  # the settings may name senders that they did not name before
-                void_never_senders(mailroom.database, desk.mailbox_id, self.settings, seen)
+            for desk in desks:
+                take_up(mailroom, desk)
             self._begin_paused(desks)
             timetable = self._plan(mailroom, desks)
+            changeover = Changeover(mailroom, timetable)
             timetable.start()
             log.info("started", mailboxes=len(desks))
             self.notifier.ready()
             pause = min(self.notifier.watchdog_interval() or 5.0, 5.0)
             while not self._interrupted():
                 if self.asked.is_set():
-                    self._heed()
+                    self._heed(changeover)
+                self._change(changeover)
                 seen = self._awake(seen)
                 self._mind_database(mailroom)
                 timetable.catch_up()
@@ -131,18 +140,19 @@ class Service:
                 if self._healthy(mailroom):
                     self.notifier.watchdog()
                 self.notifier.status(self._status())
-                self._sleep(pause)
+                self._sleep(0.2 if changeover.going else pause)
             if self.stopping.is_set():
                 self.notifier.stopping()
             else:
                 self.notifier.reloading()
-            self._finish(timetable, mailroom)
+            self._finish(changeover, timetable, mailroom)
 
-    def _finish(self, timetable: Timetable, mailroom: Mailroom) -> None:
+    def _finish(self, changeover: Changeover, timetable: Timetable, mailroom: Mailroom) -> None:
         """Wait for what is being done, and stay alive meanwhile: a message in hand may take longer than the watchdog
         grants. What takes longer than a pass ever may hangs."""
 
         def end() -> None:
+            changeover.end()
             timetable.end()
             mailroom.leave_all()  # a server may take its time over a farewell, too
 
@@ -182,7 +192,7 @@ class Service:
                 return
 
     def _plan(self, mailroom: Mailroom, desks: list[Desk]) -> Timetable:
-        self.rounds = {desk.settings.name: Round() for desk in desks}
+        self.rounds = {desk.settings.name: Round(poll=desk.sorting.poll) for desk in desks}
         self.timetable = Timetable(
             mailroom, desks, self.settings, self.rounds, self.clock, lambda: self.awake_since, self._breaks_off
         )
@@ -202,9 +212,9 @@ class Service:
         A pass that hangs costs its own mailbox. Once such passes hold all turns nobody begins any more, and that is
         seen here; as is everything else that keeps passes from beginning, whatever it may be.
         """
-        now, poll = time.monotonic(), self.settings.sorting.poll
+        now = time.monotonic()
         due = [round_ for round_ in self.rounds.values() if round_.needs_person is None]
-        if not due or not all(round_.overdue(now, poll) for round_ in due):
+        if not due or not all(round_.overdue(now) for round_ in due):
             self.stuck = None
             return self._answers(mailroom)
         silent = round((now - max(round_.alive for round_ in due)) / 60)
@@ -243,17 +253,27 @@ class Service:
     def _status(self) -> str:
         return status_line(self.rounds, self.refused, self.stuck)
 
-    def _heed(self) -> None:
-        """Read the settings again, while all goes on. Only new ones end what works by the old ones."""
+    def _heed(self, changeover: Changeover) -> None:
+        """Read the settings again, while all goes on, and go over to them: in place, or all that works is to end."""
         self.asked.clear()
-        if self._reload():
+        before = self.settings
+        if self._reload() and not in_place(before, self.settings):
             self.reloading.set()
-        else:
-            self.notifier.reloading()
+            return
+        self.notifier.reloading()
+        self.reload_ends = time.monotonic() + READY_S
+        if self.settings is not before:
+            changeover.take(self.settings)
+
+    def _change(self, changeover: Changeover) -> None:
+        """What a reload in place still has to do."""
+        changeover.go_on()
+        if self.reload_ends is not None and (not changeover.going or time.monotonic() > self.reload_ends):
             self.notifier.ready()
+            self.reload_ends = None
 
     def _reload(self) -> bool:
-        """Are there settings to work by from now on? Not where nothing that can be used is new."""
+        """Are there settings to work by from now on? Not where those of the file cannot be used."""
         try:
             fresh, broken = Settings.load_rest(self.config, self.settings)
         except PostroomError as error:
@@ -264,16 +284,17 @@ class Service:
             return False
         self.refused = ""
         forget_refused(fresh.state_dir)
-        before, self.settings = self.settings, fresh
+        self.settings = fresh
         logs.configure(fresh.log)
         log.info("settings-reloaded", mailboxes=len(fresh.mailboxes))
         for problem in broken:
             log.error("settings-refused", problem=f"{problem} Until then its mailboxes go on as before.")
         if broken:
             note_refused(fresh.state_dir, self.clock(), "\n".join(f"  - {one}" for one in broken), partly=True)
-            self.refused = "a file of mailboxes was refused, and what it said before goes on"
-        # The same settings begin anew, too: who waits for a person is asked again, and so is a model that was refused.
-        return not broken or fresh != before
+            files = list(dict.fromkeys(problem.partition(": ")[0] for problem in broken))
+            others = f" and {len(files) - 1} more" if files[1:] else ""
+            self.refused = f"{files[0]}{others} cannot be used, and what stood there before goes on"
+        return True
 
     def _refuse(self, why: str) -> None:
         """The old settings go on."""

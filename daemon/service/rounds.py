@@ -15,6 +15,8 @@ from daemon.rules.schedule import patience
 class Round:
     """How one mailbox is doing."""
 
+    poll: timedelta = timedelta(minutes=1)
+    """How often it is looked at."""
     failures: int = 0
     needs_person: str | None = None
     working: bool = False
@@ -32,6 +34,12 @@ class Round:
     """What is wrong with the nights, in words: the log has it already."""
     model: str | None = None
     """Why the model in use cannot be used."""
+    succeeded: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    """Passes since the service began, and how long they took together."""
+    minded: bool = False
+    """Its nights and its model have been asked for since the service began."""
     looked: bool = False
     """A pass has ended well since the service began."""
     held: bool = False
@@ -50,10 +58,10 @@ class Round:
         """It is looked at every `poll`, as far as anybody knows."""
         return self.needs_person is None and not self.failures
 
-    def overdue(self, now: float, poll: timedelta) -> bool:
+    def overdue(self, now: float) -> bool:
         """Has it given no sign of life for too long? `now`: of the monotonic clock."""
         in_trouble = bool(self.failures) and not self.working
-        return now - self.alive > patience(poll, in_trouble=in_trouble).total_seconds()
+        return now - self.alive > patience(self.poll, in_trouble=in_trouble).total_seconds()
 
 
 def status_line(rounds: Mapping[str, Round], refused: str, stuck: str | None = None) -> str:

@@ -1,4 +1,5 @@
-"""The service's timetable: one APScheduler with a job for every mailbox, one for the nights, one that minds them.
+"""The service's timetable: one APScheduler with a job for every mailbox, one for the nights, one that minds them, and
+one that tells people what is wrong.
 
 Every job runs once at a time (`max_instances`), however late (no misfire), and what it missed counts once (`coalesce`).
 Nothing is stored: what is due is known to the mailbox, the database and the clock, so a restart begins a new timetable.
@@ -6,7 +7,7 @@ Nothing is stored: what is due is known to the mailbox, the database and the clo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -14,8 +15,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from daemon.passes.desk import Desk
 from daemon.passes.mailroom import Mailroom
 from daemon.service.looks import Looks
+from daemon.service.metrics_file import MetricsFile
 from daemon.service.nights import Nights
 from daemon.service.rounds import Round
+from daemon.service.telling import Alarms
 from daemon.settings import Settings
 from daemon.training.trainer_process import BrokenOff
 
@@ -28,7 +31,7 @@ class Timetable:
         mailroom: Mailroom,
         desks: Sequence[Desk],
         settings: Settings,
-        rounds: Mapping[str, Round],
+        rounds: dict[str, Round],
         clock: Callable[[], datetime],
         awake_since: Callable[[], datetime | None],
         interrupted: Callable[[], BrokenOff | None],
@@ -36,14 +39,34 @@ class Timetable:
         self.scheduler = BackgroundScheduler(
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}, timezone=UTC
         )
-        self.looks = Looks(self.scheduler, desks, settings.sorting, rounds, clock, lambda: interrupted() is not None)
-        self.nights = Nights(self.scheduler, mailroom, desks, settings, rounds, clock, awake_since, interrupted)
+        self.desks = list(desks)
+        """Changed by the service's own thread alone; any other reads a copy."""
+        self.rounds = rounds
+        self.looks = Looks(
+            self.scheduler, self.desks, settings.sorting, rounds, clock, lambda: interrupted() is not None
+        )
+        self.nights = Nights(self.scheduler, mailroom, self.desks, settings, rounds, clock, awake_since, interrupted)
+        self.alarms = Alarms(self.scheduler, self.desks, settings, rounds, clock, lambda: interrupted() is not None)
+        self.metrics = MetricsFile(self.scheduler, self.desks, settings.metrics.file, rounds, clock)
         self.looks.plan()
         self.nights.plan()
+        self.alarms.plan()
+        self.metrics.plan()
 
     def start(self) -> None:
         """Let the jobs run, in threads of their own."""
         self.scheduler.start()
+
+    def add(self, desks: Sequence[Desk]) -> None:
+        """From now on these are looked at, too, and train."""
+        self.rounds.update((desk.settings.name, Round(poll=desk.sorting.poll)) for desk in desks)
+        self.desks.extend(desks)
+        self.looks.add(desks)
+
+    def remove(self, desk: Desk) -> None:
+        """This one's last look has ended (`Looks.has_left`), and it is to be known no more."""
+        self.desks.remove(desk)
+        del self.rounds[desk.settings.name]
 
     def all_now(self) -> None:
         """Run every job at once that is not on hold: the clock by which they were planned stood still or was wrong."""
@@ -55,6 +78,8 @@ class Timetable:
         """Run what the clock by which it was planned holds up: call it every few seconds."""
         self.looks.catch_up()
         self.nights.catch_up()
+        self.alarms.catch_up()
+        self.metrics.catch_up()
 
     def end(self) -> None:
         """Wait for what is being done. The service must be interrupted.

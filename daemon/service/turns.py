@@ -101,6 +101,17 @@ class Turns:
                 del server.line[first]
             return first
 
+    def leaves(self, name: str) -> str | None:
+        """It is looked at no more, and its connection is being closed. Who is to be looked at, if there is room now."""
+        with self._lock:
+            if name not in self._of:
+                return None
+            self._of[name].line.pop(name, None)
+        first = self.gone(name)
+        with self._lock:
+            del self._of[name]
+        return first
+
     def in_words(self, name: str) -> str | None:
         """What people are told while the mailboxes of this one's server take turns."""
         with self._lock:

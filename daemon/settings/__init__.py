@@ -24,12 +24,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from connectors.connector_kinds import UnknownKind, known_kinds, mailbox_from, usable_kinds
 from connectors.mailbox_settings import MailboxSettings, Section
-from connectors.setting_values import Attachments, Duration, OptionalPath, Precision, Span
+from connectors.setting_values import Attachments, Duration, OptionalPath, Precision, SenderRule, Span
 from daemon.mistakes import PostroomError, SettingsError
 from daemon.model.engines.engine_kinds import AnyEngine, EmbeddedSettings
-from daemon.settings.include import Part, parts_of, without_conflicts
+from daemon.settings.include import Part, lenders_missing, parts_of, without_conflicts, without_lender
 from daemon.settings.problems import cross_check, in_words, stray_overrides, unknown_kinds, with_kind
-from daemon.settings.values import AbsolutePath, OcrLanguage, Overrides, SenderRule, TimeWindow
+from daemon.settings.values import AbsolutePath, AlarmCommand, OcrLanguage, Overrides, PromFile, TimeWindow
 from daemon.settings.windows import Window
 
 PLACES = (Path("postroom.toml"), Path("/etc/postroom/config.toml"))
@@ -70,6 +70,7 @@ class SortingSettings(Section):
     max_moves_per_minute: int = Field(default=30, ge=1)
     pause_on_overrides: bool = True
     roll_back: bool = True
+    auto_live: bool = False
     skip_flagged: bool = True
     skip_answered: bool = True
     skip_encrypted: bool = True
@@ -103,6 +104,18 @@ class TrainingSettings(Section):
     memory_mb: int = Field(default=1024, ge=64)
 
 
+class AlarmSettings(Section):
+    """Who is told when something is wrong."""
+
+    command: AlarmCommand = ()
+
+
+class MetricsSettings(Section):
+    """Figures for a monitoring system."""
+
+    file: PromFile = None
+
+
 class LogSettings(Section):
     """How much to say, and in which form."""
 
@@ -130,6 +143,8 @@ class Settings(BaseSettings):
     sorting: SortingSettings = SortingSettings()
     engine: AnyEngine = EmbeddedSettings()
     training: TrainingSettings = TrainingSettings()
+    alarm: AlarmSettings = AlarmSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     _included: Mapping[str, tuple[Any, ...]] = PrivateAttr(default_factory=dict)
     """The tables of every included file that count, by its name."""
@@ -155,19 +170,28 @@ class Settings(BaseSettings):
         own = Part(path.name, tuple(_listed(document)))
         main = [*cls._mistakes(document), *stray_overrides(os.environ), *cross_check(document), *wrong]
         parts = without_conflicts(own, cls._checked(parts, main), before)
+        parts = without_lender(own, parts, before)
         broken = [problem for part in parts for problem in part.told()]
         used = {part.shown: part.boxes if not part.problems else before.get(part.shown, ()) for part in parts}
         if broken:  # what they said before may have been taken over by another file meanwhile
             kept = without_conflicts(own, [Part(shown, boxes) for shown, boxes in used.items()], before)
             main += [problem for part in kept for problem in part.told() if problem not in broken]
         boxes = [*own.boxes, *(box for boxes in used.values() for box in boxes)]
+        main += lenders_missing(own.boxes, boxes)
+        # What stood there before may share with a mailbox that is gone: then nothing is left to go on by.
+        main += [f"{shown}: {problem}" for shown, kept in used.items() for problem in lenders_missing(kept, boxes)]
         if not boxes and not broken:
             main.append("[[mailbox]]: there is none. Copy one from config.example.toml and fill it in.")
         if main or not boxes:
-            raise SettingsError(str(path), [*main, *broken])
+            raise SettingsError(str(path), list(dict.fromkeys([*main, *broken])))
         settings = cls(**{**document, "mailbox": boxes})
         settings._included = used
         return settings, broken
+
+    @classmethod
+    def mistakes_in(cls, document: Mapping[str, Any]) -> list[str]:
+        """Everything that is wrong with settings that no file holds yet."""
+        return list(dict.fromkeys([*cls._mistakes(document), *cross_check(document)]))
 
     @classmethod
     def _checked(cls, parts: Sequence[Part], known: Sequence[str]) -> list[Part]:
@@ -232,10 +256,19 @@ class Settings(BaseSettings):
         hint = f'Did you mean "{close[0]}"?' if close else f"There are: {', '.join(names) or 'none'}."
         raise PostroomError(name, "no mailbox has this name.", hint)
 
-    def attachments_of(self, name: str) -> Attachments:
-        """How files are known in the mailbox of that name, and in one that the settings do not name."""
-        own = next((mailbox.attachments for mailbox in self.mailboxes if mailbox.name == name), None)
-        return own or self.sorting.attachments
+    def working(self, mailbox: MailboxSettings) -> MailboxSettings:
+        """As it works: one that shares has the lender's categories, and the roles of its folders, but for its own."""
+        if not mailbox.share:
+            return mailbox
+        lender = self.mailbox_named(mailbox.share)
+        lent = {"categories": lender.categories, "roles": {**lender.roles, **mailbox.roles}}
+        return mailbox.model_copy(update=lent)
+
+    def sorting_of(self, name: str) -> SortingSettings:
+        """What counts for the mailbox of that name: its own [mailbox.sorting], else [sorting], as for a mailbox that
+        the settings do not name."""
+        own = next((mailbox.sorting.said() for mailbox in self.mailboxes if mailbox.name == name), {})
+        return self.sorting.model_copy(update=own)
 
     def effective(self) -> dict[str, Any]:
         """The settings as plain values under the file's own keys, for `postroom config`. There is no secret to mask."""
@@ -269,7 +302,7 @@ def find_config(given: Path | None, environ: Mapping[str, str] = os.environ, her
         if place.is_file():
             return place
     looked = ", ".join(map(str, PLACES))
-    raise SettingsError("settings", [f"no config file; looked for {looked}. Copy config.example.toml to one of them."])
+    raise SettingsError("settings", [f"no config file; looked for {looked}. `postroom init` writes one."])
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ LONGEST = 64 * 1024
 """Bytes. A token of Microsoft 365 has some 4 kB; whoever names a larger file named the wrong one."""
 
 UNIT_FOLDER = "/etc/postroom/credentials"
-"""What systemd/postroom.service hands over; systemd does not tell where a secret came from."""
+"""What the unit (systemd/postroom.service) hands over; systemd does not tell where a secret came from."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Credentials:
                 if is_ours:
                     refuse_open_file(path, path.stat().st_mode)
                 with path.open("rb") as file:
-                    return _clean(file.read(LONGEST + 1), path)
+                    return clean(file.read(LONGEST + 1), path)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
@@ -101,7 +101,8 @@ def refuse_open_file(path: Path, mode: int) -> None:
         )
 
 
-def _clean(content: bytes, path: Path) -> str:
+def clean(content: bytes, path: Path) -> str:
+    """The secret in a file: without the one newline that editors add. Raises CredentialMissing."""
     if len(content) > LONGEST:
         raise CredentialMissing(str(path), "is too long to be a secret.", "Write the secret alone into it.")
     try:

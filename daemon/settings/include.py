@@ -1,7 +1,7 @@
 """Mailboxes in files of their own: `include = "mailboxes.d/*.toml"`, each with one or several [[mailbox]].
 
     the pattern, relative to the settings file | files by name | their tables, or what is wrong with a file
-    | what two files say of one mailbox
+    | what two files say of one mailbox | whom a mailbox shares with, in whatever file that is
 
 A file holds nothing but mailboxes. What is wrong with one is said with its name, and concerns no other.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,34 @@ def without_conflicts(own: Part, parts: Sequence[Part], before: Mapping[str, Seq
             names.update((box["name"], part.shown) for box in boxes if isinstance(box.get("name"), str))
             inboxes.update((inbox, part.shown) for box in boxes if (inbox := inbox_of(box)) is not None)
     return [judged[part.shown] for part in parts]
+
+
+def without_lender(own: Part, parts: Sequence[Part], before: Mapping[str, Sequence[Any]]) -> list[Part]:
+    """The parts; one whose mailbox shares with a mailbox that there is not has a problem. A part that has one already
+    counts as it was `before`."""
+    counting = [*own.boxes]
+    for part in parts:
+        counting += before.get(part.shown, ()) if part.problems else part.boxes
+    return [
+        part if part.problems else replace(part, problems=tuple(lenders_missing(part.boxes, counting)))
+        for part in parts
+    ]
+
+
+def lenders_missing(boxes: Sequence[Any], among: Sequence[Any]) -> list[str]:
+    """What is wrong with `share` in these mailboxes, which are some of all."""
+    shares = {box.get("name"): box.get("share") for box in among if isinstance(box, Mapping)}
+    problems = []
+    for box in boxes:
+        name, lender = (box.get("name"), box.get("share")) if isinstance(box, Mapping) else (None, None)
+        if not isinstance(lender, str) or lender in ("", name):  # with itself is said within its own table
+            continue
+        place = f"[[mailbox]] ({name}) share:"
+        if lender not in shares:
+            known = [str(one) for one in shares if isinstance(one, str) and one != name]
+            close = get_close_matches(lender, known, 1)
+            hint = f'Did you mean "{close[0]}"?' if close else "Name one of the others, or remove the line."
+            problems.append(f'{place} no mailbox is called "{lender}". {hint}')
+        elif shares[lender]:
+            problems.append(f'{place} "{lender}" shares with "{shares[lender]}" itself. Name a mailbox that does not.')
+    return problems

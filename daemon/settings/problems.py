@@ -40,13 +40,15 @@ OTHER_NAMES = {
 UNSHOWN = {"credential", "user", "url"}
 """Keys whose value may hold a secret by mistake, so that it is not repeated in a message."""
 SHARES = {"precision", "hide_precision"}
-LISTS_OF_TABLES = {"mailbox": "[[mailbox]]", "category": "[[mailbox.category]]"}
-SECTIONS = ("sorting", "engine", "training", "log")
+LISTS_OF_TABLES = {"mailbox": "[[mailbox]]", "category": "[[mailbox.category]]", "rule": "[[mailbox.rule]]"}
+SECTIONS = ("sorting", "engine", "training", "alarm", "metrics", "log")
 TABLES: Mapping[str, tuple[str, ...]] = {
     "at the top of the file": (),
     **{f"under [{section}]": (section,) for section in SECTIONS},
     "under [[mailbox]], above its other tables": ("mailbox",),
     "under [[mailbox.category]]": ("mailbox", "category"),
+    "under [[mailbox.rule]]": ("mailbox", "rule"),
+    "under [mailbox.sorting]": ("mailbox", "sorting"),
 }
 """Where a key can stand, and the way there."""
 
@@ -94,7 +96,8 @@ def cross_check(document: Mapping[str, Any]) -> list[str]:
         inbox = box.get("inbox", "INBOX")
         for key, values in (("name", [category.get("name") for category in categories]), ("folder", folders)):
             problems += [f'{place} [[category]] {key}: "{value}" is used twice.' for value in _twice(values)]
-        problems += [f"{place} {problem}" for problem in _same_tags(box)]
+        problems += [f"{place} {problem}" for problem in (*_same_tags(box), *_shares_wrongly(box))]
+        problems += [f"{place} {problem}" for problem in _unknown_in_rules(box, categories)]
         if inbox in folders:
             problems.append(f'{place} [[category]] folder: "{inbox}" is the inbox itself. Name another folder.')
         if box.get("review_folder") == inbox:
@@ -119,6 +122,26 @@ def _same_inboxes(mailboxes: Sequence[Mapping[str, Any]]) -> list[str]:
             place = _mailbox_place(earlier, other)
             problems.append(f"{_mailbox_place(number, box)}: is the same inbox as {place}. Remove one of the two.")
     return problems
+
+
+def _unknown_in_rules(box: Mapping[str, Any], categories: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Rules for categories that the mailbox does not list. Where it lists none, its folders are its categories."""
+    known = {str(category.get(key)) for category in categories for key in ("name", "folder") if category.get(key)}
+    for number, rule in enumerate(_list(box.get("rule")), 1):
+        wanted = rule.get("category") if isinstance(rule, Mapping) else None
+        if known and isinstance(wanted, str) and wanted and wanted not in known:
+            close = get_close_matches(wanted, sorted(known), 1)
+            hint = f'Did you mean "{close[0]}"?' if close else "Write one of its categories' names."
+            yield f'[[rule]] {number} category: "{wanted}" is no category of this mailbox. {hint}'
+
+
+def _shares_wrongly(box: Mapping[str, Any]) -> Iterator[str]:
+    """Whether there is such a mailbox is asked of all files together (`daemon.settings.include`)."""
+    lender = box.get("share")
+    if lender and lender == box.get("name"):
+        yield "share: this is the mailbox itself. Name another one, or remove the line."
+    if lender and box.get("category"):
+        yield f'[[category]]: with share the categories are those of "{lender}". List them there, or remove `share`.'
 
 
 def _same_tags(box: Mapping[str, Any]) -> Iterator[str]:
@@ -195,9 +218,12 @@ def _place(location: tuple[int | str, ...], document: Mapping[str, Any], environ
     box = document["mailbox"][number]
     keys = list(location[2:])
     parts = [_mailbox_place(number + 1, box)]
-    if keys[:1] == ["category"] and len(keys) > 1:
-        parts.append(f"[[category]] {int(keys[1]) + 1}")
+    if keys[:1] in (["category"], ["rule"]) and len(keys) > 1:
+        parts.append(f"[[{keys[0]}]] {int(keys[1]) + 1}")
         keys = keys[2:]
+    elif keys[:1] == ["sorting"] and len(keys) > 1:
+        parts.append("[sorting]")
+        keys = keys[1:]
     elif keys[:1] == ["roles"] and len(keys) > 1:
         parts.append(f'[roles] "{keys[1]}"')
         keys = []
@@ -260,7 +286,7 @@ def _unknown_key(key: str, known: list[str], homes: list[str]) -> str:
             'Write credential = "NAME", and put the secret into a file NAME (docs/installing.md, "Secrets").'
         )
     if homes:
-        return f"unknown key here. It belongs {' or '.join(homes)}."
+        return f"unknown key here. It belongs {' or '.join(filter(None, (', '.join(homes[:-1]), homes[-1])))}."
     meant = OTHER_NAMES.get(meant, meant)
     if meant in known:
         return f'unknown key. Did you mean "{meant}"?'

@@ -11,20 +11,12 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
 
-from connectors.setting_values import absolute
+from connectors.setting_values import OptionalPath, absolute
 from daemon.settings.windows import Window
 
 
 def _as_window(value: object) -> Window:
     return value if isinstance(value, Window) else Window.parse(str(value))
-
-
-def _as_sender_rule(value: str) -> str:
-    rule = value.strip().lower()
-    name, at, domain = rule.rpartition("@")
-    if not at or not domain or any(letter in rule for letter in "<>, *") or "@" in name:
-        raise ValueError(f'"{value}" is neither an address nor a domain; write "ann@example.org" or "@example.org".')
-    return rule
 
 
 def _as_ocr_language(value: str) -> str:
@@ -36,10 +28,28 @@ def _as_ocr_language(value: str) -> str:
     return value
 
 
+def _as_command(value: tuple[str, ...]) -> tuple[str, ...]:
+    if value and not value[0].startswith("/"):
+        raise ValueError(
+            f'"{value[0]}" is no whole path; name the program by one, for example "/usr/local/bin/tell-it".'
+        )
+    if any("\0" in word for word in value):
+        raise ValueError("a word of it holds a zero byte.")
+    return value
+
+
+def _as_prom_file(value: Path | None) -> Path | None:
+    if value is not None and value.suffix != ".prom":
+        raise ValueError(f'"{value}" does not end in .prom; the textfile collector reads no other files.')
+    return value
+
+
 TimeWindow = Annotated[Window, BeforeValidator(_as_window), PlainSerializer(str)]
 AbsolutePath = Annotated[Path, AfterValidator(absolute)]
-SenderRule = Annotated[str, AfterValidator(_as_sender_rule)]
-"""An address, or "@domain" for all of a domain and the domains below it; in small letters."""
+AlarmCommand = Annotated[tuple[str, ...], AfterValidator(_as_command)]
+"""A program by its whole path, and its first arguments; empty: there is none."""
+PromFile = Annotated[OptionalPath, AfterValidator(_as_prom_file)]
+"""A whole path that ends in .prom; "" in the file means None."""
 OcrLanguage = Annotated[str, AfterValidator(_as_ocr_language)]
 """As tesseract calls it and its data file: three letters of ISO 639-2, or a script."""
 

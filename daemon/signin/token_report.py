@@ -11,7 +11,7 @@ from daemon.mistakes import PostroomError
 from daemon.signin.claims import claims_of, missing_grants, recipe
 from daemon.signin.token_source import TokenSource
 
-WARN_DAYS = 21
+WARN_DAYS = 30
 """A credential that ends sooner is reported as wrong: in time for a holiday."""
 
 Seen = tuple[bool, str]

@@ -27,7 +27,9 @@ more."""
 
 SURE_SIGNS = ("postroom.sqlite", "postroom.lock", SECRETS, "model.key")
 """Where one of these lies, Postroom has worked, or somebody has prepared it to."""
-OURS = re.compile(r"postroom\..*|\.?model\.key.*|credentials|bases|models|scratch|seen|training|turns")
+OURS = re.compile(
+    r"alarm\.json.*|postroom\..*|\.?model\.key.*|credentials|bases|kept|models|restoring|scratch|seen|training|turns"
+)
 """All that Postroom makes in its directory, and a file of settings of its name."""
 OF_A_HOME = re.compile(r"\.|(lost\+found|config\.toml|snap)$")
 """What a new disk or the home directory of the service's user may hold before Postroom comes."""

@@ -18,7 +18,7 @@ from daemon.mistakes import PostroomError
 from daemon.state.lock import turn
 
 SCRATCH = "scratch"
-NAMES = ("dry-run", "rehearsal")
+NAMES = ("backup", "dry-run", "rehearsal", "restore")
 """What folders for a while are called before the dash. Others are not ours to remove."""
 
 

@@ -6,12 +6,32 @@ from datetime import datetime
 from pathlib import Path
 
 from connectors.mailbox_settings import MailboxSettings
+from daemon.mistakes import ExitCode, PostroomError
 from daemon.settings import Settings
 from daemon.state.private import enclose
 from daemon.state.scratch import sweep_scratch
 from daemon.store import mailboxes
 from daemon.store.database import Database
 from daemon.store.records import Mailbox
+
+RESTORING = "restoring"
+"""A file that is there while a backup's files take the places of those that lay there (daemon.keeping.bring_back)."""
+
+
+class HalfRestored(PostroomError):
+    """A restore was cut short between two files: what lies here is half of each."""
+
+    exit_code = ExitCode.NEEDS_PERSON
+
+
+def refuse_half_restored(state_dir: Path) -> None:
+    """Raises HalfRestored: the database and the models may not belong together."""
+    if (state_dir / RESTORING).exists():
+        raise HalfRestored(
+            str(state_dir),
+            "a restore was cut short among its last steps, so some files here are old and some are new.",
+            "Run `postroom restore FILE` again; what lay here before is in kept/.",
+        )
 
 
 def database_path(settings: Settings) -> Path:
@@ -26,6 +46,7 @@ def open_database(settings: Settings, file: Path | None = None) -> Database:
     anything is opened. Raises PostroomError.
     """
     enclose(settings.state_dir)
+    refuse_half_restored(settings.state_dir)
     sweep_scratch(settings.state_dir)
     return Database.open(file or database_path(settings))
 

@@ -32,3 +32,8 @@ class Watermark:
         with suppress(OSError):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.write_text(seen_until.isoformat() + "\n", "ascii")
+
+    def forget(self) -> None:
+        """The mailbox begins anew."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)

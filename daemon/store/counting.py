@@ -18,8 +18,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, not_, select, true
 
+from daemon.store import sharing, twin_pairs
 from daemon.store import tables as t
-from daemon.store import twin_pairs
 from daemon.store.database import Tx
 from daemon.store.records import TwinPair
 
@@ -64,19 +64,19 @@ class Counting:
 
 
 def counting(tx: Tx, mailbox: int) -> Counting:
-    """As the pairs of this mailbox stand now."""
+    """As the pairs of this mailbox, or of its lender, stand now."""
     pairs = twin_pairs.pairs(tx, mailbox)
     if not pairs:
         return Counting()
-    category, folder = t.categories.c, t.folders.c
+    category, folder, teacher = t.categories.c, t.folders.c, sharing.teacher(mailbox)
     paused = set(
-        tx.execute(select(category.uid).where(category.mailbox_id == mailbox, category.paused.is_not(None))).scalars()
+        tx.execute(select(category.uid).where(category.mailbox_id == teacher, category.paused.is_not(None))).scalars()
     )
     gone = set(
         tx.execute(
             select(category.uid)
             .join(t.folders, (folder.mailbox_id == category.mailbox_id) & (folder.name == category.folder))
-            .where(category.mailbox_id == mailbox, folder.missing_since.is_not(None))
+            .where(category.mailbox_id == teacher, folder.missing_since.is_not(None))
         ).scalars()
     )
     return Counting(places(pairs, paused, gone), tuple((pair.id, pair.choice) for pair in pairs))

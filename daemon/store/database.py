@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
-from daemon.mistakes import PostroomError
+from daemon.mistakes import PostroomError, disk_trouble
+from daemon.store.kept_copy import keep_copy
 from daemon.store.place import OpenedPlace
 from daemon.store.tables import REVISION, Unreadable, parse_json
 
@@ -86,7 +87,7 @@ class Database:
         with contextlib.ExitStack() as failed:
             failed.callback(database.close)
             with database.read() as tx:
-                newest = _current_revision(tx) == REVISION
+                newest = current_revision(tx) == REVISION
             if not newest:
                 with database.begin() as tx:
                     _migrate(tx, str(path))
@@ -189,8 +190,11 @@ def _in_words(place: str, *, looking: bool = False) -> Iterator[None]:
         raise StoreError(place, *DAMAGED) from None
 
 
-def copy_database(source: Path, target: Path) -> None:
-    """A consistent copy of a database that may be in use; nothing if there is none yet. Raises StoreError."""
+def copy_database(source: Path, target: Path, *, alone: bool = False) -> None:
+    """A consistent copy of a database that may be in use; nothing if there is none yet. Raises StoreError.
+
+    `alone`: all of it lies in the one file, and goes on doing so while somebody reads it.
+    """
     if not source.exists():
         return
     _hide(target)
@@ -200,6 +204,8 @@ def copy_database(source: Path, target: Path) -> None:
         contextlib.closing(sqlite3.connect(target)) as new,
     ):
         old.backup(new)
+        if alone:  # until somebody writes: opened as ours it has a log again
+            new.execute("PRAGMA journal_mode=DELETE")
 
 
 @contextmanager
@@ -259,23 +265,50 @@ def _migrate(tx: Tx, place: str) -> None:
     these migrations do not know."""
     # Alembic costs more CPU than a whole `postroom status`, and only a new database or an older one needs it.
     from alembic import command
-    from alembic.script import ScriptDirectory
     from alembic.util import CommandError
 
     config = _config()
     config.attributes["connection"] = tx
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    found = _current_revision(tx)
-    if found is not None and found not in known:
-        raise StoreError(
-            place,
-            f"the database was written by a newer Postroom, or by one from before 0.1.0 (revision {found}).",
-            "Install that version again, or move the database away and start afresh.",
-        )
+    found = current_revision(tx)
+    refuse_revision(found, known_revisions(), place)
+    if found not in (None, REVISION):
+        _keep_copy(Path(place), found)
     try:
         command.upgrade(config, "head")
     except CommandError as error:
         raise StoreError(place, f"the database cannot be migrated: {error}.", "Keep a copy and report this.") from error
+
+
+def refuse_revision(found: str | None, known: Collection[str], place: str) -> None:
+    """Raises StoreError where a database is of a revision that this Postroom does not know. None: it has no tables."""
+    if found is not None and found not in known:
+        raise StoreError(
+            place,
+            f"the database was written by a newer Postroom, or by one from before 0.1.0 (revision {found}).",
+            "Install that version again, or put back the copy of before it (docs/installing.md, Updating), or move the "
+            "database away and start afresh.",
+        )
+
+
+def _keep_copy(path: Path, found: str) -> None:
+    """Raises StoreError where there is no room for a copy: then nothing is migrated either."""
+    try:
+        keep_copy(path, found, REVISION, copy_database)
+    except (StoreError, OSError) as error:
+        trouble = disk_trouble(error, path.parent) if isinstance(error, OSError) else error
+        fact = getattr(trouble, "fact", None) or str(error)
+        raise StoreError(
+            str(path),
+            f"no copy could be made before it is brought up to date ({fact.rstrip('.')}). Nothing was changed.",
+            "It needs as much room again as the database; then start once more.",
+        ) from error
+
+
+def known_revisions() -> frozenset[str]:
+    """The revisions of databases that this Postroom can bring up to date, today's among them."""
+    from alembic.script import ScriptDirectory
+
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
 def _config() -> Config:
@@ -286,7 +319,8 @@ def _config() -> Config:
     return config
 
 
-def _current_revision(tx: Tx) -> str | None:
+def current_revision(tx: Tx) -> str | None:
+    """The revision of this database; None: it has no tables yet."""
     named = tx.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'")
     if named.scalar() is None:
         return None

@@ -117,6 +117,8 @@ def filed_since(tx: Tx, mailbox: int, moment: datetime, mode: Mode) -> list[File
             row.model if row.source == "model" else None,
             row.id is not None and row.to_category != row.category,
             bool(row.asked),
+            row.category,
+            row.id is not None and row.to_category == row.category,
         )
         for row in rows
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from daemon.store import tables as t
-from daemon.store.database import DAMAGED, StoreError, read_only
+from daemon.store.database import DAMAGED, StoreError, current_revision, read_only
 
 
 def examine_database(database: Path) -> str:
@@ -35,8 +35,26 @@ def folder_in_use(database: Path, mailbox: str) -> str | None:
     StoreError."""
     if not database.exists():
         return None
-    wanted = select(t.models.c.folder).join(t.mailboxes, t.mailboxes.c.id == t.models.c.mailbox_id)
+    wanted = select(t.models.c.folder).join(
+        t.mailboxes, func.coalesce(t.mailboxes.c.lender, t.mailboxes.c.id) == t.models.c.mailbox_id
+    )
     with read_only(database) as tx:
         mine = wanted.where(t.mailboxes.c.name == mailbox, t.models.c.state == "current")
         found: str | None = tx.execute(mine).scalar()
         return found
+
+
+def names_and_revision(database: Path) -> tuple[list[str], str | None]:
+    """The mailboxes that it knows, and its revision; None: it has no tables yet. Raises StoreError."""
+    with read_only(database) as tx:
+        revision = current_revision(tx)
+        if revision is None:
+            return [], None
+        return list(tx.execute(select(t.mailboxes.c.name).order_by(t.mailboxes.c.name)).scalars()), revision
+
+
+def models_in_use(database: Path) -> list[str]:
+    """Where the models lie that serve, or served before these, below the models' folder. Raises StoreError."""
+    in_use = select(t.models.c.folder).where(t.models.c.state.in_(("current", "previous")))
+    with read_only(database) as tx:
+        return list(tx.execute(in_use.order_by(t.models.c.folder)).scalars())

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
+from daemon.store import sharing
 from daemon.store import tables as t
 from daemon.store.database import Tx
 
@@ -61,5 +62,9 @@ def done(tx: Tx, lessons: Sequence[int], papers: int) -> None:
 
 
 def reread(tx: Tx, mailbox: int) -> int:
-    """How often a lesson has got the text of its files later."""
-    return int(tx.execute(select(t.mailboxes.c.reread).where(t.mailboxes.c.id == mailbox)).scalar_one())
+    """How often a lesson has got the text of its files later, here and wherever lessons are shared."""
+    return int(
+        tx.execute(
+            select(func.sum(t.mailboxes.c.reread)).where(t.mailboxes.c.id.in_(sharing.members(mailbox)))
+        ).scalar_one()
+    )

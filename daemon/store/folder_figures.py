@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, case, func, or_, select
 
+from daemon.store import sharing
 from daemon.store import tables as t
 from daemon.store.database import Tx
 
 
 def lesson_sources(tx: Tx, mailbox: int) -> dict[str, list[tuple[str, int, datetime]]]:
-    """For each category, (source, how many, the newest's date) of the lessons that count, commonest source first."""
+    """For each category, (source, how many, the newest's date) of the lessons that count, commonest source first. The
+    source of another mailbox's, where they are shared, is "shared"."""
     lesson = t.lessons.c
+    source = case((lesson.mailbox_id == mailbox, lesson.source), else_="shared").label("source")
     rows = tx.execute(
-        select(lesson.category, lesson.source, func.count().label("number"), func.max(lesson.at).label("newest"))
-        .where(lesson.mailbox_id == mailbox, lesson.voided.is_(None))
-        .group_by(lesson.category, lesson.source)
-        .order_by(func.count().desc(), lesson.source)
+        select(lesson.category, source, func.count().label("number"), func.max(lesson.at).label("newest"))
+        .where(sharing.heard(mailbox), lesson.voided.is_(None))
+        .group_by(lesson.category, source)
+        .order_by(func.count().desc(), source)
     )
     found: dict[str, list[tuple[str, int, datetime]]] = {}
     for row in rows:

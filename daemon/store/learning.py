@@ -1,7 +1,7 @@
 """Corrections and lessons. The models made of them: `training.py`; as which category a lesson counts: `counting.py`.
 
-Whatever gives lessons gives those that teach, under the category as which they count; `as_filed` gives all that are
-kept, under the category into which people filed them.
+Whatever gives lessons gives those that teach, under the category as which they count, of all mailboxes that share
+(`sharing.py`); `as_filed` gives all that are kept of this one, under the category into which people filed them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, Select, and_, delete, func, insert, or_, select, update
 
 from connectors.base import MailText
-from daemon.store import decisions, files_later, twin_pairs
+from daemon.store import decisions, files_later, sharing, twin_pairs
 from daemon.store import tables as t
 from daemon.store.counting import Counting, counting
 from daemon.store.database import Database, Tx, new_id, scrub_after
@@ -325,7 +325,7 @@ def lessons_named(tx: Tx, mailbox: int, ids: Iterable[int], *, as_filed: bool = 
     found: dict[int, Lesson] = {}
     for start in range(0, len(wanted), 500):
         query = select(t.lessons).where(
-            t.lessons.c.mailbox_id == mailbox,
+            sharing.heard(mailbox),
             t.lessons.c.voided.is_(None),
             taught.teaches(),
             t.lessons.c.id.in_(wanted[start : start + 500]),
@@ -406,9 +406,8 @@ def lessons(
     """The lessons that count, oldest first: with `after`, those with a higher id; with `up_to`, none beyond it; with
     `newest`, the last so many by id; with `oldest`, the first so many."""
     taught = AS_FILED if as_filed else counting(tx, mailbox)
-    query = select(t.lessons).where(
-        t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None), taught.teaches(), t.lessons.c.id > after
-    )
+    whose = t.lessons.c.mailbox_id == mailbox if as_filed else sharing.heard(mailbox)
+    query = select(t.lessons).where(whose, t.lessons.c.voided.is_(None), taught.teaches(), t.lessons.c.id > after)
     if up_to is not None:
         query = query.where(t.lessons.c.id <= up_to)
     if newest is not None:
@@ -421,7 +420,7 @@ def lessons(
 
 def lesson_ids(tx: Tx, mailbox: int, *, since: int = 0) -> set[int]:
     """The ids, from `since` on, of the lessons that count."""
-    where = (t.lessons.c.mailbox_id == mailbox) & t.lessons.c.voided.is_(None) & (t.lessons.c.id >= since)
+    where = sharing.heard(mailbox) & t.lessons.c.voided.is_(None) & (t.lessons.c.id >= since)
     where &= counting(tx, mailbox).teaches()
     return set(tx.execute(select(t.lessons.c.id).where(where)).scalars())
 
@@ -443,7 +442,7 @@ def lesson_counts(tx: Tx, mailbox: int) -> dict[str, int]:
     taught = counting(tx, mailbox)
     rows = tx.execute(
         select(t.lessons.c.category, func.count())
-        .where(t.lessons.c.mailbox_id == mailbox, t.lessons.c.voided.is_(None), taught.teaches())
+        .where(sharing.heard(mailbox), t.lessons.c.voided.is_(None), taught.teaches())
         .group_by(t.lessons.c.category)
     )
     counts: Counter[str] = Counter()
@@ -454,27 +453,27 @@ def lesson_counts(tx: Tx, mailbox: int) -> dict[str, int]:
 
 def lesson_state(tx: Tx, mailbox: int) -> tuple[int, int]:
     """(highest lesson id ever, how many are kept): changes with whatever people teach or take back."""
-    highest = tx.execute(select(func.max(t.lessons.c.id)).where(t.lessons.c.mailbox_id == mailbox)).scalar()
-    where = (t.lessons.c.mailbox_id == mailbox) & t.lessons.c.voided.is_(None)
+    highest = tx.execute(select(func.max(t.lessons.c.id)).where(sharing.heard(mailbox))).scalar()
+    where = sharing.heard(mailbox) & t.lessons.c.voided.is_(None)
     return int(highest or 0), int(tx.execute(select(func.count()).select_from(t.lessons).where(where)).scalar_one())
 
 
 def lessons_since(tx: Tx, mailbox: int, lesson: int) -> int:
     """How many lessons came after this one."""
-    where = (t.lessons.c.mailbox_id == mailbox) & (t.lessons.c.id > lesson) & t.lessons.c.voided.is_(None)
+    where = sharing.heard(mailbox) & (t.lessons.c.id > lesson) & t.lessons.c.voided.is_(None)
     return int(tx.execute(select(func.count()).select_from(t.lessons).where(where)).scalar_one())
 
 
 def count_up_to(tx: Tx, mailbox: int, lesson: int) -> int:
     """How many of the lessons up to this one count still. It only ever falls."""
-    where = (t.lessons.c.mailbox_id == mailbox) & (t.lessons.c.id <= lesson) & t.lessons.c.voided.is_(None)
+    where = sharing.heard(mailbox) & (t.lessons.c.id <= lesson) & t.lessons.c.voided.is_(None)
     return int(tx.execute(select(func.count()).select_from(t.lessons).where(where)).scalar_one())
 
 
 def freeze(tx: Tx, mailbox: int, lesson_ids: Iterable[int]) -> None:
     """Put these lessons into the frozen exam for good."""
     ids = list(lesson_ids)
-    where = t.lessons.c.mailbox_id == mailbox
+    where = sharing.heard(mailbox)
     for start in range(0, len(ids), 500):
         tx.execute(update(t.lessons).where(where, t.lessons.c.id.in_(ids[start : start + 500])).values(frozen=True))
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, select, update
 
 from connectors.base import Folder
+from daemon.store import sharing
 from daemon.store import tables as t
 from daemon.store.database import Tx
 from daemon.store.records import Category, Guess, KnownFolder, Mailbox, Mode
@@ -338,6 +339,7 @@ def categories(tx: Tx, mailbox: int) -> list[Category]:
             row["paused"],
             row["listed_as"],
             row["tag"],
+            row["mode"],
         )
         for row in rows
     ]
@@ -349,9 +351,14 @@ def _categories() -> Select[Any]:
     return select(t.categories).where(mine).order_by(t.categories.c.id)
 
 
+def acts(tx: Tx, mailbox: int) -> bool:
+    """Is mail of it moved or tagged, of all its categories or of some?"""
+    return get(tx, mailbox).mode == "live" or any(one.mode == "live" for one in categories(tx, mailbox))
+
+
 def add_category(tx: Tx, mailbox: int, category: Category, now: datetime) -> Category:
-    """Remember a new category under a fresh uid."""
-    uid = "c" + secrets.token_hex(4)
+    """Remember a new category, under a fresh uid if it has none."""
+    uid = category.uid or "c" + secrets.token_hex(4)
     tx.execute(
         insert(t.categories).values(
             mailbox_id=mailbox,
@@ -370,7 +377,7 @@ def add_category(tx: Tx, mailbox: int, category: Category, now: datetime) -> Cat
 
 
 def update_category(tx: Tx, mailbox: int, uid: str, **values: object) -> None:
-    """Change a category's name, folder, tag, description, hides, precision or paused."""
+    """Change a category's name, folder, tag, description, hides, precision, paused or mode."""
     where = (t.categories.c.mailbox_id == mailbox) & (t.categories.c.uid == uid)
     tx.execute(update(t.categories).where(where).values(**values))
 
@@ -379,10 +386,10 @@ def update_category(tx: Tx, mailbox: int, uid: str, **values: object) -> None:
 
 
 def codebook(tx: Tx, mailbox: int) -> list[tuple[str, str]]:
-    """(code, category uid), in the order in which they were given out."""
+    """(code, category uid), in the order in which they were given out; the lender's where mailboxes share."""
     rows = tx.execute(
         select(t.codebook.c.code, t.codebook.c.category)
-        .where(t.codebook.c.mailbox_id == mailbox)
+        .where(t.codebook.c.mailbox_id == sharing.teacher(mailbox))
         .order_by(t.codebook.c.position)
     )
     return [(row.code, row.category) for row in rows]

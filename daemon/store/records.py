@@ -25,14 +25,16 @@ inbox. agreement: filed by a person just as we had decided in shadow."""
 INTERRUPTED = "Training was interrupted; nothing was changed."
 """The verdict of a training whose process died."""
 
-DecisionSource = Literal["model", "thread", "memory", "copy", "newcomer", "rule", "none"]
-"""memory: a lesson that it nearly repeats. copy: another copy of the same mail. newcomer: left, for it looks like mail
+DecisionSource = Literal["model", "thread", "memory", "copy", "owner", "newcomer", "rule", "none"]
+"""memory: a lesson that it nearly repeats. copy: another copy of the same mail. owner: a
+rule of the settings. newcomer: left, for it looks like mail
 of a folder that the model does not know yet. rule: not to be touched. none: there is no model."""
 FILERS: Mapping[DecisionSource, str] = {
     "model": "model",
     "thread": "thread",
     "memory": "near copy",
     "copy": "other copy",
+    "owner": "your rules",
 }
 """Who files, as people read it."""
 NOTHING_TO_FOLLOW: frozenset[DecisionSource] = frozenset({"newcomer", "rule", "none"})
@@ -77,6 +79,7 @@ class Mailbox:
     reread: int = 0
     """How often a lesson got the text of its files later."""
     account: dict[str, str] | None = None
+    lender: int | None = None
     """Whose mailbox it was at the last look that went well: keys of the settings, with their values."""
     turns: str | None = None
     """Why it has a connection only in turn with other mailboxes of its server; None: it keeps its own."""
@@ -129,6 +132,8 @@ class Category:
     """Its folder's name in the settings, which a rename on the server leaves behind."""
     tag: str | None = None
     """How its mail is tagged; None: the mailbox is sorted by moving."""
+    mode: Mode | None = None
+    """For this category alone; None: as the mailbox."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +244,9 @@ class Filed:
     overridden: bool
     asked: bool = False
     """They did so in a bulk move that waits for a person's word."""
+    category: str = ""
+    agreed: bool = False
+    """A person put it there, too. Mail that nobody touched is neither agreed nor overridden."""
 
 
 @dataclass(frozen=True)

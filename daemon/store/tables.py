@@ -122,6 +122,7 @@ mailboxes = Table(
     Column("reread", Integer, nullable=False, default=0),  # how often a lesson got the text of its files later
     Column("account", JSON(none_as_null=True)),  # whose it was at the last look that went well, by the settings' keys
     Column("turns", Text),  # why it has a connection only in turn with others; NULL: it keeps its own
+    Column("lender", ForeignKey("mailboxes.id")),  # whose categories and models count here; NULL: its own
 )
 
 folders = Table(
@@ -157,6 +158,7 @@ categories = Table(
     Column("listed_as", Text),  # the folder's name in the settings, which a rename on the server leaves behind
     Column("created", Utc, nullable=False),
     Column("tag", Text),  # how its mail is tagged; NULL: the mailbox is sorted by moving
+    Column("mode", Text),  # "shadow" or "live" for this category alone; NULL: as the mailbox
     UniqueConstraint("mailbox_id", "uid"),
 )
 

@@ -1,4 +1,5 @@
-"""Models and training runs: which versions there are, which one is in use, how every training ended."""
+"""Models and training runs: which versions there are, which one is in use, how every training ended. Where mailboxes
+share, all of this is the lender's, whichever of them is asked about."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Select, bindparam, insert, select, true, update
 
+from daemon.store import sharing
 from daemon.store import tables as t
 from daemon.store.database import Tx, new_id
 from daemon.store.learning import lessons_since
@@ -66,7 +68,11 @@ def models(tx: Tx, mailbox: int) -> list[ModelRecord]:
 
 @cache
 def _models() -> Select[Any]:
-    return select(t.models).where(t.models.c.mailbox_id == bindparam("mailbox")).order_by(t.models.c.id.desc())
+    return (
+        select(t.models)
+        .where(t.models.c.mailbox_id == sharing.teacher(bindparam("mailbox")))
+        .order_by(t.models.c.id.desc())
+    )
 
 
 def withdrawn_model(found: Sequence[ModelRecord]) -> ModelRecord | None:
@@ -91,7 +97,7 @@ def promote(tx: Tx, mailbox: int, version: str, now: datetime) -> bool:
     current = current_model(tx, mailbox)
     if current is not None and current.version == version:
         return False
-    mine = t.models.c.mailbox_id == mailbox
+    mine = t.models.c.mailbox_id == sharing.teacher(mailbox)
     tx.execute(update(t.models).where(mine, t.models.c.state == "previous").values(state="kept"))
     tx.execute(update(t.models).where(mine, t.models.c.state == "current").values(state="previous"))
     values = {"state": "current", "promoted": now, "withdrawn": None, "withdrawn_because": None}
@@ -101,13 +107,13 @@ def promote(tx: Tx, mailbox: int, version: str, now: datetime) -> bool:
 
 def withdraw(tx: Tx, mailbox: int, now: datetime, because: str) -> None:
     """Note that the model which has just become `previous` was bad: `rollback` must not return to it."""
-    bad = (t.models.c.mailbox_id == mailbox) & (t.models.c.state == "previous")
+    bad = (t.models.c.mailbox_id == sharing.teacher(mailbox)) & (t.models.c.state == "previous")
     tx.execute(update(t.models).where(bad).values(state="rejected", withdrawn=now, withdrawn_because=because))
 
 
 def mark_removed(tx: Tx, mailbox: int, version: str) -> None:
     """Note that the model's files are gone; the record stays."""
-    where = (t.models.c.mailbox_id == mailbox) & (t.models.c.version == version)
+    where = (t.models.c.mailbox_id == sharing.teacher(mailbox)) & (t.models.c.version == version)
     tx.execute(update(t.models).where(where).values(state="removed"))
 
 
@@ -146,7 +152,9 @@ def runs(tx: Tx, mailbox: int, limit: int | None = 20, until: datetime | None = 
     began = t.training_runs.c.started
     rows = tx.execute(
         select(t.training_runs)
-        .where(t.training_runs.c.mailbox_id == mailbox, began <= until if until is not None else true())
+        .where(
+            t.training_runs.c.mailbox_id == sharing.teacher(mailbox), began <= until if until is not None else true()
+        )
         .order_by(t.training_runs.c.id.desc())
         .limit(limit)
     ).mappings()
@@ -184,7 +192,9 @@ def fresh_lessons(tx: Tx, mailbox: int, usable: bool = True) -> int:
     """
     if not usable and any(model.promoted is not None for model in models(tx, mailbox)):
         return lessons_since(tx, mailbox, 0)
-    where = (t.training_runs.c.mailbox_id == mailbox) & t.training_runs.c.outcome.in_(("promoted", "kept"))
+    where = (t.training_runs.c.mailbox_id == sharing.teacher(mailbox)) & t.training_runs.c.outcome.in_(
+        ("promoted", "kept")
+    )
     newest = select(t.training_runs.c.newest_lesson).where(where).order_by(t.training_runs.c.id.desc()).limit(1)
     return lessons_since(tx, mailbox, int(tx.execute(newest).scalar() or 0))
 

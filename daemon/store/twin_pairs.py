@@ -1,4 +1,5 @@
-"""Pairs of folders that seem to mean the same, and what people said of them. What follows of it: `counting.py`."""
+"""Pairs of folders that seem to mean the same, and what people said of them: the lender's, where mailboxes share. What
+follows of it: `counting.py`."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, delete, insert, or_, select, update
 
+from daemon.store import sharing
 from daemon.store import tables as t
 from daemon.store.database import Tx
 from daemon.store.records import TwinChoice, TwinPair
@@ -37,7 +39,7 @@ def pairs(tx: Tx, mailbox: int) -> list[TwinPair]:
 
 @cache
 def _pairs() -> Select[Any]:
-    return select(t.twins).where(t.twins.c.mailbox_id == bindparam("mailbox")).order_by(t.twins.c.id)
+    return select(t.twins).where(t.twins.c.mailbox_id == sharing.teacher(bindparam("mailbox"))).order_by(t.twins.c.id)
 
 
 def save(
@@ -70,7 +72,9 @@ def used(tx: Tx, mailbox: int, category: str, at: datetime) -> None:
     """People have put mail into this category: no other has taken over from it since before then."""
     pair = t.twins.c
     mine = or_(pair.one == category, pair.other == category)
-    otherwise = (pair.mailbox_id == mailbox) & mine & (pair.lately != category) & (pair.lately_since <= at)
+    otherwise = (
+        (pair.mailbox_id == sharing.teacher(mailbox)) & mine & (pair.lately != category) & (pair.lately_since <= at)
+    )
     tx.execute(update(t.twins).where(otherwise).values(lately=None, lately_since=None, over=False))
 
 
@@ -80,4 +84,4 @@ def choose(tx: Tx, mailbox: int, number: int, choice: TwinChoice, into: str | No
 
 
 def _one(mailbox: int, number: int) -> ColumnElement[bool]:
-    return (t.twins.c.mailbox_id == mailbox) & (t.twins.c.id == number)
+    return (t.twins.c.mailbox_id == sharing.teacher(mailbox)) & (t.twins.c.id == number)

@@ -22,7 +22,7 @@ from daemon.model.as_read import layout_of
 from daemon.model.engines.engine import EngineError
 from daemon.rules.twins import in_words
 from daemon.settings import Settings
-from daemon.store import learning, mailboxes, training
+from daemon.store import learning, mailboxes, sharing, training
 from daemon.store.counting import counting
 from daemon.store.database import Database, Tx
 from daemon.training import extra
@@ -78,8 +78,11 @@ def train(
         name = mailboxes.name_of(tx, mailbox)
     with place_for(settings.state_dir, name, places(settings.training)) as folder:
         registry.prune(mailbox, settings.training.keep_models)
-        void_never_senders(database, mailbox, settings, clock())
-        wanted = settings.sorting.precision
+        with database.read() as tx:
+            together = sharing.group(tx, mailbox)
+        for one, called in together.items():
+            void_never_senders(database, one, settings.sorting_of(called), clock())
+        wanted = settings.sorting_of(name).precision
         find_twins(database, mailbox, registry.points(mailbox), wanted, clock())
         with database.begin() as tx:
             training.interrupt_runs(tx, clock(), mailbox)
@@ -88,7 +91,7 @@ def train(
             run = training.start_run(tx, mailbox, clock(), count, newest)
         result: Result | NoAnswer | None = None
         try:
-            extra.require("training")
+            extra.require_for(settings)
             with database.read() as tx:
                 order = _order(tx, settings, registry, mailbox, version, training_dir)
                 stands = _as_they_count(tx, mailbox)
@@ -146,6 +149,7 @@ def compare_labels(
 
     Raises TrainingBusy, and PostroomError with the trainer's sentence when it could not compare.
     """
+    extra.require("postroom train --compare-labels", "comparing fine-tunings")
     with database.read() as tx:
         name, taught = mailboxes.name_of(tx, mailbox), learning.lesson_counts(tx, mailbox)
     if len(taught) < 2:  # the trainer would say so too, after a minute of imports
@@ -175,6 +179,8 @@ def _next_version(tx: Tx, mailbox: int, now: datetime) -> str:
 def _order(tx: Tx, settings: Settings, registry: Registry, mailbox: int, version: str, training_dir: Path) -> Order:
     """Raises PostroomError where there is nothing that could be learnt."""
     name, known = mailboxes.name_of(tx, mailbox), mailboxes.categories(tx, mailbox)
+    sorting, names = settings.sorting_of(name), sharing.group(tx, mailbox).values()
+    together = [box for box in settings.mailboxes if box.name in names]
     if not known:
         next_step = "`postroom folders` says what every folder is for."
         raise PostroomError(name, "nothing was trained: no folder is known as a category yet.", next_step)
@@ -193,9 +199,9 @@ def _order(tx: Tx, settings: Settings, registry: Registry, mailbox: int, version
         codebook=tuple(CodebookRow(code=code, category=uid) for code, uid in mailboxes.codebook(tx, mailbox)),
         current=registry.folder_of(current) if current else None,
         withdrawn=registry.folder_of(rival) if rival and rival.state != "removed" else None,
-        wanted_precision=settings.sorting.precision,
-        attached=layout_of(settings.attachments_of(name)),
-        own_domains=next((box.own_domains for box in settings.mailboxes if box.name == name), ()),
+        wanted_precision=sorting.precision,
+        attached=layout_of(sorting.attachments),
+        own_domains=tuple(dict.fromkeys(domain for box in together for domain in box.own_domains)),
         seed=settings.training.seed,
         tuning=settings.training.tuning,
         backend=settings.training.backend,

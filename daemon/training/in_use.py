@@ -64,6 +64,10 @@ class ModelsInUse:
         version, words = self._refused.get(mailbox, ("", ""))
         return (False, words) if version == current.version else (True, None)
 
+    def forget_refusals(self) -> None:
+        """What could not be loaded may have been put right: the next mail tries it."""
+        self._refused.clear()
+
     def server_not_asked(self, mailbox: int) -> str | None:
         """In words, if the settings name a model server and the model in use needs none."""
         meta = self.meta(mailbox) if self._engine.ELSEWHERE else None

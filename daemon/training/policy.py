@@ -40,7 +40,7 @@ def policy_of(tx: Tx, mailbox: int, sorting: SortingSettings, meta: ModelMeta | 
         current = training.current_model(tx, mailbox)
         refused = None if current is None else current.version
         return Policy(categories, {}, newcomers=twins.without(categories), refused=refused, twins=twins)
-    wanted = {uid: _wanted_precision(category, sorting) for uid, category in categories.items()}
+    wanted = {uid: wanted_precision(category, sorting) for uid, category in categories.items()}
     points, since = twins.points(meta.points), twins.points(evidence(tx, mailbox, now))
     found = dict(thresholds(points, sorting.precision, wanted, since))
     lessons = learning.lesson_counts(tx, mailbox)
@@ -65,7 +65,8 @@ def twins_of(tx: Tx, mailbox: int) -> Twinned:
     return twinned(pairs, stands)
 
 
-def _wanted_precision(category: Category, sorting: SortingSettings) -> float:
+def wanted_precision(category: Category, sorting: SortingSettings) -> float:
+    """How often what this category is given must be right."""
     if category.precision is not None:
         return category.precision
     return sorting.hide_precision if category.hides else sorting.precision

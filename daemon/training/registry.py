@@ -28,7 +28,7 @@ from daemon.model.engines.engine_kinds import EngineSettings
 from daemon.model.prediction import Point, TriedHint
 from daemon.model.term_key import TermKey
 from daemon.settings.credentials import Credentials
-from daemon.store import mailboxes, training
+from daemon.store import mailboxes, sharing, training
 from daemon.store.database import Database
 from daemon.store.records import ModelRecord
 from daemon.training.in_use import ModelsInUse
@@ -46,7 +46,9 @@ of a second, and only mail that came asks for it."""
 
 
 class Registry(ModelsInUse):
-    """The models of all mailboxes, each loaded at most once at a time. Safe to share between threads."""
+    """The models of all mailboxes, each loaded at most once at a time. Safe to share between threads. Where mailboxes
+    share, whatever is asked about one is told or done of the lender's; each has its own copy loaded, which learns with
+    its own memory."""
 
     def __init__(
         self, database: Database, engine: EngineSettings, models_dir: Path, credentials: Credentials | None = None
@@ -150,7 +152,7 @@ class Registry(ModelsInUse):
         """Raises EngineError: damaged, of another codebook, or its server does not answer. `anew`: upload it again."""
         with self._database.read() as tx:
             book = Codebook(tuple(Entry(code, uid) for code, uid in mailboxes.codebook(tx, mailbox)))
-            box = mailboxes.name_of(tx, mailbox)
+            box = sharing.teacher_name(tx, mailbox)
         folder = self.folder_of(model)
         engine = self.serving.engine(folder, box, anew)
         return Classifier.load(
@@ -166,7 +168,7 @@ class Registry(ModelsInUse):
         what was removed; nothing when the server does not answer, for the next night tidies as well.
         """
         with self._database.read() as tx:
-            box = mailboxes.name_of(tx, mailbox)
+            box = sharing.teacher_name(tx, mailbox)
             models = training.models(tx, mailbox)
         kept: dict[str, Path] = {
             model.state: self.folder_of(model) for model in models if model.state in ("current", "previous")
@@ -196,7 +198,7 @@ class Registry(ModelsInUse):
         `withdraw`: why the one in use is bad, so that nothing returns to it by itself.
         """
         with self._database.read() as tx:
-            model, box = _version(training.models(tx, mailbox), version), mailboxes.name_of(tx, mailbox)
+            model, box = _version(training.models(tx, mailbox), version), sharing.teacher_name(tx, mailbox)
         if model.state == "removed":
             raise ModelError(version, "its files were removed to save space.", "Train again: `postroom train`.")
         try:
@@ -255,7 +257,7 @@ class Registry(ModelsInUse):
     def _sweep(self, mailbox: int) -> None:
         """Remove folders that no model is registered for: a crash came between a folder and its record."""
         with self._database.read() as tx:
-            home = self.models_dir / mailboxes.name_of(tx, mailbox)
+            home = self.models_dir / sharing.teacher_name(tx, mailbox)
             wanted = {self.folder_of(model) for model in training.models(tx, mailbox) if model.state != "removed"}
         for folder in home.iterdir() if home.is_dir() else ():
             if folder.is_dir() and not folder.is_symlink() and folder not in wanted:

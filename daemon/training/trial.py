@@ -67,7 +67,7 @@ def trial(name: str, examples: Examples, test: Examples | None, wishes: Wishes, 
 
     Raises PostroomError in the trainer's words, EngineError.
     """
-    extra.require(name)
+    extra.require(name, "trying it by several ways")
     _sweep()
     with _folder() as folder:
         job = folder / "job"

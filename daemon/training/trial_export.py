@@ -4,7 +4,8 @@
     DIR/model, model.key the model that would serve, as a model folder, and the key that its words are hashed under
     DIR/model.gguf, Modelfile, categories.json    its language part for Ollama, and which code means which category
 
-All of it is for its owner alone. What cannot be written whole is taken away again.
+All of it is for its owner alone. What cannot be written whole is taken away again; the page comes last, so a folder
+without one was cut off in the middle.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def why_not(target: Path) -> str | None:
     """Why nothing can be exported there, in a sentence; None where it can. Asks before anything is trained."""
     try:
         if target.is_dir():
+            if _cut_off(target):
+                return f"{target}: holds half an export, which was cut off. Remove it, or name a new folder."
             if any(target.iterdir()):
                 return f"{target}: holds other files already. Name a new folder, or an empty one."
             place = target
@@ -46,6 +49,12 @@ def why_not(target: Path) -> str | None:
     if not os.access(place, os.W_OK | os.X_OK):
         return f"{target}: nothing may be written in {place}. Name another folder, or correct its rights."
     return None
+
+
+def _cut_off(folder: Path) -> bool:
+    """Does it hold nothing but what an export writes before its last file?"""
+    found = {path.name for path in folder.iterdir()}
+    return bool(found) and found <= {MODEL, KEY_FILE, GGUF_FILE, MODELFILE, CATEGORIES}
 
 
 def export(trial: Trial, source: Path, target: Path) -> None:
@@ -105,4 +114,6 @@ def exported_model(folder: Path) -> tuple[Path, Path]:
             "there is no model of `postroom try --export` in it.",
             "Name that folder, or the file to learn from.",
         )
+    if _cut_off(folder):
+        raise PostroomError(str(folder), "half an export lies there, it was cut off.", "Remove it, and export again.")
     return model, key

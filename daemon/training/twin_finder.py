@@ -28,7 +28,7 @@ from daemon.rules.twins import (
     reasons,
     shared_senders,
 )
-from daemon.store import folder_figures, learning, mailboxes, training, twin_pairs
+from daemon.store import folder_figures, learning, mailboxes, sharing, training, twin_pairs
 from daemon.store.database import Database, Tx
 from daemon.store.records import TwinPair
 
@@ -60,6 +60,7 @@ def find_twins(database: Database, mailbox: int, points: Sequence[Point], wanted
     Raises StoreError.
     """
     with database.read() as tx:
+        mailbox = sharing.teacher_of(tx, mailbox)
         known = {(kept.one, kept.other): kept for kept in twin_pairs.pairs(tx, mailbox)}
         found = [now_found for now_found in _found(tx, mailbox, points, wanted, known) if now_found.is_news(known)]
     if not found:

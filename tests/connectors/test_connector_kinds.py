@@ -29,7 +29,6 @@ from connectors.unusable import UnusableMailbox
 from daemon.commands import check
 from daemon.mistakes import ExitCode, SettingsError
 from daemon.settings import Settings
-from daemon.settings.credentials import Credentials
 from tests import ROOT
 
 MODULE = '''
@@ -287,7 +286,7 @@ def test_check_names_the_package_whose_connector_raises_anything(method: str, si
     secret = tmp_path / "state" / "credentials" / "desk"
     secret.write_text("sesame\n")
     secret.chmod(0o600)
-    found = {finding.what: finding for finding in check._mailbox(made.mailboxes[0], Credentials(made.state_dir))}
+    found = {finding.what: finding for finding in check._mailbox(made.mailboxes[0], made, try_move=False)}
     assert not found["desk login"].fine
     assert TOLD in found["desk login"].seen
 

@@ -209,9 +209,9 @@ def test_adapter_and_merged_weights_answer_as_the_training_did(tmp_path: Path, t
     out = fine_tune("peft", Work(tiny_prepared, task, ONE, tmp_path, tmp_path / "cache", task.prompts[:8]), nothing)
     from trainer.finetune.loading import load_base
 
-    loaded = read_adapter(load_base(tiny_prepared.folder), out.adapter)
+    loaded = read_adapter(load_base(tiny_prepared.whole()), out.adapter)
     np.testing.assert_allclose(score(loaded, task.prompts[:8], task.answers), out.answers, atol=1e-4)
-    plain = load_base(tiny_prepared.folder)
+    plain = load_base(tiny_prepared.whole())
     assert {name.split(".")[2] for name in out.layers} == {"1", "2"}
     plain.load_state_dict(out.layers, strict=False)
     np.testing.assert_allclose(score(plain, task.prompts[:8], task.answers), out.answers, atol=1e-3)

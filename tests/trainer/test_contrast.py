@@ -16,9 +16,9 @@ from trainer.finetune import contrast as contrasting
 from trainer.finetune import upper
 from trainer.finetune.contrast import Likening, contrast, draws, likeness
 from trainer.finetune.descent import Descent
+from trainer.finetune.exact_reading import Reader
 from trainer.finetune.heads import fit_head
 from trainer.finetune.pooling import fit_space
-from trainer.finetune.reading import Reader
 from trainer.finetune.upper import TunedLayers
 from trainer.recipe import Questions, Recipe
 

@@ -118,7 +118,7 @@ def test_tensors_that_training_did_not_touch_stay_bit_for_bit(
 ) -> None:
     from safetensors.torch import load_file
 
-    state = load_file(smol_prepared.folder / "model.safetensors")
+    state = load_file(smol_prepared.whole() / "model.safetensors")
     touched = "model.layers.3.mlp.up_proj.weight"
     state[touched] = state[touched] * 1.5
     path = export_gguf(smol_base, state, tmp_path / "model.gguf")
@@ -165,7 +165,7 @@ def test_a_file_of_several_types_is_called_by_the_one_that_most_weights_have(
 ) -> None:
     from safetensors.torch import load_file
 
-    state = load_file(smol_prepared.folder / "model.safetensors")
+    state = load_file(smol_prepared.whole() / "model.safetensors")
     state["model.layers.3.mlp.up_proj.weight"] *= 1.5
     for kind, whole, expected in (
         ("F16", False, "MOSTLY_Q4_1"),
@@ -192,9 +192,9 @@ def test_a_code_that_is_not_one_token_is_refused(tiny_trained: Trained, tmp_path
 
 def test_preparing_twice_converts_once(tiny_base: BaseFile, tmp_path: Path) -> None:
     first = prepare_base(tiny_base, tmp_path)
-    made = (first.folder / "model.safetensors").stat().st_mtime_ns
+    made = (first.whole() / "model.safetensors").stat().st_mtime_ns
     assert prepare_base(tiny_base, tmp_path) == first
-    assert (first.folder / "model.safetensors").stat().st_mtime_ns == made
+    assert (first.whole() / "model.safetensors").stat().st_mtime_ns == made
     assert [path.name for path in tmp_path.iterdir()] == [first.folder.name]
 
 

@@ -25,12 +25,13 @@ from tests.daemon.model.test_bases import asked
 from tests.lessons import lessons_of, office_rows
 from tests.tiny_models import ARCHITECTURES, REAL_SHAPES, save_gguf, tiny_model
 from tests.trainer.test_export import llama
-from trainer.candidates.language import export
 from trainer.candidates.pooled import LanguageModel, depth_of, fit_language
+from trainer.candidates.whole_model import export
 from trainer.context import Grounds
+from trainer.finetune.exact_reading import Reader
 from trainer.finetune.loading import load_base
-from trainer.finetune.pooling import room_of
-from trainer.finetune.reading import Reader, Readings
+from trainer.finetune.pooling_layer import room_of
+from trainer.finetune.reading import Readings
 from trainer.prepare import prepare_base
 from trainer.recipe import Recipe
 
@@ -68,7 +69,7 @@ def pooled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     renderer = Renderer(tokenizer, PromptSettings(max_tokens=TOKENS))
     prompts = [renderer.render(text) for text in lessons.texts]
     assert TOKENS - 1 <= max(len(prompt.ids) for prompt in prompts) <= TOKENS
-    model, recipe = load_base(prepared.folder), Recipe()
+    model, recipe = load_base(prepared.whole()), Recipe()
     depth, room = depth_of(model.config.num_hidden_layers, recipe.pooled), room_of(model)
     layers = disturbed(model, depth)
     model.load_state_dict(layers, strict=False)

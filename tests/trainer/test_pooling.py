@@ -9,9 +9,11 @@ from transformers import AutoModelForCausalLM
 from daemon.model.prompt import PromptSettings, Renderer
 from tests.lessons import examples_of, labelled, office_rows
 from tests.tiny_models import save_folder, tiny_qwen3
+from trainer.finetune.exact_reading import Reader
 from trainer.finetune.heads import fit_head
-from trainer.finetune.pooling import Room, fit_pooling, fit_space, room_of, silence, write_model
-from trainer.finetune.reading import Reader, Readings
+from trainer.finetune.pooling import Room, fit_pooling, fit_space, silence
+from trainer.finetune.pooling_layer import room_of, write_model
+from trainer.finetune.reading import Readings
 from trainer.recipe import Pooled
 
 pytestmark = pytest.mark.model

@@ -13,11 +13,12 @@ import pytest
 from daemon.model import model_folder
 from daemon.model.base_file import BaseFile
 from daemon.model.classifier import Classifier
+from daemon.training import extra
 from tests.lessons import KEY, examples_of, labelled, office_rows, write_job
 from tests.tiny_models import save_folder, tiny_qwen3
 from trainer.candidates import choice, questions
 from trainer.candidates.pooled import LanguageModel, fit_language
-from trainer.candidates.questions import behind, deepened, possible
+from trainer.candidates.questions import behind, deepened, possible, promised
 from trainer.context import Night
 from trainer.finetune.loading import load_base
 from trainer.finetune.pooling import Room
@@ -132,7 +133,7 @@ def test_mail_is_too_long_for_it() -> None:
 
 
 def test_the_shape_of_a_base_is_read_from_its_files(tiny_prepared: PreparedBase) -> None:
-    model = load_base(tiny_prepared.folder)
+    model = load_base(tiny_prepared.whole())
     layer = sum(weight.numel() for weight in model.model.layers[0].parameters())
     assert tiny_prepared.shape == Shape(3, 64, model.model.embed_tokens.weight.numel(), layer)
 
@@ -180,6 +181,34 @@ def language_serves(monkeypatch: pytest.MonkeyPatch) -> None:
 def language(folder: Path) -> str:
     words: str = json.loads((folder / "result.json").read_text())["exam"]["details"]["language"]
     return words
+
+
+def test_what_a_deeper_model_promises_is_a_share_of_what_is_wrong() -> None:
+    labels = np.zeros(101, np.int64)
+    rows = np.tile(np.array([-0.1, -2.5], np.float32), (101, 1))
+    rows[:18] = [-2.5, -0.1]
+    rows[100] = np.nan  # no fold judged it
+    assert promised(rows, rows, labels, RECIPE) == pytest.approx((1.8, 6.0))
+    rows[1:18] = [-0.1, -2.5]
+    assert promised(rows, rows, labels, RECIPE) is None, "a third of a point is not worth an installation"
+    rows[:] = np.nan
+    assert promised(rows, rows, labels, RECIPE) is None
+
+
+def test_without_the_extra_the_start_serves_and_the_night_says_what_would_pay(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(extra.MODULES, "torch_that_is_not_there", "torch")
+    monkeypatch.setattr(questions, "promised", lambda *_: (1.25, 4.5))
+    language_serves(monkeypatch)
+    result = trained(tmp_path / "job", base, monkeypatch, better=True)
+    assert result.outcome == "candidate"
+    assert model_folder.load(tmp_path / "job" / "candidate").reader
+    assert result.verdict.endswith(
+        " These lessons are short questions: by what is wrong on them now, a model that reads deeper would have 1.2 to "
+        "4.5 more of 100 right. It needs PyTorch: /opt/postroom/venv/bin/uv pip install --torch-backend auto "
+        "--python /opt/postroom/venv '/opt/postroom[tune]'"
+    )
 
 
 @pytest.mark.parametrize("engine", ["embedded", "openai"])

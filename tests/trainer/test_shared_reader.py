@@ -27,8 +27,9 @@ from trainer.candidates import choice
 from trainer.candidates.pooled import fit_language
 from trainer.export import reader_export
 from trainer.export.reader_export import prepare_reader
+from trainer.finetune.exact_reading import Reader
 from trainer.finetune.loading import load_base
-from trainer.finetune.reading import ByShared, Reader
+from trainer.finetune.reading import ByShared
 from trainer.night import run
 from trainer.prepare import PreparedBase, prepare_base
 from trainer.recipe import Recipe, Rounding
@@ -150,7 +151,7 @@ def test_a_head_on_the_reader_answers_as_torch_does(architecture: str, tmp_path:
     renderer = Renderer(reader.tokenizer, PromptSettings(max_tokens=64))
     lessons = replace(lessons_of(office_rows(24)), folds=())
     prompts = [renderer.render(text) for text in lessons.texts]
-    by_torch = Reader(load_base(prepared.folder), layers - 1, "tiny", None, recipe.pooled).read(prompts)
+    by_torch = Reader(load_base(prepared.whole()), layers - 1, "tiny", None, recipe.pooled).read(prompts)
     shared = ByShared(reader, prepared.shape.width, None, recipe.pooled).read(prompts)
     assert np.abs(shared.means - by_torch.means).max() < 1e-3
     assert shared.lasts.shape == (len(prompts), 0)
@@ -174,7 +175,7 @@ def test_rounding_costs_less_after_smoothing_by_invented_mail(
     tokenizer = Tokenizer.from_file(str(smol_prepared.tokenizer))
     renderer = Renderer(tokenizer, PromptSettings())
     prompts = [renderer.render(text) for text in lessons_of(office_rows(8)).texts]
-    exact = Reader(load_base(smol_prepared.folder), 2, "smol", None, Recipe().pooled).read(prompts).means
+    exact = Reader(load_base(smol_prepared.whole()), 2, "smol", None, Recipe().pooled).read(prompts).means
     varies = np.linalg.norm(exact - exact.mean(0))
 
     def lost(place: str) -> float:
@@ -182,9 +183,17 @@ def test_rounding_costs_less_after_smoothing_by_invented_mail(
         return float(np.linalg.norm(reader.means([prompt.ids for prompt in prompts]) - exact) / varies)
 
     smoothed = lost("smoothed")
-    monkeypatch.setattr(reader_export, "smooth", lambda *_: None)
-    monkeypatch.setattr(reader_export, "_smooth_states", lambda *_: None)
+    monkeypatch.setattr(reader_export, "smoothed", lambda decoder, *_: np.ones(decoder.width, np.float32))
     assert smoothed < 0.7 * lost("plain")
+
+
+def test_batches_read_side_by_side_are_read_alike_and_in_order(tiny_prepared: PreparedBase, tmp_path: Path) -> None:
+    folder = prepare_reader(tiny_prepared, 2, "int8", tmp_path, Rounding())
+    prompts = [[*range(2, 2 + length)] for length in (3, 300, 40, 200, 7, 120, 250, 90)]
+    one_by_one, together = shared_reader(folder, 2), shared_reader(folder, 2, side_by_side=True)
+    assert (one_by_one.at_once, together.at_once) == (1, 2)
+    assert together is shared_reader(folder, 2, side_by_side=True)
+    np.testing.assert_allclose(together.means(prompts), one_by_one.means(prompts), rtol=0, atol=1e-4)
 
 
 def test_it_is_made_once(tiny_prepared: PreparedBase, tmp_path: Path) -> None:

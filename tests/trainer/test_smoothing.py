@@ -23,13 +23,13 @@ from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt, PromptSettings, Renderer
 from tests.lessons import labelled
 from tests.tiny_models import ARCHITECTURES, tiny_model, tiny_tokenizer
-from trainer.candidates.language import export
 from trainer.candidates.pooled import depth_of, fit_language
+from trainer.candidates.whole_model import export
 from trainer.context import Grounds
 from trainer.export.smoothing import smooth
+from trainer.finetune.exact_reading import Reader
 from trainer.finetune.loading import load_base
-from trainer.finetune.pooling import room_of
-from trainer.finetune.reading import Reader
+from trainer.finetune.pooling_layer import room_of
 from trainer.prepare import PreparedBase
 from trainer.recipe import Recipe, Rounding
 
@@ -91,7 +91,7 @@ def test_int8_loses_less_of_a_real_model(smol_base: BaseFile, smol_prepared: Pre
     categories = tuple(sorted({mail.category for mail in mails}))
     labels = np.array([categories.index(mail.category) for mail in mails])
     prompts = [renderer.render(MailText(body=parse(mail.raw).text.subject)) for mail in mails]
-    model, recipe = load_base(smol_prepared.folder), Recipe()
+    model, recipe = load_base(smol_prepared.whole()), Recipe()
     depth = depth_of(model.config.num_hidden_layers, recipe.pooled)
     readings = Reader(model, depth, "smol", None, recipe.pooled).read(prompts)
     language = fit_language(readings, labelled(labels, len(categories)), room_of(model), depth, recipe)

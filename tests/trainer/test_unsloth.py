@@ -68,9 +68,9 @@ def test_real_lora_through_unsloth_answers_the_same_in_peft(tmp_path: Path) -> N
     out = fine_tune("unsloth", work, lambda done, total: seen.append((done, total)), PYTHON)
     assert out.trained.losses[out.trained.best] < out.trained.losses[0]
     assert seen[-1][0] == seen[-1][1] > 1
-    adapted = read_adapter(load_base(prepared.folder), out.adapter)
+    adapted = read_adapter(load_base(prepared.whole()), out.adapter)
     np.testing.assert_allclose(score(adapted, asked, task.answers), out.answers, atol=2e-3)
-    plain = load_base(prepared.folder)
+    plain = load_base(prepared.whole())
     plain.load_state_dict(out.layers, strict=False)
     np.testing.assert_allclose(score(plain, asked, task.answers), out.answers, atol=2e-3)
     assert {path.name for path in (tmp_path / "out").iterdir()}.isdisjoint({"task.json", "layers.safetensors"})

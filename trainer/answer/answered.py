@@ -115,7 +115,7 @@ def _served(night: Night, out: Outcome, prompts: Sequence[Prompt], judging: Rows
     night.progress("write", 0, 2, "writing the language model")
     with tempfile.TemporaryDirectory(prefix="model-", dir=folder.parent) as name:
         whole = Path(name)
-        model = load_base(grounds.prepared.folder)
+        model = load_base(grounds.prepared.whole())
         model.load_state_dict(out.layers, strict=False)
         with quiet():
             model.save_pretrained(whole)

@@ -91,7 +91,7 @@ def fine_tune(backend: Backend, work: Work, tick: Tick, python: Path | None = No
 
 def _peft(work: Work, tick: Tick) -> Outcome:
     torch.set_num_threads(work.limits.threads)
-    model = adapters.with_lora(load_base(work.prepared.folder), work.task.recipe, work.task.seed)
+    model = adapters.with_lora(load_base(work.prepared.whole()), work.task.recipe, work.task.seed)
     work.folder.mkdir(parents=True, exist_ok=True)
     trained = train(model, work.task, work.limits, work.folder, work.checkpoint, tick)
     answers = score(model, work.asked, work.task.answers)
@@ -111,7 +111,7 @@ def _unsloth(work: Work, tick: Tick, python: Path | None) -> Outcome:
     order = {
         "task": work.task.to_json(),
         "asked": [list(ids) for ids in work.asked],
-        "base": str(work.prepared.folder.resolve()),
+        "base": str(work.prepared.whole().resolve()),
         "checkpoint": str(work.checkpoint.resolve()),
         "threads": work.limits.threads,
         "memory_bytes": work.limits.memory_bytes,

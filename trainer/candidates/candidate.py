@@ -36,8 +36,10 @@ class Candidate(ABC):
 
 @dataclass(frozen=True)
 class Tried:
-    """A candidate, or None and the reason in `words`. `report`: sentences for people about how it went."""
+    """A candidate, or None and the reason in `words`. `report`: sentences for people about how it went; `advice`: what
+    they could do for a better one, said with the verdict."""
 
     candidate: Candidate | None
     words: str
     report: tuple[str, ...] = ()
+    advice: str = ""

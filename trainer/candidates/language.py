@@ -5,45 +5,33 @@
 
 Where the embedded engine serves, lessons are read by the reader that all mailboxes share, and the start is a head on it
 (daemon.model.engines.shared_reader): nothing is converted. What reads deeper, and what goes to a server, is a whole
-model.
-
-Imports torch and transformers, which take seconds: only a night that has lessons comes here.
+model, by torch (trainer.candidates.whole_model).
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import copyfile, rmtree
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
-import torch
 
-from daemon.model.codebook import code_token
 from daemon.model.engines.engine import Engine, EngineError, EngineUnavailable, Floats, renormalised
 from daemon.model.engines.fingerprint import Fingerprint
-from daemon.model.engines.serving import Forms
 from daemon.model.engines.shared_reader import Head, HeadEngine, SharedReader, shared_reader
 from daemon.model.model_folder import ModelFolder
 from daemon.model.prompt import Prompt
+from daemon.training import extra
 from trainer.candidates import questions
 from trainer.candidates.candidate import Candidate, Tried
 from trainer.candidates.pooled import LanguageModel, depth_of, fit_language
 from trainer.context import Grounds, Night
-from trainer.export.exporting import export_ct2, export_gguf, write_for_vllm
 from trainer.export.reader_export import prepare_reader
-from trainer.export.smoothing import smooth
-from trainer.finetune.contrast import Likening, contrast
-from trainer.finetune.loading import load_base
-from trainer.finetune.pooling import Room, room_of, save_adapter, silence, write_model
-from trainer.finetune.reading import ByShared, CachedReadings, Reader, Readings
-from trainer.finetune.upper import TunedLayers
-from trainer.folds import Rows
+from trainer.finetune.pooling import Room
+from trainer.finetune.reading import ByShared, CachedReadings, Readings
 from trainer.job import TrainingFailed
-from trainer.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -85,24 +73,23 @@ def candidate(night: Night, linear: Candidate, scratch: Path) -> Tried:
 
     `linear` is what it has to help: far behind it, the lessons are not read deeper.
     """
-    torch.set_num_threads(night.job.threads)
-    torch.manual_seed(night.job.seed)
     prompts = night.prompts(night.lessons.texts)
     lengths = [len(prompt.ids) for prompt in prompts]
     folder = scratch / "language"
     folder.mkdir()
-    report: tuple[str, ...] = ()
+    report, advice = tuple[str, ...](), ""
     try:
         by = _reads(night)
         readings = _read(night, by.reading, prompts)
         night.progress("train", 0, 1, "fitting the language model")
         fitted = fit_language(readings, night.lessons, by.room, by.depth, night.recipe)
         if questions.possible(night.grounds.prepared.shape, by.depth, lengths, night.recipe.questions):
-            fitted, report = _deepened(night, fitted, linear, ModelFolder(folder).lora)
-            if not fitted.layers:
-                rmtree(ModelFolder(folder).adapter, ignore_errors=True)
+            if extra.missing():
+                advice = _worth_it(night, fitted, linear)
+            else:
+                fitted, report = _deepened(night, fitted, linear, folder)
         night.progress("train", 1, 1, f"language model: {fitted.chosen}")
-        return Tried(_served(night, fitted, by.reader, prompts, folder), fitted.chosen, report)
+        return Tried(_served(night, fitted, by.reader, prompts, folder), fitted.chosen, report, advice)
     except TimeoutError:
         words = "The time limit was too short to read the lessons; only the linear model was trained."
         return Tried(None, "none: time limit", (words,))
@@ -133,11 +120,40 @@ def _reads(night: Night) -> _Reads:
     if night.forms.shared:
         night.progress("cache", 0, 1, "opening the shared reader")
         folder = prepare_reader(prepared, depth, night.forms.ct2, night.job.cache, recipe.rounding)
-        reader = shared_reader(folder, night.job.threads)
+        reader = shared_reader(folder, night.job.threads, side_by_side=True)
         return _Reads(ByShared(reader, prepared.shape.width, cache, recipe.pooled), depth, reader, None)
-    model = load_base(prepared.folder)
-    room = room_of(model)
-    return _Reads(Reader(model, depth, prepared.sha256, cache, recipe.pooled), depth, None, room)
+    from trainer.candidates.whole_model import exact_reader
+
+    reading, room = exact_reader(night, depth)
+    return _Reads(reading, depth, None, room)
+
+
+def _deepened(
+    night: Night, start: LanguageModel, linear: Candidate, folder: Path
+) -> tuple[LanguageModel, tuple[str, ...]]:
+    """The start, or one that reads deeper; and what people should know of it."""
+    if questions.behind(start.answers, linear.answers, night.lessons.labels, night.recipe.evidence):
+        return replace(start, chosen=f"{start.chosen}; too far behind the linear model for more"), ()
+    from trainer.candidates.whole_model import deepened
+
+    fitted, report = deepened(night, start, linear, ModelFolder(folder).lora)
+    if not fitted.layers:
+        rmtree(ModelFolder(folder).adapter, ignore_errors=True)
+    return fitted, report
+
+
+def _worth_it(night: Night, start: LanguageModel, linear: Candidate) -> str:
+    """What to install for a model that reads deeper, and what it promises; "" where that is nothing."""
+    labels = night.lessons.labels
+    if questions.behind(start.answers, linear.answers, labels, night.recipe.evidence):
+        return ""
+    points = questions.promised(start.answers, linear.answers, labels, night.recipe)
+    if points is None:
+        return ""
+    return (
+        "These lessons are short questions: by what is wrong on them now, a model that reads deeper would have "
+        f"{points[0]:.1f} to {points[1]:.1f} more of 100 right. It needs PyTorch: {extra.INSTALL}"
+    )
 
 
 def _read(night: Night, reading: CachedReadings, prompts: Sequence[Prompt]) -> Readings:
@@ -150,33 +166,6 @@ def _read(night: Night, reading: CachedReadings, prompts: Sequence[Prompt]) -> R
     return reading.read(prompts, tick)
 
 
-def _deepened(
-    night: Night, start: LanguageModel, linear: Candidate, adapter: Path
-) -> tuple[LanguageModel, tuple[str, ...]]:
-    """The start, or one that reads deeper; and what people should know of it."""
-    if questions.behind(start.answers, linear.answers, night.lessons.labels, night.recipe.evidence):
-        return replace(start, chosen=f"{start.chosen}; too far behind the linear model for more"), ()
-    base = load_base(night.grounds.prepared.folder)
-    room = room_of(base)
-    prompts = [prompt.ids for prompt in night.prompts(night.lessons.texts)]
-
-    def tick(done: int, total: int) -> None:
-        night.in_time(done, total)
-        night.progress("train", 1 + done, 1 + total, "fine-tuning the language model")
-
-    def contrasted(learnt: Rows) -> TunedLayers | None:
-        task = Likening(prompts, night.lessons.labels, learnt, night.job.seed)
-        return contrast(base, task, adapter, night.recipe, tick)
-
-    try:
-        return questions.deepened(start, night.lessons, linear.answers, room, contrasted, night.recipe), ()
-    except TimeoutError:
-        words = "The time limit was too short for fine-tuning; the language model serves as it was begun."
-        return start, (words,)
-    except TrainingFailed as error:
-        return start, (f"{error} The language model serves as it was begun.",)
-
-
 def _served(
     night: Night, fitted: LanguageModel, reader: SharedReader | None, prompts: Sequence[Prompt], folder: Path
 ) -> LanguageCandidate:
@@ -187,6 +176,8 @@ def _served(
         head = Head(codes, fitted.space.matrix, fitted.head.rows, fitted.head.offsets)
         head.save(ModelFolder(folder).head)
     else:
+        from trainer.candidates.whole_model import export
+
         export(fitted, night.grounds, forms, prompts, ModelFolder(folder), night.recipe)
         reader = None
     # What answered out of fold stays; the exam's answers are those of what serves.
@@ -204,41 +195,6 @@ def _served(
             night.job.engine.serving().recognise(engine, known)  # what is not known again would never file a mail
     night.progress("write", 2, 2, "language model written")
     return replace(made, exam=exam)
-
-
-def export(
-    language: LanguageModel,
-    grounds: Grounds,
-    forms: Forms,
-    prompts: Sequence[Prompt],
-    made: ModelFolder,
-    recipe: Recipe,
-) -> None:
-    """Write the parts of `made` that `forms` names, of a model with a pooling layer.
-
-    `prompts` are the lessons that show how large the model's channels grow. Raises OSError, ModelRefused.
-    """
-    pooling = language.pooling
-    if pooling is None:
-        raise ValueError("only a head was fitted")
-    tokens = [code_token(code, grounds.tokenizer) for code in grounds.codes]
-    rows = {int(token): row for token, row in zip(tokens, pooling.rows, strict=True) if token is not None}
-    with tempfile.TemporaryDirectory(prefix="model-", dir=made.root.parent) as name:
-        merged = Path(name)
-        model = load_base(grounds.prepared.folder)
-        model.load_state_dict(dict(language.layers), strict=False)
-        quiet_row = silence(pooling, recipe.pooled)
-        changed = write_model(model, language.depth, pooling, rows, quiet_row, merged)
-        copyfile(grounds.prepared.tokenizer, merged / "tokenizer.json")
-        shown = [prompt.ids for prompt in prompts]
-        export_ct2(merged, made.ct2, forms.ct2, grounds.codes, lambda whole: smooth(whole, shown, recipe.rounding))
-        if forms.safetensors:
-            write_for_vllm(merged, made.hf)
-    save_adapter(changed, rows, made.adapter)
-    if forms.gguf is not None:
-        state = {**language.layers, **changed}
-        export_gguf(grounds.base, state, made.gguf, forms.gguf, language.depth + 1, forms.whole)
-        copyfile(grounds.prepared.tokenizer, made.gguf.with_name("tokenizer.json"))
 
 
 def served(engine: Engine, prompts: Sequence[Prompt], codes: Sequence[str]) -> Floats:

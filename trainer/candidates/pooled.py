@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from daemon.model.engines.engine import Floats
 from trainer.calibrate import calibrated_losses
@@ -19,6 +19,9 @@ from trainer.finetune.reading import Readings
 from trainer.folds import Labels, Lessons, judged
 from trainer.job import TrainingFailed
 from trainer.recipe import Evidence, Pooled, Recipe
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)

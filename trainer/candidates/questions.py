@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +24,12 @@ from daemon.model.engines.engine import Floats
 from trainer.calibrate import calibrated_losses, fit_blend, really_more
 from trainer.candidates.pooled import LanguageModel, fit_language
 from trainer.finetune.pooling import Room
-from trainer.finetune.upper import TunedLayers
 from trainer.folds import Labels, Lessons, Rows, judged
 from trainer.prepare import Shape
 from trainer.recipe import Evidence, Questions, Recipe
+
+if TYPE_CHECKING:
+    from trainer.finetune.upper import TunedLayers
 
 
 def possible(shape: Shape, depth: int, lengths: Sequence[int], recipe: Questions) -> bool:
@@ -45,6 +48,19 @@ def behind(language: Floats, linear: Floats, labels: Labels, evidence: Evidence)
     both = judged(language) & judged(linear)
     ours, theirs = ((answers[both].argmax(axis=1) == labels[both]).astype(float) for answers in (linear, language))
     return really_more(ours, theirs, evidence.beyond_luck)
+
+
+def promised(language: Floats, linear: Floats, labels: Labels, recipe: Recipe) -> tuple[float, float] | None:
+    """How many points righter a deeper model would be, from and to, by what is wrong with both models' answers out of
+    fold; None where that is not worth it, or no fold judged."""
+    both = judged(language) & judged(linear)
+    if not both.any():
+        return None
+    ours, theirs, right = language[both], linear[both], labels[both]
+    share = fit_blend(ours, theirs, right, recipe.evidence)
+    wrong = 100 * float((blend(ours, theirs, share).argmax(axis=1) != right).mean())
+    low, high = (part * wrong for part in recipe.questions.rights)
+    return (low, high) if high >= recipe.questions.worth else None
 
 
 def deepened(

@@ -1,11 +1,11 @@
 """The reader that all mailboxes of a machine share: a base's lower layers for CTranslate2, made once and kept.
 
-    prepared base | the lower layers | channels made alike, by invented mail | rounded | checksums | rename  ->  folder
+    base's weights | the lower layers | channels made alike, by invented mail | rounded | checksums | rename  ->  folder
 
 What comes out of it is the state of every position, brought to a mean square of one by a last norm. CTranslate2 has no
 call for states, but answers with what a head makes of them: here the identity. Before int8 the head takes part in the
 smoothing: the norm divides every channel by what it reaches, and the identity multiplies it again, which costs no digit
-since each of its rows holds one number.
+since each of its rows holds one number. All of it is numpy's: no torch, and no whole model in memory.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
+import numpy as np
 from tokenizers import Tokenizer
 
-from daemon.model.engines.engine import ModelRefused
+from daemon.model.engines.engine import Floats, ModelRefused
 from daemon.model.engines.serving import Ct2Type
 from daemon.model.prompt import PromptSettings, Renderer
 from daemon.model.reader_files import (
@@ -30,12 +29,10 @@ from daemon.model.reader_files import (
     seal,
     whole_reader,
 )
-from trainer.export.exporting import Converter
+from trainer.export.decoder_ct2 import write_decoder
 from trainer.export.office_mail import office_mail
-from trainer.export.smoothing import smooth
-from trainer.finetune.cutting import cut_config
-from trainer.finetune.loading import quiet
-from trainer.finetune.pooling import unit
+from trainer.finetune.decoder import Decoder
+from trainer.finetune.evening import Largest, smooth_decoder
 from trainer.prepare import PreparedBase
 from trainer.recipe import Rounding
 
@@ -66,41 +63,25 @@ def prepare_reader(prepared: PreparedBase, depth: int, form: Ct2Type, cache: Pat
 
 def _convert(prepared: PreparedBase, depth: int, form: Ct2Type, folder: Path, recipe: Rounding) -> None:
     renderer = Renderer(Tokenizer.from_file(str(prepared.tokenizer)), PromptSettings())
-    shown = [renderer.render(mail).ids for mail in office_mail()]
-
-    def change(model: Any) -> None:
-        cut_to_states(model, depth)
-        if form != "float32":
-            smooth(model, shown, recipe)
-            _smooth_states(model, shown[:: -(-len(shown) // recipe.most_prompts)], recipe)
-
+    decoder = Decoder(prepared.weights(), prepared.config, depth)
+    scale = np.ones(decoder.width, np.float32)
+    if form != "float32":
+        scale = smoothed(decoder, [renderer.render(mail).ids for mail in office_mail()], recipe)
     try:
-        with quiet():
-            Converter(prepared.folder, renderer.tokenizer, change).convert(str(folder), quantization=form)
+        # The last norm divides every channel by the largest value that it takes, and the head multiplies it again.
+        norm = np.float32(1) / scale - np.float32(1 - decoder.unit)
+        write_decoder(decoder, prepared.config, renderer.tokenizer, norm, np.diag(scale), folder, form)
     except (ValueError, NotImplementedError) as error:
-        raise ModelRefused(f"{prepared.folder}: CTranslate2 can't convert this model: {error}") from error
+        raise ModelRefused(f"{prepared.base.path}: CTranslate2 can't convert this model: {error}") from error
 
 
-@torch.no_grad()
-def cut_to_states(model: Any, depth: int) -> None:
-    """Change a whole model so that it answers with the normalised states behind its lowest `depth` layers."""
-    core, width = model.model, int(model.config.hidden_size)
-    core.layers = core.layers[:depth]
-    cut_config(model.config, depth)
-    core.norm.weight.fill_(unit(core.norm))
-    model.config.tie_word_embeddings = False
-    model.lm_head = torch.nn.Linear(width, width, bias=False)
-    model.lm_head.weight.copy_(torch.eye(width))
-
-
-@torch.no_grad()
-def _smooth_states(model: Any, prompts: Sequence[Sequence[int]], recipe: Rounding) -> None:
-    """Let the last norm divide every channel by the largest value that it takes, and the head multiply it again."""
-    norm, largest = model.model.norm, torch.zeros(int(model.config.hidden_size))
-    for ids in prompts:
-        states = model.model(input_ids=torch.tensor([list(ids)]), use_cache=False).last_hidden_state
-        largest = torch.maximum(largest, states[0].abs().amax(0))
-    scale = largest.clamp(min=recipe.tiny)
-    plus = 1 - unit(norm)
-    norm.weight.copy_((norm.weight + plus) / scale - plus)
-    model.lm_head.weight.copy_(torch.diag(scale))
+def smoothed(decoder: Decoder, prompts: Sequence[Sequence[int]], recipe: Rounding) -> Floats:
+    """Make the channels of `decoder` alike by these prompts, and return how large each channel of its normalised states
+    grows."""
+    largest = Largest()
+    states = np.zeros(decoder.width, np.float32)
+    for ids in prompts[:: -(-len(prompts) // recipe.most_prompts)]:
+        reached = np.abs(decoder.normalised(decoder.states(ids, largest.note))).max(0)
+        states = np.maximum(states, reached)
+    smooth_decoder(decoder, largest, recipe)
+    return np.maximum(states, np.float32(recipe.tiny))

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from trainer.finetune.pooling import unit
+from trainer.finetune.pooling_layer import unit
 from trainer.recipe import Rounding
 
 

@@ -4,8 +4,8 @@
 
 The layers below the pooling layer (see `trainer.finetune.pooling`) never change, so a text has to be read only once in
 its life: a night reads the new lessons and takes the rest from the cache. What it did not ask for goes from there: the
-lesson is gone. `ByShared` reads as service does, in int8 and without torch; `Reader` in float32, for forms that a whole
-model is written in, and knows the last position as well.
+lesson is gone. `ByShared` reads as service does, in int8 and without torch; what is written as a whole model is read in
+float32, with the last position as well (trainer.finetune.exact_reading).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from daemon.model.engines.embedded import batches
 from daemon.model.engines.shared_reader import SharedReader
 from daemon.model.prompt import Prompt
-from trainer.finetune.cutting import lower_part
 from trainer.recipe import Pooled
 
 Floats = npt.NDArray[np.float32]
+BATCHES_A_THREAD = 4
+"""Asked for at once where batches are read side by side, so that at the end of them little is waited for."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class CachedReadings(ABC):
         self._columns = columns
         self._key = hashlib.sha256(key.encode()).hexdigest()[:24]
         self._file = None if cache is None else cache / f"readings-{self._key}.npz"
+        self._tokens_at_once = recipe.tokens_a_batch
 
     @abstractmethod
     def _compute(self, ids: Sequence[Sequence[int]]) -> Floats:
@@ -66,7 +67,7 @@ class CachedReadings(ABC):
         tick(done)
         unread = list(missing)
         try:
-            for batch in batches([len(missing[key].ids) for key in unread], self._recipe.tokens_a_batch):
+            for batch in batches([len(missing[key].ids) for key in unread], self._tokens_at_once):
                 for index, row in zip(batch, self._compute([missing[unread[i]].ids for i in batch]), strict=True):
                     rows[unread[index]] = row
                 done += len(batch)
@@ -104,44 +105,14 @@ class CachedReadings(ABC):
                 other.unlink(missing_ok=True)
 
 
-class Reader(CachedReadings):
-    """The base model cut off above `depth` layers. `model` is a transformers decoder with its embedding and norm."""
-
-    def __init__(self, model: Any, depth: int, key: str, cache: Path | None, recipe: Pooled) -> None:
-        width = int(model.config.hidden_size)
-        super().__init__(f"1|{key}|{depth}", width, 2 * width, cache, recipe)
-        self._core = lower_part(model, depth)
-        self._epsilon = float(model.config.rms_norm_eps)
-
-    @torch.inference_mode()
-    def _compute(self, ids: Sequence[Sequence[int]]) -> Floats:
-        lengths = torch.tensor([len(prompt) for prompt in ids])
-        longest = int(lengths.max())
-        # Padded on the right: attention looks to the left only, so what stands behind a text can't change it.
-        tokens = torch.tensor([[*prompt, *[0] * (longest - len(prompt))] for prompt in ids])
-        states = self._core(input_ids=tokens, use_cache=False).last_hidden_state
-        result: Floats = torch.cat(pooled(states, lengths, self._epsilon), dim=1).numpy()
-        return result
-
-
 class ByShared(CachedReadings):
     """By the reader that will serve, of a base so wide. Knows no last positions."""
 
     def __init__(self, reader: SharedReader, width: int, cache: Path | None, recipe: Pooled) -> None:
         super().__init__(f"shared|{reader.key}", width, width, cache, recipe)
         self._reader = reader
+        if reader.at_once > 1:  # the reader makes its own batches of these, some for each thread
+            self._tokens_at_once *= BATCHES_A_THREAD * reader.at_once
 
     def _compute(self, ids: Sequence[Sequence[int]]) -> Floats:
         return self._reader.means(ids)
-
-
-def pooled(states: torch.Tensor, lengths: torch.Tensor, epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of padded states (prompts, positions, width): the mean over positions of the normalised ones, and the last."""
-    inside = (torch.arange(states.shape[1])[None] < lengths[:, None]).unsqueeze(-1)
-    means = (normalised(states, epsilon) * inside).sum(1) / lengths[:, None]
-    return means, states[torch.arange(len(lengths)), lengths - 1]
-
-
-def normalised(states: torch.Tensor, epsilon: float) -> torch.Tensor:
-    """States of a mean square of one."""
-    return states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + epsilon)

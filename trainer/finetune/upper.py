@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 
+from trainer.finetune.exact_reading import pooled
 from trainer.finetune.loading import quiet
-from trainer.finetune.reading import Readings, pooled
+from trainer.finetune.reading import Readings
 from trainer.finetune.states import by_length, padded, part, split
 from trainer.folds import Rows
 from trainer.recipe import Questions
@@ -76,7 +77,7 @@ class Upper:
                 self.states[row] = _halved(state[: self.lengths[row]])
 
     def pooled(self, states: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the upper layers make of these: see `trainer.finetune.reading.pooled`."""
+        """What the upper layers make of these: see `trainer.finetune.exact_reading.pooled`."""
         lengths = torch.tensor([len(state) for state in states])
         whole = torch.nn.utils.rnn.pad_sequence([state.float() for state in states], batch_first=True)
         out = self.layers(inputs_embeds=whole, use_cache=False).last_hidden_state

@@ -346,7 +346,7 @@ def _untrained(work: Work, table: Table, plan: Plan) -> None:
     with table.trying("base_free", "base_closed"):
         tokenizer = night.grounds.tokenizer
         asked = careful_prompts(texts, work.names, night.grounds.base, night.renderer, tokenizer)
-        model = load_base(night.grounds.prepared.folder)
+        model = load_base(night.grounds.prepared.whole())
 
         def tick(done: int, total: int) -> None:
             plan.tick(done, total)

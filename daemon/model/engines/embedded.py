@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import ctranslate2  # type: ignore[import-untyped]
@@ -60,11 +61,23 @@ class EmbeddedEngine(Engine):
 
 
 class Forward:
-    """One pass over prompts in batches of bounded size. Raises what CTranslate2 raises for a damaged folder."""
+    """One pass over prompts in batches of bounded size. Raises what CTranslate2 raises for a damaged folder.
 
-    def __init__(self, folder: Path, whose: str, threads: int, compute_type: str = "default") -> None:
+    All `threads` work at one batch, which answers a single mail soonest; or, `side_by_side`, each at a batch of its
+    own: then none waits for another that has lost its core to other work.
+    """
+
+    def __init__(
+        self, folder: Path, whose: str, threads: int, compute_type: str = "default", *, side_by_side: bool = False
+    ) -> None:
+        self.at_once = threads if side_by_side else 1
+        """So many batches are worked at."""
         self.generator = ctranslate2.Generator(
-            str(folder), device="cpu", compute_type=compute_type, inter_threads=1, intra_threads=threads
+            str(folder),
+            device="cpu",
+            compute_type=compute_type,
+            inter_threads=self.at_once,
+            intra_threads=threads // self.at_once,
         )
         self._whose = whose
         self._mixed = True  # prompts of several lengths in one batch
@@ -82,13 +95,23 @@ class Forward:
 
     def _of_each(self, prompts: Sequence[Sequence[int]], take: Callable[[Floats], Floats]) -> list[Floats]:
         found: list[Floats] = [np.empty(0, np.float32)] * len(prompts)
-        for batch in batches([len(ids) for ids in prompts], mixed=self._mixed):
+
+        def one(batch: Sequence[int]) -> None:
             try:
                 outputs = np.asarray(self.generator.forward_batch([list(prompts[index]) for index in batch]))
             except (RuntimeError, ValueError) as error:
                 raise EngineError(f"{self._whose}: CTranslate2 failed: {error}") from error
             for place, index in enumerate(batch):
                 found[index] = take(outputs[place, : len(prompts[index])])
+
+        pieces = batches([len(ids) for ids in prompts], mixed=self._mixed)
+        if self.at_once == 1:
+            for batch in pieces:
+                one(batch)
+        else:
+            with ThreadPoolExecutor(self.at_once) as pool:
+                for done in [pool.submit(one, batch) for batch in pieces]:
+                    done.result()
         return found
 
 

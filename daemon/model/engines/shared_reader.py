@@ -29,17 +29,19 @@ from daemon.model.tokenizer_file import TOKENIZER, shared_tokenizer
 class SharedReader:
     """The lower layers of a base, loaded. Safe to share between threads. Raises ReaderRefused, ModelRefused."""
 
-    def __init__(self, folder: Path, threads: int = 2) -> None:
+    def __init__(self, folder: Path, threads: int = 2, *, side_by_side: bool = False) -> None:
         info = whole_reader(folder)
         self.key = folder.name.removeprefix(PREFIX)
         """By which models name it."""
         try:
-            self._forward = Forward(folder, f"reader {self.key}", threads)
+            self._forward = Forward(folder, f"reader {self.key}", threads, side_by_side=side_by_side)
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelRefused(
                 f"{folder}: the shared reader can't be loaded ({error}). Remove it, and run `postroom train`: that "
                 "makes it anew."
             ) from error
+        self.at_once = self._forward.at_once
+        """So many batches are read side by side."""
         self.tokenizer: Tokenizer = shared_tokenizer(folder / TOKENIZER, info.files[TOKENIZER][1])
 
     def means(self, prompts: Sequence[Sequence[int]]) -> Floats:
@@ -50,19 +52,21 @@ class SharedReader:
 
 
 _loading = threading.Lock()
-_loaded: weakref.WeakValueDictionary[tuple[Path, int], SharedReader] = weakref.WeakValueDictionary()
+_loaded: weakref.WeakValueDictionary[tuple[Path, int, bool], SharedReader] = weakref.WeakValueDictionary()
 
 
-def shared_reader(folder: Path, threads: int = 2) -> SharedReader:
+def shared_reader(folder: Path, threads: int = 2, *, side_by_side: bool = False) -> SharedReader:
     """The reader in this folder: the one that somebody in this process holds already, or loaded now.
+
+    `side_by_side`: for many prompts at once, as a night reads them (`Forward`).
 
     Raises ReaderRefused, ModelRefused.
     """
-    place = (folder.resolve(), threads)
+    place = (folder.resolve(), threads, side_by_side)
     with _loading:
         found = _loaded.get(place)
         if found is None:
-            found = _loaded[place] = SharedReader(folder, threads)
+            found = _loaded[place] = SharedReader(folder, threads, side_by_side=side_by_side)
         return found
 
 

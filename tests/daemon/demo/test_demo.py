@@ -26,6 +26,7 @@ from daemon.demo.server import DemoServer
 from daemon.demo.show import LEFT, Arrival, Page, clip, examples, percent, short, tally
 from daemon.demo.tour import BATCH, COPIED, HISTORY, OLD_FOLDER, TAKEN_OVER_BY
 from daemon.demo.workplace import Account, Workplace, WorkplaceTrouble, is_settled, landed, settings_text
+from tests.without import plainly_installed
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 
@@ -219,13 +220,19 @@ def test_waiting_ends_with_words(tmp_path: Path, server):
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_demo_sorts_learns_loses_nothing_and_stays_until_told_to_end(tmp_path: Path):
-    """The README's first command: the last line of the output is the answer; `--keep` lets a person try it."""
+    """The README's first command, in the plain installation: the last line of the output is the answer; `--keep` lets a
+    person try it."""
     answers, story = tmp_path / "answers", tmp_path / "story"
     with answers.open("w") as out, story.open("w") as err:
         demo = subprocess.Popen(
             [sys.executable, "-P", "-c", "from daemon.cli import main; main()", "demo", "--json", "--keep"],
             cwd=tmp_path,
-            env={**os.environ, "TMPDIR": str(tmp_path), "POSTROOM_TRAINING__TIME_LIMIT": "10m"},
+            env={
+                **os.environ,
+                "TMPDIR": str(tmp_path),
+                "POSTROOM_TRAINING__TIME_LIMIT": "10m",
+                **plainly_installed(tmp_path),
+            },
             stdout=out,
             stderr=err,
         )

@@ -82,7 +82,7 @@ def logits(model: Any, prompt: Prompt) -> torch.Tensor:
 def loaded(prepared: PreparedBase) -> Any:
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(prepared.folder, dtype=torch.float32).eval()
+    return AutoModelForCausalLM.from_pretrained(prepared.whole(), dtype=torch.float32).eval()
 
 
 def test_what_training_loads_from_a_gguf_file_is_the_model(from_gguf: Base) -> None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 import daemon.passes.decide
 from connectors.base import MailText
+from connectors.mailbox_settings import RuleSettings
 from daemon.cli import postroom
 from daemon.commands.common import Context
 from daemon.model.prediction import Prediction
@@ -39,7 +40,7 @@ STATEMENT = (
 )
 Said = dict[str, tuple[str | None, str]]
 """By Message-ID: the category's name, or None, and the reason."""
-REHEARSED = ("sure", "unsure", "reply", "near copy", "fair", "perhaps")
+REHEARSED = ("ruled", "sure", "unsure", "reply", "near copy", "fair", "perhaps")
 
 
 class KnowsNoFairs(FakeClassifier):
@@ -58,6 +59,9 @@ def model_for(uids: dict[str, str]) -> KnowsNoFairs:
     return made
 
 
+RULES = [RuleSettings(category="Orders", subject="Ruled")]
+
+
 def uids_in(tx: Tx, mailbox: int) -> dict[str, str]:
     return {category.name: category.uid for category in mailboxes.categories(tx, mailbox)}
 
@@ -72,7 +76,8 @@ def policy(tx: Tx, desk: Desk, _model: Any) -> Policy:
 @pytest.fixture
 def full(make_office: Callable[..., Office], monkeypatch: pytest.MonkeyPatch) -> Office:
     """An office in which everything that a decision may rest on has happened, and mail for all of it has just come."""
-    made = make_office(sorting={"never_senders": ["@ads.example"]}, already_there="invoice from last year")
+    never = {"never_senders": ["@ads.example"]}
+    made = make_office(sorting=never, rules=RULES, already_there="invoice from last year")
     made.desk.settings = made.desk.settings.model_copy(update={"own_domains": ("firm.example",)})
     monkeypatch.setattr(daemon.passes.decide, "current_policy", policy)
     made.box.create_folder("Fairs")
@@ -108,6 +113,7 @@ def arrive(office: Office) -> None:
     labelled = office.deliver("invoice labelled", message_id="<labelled>")
     office.box._object_id = own_id  # type: ignore[method-assign]
     office.box.copy_by_person(labelled.ref, "Orders")
+    office.deliver("invoice ruled", message_id="<ruled>")
     office.deliver("fair stand", message_id="<fair>")
     office.deliver("puzzle about all fairs", message_id="<perhaps>")
     office.deliver("invoice flagged", message_id="<flagged>", flags=["\\Flagged"])
@@ -130,6 +136,7 @@ EXPECTED = {
     "invoice pair": ("Invoices", "needs 0.90; model m1"),
     "puzzle [list] pair": ("Invoices", "Invoices: as another copy of this mail"),
     "labelled": (None, "not touched: it has a category's label already"),
+    "ruled": ("Orders", "Orders: your rule 1 (subject) says so"),
     "fair": (None, "more like mail that people put into Fairs"),
     "perhaps": (None, "perhaps Fairs, which this model does not know yet"),
     "flagged": (None, "not touched: somebody flagged it"),
@@ -263,7 +270,7 @@ def test_rehearsal_decides_as_the_service_does(full: Office, tmp_path: Path, mon
     (tmp_path / "rehearsal").mkdir(mode=0o700)
     with (
         heard("daemon.rehearsal.replay.decisions_about", monkeypatch) as said,
-        RehearsedOffice(Settings(state_dir=tmp_path / "rehearsal")) as rehearsed,
+        RehearsedOffice(Settings(state_dir=tmp_path / "rehearsal"), rules=RULES) as rehearsed,
     ):
         with rehearsed._database.begin() as tx:
             uids = {folder: rehearsed._category(tx, folder).uid for folder in ("Invoices", "Orders", "Fairs")}

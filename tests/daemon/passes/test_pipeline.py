@@ -15,13 +15,14 @@ from connectors.base import MailText, MessageRef, Move, Progress, Sighting
 from connectors.errors import LoginRefused, Unreachable
 from connectors.imap import ImapSettings
 from connectors.in_memory import MemoryConnector
-from connectors.mailbox_settings import CategorySettings
+from connectors.mailbox_settings import CategorySettings, RuleSettings
 from connectors.tag_words import keyword
 from daemon.mistakes import PostroomError
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders, show_folders
 from daemon.passes.one_pass import one_pass
 from daemon.passes.put_back import BadMoment, Undone, moment, undo
+from daemon.report.story import mailbox_status
 from daemon.rules.decision import Policy
 from daemon.rules.drift import resting
 from daemon.settings import SortingSettings
@@ -90,6 +91,7 @@ def make_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         categories: Sequence[CategorySettings] = (),
         object_ids: bool = True,
         review: str = "",
+        rules: Sequence[RuleSettings] = (),
         first_look: bool = True,
     ) -> Office:
         folders = ("INBOX", "Invoices", "Orders", "Archive", *filter(None, [review]))
@@ -100,6 +102,7 @@ def make_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         database = Database.open(tmp_path / f"postroom{len(opened)}.sqlite")
         opened.append(database)
         more = {"mode": mode, "act_by": act_by, "category": tuple(categories), "review_folder": review}
+        more |= {"rule": tuple(rules)}
         mailbox = ImapSettings(**{**SETTINGS, **more})
         with database.begin() as tx:
             known = mailboxes.ensure(tx, mailbox.name, mailbox.kind, mailbox.mode, clock())
@@ -494,6 +497,133 @@ def test_unsure_mail_follows_the_renamed_review_folder_and_stays_when_that_is_go
     with office.database.begin() as tx:
         assert journal.done_between(tx, office.desk.mailbox_id, START, office.clock()) == 3
     assert office.corrections() == []
+
+
+def test_mail_that_is_not_to_be_touched_is_not_moved_to_the_review_folder_either(
+    make_office: Callable[..., Office],
+) -> None:
+    office = make_office(review="Unsure", sorting={"never_senders": ["ann@example.org"]})
+    office.deliver("puzzle of Ann's")
+    office.settle()
+    assert office.folder_of("puzzle of Ann's") == ["INBOX"]
+    with office.database.begin() as tx:
+        [decision] = decisions.since(tx, office.desk.mailbox_id, START)
+    assert decision.reason == "not touched: its sender is listed in never_senders"
+
+
+def test_the_owners_rule_comes_before_the_model_and_a_person_before_the_rule(
+    make_office: Callable[..., Office],
+) -> None:
+    rules = [RuleSettings(category="Orders", subject="invoice 7"), RuleSettings(category="", subject="invoice 8")]
+    office = make_office(rules=rules, review="Unsure")
+    for number in (6, 7, 8):
+        office.deliver(f"invoice {number}")
+    office.settle()
+    assert [office.folder_of(f"invoice {number}") for number in (6, 7, 8)] == [["Invoices"], ["Orders"], ["INBOX"]]
+    with office.database.begin() as tx:
+        made = {decision.reason: decision.source for decision in decisions.since(tx, office.desk.mailbox_id, START)}
+    assert made["Orders: your rule 1 (subject) says so"] == "owner"
+    assert made["left: your rule 2 (subject) says so"] == "owner"
+    office.box.move_by_person(office.ref_of("invoice 7"), "Invoices")
+    office.settle()
+    assert office.corrections() == [("correction", "Invoices")]
+    assert office.lessons() == ["Invoices"]
+    office.settle()
+    assert office.folder_of("invoice 7") == ["Invoices"]
+    with office.database.begin() as tx:
+        told = mailbox_status(tx, mailboxes.get(tx, office.desk.mailbox_id), START, lambda: False)
+    assert told["rules"] == [{"rule": "Orders: your rule 1 (subject)", "filed": 1, "overridden": 1}]
+
+
+def set_mode_of(office: Office, category: str, mode: str | None) -> None:
+    with office.database.begin() as tx:
+        mailboxes.update_category(tx, office.desk.mailbox_id, office.uids[category], mode=mode)
+
+
+def told_of(office: Office, category: str) -> dict[str, Any]:
+    with office.database.read() as tx:
+        told = mailbox_status(tx, mailboxes.get(tx, office.desk.mailbox_id), START, lambda: False)
+    [found] = [one for one in told["categories"] if one["name"] == category]
+    return found
+
+
+@pytest.mark.parametrize("whole", ["shadow", "live"])
+def test_a_category_may_be_live_or_in_shadow_by_itself(make_office: Callable[..., Office], whole: str) -> None:
+    office = make_office(mode=whole)
+    other = {"shadow": "live", "live": "shadow"}[whole]
+    set_mode_of(office, "Orders", other)
+    for subject in ("invoice 1", "order 1"):
+        office.deliver(subject)
+    office.settle()
+    lies = {"invoice 1": office.folder_of("invoice 1"), "order 1": office.folder_of("order 1")}
+    filed = {"live": ["Orders"], "shadow": ["INBOX"]}[other]
+    assert lies == {"invoice 1": {"live": ["Invoices"], "shadow": ["INBOX"]}[whole], "order 1": filed}
+    with office.database.read() as tx:
+        modes = {one.category: one.mode for one in decisions.since(tx, office.desk.mailbox_id, START)}
+    assert modes == {office.uids["Invoices"]: whole, office.uids["Orders"]: other}
+    assert [told_of(office, name)["mode"] for name in ("Invoices", "Orders")] == [whole, other]
+    assert told_of(office, "Orders")["filed"] == 1
+
+
+def test_overrides_of_the_only_live_category_pause_as_in_a_live_mailbox(make_office: Callable[..., Office]) -> None:
+    office = make_office(mode="shadow")
+    set_mode_of(office, "Orders", "live")
+    for number in range(20):
+        office.deliver(f"order {number}")
+    office.settle()
+    for number in range(12):
+        office.box.move_by_person(office.ref_of(f"order {number}"), "Invoices")
+        office.clock.advance(minutes=1)
+    office.settle()
+    with office.database.read() as tx:
+        assert "people moved" in (mailboxes.get(tx, office.desk.mailbox_id).paused or "")
+
+
+def shadowed(office: Office, subject: str, count: int, to: str) -> None:
+    """Mail that Postroom would file, and that people file by hand, a few a day."""
+    for number in range(count):
+        name = f"{subject} {number} to {to}"
+        office.deliver(name)
+        office.settle()
+        office.box.move_by_person(office.ref_of(name), to)
+        office.settle()
+        office.clock.advance(hours=6)
+
+
+def test_a_category_that_has_earned_it_goes_live_by_itself_where_that_is_wanted(
+    make_office: Callable[..., Office],
+) -> None:
+    office = make_office(mode="shadow", sorting={"auto_live": True, "identity_keep": "365d"})
+    set_mode_of(office, "Orders", "shadow")  # as a person said
+    for number in range(40):  # in shadow, untouched: no agreement
+        office.deliver(f"invoice untouched {number}")
+    office.settle()
+    shadowed(office, "invoice", 31, "Invoices")
+    shadowed(office, "order", 33, "Orders")
+    assert [told_of(office, name)["mode"] for name in ("Invoices", "Orders")] == ["shadow", "shadow"]
+    shadowed(office, "invoice again", 1, "Invoices")
+    assert [told_of(office, name)["mode"] for name in ("Invoices", "Orders")] == ["live", "shadow"]
+    assert (told_of(office, "Orders")["agreed"], told_of(office, "Orders")["overridden"]) == (33, 0)
+    office.deliver("invoice at last")
+    office.settle()
+    assert office.folder_of("invoice at last") == ["Invoices"]
+
+
+def test_no_category_goes_live_by_itself_unless_that_is_wanted(make_office: Callable[..., Office]) -> None:
+    office = make_office(mode="shadow")
+    shadowed(office, "invoice", 33, "Invoices")
+    assert told_of(office, "Invoices")["mode"] == "shadow"
+    assert told_of(office, "Invoices")["agreed"] == 33
+
+
+def test_what_a_rule_files_is_no_evidence_of_how_sure_the_model_may_be(make_office: Callable[..., Office]) -> None:
+    office = make_office(rules=[RuleSettings(category="Orders", subject="invoice")])
+    office.deliver("invoice 7")
+    office.settle()
+    office.box.move_by_person(office.ref_of("invoice 7"), "Invoices")
+    office.settle()
+    with office.database.begin() as tx:
+        assert evidence(tx, office.desk.mailbox_id, office.clock(), also_newcomers=True) == []
 
 
 def test_category_goes_on_when_its_folder_comes_back(office: Office) -> None:

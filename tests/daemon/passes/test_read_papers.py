@@ -77,7 +77,7 @@ def with_reader(office: Office, *ends: Reading, works: bool = True, sees: bool =
 
 def knows_files_by(office: Office, what: str) -> None:
     """As after the settings were read again."""
-    office.desk.settings = office.desk.settings.model_copy(update={"attachments": what})
+    office.desk.sorting = office.desk.sorting.model_copy(update={"attachments": what})
     office.desk.all_read = None
 
 

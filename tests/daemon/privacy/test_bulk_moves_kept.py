@@ -14,7 +14,7 @@ from daemon.privacy.forgetting import forget, memory_of
 from daemon.privacy.person import Person
 from daemon.privacy.retention import hold
 from daemon.rules.bulk_moves import PATIENCE
-from daemon.settings import Settings
+from daemon.settings import SortingSettings
 from daemon.store import batches, clocks, journal, learning, messages
 from daemon.training.never_senders import void_never_senders
 from tests.daemon.privacy.test_forget import Office, office
@@ -107,8 +107,7 @@ def test_a_bulk_move_without_an_answer_is_void_after_its_time_unless_the_clock_h
 
 def test_senders_that_are_never_learnt_from_leave_the_bulk_move(office: Office) -> None:
     bulk_move(office, "Ann <ann@x.example>", "Bob <bob@y.example>")
-    settings = Settings(sorting={"never_senders": ["@x.example"]})
-    void_never_senders(office.database, office.box, settings, START)
+    void_never_senders(office.database, office.box, SortingSettings(never_senders=("@x.example",)), START)
     assert members(office) == [1]
     assert not holds(office, "zqbody1")
 

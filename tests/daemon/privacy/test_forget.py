@@ -140,6 +140,9 @@ def test_lessons_go_with_their_messages_copies_and_references_and_those_of_other
     office.teach("list@z.example", "<1@mail.x.example>", origin="same")
     reply = office.teach("bob@y.example", "<2@y.example>", thread="<1@mail.x.example>")
     office.teach("bob@y.example", "<3@x.example>")
+    kept = office.settings.state_dir / "kept" / "0001-before-0002.sqlite"
+    kept.parent.mkdir()
+    kept.write_text("mail of before")
     done = forget(memory_of(office.desk), office.settings, Person("@x.example"))
     assert (len(done.found.lessons), len(done.found.messages), done.unfinished, done.troubles) == (1, 3, 0, ())
     with office.database.begin() as tx:
@@ -152,6 +155,7 @@ def test_lessons_go_with_their_messages_copies_and_references_and_those_of_other
         assert messages.sightings(tx, reply)[0].who == "bob@y.example"
     files = b"".join(path.read_bytes() for path in office.settings.state_dir.glob("postroom.sqlite*"))
     assert b"x.example" not in files
+    assert not kept.exists(), "nobody looks into an old copy, so all of it goes"
 
 
 def test_what_a_file_said_of_a_person_goes_from_decisions_too(office: Office) -> None:

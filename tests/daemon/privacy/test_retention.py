@@ -13,7 +13,7 @@ from connectors.base import Identity, MailText, MessageRef, Sighting
 from daemon.passes.mailroom import open_mailroom
 from daemon.privacy import retention
 from daemon.service.loop import Service
-from daemon.settings import Settings
+from daemon.settings import Settings, SortingSettings
 from daemon.store import clocks as store
 from daemon.store import learning, mailboxes, messages, training
 from daemon.store.clocks import Waiting
@@ -96,8 +96,7 @@ def think_again(office: Office, message: int, lesson: int) -> None:
 
 
 def list_the_sender(office: Office, message: int, lesson: int) -> None:
-    settings = Settings(sorting={"never_senders": ["@x.example"]})
-    void_never_senders(office.database, office.box, settings, NOW)
+    void_never_senders(office.database, office.box, SortingSettings(never_senders=("@x.example",)), NOW)
 
 
 @pytest.mark.parametrize("how", [take_back, take_the_correction_back, put_into_the_inbox, think_again, list_the_sender])

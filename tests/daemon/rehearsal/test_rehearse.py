@@ -145,7 +145,7 @@ def test_command_shows_who_filed_in_a_hundred_columns(monkeypatch: pytest.Monkey
         show_rehearsal(report)
     lines = shown.get().splitlines()
     whole = next(line for line in lines if line.startswith("all "))
-    assert whole.split() == ["all", "-", "-", "250", "of", "250", "-", "250"]
+    assert whole.split() == ["all", "-", "-", "250", "of", "250", "-", "-", "250"]
     assert "100.0 % (95 % interval: 98.5 to 100.0 %) of these where people put them" in lines[-1]
     assert all(len(line) <= 100 for line in lines[:-1])
     assert len(lines) == 2 + 2 + 2 + 3 + 1, "no cell is folded"
@@ -175,6 +175,7 @@ def test_report_as_json_has_exactly_the_promised_keys():
         "thread": {"filed": 0, "right": 0},
         "memory": {"filed": 0, "right": 0},
         "copy": {"filed": 0, "right": 0},
+        "owner": {"filed": 0, "right": 0},
     }
     assert list(found["batches"][0])[-2:] == ["who_filed", "left_as_newer"]
 

@@ -31,6 +31,7 @@ def test_page_says_who_filed_and_how_much_of_it_people_moved() -> None:
         ("thread", 1, 0),
         ("memory", 20, 1),
         ("copy", 0, 0),
+        ("owner", 0, 0),
     ]
     text = page("Info", START, weeks(made, said), [], {}, 0.95, None, filers=filers)
     rows = [["".join(cell.itertext()) for cell in row] for row in drawn(text).iter("tr")]

@@ -34,5 +34,6 @@ def test_status_counts_filings_and_moves_elsewhere_by_who_filed(office: Office) 
         "thread": {"filed": 1, "overridden": 0},
         "memory": {"filed": 0, "overridden": 0},
         "copy": {"filed": 0, "overridden": 0},
+        "owner": {"filed": 0, "overridden": 0},
     }
     assert (told["filed"], told["overridden"]) == (3, 1)

@@ -11,8 +11,8 @@ from connectors.base import Folder, Identity, MailText, Message, MessageRef, Rol
 from connectors.own_domains import own_domain
 from daemon.model.near_duplicates import NearDuplicates
 from daemon.model.prediction import Prediction
-from daemon.rules.addresses import shown_in
-from daemon.rules.decision import Policy, decide, hands_off, is_from
+from daemon.rules.addresses import fits_one, shown_in
+from daemon.rules.decision import Policy, decide, hands_off
 from daemon.rules.hints import Hint
 from daemon.rules.roles import guess_roles
 from daemon.rules.schedule import (
@@ -125,7 +125,7 @@ def test_hands_off_what_people_or_programs_wait_for(flags: set[str], marks: set[
     ],
 )
 def test_never_senders_are_whole_addresses_or_whole_domains(sender: str, listed: bool) -> None:
-    assert is_from([sender], ["lawyer@example.com", "@union.org"]) is listed
+    assert fits_one([sender], ["lawyer@example.com", "@union.org"]) is listed
 
 
 def test_lessons_show_whose_mail_they_were() -> None:

@@ -55,3 +55,15 @@ def test_a_service_that_sorts_and_trains_speaks_to_its_mail_server_and_to_nobody
     assert told["model"]
     assert found.missed == 0
     assert found.peers == {f"tcp 127.0.0.1 {told['port']}"}
+
+
+@pytest.mark.parametrize("host", ["192.0.2.10", None], ids=["with a host", "without one"])
+def test_init_turns_to_the_host_that_was_said_and_asks_nobody_about_it(tmp_path: Path, host: str | None) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("open-sesame")
+    init = [sys.executable, "-m", "daemon.cli", "--config", str(tmp_path / "config.toml"), "init", "--yes"]
+    said = ["--user", "office@example.org", "--password-file", str(secret), "--state-dir", str(tmp_path / "state")]
+    found = watched([*init, *said, *(["--host", host] if host else ["--preset", "imap"])], timeout=120)
+    assert found.code != 0
+    assert found.peers == ({f"tcp {host} 993"} if host else set())
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]

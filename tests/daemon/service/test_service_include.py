@@ -101,7 +101,7 @@ def test_files_come_change_and_go_at_a_reload_and_a_broken_one_concerns_no_other
     assert service.log.read_text().count('"mailbox": "sales"') == gone, "nobody looks there any more"
 
 
-def test_a_reload_that_brings_nothing_that_can_be_used_ends_no_training(
+def test_a_reload_ends_no_training_unless_what_concerns_all_mailboxes_is_new(
     service: ServiceProcess, worlds: dict[str, ImapWorld], dovecot_world: ImapWorld
 ) -> None:
     for number in range(4):
@@ -125,7 +125,16 @@ def test_a_reload_that_brings_nothing_that_can_be_used_ends_no_training(
     sales.write_text(good)
     service.config.write_text(main)
     reload(service)
-    assert not trainer.is_running(), "settings that can be used are used"
+    hr = write(service, worlds, "hr")
+    reload(service)
+    hr.unlink()
+    reload(service)
+    assert trainer.is_running()
+    assert service.status()["training"]["outcome"] == "running"
+    assert service.log.read_text().count('"started"') == 1
+    service.config.write_text(main.replace('settle = "1s"', 'settle = "2s"'))
+    reload(service)
+    assert not trainer.is_running(), "settings that all work by are used"
 
 
 def test_a_file_that_is_broken_at_the_start_is_named_as_every_other_mistake(

@@ -836,3 +836,21 @@ def test_a_training_that_another_held_up_is_tried_again_within_the_window(
     night.modify(next_run_time=datetime.now(UTC) + timedelta(days=1))
     nights.train_all()
     assert night.next_run_time - datetime.now(UTC) > timedelta(hours=23), "nobody is due any more"
+
+
+def test_a_mailbox_is_looked_at_as_its_own_settings_say(tmp_path: Path) -> None:
+    dump = settings(tmp_path, 2).model_dump(by_alias=True)
+    dump["mailbox"][1]["sorting"] = {"poll": "2h", "precision": 0.99, "act_after": "0s"}
+    made = Settings(**dump)
+    with open_mailroom(made, clock=Clock()) as mailroom:
+        usual, own = mailroom.desks()
+        service = Service(tmp_path / "config.toml", made, clock=Clock())
+        timetable = service._plan(mailroom, [usual, own])
+        assert usual.sorting == made.sorting
+        assert own.sorting == made.sorting.model_copy(
+            update={"poll": timedelta(hours=2), "precision": 0.99, "act_after": timedelta()}
+        )
+        every = [timetable.scheduler.get_job(job_of(desk)).trigger.interval for desk in (usual, own)]
+        assert every == [timedelta(minutes=1), timedelta(hours=2)]
+        in_an_hour = time.monotonic() + 3600
+        assert [service.rounds[desk.settings.name].overdue(in_an_hour) for desk in (usual, own)] == [True, False]

@@ -151,3 +151,26 @@ def test_where_nobody_knows_the_server_all_may_enter() -> None:
         assert not turns.ends(name, well=True)
     assert turns.refused("two", 0.0, again=False) is None
     assert turns.enter("two", "", 1.0) == (True, None)
+
+
+def test_who_leaves_at_a_reload_makes_room_waits_in_no_line_and_is_not_counted() -> None:
+    office = Office(3, 2)
+    for _ in range(3):
+        office.round()
+    resting, (waiting,) = sorted(office.connected), set(office.names) - office.connected
+    assert "3 mailboxes are there" in (office.turns.in_words(waiting) or "")
+    office.turns.enter(waiting, "imap.example.com:993", office.now)
+    assert office.turns.leaves(resting[0]) == waiting
+    assert "2 mailboxes are there" in (office.turns.in_words(waiting) or "")
+    assert office.turns.enter(waiting, "imap.example.com:993", office.now)[0]
+    assert office.turns.leaves("never asked") is None
+
+
+def test_who_leaves_while_it_waits_is_called_no_more() -> None:
+    office = Office(3, 2)
+    for _ in range(3):
+        office.round()
+    resting, (waiting,) = sorted(office.connected), set(office.names) - office.connected
+    office.turns.enter(waiting, "imap.example.com:993", office.now)
+    assert office.turns.leaves(waiting) is None
+    assert office.turns.gone(resting[0]) is None

@@ -6,6 +6,7 @@ Nothing here is skipped where systemd cannot be had: then these tests fail, and 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.hands import Hands, make_mail
 from tests.servers.systemd import NoSystemd, PrivateSystemd
 from tests.service_process import eventually
+from tests.silent_line import SilentLine
 
 pytestmark = [pytest.mark.imap, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -49,9 +51,8 @@ def office(installed: InstalledPostroom) -> Iterator[tuple[InstalledPostroom, Ha
 
 
 def start(postroom: InstalledPostroom) -> None:
-    """As the page says. It returns when the service has said READY."""
-    line = next(line for line in documented("3. The service") if line.startswith("systemctl enable"))
-    postroom.shell(line.split("#")[0])
+    """It returns when the service has said READY."""
+    postroom.shell("systemctl enable --now postroom")
     assert postroom.shown("ActiveState") == "active"
 
 
@@ -141,9 +142,6 @@ def test_ctrl_c_ends_what_the_wrapper_script_began(office: tuple[InstalledPostro
 
 def test_tab_completes_what_the_wrapper_script_takes(office: tuple[InstalledPostroom, Hands]) -> None:
     postroom, _ = office
-    (line,) = [line for line in documented("3. The service") if "bash_source" in line]
-    postroom.shell("mkdir -p /etc/bash_completion.d")
-    postroom.shell(line)
     asked = (
         "source /etc/bash_completion.d/postroom; COMP_WORDS=(postroom sta); COMP_CWORD=1; "
         "_postroom_completion postroom; echo ${COMPREPLY[@]}"
@@ -153,7 +151,7 @@ def test_tab_completes_what_the_wrapper_script_takes(office: tuple[InstalledPost
 
 def test_a_new_secret_is_handed_over_by_a_restart_and_not_by_a_reload(office: tuple[InstalledPostroom, Hands]) -> None:
     postroom, _ = office
-    secret = "/etc/postroom/credentials/office-imap"
+    secret = "/etc/postroom/credentials/office"
     postroom.shell(f"cp {secret} /tmp/right && printf wrong > {secret}")
     start(postroom)
     postroom.until(lambda: postroom.status()["trouble"] is not None, "the refusal")
@@ -179,14 +177,48 @@ def test_a_service_that_hangs_is_restarted_by_the_watchdog(office: tuple[Install
     postroom.until(lambda: postroom.status()["messages"].get("left") == 1, "the message is decided on")
 
 
+@pytest.mark.parametrize("how", ["nobody listens", "it never answers"])
+def test_a_mail_server_that_is_down_for_longer_than_the_watchdog_waits_restarts_nobody(
+    office: tuple[InstalledPostroom, Hands], how: str
+) -> None:
+    postroom, hands = office
+    real = postroom.port
+    drop_in = "/etc/systemd/system/postroom.service.d"
+    postroom.shell(f"mkdir {drop_in}")
+    postroom.shell(f"cat > {drop_in}/quick.conf && systemctl daemon-reload", given="[Service]\nWatchdogSec=10s\n")
+    with SilentLine(real, silent=True) as line:
+        if how == "nobody listens":
+            line.listener.close()
+        postroom.port = line.port
+        try:
+            postroom.edit_settings(ALL_DAY)
+        finally:
+            postroom.port = real
+        before = postroom.log().count("Watchdog timeout")  # the journal is that of all tests here
+        start(postroom)
+        process = postroom.shown("MainPID")
+        told = postroom.shown("WatchdogTimestampMonotonic")
+        time.sleep(25)
+        assert postroom.shown("WatchdogTimestampMonotonic") != told, "the watchdog is not even watched"
+        assert (postroom.shown("MainPID"), postroom.shown("NRestarts")) == (process, "0")
+        assert postroom.log().count("Watchdog timeout") == before
+        assert postroom.status()["polled"] is None, "nothing was seen of the mailbox"
+        postroom.edit_settings(ALL_DAY)
+        postroom.machine.run("systemctl", "reload", "postroom")
+    hands.put(make_mail("after the outage"))
+    postroom.until(lambda: postroom.status()["polled"] is not None, "the first look")
+    assert (postroom.shown("MainPID"), postroom.shown("NRestarts")) == (process, "0")
+
+
 def test_nothing_is_left_of_what_was_removed(tiny_base: BaseFile) -> None:
     with Dovecot() as server, PrivateSystemd() as machine:
         postroom = InstalledPostroom(machine, server.port, tiny_base.path)
         postroom.begin("removed", ALL_DAY)
         start(postroom)
-        # The packages are a layer of the tests.
-        postroom.shell("systemctl stop postroom && umount /opt/postroom/venv/lib/*/site-packages")
-        for line in documented("Removal"):
+        uninstall, *more = documented("Removal")
+        postroom.shell(f"{uninstall} --yes")  # nobody is there to be asked
+        postroom.shell("umount /opt/postroom/venv/lib/*/site-packages")  # the packages are a layer of the tests
+        for line in more:
             postroom.shell(line)
         left = machine.run("sh", "-c", "find /etc /opt /usr/local /var/lib -name '*postroom*' 2>/dev/null", fine=None)
         assert left.stdout == ""

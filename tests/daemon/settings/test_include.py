@@ -166,3 +166,58 @@ def test_what_a_broken_file_said_before_and_another_says_now_refuses_the_whole(m
     write(main, a="[[mailbox]\n", b=box("sales", 'mode = "live"'))
     with pytest.raises(SettingsError, match=r'"sales" is used in mailboxes\.d/a\.toml, too'):
         Settings.load_rest(main, before)
+
+
+# --- whom a mailbox shares with
+
+
+def test_what_is_wrong_with_sharing_is_told_at_once_with_its_file(main: Path) -> None:
+    main.write_text(main.read_text() + box("copy", 'share = "offise"'))
+    write(
+        main,
+        a=box("alone", 'share = "alone"') + box("chain", 'share = "member"') + box("member", 'share = "office"'),
+        b=box("both", 'share = "office"\n[[mailbox.category]]\nname = "Bugs"'),
+    )
+    assert problems(main) == [
+        '[[mailbox]] (copy) share: no mailbox is called "offise". Did you mean "office"?',
+        "mailboxes.d/a.toml: [[mailbox]] 1 (alone) share: this is the mailbox itself. Name another one, or remove the "
+        "line.",
+        'mailboxes.d/b.toml: [[mailbox]] 1 (both) [[category]]: with share the categories are those of "office". List '
+        "them there, or remove `share`.",
+    ]
+    write(main, a=box("chain", 'share = "member"') + box("member", 'share = "office"'), b=box("both"))
+    assert problems(main)[1:] == [
+        'mailboxes.d/a.toml: [[mailbox]] (chain) share: "member" shares with "office" itself. Name a mailbox that does '
+        "not."
+    ]
+
+
+def test_a_member_may_lie_in_another_file_than_its_lender(main: Path) -> None:
+    write(main, a=box("sales", 'share = "zoo"\n[mailbox.roles]\n"Old" = "never"'))
+    write(main, z=box("zoo", '[[mailbox.category]]\nname = "Bugs"\n[mailbox.roles]\n"Old" = "neutral"\n"X" = "never"'))
+    settings = Settings.load(main)
+    sales = settings.mailbox_named("sales")
+    assert sales.categories == ()
+    working = settings.working(sales)
+    assert [category.name for category in working.categories] == ["Bugs"]
+    assert dict(working.roles) == {"Old": "never", "X": "never"}
+    office = settings.mailbox_named("office")
+    assert settings.working(office) is office
+    assert "category" not in settings.effective()["mailbox"][1] or not settings.effective()["mailbox"][1]["category"]
+
+
+def test_at_a_reload_a_file_that_shares_with_nobody_concerns_its_own_mailboxes_alone(main: Path) -> None:
+    write(main, a=box("sales"), b=box("hr"))
+    before = Settings.load(main)
+    write(main, a=box("sales", 'share = "ofice"'), b=box("hr", 'share = "office"'))
+    fresh, broken = Settings.load_rest(main, before)
+    assert broken == [
+        'mailboxes.d/a.toml: [[mailbox]] (sales) share: no mailbox is called "ofice". Did you mean "office"?'
+    ]
+    assert [mailbox.share for mailbox in fresh.mailboxes] == ["", "", "office"]
+    write(main, a=box("sales"), c=box("zoo"), b=box("hr", 'share = "zoo"'))
+    before = Settings.load(main)
+    (main.parent / "mailboxes.d" / "c.toml").unlink()
+    with pytest.raises(SettingsError) as refused:
+        Settings.load_rest(main, before)
+    assert 'mailboxes.d/b.toml: [[mailbox]] (hr) share: no mailbox is called "zoo".' in str(refused.value)

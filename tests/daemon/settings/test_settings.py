@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from connectors import connector_kinds
 from connectors.imap import ImapSettings
-from connectors.mailbox_settings import CategorySettings
+from connectors.mailbox_settings import CategorySettings, OwnSorting, RuleSettings
 from connectors.request_tracker import RequestTrackerSettings
 from connectors.setting_values import format_duration, parse_duration
 from daemon.mistakes import ExitCode, PostroomError, SettingsError
@@ -78,17 +78,76 @@ def problems(folder: Path, text: str) -> list[str]:
     return caught.value.problems
 
 
-def test_a_mailbox_may_know_files_otherwise_than_the_rest(tmp_path: Path) -> None:
-    own = DESK.replace('name = "desk"', 'name = "desk"\nattachments = "names"')
-    found = load(tmp_path, f'{OFFICE}{own}[sorting]\nattachments = "ocr"\nocr_languages = ["fra", "chi_sim"]')
-    assert [found.attachments_of(name) for name in ("office", "desk", "rehearsal")] == ["ocr", "names", "ocr"]
+def test_a_mailbox_may_be_sorted_otherwise_than_the_rest(tmp_path: Path) -> None:
+    own = (
+        f'{DESK}[mailbox.sorting]\nattachments = "names"\nact_after = "0s"\nskip_flagged = false\nnever_senders = []\n'
+    )
+    rest = '[sorting]\nattachments = "ocr"\nocr_languages = ["fra", "chi_sim"]\nnever_senders = ["@x.example"]'
+    found = load(tmp_path, f"{OFFICE}{own}{rest}")
     assert found.sorting.ocr_languages == ("fra", "chi_sim")
+    for name in ("office", "rehearsal"):
+        assert found.sorting_of(name) == found.sorting
+    desk = {"attachments": "names", "act_after": timedelta(), "skip_flagged": False, "never_senders": ()}
+    assert found.sorting_of("desk") == found.sorting.model_copy(update=desk)
+
+
+def test_a_mailbox_may_have_every_key_of_sorting_for_itself_and_none_of_the_machines() -> None:
+    machines = {"passes_at_once", "ocr_languages"}
+    defaults = {key: value for key, value in SortingSettings() if key not in machines}
+    assert list(OwnSorting.model_fields) == list(defaults)
+    assert OwnSorting().said() == {}
+    assert OwnSorting(**defaults).said() == defaults
+    for key in defaults:
+        for wrong in (-1, "maybe", [3]):
+            assert is_refused(SortingSettings, {key: wrong}) == is_refused(OwnSorting, {key: wrong}), (key, wrong)
+
+
+def test_rules_are_checked_with_the_mailbox_that_they_stand_in(tmp_path: Path) -> None:
+    rules = """
+[[mailbox.category]]
+name = "Orders"
+folder = "In/Orders"
+[[mailbox.rule]]
+from = ["@shop.example"]
+category = "Oders"
+[[mailbox.rule]]
+category = "In/Orders"
+[[mailbox.rule]]
+from = ["shop"]
+subject = "news"
+category = ""
+"""
+    unknown, empty, no_address = sorted(problems(tmp_path, OFFICE + rules))
+    place = "[[mailbox]] 1 (office) [[rule]]"
+    assert unknown == f'{place} 1 category: "Oders" is no category of this mailbox. Did you mean "Orders"?'
+    assert empty == f"{place} 2: says nothing about which mail it is for. Write from, to, list_id or subject."
+    assert no_address.startswith(f'{place} 3 from 0: "shop" is neither an address nor a domain')
+
+
+def is_refused(model: type[BaseModel], values: dict[str, Any]) -> bool:
+    try:
+        model(**values)
+    except ValidationError:
+        return True
+    return False
+
+
+def test_mistakes_in_a_mailboxs_own_sorting_are_told_with_their_place(tmp_path: Path) -> None:
+    wrong = f'{OFFICE}precision = 0.9\n[mailbox.sorting]\nprecision = 97\npasses_at_once = 3\nact_after = "soon"'
+    vague, machine, high, misplaced = sorted(problems(tmp_path, wrong))
+    assert misplaced.startswith("[[mailbox]] 1 (office) precision: unknown key here. It belongs under [sorting], under")
+    assert high.endswith("Write 0.97 for 97 %.")
+    assert machine == "[[mailbox]] 1 (office) [sorting] passes_at_once: unknown key here. It belongs under [sorting]."
+    assert vague.startswith('[[mailbox]] 1 (office) [sorting] act_after: "soon" is not a duration')
 
 
 def test_mistakes_about_files_are_told_in_words(tmp_path: Path) -> None:
-    wrong = f'{OFFICE}attachments = "all"\n[sorting]\nattachments = "txt"\nocr_languages = ["german", "deu"]'
+    own = f'{OFFICE}[mailbox.sorting]\nattachments = "all"\n'
+    wrong = f'{own}[sorting]\nattachments = "txt"\nocr_languages = ["german", "deu"]'
     mailbox, sorting, language = problems(tmp_path, wrong)
-    assert mailbox.startswith('[[mailbox]] 1 (office) attachments: "all" is not one of "names", "text", "ocr".')
+    assert mailbox.startswith(
+        '[[mailbox]] 1 (office) [sorting] attachments: "all" is not one of "names", "text", "ocr".'
+    )
     assert sorting.startswith('[sorting] attachments: "txt" is not one of "names", "text", "ocr". Did you mean "text"?')
     assert language.startswith('[sorting] ocr_languages 0: "german" is no language of tesseract\'s. Write "deu"')
     [only] = problems(tmp_path, f'{OFFICE}[sorting]\nocr_languages = ["de"]')
@@ -127,6 +186,7 @@ def test_the_example_loads_with_everything_switched_on(tmp_path: Path) -> None:
         (ImapSettings, ["mailbox", 0]),
         (RequestTrackerSettings, ["mailbox", 1]),
         (CategorySettings, ["mailbox", 0, "category", 0]),
+        (RuleSettings, ["mailbox", 0, "rule", 0]),
     ],
 )
 def test_the_example_shows_every_key(model: type[BaseModel], place: list[str | int]) -> None:
@@ -134,16 +194,16 @@ def test_the_example_shows_every_key(model: type[BaseModel], place: list[str | i
     for step in place:
         table = table[step]
     known = {field.alias or name for name, field in model.model_fields.items()}
-    explained_at_the_first_mailbox = {"category", "roles"} if model is RequestTrackerSettings else set()
-    assert set(table) == known - explained_at_the_first_mailbox
+    explained_before = {"category", "roles", "sorting", "rule"} if model is RequestTrackerSettings else set()
+    assert set(table) == known - explained_before
 
 
 def test_the_values_in_the_example_are_the_defaults(tmp_path: Path) -> None:
     settings = load(tmp_path, all_switched_on())
-    for section in ("state_dir", "sorting", "engine", "training", "log"):
+    for section in ("state_dir", "sorting", "engine", "training", "alarm", "metrics", "log"):
         assert getattr(settings, section) == Settings.model_fields[section].default, section
-    # A credential is left out only where a person signs in, `attachments` where it is as under [sorting].
-    invented = {"categories", "roles", "credential", "attachments"}
+    # A credential is left out only where a person signs in.
+    invented = {"categories", "roles", "credential", "sorting", "rules"}
     for mailbox in settings.mailboxes:
         assert mailbox.model_dump(exclude=invented) == only_required(mailbox).model_dump(exclude=invented)
     for category in settings.mailboxes[0].categories:
@@ -336,7 +396,8 @@ port = 993
 hides = true
 """
     found = problems(tmp_path, text)
-    assert "[[mailbox]] 1 (office) poll: unknown key here. It belongs under [sorting]." in found
+    homes = "under [sorting] or under [mailbox.sorting]"
+    assert f"[[mailbox]] 1 (office) poll: unknown key here. It belongs {homes}." in found
     assert (
         "[[mailbox]] 1 (office) [[category]] 1 port: unknown key here. "
         "It belongs under [[mailbox]], above its other tables." in found

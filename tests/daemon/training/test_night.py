@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -396,15 +396,16 @@ def test_what_ollama_refuses_is_told_before_the_training_and_what_is_away_is_not
             assert "does not answer. Start it" in home.train().verdict
 
 
-def test_without_the_extra_a_night_says_what_to_install(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.training.hand_over.run_trainer", lambda *_: pytest.fail("it cannot train"))
+def test_without_the_extra_a_night_that_tunes_says_what_to_install(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.training.hand_over.run_trainer", lambda *_: pytest.fail("it cannot be tuned"))
     monkeypatch.setitem(extra.MODULES, "torch_that_is_not_there", "torch")
-    outcome = home.train()
+    training = home.settings.training.model_copy(update={"tuning": "answer"})
+    outcome = replace(home, settings=home.settings.model_copy(update={"training": training})).train()
     assert outcome.outcome == "failed"
     assert outcome.verdict == (
-        "training: this installation cannot train: torch is not installed. "
-        "Add the extra `train`, as docs/installing.md says: /opt/postroom/venv/bin/uv pip install --torch-backend auto "
-        "--python /opt/postroom/venv '/opt/postroom[train]'."
+        '[training] tuning: "answer" needs torch, which is not installed. Add the extra `tune`, as docs/installing.md '
+        "says: /opt/postroom/venv/bin/uv pip install --torch-backend auto --python /opt/postroom/venv "
+        "'/opt/postroom[tune]'."
     )
 
 

@@ -243,7 +243,8 @@ def test_every_field_is_read_by_somebody(model: type[BaseModel]) -> None:
 
 
 def test_what_a_mailbox_reads_its_models_are_taught(tmp_path: Path) -> None:
-    boxes = [MemorySettings(name=name, credential="c", attachments=how) for name, how in (("a", None), ("b", "names"))]
+    made = {"a": {}, "b": {"attachments": "names"}}
+    boxes = [MemorySettings(name=name, credential="c", sorting=own) for name, own in made.items()]
     database = Database.open(tmp_path / "postroom.sqlite")
     settings = Settings(state_dir=tmp_path, mailbox=boxes)
     registry = Registry(database, settings.engine, tmp_path / "models")

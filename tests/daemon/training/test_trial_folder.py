@@ -11,7 +11,7 @@ import pytest
 
 from connectors.base import MailText
 from daemon.examples.example_file import Example, Examples
-from daemon.mistakes import DiskTrouble
+from daemon.mistakes import DiskTrouble, PostroomError
 from daemon.settings import TrainingSettings
 from daemon.training import trial, trial_export
 from daemon.training.trainer_process import NoAnswer, run_trainer
@@ -49,6 +49,17 @@ def test_an_export_that_fails_leaves_no_folder_that_it_made(tmp_path: Path) -> N
     with pytest.raises(OSError, match="full"):
         half()
     assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*")] == [Path("there")]
+
+
+def test_an_export_that_was_cut_off_is_told_as_such_and_not_asked(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model.key").touch()
+    assert "holds half an export, which was cut off" in (trial_export.why_not(tmp_path) or "")
+    with pytest.raises(PostroomError, match="half an export lies there"):
+        trial_export.exported_model(tmp_path)
+    (tmp_path / "README.md").touch()
+    assert "holds other files already" in (trial_export.why_not(tmp_path) or "")
+    assert trial_export.exported_model(tmp_path) == (tmp_path / "model", tmp_path / "model.key")
 
 
 def test_a_trainer_that_is_killed_for_memory_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,8 @@ def upgrade() -> None:
         sa.Column("reread", sa.Integer(), nullable=False),
         sa.Column("account", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("turns", sa.Text(), nullable=True),
+        sa.Column("lender", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(["lender"], ["mailboxes.id"], name=op.f("fk_mailboxes_lender")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailboxes")),
         sa.UniqueConstraint("name", name=op.f("uq_mailboxes_name")),
     )
@@ -56,6 +58,7 @@ def upgrade() -> None:
         sa.Column("listed_as", sa.Text(), nullable=True),
         sa.Column("created", tables.Utc(), nullable=False),
         sa.Column("tag", sa.Text(), nullable=True),
+        sa.Column("mode", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_categories_mailbox_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_categories")),
         sa.UniqueConstraint("mailbox_id", "uid", name=op.f("uq_categories_mailbox_id_uid")),

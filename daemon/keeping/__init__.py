@@ -1,0 +1,1 @@
+"""Backups: one file that holds an installation's memory, and bringing it back."""
