@@ -32,6 +32,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "shadow": "Decide and count, but move nothing: of these categories alone, or of the whole mailbox.",
         "pause": "Stop sorting, for maintenance.",
         "resume": "Go on after `pause`, or after Postroom paused or stopped by itself.",
+        "sort": "Sort mail that lay in the inbox before Postroom came: a few messages a minute, beside what arrives.",
         "undo": "Put back what Postroom moved, and take off what it tagged, as far as nobody has touched it since.",
         "uninstall-service": "Stop the service and take away its unit, command, man page and completion; settings and "
         "lessons stay.",
@@ -68,6 +69,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 
 MODULES: Mapping[str, str] = {
     "mailbox": "whole_mailbox",
+    "sort": "sort_backlog",
     "privacy-report": "privacy_report",
     "try": "try_file",
     "install-service": "install_service",

@@ -42,8 +42,9 @@ class Undone:
     touched: int
 
 
-def moment(text: str, now: datetime) -> datetime:
-    """What "2h", "09:00", "2026-11-22" or "2026-11-22T09:00" means, in local time. Raises BadMoment."""
+def moment(text: str, now: datetime, option: str = "--since") -> datetime:
+    """What "2h", "09:00", "2026-11-22" or "2026-11-22T09:00" means, in local time. Raises BadMoment, which names the
+    `option`."""
     here = now.astimezone()
     try:
         return here - parse_duration(text)
@@ -57,7 +58,7 @@ def moment(text: str, now: datetime) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise BadMoment(
-            "--since", f'"{text}" is not a time.', "Write 2h, 09:00, 2026-11-22 or 2026-11-22T09:00."
+            option, f'"{text}" is not a time.', "Write 2h, 09:00, 2026-11-22 or 2026-11-22T09:00."
         ) from None
     return found if found.tzinfo else found.astimezone()
 

@@ -175,6 +175,29 @@ def _due() -> Select[Any]:
     )
 
 
+def there_before(
+    tx: Tx, mailbox: int, inbox: str, came: datetime, state: MessageState
+) -> list[tuple[KnownMessage, KnownSighting]]:
+    """Messages in this state that arrived in the inbox before we `came` and have lain in this one place ever since, the
+    newest first."""
+    m, s, other = t.messages.c, t.sightings.c, t.sightings.alias()
+    elsewhere = exists().where(other.c.message_id == m.id, other.c.id != s.id)
+    rows = tx.execute(
+        select(m.id, s.id)
+        .select_from(t.messages.join(t.sightings, s.message_id == m.id))
+        .where(
+            m.mailbox_id == mailbox,
+            m.state == state,
+            m.arrived < came,
+            s.folder == inbox,
+            s.gone.is_(None),
+            ~elsewhere,
+        )
+        .order_by(m.arrived.desc(), m.id.desc())
+    )
+    return [(get(tx, row[0]), sighting(tx, row[1])) for row in rows]
+
+
 def counts(tx: Tx, mailbox: int) -> dict[str, int]:
     """How many messages are in each state."""
     rows = tx.execute(
