@@ -20,7 +20,7 @@ from tests import ROOT
 from tests.servers.private import PASSWORD
 from tests.servers.systemd import PrivateSystemd
 
-SHIPPED = ("connectors", "daemon", "trainer", "docs", "systemd", "pyproject.toml", "README.md", "LICENSE")
+SHIPPED = ("connectors", "daemon", "trainer", "docs", "systemd", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 UNIT = "postroom.service"
 HIDDEN = ("/root", "/home", "/run/user", "/tmp")
 """Where `ProtectHome` and `PrivateTmp` let the service see nothing."""
