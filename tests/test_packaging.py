@@ -40,13 +40,16 @@ def project() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """The wheel, built from a copy: the tree's own build/ may hold files of an older version."""
+    """The wheel, built from a copy in which another version was built before."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     for name in (*PACKAGES, "tests", "docs"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
+    left = source / "build" / "lib" / "daemon" / "store" / "migrations" / "versions" / "m9999_of_another_version.py"
+    left.parent.mkdir(parents=True)
+    left.touch()
     build = [
         "-m",
         "pip",
