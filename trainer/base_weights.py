@@ -84,6 +84,11 @@ class GgufWeights(BaseWeights):
             return default
         return float(self._values[name])
 
+    def token(self, name: str) -> int | None:
+        """The id of a special token ("bos", "eos"), where the header names one."""
+        found = self._values.get(f"tokenizer.ggml.{name}_token_id")
+        return None if found is None else int(found)
+
     def get(self, name: str) -> Floats:
         return self._turned_back(name, super().get(name).reshape(self.shapes.get(name, ())))
 

@@ -27,7 +27,7 @@ from trainer.base_tokenizer import UnknownTokenizer, tokenizer_of
 from trainer.base_weights import EMBEDDING, HEAD, BaseWeights, GgufWeights, weights_of
 
 # Raised when the folder's content changes: older caches are then left alone and made again.
-LAYOUT = 2
+LAYOUT = 3
 WEIGHTS = "model.safetensors"
 
 
@@ -174,6 +174,8 @@ def _config(architecture: str, weights: GgufWeights) -> dict[str, Any]:
         "rope_parameters": rope,
         "tie_word_embeddings": HEAD not in weights.shapes,
         "dtype": "float32",
+        "bos_token_id": weights.token("bos"),
+        "eos_token_id": weights.token("eos"),
     }
     if architecture == "gemma3":
         found |= {

@@ -6,6 +6,7 @@ Imports nothing but numpy, torch, tokenizers and ours, because it also runs in U
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,8 @@ def decode(model: Any, prompts: Sequence[Sequence[int]], tokenizer: Tokenizer, m
     """What the model writes after each prompt, greedily, at most so many tokens: the first line of it."""
     found = [""] * len(prompts)
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
-    end = int(model.config.eos_token_id)
+    ends = _ends(model.config.eos_token_id)
+    end = next(iter(ends), 0)  # what a prompt is filled up with does not matter: nobody looks at it
     for start in range(0, len(order), 16):
         rows = order[start : start + 16]
         longest = max(len(prompts[row]) for row in rows)
@@ -65,9 +67,16 @@ def decode(model: Any, prompts: Sequence[Sequence[int]], tokenizer: Tokenizer, m
             input_ids=tokens, attention_mask=seen, max_new_tokens=most, do_sample=False, pad_token_id=end
         )
         for row, line in zip(rows, out[:, longest:].tolist(), strict=True):
-            kept = line[: line.index(end)] if end in line else line
-            found[row] = tokenizer.decode(kept).strip().partition("\n")[0].strip()
+            kept = takewhile(lambda token: token not in ends, line)
+            found[row] = tokenizer.decode(list(kept)).strip().partition("\n")[0].strip()
     return found
+
+
+def _ends(said: int | Sequence[int] | None) -> tuple[int, ...]:
+    """The tokens that end an answer, as config.json may say: one, several or none."""
+    if said is None:
+        return ()
+    return (said,) if isinstance(said, int) else tuple(said)
 
 
 def _tree_inputs(
