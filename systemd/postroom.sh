@@ -10,6 +10,11 @@ case ${1-} in init | install-service | uninstall-service)
     exec /opt/postroom/venv/bin/postroom --config /etc/postroom/config.toml "$@" ;;
 esac
 
+[ -S /run/dbus/system_bus_socket ] || {
+    echo "postroom: the system bus, by which commands reach systemd, does not run." \
+        "As root: apt-get install dbus; systemctl start dbus" >&2
+    exit 1
+}
 unit=postroom-command-$$
 # Without this, Ctrl-C would end the script and not the command whose output goes into a file.
 trap 'systemctl stop $unit; exit 130' INT HUP

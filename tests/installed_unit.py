@@ -20,7 +20,7 @@ from tests import ROOT
 from tests.servers.private import PASSWORD
 from tests.servers.systemd import PrivateSystemd
 
-SHIPPED = ("connectors", "daemon", "trainer", "docs", "systemd", "pyproject.toml", "README.md", "LICENSE")
+SHIPPED = ("connectors", "daemon", "trainer", "docs", "systemd", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 UNIT = "postroom.service"
 HIDDEN = ("/root", "/home", "/run/user", "/tmp")
 """Where `ProtectHome` and `PrivateTmp` let the service see nothing."""
@@ -75,8 +75,9 @@ class InstalledPostroom:
         self._bring_checkout()
         python = self._bring_python()
         packages = Path(sysconfig.get_path("purelib"))
-        apt, clone, venv, *more = documented("1. The program")
+        apt, bus, clone, venv, *more = documented("1. The program")
         assert apt.startswith("apt-get install ")
+        self.shell(bus)
         pips = [line for line in more if not line.startswith("apt-get ")]  # the page asks for OCR last, if at all
         assert clone == "git clone REPOSITORY /opt/postroom"
         self.shell(venv.replace("/usr/bin/python3", python))

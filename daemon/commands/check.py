@@ -131,7 +131,7 @@ def _names() -> Finding:
 def _tuning(settings: Settings) -> str:
     extra.require_for(settings)
     absent = ", ".join(extra.missing())
-    return f"none of layers: {absent} not installed, which most mailboxes do not need" if absent else "installed"
+    return f"is not installed ({absent}), and most mailboxes do not need it" if absent else "installed"
 
 
 def _state_dir(settings: Settings) -> str:

@@ -27,5 +27,5 @@ def live(context: Context, categories: tuple[str, ...], mailbox: str | None) -> 
     postroom live Invoices Orders
     postroom live
     """
-    words = "{does} their mail from its next look on" if categories else "{does} mail from its next look on"
+    words = "{does} such mail from its next look on" if categories else "{does} mail from its next look on"
     set_mode(context, mailbox, "live", categories, words, without_model=NO_MODEL)

@@ -41,10 +41,11 @@ def set_mode(
             whole, model = mailboxes.get(tx, desk.mailbox_id).mode, training.current_model(tx, desk.mailbox_id)
     said = words if model is not None else without_model
     does = said.format(do=desk.settings.act_by, does=f"{desk.settings.act_by}s")
-    where = f" {', '.join(known[one.uid] for one in chosen)}:" if chosen else ""
-    console.print(f"{desk.settings.name} is {mode}:{where} Postroom {does}.", soft_wrap=True)
+    which = f"{', '.join(known[one.uid] for one in chosen)} of " if chosen else ""
+    verb = "are" if len(chosen) > 1 else "is"
+    console.print(f"{which}{desk.settings.name} {verb} {_in(mode)}. Postroom {does}.", soft_wrap=True)
     if others := [name for name, its in own.items() if its != whole]:
-        console.print(f"The mailbox is {whole}; otherwise {_listed(own, others)}.", soft_wrap=True)
+        console.print(f"The mailbox is {_in(whole)}, but for {_listed(own, others)}.", soft_wrap=True)
 
 
 def _set_whole(tx: Tx, desk: Desk, mode: Mode) -> None:
@@ -69,4 +70,8 @@ def _named(tx: Tx, desk: Desk, names: Sequence[str]) -> list[Category]:
 
 
 def _listed(own: dict[str, Mode], others: Sequence[str]) -> str:
-    return ", ".join(f"{name} is {own[name]}" for name in others)
+    return ", ".join(f"{name} ({_in(own[name])})" for name in others)
+
+
+def _in(mode: Mode) -> str:
+    return "in shadow" if mode == "shadow" else mode

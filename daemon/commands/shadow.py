@@ -17,5 +17,5 @@ def shadow(context: Context, categories: tuple[str, ...], mailbox: str | None) -
 
     Every new mailbox starts so. Without a category it is for all of them, whatever was said of some.
     """
-    words = "moves nothing of theirs from its next look on" if categories else "moves nothing from its next look on"
+    words = "moves no such mail from its next look on" if categories else "moves nothing from its next look on"
     set_mode(context, mailbox, "shadow", categories, words, without_model=words)

@@ -13,6 +13,7 @@ from daemon.passes import backlog
 from daemon.passes.desk import Desk
 from daemon.passes.put_back import moment
 from daemon.report.story import iso
+from daemon.service import logs
 from daemon.store import mailboxes
 
 
@@ -39,6 +40,7 @@ def sort_backlog(
     """
     if (since is None) == (not stop) or (stop and dry_run):
         raise click.UsageError("Say --backlog SINCE, perhaps with --dry-run, or --stop alone.")
+    logs.configure(context.settings.log.model_copy(update={"level": "warning"}))
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
         if since is None:
@@ -74,7 +76,7 @@ def _ask(desk: Desk, when: datetime, limit: int, *, as_json: bool) -> None:
     elif asked.until is None:
         console.print(f"{desk.settings.name}: nothing that lay there before has arrived since {local(when)}.")
     else:
-        ends = f"until {local(asked.until)}, while the service runs"
+        ends = f"by {local(asked.until)}, while the service runs"
         console.print(f"{desk.settings.name}: {_many(asked.messages)} will be sorted {ends}.", soft_wrap=True)
         _tell_more(asked.more)
 
@@ -87,7 +89,8 @@ def _tell(desk: Desk, when: datetime, limit: int, *, as_json: bool) -> None:
         print_json({"would_file": dict(told), "stay": stay, "more": more})
         return
     parts = [f"{count} to {name}" for name, count in told.most_common()]
-    console.print(f"{_many(told.total() + stay)}: {', '.join([*parts, f'{stay} stay'])}.", soft_wrap=True)
+    stays = "1 stays" if stay == 1 else f"{stay} stay"
+    console.print(f"{_many(told.total() + stay)}: {', '.join([*parts, stays])}.", soft_wrap=True)
     _tell_more(more)
 
 

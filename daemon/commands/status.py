@@ -183,7 +183,7 @@ def _show_status(told: dict[str, Any], days: int) -> None:
     console.print(f"[bold]{told['name']}[/bold]  {told['mode']}" + _state(told), markup=True)
     for label, words in _concerns(told):
         console.print(f"  {label}: {words}", soft_wrap=True)
-    polled = local(told["polled"]) if told["polled"] else "never (the service has not run yet)"
+    polled = local(told["polled"]) if told["polled"] else "never (the service has not looked yet)"
     arrived = local(told["last_arrival"]) if told["last_arrival"] else "none yet"
     console.print(f"  Last look: {polled}   last new mail: {arrived}", soft_wrap=True)
     console.print(f"  {days} days: {told['sentence']}", soft_wrap=True)

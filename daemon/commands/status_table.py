@@ -62,7 +62,7 @@ def _asks(told: dict[str, Any]) -> Standing:
         if told[what]:
             return Standing(5, what, told[what])
     if told["model"] is None:
-        return Standing(6, "no model", "none yet: postroom learn --from-folders")
+        return Standing(6, "no model", "learn --from-folders")
     return FINE
 
 
@@ -99,7 +99,7 @@ def _table(rows: Sequence[tuple[Standing, dict[str, Any]]], days: int) -> Table:
         table.add_column(column, width=width, justify=side, no_wrap=True, overflow="ellipsis")
     for stands, told in rows:
         figures = (f"{told['filed']:,}", f"{told['overridden']:,}")
-        why = " ".join(stands.why.split())
+        why = " ".join(stands.why.removeprefix(f"{told['name']}: ").split())
         table.add_row(told["name"], stands.word, told["mode"], _short(told["polled"]), *figures, why)
     return table
 

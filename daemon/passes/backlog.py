@@ -49,10 +49,7 @@ def ask(desk: Desk, since: datetime, limit: int) -> Asking:
 def take_back(desk: Desk) -> int:
     """Leave what was asked for and has not been sorted yet. Returns how many messages. Raises StoreError."""
     with desk.database.begin() as tx:
-        waiting = messages.there_before(tx, desk.mailbox_id, desk.settings.inbox, _came(tx, desk), "new")
-        for known, _ in waiting:
-            messages.set_state(tx, known.id, "existing")
-    return len(waiting)
+        return messages.leave_there_before(tx, desk.mailbox_id, desk.settings.inbox, _came(tx, desk))
 
 
 def would(desk: Desk, since: datetime, limit: int, show: Show | None = None) -> tuple[Counter[str], int]:

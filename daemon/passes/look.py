@@ -128,6 +128,8 @@ def _look_once(desk: Desk, known: Known | None = None) -> tuple[Looked, bool]:
             looked = record(tx, desk, changes, mailbox, watch.again)
             if desk.restored and not changes.more:
                 mailboxes.set_restored(tx, desk.mailbox_id, now)
+                # Whoever asked for old mail to be sorted may have taken that back since the backup, or undone it.
+                messages.leave_there_before(tx, mailbox.id, desk.settings.inbox, mailbox.created)
             record_young(tx, desk, young, now)
             if changes.unreadable != (mailbox.unreadable or {}):
                 mailboxes.set_unreadable(tx, desk.mailbox_id, changes.unreadable)

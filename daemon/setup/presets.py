@@ -25,7 +25,7 @@ PRESETS = (
     Preset("imap", "Dovecot, Cyrus, a hosting provider or any other IMAP server"),
     Preset(
         "microsoft",
-        "Microsoft 365 (Exchange Online); needs an app in Entra: docs/installing.md",
+        "Microsoft 365; needs an app in Entra: docs/installing.md",
         host="outlook.office365.com",
         sign_in="microsoft",
         secret="The app's client secret (Enter: a person signs in later, by `postroom login`)",

@@ -199,6 +199,14 @@ def there_before(
     return [(get(tx, row[0]), sighting(tx, row[1])) for row in rows]
 
 
+def leave_there_before(tx: Tx, mailbox: int, inbox: str, came: datetime) -> int:
+    """Those of them that wait to be sorted are to stay where they are after all. Returns how many."""
+    waiting = there_before(tx, mailbox, inbox, came, "new")
+    for known, _ in waiting:
+        set_state(tx, known.id, "existing")
+    return len(waiting)
+
+
 def counts(tx: Tx, mailbox: int) -> dict[str, int]:
     """How many messages are in each state."""
     rows = tx.execute(

@@ -58,8 +58,8 @@ def modes(state: Path) -> tuple[str, dict[str, str | None]]:
 
 def test_some_categories_go_live_and_come_back(command: Command, state: Path) -> None:
     said = command("live", "Bills", "Travel")
-    assert said.startswith("office is live: Bills, Travel: Postroom will move mail, but there is no model yet.")
-    assert said.endswith("The mailbox is shadow; otherwise Bills is live, Travel is live.")
+    assert said.startswith("Bills, Travel of office are live. Postroom will move mail, but there is no model yet.")
+    assert said.endswith("The mailbox is in shadow, but for Bills (live), Travel (live).")
     assert modes(state) == ("shadow", {"Bills": "live", "Orders": None, "Travel": "live"})
     command("shadow", "Travel")
     assert modes(state) == ("shadow", {"Bills": "live", "Orders": None, "Travel": "shadow"})
@@ -69,10 +69,10 @@ def test_shadow_without_a_category_is_for_all_and_live_leaves_what_somebody_put_
     command: Command, state: Path
 ) -> None:
     command("live", "Bills")
-    assert command("shadow") == "office is shadow: Postroom moves nothing from its next look on."
+    assert command("shadow") == "office is in shadow. Postroom moves nothing from its next look on."
     assert modes(state) == ("shadow", {"Bills": None, "Orders": None, "Travel": None})
-    command("shadow", "Bills")
-    assert command("live").endswith("The mailbox is live; otherwise Bills is shadow.")
+    assert command("shadow", "Bills").startswith("Bills of office is in shadow. Postroom moves no such mail")
+    assert command("live").endswith("The mailbox is live, but for Bills (in shadow).")
     assert modes(state) == ("live", {"Bills": "shadow", "Orders": None, "Travel": None})
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 
 from connectors.base import Identity, MessageRef, Sighting
@@ -66,11 +67,14 @@ def test_before_the_first_look_nobody_knows_what_lies_there(config: Path) -> Non
         run(config, "--backlog", "2000-01-01")
 
 
-def test_it_says_how_many_and_until_when_and_takes_them_back(config: Path) -> None:
+def test_it_says_how_many_and_until_when_and_takes_them_back(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     look(config)
     said = " ".join(run(config, "--backlog", "2000-01-01", "--limit", "2").output.split())
-    assert said.startswith("office: 2 messages will be sorted until ")
+    assert said.startswith("office: 2 messages will be sorted by ")
     assert said.endswith("1 more are left for another time (`--limit`).")
+    structlog.reset_defaults()
     told = json.loads(run(config, "--stop", "--json").output)
+    structlog.get_logger().info("files")
+    assert capsys.readouterr().out == "", "the log's lines are not among the command's"
     assert told == {"left": 2}
     assert "nothing that lay there before" in run(config, "--backlog", "1d").output

@@ -40,7 +40,7 @@ def office(tmp_path: Path) -> Path:
         known = {name: mailboxes.ensure(tx, name, "imap", "live", START).id for name in NAMES}
         for name in NAMES:
             mailboxes.looked(tx, known[name], START + timedelta(minutes=1))
-        mailboxes.looked(tx, known["box07"], START, trouble=LONG)
+        mailboxes.looked(tx, known["box07"], START, trouble=f"box07: {LONG}")
         mailboxes.set_paused(tx, known["box03"], "holidays")
         mailboxes.set_stopped(tx, known["box05"], "It looks wrong.")
     database.close()
@@ -70,7 +70,8 @@ def test_what_is_not_fine_has_a_line_each_the_worst_first(
         ["box09", "no"],
     ]
     assert all(len(row) <= width for row in (head, *rows))
-    assert "The server does" in rows[1]
+    assert "  The server does" in rows[1], "the name stands at the beginning of the line"
+    assert rows[3].rstrip().endswith("  learn --from-folders"), "what to do is not cut"
     assert rows[1].rstrip().endswith("…"), "one line, cut where the terminal ends"
     assert fine == (
         "36 of 40 mailboxes are fine. `--all` lists them, too. `postroom status --mailbox NAME` tells all of one."
@@ -88,7 +89,7 @@ def test_all_of_them_fit_too_also_with_long_names(office: Path, width: int, monk
 
 
 def test_one_is_told_in_full_and_json_tells_everything_of_all(office: Path) -> None:
-    assert "  Trouble: The server does not answer." in shown(office, "--mailbox", "box07")[2]
+    assert "  Trouble: box07: The server does not answer." in shown(office, "--mailbox", "box07")[2]
     told = json.loads(shown(office, "--json")[0])["mailboxes"]
     assert [one["name"] for one in told] == NAMES
     assert all({"categories", "messages", "training", "files", "next_training"} <= one.keys() for one in told)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +82,19 @@ def test_it_can_be_stopped_and_asked_for_again(office: Office) -> None:
     assert office.folder_of("invoice fresh") == ["Invoices"], "what arrived since is no backlog"
     assert len(in_inbox(office)) == 7
     assert backlog.ask(office.desk, START - timedelta(days=9), 500).messages == left
+
+
+def test_a_backup_does_not_bring_back_what_was_stopped_after_it(office: Office, tmp_path: Path) -> None:
+    backlog.ask(office.desk, START - timedelta(days=9), 500)
+    with sqlite3.connect(office.place) as source, sqlite3.connect(tmp_path / "backup.sqlite") as backup:
+        source.backup(backup)
+    backlog.take_back(office.desk)
+    minutes_go_by(office, 10)
+    with sqlite3.connect(tmp_path / "backup.sqlite") as backup, sqlite3.connect(office.place) as target:
+        backup.backup(target)
+    minutes_go_by(office, 10)
+    assert len(in_inbox(office)) == 7
+    assert backlog.ask(office.desk, START - timedelta(days=9), 500).messages == 7, "and it may be asked for again"
 
 
 def test_what_people_moved_since_is_theirs(office: Office) -> None:

@@ -125,7 +125,7 @@ def test_going_live_without_a_model_says_that_mail_stays(
     assert "moves mail from its next look on" in command("live")
     config = tmp_path / "postroom.toml"
     config.write_text(config.read_text() + 'act_by = "tag"\n')
-    assert "office is live: Postroom tags mail from its next look on." in command("live")
+    assert "office is live. Postroom tags mail from its next look on." in command("live")
 
 
 def test_table_tells_sources_and_troubles(office: dict[str, Any], command: Callable[..., str]) -> None:

@@ -78,6 +78,17 @@ def test_an_older_unit_is_replaced_and_a_strangers_file_is_not(installed: Instal
 
 
 @marked
+def test_a_command_without_a_system_bus_says_what_to_do(installed: InstalledPostroom) -> None:
+    """So it is on a small system after `apt-get install dbus`, which starts nothing."""
+    installed.shell("systemctl stop dbus.socket dbus.service && rm /run/dbus/system_bus_socket")
+    told = installed.machine.run(SCRIPT.as_posix(), "status", fine=(ExitCode.TROUBLE,))
+    assert "system bus" in told.stderr
+    assert "systemctl start dbus" in told.stderr
+    installed.shell("systemctl start dbus.socket")
+    assert "system bus" not in installed.machine.run(SCRIPT.as_posix(), "status", fine=None).stderr
+
+
+@marked
 def test_from_init_to_shadow_and_away_again(installed: InstalledPostroom) -> None:
     """The whole first hour but for the learning, by the command that was installed; then the reverse."""
     hands = Hands(installed.port, "fresh")

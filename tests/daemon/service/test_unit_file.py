@@ -75,6 +75,13 @@ def test_the_watchdog_and_readiness_are_on() -> None:
     assert service["KillMode"] == ["mixed"]
 
 
+def test_a_small_system_has_the_programs_that_it_names() -> None:
+    """/bin/kill comes with procps, which a small Debian lacks: there every reload failed."""
+    service = directives()
+    programs = {value.split()[0] for key, values in service.items() if key.startswith("Exec") for value in values}
+    assert programs == {"/opt/postroom/venv/bin/postroom", "/bin/sh"}
+
+
 def test_many_mailboxes_do_not_run_out_of_files() -> None:
     assert directives()["LimitNOFILE"] == ["65536"]
 

@@ -29,7 +29,7 @@ def tuning(settings: Settings) -> Finding:
 def test_check_finds_nothing_wrong_where_nothing_is_tuned(tmp_path: Path) -> None:
     found = tuning(Settings(state_dir=tmp_path))
     assert found.fine
-    assert found.seen == "none of layers: torch, peft not installed, which most mailboxes do not need"
+    assert found.seen == "is not installed (torch, peft), and most mailboxes do not need it"
 
 
 @pytest.mark.usefixtures("bare")
