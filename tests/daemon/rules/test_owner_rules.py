@@ -57,6 +57,7 @@ def test_all_that_a_rule_says_has_to_fit(conditions: dict[str, Any], fits: bool)
         ("Gro\u0308\u00dfe der Kartons", "gr\u00f6sse der"),
         ("Order  no.\t12", "order no. 12"),
         ("Order\xa012", "order 12"),
+        ("our order", " Order"),
     ],
 )
 def test_a_part_of_a_subject_is_found_however_its_letters_and_spaces_are_written(subject: str, part: str) -> None:
