@@ -103,7 +103,7 @@ class RuleSettings(Section):
 
     def conditions(self) -> list[str]:
         """The keys that say which mail is meant."""
-        found = {"from": self.senders, "to": self.to, "list_id": self.list_id, "subject": self.subject}
+        found = {"from": self.senders, "to": self.to, "list_id": self.list_id.strip(), "subject": self.subject.strip()}
         return [key for key, value in found.items() if value]
 
 

@@ -61,7 +61,10 @@ def tokenizer_of(header: Mapping[str, Any]) -> Tokenizer:
 
 def _byte_level(tokens: Sequence[str], merges: Sequence[str], way: str) -> Tokenizer:
     pairs = [(first, second) for first, _, second in (merge.partition(" ") for merge in merges)]
-    tokenizer = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(tokens)}, merges=pairs))
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    if odd := next((one for pair in pairs for one in (*pair, "".join(pair)) if one not in vocabulary), None):
+        raise ValueError(f"the tokens that it merges are not its own: {odd!r}")
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=pairs))
     # SmolLM2 splits digits before anything else.
     first = (
         pre_tokenizers.Digits(individual_digits=True)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +50,23 @@ class BaseWeights(ABC):
         return self.rows(name, slice(None))
 
 
+@contextmanager
+def refused_if_odd(base: BaseFile) -> Iterator[None]:
+    """Whatever goes wrong in here is the file's fault: its parts are damaged, or don't fit each other. Raises
+    ModelRefused."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, NotImplementedError) as error:
+        raise ModelRefused(
+            f"{base.path}: this {base.architecture} model can't be read ({type(error).__name__}: {error}). "
+            "Fetch it again, or choose another base model."
+        ) from error
+
+
 def weights_of(base: BaseFile) -> BaseWeights:
     """Of this base. Raises ModelRefused for a file that is damaged."""
-    try:
+    with refused_if_odd(base):
         return FolderWeights(base.path) if base.path.is_dir() else GgufWeights(base.path, base.architecture)
-    except (ValueError, KeyError, IndexError, OverflowError) as error:
-        raise ModelRefused(
-            f"{base.path}: the weights can't be read ({type(error).__name__}: {error}). "
-            "Fetch the file again, or choose another base model."
-        ) from error
 
 
 class GgufWeights(BaseWeights):
@@ -153,6 +162,8 @@ class FolderWeights(BaseWeights):
         for file in sorted(folder.glob("*.safetensors")):
             with file.open("rb") as opened:
                 length = int.from_bytes(opened.read(8), "little")
+                if length > file.stat().st_size:  # never trusted with memory
+                    raise ValueError(f"{file.name} is truncated")
                 header: dict[str, Any] = json.loads(opened.read(length))
             header.pop("__metadata__", None)
             for name, tensor in header.items():

@@ -24,7 +24,7 @@ import gguf
 from daemon.model.base_file import BaseFile
 from daemon.model.engines.engine import ModelRefused
 from trainer.base_tokenizer import UnknownTokenizer, tokenizer_of
-from trainer.base_weights import EMBEDDING, HEAD, BaseWeights, GgufWeights, weights_of
+from trainer.base_weights import EMBEDDING, HEAD, BaseWeights, GgufWeights, refused_if_odd, weights_of
 
 # Raised when the folder's content changes: older caches are then left alone and made again.
 LAYOUT = 3
@@ -70,13 +70,14 @@ class PreparedBase:
     @cached_property
     def shape(self) -> Shape:
         """How large it is, without reading a weight. Raises ModelRefused, OSError."""
-        sizes = {name: math.prod(shape) for name, shape in self.weights().shapes.items()}
-        return Shape(
-            layers=int(self.config["num_hidden_layers"]),
-            width=int(self.config["hidden_size"]),
-            embedding=sizes[EMBEDDING],
-            layer=sum(size for name, size in sizes.items() if name.startswith("model.layers.0.")),
-        )
+        with refused_if_odd(self.base):
+            sizes = {name: math.prod(shape) for name, shape in self.weights().shapes.items()}
+            return Shape(
+                layers=int(self.config["num_hidden_layers"]),
+                width=int(self.config["hidden_size"]),
+                embedding=sizes[EMBEDDING],
+                layer=sum(size for name, size in sizes.items() if name.startswith("model.layers.0.")),
+            )
 
     def whole(self) -> Path:
         """The folder in Hugging Face form with all weights in float32, written now or long ago. Needs the extra
@@ -137,15 +138,10 @@ def _describe(base: BaseFile, folder: Path) -> None:
         for name in ("config.json", "tokenizer.json"):
             shutil.copyfile(base.path / name, folder / name)
     else:
-        try:
+        with refused_if_odd(base):
             weights = GgufWeights(base.path, base.architecture)
             config = _config(base.architecture, weights)
             _tokenizer(base, folder / "tokenizer.json")
-        except (ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
-            raise ModelRefused(
-                f"{base.path}: this {base.architecture} model can't be read ({type(error).__name__}: {error}). "
-                "Fetch the file again, or choose another base model."
-            ) from error
         (folder / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
     note = {"base": base.name, "sha256": base.sha256, "architecture": base.architecture, "license": base.license}
     (folder / "base.json").write_text(json.dumps(note, indent=1), "utf-8")

@@ -31,6 +31,7 @@ def go_live(desk: Desk) -> list[str]:
     if not ready:
         return []
     with desk.database.begin() as tx:
+        ready = _ready(tx, desk, now)  # a person may have said something meanwhile
         for category in ready:
             mailboxes.update_category(tx, desk.mailbox_id, category.uid, mode="live")
     for category in ready:

@@ -5,6 +5,8 @@ a message | rules in the order of the settings  ->  the first of which every con
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -45,5 +47,10 @@ def _fits(message: Message, rule: RuleSettings) -> bool:
 
 
 def _holds(text: str, part: str) -> bool:
-    """Without regard to case; nothing is in every text."""
-    return part.casefold() in text.casefold()
+    """Without regard to case, to how letters are composed (Unicode Annex 15) and to how many spaces there are; nothing
+    is in every text."""
+    return not part.strip() or _plain(part) in _plain(text)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).casefold())

@@ -198,11 +198,15 @@ class Nights:
             self._needs.append(done.peak_memory_mb)
 
     def mind_all(self) -> None:
-        """Say of every mailbox what is wrong with its nights. A training that is due begins just now."""
-        runs = self._runs(self._teachers())
-        for desk in list(self._desks):
-            with told_only():
-                self.mind(desk, begins=desk.settings.name in runs and self.is_due(runs[desk.settings.name]))
+        """Say of every mailbox what is wrong with its nights, also of those that come at a reload meanwhile. A training
+        that is due begins just now."""
+        minded: list[Desk] = []
+        while some := [desk for desk in list(self._desks) if not any(desk is one for one in minded)]:
+            runs = self._runs(self._teachers())
+            for desk in some:
+                with told_only():
+                    self.mind(desk, begins=desk.settings.name in runs and self.is_due(runs[desk.settings.name]))
+            minded += some
 
     def mind(self, desk: Desk, begins: bool = False) -> None:
         """A service that never learns looks as well as one that does: say it once, until something changes.

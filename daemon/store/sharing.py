@@ -95,11 +95,13 @@ def rename_category(tx: Tx, mailbox: int, old: str, new: str) -> None:
     """What this mailbox has called `old` is the lender's category `new`: lessons, decisions and corrections follow."""
     theirs = select(t.messages.c.id).where(t.messages.c.mailbox_id == mailbox)
     category = t.categories.c
-    known = select(category.id).where(category.mailbox_id == mailbox, category.uid == new)
+    there = (category.mailbox_id == mailbox) & (category.uid == new)
     here = (category.mailbox_id == mailbox) & (category.uid == old)
-    if tx.execute(known).first() is None:
+    if tx.execute(select(category.id).where(there)).first() is None:
         tx.execute(update(t.categories).where(here).values(uid=new))
     else:
+        if (said := tx.execute(select(category.mode).where(here)).scalar()) is not None:
+            tx.execute(update(t.categories).where(there).values(mode=said))
         tx.execute(delete(t.categories).where(here))
     tx.execute(
         update(t.lessons).where(t.lessons.c.mailbox_id == mailbox, t.lessons.c.category == old).values(category=new)

@@ -40,7 +40,7 @@ from daemon.training.order import (
 )
 from daemon.training.places import place_for, places
 from daemon.training.registry import Registry
-from daemon.training.trainer_process import NoAnswer, ShowProgress, Stop, run_trainer
+from daemon.training.trainer_process import BROKEN_OFF_WORDS, NoAnswer, ShowProgress, Stop, run_trainer
 from daemon.training.training_dir import in_state_dir
 from daemon.training.twin_finder import find_twins
 
@@ -253,13 +253,14 @@ def _take_over(
     exam = {} if result.exam is None else result.exam.model_dump(mode="json")
     if result.outcome != "candidate":
         return TrainingOutcome(result.outcome, verdict, None, exam, report)
-    with database.read() as tx:
-        mailbox_name = mailboxes.name_of(tx, mailbox)
-    home = registry.models_dir / mailbox_name
-    home.mkdir(parents=True, exist_ok=True)
-    (folder / CANDIDATE).rename(home / version)
     promote = result.promote
     with database.begin() as tx:
+        if sharing.lender_of(tx, mailbox) is not None:  # it has begun to share since, and has no model of its own
+            return TrainingOutcome("reloaded", BROKEN_OFF_WORDS["reloaded"])
+        mailbox_name = mailboxes.name_of(tx, mailbox)
+        home = registry.models_dir / mailbox_name
+        home.mkdir(parents=True, exist_ok=True)
+        (folder / CANDIDATE).rename(home / version)
         mailboxes.extend_codebook(tx, mailbox, [(row.code, row.category) for row in result.codebook])
         learning.freeze(tx, mailbox, result.frozen)
         training.add_model(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from daemon.model.prompt import PromptSettings, Renderer
 from daemon.model.reader_files import READER_FILE, ReaderRefused, whole_reader
 from tests.lessons import KEY, lessons_of, office_rows, write_job
 from tests.tiny_models import ARCHITECTURES, save_folder, save_gguf, tiny_model, tiny_qwen3
+from trainer.base_tokenizer import _byte_level
 from trainer.candidates import choice
 from trainer.candidates.pooled import fit_language
 from trainer.export import reader_export
@@ -202,3 +205,45 @@ def test_it_is_made_once(tiny_prepared: PreparedBase, tmp_path: Path) -> None:
     assert prepare_reader(tiny_prepared, 2, "int8", tmp_path, Rounding()) == folder
     assert (folder / READER_FILE).stat().st_mtime_ns == before
     assert not list(tmp_path.glob(".reader-*"))
+
+
+def _as_config(folder: Path, **values: Any) -> None:
+    config = json.loads((folder / "config.json").read_text()) | values
+    known = {key: value for key, value in config.items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(known))
+
+
+def _as_header(folder: Path, header: Any, length: int | None = None) -> None:
+    [file] = folder.glob("*.safetensors")
+    said = json.dumps(header).encode()
+    file.write_bytes((len(said) if length is None else length).to_bytes(8, "little") + said)
+
+
+ODD: dict[str, Callable[[Path], None]] = {
+    "no width": lambda folder: _as_config(folder, hidden_size=None),
+    "no epsilon": lambda folder: _as_config(folder, rms_norm_eps=None),
+    "layers in words": lambda folder: _as_config(folder, num_hidden_layers="many"),
+    "heads that don't fit": lambda folder: _as_config(folder, head_dim=24),
+    "a list for a header": lambda folder: _as_header(folder, [1]),
+    "a weight that is none": lambda folder: _as_header(folder, {"model.embed_tokens.weight": None}),
+    "a header longer than the file": lambda folder: _as_header(folder, {}, 1 << 62),
+}
+
+
+def _made(base: Path, cache: Path) -> tuple[int, Path]:
+    prepared = prepare_base(find_base(base), cache)
+    return prepared.shape.layers, prepare_reader(prepared, 2, "int8", cache, Rounding())
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_base_whose_parts_do_not_fit_each_other_is_refused_in_a_sentence(odd: str, tmp_path: Path) -> None:
+    base = save_folder(tiny_qwen3(), tmp_path / "base")
+    ODD[odd](base)
+    with pytest.raises(ModelRefused, match=r"base: this qwen3 model can't be read \(\w+: .* Fetch it again, or"):
+        _made(base, tmp_path / "cache")
+    assert list((tmp_path / "cache").glob("*reader-*")) == []
+
+
+def test_a_vocabulary_that_lacks_what_it_merges_is_refused_with_the_piece() -> None:
+    with pytest.raises(ValueError, match="the tokens that it merges are not its own: 'ab'"):
+        _byte_level(["a", "b"], ["a b"], "smollm")

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from daemon.model.engines.engine import Floats, ModelRefused
+from daemon.model.engines.engine import Floats
 from daemon.model.engines.serving import Ct2Type
 from daemon.model.prompt import PromptSettings, Renderer
 from daemon.model.reader_files import (
@@ -29,6 +29,7 @@ from daemon.model.reader_files import (
     seal,
     whole_reader,
 )
+from trainer.base_weights import refused_if_odd
 from trainer.export.decoder_ct2 import write_decoder
 from trainer.export.office_mail import office_mail
 from trainer.finetune.decoder import Decoder
@@ -62,17 +63,15 @@ def prepare_reader(prepared: PreparedBase, depth: int, form: Ct2Type, cache: Pat
 
 
 def _convert(prepared: PreparedBase, depth: int, form: Ct2Type, folder: Path, recipe: Rounding) -> None:
-    renderer = Renderer(Tokenizer.from_file(str(prepared.tokenizer)), PromptSettings())
-    decoder = Decoder(prepared.weights(), prepared.config, depth)
-    scale = np.ones(decoder.width, np.float32)
-    if form != "float32":
-        scale = smoothed(decoder, [renderer.render(mail).ids for mail in office_mail()], recipe)
-    try:
+    with refused_if_odd(prepared.base):
+        renderer = Renderer(Tokenizer.from_file(str(prepared.tokenizer)), PromptSettings())
+        decoder = Decoder(prepared.weights(), prepared.config, depth)
+        scale = np.ones(decoder.width, np.float32)
+        if form != "float32":
+            scale = smoothed(decoder, [renderer.render(mail).ids for mail in office_mail()], recipe)
         # The last norm divides every channel by the largest value that it takes, and the head multiplies it again.
         norm = np.float32(1) / scale - np.float32(1 - decoder.unit)
         write_decoder(decoder, prepared.config, renderer.tokenizer, norm, np.diag(scale), folder, form)
-    except (ValueError, NotImplementedError) as error:
-        raise ModelRefused(f"{prepared.base.path}: CTranslate2 can't convert this model: {error}") from error
 
 
 def smoothed(decoder: Decoder, prompts: Sequence[Sequence[int]], recipe: Rounding) -> Floats:

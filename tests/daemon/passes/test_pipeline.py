@@ -20,6 +20,7 @@ from connectors.tag_words import keyword
 from daemon.mistakes import PostroomError
 from daemon.passes.desk import Desk
 from daemon.passes.folder_list import list_folders, show_folders
+from daemon.passes.go_live import go_live
 from daemon.passes.one_pass import one_pass
 from daemon.passes.put_back import BadMoment, Undone, moment, undo
 from daemon.report.story import mailbox_status
@@ -607,6 +608,22 @@ def test_a_category_that_has_earned_it_goes_live_by_itself_where_that_is_wanted(
     office.deliver("invoice at last")
     office.settle()
     assert office.folder_of("invoice at last") == ["Invoices"]
+
+
+def test_no_category_goes_live_by_itself_that_a_person_has_put_into_shadow_a_moment_ago(
+    make_office: Callable[..., Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = make_office(mode="shadow", sorting={"auto_live": True, "identity_keep": "365d"})
+    monkeypatch.setattr("daemon.passes.go_live.has_earned", lambda *_: False)
+    shadowed(office, "invoice", 2, "Invoices")
+
+    def earned(*_: Any) -> bool:
+        set_mode_of(office, "Invoices", "shadow")
+        return True
+
+    monkeypatch.setattr("daemon.passes.go_live.has_earned", earned)
+    assert go_live(office.desk) == []
+    assert told_of(office, "Invoices")["mode"] == "shadow"
 
 
 def test_no_category_goes_live_by_itself_unless_that_is_wanted(make_office: Callable[..., Office]) -> None:

@@ -210,6 +210,25 @@ def test_a_folder_that_is_renamed_here_to_anothers_name_stays_what_it_was(depart
     assert department.counts("dept") == {"Invoices": 2}
 
 
+def test_what_a_person_put_into_shadow_stays_there_where_the_folder_is_the_lenders_again(
+    department: Department,
+) -> None:
+    department.boxes["sales"].delete_folder("Orders")
+    department.open()
+    lent = department.uids("dept")["Orders"]
+    department.boxes["sales"].create_folder("Parcels")
+    department.open(sales="")
+    own = department.uids("sales")["Parcels"]
+    with department.mailroom.database.begin() as tx:
+        mailboxes.update_category(tx, department.desk("sales").mailbox_id, own, mode="shadow")
+    department.boxes["sales"].rename_folder("Parcels", "Orders")
+    department.open()
+    with department.mailroom.database.read() as tx:
+        known = mailboxes.categories(tx, department.desk("sales").mailbox_id)
+    assert [(one.folder, one.mode) for one in known if one.uid == lent] == [("Orders", "shadow")]
+    assert own not in {one.uid for one in known}
+
+
 # --- lessons and nights
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from connectors.base import Identity, MailText, Message, MessageRef, Sighting
 from connectors.mailbox_settings import RuleSettings
@@ -47,6 +49,26 @@ def rule(category: str = "Invoices", **conditions: Any) -> RuleSettings:
 )
 def test_all_that_a_rule_says_has_to_fit(conditions: dict[str, Any], fits: bool) -> None:
     assert (first_that_fits(message(), [rule(**conditions)]) is not None) is fits
+
+
+@pytest.mark.parametrize(
+    ("subject", "part"),
+    [
+        ("Gro\u0308\u00dfe der Kartons", "gr\u00f6sse der"),
+        ("Order  no.\t12", "order no. 12"),
+        ("Order\xa012", "order 12"),
+        ("our order", " Order"),
+    ],
+)
+def test_a_part_of_a_subject_is_found_however_its_letters_and_spaces_are_written(subject: str, part: str) -> None:
+    mail = replace(message(), text=MailText(subject=subject))
+    assert first_that_fits(mail, [rule(subject=part)]) is not None
+    assert first_that_fits(mail, [rule(subject=f"x{part}")]) is None
+
+
+def test_a_rule_of_spaces_says_nothing_and_is_refused() -> None:
+    with pytest.raises(ValidationError, match="says nothing about which mail it is for"):
+        rule(subject=" ")
 
 
 def test_the_first_rule_that_fits_decides_and_is_named_by_what_it_looks_at() -> None:

@@ -861,3 +861,20 @@ def test_who_is_broken_off_at_the_end_may_have_left_by_then(office: Office) -> N
         desk.connector.break_off = partial(office.mailroom.forget, desk)  # type: ignore[method-assign]
     office.mailroom.break_off()
     assert office.mailroom._desks == {}
+
+
+def test_whose_mailbox_comes_while_the_nights_are_minded_is_minded_too(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights, desks = office.timetable.nights, office.timetable.desks
+    late = desks.pop()
+    minded: list[str] = []
+
+    def mind(desk: Any, **_: Any) -> None:
+        minded.append(desk.settings.name)
+        if len(minded) == 1:  # the job that a reload asks for is skipped while it works
+            desks.append(late)
+
+    monkeypatch.setattr(nights, "mind", mind)
+    nights.mind_all()
+    assert minded == [f"box{number}" for number in range(MAILBOXES)]

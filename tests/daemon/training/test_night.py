@@ -23,7 +23,7 @@ from daemon.model.base_file import BaseFile
 from daemon.model.engines.engine import EngineUnavailable
 from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.settings import Settings
-from daemon.store import learning, mailboxes, training
+from daemon.store import learning, mailboxes, sharing, training
 from daemon.store.database import Database
 from daemon.store.records import Category
 from daemon.training import extra, hand_over
@@ -149,6 +149,28 @@ def test_a_night_whose_model_cannot_be_promoted_has_failed_and_says_why(
         assert [(run.outcome, run.verdict) for run in training.runs(tx, home.mailbox)] == [
             ("failed", "office/1: cannot be used. Train again.")
         ]
+
+
+def test_a_model_that_is_made_while_its_mailbox_begins_to_share_is_none_of_its_own(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_over = hand_over._take_over
+
+    def late(*given: Any) -> Any:
+        with home.database.begin() as tx:
+            lender = mailboxes.ensure(tx, "dept", "imap", "shadow", home.clock()).id
+            sharing.borrow(tx, home.mailbox, lender)
+        return take_over(*given)
+
+    home.teach(80)
+    monkeypatch.setattr(hand_over, "_take_over", late)
+    assert home.train().outcome == "reloaded"
+    with home.database.begin() as tx:
+        sharing.borrow(tx, home.mailbox, None)
+        assert training.models(tx, home.mailbox) == []
+        assert mailboxes.codebook(tx, home.mailbox) == []
+        assert training.runs(tx, home.mailbox)[0].outcome == "reloaded"
+    assert list((home.settings.state_dir / "models" / "office").glob("*")) == []
 
 
 def test_a_night_that_ends_in_a_bug_of_ours_has_failed_and_keeps_its_traceback(
