@@ -32,7 +32,9 @@ class AtTerminal:
         inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         start = command or (sys.executable, "-m", "daemon.cli")
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", *start, *words],  # a controlling terminal: passwords are read from it
+            # A controlling terminal, from which passwords are read; and Ctrl-C counts, though the tests were started
+            # in the background, where it does not.
+            ["env", "--default-signal=INT", "setsid", "--ctty", *start, *words],
             cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs,
             env={**inherited, "TERM": "xterm", **(environ or {})},
         )  # fmt: skip

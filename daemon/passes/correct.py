@@ -179,7 +179,7 @@ class _Mailbox:
     def of(cls, tx: Tx, desk: Desk) -> _Mailbox:
         return cls(
             {folder.name: folder.role for folder in mailboxes.folders(tx, desk.mailbox_id)},
-            {category.folder: category for category in mailboxes.categories(tx, desk.mailbox_id)},
+            mailboxes.by_folder(tx, desk.mailbox_id),
         )
 
 

@@ -231,4 +231,4 @@ def learn_from_csv(desk: Desk, path: Path) -> FileLessons:
 def _by_name(tx: Tx, desk: Desk) -> dict[str, str]:
     """The uid of each category, by its name and by its folder's."""
     by_name = {name: uid for uid, name in mailboxes.category_names(tx, desk.mailbox_id).items()}
-    return by_name | {category.folder: category.uid for category in mailboxes.categories(tx, desk.mailbox_id)}
+    return by_name | {folder: one.uid for folder, one in mailboxes.by_folder(tx, desk.mailbox_id).items()}

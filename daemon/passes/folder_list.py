@@ -91,7 +91,7 @@ def list_folders(desk: Desk) -> list[str]:
 
 def show_folders(tx: Tx, desk: Desk) -> list[Shown]:
     """What `postroom folders` shows, as last listed: every folder that is there, and category folders that are gone."""
-    categories = mailboxes.categories(tx, desk.mailbox_id)
+    categories = mailboxes.by_folder(tx, desk.mailbox_id).values()
     # A category that is tagged misses no folder.
     names = {one.folder: one.name for one in categories if one.tag is None or one.paused is None}
     shown = []
@@ -231,8 +231,9 @@ def _keep_categories(
 
 def _keep_lent(tx: Tx, desk: Desk, known: Sequence[Category], lent: Mapping[str, Category], now: datetime) -> set[str]:
     """The lender's categories under the lender's uids, in the folders of this mailbox. Returns the uids."""
+    theirs = {one.uid for one in mailboxes.categories(tx, sharing.teacher_of(tx, desk.mailbox_id))}
     for uid, category in lent.items():
-        own = next((one for one in known if one.folder == category.folder and one.uid not in lent), None)
+        own = next((one for one in known if one.folder == category.folder and one.uid not in theirs), None)
         if own is not None:
             sharing.rename_category(tx, desk.mailbox_id, own.uid, uid)
         old = next((one for one in mailboxes.categories(tx, desk.mailbox_id) if one.uid == uid), None)

@@ -3,12 +3,13 @@
     `share` in the settings | the database is told, own models go | the lender's categories | folders here, by name
 
 Folders that people rename here stay what they were; one that is called like a category of the lender is that category,
-also where it was one of the mailbox's own before.
+also where it was one of the mailbox's own before. A folder stands for one category alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -42,31 +43,65 @@ def keep_share(desk: Desk) -> None:
 
 def lent_to(tx: Tx, desk: Desk, listed: Sequence[Folder]) -> dict[str, Category] | None:
     """By the uid the lender's categories that are in use, each with the folder that stands for it here; None: this
-    mailbox has its own."""
+    mailbox has its own. One whose folder's name stands for another one here is left out."""
     lender = sharing.lender_of(tx, desk.mailbox_id)
     if lender is None:
         return None
-    here = {folder.name for folder in listed}
-    called = now_called(mailboxes.folders(tx, desk.mailbox_id), here)
-    mine = {category.uid: category.folder for category in mailboxes.categories(tx, desk.mailbox_id)}
     named = {category.folder for category in desk.settings.categories}
+    lent = [
+        category
+        for category in mailboxes.categories(tx, lender)
+        if (category.listed_as in named if named else category.paused is None)
+    ]
+    here = {folder.name for folder in listed}
+    places = _places(lent, _Here.of(tx, desk, here))
     found = {}
-    for category in mailboxes.categories(tx, lender):
-        if category.listed_as in named if named else category.paused is None:
-            found[category.uid] = _here(category, mine.get(category.uid), here, called)
+    for category in lent:
+        called = category.listed_as or category.folder
+        folder = places.get(category.uid, category.folder)
+        if category.uid in places or folder not in places.values():
+            found[category.uid] = replace(category, folder=folder, listed_as=called, paused=None, mode=None)
     return found
 
 
-def _here(category: Category, mine: str | None, here: set[str], called: Mapping[str, str]) -> Category:
-    names = [mine, *(called.get(name, name) for name in (category.listed_as, category.folder) if name)]
-    folder = next((name for name in names if name in here), None) or names[-1] or category.folder
-    return Category(
-        category.uid,
-        category.name,
-        folder,
-        category.description,
-        category.hides,
-        category.precision,
-        listed_as=category.listed_as or category.folder,
-        tag=category.tag,
+@dataclass(frozen=True)
+class _Here:
+    """What is known of a member's own folders. `called`: present names by first ones; `stood`: which folder stood for a
+    category so far, by its uid."""
+
+    names: set[str]
+    called: Mapping[str, str]
+    stood: Mapping[str, str]
+
+    @classmethod
+    def of(cls, tx: Tx, desk: Desk, names: set[str]) -> _Here:
+        called = now_called(mailboxes.folders(tx, desk.mailbox_id), names)
+        stood = {category.uid: category.folder for category in mailboxes.categories(tx, desk.mailbox_id)}
+        return cls(names, called, stood)
+
+    def kept(self, category: Category, owners: Mapping[str, str]) -> str | None:
+        """The folder that stood for it, but for one that is called like another of the lender's (`owners`) and was not
+        renamed here: the lender's people have given the name away."""
+        stood = self.stood.get(category.uid)
+        keeps = stood in self.called.values() or owners.get(stood or "", category.uid) == category.uid
+        return stood if keeps else None
+
+
+def _places(lent: Sequence[Category], here: _Here) -> dict[str, str]:
+    """By the uid the folder that is there and stands for it: each for one category alone."""
+    owners = {category.folder: category.uid for category in lent}
+    ways: Sequence[Callable[[Category], str | None]] = (
+        lambda category: here.kept(category, owners),
+        lambda category: here.called.get(category.listed_as or ""),
+        lambda category: category.listed_as,
+        lambda category: here.called.get(category.folder),
+        lambda category: category.folder,
+        lambda category: here.stood.get(category.uid),
     )
+    places: dict[str, str] = {}
+    for way in ways:
+        for category in lent:
+            folder = way(category)
+            if folder in here.names and category.uid not in places and folder not in places.values():
+                places[category.uid] = folder
+    return places

@@ -79,12 +79,12 @@ class Mailroom:
 
     def leave_all(self) -> None:
         """Leave every server. Never raises."""
-        for desk in self._desks.values():
+        for desk in list(self._desks.values()):
             leave(desk)
 
     def break_off(self) -> None:
         """From another thread: end what is being done with the servers, for good. Never raises."""
-        for desk in self._desks.values():
+        for desk in list(self._desks.values()):  # who is broken off may be forgotten at once
             with _bugs_told(desk):
                 desk.connector.break_off()
 

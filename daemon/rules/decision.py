@@ -15,7 +15,7 @@ The first of these that applies decides:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -185,13 +185,29 @@ def by_rule(rule: OwnerRule, policy: Policy) -> Decision:
     wanted = rule.said.category
     if not wanted:
         return Decision(None, "owner", f"left: {rule.called}{BY_RULE}")
-    named = next((one for one in policy.categories.values() if wanted in (one.name, one.folder)), None)
-    category = None if named is None else policy.categories.get(policy.twins.place_of(named.uid))
+    meant = _called(wanted, policy.categories.values())
+    places = list(dict.fromkeys(policy.twins.place_of(one.uid) for one in meant))
+    if len(places) > 1:
+        return Decision(None, "owner", f"left: {rule.called} says {wanted}, and several folders are called so")
+    category = policy.categories.get(places[0]) if places else None
     if category is None:
         return Decision(None, "owner", f"left: {rule.called} says {wanted}, and there is no such category")
     if category.paused is not None:
         return Decision(None, "owner", f"left: {rule.called} says {category.name}, which is paused ({category.paused})")
     return Decision(category.uid, "owner", f"{category.name}: {rule.called}{BY_RULE}")
+
+
+def _called(wanted: str, categories: Iterable[Category]) -> list[Category]:
+    """The categories that the settings may mean: by the folder, as it is called or listed, then by the name of one in
+    use, then by any name."""
+    known = list(categories)
+    by_name = [one for one in known if one.name == wanted]
+    ways = (
+        [one for one in known if one.folder == wanted],
+        [one for one in known if one.listed_as == wanted],
+        [one for one in by_name if one.paused is None],
+    )
+    return next((found for found in ways if found), by_name)
 
 
 def as_it_stands(decision: Decision, state: MessageState) -> Decision:

@@ -345,6 +345,11 @@ def categories(tx: Tx, mailbox: int) -> list[Category]:
     ]
 
 
+def by_folder(tx: Tx, mailbox: int) -> dict[str, Category]:
+    """The category that each folder stands for: of several that are called so the one in use."""
+    return {one.folder: one for one in sorted(categories(tx, mailbox), key=lambda one: one.paused is None)}
+
+
 @cache
 def _categories() -> Select[Any]:
     mine = t.categories.c.mailbox_id == bindparam("mailbox")

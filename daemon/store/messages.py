@@ -179,7 +179,7 @@ def there_before(
     tx: Tx, mailbox: int, inbox: str, came: datetime, state: MessageState
 ) -> list[tuple[KnownMessage, KnownSighting]]:
     """Messages in this state that arrived in the inbox before we `came` and have lain in this one place ever since, the
-    newest first."""
+    newest first. What a later look met there is somebody's copy, or older than we ever looked at."""
     m, s, other = t.messages.c, t.sightings.c, t.sightings.alias()
     elsewhere = exists().where(other.c.message_id == m.id, other.c.id != s.id)
     rows = tx.execute(
@@ -191,6 +191,7 @@ def there_before(
             m.arrived < came,
             s.folder == inbox,
             s.gone.is_(None),
+            s.since.is_(None),
             ~elsewhere,
         )
         .order_by(m.arrived.desc(), m.id.desc())

@@ -259,10 +259,10 @@ def test_a_job_that_cannot_be_read_is_refused_without_quoting_it(tmp_path, conte
 @pytest.mark.parametrize(
     ("tuning", "kilobytes"),
     [
-        pytest.param("pooled", 1000, id="while the base is written"),
+        pytest.param("pooled", 60, id="while the base is written"),
         pytest.param("answer", 2000, id="while a checkpoint is written"),
-        pytest.param("pooled", 2000, id="while the shared reader is written"),
-        pytest.param("pooled", 2072, id="while the candidate is written"),
+        pytest.param("pooled", 300, id="while the shared reader is written"),
+        pytest.param("pooled", 600, id="while the candidate is written"),
     ],
 )
 def test_a_disk_that_fills_in_training_ends_in_a_sentence(tuning, kilobytes, tiny, tmp_path):

@@ -107,3 +107,14 @@ def test_what_people_moved_since_is_theirs(office: Office) -> None:
     minutes_go_by(office, 10)
     assert office.folder_of("invoice 1") == ["Orders"]
     assert office.folder_of("invoice 2") == ["INBOX"]
+
+
+def test_what_people_copied_into_the_inbox_since_is_theirs(office: Office) -> None:
+    office.box.move_by_person(office.ref_of("invoice 3"), "Orders")
+    office.settle()
+    office.box.copy_by_person(office.ref_of("invoice 3"), "INBOX")
+    office.settle()
+    office.settle()
+    assert backlog.ask(office.desk, START - timedelta(days=9), 500).messages == 6
+    minutes_go_by(office, 30)
+    assert sorted(office.folder_of("invoice 3")) == ["INBOX", "Orders"]

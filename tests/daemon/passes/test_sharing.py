@@ -170,6 +170,46 @@ def test_a_member_that_is_looked_at_first_waits_for_the_lenders_categories(depar
         assert set(department.uids("sales")) == {"Invoices", "Orders"}
 
 
+def test_a_folder_stands_for_one_category_though_the_lender_gives_its_name_to_another(department: Department) -> None:
+    department.open()
+    department.files("sales", "Orders", "tulips")
+    last_year = department.uids("dept")["Orders"]
+    department.boxes["dept"].rename_folder("Orders", "Orders 2025")
+    list_folders(department.desk("dept"))
+    department.boxes["dept"].create_folder("Orders")
+    list_folders(department.desk("dept"))
+    this_year = department.uids("dept")["Orders"]
+    department.boxes["press"].rename_folder("Orders", "Sales")
+    for name in ("sales", "press"):
+        list_folders(department.desk(name))
+    invoices = department.uids("dept")["Invoices"]
+    assert department.uids("sales") == {"Invoices": invoices, "Orders": this_year, "Orders 2025": last_year}
+    assert department.uids("press") == {"Invoices": invoices, "Sales": last_year, "Orders": this_year}
+    with department.mailroom.database.read() as tx:
+        told = {
+            name: {one.name: one.paused for one in mailboxes.categories(tx, department.desk(name).mailbox_id)}
+            for name in ("sales", "press")
+        }
+    assert told["sales"] == {"Invoices": None, "Orders": None, "Orders 2025": 'there is no folder "Orders 2025"'}
+    assert told["press"] == {"Invoices": None, "Orders 2025": None, "Orders": 'there is no folder "Orders"'}
+    department.files("sales", "Orders", "roses")
+    assert department.counts("dept") == {"Orders 2025": 1, "Orders": 1}, "what was taught stays, what is taught is new"
+
+
+def test_a_folder_that_is_renamed_here_to_anothers_name_stays_what_it_was(department: Department) -> None:
+    department.boxes["sales"].delete_folder("Orders")
+    department.open()
+    lent = department.uids("dept")
+    department.files("sales", "Invoices", "tulips")
+    department.boxes["sales"].rename_folder("Invoices", "Orders")
+    list_folders(department.desk("sales"))
+    department.files("sales", "Orders", "roses")
+    with department.mailroom.database.read() as tx:
+        known = mailboxes.categories(tx, department.desk("sales").mailbox_id)
+    assert {one.uid: one.folder for one in known if one.paused is None} == {lent["Invoices"]: "Orders"}
+    assert department.counts("dept") == {"Invoices": 2}
+
+
 # --- lessons and nights
 
 

@@ -71,6 +71,30 @@ def test_a_rule_decides_without_a_model(category: str, decided: str | None, reas
     assert (made.category, made.source, made.reason) == (decided, "owner", reason)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "decided"),
+    [("Meyer", None), ("Clients/Meyer", "c1"), ("Orders", "c4"), ("Jobs", "c6"), ("Staff", "c7"), ("Press", "c8")],
+)
+def test_a_rule_names_one_folder_and_of_several_with_that_name_none_is_guessed(
+    wanted: str, decided: str | None
+) -> None:
+    known = (
+        Category("c1", "Meyer", "Clients/Meyer"),
+        Category("c2", "Meyer", "Sales/Meyer"),
+        Category("c3", "Orders", "Archive/Orders"),
+        Category("c4", "Orders", "Orders"),
+        Category("c5", "Jobs", "Old/Jobs", paused="its folder is gone"),
+        Category("c6", "Jobs", "New/Jobs"),
+        Category("c7", "People", "HR", listed_as="Staff"),
+        Category("c8", "Press", "Newspapers", listed_as="Press"),
+    )
+    policy = Policy({one.uid: one for one in known}, {})
+    made = by_rule(OwnerRule(1, rule(wanted, subject="x")), policy)
+    assert made.category == decided
+    if decided is None:
+        assert made.reason == "left: your rule 1 (subject) says Meyer, and several folders are called so"
+
+
 def test_a_rule_may_be_for_kinds_of_mail_that_are_left_alone_and_never_for_what_people_have_in_hand() -> None:
     bounce, flagged = message(marks=frozenset({"bounce"})), message(flags=frozenset({"\\Flagged"}))
     sorting = SortingSettings()

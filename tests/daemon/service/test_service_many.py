@@ -854,3 +854,10 @@ def test_a_mailbox_is_looked_at_as_its_own_settings_say(tmp_path: Path) -> None:
         assert every == [timedelta(minutes=1), timedelta(hours=2)]
         in_an_hour = time.monotonic() + 3600
         assert [service.rounds[desk.settings.name].overdue(in_an_hour) for desk in (usual, own)] == [True, False]
+
+
+def test_who_is_broken_off_at_the_end_may_have_left_by_then(office: Office) -> None:
+    for desk in office.desks:  # as the thread does that waits for farewells
+        desk.connector.break_off = partial(office.mailroom.forget, desk)  # type: ignore[method-assign]
+    office.mailroom.break_off()
+    assert office.mailroom._desks == {}
