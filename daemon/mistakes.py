@@ -2,6 +2,7 @@
 
     PostroomError            a place, a fact, a next step: printed as one block, without a traceback
       SettingsError          the config file, with every mistake at once
+      WrongName              a mailbox or category that is not there
       CredentialMissing      a secret that nobody delivered, or that everybody could read
       AlreadyRunning         another daemon works on this state directory
       DiskTrouble            a disk that is full or may not be written
@@ -61,6 +62,12 @@ class SettingsError(PostroomError):
 
     def __str__(self) -> str:
         return "\n".join([f"{self.place}: {self.fact}", *(f"  - {problem}" for problem in self.problems)])
+
+
+class WrongName(PostroomError):
+    """A mailbox or a category that is not there, or none is named where there are several."""
+
+    exit_code = ExitCode.MISTAKE
 
 
 class CredentialMissing(PostroomError):

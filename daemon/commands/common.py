@@ -14,7 +14,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from daemon.mistakes import PostroomError
+from daemon.mistakes import PostroomError, WrongName
 from daemon.privacy.person import Person
 from daemon.report.console import PrintableConsole
 from daemon.settings import Settings, find_config
@@ -72,7 +72,7 @@ class Context:
         """The desk that --mailbox names; without it, the only one there is."""
         names = [mailbox.name for mailbox in self.settings.mailboxes]
         if name is None and len(names) > 1:
-            raise PostroomError("--mailbox", "there are several mailboxes.", f"Say which: {', '.join(names)}.")
+            raise WrongName("--mailbox", "there are several mailboxes.", f"Say which: {', '.join(names)}.")
         return mailroom.desk(name or names[0])
 
     def some(self, mailroom: Mailroom, name: str | None) -> list[Desk]:

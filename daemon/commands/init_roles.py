@@ -9,7 +9,7 @@ from connectors.base import Folder
 from connectors.setting_values import FolderRole
 from daemon.commands.asker import Asker
 from daemon.commands.common import notices, table_on
-from daemon.mistakes import PostroomError
+from daemon.mistakes import PostroomError, WrongName
 from daemon.rules.roles import guess_roles
 from daemon.store.records import Guess
 
@@ -29,11 +29,11 @@ def said_roles(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def refuse_unknown(said: Mapping[str, str], listed: Sequence[Folder]) -> None:
-    """A misspelt "never" would let Postroom look into the folder that was meant. Raises PostroomError."""
+    """A misspelt "never" would let Postroom look into the folder that was meant. Raises WrongName."""
     names = {folder.name for folder in listed}
     for folder in said:
         if folder not in names:
-            raise PostroomError("--role", f'there is no folder "{folder}".', f"There are: {', '.join(sorted(names))}.")
+            raise WrongName("--role", f'there is no folder "{folder}".', f"There are: {', '.join(sorted(names))}.")
 
 
 def agree_on_roles(

@@ -20,7 +20,7 @@ from daemon.commands.common import (
     print_json,
     table,
 )
-from daemon.mistakes import PostroomError
+from daemon.mistakes import PostroomError, WrongName
 from daemon.passes.desk import Desk
 from daemon.privacy.forgetting import Memory, memories
 from daemon.privacy.person import Person
@@ -165,7 +165,7 @@ def _show_category(desk: Desk, name: str, limit: int, as_json: bool) -> None:
         wanted = next((one for one in categories if name in (called[one.uid], one.folder)), None)
         if wanted is None:
             there = ", ".join(called.values()) or "none yet"
-            raise PostroomError(name, "there is no such category.", f"There are: {there}.")
+            raise WrongName(name, "there is no such category.", f"There are: {there}.")
         found = learning.newest_lessons(tx, desk.mailbox_id, wanted.uid, limit)
         names = {
             lesson.id: messages.get(tx, lesson.message).identity.message_id

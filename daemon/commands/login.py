@@ -13,7 +13,7 @@ from connectors.errors import ConnectorError, LoginRefused
 from connectors.mailbox_settings import MailboxSettings
 from connectors.sign_in import SignIn
 from daemon.commands.common import Context, console, notices, pass_context
-from daemon.mistakes import ExitCode, PostroomError
+from daemon.mistakes import ExitCode, PostroomError, WrongName
 from daemon.passes.mailroom import connector_for
 from daemon.settings import Settings
 from daemon.settings.credentials import Credentials
@@ -74,7 +74,7 @@ def _chosen(settings: Settings, name: str | None) -> tuple[MailboxSettings, Sign
         waiting = [(box, wanted) for box, wanted in waiting if wanted.by in ("microsoft", "google")] or waiting
         if len(waiting) != 1:
             names = ", ".join(box.name for box, _ in waiting) or "none with IMAP"
-            raise PostroomError("login", "which mailbox?", f"Run `postroom login MAILBOX`. There are: {names}.")
+            raise WrongName("login", "which mailbox?", f"Run `postroom login MAILBOX`. There are: {names}.")
         return waiting[0]
     box = settings.mailbox_named(name)
     wanted = box.signs_in()

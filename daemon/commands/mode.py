@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from daemon.commands.common import Context, console
-from daemon.mistakes import PostroomError
+from daemon.mistakes import WrongName
 from daemon.passes.desk import Desk
 from daemon.store import mailboxes, training
 from daemon.store.database import Tx
@@ -26,7 +26,7 @@ def set_mode(
 ) -> None:
     """Set it in the store, for these categories alone or without any for the whole mailbox, and say what it means:
     `words`, or `without_model` where no model is in use. {do} and {does} in them: "move" and "moves", or "tag" and
-    "tags". Raises PostroomError for a category that there is not."""
+    "tags". Raises WrongName for a category that there is not."""
     with context.mailroom() as mailroom:
         desk = context.one(mailroom, mailbox)
         with desk.database.begin() as tx:
@@ -65,7 +65,7 @@ def _named(tx: Tx, desk: Desk, names: Sequence[str]) -> list[Category]:
     wrong = [name for name in names if name not in by_name]
     if wrong:
         there = f"There are: {', '.join(by_name)}." if by_name else "None is known yet: `postroom folders`."
-        raise PostroomError(desk.settings.name, f"there is no category {', '.join(wrong)}. Nothing was changed.", there)
+        raise WrongName(desk.settings.name, f"there is no category {', '.join(wrong)}. Nothing was changed.", there)
     return [by_name[name] for name in dict.fromkeys(names)]
 
 

@@ -21,6 +21,7 @@ from daemon.commands.common import (
 from daemon.passes.decide import as_known, decisions_about
 from daemon.passes.read_papers import fetch_read
 from daemon.report.file_words import file_story, files_in_words
+from daemon.report.progress_lines import clipped
 from daemon.report.story import iso
 from daemon.service import logs
 from daemon.store.message_names import short_name
@@ -91,7 +92,9 @@ def _when(message: Message) -> str:
 
 def _mail(message: Message) -> str:
     """Its short name, which `postroom why` takes; below it the sender and the subject."""
-    return f"{short_name(message.sighting.identity)}\n{message.text.sender[:40]}\n{message.text.subject[:40]}"
+    return "\n".join(
+        (short_name(message.sighting.identity), clipped(message.text.sender, 40), clipped(message.text.subject, 40))
+    )
 
 
 def _total(to: Sequence[str]) -> str:

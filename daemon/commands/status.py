@@ -124,7 +124,9 @@ def status(context: Context, days: int, everyone: bool, mailbox: str | None, as_
             words = PARTLY_REFUSED if refused.partly else REFUSED
             console.print(f"Settings: {words.format(local(refused.at))}\n{refused.why}", soft_wrap=True)
         if broken:
-            console.print("\n".join([f"Settings: {LEFT_OUT}", *(f"  - {one}" for one in broken)]), soft_wrap=True)
+            told_already = [] if refused is None else refused.why.splitlines()
+            lines = [line for one in broken if (line := f"  - {one}") not in told_already]
+            console.print("\n".join([f"Settings: {LEFT_OUT}", *lines]), soft_wrap=True)
         if in_full:
             for told in found:
                 _show_status(told, days)

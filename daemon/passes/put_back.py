@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from connectors.base import Action, Move, Tag
 from connectors.setting_values import parse_duration
-from daemon.mistakes import ExitCode, PostroomError
+from daemon.mistakes import ExitCode, PostroomError, WrongName
 from daemon.passes.act import act
 from daemon.passes.desk import Desk
 from daemon.rules.tags import in_use
@@ -101,7 +101,7 @@ def _wanted(tx: Tx, desk: Desk, category: str | None) -> list[Action] | None:
     names = mailboxes.category_names(tx, desk.mailbox_id)
     named = {names[one.uid]: one for one in mailboxes.categories(tx, desk.mailbox_id)}
     if category not in named:
-        raise PostroomError("--category", f'there is no category "{category}".', f"There are: {', '.join(named)}.")
+        raise WrongName("--category", f'there is no category "{category}".', f"There are: {', '.join(named)}.")
     tag = named[category].tag
     return [Move(named[category].folder), *([Tag(add=frozenset({tag}))] if tag is not None else [])]
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from daemon.settings import SortingSettings
 
 NOT_OURS: Mapping[MessageState, str] = {
-    "existing": "it was in the inbox before Postroom looked at it (`sort_existing`)",
+    "existing": "it was in the inbox before Postroom looked at it (`sort --backlog`)",
     "sorted": "it has been decided about already",
     "left": "it has been decided about already",
     "elsewhere": "it was in another folder before it came into the inbox",

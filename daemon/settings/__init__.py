@@ -25,7 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from connectors.connector_kinds import UnknownKind, known_kinds, mailbox_from, usable_kinds
 from connectors.mailbox_settings import MailboxSettings, Section
 from connectors.setting_values import Attachments, Duration, OptionalPath, Precision, SenderRule, Span
-from daemon.mistakes import PostroomError, SettingsError
+from daemon.mistakes import SettingsError, WrongName
 from daemon.model.engines.engine_kinds import AnyEngine, EmbeddedSettings
 from daemon.settings.include import Part, lenders_missing, parts_of, without_conflicts, without_lender
 from daemon.settings.problems import cross_check, in_words, stray_overrides, unknown_kinds, with_kind
@@ -248,13 +248,13 @@ class Settings(BaseSettings):
         return Overrides(settings_cls), init_settings
 
     def mailbox_named(self, name: str) -> MailboxSettings:
-        """The mailbox of that name. Raises PostroomError that lists the names there are."""
+        """The mailbox of that name. Raises WrongName, which lists the names there are."""
         names = [mailbox.name for mailbox in self.mailboxes]
         if name in names:
             return self.mailboxes[names.index(name)]
         close = get_close_matches(name, names, 1)
         hint = f'Did you mean "{close[0]}"?' if close else f"There are: {', '.join(names) or 'none'}."
-        raise PostroomError(name, "no mailbox has this name.", hint)
+        raise WrongName(name, "no mailbox has this name.", hint)
 
     def working(self, mailbox: MailboxSettings) -> MailboxSettings:
         """As it works: one that shares has the lender's categories, and the roles of its folders, but for its own."""

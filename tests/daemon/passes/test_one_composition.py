@@ -295,7 +295,7 @@ def test_preview_says_of_mail_that_is_not_ours_to_sort_that_it_stays(
     said = previewed(full, tmp_path / "preview", monkeypatch)
     old, unsure, away = said["1@memory.example"], said["unsure"], said["away"]
     assert old[0] is unsure[0] is away[0] is None
-    assert old[1].startswith("not touched: it was in the inbox before Postroom looked at it (`sort_existing`); if it")
+    assert old[1].startswith("not touched: it was in the inbox before Postroom looked at it (`sort --backlog`); if it")
     assert "if it came now: Invoices 0.97, next Orders 0.03; needs 0.90" in old[1]
     assert unsure[1].startswith("not touched: it has been decided about already; if it came now: left: ")
     assert away[1].startswith("not touched: it left the inbox before its time came; ")

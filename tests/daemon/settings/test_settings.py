@@ -20,7 +20,7 @@ from connectors.imap import ImapSettings
 from connectors.mailbox_settings import CategorySettings, OwnSorting, RuleSettings
 from connectors.request_tracker import RequestTrackerSettings
 from connectors.setting_values import format_duration, parse_duration
-from daemon.mistakes import ExitCode, PostroomError, SettingsError
+from daemon.mistakes import ExitCode, SettingsError, WrongName
 from daemon.model.engines.engine_kinds import EmbeddedSettings
 from daemon.rules.schedule import latest_window
 from daemon.settings import (
@@ -311,8 +311,9 @@ def test_effective_settings_can_be_loaded_again(tmp_path: Path) -> None:
 def test_a_mailbox_is_found_by_name_and_a_slip_is_helped(tmp_path: Path) -> None:
     settings = load(tmp_path, OFFICE)
     assert settings.mailbox_named("office") is settings.mailboxes[0]
-    with pytest.raises(PostroomError, match=re.escape('offcie: no mailbox has this name. Did you mean "office"?')):
+    with pytest.raises(WrongName, match=re.escape('offcie: no mailbox has this name. Did you mean "office"?')) as wrong:
         settings.mailbox_named("offcie")
+    assert wrong.value.exit_code == ExitCode.MISTAKE, "as every wrong command line"
 
 
 # -- which file

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.mistakes import ExitCode
 from tests.connectors.imap.test_imap_oauth import EXTRA, SETTINGS
 from tests.servers.authority import CLIENT, GOOGLE_CLIENT, GOOGLE_SECRET, PRINCIPAL, SECRET, TENANT, Authority
 from tests.servers.courier import Courier
@@ -241,10 +242,10 @@ def test_login_asks_which_mailbox_and_knows_who_needs_none(mail_server: Dovecot,
         told = service.command("login")
         assert "nothing to do here" in told.stdout
         assert "It works" in told.stdout
-        assert "no mailbox has this name" in service.command("login", "offfice", fine=(1,)).stderr
+        assert "no mailbox has this name" in service.command("login", "offfice", fine=(ExitCode.MISTAKE,)).stderr
         second = '[[mailbox]]\nname = "two"\nhost = "x"\nuser = "x"\ncredential = "x"\n[sorting]'
         service.config.write_text(service.config.read_text().replace("[sorting]", second))
-        assert "There are: office, two" in service.command("login", fine=(1,)).stderr
+        assert "There are: office, two" in service.command("login", fine=(ExitCode.MISTAKE,)).stderr
 
 
 def test_tags_are_refused_where_the_server_keeps_none(tmp_path: Path) -> None:
