@@ -78,6 +78,10 @@ class GgufWeights(BaseWeights):
         header = read_header(path)
         self._values = header.values
         layers = int(self.value("block_count"))
+        scaled = str(self._values.get(f"{architecture}.rope.scaling.type", "none"))
+        if scaled != "none" or "rope_freqs.weight" in header.tensors:  # the latter: Llama 3's way
+            way = "llama3" if scaled == "none" else scaled
+            raise ModelRefused(f"{path}: the base model's positions are scaled ({way}). Choose another base model.")
         places = gguf.get_tensor_name_map(ARCHITECTURES[architecture], layers)
         self._places = {
             name: header.tensors[found]

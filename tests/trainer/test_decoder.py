@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gguf
 import numpy as np
 import pytest
 import torch
@@ -129,6 +130,25 @@ def test_a_folder_in_sixteen_bits_is_read_as_float32(tmp_path: Path) -> None:
     for name, wanted in model.state_dict().items():
         if name in weights.shapes:
             assert np.array_equal(weights.get(name), wanted.float().numpy()), name
+
+
+@pytest.mark.parametrize("way", ["yarn", "llama3"])
+def test_a_file_whose_positions_are_scaled_is_refused_as_a_folder_is(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = gguf.GGUFWriter.add_file_type
+
+    def scaled(writer: gguf.GGUFWriter, kind: Any) -> None:
+        real(writer, kind)
+        if way == "yarn":
+            writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        else:
+            writer.add_tensor("rope_freqs.weight", np.ones(8, np.float32))
+
+    monkeypatch.setattr(gguf.GGUFWriter, "add_file_type", scaled)
+    base = find_base(save_gguf(tiny_model("llama"), tmp_path / "base.gguf"))
+    with pytest.raises(ModelRefused, match=rf"positions are scaled \({way}\)"):
+        prepare_base(base, tmp_path / "cache")
 
 
 def test_what_is_not_known_is_refused_in_words(tmp_path: Path, tiny_prepared: PreparedBase) -> None:
