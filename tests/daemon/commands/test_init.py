@@ -150,7 +150,7 @@ def test_a_refused_login_and_a_folder_that_is_not_there_write_nothing(dovecot_wo
     assert "127.0.0.1" in told
     (place / "wrong").unlink()
     secret = str(place / "secret")
-    told = by_flags(place, *given, "--password-file", secret, "--role", "Ordres=never", fine=ExitCode.TROUBLE).stderr
+    told = by_flags(place, *given, "--password-file", secret, "--role", "Ordres=never", fine=ExitCode.MISTAKE).stderr
     assert 'there is no folder "Ordres"' in told
     assert files(place) == {}
 
