@@ -56,7 +56,7 @@ def _day(moment: datetime | None) -> str:
 
 
 def _number(count: int | None) -> str:
-    return "nobody knows how many" if count is None else f"{count:,}"
+    return "an unknown number of" if count is None else f"{count:,}"
 
 
 def _as_json(report: PrivacyReport) -> dict[str, Any]:
