@@ -121,7 +121,9 @@ class PrivateSystemd:
         ours, theirs = os.openpty()
         enter = ["nsenter", "-t", str(self.inner), "-m", "-p", "-i", "-u", "-C", "--wd=/"]
         with subprocess.Popen(
-            [*enter, "setsid", "--ctty", *command],  # in there: who leads the session survives Ctrl-C, as a shell does
+            # In there: who leads the session survives Ctrl-C, as a shell does. Which counts, though the tests were
+            # started in the background, where it does not.
+            [*enter, "env", "--default-signal=INT", "setsid", "--ctty", *command],
             stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
             env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb"},
         ) as process:  # fmt: skip
