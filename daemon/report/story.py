@@ -34,7 +34,6 @@ from daemon.store.records import (
     DecisionSource,
     KnownMessage,
     Mailbox,
-    Mode,
     StoredDecision,
     Withheld,
 )
@@ -172,7 +171,8 @@ def mailbox_status(
     made = decisions.since(tx, mailbox.id, since)
     corrections = learning.corrections(tx, mailbox.id, since=since)
     runs = training.runs(tx, mailbox.id, limit=1)
-    modes: tuple[Mode, ...] = ("shadow", "live")
+    categories = overview(tx, mailbox.id, points, least)
+    modes = {category.mode or mailbox.mode for category in categories}
     by_mode = {mode: shown(decisions.filed_since(tx, mailbox.id, since, mode)) for mode in modes}
     return {
         **_line(tx, mailbox, made, corrections),
@@ -191,7 +191,7 @@ def mailbox_status(
                 "agreed": was.agreed,
                 "overridden": was.overridden,
             }
-            for category in overview(tx, mailbox.id, points, least)
+            for category in categories
             for was in [by_mode[category.mode or mailbox.mode].get(category.uid, Shown())]
         ],
         "folders_new": [

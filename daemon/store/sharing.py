@@ -19,25 +19,28 @@ from daemon.store.database import Tx
 
 UNCOUNTED = -1
 """The lessons of a training whose group has changed since."""
+_TEACHER, _MEMBER, _KNOWN = t.mailboxes.alias(), t.mailboxes.alias(), t.categories.alias()
+"""Made once, as an alias takes a copy of every column: these stand in nearly every question. Two for mailboxes, since a
+question within another must not mean the other's row."""
 
 
 def teacher(mailbox: int | ColumnElement[Any]) -> ScalarSelect[Any]:
     """The id of the mailbox whose categories, codebook, models and trainings count in this one."""
-    box = t.mailboxes.alias()
-    return select(func.coalesce(box.c.lender, box.c.id)).where(box.c.id == mailbox).scalar_subquery()
+    box = _TEACHER.c
+    return select(func.coalesce(box.lender, box.id)).where(box.id == mailbox).scalar_subquery()
 
 
 def members(mailbox: int) -> Select[Any]:
     """The ids of all that share with this one, its own among them."""
-    box = t.mailboxes.alias()
-    return select(box.c.id).where(func.coalesce(box.c.lender, box.c.id) == teacher(mailbox))
+    box = _MEMBER.c
+    return select(box.id).where(func.coalesce(box.lender, box.id) == teacher(mailbox))
 
 
 def heard(mailbox: int) -> ColumnElement[bool]:
     """Of lessons: does it count in this mailbox, if it counts at all? What a member filed into a folder of its own, of
     which the lender knows nothing, counts in no group."""
-    lesson, category = t.lessons.c, t.categories.alias()
-    known = select(category.c.uid).where(category.c.mailbox_id == teacher(mailbox))
+    lesson, category = t.lessons.c, _KNOWN.c
+    known = select(category.uid).where(category.mailbox_id == teacher(mailbox))
     ours = or_(lesson.mailbox_id == teacher(mailbox), lesson.category.in_(known))
     return and_(lesson.mailbox_id.in_(members(mailbox)), ours)
 
