@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from daemon.mistakes import PostroomError
+from daemon.model.reader_files import cache_of
 from daemon.passes.desk import Desk
 from daemon.passes.mailroom import Mailroom
 from daemon.privacy.person import Person
@@ -27,6 +28,7 @@ from daemon.state.lock import turn
 from daemon.store import batches, decisions, deletion, learning, mailboxes, sharing, training
 from daemon.store.database import Database, StoreError, Tx
 from daemon.store.records import ModelRecord
+from daemon.training.order import readings_folder
 from daemon.training.places import no_training
 from daemon.training.registry import Registry
 
@@ -159,7 +161,7 @@ def forget(memory: Memory, settings: Settings, person: Person) -> Forgotten:
         memory.registry.remove(memory.mailbox_id, found.models)
         with memory.database.read() as tx:
             trained_as = sharing.teacher_name(tx, memory.mailbox_id)
-        shutil.rmtree(settings.state_dir / "training" / "cache" / "lessons" / trained_as, ignore_errors=True)
+        shutil.rmtree(readings_folder(cache_of(settings.state_dir), trained_as), ignore_errors=True)
         forget_kept(settings.state_dir)
     troubles = _left_on_server(memory) if found.models else []
     try:

@@ -13,12 +13,14 @@ import shutil
 from dataclasses import dataclass
 
 from daemon.mistakes import PostroomError
+from daemon.model.reader_files import cache_of
 from daemon.settings import Settings
 from daemon.state.lock import StateLock
 from daemon.state.watermark import Watermark
 from daemon.store import journal, mailboxes, sharing, training
 from daemon.store.database import Database, StoreError
 from daemon.store.one_mailbox import delete_mailbox, rows_of
+from daemon.training.order import readings_folder
 from daemon.training.places import no_training
 from daemon.training.registry import Registry
 
@@ -67,7 +69,7 @@ def reset(database: Database, registry: Registry, settings: Settings, name: str)
             troubles.append(
                 f'The models of "{lender}" have learnt from its mail, too, and stay until `keep_models` are newer.'
             )
-        for folder in (registry.models_dir / name, state_dir / "training" / "cache" / "lessons" / name):
+        for folder in (registry.models_dir / name, readings_folder(cache_of(state_dir), name)):
             shutil.rmtree(folder, ignore_errors=True)
         Watermark(state_dir / "seen" / name).forget()
         with database.begin() as tx:  # last: until then the same command finds what is left

@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import structlog
-from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.base import BaseScheduler
 
 from daemon.passes.desk import Desk
@@ -21,14 +20,13 @@ from daemon.report.exposition import Family, exposition
 from daemon.report.figures import Figures
 from daemon.service.logs import told_only
 from daemon.service.rounds import Round
-from daemon.service.triggers import Every
+from daemon.service.triggers import every_minute, put_forward
 from daemon.store import mailboxes
 
 log = structlog.get_logger()
 
 METRICS = "metrics"
 """The job, and its executor of one thread."""
-EVERY = timedelta(minutes=1)
 
 
 class MetricsFile:
@@ -52,16 +50,11 @@ class MetricsFile:
     def plan(self) -> None:
         """Put the job on the scheduler, where there is a file."""
         if self._file is not None:
-            self._scheduler.add_executor(ThreadPoolExecutor(1), METRICS)
-            self._scheduler.add_job(
-                self.write, Every(EVERY), id=METRICS, executor=METRICS, next_run_time=datetime.now(UTC) + EVERY / 12
-            )
+            every_minute(self._scheduler, METRICS, self.write)
 
     def catch_up(self) -> None:
-        """Write now where that is planned for later than by its trigger, by a clock that was ahead a moment."""
-        job, now = self._scheduler.get_job(METRICS), datetime.now(UTC)
-        if job is not None and job.next_run_time is not None and job.next_run_time > now + EVERY:
-            job.modify(next_run_time=now)
+        """Write now where a clock that was ahead holds that up."""
+        put_forward(self._scheduler, METRICS)
 
     def write(self) -> None:
         """Write it once."""

@@ -27,7 +27,7 @@ from daemon.report import concerns
 from daemon.rules.schedule import last_attempt, longest_waiting, may_begin, night_is_due, owed
 from daemon.service.logs import told_only
 from daemon.service.rounds import Round
-from daemon.service.triggers import Every, Opening
+from daemon.service.triggers import Every, Opening, put_forward
 from daemon.settings import Settings
 from daemon.settings.zone import office_time
 from daemon.state.kept import sweep_kept
@@ -90,12 +90,9 @@ class Nights:
         self._scheduler.add_job(self.mind_all, Every(MIND_EVERY), id=MINDING, executor=MINDING, next_run_time=now)
 
     def catch_up(self) -> None:
-        """Ask now what is planned for later than by its trigger, by a clock that was ahead a moment."""
-        now = datetime.now(UTC)
+        """Ask now what a clock that was ahead holds up."""
         for name in (NIGHT, MINDING):
-            job = self._scheduler.get_job(name)
-            if job.next_run_time is not None and job.next_run_time > job.trigger.get_next_fire_time(None, now):
-                job.modify(next_run_time=now)
+            put_forward(self._scheduler, name)
 
     def end(self) -> None:
         """Wait for a training that ends; then nobody trains any more, nor plans. The service must be interrupted."""

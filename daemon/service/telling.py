@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import get_args
 
 import structlog
-from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.base import BaseScheduler
 
 from daemon.passes.desk import Desk
@@ -19,7 +18,7 @@ from daemon.rules.alarms import Key, Kind, Noted, not_told, to_tell
 from daemon.service.alarm_command import tell
 from daemon.service.logs import told_only
 from daemon.service.rounds import Round
-from daemon.service.triggers import Every
+from daemon.service.triggers import every_minute, put_forward
 from daemon.settings import Settings
 from daemon.settings.credentials import Credentials
 from daemon.signin.choose import tokens_for
@@ -34,7 +33,6 @@ log = structlog.get_logger()
 
 ALARMS = "alarms"
 """The job, and its executor of one thread."""
-EVERY = timedelta(minutes=1)
 AFTER_FAILURE = timedelta(minutes=10)
 
 
@@ -65,16 +63,11 @@ class Alarms:
     def plan(self) -> None:
         """Put the job on the scheduler, where there is a command."""
         if self._settings.alarm.command:
-            self._scheduler.add_executor(ThreadPoolExecutor(1), ALARMS)
-            self._scheduler.add_job(
-                self.look, Every(EVERY), id=ALARMS, executor=ALARMS, next_run_time=datetime.now(UTC) + EVERY / 12
-            )
+            every_minute(self._scheduler, ALARMS, self.look)
 
     def catch_up(self) -> None:
-        """Look now where it is planned for later than by its trigger, by a clock that was ahead a moment."""
-        job, now = self._scheduler.get_job(ALARMS), datetime.now(UTC)
-        if job is not None and job.next_run_time is not None and job.next_run_time > now + EVERY:
-            job.modify(next_run_time=now)
+        """Look now where a clock that was ahead holds that up."""
+        put_forward(self._scheduler, ALARMS)
 
     def look(self) -> None:
         """See what is wrong, and tell what is to be told."""

@@ -6,8 +6,11 @@ jobs for minutes; its cron trigger fires twice, or at another hour, in the night
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from daemon.rules.schedule import next_opening
@@ -36,3 +39,23 @@ class Opening(BaseTrigger):  # type: ignore[misc]
     def get_next_fire_time(self, _previous_fire_time: datetime | None, now: datetime) -> datetime:
         """The next opening, later than now."""
         return next_opening(office_time(now), self.window)
+
+
+EVERY = timedelta(minutes=1)
+
+
+def every_minute(scheduler: BaseScheduler, name: str, do: Callable[[], None]) -> None:
+    """Plan a job that has a thread of its own, the first time in a few seconds."""
+    scheduler.add_executor(ThreadPoolExecutor(1), name)
+    scheduler.add_job(do, Every(EVERY), id=name, executor=name, next_run_time=datetime.now(UTC) + EVERY / 12)
+
+
+def put_forward(scheduler: BaseScheduler, name: str) -> None:
+    """Run a job now that is planned for later than by its own trigger, by a clock that was ahead a moment.
+
+    Nothing where there is no such job, or it is on hold.
+    """
+    job, now = scheduler.get_job(name), datetime.now(UTC)
+    planned = None if job is None else job.next_run_time
+    if planned is not None and planned > job.trigger.get_next_fire_time(None, now):
+        job.modify(next_run_time=now)

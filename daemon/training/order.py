@@ -85,7 +85,7 @@ class Order(Contract):
     @property
     def own_cache(self) -> Path:
         """Where this mailbox's lessons leave numbers for the next night, apart from the bases that all share."""
-        return self.cache / "lessons" / self.mailbox if self.mailbox else self.cache
+        return readings_folder(self.cache, self.mailbox) if self.mailbox else self.cache
 
     def title(self, category: str) -> str:
         """What people call a category id."""
@@ -162,6 +162,11 @@ class Comparison(Contract):
     outcome: Literal["compared", "failed"]
     verdict: str = Field(min_length=1)
     comparison: dict[str, Any] | None = None
+
+
+def readings_folder(cache: Path, mailbox: str) -> Path:
+    """Where the lessons of the mailbox of this name leave numbers; of those that share, the lender's name counts."""
+    return cache / "lessons" / mailbox
 
 
 def first_mistake(error: ValidationError) -> str:
